@@ -1,0 +1,86 @@
+"""The program: read the command line, refuse or run, answer with an exit code."""
+
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+from mps_experiments.errors import ConfigError, Interrupted
+from mps_experiments.terminal import complain
+
+EXIT_USER_ERROR = 2
+
+
+def main(probe: Any = None) -> int:
+    """Run the command line in `sys.argv`.
+
+    Args:
+        probe: A `machine.gpus.GpuProbe`; None asks NVML.
+
+    Returns:
+        0 if every cell is VALID, or SKIPPED for want of hardware; 1 if not; 2 for a user's mistake; 128 + the
+        signal's number if one ended the sweep.
+    """
+    # Imported late: a worker started with `spawn` imports this module through the console script.
+    from mps_experiments.composition import parse
+    from mps_experiments.machine.gpus import open_probe
+    from mps_experiments.sweep import open_sweep
+
+    _catch_signals()
+    arguments = sys.argv[1:]
+    try:
+        request = parse(arguments)
+        if not request.runs:
+            _run_hydra(_show_only)
+            return 0
+        with (
+            contextlib.nullcontext(probe) if probe else open_probe() as gpus,
+            open_sweep(request, arguments, gpus) as sweep,
+        ):
+            _run_hydra(sweep.run_cell)
+    except ConfigError as error:
+        complain(str(error))
+        return EXIT_USER_ERROR
+    except Interrupted as error:
+        complain(str(error))
+        return 128 + error.signal_number
+    return sweep.exit_code
+
+
+def entry_point() -> None:
+    """The console script."""
+    sys.exit(main())
+
+
+def _run_hydra(task: Callable[[Any], None]) -> None:
+    import hydra
+
+    from mps_experiments.config import CONFIG_NAME, conf_dir
+
+    hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=CONFIG_NAME)(task)()
+
+
+def _show_only(_: Any) -> None:
+    """The task of a command that only shows something; Hydra never calls it."""
+
+
+def _catch_signals() -> None:
+    """The first signal ends the cell in order; the second ends the program at once.
+
+    At once is safe: the kernel then kills the workers and the guardian ends the daemon.
+    """
+    seen = False
+
+    def stop(number: int, _: FrameType | None) -> None:
+        nonlocal seen
+        if seen:
+            os._exit(128 + number)
+        seen = True
+        raise Interrupted(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup stays nohup
+            signal.signal(number, stop)

@@ -1,0 +1,196 @@
+"""The typed schema of everything a user can set.
+
+The classes are mutable because Hydra merges into them; `plan.build_plan` turns one composed
+configuration into a frozen plan and refuses what cannot work. The text under each field is what
+``--help`` prints.
+"""
+
+import ast
+import inspect
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+
+CONFIG_NAME = "config"
+
+
+# Member names are what a user types, hence the lower case.
+class ComputeMode(Enum):
+    """What to do with the GPU's compute mode."""
+
+    keep = "keep"
+    exclusive_process = "exclusive_process"
+
+
+class StartMethod(Enum):
+    """How worker processes are started."""
+
+    forkserver = "forkserver"
+    spawn = "spawn"
+
+
+class CpuAffinity(Enum):
+    """How workers are placed on CPU cores."""
+
+    auto = "auto"
+    none = "none"
+
+
+class WorkloadKind(Enum):
+    """Where the model comes from."""
+
+    torchvision = "torchvision"
+    custom = "custom"
+
+
+class Synchronize(Enum):
+    """What ends an iteration."""
+
+    stream = "stream"
+    device = "device"
+
+
+@dataclass(kw_only=True)
+class MpsConfig:
+    """The state of NVIDIA MPS in one cell."""
+
+    enabled: bool = True
+    """Run the workers as clients of a private MPS daemon (mps=on) or without MPS (mps=off)."""
+    compute_mode: ComputeMode = ComputeMode.keep
+    """keep: leave the GPU's compute mode alone; exclusive_process: set it for the run (needs root), put it back."""
+    start_timeout_s: float = 10.0
+    """Seconds for the daemon to answer its first command."""
+    command_timeout_s: float = 5.0
+    """Seconds for the daemon to answer any later command."""
+    quit_timeout_s: float = 5.0
+    """Seconds for the daemon to go after `quit`, and again after each signal that follows."""
+
+
+@dataclass(kw_only=True)
+class WorkloadConfig:
+    """What each worker executes once per iteration."""
+
+    kind: WorkloadKind = WorkloadKind.torchvision
+    """torchvision: a model by name; custom: a factory of yours."""
+    model: str = "maskrcnn_resnet50_fpn"
+    """A torchvision detection, classification or segmentation model."""
+    cpu_model: str | None = None
+    """A model to use instead where the run is on the CPU; null: the same model."""
+    weights: str = "random"
+    """random: seeded, no download; default: torchvision's pretrained ones; or the path of a .pth state dict."""
+    input: Any = "sample"
+    """sample: a photo that scikit-learn ships; or the path of an image, or a list of paths used in turn."""
+    seed: int = 0
+    """Seed of the random weights, the same in every worker."""
+    synchronize: Synchronize = Synchronize.stream
+    """What ends an iteration: the worker's own stream, or all of its work on the device."""
+    factory: str | None = None
+    """With kind=custom: my_module:build, called as build(device, options), returns (model, input)."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """With kind=custom: handed to the factory as a dict."""
+
+
+@dataclass(kw_only=True)
+class WorkersConfig:
+    """How worker processes are started, placed and waited for."""
+
+    start_method: StartMethod = StartMethod.forkserver
+    """forkserver: torch is imported once for the sweep; spawn: every worker imports it again."""
+    cpu_affinity: CpuAffinity = CpuAffinity.auto
+    """auto: one CPU core for each worker where there are enough; none: leave placement to the kernel."""
+    warmup: int = 2
+    """Iterations before the measured window, the slow first one included."""
+    verbose: bool = False
+    """Print a line per forward (pid, stream, shape). It costs time inside the measured window."""
+    ready_timeout_s: float = 300.0
+    """Seconds from start until every worker is loaded, warm and ready."""
+    stall_timeout_s: float = 120.0
+    """Seconds without one finished iteration in any worker before the run is given up."""
+    stop_timeout_s: float = 10.0
+    """Seconds for the workers to exit before they are killed."""
+
+
+@dataclass(kw_only=True)
+class TrackingConfig:
+    """Where finished runs are logged for browsing."""
+
+    enabled: bool = True
+    """Log to MLflow. The record on disk is written in any case."""
+    uri: str | None = None
+    """An MLflow tracking address; null: mlflow.db in the output directory."""
+    experiment: str = "mps_experiments"
+    """Name of the MLflow experiment."""
+    timeout_s: float = 30.0
+    """Seconds for MLflow to take one cell."""
+
+
+@dataclass(kw_only=True)
+class Config:
+    """One cell of a sweep."""
+
+    mps: MpsConfig = field(default_factory=MpsConfig)
+    workload: WorkloadConfig = field(default_factory=WorkloadConfig)
+    workers: WorkersConfig = field(default_factory=WorkersConfig)
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    procs: int = 1
+    """Number of worker processes, each with a replica of the model."""
+    times: int = 50
+    """Iterations per worker in the measured window."""
+    device: str = "auto"
+    """auto, cuda, cuda:N (as nvidia-smi numbers them), a GPU UUID, or cpu."""
+    output_dir: str = "outputs"
+    """Folder of run folders and of the embedded MLflow store."""
+    min_free_disk_mb: int = 200
+    """Refuse to start with less free space than this under output_dir."""
+
+
+def register_schema() -> None:
+    """Make the schema known to Hydra, under the name that conf/config.yaml starts from."""
+    ConfigStore.instance().store(name="schema", node=Config)
+
+
+def conf_dir() -> Path:
+    """The folder of the Hydra tree: inside an installed package, or at the top of the checkout."""
+    packaged = Path(__file__).parent / "conf"
+    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "conf"
+
+
+@dataclass(frozen=True)
+class Option:
+    """One settable field: its dotted name, the type's name, its default and its description."""
+
+    name: str
+    type_name: str
+    default: object
+    description: str
+
+
+def options(schema: type = Config, prefix: str = "") -> Iterator[Option]:
+    """Every settable field of the schema, groups flattened, in source order."""
+    instance = schema()
+    described = _field_descriptions(schema)
+    for name, annotation in inspect.get_annotations(schema).items():
+        value = getattr(instance, name)
+        if hasattr(value, "__dataclass_fields__"):
+            yield from options(type(value), f"{prefix}{name}.")
+            continue
+        type_name = getattr(annotation, "__name__", str(annotation))
+        if isinstance(value, Enum):
+            type_name, value = "|".join(type(value).__members__), value.name
+        yield Option(f"{prefix}{name}", type_name, value, described[name])
+
+
+def _field_descriptions(schema: type) -> dict[str, str]:
+    """Field name -> the string literal under it. Raises KeyError later if a field has none."""
+    body = ast.parse(inspect.getsource(schema)).body[0]
+    assert isinstance(body, ast.ClassDef)  # noqa: S101 - inspect.getsource of a class
+    found: dict[str, str] = {}
+    for statement, following in zip(body.body, body.body[1:], strict=False):
+        match statement, following:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                found[name] = text
+    return found

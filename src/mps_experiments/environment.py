@@ -1,0 +1,116 @@
+"""Everything a run needs on the machine before its workers start, and its removal afterwards."""
+
+import contextlib
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mps_experiments.machine.gpus import GpuProbe, GpuProcess
+from mps_experiments.mps.attachment import ForeignDaemon, Observation, find_foreign_daemons, observe
+from mps_experiments.mps.compute_mode import EXCLUSIVE_PROCESS, set_compute_mode
+from mps_experiments.mps.control import PIPE_DIRECTORY, MpsControl, control_program
+from mps_experiments.mps.daemon import DaemonTimeouts, MpsDaemon
+from mps_experiments.mps.guardian import Guardian
+from mps_experiments.plan import RunPlan
+
+_FOLDER_PREFIX = "mpsx-"
+_MAX_PARENT_BYTES = 60  # a socket's path below it may have 107 bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Environment:
+    """The surroundings of one run's workers.
+
+    Attributes:
+        variables: What each worker sets before its first CUDA call.
+        foreign_daemons: MPS daemons found that are not ours.
+        foreign_processes: Processes that were on the GPU before our workers.
+    """
+
+    variables: dict[str, str]
+    foreign_daemons: tuple[ForeignDaemon, ...]
+    foreign_processes: tuple[GpuProcess, ...]
+    _control: MpsControl | None
+    _probe: GpuProbe
+    _gpu_uuid: str | None
+    _pipe_dir: Path
+
+    def observe(self, look_again: bool = False) -> Observation:
+        """Who is attached now; `look_again` also searches for daemons that came since."""
+        foreign = find_foreign_daemons(self._pipe_dir) if look_again else self.foreign_daemons
+        return observe(self._control, self._probe, self._gpu_uuid, foreign)
+
+
+@contextlib.contextmanager
+def open_environment(plan: RunPlan, probe: GpuProbe, guardian: Guardian) -> Iterator[Environment]:
+    """MPS on or off as planned, until the block is left; nothing of it stays behind.
+
+    Raises:
+        DaemonError: If the daemon does not start or the compute mode cannot be set.
+    """
+    with contextlib.ExitStack() as stack:
+        _set_compute_mode(plan, guardian, stack)
+        yield _enter(plan, probe, guardian, stack)
+    guardian.forget()  # not reached if a step above failed: then the guardian tries it again
+
+
+def _enter(plan: RunPlan, probe: GpuProbe, guardian: Guardian, stack: contextlib.ExitStack) -> Environment:
+    gpu = plan.device.gpu
+    folder = stack.enter_context(_private_folder(guardian))
+    pipe_dir = folder / "pipe"
+    pipe_dir.mkdir(mode=0o700)
+    foreign_processes = probe.compute_processes(gpu.uuid) if gpu else ()
+    control = stack.enter_context(_daemon(plan, folder)).control if plan.mps.enabled else None
+    return Environment(
+        variables={PIPE_DIRECTORY: str(pipe_dir), "CUDA_VISIBLE_DEVICES": gpu.uuid if gpu else ""},
+        foreign_daemons=find_foreign_daemons(pipe_dir),
+        foreign_processes=foreign_processes,
+        _control=control,
+        _probe=probe,
+        _gpu_uuid=gpu.uuid if gpu else None,
+        _pipe_dir=pipe_dir,
+    )
+
+
+def _set_compute_mode(plan: RunPlan, guardian: Guardian, stack: contextlib.ExitStack) -> None:
+    gpu = plan.device.gpu
+    if gpu is None or not plan.mps.exclusive_process or gpu.compute_mode.upper() == EXCLUSIVE_PROCESS:
+        return
+    guardian.will_restore(gpu.uuid, gpu.compute_mode)
+    stack.callback(set_compute_mode, gpu.uuid, gpu.compute_mode)
+    set_compute_mode(gpu.uuid, EXCLUSIVE_PROCESS)
+
+
+@contextlib.contextmanager
+def _private_folder(guardian: Guardian) -> Iterator[Path]:
+    """A short folder, 0700, announced to the guardian before it exists."""
+    parent = Path(tempfile.gettempdir())
+    if len(os.fsencode(parent)) > _MAX_PARENT_BYTES:
+        parent = Path("/tmp")  # noqa: S108 - the folder in it is private and new
+    folder = parent / f"{_FOLDER_PREFIX}{secrets.token_hex(6)}"
+    guardian.will_remove(folder)
+    folder.mkdir(mode=0o700)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _daemon(plan: RunPlan, folder: Path) -> MpsDaemon:
+    program, gpu = control_program(), plan.device.gpu
+    assert program is not None, "a cell without the control program is skipped"  # noqa: S101
+    assert gpu is not None, "a cell on the CPU is skipped"  # noqa: S101
+    return MpsDaemon(
+        program=program,
+        folder=folder,
+        gpu_uuid=gpu.uuid,
+        timeouts=DaemonTimeouts(
+            start_s=plan.mps.start_timeout_s, command_s=plan.mps.command_timeout_s, quit_s=plan.mps.quit_timeout_s
+        ),
+        control_log=plan.paths.control_log,
+        server_log=plan.paths.server_log,
+    )

@@ -1,0 +1,88 @@
+"""What a reader must know of the machine to judge or repeat a measurement."""
+
+import os
+import platform
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+import psutil
+
+from mps_experiments import __version__
+from mps_experiments.machine.gpus import Gpu, GpuProbe
+
+_PACKAGES = ("torch", "torchvision", "mlflow", "hydra-core", "omegaconf", "numpy", "pillow", "nvidia-ml-py")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MachineFacts:
+    """The machine, its driver and the versions in use; sizes in bytes."""
+
+    hostname: str
+    os: str
+    cpu: str
+    logical_cores: int
+    physical_cores: int | None
+    usable_cores: tuple[int, ...]
+    memory_total_bytes: int
+    driver_version: str | None
+    cuda_driver_version: str | None
+    gpu: Gpu | None
+    python: str
+    packages: dict[str, str]
+    mps_experiments: str
+    git_commit: str | None
+    git_dirty: bool | None
+
+
+def collect_facts(probe: GpuProbe, gpu: Gpu | None) -> MachineFacts:
+    """Read the facts of this machine; `gpu` is the one in use, None on the CPU."""
+    commit, dirty = _git_state(Path(__file__).parent)
+    return MachineFacts(
+        hostname=socket.gethostname(),
+        os=platform.platform(),
+        cpu=_cpu_model(),
+        logical_cores=os.cpu_count() or 1,
+        physical_cores=psutil.cpu_count(logical=False),
+        usable_cores=tuple(sorted(os.sched_getaffinity(0))),
+        memory_total_bytes=psutil.virtual_memory().total,
+        driver_version=probe.driver_version(),
+        cuda_driver_version=probe.cuda_driver_version(),
+        gpu=gpu,
+        python=sys.version.split()[0],
+        packages={name: version for name in _PACKAGES if (version := _version(name))},
+        mps_experiments=__version__,
+        git_commit=commit,
+        git_dirty=dirty,
+    )
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _cpu_model() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _git_state(folder: Path) -> tuple[str | None, bool | None]:
+    """The commit of this program's own checkout and whether it was edited; (None, None) when installed."""
+    try:
+        tracked = _git(folder, "ls-files", "--error-unmatch", __file__)
+        return (_git(folder, "rev-parse", "HEAD"), bool(_git(folder, "status", "--porcelain"))) if tracked else (None, None)
+    except (OSError, subprocess.SubprocessError):
+        return None, None
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(folder), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()

@@ -1,0 +1,145 @@
+"""The GPUs of this machine, as NVML sees them; the parent asks here because it never imports torch."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import pynvml
+
+_T = TypeVar("_T")
+_COMPUTE_MODES = {0: "Default", 1: "Exclusive_Thread", 2: "Prohibited", 3: "Exclusive_Process"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gpu:
+    """One physical GPU.
+
+    Attributes:
+        index: Number in PCI order, as nvidia-smi shows it.
+        uuid: ``GPU-...``; what a plan refers to.
+        memory_total_bytes: Size of device memory.
+        compute_mode: ``Default``, ``Exclusive_Process``, ``Prohibited`` or ``Exclusive_Thread``.
+        mig_enabled: Whether the GPU is split into MIG instances.
+        compute_capability: For example ``9.0``.
+        torch_device: What a worker passes to torch; only this GPU is visible to it.
+    """
+
+    index: int
+    uuid: str
+    name: str
+    memory_total_bytes: int
+    compute_mode: str = "Default"
+    mig_enabled: bool = False
+    compute_capability: str = ""
+    torch_device: str = "cuda:0"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GpuProcess:
+    """A process with a compute context on a GPU; `memory_bytes` is None where NVML does not tell."""
+
+    pid: int
+    memory_bytes: int | None
+
+
+class GpuProbe(Protocol):
+    """What the program asks about GPUs. `NvmlProbe` answers for real, `FixedProbe` from a list."""
+
+    def gpus(self) -> tuple[Gpu, ...]:
+        """All GPUs, in PCI order; empty without a driver."""
+
+    def driver_version(self) -> str | None:
+        """The driver's version, None without a driver."""
+
+    def cuda_driver_version(self) -> str | None:
+        """The newest CUDA version the driver supports, for example ``13.0``."""
+
+    def compute_processes(self, uuid: str) -> tuple[GpuProcess, ...]:
+        """Processes with a compute context on the GPU."""
+
+    def mps_pids(self, uuid: str) -> tuple[int, ...] | None:
+        """Processes that NVML lists as MPS clients on the GPU; None where NVML cannot tell."""
+
+
+class FixedProbe:
+    """A probe with fixed answers: for machines without NVML (no GPUs) and for tests."""
+
+    def __init__(self, gpus: tuple[Gpu, ...] = (), processes: tuple[GpuProcess, ...] = ()) -> None:
+        self._gpus, self._processes = gpus, processes
+
+    def gpus(self) -> tuple[Gpu, ...]:
+        return self._gpus
+
+    def driver_version(self) -> str | None:
+        return "0.0" if self._gpus else None
+
+    def cuda_driver_version(self) -> str | None:
+        return "0.0" if self._gpus else None
+
+    def compute_processes(self, uuid: str) -> tuple[GpuProcess, ...]:
+        return self._processes
+
+    def mps_pids(self, uuid: str) -> tuple[int, ...] | None:
+        return None
+
+
+class NvmlProbe:
+    """Answers from NVML, which must stay initialised while this is used (see `open_probe`)."""
+
+    def gpus(self) -> tuple[Gpu, ...]:
+        return tuple(self._gpu(index) for index in range(pynvml.nvmlDeviceGetCount()))
+
+    def _gpu(self, index: int) -> Gpu:
+        handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+        mode = _or_none(lambda: pynvml.nvmlDeviceGetComputeMode(handle))
+        mig = _or_none(lambda: pynvml.nvmlDeviceGetMigMode(handle))
+        capability = _or_none(lambda: pynvml.nvmlDeviceGetCudaComputeCapability(handle))
+        return Gpu(
+            index=index,
+            uuid=pynvml.nvmlDeviceGetUUID(handle),
+            name=pynvml.nvmlDeviceGetName(handle),
+            memory_total_bytes=int(pynvml.nvmlDeviceGetMemoryInfo(handle).total),
+            compute_mode=_COMPUTE_MODES.get(mode if mode is not None else 0, str(mode)),
+            mig_enabled=bool(mig and mig[0]),
+            compute_capability=".".join(map(str, capability)) if capability else "",
+        )
+
+    def driver_version(self) -> str | None:
+        return str(pynvml.nvmlSystemGetDriverVersion())
+
+    def cuda_driver_version(self) -> str | None:
+        version = int(pynvml.nvmlSystemGetCudaDriverVersion_v2())
+        return f"{version // 1000}.{version % 1000 // 10}"
+
+    def compute_processes(self, uuid: str) -> tuple[GpuProcess, ...]:
+        handle = pynvml.nvmlDeviceGetHandleByUUID(uuid)
+        found = _or_none(lambda: pynvml.nvmlDeviceGetComputeRunningProcesses(handle)) or ()
+        return tuple(GpuProcess(pid=int(p.pid), memory_bytes=p.usedGpuMemory) for p in found)
+
+    def mps_pids(self, uuid: str) -> tuple[int, ...] | None:
+        handle = pynvml.nvmlDeviceGetHandleByUUID(uuid)
+        found = _or_none(lambda: pynvml.nvmlDeviceGetMPSComputeRunningProcesses(handle))
+        return None if found is None else tuple(int(p.pid) for p in found)
+
+
+@contextmanager
+def open_probe() -> Iterator[GpuProbe]:
+    """NVML while the block runs; a probe without GPUs where there is no NVIDIA driver."""
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        yield FixedProbe()
+        return
+    try:
+        yield NvmlProbe()
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def _or_none(ask: Callable[[], _T]) -> _T | None:
+    """The answer, or None where this GPU or driver does not support the question."""
+    try:
+        return ask()
+    except pynvml.NVMLError:
+        return None

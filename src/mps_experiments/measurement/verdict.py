@@ -1,0 +1,65 @@
+"""VALID, INVALID or SKIPPED, always with a reason."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from mps_experiments.measurement.samples import WorkerSamples
+
+
+class Status(StrEnum):
+    """What may be done with a run's numbers."""
+
+    VALID = "VALID"
+    INVALID = "INVALID"
+    SKIPPED = "SKIPPED"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """A status and its reason.
+
+    Attributes:
+        for_want_of_hardware: With SKIPPED: this machine lacks what the cell needs, so the sweep is still a
+            success. False where the configuration itself rules the cell out.
+    """
+
+    status: Status
+    reason: str
+    for_want_of_hardware: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.reason:
+            raise ValueError("a verdict needs a reason")
+
+    @property
+    def is_success(self) -> bool:
+        """Whether a sweep with only such cells succeeds."""
+        return self.status is Status.VALID or (self.status is Status.SKIPPED and self.for_want_of_hardware)
+
+
+def judge(
+    failure: str | None,
+    proof_failure: str | None,
+    workers: Sequence[WorkerSamples],
+    worker_count: int,
+    iterations_per_worker: int,
+) -> Verdict:
+    """The verdict of a run that was started.
+
+    Args:
+        failure: What went wrong while it ran, if anything.
+        proof_failure: Why the claim about MPS does not hold, if so.
+        workers: The samples there are.
+        worker_count: How many workers were planned.
+        iterations_per_worker: How many iterations of each were planned.
+    """
+    if failure:
+        return Verdict(status=Status.INVALID, reason=failure)
+    if proof_failure:
+        return Verdict(status=Status.INVALID, reason=proof_failure)
+    finished = sum(len(worker.latencies_ns) for worker in workers)
+    planned = worker_count * iterations_per_worker
+    if len(workers) != worker_count or finished != planned:
+        return Verdict(status=Status.INVALID, reason=f"only {finished} of {planned} iterations were measured")
+    return Verdict(status=Status.VALID, reason="all iterations measured, attachment proved")

@@ -1,0 +1,183 @@
+"""The proof that workers were, or were not, clients of MPS while they were measured.
+
+MPS falls back silently: a client that finds no daemon computes without it. So "on" is claimed only if
+every worker was seen in our server's client list, and "off" only if no worker was seen in any list.
+"""
+
+import contextlib
+import os
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mps_experiments.errors import DaemonError
+from mps_experiments.machine.gpus import GpuProbe
+from mps_experiments.mps.control import (
+    CONTROL_PROGRAM,
+    DEFAULT_PIPE_DIRECTORY,
+    PIPE_DIRECTORY,
+    MpsControl,
+    control_program,
+)
+from mps_experiments.mps.processes import mps_processes
+
+ACTIVE = "ACTIVE"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForeignDaemon:
+    """A daemon that we did not start: asked for its clients where it lets us, never touched.
+
+    Attributes:
+        pid: None where something answers but its process cannot be seen (another pid namespace).
+        client_pids: None where it did not answer.
+    """
+
+    pid: int | None
+    pipe_dir: str | None
+    client_pids: tuple[int, ...] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observation:
+    """What was seen at one moment; times of the system-wide monotonic clock, in nanoseconds.
+
+    Attributes:
+        server_status: Our servers and their state; empty when off or before the first client.
+        client_pids: Clients of our servers.
+        nvml_mps_pids: What NVML lists as MPS clients; None where it cannot tell.
+        foreign_daemons: Other daemons and their clients.
+    """
+
+    from_ns: int
+    to_ns: int
+    server_status: dict[int, str]
+    client_pids: tuple[int, ...]
+    nvml_mps_pids: tuple[int, ...] | None
+    foreign_daemons: tuple[ForeignDaemon, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proof:
+    """What the observations say about one run.
+
+    Attributes:
+        expected: ``on`` or ``off``.
+        method: ``during``: seen inside the window that all workers share; ``bracketed``: the window was too
+            short to look into, so the same was seen just before and just after it, the workers held.
+        failure: None if the claim holds, else why it does not.
+    """
+
+    expected: str
+    worker_pids: tuple[int, ...]
+    observations: tuple[Observation, ...]
+    method: str | None
+    failure: str | None
+
+
+def observe(
+    control: MpsControl | None, probe: GpuProbe, gpu_uuid: str | None, foreign: Sequence[ForeignDaemon]
+) -> Observation:
+    """Look once.
+
+    Args:
+        control: To our own daemon; None when off.
+        probe: Asked for the processes that NVML lists.
+        gpu_uuid: The GPU in use; None on the CPU.
+        foreign: Daemons found earlier; each is asked again.
+    """
+    started = time.monotonic_ns()
+    servers: dict[int, str] = {}
+    clients: tuple[int, ...] = ()
+    if control is not None:
+        with contextlib.suppress(DaemonError):  # a daemon that is gone has no clients: the judge sees that
+            clients = tuple(client.pid for client in control.clients())
+            servers = {pid: control.server_status(pid) for pid in control.servers()}
+    return Observation(
+        from_ns=started,
+        server_status=servers,
+        client_pids=clients,
+        nvml_mps_pids=probe.mps_pids(gpu_uuid) if gpu_uuid else None,
+        foreign_daemons=tuple(_ask_again(daemon) for daemon in foreign),
+        to_ns=time.monotonic_ns(),
+    )
+
+
+def find_foreign_daemons(own_pipe_dir: Path) -> tuple[ForeignDaemon, ...]:
+    """Daemons on this machine other than ours, running or reachable, with their clients."""
+    by_dir: dict[str | None, int | None] = dict.fromkeys(
+        filter(None, (str(DEFAULT_PIPE_DIRECTORY), os.environ.get(PIPE_DIRECTORY)))
+    )
+    for process in mps_processes():
+        if process.program == CONTROL_PROGRAM:
+            by_dir[process.pipe_dir] = process.pid
+    by_dir.pop(str(own_pipe_dir), None)
+    asked = (_ask_again(ForeignDaemon(pid=pid, pipe_dir=d, client_pids=None)) for d, pid in by_dir.items())
+    return tuple(daemon for daemon in asked if daemon.pid is not None or daemon.client_pids is not None)
+
+
+def _ask_again(daemon: ForeignDaemon) -> ForeignDaemon:
+    program = control_program()
+    clients: tuple[int, ...] | None = None
+    if program is not None and daemon.pipe_dir is not None and (Path(daemon.pipe_dir) / "control").exists():
+        with contextlib.suppress(DaemonError):
+            clients = tuple(c.pid for c in MpsControl(program, Path(daemon.pipe_dir), 2.0).clients())
+    return ForeignDaemon(pid=daemon.pid, pipe_dir=daemon.pipe_dir, client_pids=clients)
+
+
+def failure_in(observation: Observation, expected_on: bool, worker_pids: Iterable[int]) -> str | None:
+    """Why this observation does not support the claim; None if it does."""
+    workers = set(worker_pids)
+    if expected_on:
+        if missing := workers - set(observation.client_pids):
+            return f"workers {sorted(missing)} are not in our MPS server's client list: they ran without MPS"
+        inactive = {pid: status for pid, status in observation.server_status.items() if status != ACTIVE}
+        if inactive or not observation.server_status:
+            return f"our MPS server is not ACTIVE: {inactive or 'there is none'}"
+    for daemon in observation.foreign_daemons:
+        if attached := workers & set(daemon.client_pids or ()):
+            return f"workers {sorted(attached)} are clients of another MPS daemon, {daemon.pipe_dir}"
+    if not expected_on and (listed := workers & set(observation.nvml_mps_pids or ())):
+        return f"NVML lists workers {sorted(listed)} as MPS clients"
+    return None
+
+
+def prove(
+    expected_on: bool,
+    worker_pids: tuple[int, ...],
+    observations: Sequence[Observation],
+    window_ns: tuple[int, int] | None,
+) -> Proof:
+    """Judge a run's observations.
+
+    Args:
+        expected_on: What the cell claims.
+        worker_pids: By rank.
+        observations: In order of time.
+        window_ns: From the last worker's start to the first worker's end; None where there was none.
+    """
+    method, failure = None, None
+    for observation in observations:
+        failure = failure or failure_in(observation, expected_on, worker_pids)
+    if failure is None:
+        method = _method(observations, window_ns)
+        failure = None if method else "nobody looked while the workers were measured"
+    return Proof(
+        expected="on" if expected_on else "off",
+        worker_pids=worker_pids,
+        observations=tuple(observations),
+        method=method,
+        failure=failure,
+    )
+
+
+def _method(observations: Sequence[Observation], window_ns: tuple[int, int] | None) -> str | None:
+    if window_ns is None:
+        return None
+    start, end = window_ns
+    if any(start <= seen.from_ns and seen.to_ns <= end for seen in observations):
+        return "during"
+    before = any(seen.to_ns <= start for seen in observations)
+    after = any(seen.from_ns >= end for seen in observations)
+    return "bracketed" if before and after else None

@@ -1,0 +1,178 @@
+"""The life cycle of one private MPS daemon: start, prove that it answers, quit, escalate, leave nothing."""
+
+import contextlib
+import os
+import re
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Self
+
+import psutil
+
+from mps_experiments.errors import DaemonError
+from mps_experiments.mps.control import (
+    LOG_DIRECTORY,
+    MAX_SOCKET_PATH_BYTES,
+    PIPE_DIRECTORY,
+    MpsControl,
+    daemon_command,
+)
+from mps_experiments.mps.processes import end_processes_of
+
+_POLL_S = 0.005
+
+
+@dataclass(frozen=True, kw_only=True)
+class DaemonTimeouts:
+    """Deadlines in seconds: to the first answer, for a later command, to be gone after each request."""
+
+    start_s: float
+    command_s: float
+    quit_s: float
+
+
+class MpsDaemon:
+    """A private daemon for one GPU; a context manager whose exit always runs every step.
+
+    Args:
+        program: The control program.
+        folder: A private folder (0700) that becomes ``folder/pipe`` and ``folder/log``.
+        gpu_uuid: The one GPU that its clients see.
+        timeouts: Deadlines.
+        control_log: Where the daemon's lines go when it has ended.
+        server_log: Where the server's lines go.
+    """
+
+    def __init__(
+        self, *, program: Path, folder: Path, gpu_uuid: str, timeouts: DaemonTimeouts, control_log: Path, server_log: Path
+    ) -> None:
+        self._program, self._gpu_uuid, self._timeouts = program, gpu_uuid, timeouts
+        self._control_log, self._server_log = control_log, server_log
+        self.pipe_dir, self._log_dir = folder / "pipe", folder / "log"
+        self._raw_log = self._log_dir / "daemon.log"
+        self.control = MpsControl(program, self.pipe_dir, timeouts.command_s)
+
+    def __enter__(self) -> Self:
+        socket = self.pipe_dir / "control_privileged"
+        if len(os.fsencode(socket)) > MAX_SOCKET_PATH_BYTES:
+            raise DaemonError(f"the MPS socket path {socket} is longer than {MAX_SOCKET_PATH_BYTES} bytes")
+        self.pipe_dir.mkdir(mode=0o700, exist_ok=True)
+        self._log_dir.mkdir(mode=0o700, exist_ok=True)
+        environment = os.environ | {
+            PIPE_DIRECTORY: str(self.pipe_dir),
+            LOG_DIRECTORY: str(self._log_dir),
+            "CUDA_VISIBLE_DEVICES": self._gpu_uuid,
+        }
+        with self._raw_log.open("wb") as log:
+            self._process = self._launch(environment, log)
+        try:
+            self._wait_until_it_answers()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def _launch(self, environment: dict[str, str], log: IO[bytes]) -> subprocess.Popen[bytes]:
+        try:
+            return subprocess.Popen(
+                daemon_command(self._program),
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C must reach the runner only: it ends the daemon in order
+            )
+        except OSError as error:
+            raise DaemonError(f"{self._program} cannot be run: {error.strerror}") from error
+
+    def _wait_until_it_answers(self) -> None:
+        deadline = time.monotonic() + self._timeouts.start_s
+        while True:
+            if self._process.poll() is not None:
+                raise DaemonError(
+                    f"the MPS daemon ended at once with code {self._process.returncode}: {self._last_line()}"
+                )
+            try:
+                self.control.servers()
+            except DaemonError as error:
+                if time.monotonic() > deadline:
+                    raise DaemonError(
+                        f"the MPS daemon did not answer within {self._timeouts.start_s:g} s ({error})"
+                    ) from error
+                time.sleep(_POLL_S)
+            else:
+                break
+        written = self._pid_in_file()
+        if written != self.pid:
+            raise DaemonError(f"another daemon answers in {self.pipe_dir}: pid {written}, not ours, {self.pid}")
+
+    def _pid_in_file(self) -> int | None:
+        try:
+            return int((self.pipe_dir / "nvidia-cuda-mps-control.pid").read_text())
+        except (OSError, ValueError):
+            return None
+
+    def is_alive(self) -> bool:
+        """Whether the daemon still runs; a zombie is gone."""
+        return self._process.poll() is None
+
+    def stop(self) -> None:
+        """Quit, then SIGTERM, then SIGKILL, each with its deadline; then the servers; then the logs.
+
+        Only the child that was started here and processes whose environment names this pipe directory are
+        signalled. A step that fails never skips the next.
+        """
+        with contextlib.ExitStack() as steps:  # runs from the last pushed to the first
+            steps.callback(self._keep_logs)
+            steps.callback(end_processes_of, self.pipe_dir, self._timeouts.quit_s)
+            steps.callback(self._kill)
+            steps.callback(self._terminate)
+            with contextlib.suppress(DaemonError):
+                if self.is_alive():
+                    self.control.quit(self._timeouts.quit_s)
+            self._is_gone(self._timeouts.quit_s)
+
+    def _terminate(self) -> None:
+        if self.is_alive():
+            self._process.terminate()
+            self._is_gone(self._timeouts.quit_s)
+
+    def _kill(self) -> None:
+        if self.is_alive():
+            self._process.kill()
+            self._is_gone(self._timeouts.quit_s)
+
+    def _is_gone(self, timeout_s: float) -> bool:
+        try:
+            self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def started_s(self) -> float | None:
+        """When the daemon was started, seconds since the epoch; None once it is gone."""
+        try:
+            return psutil.Process(self.pid).create_time()
+        except psutil.Error:
+            return None
+
+    def _last_line(self) -> str:
+        lines = self._raw_log.read_text(errors="replace").strip().splitlines()
+        return lines[-1] if lines else "it left no message"
+
+    def _keep_logs(self) -> None:
+        """In the foreground the daemon and its servers write to one stream; split it by its tags."""
+        with contextlib.suppress(OSError):
+            lines = self._raw_log.read_text(errors="replace").splitlines(keepends=True)
+            is_server = re.compile(r"^\[[^]]*\bServer\s+\d+\]")
+            self._control_log.write_text("".join(line for line in lines if not is_server.match(line)))
+            self._server_log.write_text("".join(line for line in lines if is_server.match(line)))

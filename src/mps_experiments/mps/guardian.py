@@ -1,0 +1,103 @@
+"""A process that outlives the runner by a moment and puts things back if the runner was killed.
+
+The runner writes down what is to be undone before it does it, and strikes it out once it has undone it
+itself. When the pipe between them closes, whatever is left is undone here: MPS processes of a pipe
+directory ended, the directory removed, a compute mode put back.
+"""
+
+import contextlib
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Self
+
+from mps_experiments.errors import DaemonError
+from mps_experiments.mps.compute_mode import set_compute_mode
+from mps_experiments.mps.processes import end_processes_of
+
+_END_TIMEOUT_S = 2.0
+_EXIT_TIMEOUT_S = 15.0
+
+
+class Guardian:
+    """The runner's end of the pipe. Leaving the block lets the guardian finish and waits for it."""
+
+    def __enter__(self) -> Self:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", __name__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C and a killed process group must not reach it
+            text=True,
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._process.stdin is not None  # noqa: S101 - opened with PIPE
+        with contextlib.suppress(OSError):
+            self._process.stdin.close()
+        try:
+            self._process.wait(_EXIT_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def will_remove(self, folder: Path) -> None:
+        """From now on: end the MPS processes whose pipe directory is ``folder/pipe``, and remove `folder`."""
+        self._write({"do": "remove", "folder": str(folder)})
+
+    def will_restore(self, uuid: str, mode: str) -> None:
+        """From now on: put this compute mode back on this GPU."""
+        self._write({"do": "restore", "uuid": uuid, "mode": mode})
+
+    def forget(self) -> None:
+        """All of it was undone by the runner itself."""
+        self._write({"do": "forget"})
+
+    def _write(self, entry: dict[str, str]) -> None:
+        assert self._process.stdin is not None  # noqa: S101 - opened with PIPE
+        try:
+            self._process.stdin.write(json.dumps(entry) + "\n")
+            self._process.stdin.flush()
+        except OSError as error:
+            raise DaemonError("the guardian process is gone; without it nothing is started") from error
+
+
+def undo(entry: dict[str, str]) -> None:
+    """Undo one entry; an entry that cannot be undone never keeps the next from being tried."""
+    if entry["do"] == "remove":
+        folder = Path(entry["folder"])
+        end_processes_of(folder / "pipe", _END_TIMEOUT_S)
+        shutil.rmtree(folder, ignore_errors=True)
+    else:
+        with contextlib.suppress(DaemonError):
+            set_compute_mode(entry["uuid"], entry["mode"])
+
+
+def main() -> None:
+    """Read entries until the runner is gone, then undo what is left, newest first."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    left: list[dict[str, str]] = []
+    for line in sys.stdin:
+        try:
+            entry = json.loads(line)
+        except ValueError:  # the runner died while writing: the thing it announced was not begun
+            break
+        if entry["do"] == "forget":
+            left.clear()
+        else:
+            left.append(entry)
+    for entry in reversed(left):
+        undo(entry)
+
+
+if __name__ == "__main__":
+    main()

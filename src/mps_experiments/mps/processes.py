@@ -1,0 +1,78 @@
+"""The MPS processes that belong to one pipe directory, found and ended without touching any other."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from mps_experiments.mps.control import CONTROL_PROGRAM, DEFAULT_PIPE_DIRECTORY, PIPE_DIRECTORY, SERVER_PROGRAM
+
+
+@dataclass(frozen=True, kw_only=True)
+class MpsProcess:
+    """A control daemon or a server, identified so that a recycled pid is never mistaken for it.
+
+    Attributes:
+        pipe_dir: Its pipe directory, None where its environment may not be read (another user's).
+        started_s: Start time, seconds since the epoch.
+    """
+
+    pid: int
+    program: str
+    pipe_dir: str | None
+    started_s: float
+
+
+def mps_processes() -> Iterator[MpsProcess]:
+    """Every living MPS control daemon and server on the machine; zombies count as gone."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            program = _program(process)
+            if program is not None and process.status() != psutil.STATUS_ZOMBIE:
+                yield MpsProcess(
+                    pid=process.pid, program=program, pipe_dir=_pipe_dir(process), started_s=process.create_time()
+                )
+
+
+def processes_of(pipe_dir: Path) -> tuple[MpsProcess, ...]:
+    """The daemon and the servers whose environment names this pipe directory."""
+    return tuple(process for process in mps_processes() if process.pipe_dir == str(pipe_dir))
+
+
+def end_processes_of(pipe_dir: Path, timeout_s: float) -> None:
+    """SIGTERM, then SIGKILL, to the MPS processes of this pipe directory; verified before each signal."""
+    for ask in (psutil.Process.terminate, psutil.Process.kill):
+        found = [process for ours in processes_of(pipe_dir) if (process := _same(ours)) is not None]
+        if not found:
+            return
+        for process in found:
+            with contextlib.suppress(psutil.Error):
+                ask(process)
+        psutil.wait_procs(found, timeout=timeout_s)
+
+
+def _same(ours: MpsProcess) -> psutil.Process | None:
+    """The process, if the pid still belongs to the same start time and program."""
+    try:
+        process = psutil.Process(ours.pid)
+        same = process.create_time() == ours.started_s and _program(process) == ours.program
+    except psutil.Error:
+        return None
+    return process if same else None
+
+
+def _program(process: psutil.Process) -> str | None:
+    """Which MPS program a process runs; looks at two words, since a script's first is its interpreter."""
+    if not process.name().startswith(("nvidia-cuda-mps", "python")):
+        return None
+    names = {Path(word).name for word in process.cmdline()[:2]}
+    return next((program for program in (CONTROL_PROGRAM, SERVER_PROGRAM) if program in names), None)
+
+
+def _pipe_dir(process: psutil.Process) -> str | None:
+    try:
+        return process.environ().get(PIPE_DIRECTORY, str(DEFAULT_PIPE_DIRECTORY))
+    except psutil.Error:
+        return None

@@ -1,0 +1,206 @@
+"""The frozen plan of one run, made from a composed configuration; what cannot work is refused here."""
+
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mps_experiments.config import ComputeMode, Config, CpuAffinity, WorkloadKind
+from mps_experiments.errors import ConfigError
+from mps_experiments.machine.device import Device, resolve_device
+from mps_experiments.machine.gpus import GpuProbe
+from mps_experiments.workloads.factory import check_factory
+from mps_experiments.workloads.inputs import resolve_inputs
+from mps_experiments.workloads.spec import WorkloadSpec
+
+_MAX_WORKERS = 1024
+_MAX_ITERATIONS = 10_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunPaths:
+    """Every path that one run may write inside its own folder.
+
+    Args:
+        folder: The run's folder.
+    """
+
+    folder: Path
+
+    @property
+    def measurement(self) -> Path:
+        """The record of the run, the truth."""
+        return self.folder / "measurement.json"
+
+    @property
+    def control_log(self) -> Path:
+        """The MPS control daemon's lines."""
+        return self.folder / "control.log"
+
+    @property
+    def server_log(self) -> Path:
+        """The MPS server's lines."""
+        return self.folder / "server.log"
+
+    def worker_log(self, rank: int) -> Path:
+        """What worker `rank` printed."""
+        return self.folder / f"worker-{rank}.log"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MpsPlan:
+    """The MPS state of the run and the deadlines of its daemon, in seconds."""
+
+    enabled: bool
+    exclusive_process: bool
+    start_timeout_s: float
+    command_timeout_s: float
+    quit_timeout_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkersPlan:
+    """How the workers are started, placed and waited for, times in seconds."""
+
+    start_method: str
+    pinned: bool
+    warmup_iterations: int
+    verbose: bool
+    ready_timeout_s: float
+    stall_timeout_s: float
+    stop_timeout_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunPlan:
+    """All that one run needs to know.
+
+    `workloads` has one entry per worker, so that workers may differ; today they are equal.
+    """
+
+    name: str
+    worker_count: int
+    iterations_per_worker: int
+    mps: MpsPlan
+    device: Device
+    workloads: tuple[WorkloadSpec, ...]
+    workers: WorkersPlan
+    paths: RunPaths
+
+
+def build_plan(config: Config, probe: GpuProbe, folder: Path) -> RunPlan:
+    """Check one configuration and freeze it.
+
+    Args:
+        config: The composed configuration of the cell.
+        probe: What tells which GPUs this machine has.
+        folder: The folder that the run may write.
+
+    Raises:
+        ConfigError: If a value cannot work on this machine; nothing has been started.
+    """
+    _check_numbers(config)
+    device = resolve_device(config.device, probe)
+    _check_privilege(config, device)
+    workload = workload_spec(config, device)
+    return RunPlan(
+        name=f"mps={'on' if config.mps.enabled else 'off'} procs={config.procs} times={config.times}",
+        worker_count=config.procs,
+        iterations_per_worker=config.times,
+        mps=MpsPlan(
+            enabled=config.mps.enabled,
+            exclusive_process=config.mps.compute_mode is ComputeMode.exclusive_process,
+            start_timeout_s=config.mps.start_timeout_s,
+            command_timeout_s=config.mps.command_timeout_s,
+            quit_timeout_s=config.mps.quit_timeout_s,
+        ),
+        device=device,
+        workloads=(workload,) * config.procs,
+        workers=WorkersPlan(
+            start_method=config.workers.start_method.value,
+            pinned=config.workers.cpu_affinity is CpuAffinity.auto,
+            warmup_iterations=config.workers.warmup,
+            verbose=config.workers.verbose,
+            ready_timeout_s=config.workers.ready_timeout_s,
+            stall_timeout_s=config.workers.stall_timeout_s,
+            stop_timeout_s=config.workers.stop_timeout_s,
+        ),
+        paths=RunPaths(folder=folder),
+    )
+
+
+def workload_spec(config: Config, device: Device) -> WorkloadSpec:
+    """What each worker executes, with every path absolute and every file read once.
+
+    Raises:
+        ConfigError: If an input, a weights file or a factory is not there or cannot be read.
+    """
+    workload = config.workload
+    if workload.kind is WorkloadKind.custom:
+        module_path = check_factory(workload.factory)
+        return WorkloadSpec(
+            kind=workload.kind.value,
+            model=str(workload.factory),
+            factory=workload.factory,
+            import_path=str(module_path),
+            options=dict(workload.options),
+            seed=workload.seed,
+            synchronize=workload.synchronize.value,
+        )
+    if workload.factory is not None:
+        raise ConfigError("workload.factory", workload.factory, "needs workload=custom")
+    model = workload.cpu_model if device.is_cpu and workload.cpu_model else workload.model
+    return WorkloadSpec(
+        kind=workload.kind.value,
+        model=model,
+        weights=_resolve_weights(workload.weights),
+        inputs=resolve_inputs(workload.input),
+        seed=workload.seed,
+        synchronize=workload.synchronize.value,
+    )
+
+
+def _resolve_weights(weights: str) -> str:
+    if weights in ("random", "default"):
+        return weights
+    path = Path(weights).expanduser().absolute()
+    if not path.is_file():
+        raise ConfigError("workload.weights", weights, "no such file; give random, default or a .pth state dict")
+    try:
+        with path.open("rb") as file:
+            file.read(1)
+    except OSError as error:
+        raise ConfigError("workload.weights", weights, f"cannot be read ({error.strerror})") from error
+    return str(path)
+
+
+def _check_numbers(config: Config) -> None:
+    _check_whole("procs", config.procs, 1, _MAX_WORKERS)
+    _check_whole("times", config.times, 1, _MAX_ITERATIONS)
+    _check_whole("workers.warmup", config.workers.warmup, 0, _MAX_ITERATIONS)
+    _check_whole("workload.seed", config.workload.seed, 0, 2**63 - 1)
+    _check_whole("min_free_disk_mb", config.min_free_disk_mb, 0, 2**40)
+    for group_name, group in (("mps", config.mps), ("workers", config.workers), ("tracking", config.tracking)):
+        for name, value in vars(group).items():
+            if name.endswith("_timeout_s") or name == "timeout_s":
+                _check_seconds(f"{group_name}.{name}", value)
+
+
+def _check_whole(option: str, value: int, low: int, high: int) -> None:
+    if not low <= value <= high:
+        raise ConfigError(option, value, f"must be a whole number from {low} to {high}")
+
+
+def _check_seconds(option: str, value: Any) -> None:
+    if not (math.isfinite(value) and value > 0):
+        raise ConfigError(option, value, "must be a number of seconds above 0")
+
+
+def _check_privilege(config: Config, device: Device) -> None:
+    if config.mps.compute_mode is ComputeMode.exclusive_process and not device.is_cpu and os.geteuid() != 0:
+        raise ConfigError(
+            "mps.compute_mode", "exclusive_process", "changing the compute mode needs root; keep needs no privilege"
+        )
+
+

@@ -1,0 +1,176 @@
+"""The record of one run: what `measurement.json` holds, and how it gets to disk and back."""
+
+import contextlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from mps_experiments.errors import RecordError
+from mps_experiments.machine.facts import MachineFacts
+from mps_experiments.measurement.samples import WorkerSamples
+from mps_experiments.measurement.statistics import Statistics, summarise
+from mps_experiments.measurement.verdict import Status, Verdict
+from mps_experiments.mps.attachment import ForeignDaemon, Proof
+from mps_experiments.machine.gpus import GpuProcess
+from mps_experiments.workers.messages import Done, WorkerFacts
+from mps_experiments.workloads.spec import WorkloadSpec
+
+SCHEMA_VERSION = 1
+FILE_NAME = "measurement.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerRecord:
+    """What one worker did.
+
+    Attributes:
+        samples: None if it never started its measured window.
+        ready_s: Seconds from its start until it was ready.
+    """
+
+    rank: int
+    pid: int
+    workload: WorkloadSpec
+    cpu_cores_planned: tuple[int, ...]
+    ready_s: float | None
+    facts: WorkerFacts | None
+    done: Done | None
+    samples: WorkerSamples | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FailureRecord:
+    """Why a run is INVALID, as it was raised; `rank` is None where no worker was at fault."""
+
+    reason: str
+    rank: int | None
+    traceback: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """The coordinates of a run in its sweep, and what a comparison must hold equal."""
+
+    mps: str
+    procs: int
+    times: int
+    model: str
+    weights: str
+    inputs: tuple[str, ...]
+    device: str
+    start_method: str
+    pinned: bool
+    verbose: bool
+    compute_mode: str
+    options: dict[str, Any]
+    seed: int
+    warmup: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """Everything known of one run; statistics are derived from it, never stored.
+
+    Attributes:
+        record_id: Unique, the key under which MLflow knows it.
+        sweep_id: The same for all runs of one command line.
+        started_at: Seconds since the epoch.
+        wall_s: From the start of the run to the end of its clean-up.
+        phases_s: Seconds per phase of the run, in order.
+        config: The whole configuration, as Hydra composed it.
+        contended: What else was on the GPU or served MPS; empty if nothing was seen.
+        notes: What a reader should know, for example that cores were shared.
+    """
+
+    schema_version: int
+    record_id: str
+    sweep_id: str
+    name: str
+    cell: Cell
+    started_at: float
+    wall_s: float
+    phases_s: dict[str, float]
+    overrides: tuple[str, ...]
+    config: dict[str, Any]
+    machine: MachineFacts
+    weights_file_sha256: str | None
+    workers: tuple[WorkerRecord, ...]
+    proof: Proof | None
+    foreign_daemons: tuple[ForeignDaemon, ...]
+    foreign_processes: tuple[GpuProcess, ...]
+    contended: tuple[str, ...]
+    notes: tuple[str, ...]
+    failure: FailureRecord | None
+    verdict: Verdict
+
+    def statistics(self) -> Statistics | None:
+        """The figures of a VALID run; None for any other, which has no numbers."""
+        if self.verdict.status is not Status.VALID:
+            return None
+        return summarise([worker.samples for worker in self.workers if worker.samples is not None])
+
+    def overhead_s(self) -> float | None:
+        """Seconds of the run outside the measured window; None unless VALID."""
+        figures = self.statistics()
+        return None if figures is None else self.wall_s - figures.makespan_s
+
+
+_adapter: TypeAdapter[Measurement] = TypeAdapter(Measurement)
+
+
+def write_measurement(measurement: Measurement, path: Path) -> None:
+    """Write the record so that a reader sees all of it or nothing; an earlier record there is kept aside.
+
+    Raises:
+        RecordError: If the folder cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _keep_aside(path)
+        write_atomically(path, _adapter.dump_json(measurement, indent=1))
+    except OSError as error:
+        raise RecordError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def read_measurement(path: Path) -> Measurement:
+    """Read one record.
+
+    Raises:
+        RecordError: If it is missing, damaged or of another version.
+    """
+    try:
+        return _adapter.validate_json(path.read_bytes())
+    except OSError as error:
+        raise RecordError(f"{path} cannot be read: {error.strerror}") from error
+    except ValidationError as error:
+        raise RecordError(f"{path} is not a record of version {SCHEMA_VERSION}: {error.error_count()} errors") from error
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace a file's content at once, also through a crash of the machine."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # not every file system lets a folder be synced
+        descriptor = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _keep_aside(path: Path) -> None:
+    if path.exists():
+        number = 1
+        while (aside := path.with_name(f"{path.stem}.{number}{path.suffix}")).exists():
+            number += 1
+        path.rename(aside)

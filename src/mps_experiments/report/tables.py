@@ -1,0 +1,74 @@
+"""The two tables people came for: MPS off and on, times x procs, seconds per process and ratio."""
+
+from collections.abc import Iterator, Sequence
+
+from rich.table import Table
+
+from mps_experiments.measurement.verdict import Status
+from mps_experiments.record import Measurement
+from mps_experiments.report.comparison import Ratio, ratios, table_key
+
+_MAX_LISTED = 4  # per-process times shown one by one up to this many, then as a range
+
+
+def tables(measurements: Sequence[Measurement]) -> Iterator[Table]:
+    """One table per MPS state for each workload and setting that the sweep held, OFF before ON."""
+    by_ratio = ratios(measurements)
+    groups: dict[object, list[Measurement]] = {}
+    for measurement in measurements:
+        groups.setdefault(table_key(measurement), []).append(measurement)
+    for group in groups.values():
+        for state in ("off", "on"):
+            if cells := [m for m in group if m.cell.mps == state]:
+                yield _table(state, cells, by_ratio)
+
+
+def _table(state: str, cells: Sequence[Measurement], by_ratio: dict[str, Ratio]) -> Table:
+    procs = sorted({m.cell.procs for m in cells})
+    table = Table(
+        title=f"MPS {state.upper()} · {cells[0].cell.model} · seconds per process",
+        title_justify="left",
+        caption=_caption(cells, by_ratio),
+        caption_justify="left",
+    )
+    table.add_column("times", justify="right")
+    for count in procs:
+        table.add_column(f"{count} proc" + ("s" if count > 1 else ""), justify="right")
+        if count > 1:
+            table.add_column("ratio", justify="right")
+    for times in sorted({m.cell.times for m in cells}):
+        row = [str(times)]
+        for count in procs:
+            here = [m for m in cells if (m.cell.times, m.cell.procs) == (times, count)]
+            row.append("\n".join(_seconds(m) for m in here) or "-")
+            if count > 1:
+                row.append("\n".join(_ratio_text(by_ratio[m.record_id]) for m in here) or "-")
+        table.add_row(*row)
+    return table
+
+
+def _seconds(measurement: Measurement) -> str:
+    figures = measurement.statistics()
+    if figures is None:
+        return measurement.verdict.status.value
+    elapsed = figures.elapsed_s
+    if len(elapsed) <= _MAX_LISTED:
+        return ", ".join(f"{seconds:.2f}" for seconds in elapsed)
+    return f"{min(elapsed):.2f} to {max(elapsed):.2f}"
+
+
+def _ratio_text(ratio: Ratio) -> str:
+    return "-" if ratio.value is None else f"{ratio.value:.2f}"
+
+
+def _caption(cells: Sequence[Measurement], by_ratio: dict[str, Ratio]) -> str | None:
+    """What is missing, and why."""
+    lines = []
+    for m in cells:
+        if m.verdict.status is not Status.VALID:
+            lines.append(f"{m.name}: {m.verdict.status.value}: {m.verdict.reason}")
+        elif m.cell.procs > 1 and by_ratio[m.record_id].value is None:
+            lines.append(f"{m.name}: no ratio: {by_ratio[m.record_id].reason}")
+        if m.contended:
+            lines.append(f"{m.name}: contended: {'; '.join(m.contended)}")
+    return "\n".join(lines) or None

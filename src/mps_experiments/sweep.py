@@ -1,0 +1,267 @@
+"""All cells of one command line: refused together, run one by one, compared at the end."""
+
+import contextlib
+import json
+import os
+import shlex
+import shutil
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from io import StringIO
+from multiprocessing.context import ForkServerContext, SpawnContext
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+
+from mps_experiments.composition import Request, to_config
+from mps_experiments.config import Config, TrackingConfig
+from mps_experiments.errors import ConfigError, Interrupted, RecordError, TrackingError
+from mps_experiments.machine.facts import collect_facts
+from mps_experiments.machine.gpus import GpuProbe
+from mps_experiments.measurement.verdict import Status
+from mps_experiments.mps.guardian import Guardian
+from mps_experiments.plan import RunPlan, build_plan
+from mps_experiments.record import Measurement, write_atomically, write_measurement
+from mps_experiments.report.lines import cell_line
+from mps_experiments.report.tables import tables
+from mps_experiments.runner import Surroundings, run_cell
+from mps_experiments.terminal import Terminal, complain
+from mps_experiments.tracking.tracker import NoTracker, SweepInfo, Tracker
+from mps_experiments.workers.check import check_workload
+from mps_experiments.workers.pool import process_context
+from mps_experiments.workloads.spec import WorkloadSpec
+
+_TEXT_WIDTH = 120
+CONTEXT = Callable[[str], ForkServerContext | SpawnContext]
+
+
+@dataclass
+class Sweep:
+    """One command line while it runs; `run_cell` is Hydra's task function."""
+
+    info: SweepInfo
+    probe: GpuProbe
+    guardian: Guardian
+    terminal: Terminal
+    tracker: Tracker
+    weights_sha256: dict[str, str | None]
+    measurements: list[Measurement] = field(default_factory=list)
+    totals: list[dict[str, object]] = field(default_factory=list)
+    refused: int = 0
+    folder: Path | None = None
+    interruption: Interrupted | None = None
+    _surroundings: dict[str | None, Surroundings] = field(default_factory=dict)
+    _tracking_failed: str | None = None
+
+    def run_cell(self, composed: DictConfig) -> None:
+        """Run one composed cell: record on disk, then MLflow, then the line.
+
+        Raises:
+            Interrupted: If a signal ended the cell; its record has been written.
+        """
+        started = time.monotonic()
+        hydra = HydraConfig.get()
+        folder = Path(hydra.runtime.output_dir).absolute()
+        self.folder = folder.parent if self.info.is_sweep else folder
+        try:
+            plan = build_plan(to_config(composed), self.probe, folder)
+        except ConfigError as error:  # a sweeper that decides as it goes could not be checked before
+            self.refused += 1
+            self.terminal.cell_finished(f"REFUSED: {error}")
+            return
+        self.terminal.cell_started(plan.name, plan.worker_count * plan.iterations_per_worker)
+        outcome = run_cell(
+            plan,
+            self._surroundings_of(plan),
+            overrides=tuple(hydra.overrides.task),
+            config=_plain(composed),
+            weights_file_sha256=self.weights_sha256.get(plan.workloads[0].weights),
+        )
+        recorded = time.monotonic()
+        self._keep(outcome.measurement, plan, outcome.interruption is not None)
+        self.totals.append(
+            {
+                "folder": str(folder.relative_to(self.folder)),
+                "name": plan.name,
+                "verdict": outcome.measurement.verdict.status.value,
+                "total_s": time.monotonic() - started,
+                "record_and_tracking_s": time.monotonic() - recorded,
+            }
+        )
+        self.terminal.cell_finished(cell_line(outcome.measurement))
+        if outcome.interruption is not None:
+            raise outcome.interruption
+
+    def _surroundings_of(self, plan: RunPlan) -> Surroundings:
+        uuid_or_none = plan.device.gpu.uuid if plan.device.gpu else None
+        if uuid_or_none not in self._surroundings:
+            self._surroundings[uuid_or_none] = Surroundings(
+                sweep_id=self.info.sweep_id,
+                machine=collect_facts(self.probe, plan.device.gpu),
+                probe=self.probe,
+                guardian=self.guardian,
+                context=process_context,
+                watcher=self.terminal,
+            )
+        return self._surroundings[uuid_or_none]
+
+    def _keep(self, measurement: Measurement, plan: RunPlan, interrupted: bool) -> None:
+        """Disk first: what MLflow refuses can be logged later from there."""
+        self.measurements.append(measurement)
+        try:
+            write_measurement(measurement, plan.paths.measurement)
+        except RecordError as error:
+            self.refused += 1
+            complain(str(error))
+        self._track(lambda: self.tracker.log_cell(measurement, plan.paths.folder, interrupted))
+
+    def _track(self, call: Callable[[], None]) -> None:
+        """After its first failure the tracker is not asked again: each time would cost a deadline."""
+        if self._tracking_failed is not None:
+            return
+        try:
+            call()
+        except TrackingError as error:
+            self._tracking_failed = str(error)
+            complain(f"{error}; the records stay on disk and can be logged later")
+
+    def start(self) -> None:
+        """Open the parent run."""
+        self._track(lambda: self.tracker.start_sweep(self.info))
+
+    def finish(self) -> None:
+        """Tables, ratios, sweep.json and where to look next; also when cells failed or a signal came."""
+        if self.measurements:
+            self.terminal.show(tables(self.measurements))
+        status = "KILLED" if self.interruption else "FINISHED" if self.exit_code == 0 else "FAILED"
+        self._track(lambda: self.tracker.finish_sweep(self.measurements, self._table_text(), status))
+        if self.folder is None:
+            return
+        with contextlib.suppress(OSError):
+            summary = {"sweep_id": self.info.sweep_id, "command": self.info.command, "cells": self.totals}
+            write_atomically(self.folder / "sweep.json", json.dumps(summary, indent=1).encode())
+            write_atomically(self.folder / "tables.txt", self._table_text().encode())
+        self.terminal.line(f"records: {self.folder}")
+        if self._tracking_failed is not None:
+            command = [sys.executable, "-m", "mps_experiments.sync", str(self.folder)]
+            self.terminal.line(f"MLflow is missing runs ({self._tracking_failed}); log them later: {shlex.join(command)}")
+        else:
+            self.terminal.line(self.tracker.browse_hint())
+
+    @property
+    def exit_code(self) -> int:
+        """0 only if every cell is VALID, or SKIPPED for want of hardware, and was recorded and tracked."""
+        fine = all(measurement.verdict.is_success for measurement in self.measurements)
+        return 0 if fine and self.measurements and not self.refused and self._tracking_failed is None else 1
+
+    def _table_text(self) -> str:
+        console = Console(file=StringIO(), width=_TEXT_WIDTH)
+        for table in tables(self.measurements):
+            console.print(table)
+        text = console.file
+        assert isinstance(text, StringIO)  # noqa: S101 - given above
+        return text.getvalue()
+
+
+@contextlib.contextmanager
+def open_sweep(request: Request, arguments: list[str], probe: GpuProbe) -> Iterator[Sweep]:
+    """Refuse what cannot work, then open all that the cells share; the tables come when the block is left.
+
+    Raises:
+        ConfigError: If any cell of the sweep cannot work. Nothing has been started on the GPU.
+    """
+    first = request.cells[0] if request.cells else Config()
+    output_dir = _check_output_dir(first)
+    plans = [build_plan(config, probe, output_dir) for config in request.cells]
+    for method in dict.fromkeys(plan.workers.start_method for plan in plans):
+        process_context(method)  # the fork server imports torch while the rest is prepared
+    tracker = open_tracker(first.tracking, output_dir)
+    hashes = _check_workloads(plans)
+    with Guardian() as guardian, Terminal(len(plans) or None) as terminal:
+        if plans and plans[0].device.is_cpu:
+            terminal.line("no GPU in use: the same pipeline runs on the CPU, mps=on is skipped")
+        sweep = Sweep(
+            info=_info(request, arguments, plans), probe=probe, guardian=guardian, terminal=terminal,
+            tracker=tracker, weights_sha256=hashes,
+        )
+        sweep.start()
+        try:
+            yield sweep
+        except Interrupted as error:
+            sweep.interruption = error
+            raise
+        finally:
+            sweep.finish()
+
+
+def open_tracker(tracking: TrackingConfig, output_dir: Path) -> Tracker:
+    """The tracker that the configuration names, its store reached.
+
+    Raises:
+        ConfigError: If its address does not answer.
+    """
+    if not tracking.enabled:
+        return NoTracker()
+    from mps_experiments.tracking.mlflow_tracker import MlflowTracker  # a second of imports, not for tracking=none
+
+    uri = tracking.uri or f"sqlite:///{output_dir / 'mlflow.db'}"
+    tracker = MlflowTracker(uri, tracking.experiment, output_dir / "mlartifacts", tracking.timeout_s)
+    tracker.open()
+    return tracker
+
+
+def _check_output_dir(config: Config) -> Path:
+    """The output directory, created, writable and with room."""
+    output_dir = Path(config.output_dir).expanduser().absolute()
+    probe_file = output_dir / f".write-test-{os.getpid()}"
+    try:
+        output_dir.mkdir(parents=True, exist_ok=True)
+        probe_file.write_bytes(b"0" * 4096)
+        probe_file.unlink()
+        free_mb = shutil.disk_usage(output_dir).free // 10**6
+    except OSError as error:
+        raise ConfigError(
+            "output_dir", config.output_dir, f"cannot be written ({error.strerror}); name a folder of yours"
+        ) from error
+    if free_mb < config.min_free_disk_mb:
+        raise ConfigError(
+            "output_dir", config.output_dir,
+            f"has {free_mb} MB of free space, less than min_free_disk_mb={config.min_free_disk_mb}",
+        )
+    return output_dir
+
+
+def _check_workloads(plans: list[RunPlan]) -> dict[str, str | None]:
+    """Check each distinct workload once, in a child without a GPU; returns the hashes of weights files."""
+    checked: list[WorkloadSpec] = []
+    hashes: dict[str, str | None] = {}
+    for plan in plans:
+        spec = plan.workloads[0]
+        if spec in checked:
+            continue
+        checked.append(spec)
+        context = process_context(plan.workers.start_method)
+        hashes[spec.weights] = check_workload(context, spec, not plan.device.is_cpu, plan.workers.ready_timeout_s)
+    return hashes
+
+
+def _info(request: Request, arguments: list[str], plans: list[RunPlan]) -> SweepInfo:
+    model = plans[0].workloads[0].model if plans else "sweep"
+    moment = time.strftime("%Y-%m-%d %H:%M:%S")
+    return SweepInfo(
+        sweep_id=uuid.uuid4().hex,
+        name=f"{model} {moment}",
+        command=shlex.join(["python", "-m", "mps_experiments", *arguments]),
+        is_sweep=request.multirun,
+    )
+
+
+def _plain(composed: DictConfig) -> dict[str, object]:
+    converted = OmegaConf.to_container(composed, resolve=True, enum_to_str=True)
+    assert isinstance(converted, dict)  # noqa: S101 - a DictConfig
+    return {str(key): value for key, value in converted.items()}

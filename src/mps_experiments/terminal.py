@@ -1,0 +1,84 @@
+"""What the person sees while a sweep runs: two progress bars, or plain lines where there is no terminal."""
+
+import sys
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from mps_experiments.workers.messages import Forward
+
+_TICK_TERMINAL_S = 1.0  # one redraw a second is all that happens in the parent while workers are timed
+_TICK_PLAIN_S = 5.0
+
+
+class Terminal:
+    """Prints a sweep. A `runner.Watcher`; it draws only when told to, never from a thread of its own.
+
+    Args:
+        cell_count: Cells of the sweep; None where the sweeper decides as it goes.
+    """
+
+    def __init__(self, cell_count: int | None, console: Console | None = None) -> None:
+        self._console = console or Console(soft_wrap=True)
+        self.tick_s = _TICK_TERMINAL_S if self._console.is_terminal else _TICK_PLAIN_S
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=self._console,
+            auto_refresh=False,
+            transient=True,
+            disable=not self._console.is_terminal,
+        )
+        self._sweep: TaskID = self._progress.add_task("sweep", total=cell_count)
+        self._run: TaskID = self._progress.add_task("preparing", total=None, visible=False)
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def line(self, text: str) -> None:
+        """One line that stays."""
+        self._progress.console.print(text, markup=False, highlight=False)
+
+    def show(self, things: Iterable[RenderableType]) -> None:
+        """Tables at the end."""
+        for thing in things:
+            self._progress.console.print(thing)
+
+    def cell_started(self, name: str, iterations: int) -> None:
+        """A cell begins; `iterations` is over all its workers."""
+        self._progress.reset(self._run, description=name, total=iterations, visible=True)
+        self._progress.refresh()
+
+    def cell_finished(self, text: str) -> None:
+        """A cell ended; `text` is its line."""
+        self._progress.update(self._run, visible=False)
+        self._progress.advance(self._sweep)
+        self.line(text)
+        self._progress.refresh()
+
+    def phase(self, name: str) -> None:
+        self._progress.update(self._run, description=name.replace("_", " "))
+        self._progress.refresh()
+
+    def progress(self, finished: int) -> None:
+        self._progress.update(self._run, completed=finished)
+        self._progress.refresh()
+
+    def forward(self, rank: int, pid: int, message: Forward) -> None:
+        self.line(f"worker {rank} pid {pid} stream {message.stream} #{message.iteration}: {message.shape}")
+
+
+def complain(text: str) -> None:
+    """One line on standard error."""
+    sys.stderr.write(f"mps_experiments: {text}\n")

@@ -1,0 +1,1 @@
+"""MLflow, the index that people browse. The only package that imports mlflow."""

@@ -1,0 +1,85 @@
+"""What of a record becomes params, metrics and tags; pure. Units are in the names."""
+
+import json
+
+from mps_experiments.record import Measurement
+
+_MAX_VALUE = 500  # characters of a param that MLflow takes everywhere
+
+
+def params_of(measurement: Measurement) -> dict[str, str]:
+    """What one would filter by."""
+    cell = measurement.cell
+    values: dict[str, object] = {
+        "mps": cell.mps,
+        "procs": cell.procs,
+        "times": cell.times,
+        "model": cell.model,
+        "weights": cell.weights,
+        "input": ",".join(cell.inputs),
+        "device": measurement.machine.gpu.name if measurement.machine.gpu else "cpu",
+        "start_method": cell.start_method,
+        "cpu_affinity": "auto" if cell.pinned else "none",
+        "warmup": cell.warmup,
+        "seed": cell.seed,
+        "compute_mode": cell.compute_mode,
+        "verbose": cell.verbose,
+    }
+    if cell.options:
+        values["options"] = json.dumps(cell.options, sort_keys=True, default=str)
+    return {key: str(value)[:_MAX_VALUE] for key, value in values.items()}
+
+
+def metrics_of(measurement: Measurement) -> dict[str, float]:
+    """What one would sort by; empty unless the run is VALID: no other run has numbers."""
+    figures = measurement.statistics()
+    if figures is None:
+        return {}
+    metrics = {
+        "makespan_s": figures.makespan_s,
+        "throughput_per_s": figures.throughput_per_s,
+        "start_skew_ms": figures.start_skew_s * 1e3,
+        "latency/mean_ms": figures.latency_mean_s * 1e3,
+        "latency/p50_ms": figures.latency_p50_s * 1e3,
+        "latency/p95_ms": figures.latency_p95_s * 1e3,
+        "latency/p99_ms": figures.latency_p99_s * 1e3,
+        "latency/max_ms": figures.latency_max_s * 1e3,
+        "overhead/total_s": measurement.wall_s - figures.makespan_s,
+    }
+    metrics |= {
+        f"overhead/{name}_s": seconds for name, seconds in measurement.phases_s.items() if name != "measured_window"
+    }
+    for worker in measurement.workers:
+        prefix = f"worker_{worker.rank}"
+        metrics[f"{prefix}/elapsed_s"] = figures.elapsed_s[worker.rank]
+        if worker.done is not None:
+            peak = worker.done.peak_memory_reserved_bytes
+            metrics[f"{prefix}/peak_rss_mib"] = worker.done.peak_rss_bytes / 2**20
+            if peak is not None:
+                metrics[f"{prefix}/peak_gpu_memory_mib"] = peak / 2**20
+    return metrics
+
+
+def tags_of(measurement: Measurement) -> dict[str, str]:
+    """What explains a run: verdict, machine, provenance."""
+    machine, proof = measurement.machine, measurement.proof
+    tags: dict[str, object] = {
+        "record_id": measurement.record_id,
+        "sweep_id": measurement.sweep_id,
+        "verdict": measurement.verdict.status.value,
+        "verdict_reason": measurement.verdict.reason,
+        "proof": f"{proof.expected}, seen {proof.method}" if proof and proof.method else None,
+        "contended": "; ".join(measurement.contended) or "no",
+        "notes": "; ".join(measurement.notes) or None,
+        "host": machine.hostname,
+        "gpu": machine.gpu.name if machine.gpu else "none",
+        "gpu_uuid": machine.gpu.uuid if machine.gpu else None,
+        "driver": machine.driver_version,
+        "torch": machine.packages.get("torch"),
+        "mps_experiments": machine.mps_experiments,
+        "git_commit": machine.git_commit,
+        "git_dirty": machine.git_dirty,
+        "overrides": " ".join(measurement.overrides) or None,
+        "weights_sha256": next((w.facts.weights_sha256 for w in measurement.workers if w.facts), None),
+    }
+    return {key: str(value) for key, value in tags.items() if value is not None}

@@ -1,0 +1,196 @@
+"""MLflow as the index that people browse: a parent run per sweep, a child run per cell."""
+
+import logging
+import shlex
+import socket
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+
+import psutil
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, RunTag, ViewType
+
+from mps_experiments.errors import ConfigError, TrackingError
+from mps_experiments.measurement.verdict import Status
+from mps_experiments.record import Measurement
+from mps_experiments.report.comparison import Ratio, ratios
+from mps_experiments.tracking.deadline import within
+from mps_experiments.tracking.fields import metrics_of, params_of, tags_of
+from mps_experiments.tracking.tracker import SweepInfo
+
+RECORD_ID = "record_id"
+SWEEP_ID = "sweep_id"
+_COMPLETE = "complete"  # set last, so that a run cut off while it was logged is recognised
+_RUNNER = "runner"
+_PARENT = "mlflow.parentRunId"
+_NOTE = "mlflow.note.content"
+_PROBE_TIMEOUT_S = 5.0
+_HTTP = ("http", "https")
+
+logging.getLogger("mlflow").setLevel(logging.WARNING)
+logging.getLogger("alembic").setLevel(logging.WARNING)
+
+
+class MlflowTracker:
+    """Logs to one MLflow experiment.
+
+    Args:
+        uri: Tracking address; for the embedded store ``sqlite:///...``.
+        experiment: Name of the experiment; created if it is not there.
+        artifact_dir: Where the embedded store keeps files; ignored for a server, which has its own place.
+        timeout_s: Deadline of each call.
+    """
+
+    def __init__(self, uri: str, experiment: str, artifact_dir: Path, timeout_s: float) -> None:
+        self._uri, self._experiment, self._timeout_s = uri, experiment, timeout_s
+        self._artifact_dir = artifact_dir
+        self._info: SweepInfo | None = None
+        self._parent_id: str | None = None
+        self._run_ids: dict[str, str] = {}
+
+    def open(self) -> None:
+        """Reach the store and find or create the experiment.
+
+        Raises:
+            ConfigError: If the address does not answer or is none.
+        """
+        try:
+            if urllib.parse.urlsplit(self._uri).scheme in _HTTP:
+                _probe(self._uri)
+            within(self._timeout_s, "open the store", self._open)
+        except (TrackingError, ValueError) as error:
+            raise ConfigError(
+                "tracking.uri", self._uri, f"no MLflow store answers there ({error}); "
+                "start one with `mlflow server`, or use tracking=sqlite or tracking=none"
+            ) from error
+
+    def _open(self) -> None:
+        self._client = MlflowClient(tracking_uri=self._uri)
+        experiment = self._client.get_experiment_by_name(self._experiment)
+        if experiment is not None:
+            if experiment.lifecycle_stage != "active":
+                raise TrackingError(f"the experiment {self._experiment} was deleted; restore it or name another")
+            self._experiment_id = str(experiment.experiment_id)
+            return
+        location = self._artifact_dir.as_uri() if self._uri.startswith("sqlite:") else None
+        self._experiment_id = str(self._client.create_experiment(self._experiment, artifact_location=location))
+
+    def start_sweep(self, info: SweepInfo) -> None:
+        self._info = info
+        within(self._timeout_s, "start the sweep", self._start_sweep)
+
+    def _start_sweep(self) -> None:
+        info = self._info
+        assert info is not None  # noqa: S101 - set by start_sweep
+        self._close_abandoned()
+        if info.is_sweep:
+            tags = {SWEEP_ID: info.sweep_id, "command": info.command, _RUNNER: _this_runner()}
+            self._parent_id = self._find(f"tags.{SWEEP_ID} = '{info.sweep_id}' and tags.command != ''")
+            if self._parent_id is None:
+                run = self._client.create_run(self._experiment_id, tags=tags, run_name=info.name)
+                self._parent_id = run.info.run_id
+
+    def log_cell(self, measurement: Measurement, folder: Path, interrupted: bool) -> None:
+        within(self._timeout_s, f"log {measurement.name}", lambda: self._log_cell(measurement, folder, interrupted))
+
+    def _log_cell(self, measurement: Measurement, folder: Path, interrupted: bool) -> None:
+        existing = self._find(f"tags.{RECORD_ID} = '{measurement.record_id}'")
+        if existing is not None:
+            if self._client.get_run(existing).data.tags.get(_COMPLETE) == "true":
+                self._run_ids[measurement.record_id] = existing
+                return
+            self._client.delete_run(existing)
+        start_ms = round(measurement.started_at * 1000)
+        parent = {_PARENT: self._parent_id} if self._parent_id else {}
+        run = self._client.create_run(
+            self._experiment_id,
+            start_time=start_ms,
+            tags=tags_of(measurement) | parent,
+            run_name=measurement.name,
+        )
+        run_id = run.info.run_id
+        self._run_ids[measurement.record_id] = run_id
+        end_ms = start_ms + round(measurement.wall_s * 1000)
+        metrics = [Metric(key, value, end_ms, 0) for key, value in metrics_of(measurement).items()]
+        params = [Param(key, value) for key, value in params_of(measurement).items()]
+        self._client.log_batch(run_id, metrics=metrics, params=params)
+        self._client.log_artifacts(run_id, str(folder))
+        self._client.set_tag(run_id, _COMPLETE, "true")
+        failed = measurement.verdict.status is Status.INVALID
+        status = "KILLED" if interrupted else "FAILED" if failed else "FINISHED"
+        self._client.set_terminated(run_id, status, end_ms)
+
+    def finish_sweep(self, measurements: Sequence[Measurement], table_text: str, status: str) -> None:
+        within(self._timeout_s, "finish the sweep", lambda: self._finish(measurements, table_text, status))
+
+    def _finish(self, measurements: Sequence[Measurement], table_text: str, status: str) -> None:
+        for record_id, ratio in ratios(measurements).items():
+            if run_id := self._run_ids.get(record_id):
+                self._log_ratio(run_id, ratio)
+        if self._parent_id is None:
+            return
+        counts = [Metric(f"cells/{each.value.lower()}", sum(m.verdict.status is each for m in measurements), _now_ms(), 0)
+                  for each in Status]
+        self._client.log_batch(self._parent_id, metrics=counts, tags=[RunTag(_NOTE, f"```\n{table_text}\n```")])
+        self._client.log_text(self._parent_id, table_text, "tables.txt")
+        self._client.set_terminated(self._parent_id, status)
+
+    def _log_ratio(self, run_id: str, ratio: Ratio) -> None:
+        if ratio.value is None:
+            self._client.set_tag(run_id, "ratio_missing", ratio.reason)
+            return
+        self._client.log_metric(run_id, "ratio", ratio.value)
+        self._client.set_tag(run_id, "ratio_partner", ",".join(self._run_ids.get(p, p) for p in ratio.partner_ids))
+
+    def browse_hint(self) -> str:
+        if urllib.parse.urlsplit(self._uri).scheme in _HTTP:
+            return f"browse the runs at {self._uri}, experiment {self._experiment}"
+        command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", self._uri]
+        return f"browse the runs: {shlex.join(command)}"
+
+    def _find(self, condition: str) -> str | None:
+        found = self._client.search_runs([self._experiment_id], condition, ViewType.ACTIVE_ONLY, max_results=1)
+        return str(found[0].info.run_id) if found else None
+
+    def _close_abandoned(self) -> None:
+        """Runs still RUNNING whose runner on this machine is gone (it was killed) are KILLED."""
+        condition = f"attributes.status = 'RUNNING' and tags.{_RUNNER} LIKE '{socket.gethostname()}:%'"
+        for run in self._client.search_runs([self._experiment_id], condition, ViewType.ACTIVE_ONLY):
+            if not _is_alive(run.data.tags[_RUNNER]):
+                self._client.set_terminated(run.info.run_id, "KILLED")
+
+
+def _probe(uri: str) -> None:
+    """Ask the server for its health once: MLflow itself would retry a dead one for minutes."""
+    try:
+        with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=_PROBE_TIMEOUT_S):  # noqa: S310 - http(s) only
+            pass
+    except urllib.error.HTTPError as error:
+        if error.code >= 500:
+            raise TrackingError(f"it answers {error.code}") from error
+    except (OSError, ValueError) as error:
+        raise TrackingError(str(getattr(error, "reason", error))) from error
+
+
+def _now_ms() -> int:
+    return round(time.time() * 1000)
+
+
+def _this_runner() -> str:
+    process = psutil.Process()
+    return f"{socket.gethostname()}:{process.pid}:{process.create_time():.2f}"
+
+
+def _is_alive(runner: str) -> bool:
+    _, pid, started = runner.rsplit(":", 2)
+    try:
+        return abs(psutil.Process(int(pid)).create_time() - float(started)) < 1.0
+    except (psutil.Error, ValueError):
+        return False
+
+

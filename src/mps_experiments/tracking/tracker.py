@@ -1,0 +1,56 @@
+"""What the program asks of a tracker; and the one that keeps nothing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from mps_experiments.record import Measurement
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepInfo:
+    """One command line as MLflow shows it.
+
+    Attributes:
+        name: For people.
+        command: What was typed.
+        is_sweep: Whether cells get a parent run.
+    """
+
+    sweep_id: str
+    name: str
+    command: str
+    is_sweep: bool
+
+
+class Tracker(Protocol):
+    """Where finished runs go for browsing. Every method may raise TrackingError."""
+
+    def start_sweep(self, info: SweepInfo) -> None:
+        """Open the parent run, if the command is a sweep."""
+
+    def log_cell(self, measurement: Measurement, folder: Path, interrupted: bool) -> None:
+        """Log one finished run with the files in its folder."""
+
+    def finish_sweep(self, measurements: Sequence[Measurement], table_text: str, status: str) -> None:
+        """Log ratios and tables and close the parent run as FINISHED, FAILED or KILLED."""
+
+    def browse_hint(self) -> str:
+        """How to look at what was logged."""
+
+
+class NoTracker:
+    """``tracking=none``."""
+
+    def start_sweep(self, info: SweepInfo) -> None:
+        """Nothing."""
+
+    def log_cell(self, measurement: Measurement, folder: Path, interrupted: bool) -> None:
+        """Nothing."""
+
+    def finish_sweep(self, measurements: Sequence[Measurement], table_text: str, status: str) -> None:
+        """Nothing."""
+
+    def browse_hint(self) -> str:
+        return "tracking=none: the records are in the run folders only"

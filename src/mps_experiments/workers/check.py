@@ -1,0 +1,95 @@
+"""Check a workload in a child process on the CPU, before any GPU work: names, weights, their fit.
+
+The parent cannot do it, since it never imports torch.
+"""
+
+import difflib
+import hashlib
+import os
+import signal
+import sys
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext, SpawnContext
+from pathlib import Path
+
+from mps_experiments.errors import ConfigError
+from mps_experiments.workers.lifeline import die_with_parent
+from mps_experiments.workers.messages import Checked, decode_from_worker, encode
+from mps_experiments.workloads.spec import WorkloadSpec
+
+
+def check_workload(
+    context: ForkServerContext | SpawnContext, spec: WorkloadSpec, on_gpu: bool, timeout_s: float
+) -> str | None:
+    """Have a child check the workload; returns the SHA-256 of its weights file, if it has one.
+
+    Raises:
+        ConfigError: If the workload does not fit, or could not be checked in time.
+    """
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_check_main, args=(spec, on_gpu, sender), daemon=True)
+    process.start()
+    sender.close()
+    try:
+        if not receiver.poll(timeout_s):
+            raise ConfigError("workload.model", spec.model, f"could not be checked in {timeout_s:g} s")
+        result = decode_from_worker(receiver.recv_bytes())
+    except EOFError as error:
+        process.join(timeout_s)
+        raise ConfigError("workload.model", spec.model, f"the check died, exit code {process.exitcode}") from error
+    finally:
+        process.kill()
+        process.join()
+        receiver.close()
+    assert isinstance(result, Checked)  # noqa: S101 - a check sends nothing else
+    if result.expected is not None:
+        raise ConfigError(result.option, result.value, result.expected)
+    return result.weights_file_sha256
+
+
+def _check_main(spec: WorkloadSpec, on_gpu: bool, channel: Connection) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    die_with_parent()
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    sys.stdout = sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - for the rest of the process
+    channel.send_bytes(encode(_check(spec, on_gpu)))
+
+
+def _check(spec: WorkloadSpec, on_gpu: bool) -> Checked:
+    import torch
+
+    if on_gpu and torch.version.cuda is None:
+        return Checked(option="device", value="cuda", expected="this torch is built without CUDA; device=cpu works")
+    if spec.kind == "custom":
+        return Checked()
+
+    from mps_experiments.workloads.vision import build_model, load_weights, supported_models
+
+    models = supported_models()
+    if spec.model not in models:
+        return Checked(option="workload.model", value=spec.model, expected=_unknown_model(spec.model, models))
+    if spec.weights == "random":
+        return Checked()
+    try:
+        if spec.weights == "default":
+            build_model(spec, torch.device("cpu"))  # downloads once, into torch's cache, for all workers
+            return Checked()
+        with torch.device("meta"):
+            model = build_model(
+                WorkloadSpec(kind=spec.kind, model=spec.model, inputs=spec.inputs), torch.device("meta")
+            )
+        load_weights(model, spec.weights)
+        return Checked(weights_file_sha256=_file_digest(spec.weights))
+    except Exception as error:  # a failed download raises anything from URLError to RuntimeError
+        reason = " ".join(str(error).split())[:300]
+        return Checked(option="workload.weights", value=spec.weights, expected=f"{reason}; random always works")
+
+
+def _unknown_model(name: str, models: list[str]) -> str:
+    close = difflib.get_close_matches(name, models, n=3) or ["maskrcnn_resnet50_fpn", "resnet50"]
+    return f"not a torchvision detection, classification or segmentation model; try {', '.join(close)}"
+
+
+def _file_digest(path: str) -> str:
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,239 @@
+"""The child side: get ready, wait for the start, run the timed loop, stay attached, exit.
+
+Imported by the fork server before any worker exists, and by the parent only to name `worker_main`: nothing
+here imports torch at the top.
+"""
+
+import contextlib
+import gc
+import os
+import resource
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator, MutableSequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from mps_experiments.workers.lifeline import die_with_parent
+from mps_experiments.workers.messages import (
+    Done,
+    Exit,
+    Failed,
+    Forward,
+    FromWorker,
+    Go,
+    Ready,
+    ToWorker,
+    WorkerFacts,
+    clipped,
+    decode_to_worker,
+    encode,
+)
+from mps_experiments.workloads.spec import WorkloadSpec
+
+_SPIN_NS = 1_000_000  # the last millisecond before the start is not left to the kernel's timer
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerSpec:
+    """One worker as data.
+
+    Attributes:
+        device: What is passed to torch.
+        cpu_cores: Cores the worker is bound to before it warms up; empty leaves it unpinned.
+        environment: Set before the worker's first CUDA call.
+        go_timeout_s: Seconds to wait for the start, and afterwards for the word to exit.
+    """
+
+    rank: int
+    device: str
+    workload: WorkloadSpec
+    iterations: int
+    warmup_iterations: int
+    cpu_cores: tuple[int, ...]
+    environment: dict[str, str]
+    verbose: bool
+    log_path: str
+    go_timeout_s: float
+
+
+@dataclass
+class _Stopwatch:
+    """Seconds per named phase."""
+
+    phases_s: dict[str, float] = field(default_factory=dict)
+    current: str = "start"
+
+    @contextlib.contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        self.current = name
+        started = time.monotonic()
+        yield
+        self.phases_s[name] = time.monotonic() - started
+
+
+def worker_main(spec: WorkerSpec, boundaries_ns: MutableSequence[int], channel: Connection) -> None:
+    """Run one worker to its end; never returns to multiprocessing's own teardown.
+
+    Args:
+        spec: What to run.
+        boundaries_ns: Shared memory of ``iterations + 1`` timestamps, zero where not reached.
+        channel: To the parent.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    die_with_parent()
+    _print_to(spec.log_path)
+    os.environ.update(spec.environment)
+    watch = _Stopwatch()
+    try:
+        _run(spec, boundaries_ns, channel, watch)
+    except BaseException as error:  # noqa: BLE001 - whatever it was, the parent must hear of it
+        text = traceback.format_exc()
+        sys.stderr.write(text)
+        sys.stderr.flush()
+        with contextlib.suppress(OSError):
+            _send(channel, Failed(phase=watch.current, error=clipped(_summary(error)), traceback=clipped(text)))
+        os._exit(1)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)  # the driver cleans up after the process faster than torch does in it
+
+
+def _run(spec: WorkerSpec, boundaries_ns: MutableSequence[int], channel: Connection, watch: _Stopwatch) -> None:
+    with watch.phase("import"):
+        import torch
+
+        from mps_experiments.workloads.loading import describe_torch, hash_weights, load, synchronizer
+
+        torch.set_num_threads(1)
+    with watch.phase("context"):
+        device = torch.device(spec.device)
+        stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+        torch.zeros(1, device=device).cpu()
+    with torch.inference_mode(), torch.cuda.stream(stream) if stream else contextlib.nullcontext():
+        with watch.phase("load"):
+            workload = load(spec.workload, device)
+            synchronize = synchronizer(spec.workload.synchronize, stream)
+            synchronize()  # the hash reads the weights from another thread, on another stream
+            digest = hash_weights(workload)
+        if spec.cpu_cores:
+            os.sched_setaffinity(0, spec.cpu_cores)
+        with watch.phase("warmup"):
+            output: object = None
+            for _ in range(spec.warmup_iterations):
+                output = workload.forward()
+                synchronize()
+        facts = WorkerFacts(
+            cpu_cores=tuple(sorted(os.sched_getaffinity(0))),
+            phases_s=watch.phases_s,
+            torch_facts=describe_torch(device),
+            weights_sha256=digest.result(timeout=spec.go_timeout_s),
+            output_shape=workload.shape_of(output) if spec.warmup_iterations else "",
+        )
+        del output
+        gc.collect()
+        _send(channel, Ready(facts=facts))
+        watch.current = "waiting for the start"
+        go = _receive(channel, spec.go_timeout_s)
+        if not isinstance(go, Go):
+            return
+        watch.current = "measured window"
+        report = _forward_reporter(channel, stream, workload.shape_of) if spec.verbose else None
+        _wait_until(go.start_at_ns)
+        timed_loop(workload.forward, synchronize, boundaries_ns, spec.iterations, report)
+    watch.current = "after the measured window"
+    _send(channel, _done(device))
+    _receive(channel, spec.go_timeout_s)
+
+
+def timed_loop(
+    forward: Callable[[], object],
+    synchronize: Callable[[], None],
+    boundaries_ns: MutableSequence[int],
+    iterations: int,
+    report: Callable[[int, object], None] | None = None,
+) -> None:
+    """The measured window: `iterations` synchronised forwards.
+
+    Args:
+        forward: Launches one iteration; may return before the device has finished.
+        synchronize: Returns when the device has finished the iteration.
+        boundaries_ns: Gets the start, then the end of each iteration, of the system-wide monotonic clock.
+        iterations: How many.
+        report: Called with the iteration's number and output, inside the window.
+    """
+    now = time.monotonic_ns
+    boundaries_ns[0] = now()
+    if report is None:
+        for iteration in range(1, iterations + 1):
+            forward()
+            synchronize()
+            boundaries_ns[iteration] = now()
+        return
+    for iteration in range(1, iterations + 1):
+        output = forward()
+        synchronize()
+        report(iteration, output)
+        boundaries_ns[iteration] = now()
+
+
+def _forward_reporter(
+    channel: Connection, stream: object, shape_of: Callable[[object], str]
+) -> Callable[[int, object], None]:
+    name = hex(getattr(stream, "cuda_stream", 0)) if stream is not None else "none"
+
+    def report(iteration: int, output: object) -> None:
+        _send(channel, Forward(iteration=iteration, stream=name, shape=shape_of(output)))
+
+    return report
+
+
+def _wait_until(start_at_ns: int) -> None:
+    remaining = start_at_ns - time.monotonic_ns()
+    if remaining > _SPIN_NS:
+        time.sleep((remaining - _SPIN_NS) / 1e9)
+    while time.monotonic_ns() < start_at_ns:
+        pass
+
+
+def _done(device: object) -> Done:
+    import torch
+
+    on_gpu = getattr(device, "type", "cpu") == "cuda"
+    return Done(
+        peak_memory_allocated_bytes=torch.cuda.max_memory_allocated() if on_gpu else None,
+        peak_memory_reserved_bytes=torch.cuda.max_memory_reserved() if on_gpu else None,
+        peak_rss_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    )
+
+
+def _send(channel: Connection, message: FromWorker) -> None:
+    channel.send_bytes(encode(message))
+
+
+def _receive(channel: Connection, timeout_s: float) -> ToWorker:
+    if not channel.poll(timeout_s):
+        raise TimeoutError(f"no word from the parent for {timeout_s} s")
+    try:
+        return decode_to_worker(channel.recv_bytes())
+    except EOFError:
+        return Exit()
+
+
+def _summary(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+def _print_to(path: str) -> None:
+    """Send this process's standard output and error to a file, also what C libraries print."""
+    descriptor = os.open(Path(path), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
+    sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
+    sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)

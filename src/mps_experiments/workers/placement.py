@@ -1,0 +1,58 @@
+"""Which CPU cores each worker gets: contention for cores looks just like "MPS does not help"."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+_TOPOLOGY = Path("/sys/devices/system/cpu")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placement:
+    """Cores by rank, and what is left for the parent.
+
+    Attributes:
+        workers: One tuple of core numbers per worker; an empty tuple leaves the worker unpinned.
+        parent: Cores for the parent; empty leaves it unpinned.
+    """
+
+    workers: tuple[tuple[int, ...], ...]
+    parent: tuple[int, ...]
+
+
+def place(worker_count: int, usable: Iterable[int], siblings: dict[int, int] | None = None) -> Placement:
+    """One core per worker, different physical cores first; unpinned where there are not enough.
+
+    A rank gets the same core whatever the worker count, so that cells with different counts compare.
+
+    Args:
+        worker_count: Number of workers.
+        usable: Core numbers that this process may use.
+        siblings: Core number -> number of its physical core; None reads it from the kernel.
+    """
+    cores = sorted(usable)
+    if worker_count > len(cores):
+        return Placement(workers=((),) * worker_count, parent=())
+    physical = siblings if siblings is not None else {core: _physical_core(core) for core in cores}
+    first: dict[int, int] = {}
+    for core in cores:
+        first.setdefault(physical.get(core, core), core)
+    ordered = [*first.values(), *(core for core in cores if core not in first.values())]
+    return Placement(
+        workers=tuple((core,) for core in ordered[:worker_count]),
+        parent=tuple(sorted(ordered[worker_count:])),
+    )
+
+
+def unpinned(worker_count: int) -> Placement:
+    """Leave every process where the kernel puts it."""
+    return Placement(workers=((),) * worker_count, parent=())
+
+
+def _physical_core(core: int) -> int:
+    """The lowest logical core on the same physical core, or the core itself where the kernel does not tell."""
+    try:
+        text = (_TOPOLOGY / f"cpu{core}" / "topology" / "thread_siblings_list").read_text()
+    except OSError:
+        return core
+    return int(text.replace("-", ",").split(",")[0])

@@ -1,0 +1,242 @@
+"""The parent side: start workers, wait for them with deadlines, release them together, end them."""
+
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from ctypes import c_longlong
+from dataclasses import dataclass, field
+from multiprocessing import connection, forkserver
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext, SpawnContext
+from multiprocessing.process import BaseProcess
+from typing import Self
+
+from mps_experiments.errors import RunError, WorkerError
+from mps_experiments.workers.child import WorkerSpec, worker_main
+from mps_experiments.workers.messages import (
+    Done,
+    Exit,
+    Failed,
+    Forward,
+    FromWorker,
+    Go,
+    Ready,
+    ToWorker,
+    decode_from_worker,
+    encode,
+)
+
+_PRELOAD = ["torch", "torchvision", "mps_experiments.workers.child", "mps_experiments.workloads.vision",
+            "mps_experiments.workloads.loading"]
+_LEAD_NS = 5_000_000  # from the word to start until the start: long enough to reach every worker
+_KILL_TIMEOUT_S = 10.0
+
+
+def process_context(start_method: str) -> ForkServerContext | SpawnContext:
+    """The multiprocessing context; with ``forkserver`` its server starts importing torch at once."""
+    if start_method == "spawn":
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(_PRELOAD)
+    forkserver.ensure_running()
+    return context
+
+
+@dataclass
+class Worker:
+    """One worker as the parent sees it."""
+
+    spec: WorkerSpec
+    process: BaseProcess
+    channel: Connection
+    boundaries_ns: Sequence[int]
+    ready: Ready | None = None
+    done: Done | None = None
+    started_ns: int = 0
+    ready_ns: int = 0
+
+    @property
+    def pid(self) -> int:
+        assert self.process.pid is not None  # noqa: S101 - the pool keeps started processes only
+        return self.process.pid
+
+    def samples_ns(self) -> tuple[int, ...]:
+        """Start and the ends of the iterations so far, in nanoseconds; empty before the start."""
+        return tuple(self.boundaries_ns[: self.finished_iterations() + 1]) if self.boundaries_ns[0] else ()
+
+    def finished_iterations(self) -> int:
+        """How many iterations are done; timestamps are written in order, so a bisection finds it."""
+        low, high = 0, len(self.boundaries_ns)
+        while low < high:
+            middle = (low + high) // 2
+            if self.boundaries_ns[middle]:
+                low = middle + 1
+            else:
+                high = middle
+        return max(low - 1, 0)
+
+
+@dataclass
+class WorkerPool:
+    """The workers of one run; leaving the block ends all of them.
+
+    Attributes:
+        on_forward: Called with (rank, pid, message) for each forward of a verbose worker.
+    """
+
+    context: ForkServerContext | SpawnContext
+    specs: Sequence[WorkerSpec]
+    stop_timeout_s: float
+    on_forward: Callable[[int, int, Forward], None] = lambda rank, pid, message: None
+    workers: list[Worker] = field(default_factory=list)
+
+    def __enter__(self) -> Self:
+        try:
+            for spec in self.specs:
+                self._start(spec)
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _start(self, spec: WorkerSpec) -> None:
+        boundaries = self.context.RawArray(c_longlong, spec.iterations + 1)
+        ours, theirs = self.context.Pipe()
+        process = self.context.Process(
+            target=worker_main, args=(spec, boundaries, theirs), name=f"worker-{spec.rank}", daemon=True
+        )
+        started = time.monotonic_ns()
+        try:
+            process.start()
+        except (OSError, EOFError) as error:
+            ours.close()
+            raise WorkerError(spec.rank, f"could not be started: {error}") from error
+        finally:
+            theirs.close()
+        self.workers.append(
+            Worker(spec=spec, process=process, channel=ours, boundaries_ns=boundaries, started_ns=started)
+        )
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """Process ids by rank."""
+        return tuple(worker.pid for worker in self.workers)
+
+    def wait_ready(self, timeout_s: float) -> None:
+        """Return when every worker is loaded and warm.
+
+        Raises:
+            WorkerError: If one failed, died, or was not ready in time.
+        """
+        deadline = time.monotonic() + timeout_s
+        while waiting := [worker for worker in self.workers if worker.ready is None]:
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
+                raise WorkerError(waiting[0].spec.rank, f"was not ready within {timeout_s:g} s")
+            self._take_messages(waiting, remaining)
+
+    def release(self) -> int:
+        """Start all workers at one moment of the system-wide monotonic clock; returns it, in nanoseconds."""
+        start_at_ns = time.monotonic_ns() + _LEAD_NS
+        for worker in self.workers:
+            self._send(worker, Go(start_at_ns=start_at_ns))
+        return start_at_ns
+
+    def wait_done(self, stall_timeout_s: float, tick_s: float, on_tick: Callable[[int], None]) -> None:
+        """Sleep until every worker has finished its iterations.
+
+        Args:
+            stall_timeout_s: Give up when no worker finished an iteration for so long.
+            tick_s: How often to wake and look at the progress; the parent does nothing in between.
+            on_tick: Called with the number of iterations finished by all workers.
+
+        Raises:
+            WorkerError: If one failed, died or hangs.
+        """
+        finished, changed = -1, time.monotonic()
+        while waiting := [worker for worker in self.workers if worker.done is None]:
+            counts = [worker.finished_iterations() for worker in self.workers]
+            if sum(counts) != finished:
+                finished, changed = sum(counts), time.monotonic()
+                on_tick(finished)
+            remaining = changed + stall_timeout_s - time.monotonic()
+            if remaining <= 0:
+                slowest = min(waiting, key=Worker.finished_iterations)
+                raise WorkerError(
+                    slowest.spec.rank,
+                    f"hangs: no iteration finished for {stall_timeout_s:g} s, "
+                    f"{slowest.finished_iterations()} of {slowest.spec.iterations} done",
+                )
+            self._take_messages(waiting, min(remaining, tick_s))
+
+    def stop(self) -> None:
+        """Tell the workers to exit, kill those that do not in time, and wait for all. Never raises RunError."""
+        for worker in self.workers:
+            with suppress(RunError):
+                self._send(worker, Exit())
+        deadline = time.monotonic() + self.stop_timeout_s
+        try:
+            busy = [w for w in self.workers if w.done is None]
+            for worker in busy:  # it reads no message inside its loop
+                worker.process.kill()
+            for worker in self.workers:
+                worker.process.join(max(0.0, deadline - time.monotonic()))
+        finally:
+            for worker in self.workers:
+                worker.process.kill()
+            for worker in self.workers:
+                worker.process.join(_KILL_TIMEOUT_S)
+                worker.channel.close()
+
+    def _take_messages(self, workers: Sequence[Worker], timeout_s: float) -> None:
+        """Wait for the next messages or deaths and note them."""
+        by_channel: dict[object, Worker] = {worker.channel: worker for worker in workers}
+        for channel in connection.wait([worker.channel for worker in workers], timeout_s):
+            worker = by_channel[channel]
+            try:
+                self._note(worker, decode_from_worker(worker.channel.recv_bytes()))
+            except (EOFError, OSError) as error:
+                raise WorkerError(worker.spec.rank, self._death(worker)) from error
+
+    def _note(self, worker: Worker, message: FromWorker) -> None:
+        match message:
+            case Ready():
+                worker.ready, worker.ready_ns = message, time.monotonic_ns()
+            case Done():
+                worker.done = message
+            case Forward():
+                self.on_forward(worker.spec.rank, worker.pid, message)
+            case Failed():
+                raise WorkerError(
+                    worker.spec.rank, f"failed ({message.phase}): {message.error}", message.traceback
+                )
+
+    def _send(self, worker: Worker, message: ToWorker) -> None:
+        try:
+            worker.channel.send_bytes(encode(message))
+        except OSError as error:
+            raise WorkerError(worker.spec.rank, self._death(worker)) from error
+
+    def _death(self, worker: Worker) -> str:
+        """How a worker that closed its channel without a word ended."""
+        worker.process.join(_KILL_TIMEOUT_S)
+        code = worker.process.exitcode
+        if code is None:
+            return "closed its channel but is still alive"
+        if code < 0:
+            return f"was killed by {signal.Signals(-code).name}"
+        return f"exited with code {code} without a word"
+
+
+def keep_off(cores: Sequence[int]) -> Callable[[], None]:
+    """Move this process to the given cores, away from the workers'; returns what undoes it."""
+    before = os.sched_getaffinity(0)
+    if cores:
+        os.sched_setaffinity(0, cores)
+    return lambda: os.sched_setaffinity(0, before)

@@ -1,0 +1,1 @@
+"""What a worker executes. Only modules in this package build models."""

@@ -1,0 +1,31 @@
+"""A workload as data: what crosses from the parent, which never imports torch, to a worker."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkloadSpec:
+    """What one worker executes.
+
+    Attributes:
+        kind: ``torchvision`` or ``custom``.
+        model: Name for people: the torchvision model, or the factory.
+        weights: ``random``, ``default`` or the absolute path of a state dict.
+        inputs: Absolute paths of images, used in turn, one per iteration.
+        seed: Seed of random weights.
+        synchronize: What ends an iteration: ``stream`` or ``device``.
+        factory: ``module:function`` of a custom workload.
+        import_path: The folder from which a custom workload's module is imported.
+        options: Handed to the factory.
+    """
+
+    kind: str
+    model: str
+    weights: str = "random"
+    inputs: tuple[str, ...] = ()
+    seed: int = 0
+    synchronize: str = "stream"
+    factory: str | None = None
+    import_path: str | None = None
+    options: dict[str, Any] = field(default_factory=dict)
