@@ -152,7 +152,12 @@ def _in_one_line(error: Exception, overrides: list[str]) -> ConfigError:
 
 
 def _key_of(message: str) -> str:
-    patterns = (r"Could not override '(.+?)'", r"full_key: (\S+)", r"Could not find '(\S+)/", r"override '(.+?)'")
+    patterns = (
+        r"Could not override '(.+?)'",
+        r"full_key: (\S+)",
+        r"Could not find '(\S+)/",
+        r"override '(.+?)'",
+    )
     return next((match[1] for p in patterns if (match := re.search(p, message))), "")
 
 

@@ -61,7 +61,7 @@ class MpsConfig:
     enabled: bool = True
     """Run the workers as clients of a private MPS daemon (mps=on) or without MPS (mps=off)."""
     compute_mode: ComputeMode = ComputeMode.keep
-    """keep: leave the GPU's compute mode alone; exclusive_process: set it for the run (needs root), put it back."""
+    """keep: leave it alone; exclusive_process: set it for the run (needs root), then put it back."""
     start_timeout_s: float = 10.0
     """Seconds for the daemon to answer its first command."""
     command_timeout_s: float = 5.0
@@ -81,7 +81,7 @@ class WorkloadConfig:
     cpu_model: str | None = None
     """A model to use instead where the run is on the CPU; null: the same model."""
     weights: str = "random"
-    """random: seeded, no download; default: torchvision's pretrained ones; or the path of a .pth state dict."""
+    """random: seeded, no download; default: torchvision's pretrained; or the path of a .pth state dict."""
     input: Any = "sample"
     """sample: a photo that scikit-learn ships; or the path of an image, or a list of paths used in turn."""
     seed: int = 0

@@ -109,7 +109,9 @@ def _daemon(plan: RunPlan, folder: Path) -> MpsDaemon:
         folder=folder,
         gpu_uuid=gpu.uuid,
         timeouts=DaemonTimeouts(
-            start_s=plan.mps.start_timeout_s, command_s=plan.mps.command_timeout_s, quit_s=plan.mps.quit_timeout_s
+            start_s=plan.mps.start_timeout_s,
+            command_s=plan.mps.command_timeout_s,
+            quit_s=plan.mps.quit_timeout_s,
         ),
         control_log=plan.paths.control_log,
         server_log=plan.paths.server_log,

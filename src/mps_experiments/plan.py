@@ -166,7 +166,9 @@ def _resolve_weights(weights: str) -> str:
         return weights
     path = Path(weights).expanduser().absolute()
     if not path.is_file():
-        raise ConfigError("workload.weights", weights, "no such file; give random, default or a .pth state dict")
+        raise ConfigError(
+            "workload.weights", weights, "no such file; give random, default or a .pth state dict"
+        )
     try:
         with path.open("rb") as file:
             file.read(1)
@@ -181,7 +183,11 @@ def _check_numbers(config: Config) -> None:
     _check_whole("workers.warmup", config.workers.warmup, 0, _MAX_ITERATIONS)
     _check_whole("workload.seed", config.workload.seed, 0, 2**63 - 1)
     _check_whole("min_free_disk_mb", config.min_free_disk_mb, 0, 2**40)
-    for group_name, group in (("mps", config.mps), ("workers", config.workers), ("tracking", config.tracking)):
+    for group_name, group in (
+        ("mps", config.mps),
+        ("workers", config.workers),
+        ("tracking", config.tracking),
+    ):
         for name, value in vars(group).items():
             if name.endswith("_timeout_s") or name == "timeout_s":
                 _check_seconds(f"{group_name}.{name}", value)
@@ -200,7 +206,7 @@ def _check_seconds(option: str, value: Any) -> None:
 def _check_privilege(config: Config, device: Device) -> None:
     if config.mps.compute_mode is ComputeMode.exclusive_process and not device.is_cpu and os.geteuid() != 0:
         raise ConfigError(
-            "mps.compute_mode", "exclusive_process", "changing the compute mode needs root; keep needs no privilege"
+            "mps.compute_mode",
+            "exclusive_process",
+            "changing the compute mode needs root; keep needs no privilege",
         )
-
-

@@ -10,13 +10,13 @@ from pydantic import TypeAdapter, ValidationError
 
 from mps_experiments.errors import RecordError
 from mps_experiments.machine.facts import MachineFacts
+from mps_experiments.machine.gpus import GpuProcess
 from mps_experiments.measurement.samples import WorkerSamples
 from mps_experiments.measurement.statistics import Statistics, summarise
 from mps_experiments.measurement.verdict import Status, Verdict
 from mps_experiments.mps.attachment import ForeignDaemon, Proof
-from mps_experiments.machine.gpus import GpuProcess
 from mps_experiments.workers.messages import Done, WorkerFacts
-from mps_experiments.workloads.spec import WorkloadSpec
+from mps_experiments.workloads.spec import ImageInput, WorkloadSpec
 
 SCHEMA_VERSION = 1
 FILE_NAME = "measurement.json"
@@ -59,7 +59,7 @@ class Cell:
     times: int
     model: str
     weights: str
-    inputs: tuple[str, ...]
+    inputs: tuple[ImageInput, ...]
     device: str
     start_method: str
     pinned: bool
@@ -146,7 +146,9 @@ def read_measurement(path: Path) -> Measurement:
     except OSError as error:
         raise RecordError(f"{path} cannot be read: {error.strerror}") from error
     except ValidationError as error:
-        raise RecordError(f"{path} is not a record of version {SCHEMA_VERSION}: {error.error_count()} errors") from error
+        raise RecordError(
+            f"{path} is not a record of version {SCHEMA_VERSION}: {error.error_count()} errors"
+        ) from error
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -12,6 +12,12 @@ from mps_experiments.environment import Environment, open_environment
 from mps_experiments.errors import Interrupted, ProofError, RunError, WorkerError
 from mps_experiments.machine.facts import MachineFacts
 from mps_experiments.machine.gpus import GpuProbe
+from mps_experiments.measurement.samples import WorkerSamples
+from mps_experiments.measurement.statistics import common_window_ns
+from mps_experiments.measurement.verdict import Verdict, judge
+from mps_experiments.mps.attachment import Observation, failure_in, prove
+from mps_experiments.mps.guardian import Guardian
+from mps_experiments.plan import RunPlan
 from mps_experiments.record import (
     SCHEMA_VERSION,
     Cell,
@@ -19,12 +25,6 @@ from mps_experiments.record import (
     Measurement,
     WorkerRecord,
 )
-from mps_experiments.measurement.samples import WorkerSamples
-from mps_experiments.measurement.statistics import common_window_ns
-from mps_experiments.measurement.verdict import Verdict, judge
-from mps_experiments.mps.attachment import Observation, failure_in, prove
-from mps_experiments.mps.guardian import Guardian
-from mps_experiments.plan import RunPlan
 from mps_experiments.skip import reason_to_skip
 from mps_experiments.workers.child import WorkerSpec
 from mps_experiments.workers.messages import Forward
@@ -115,9 +115,15 @@ def run_cell(
             trace.interruption = error if isinstance(error, Interrupted) else Interrupted(2)
             trace.failure = FailureRecord(reason=str(trace.interruption), rank=None, traceback="")
     measurement = _record(
-        plan, surroundings, trace, verdict,
-        started_at=started_at, wall_s=time.monotonic() - started,
-        overrides=overrides, config=config or {}, weights_file_sha256=weights_file_sha256,
+        plan,
+        surroundings,
+        trace,
+        verdict,
+        started_at=started_at,
+        wall_s=time.monotonic() - started,
+        overrides=overrides,
+        config=config or {},
+        weights_file_sha256=weights_file_sha256,
     )
     return Outcome(measurement=measurement, interruption=trace.interruption)
 
@@ -127,16 +133,27 @@ def _measure(plan: RunPlan, around: Surroundings, trace: _Trace) -> None:
     context = around.context(plan.workers.start_method)
     with contextlib.ExitStack() as stack:
         with trace.phase("environment", watcher):
-            environment = stack.enter_context(_timed_exit(
-                open_environment(plan, around.probe, around.guardian), "environment_teardown", trace, watcher))
+            environment = stack.enter_context(
+                _timed_exit(
+                    open_environment(plan, around.probe, around.guardian),
+                    "environment_teardown",
+                    trace,
+                    watcher,
+                )
+            )
             trace.environment = environment
         trace.placement = _placement(plan, around.machine)
         stack.callback(keep_off(trace.placement.parent))
         with trace.phase("workers", watcher):
             specs = _worker_specs(plan, environment, trace.placement)
-            pool = stack.enter_context(_timed_exit(
-                WorkerPool(context, specs, plan.workers.stop_timeout_s, watcher.forward),
-                "workers_teardown", trace, watcher))
+            pool = stack.enter_context(
+                _timed_exit(
+                    WorkerPool(context, specs, plan.workers.stop_timeout_s, watcher.forward),
+                    "workers_teardown",
+                    trace,
+                    watcher,
+                )
+            )
             trace.workers = pool.workers
             pool.wait_ready(plan.workers.ready_timeout_s)
         with trace.phase("proof", watcher):
@@ -172,7 +189,10 @@ def _timed_exit(
 
 
 def _placement(plan: RunPlan, machine: MachineFacts) -> Placement:
-    return place(plan.worker_count, machine.usable_cores) if plan.workers.pinned else unpinned(plan.worker_count)
+    if not plan.workers.pinned:
+        return unpinned(plan.worker_count)
+    near = plan.device.gpu.local_cores if plan.device.gpu else ()
+    return place(plan.worker_count, machine.usable_cores, near)
 
 
 def _worker_specs(plan: RunPlan, environment: Environment, placement: Placement) -> list[WorkerSpec]:
@@ -194,8 +214,15 @@ def _worker_specs(plan: RunPlan, environment: Environment, placement: Placement)
 
 
 def _record(
-    plan: RunPlan, around: Surroundings, trace: _Trace, skipped: Verdict | None, *,
-    started_at: float, wall_s: float, overrides: tuple[str, ...], config: dict[str, Any],
+    plan: RunPlan,
+    around: Surroundings,
+    trace: _Trace,
+    skipped: Verdict | None,
+    *,
+    started_at: float,
+    wall_s: float,
+    overrides: tuple[str, ...],
+    config: dict[str, Any],
     weights_file_sha256: str | None,
 ) -> Measurement:
     workers = tuple(_worker_record(worker) for worker in trace.workers)
@@ -209,7 +236,9 @@ def _record(
     verdict = skipped or judge(
         trace.failure.reason if trace.failure else None,
         proof.failure if proof else "the run never got to its proof",
-        samples, plan.worker_count, plan.iterations_per_worker,
+        samples,
+        plan.worker_count,
+        plan.iterations_per_worker,
     )
     environment = trace.environment
     return Measurement(
@@ -275,7 +304,10 @@ def _contention(environment: Environment | None, observations: list[Observation]
     """What else could have taken part of the GPU, each in words."""
     if environment is None:
         return ()
-    found = [f"process {process.pid} was on the GPU before the workers" for process in environment.foreign_processes]
+    found = [
+        f"process {process.pid} was on the GPU before the workers"
+        for process in environment.foreign_processes
+    ]
     daemons = {daemon.pipe_dir: daemon for seen in observations for daemon in seen.foreign_daemons}
     daemons |= {daemon.pipe_dir: daemon for daemon in environment.foreign_daemons}
     found += [

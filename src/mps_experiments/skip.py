@@ -19,7 +19,11 @@ def reason_to_skip(plan: RunPlan) -> Verdict | None:
 def _missing_for_mps(plan: RunPlan) -> str | None:
     gpu = plan.device.gpu
     if gpu is None:
-        return "MPS needs an NVIDIA GPU: device=cpu" if plan.device.chosen else "MPS needs an NVIDIA GPU: none here"
+        return (
+            "MPS needs an NVIDIA GPU: device=cpu"
+            if plan.device.chosen
+            else "MPS needs an NVIDIA GPU: none here"
+        )
     if "microsoft" in _KERNEL_RELEASE.read_text().lower():
         return "MPS is not available under WSL"
     if gpu.mig_enabled:
@@ -37,7 +41,9 @@ def _ruled_out_by_compute_mode(plan: RunPlan) -> Verdict | None:
     mode = gpu.compute_mode.upper()
     if mode == "PROHIBITED":
         return Verdict(
-            status=Status.SKIPPED, reason=f"{gpu.name} is in compute mode Prohibited", for_want_of_hardware=True
+            status=Status.SKIPPED,
+            reason=f"{gpu.name} is in compute mode Prohibited",
+            for_want_of_hardware=True,
         )
     exclusive = plan.mps.exclusive_process or mode.startswith("EXCLUSIVE")
     if exclusive and not plan.mps.enabled and plan.worker_count > 1:

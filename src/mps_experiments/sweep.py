@@ -23,7 +23,6 @@ from mps_experiments.config import Config, TrackingConfig
 from mps_experiments.errors import ConfigError, Interrupted, RecordError, TrackingError
 from mps_experiments.machine.facts import collect_facts
 from mps_experiments.machine.gpus import GpuProbe
-from mps_experiments.measurement.verdict import Status
 from mps_experiments.mps.guardian import Guardian
 from mps_experiments.plan import RunPlan, build_plan
 from mps_experiments.record import Measurement, write_atomically, write_measurement
@@ -149,7 +148,9 @@ class Sweep:
         self.terminal.line(f"records: {self.folder}")
         if self._tracking_failed is not None:
             command = [sys.executable, "-m", "mps_experiments.sync", str(self.folder)]
-            self.terminal.line(f"MLflow is missing runs ({self._tracking_failed}); log them later: {shlex.join(command)}")
+            self.terminal.line(
+                f"MLflow is missing runs ({self._tracking_failed}); log them later: {shlex.join(command)}"
+            )
         else:
             self.terminal.line(self.tracker.browse_hint())
 
@@ -186,8 +187,12 @@ def open_sweep(request: Request, arguments: list[str], probe: GpuProbe) -> Itera
         if plans and plans[0].device.is_cpu:
             terminal.line("no GPU in use: the same pipeline runs on the CPU, mps=on is skipped")
         sweep = Sweep(
-            info=_info(request, arguments, plans), probe=probe, guardian=guardian, terminal=terminal,
-            tracker=tracker, weights_sha256=hashes,
+            info=_info(request, arguments, plans),
+            probe=probe,
+            guardian=guardian,
+            terminal=terminal,
+            tracker=tracker,
+            weights_sha256=hashes,
         )
         sweep.start()
         try:
@@ -207,7 +212,9 @@ def open_tracker(tracking: TrackingConfig, output_dir: Path) -> Tracker:
     """
     if not tracking.enabled:
         return NoTracker()
-    from mps_experiments.tracking.mlflow_tracker import MlflowTracker  # a second of imports, not for tracking=none
+    from mps_experiments.tracking.mlflow_tracker import (
+        MlflowTracker,  # a second of imports, not for tracking=none
+    )
 
     uri = tracking.uri or f"sqlite:///{output_dir / 'mlflow.db'}"
     tracker = MlflowTracker(uri, tracking.experiment, output_dir / "mlartifacts", tracking.timeout_s)
@@ -230,7 +237,8 @@ def _check_output_dir(config: Config) -> Path:
         ) from error
     if free_mb < config.min_free_disk_mb:
         raise ConfigError(
-            "output_dir", config.output_dir,
+            "output_dir",
+            config.output_dir,
             f"has {free_mb} MB of free space, less than min_free_disk_mb={config.min_free_disk_mb}",
         )
     return output_dir
@@ -246,7 +254,9 @@ def _check_workloads(plans: list[RunPlan]) -> dict[str, str | None]:
             continue
         checked.append(spec)
         context = process_context(plan.workers.start_method)
-        hashes[spec.weights] = check_workload(context, spec, not plan.device.is_cpu, plan.workers.ready_timeout_s)
+        hashes[spec.weights] = check_workload(
+            context, spec, not plan.device.is_cpu, plan.workers.ready_timeout_s
+        )
     return hashes
 
 

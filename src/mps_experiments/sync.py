@@ -38,10 +38,14 @@ def entry_point() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m mps_experiments.sync", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m mps_experiments.sync", description=__doc__.splitlines()[0]
+    )
     parser.add_argument("folder", nargs="+", type=Path, help="a sweep's folder, a run's folder, or outputs/")
     parser.add_argument("--tracking-uri", help="MLflow address; default: the one the run was configured with")
-    parser.add_argument("--experiment", help="MLflow experiment; default: the one the run was configured with")
+    parser.add_argument(
+        "--experiment", help="MLflow experiment; default: the one the run was configured with"
+    )
     return parser
 
 
@@ -89,7 +93,9 @@ def _log(by_sweep: dict[str, list[tuple[Measurement, Path]]], args: argparse.Nam
         )
         measurements = [measurement for measurement, _ in records]
         for measurement, run_folder in records:
-            tracker.log_cell(measurement, run_folder, interrupted="interrupted by" in measurement.verdict.reason)
+            tracker.log_cell(
+                measurement, run_folder, interrupted="interrupted by" in measurement.verdict.reason
+            )
         failed = any(m.verdict.status is Status.INVALID for m in measurements)
         console = Console(record=True, width=120, quiet=True)
         for table in tables(measurements):

@@ -32,9 +32,7 @@ class Device:
         return "cpu" if self.gpu is None else self.gpu.torch_device
 
 
-def resolve_device(
-    value: str, probe: GpuProbe, environment: Mapping[str, str] = os.environ
-) -> Device:
+def resolve_device(value: str, probe: GpuProbe, environment: Mapping[str, str] = os.environ) -> Device:
     """The device that ``device=value`` means here.
 
     ``cuda:N`` counts the GPUs that CUDA_VISIBLE_DEVICES leaves, in nvidia-smi's order.
@@ -50,7 +48,9 @@ def resolve_device(
     if match := re.fullmatch(r"cuda(?::(\d+))?", value):
         index = int(match[1] or 0)
         if index >= len(gpus):
-            raise ConfigError("device", value, f"this machine has {_count(gpus)}; device=cpu runs without one")
+            raise ConfigError(
+                "device", value, f"this machine has {_count(gpus)}; device=cpu runs without one"
+            )
         return Device(gpu=gpus[index])
     if value.startswith("GPU-"):
         matches = [gpu for gpu in gpus if gpu.uuid.startswith(value)]
@@ -66,7 +66,11 @@ def _visible(gpus: tuple[Gpu, ...], visible: str | None) -> tuple[Gpu, ...]:
         return gpus
     kept: list[Gpu] = []
     for entry in filter(None, (text.strip() for text in visible.split(","))):
-        match = [gpu for gpu in gpus if str(gpu.index) == entry or (entry[:4] == "GPU-" and gpu.uuid.startswith(entry))]
+        match = [
+            gpu
+            for gpu in gpus
+            if str(gpu.index) == entry or (entry[:4] == "GPU-" and gpu.uuid.startswith(entry))
+        ]
         if len(match) != 1:
             break
         kept.append(match[0])
@@ -74,4 +78,6 @@ def _visible(gpus: tuple[Gpu, ...], visible: str | None) -> tuple[Gpu, ...]:
 
 
 def _count(gpus: tuple[Gpu, ...]) -> str:
-    return {0: "no visible NVIDIA GPU", 1: "one visible NVIDIA GPU"}.get(len(gpus), f"{len(gpus)} visible NVIDIA GPUs")
+    return {0: "no visible NVIDIA GPU", 1: "one visible NVIDIA GPU"}.get(
+        len(gpus), f"{len(gpus)} visible NVIDIA GPUs"
+    )

@@ -78,7 +78,11 @@ def _git_state(folder: Path) -> tuple[str | None, bool | None]:
     """The commit of this program's own checkout and whether it was edited; (None, None) when installed."""
     try:
         tracked = _git(folder, "ls-files", "--error-unmatch", __file__)
-        return (_git(folder, "rev-parse", "HEAD"), bool(_git(folder, "status", "--porcelain"))) if tracked else (None, None)
+        return (
+            (_git(folder, "rev-parse", "HEAD"), bool(_git(folder, "status", "--porcelain")))
+            if tracked
+            else (None, None)
+        )
     except (OSError, subprocess.SubprocessError):
         return None, None
 

@@ -1,5 +1,6 @@
 """The GPUs of this machine, as NVML sees them; the parent asks here because it never imports torch."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ class Gpu:
         compute_mode: ``Default``, ``Exclusive_Process``, ``Prohibited`` or ``Exclusive_Thread``.
         mig_enabled: Whether the GPU is split into MIG instances.
         compute_capability: For example ``9.0``.
+        local_cores: CPU cores nearest to the GPU; empty where NVML does not tell.
         torch_device: What a worker passes to torch; only this GPU is visible to it.
     """
 
@@ -32,6 +34,7 @@ class Gpu:
     compute_mode: str = "Default"
     mig_enabled: bool = False
     compute_capability: str = ""
+    local_cores: tuple[int, ...] = ()
     torch_device: str = "cuda:0"
 
 
@@ -77,10 +80,10 @@ class FixedProbe:
     def cuda_driver_version(self) -> str | None:
         return "0.0" if self._gpus else None
 
-    def compute_processes(self, uuid: str) -> tuple[GpuProcess, ...]:
+    def compute_processes(self, uuid: str) -> tuple[GpuProcess, ...]:  # noqa: ARG002
         return self._processes
 
-    def mps_pids(self, uuid: str) -> tuple[int, ...] | None:
+    def mps_pids(self, uuid: str) -> tuple[int, ...] | None:  # noqa: ARG002
         return None
 
 
@@ -103,6 +106,7 @@ class NvmlProbe:
             compute_mode=_COMPUTE_MODES.get(mode if mode is not None else 0, str(mode)),
             mig_enabled=bool(mig and mig[0]),
             compute_capability=".".join(map(str, capability)) if capability else "",
+            local_cores=_local_cores(handle),
         )
 
     def driver_version(self) -> str | None:
@@ -135,6 +139,12 @@ def open_probe() -> Iterator[GpuProbe]:
         yield NvmlProbe()
     finally:
         pynvml.nvmlShutdown()
+
+
+def _local_cores(handle: object) -> tuple[int, ...]:
+    words = ((os.cpu_count() or 1) + 63) // 64
+    masks = _or_none(lambda: pynvml.nvmlDeviceGetCpuAffinity(handle, words)) or ()
+    return tuple(64 * i + bit for i, mask in enumerate(masks) for bit in range(64) if int(mask) >> bit & 1)
 
 
 def _or_none(ask: Callable[[], _T]) -> _T | None:

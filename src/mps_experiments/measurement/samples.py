@@ -1,5 +1,6 @@
 """Raw samples of one worker and what follows from them directly."""
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,7 +28,7 @@ class WorkerSamples:
     @classmethod
     def from_boundaries(cls, rank: int, boundaries_ns: tuple[int, ...]) -> "WorkerSamples":
         """From the start followed by the end of each iteration; needs at least the start."""
-        latencies = (after - before for before, after in zip(boundaries_ns, boundaries_ns[1:], strict=False))
+        latencies = (after - before for before, after in itertools.pairwise(boundaries_ns))
         return cls(rank=rank, start_ns=boundaries_ns[0], latencies_ns=tuple(latencies))
 
     @property

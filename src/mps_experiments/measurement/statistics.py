@@ -16,7 +16,7 @@ class Statistics:
         makespan_s: Last worker's end minus first worker's start.
         throughput_per_s: Iterations of all workers, summed, divided by the makespan.
         start_skew_s: Last worker's start minus first worker's start.
-        common_window_s: From the last worker's start to the first worker's end; below 0 if they never overlap.
+        common_window_s: From the last worker's start to the first worker's end; below 0 without overlap.
         elapsed_s: Each worker's own time, by rank.
     """
 

@@ -20,7 +20,11 @@ def set_compute_mode(uuid: str, mode: str) -> None:
         raise DaemonError(f"nvidia-smi is not on PATH, so the compute mode cannot be set to {mode}")
     try:
         result = subprocess.run(
-            [program, "-i", uuid, "-c", mode.upper()], capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
+            [program, "-i", uuid, "-c", mode.upper()],
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT_S,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise DaemonError(f"nvidia-smi could not set the compute mode to {mode}: {error}") from error

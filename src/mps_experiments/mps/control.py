@@ -77,7 +77,9 @@ class MpsControl:
                 check=False,
             )
         except subprocess.TimeoutExpired as error:
-            raise DaemonError(f"the MPS daemon did not answer {command!r} within {error.timeout:g} s") from error
+            raise DaemonError(
+                f"the MPS daemon did not answer {command!r} within {error.timeout:g} s"
+            ) from error
         except OSError as error:
             raise DaemonError(f"{self.program} cannot be run: {error.strerror}") from error
         if result.returncode != 0:
@@ -97,5 +99,9 @@ def parse_pids(text: str) -> tuple[int, ...]:
 
 def parse_clients(text: str) -> tuple[MpsClient, ...]:
     """The rows of ``ps``: PID ID SERVER DEVICE NAMESPACE COMMAND; anything else is passed over."""
-    rows = re.findall(r"^\s*([0-9]{1,10})\s+[0-9]+\s+([0-9]{1,10})\s+(\S+)\s", text + "\n", flags=re.MULTILINE | re.ASCII)
-    return tuple(MpsClient(pid=int(pid), server_pid=int(server), device=device) for pid, server, device in rows)
+    rows = re.findall(
+        r"^\s*([0-9]{1,10})\s+[0-9]+\s+([0-9]{1,10})\s+(\S+)\s", text + "\n", flags=re.MULTILINE | re.ASCII
+    )
+    return tuple(
+        MpsClient(pid=int(pid), server_pid=int(server), device=device) for pid, server, device in rows
+    )

@@ -46,7 +46,14 @@ class MpsDaemon:
     """
 
     def __init__(
-        self, *, program: Path, folder: Path, gpu_uuid: str, timeouts: DaemonTimeouts, control_log: Path, server_log: Path
+        self,
+        *,
+        program: Path,
+        folder: Path,
+        gpu_uuid: str,
+        timeouts: DaemonTimeouts,
+        control_log: Path,
+        server_log: Path,
     ) -> None:
         self._program, self._gpu_uuid, self._timeouts = program, gpu_uuid, timeouts
         self._control_log, self._server_log = control_log, server_log
@@ -113,7 +120,9 @@ class MpsDaemon:
                 break
         written = self._pid_in_file()
         if written != self.pid:
-            raise DaemonError(f"another daemon answers in {self.pipe_dir}: pid {written}, not ours, {self.pid}")
+            raise DaemonError(
+                f"another daemon answers in {self.pipe_dir}: pid {written}, not ours, {self.pid}"
+            )
 
     def _pid_in_file(self) -> int | None:
         try:

@@ -7,7 +7,12 @@ from pathlib import Path
 
 import psutil
 
-from mps_experiments.mps.control import CONTROL_PROGRAM, DEFAULT_PIPE_DIRECTORY, PIPE_DIRECTORY, SERVER_PROGRAM
+from mps_experiments.mps.control import (
+    CONTROL_PROGRAM,
+    DEFAULT_PIPE_DIRECTORY,
+    PIPE_DIRECTORY,
+    SERVER_PROGRAM,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +37,10 @@ def mps_processes() -> Iterator[MpsProcess]:
             program = _program(process)
             if program is not None and process.status() != psutil.STATUS_ZOMBIE:
                 yield MpsProcess(
-                    pid=process.pid, program=program, pipe_dir=_pipe_dir(process), started_s=process.create_time()
+                    pid=process.pid,
+                    program=program,
+                    pipe_dir=_pipe_dir(process),
+                    started_s=process.create_time(),
                 )
 
 

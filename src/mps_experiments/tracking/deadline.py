@@ -12,8 +12,8 @@ _T = TypeVar("_T")
 def within(timeout_s: float, what: str, call: Callable[[], _T]) -> _T:
     """The call's result, waited for at most `timeout_s` seconds.
 
-    MLflow retries a dead server for minutes. The call runs in a daemon thread, which is left behind when it is
-    late: it cannot keep the program from ending.
+    MLflow retries a dead server for minutes. The call runs in a daemon thread, left behind when it is late:
+    it cannot keep the program from ending.
 
     Raises:
         TrackingError: If the call is late or raises anything.
@@ -24,7 +24,7 @@ def within(timeout_s: float, what: str, call: Callable[[], _T]) -> _T:
     def run() -> None:
         try:
             results.append(call())
-        except BaseException as error:  # noqa: BLE001 - handed to the caller
+        except BaseException as error:
             errors.append(error)
 
     thread = threading.Thread(target=run, name=f"mlflow: {what}", daemon=True)

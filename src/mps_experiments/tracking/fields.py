@@ -16,7 +16,7 @@ def params_of(measurement: Measurement) -> dict[str, str]:
         "times": cell.times,
         "model": cell.model,
         "weights": cell.weights,
-        "input": ",".join(cell.inputs),
+        "input": ",".join(image.name for image in cell.inputs),
         "device": measurement.machine.gpu.name if measurement.machine.gpu else "cpu",
         "start_method": cell.start_method,
         "cpu_affinity": "auto" if cell.pinned else "none",
@@ -47,7 +47,9 @@ def metrics_of(measurement: Measurement) -> dict[str, float]:
         "overhead/total_s": measurement.wall_s - figures.makespan_s,
     }
     metrics |= {
-        f"overhead/{name}_s": seconds for name, seconds in measurement.phases_s.items() if name != "measured_window"
+        f"overhead/{name}_s": seconds
+        for name, seconds in measurement.phases_s.items()
+        if name != "measured_window"
     }
     for worker in measurement.workers:
         prefix = f"worker_{worker.rank}"

@@ -65,8 +65,10 @@ class MlflowTracker:
             within(self._timeout_s, "open the store", self._open)
         except (TrackingError, ValueError) as error:
             raise ConfigError(
-                "tracking.uri", self._uri, f"no MLflow store answers there ({error}); "
-                "start one with `mlflow server`, or use tracking=sqlite or tracking=none"
+                "tracking.uri",
+                self._uri,
+                f"no MLflow store answers there ({error}); "
+                "start one with `mlflow server`, or use tracking=sqlite or tracking=none",
             ) from error
 
     def _open(self) -> None:
@@ -74,11 +76,15 @@ class MlflowTracker:
         experiment = self._client.get_experiment_by_name(self._experiment)
         if experiment is not None:
             if experiment.lifecycle_stage != "active":
-                raise TrackingError(f"the experiment {self._experiment} was deleted; restore it or name another")
+                raise TrackingError(
+                    f"the experiment {self._experiment} was deleted; restore it or name another"
+                )
             self._experiment_id = str(experiment.experiment_id)
             return
         location = self._artifact_dir.as_uri() if self._uri.startswith("sqlite:") else None
-        self._experiment_id = str(self._client.create_experiment(self._experiment, artifact_location=location))
+        self._experiment_id = str(
+            self._client.create_experiment(self._experiment, artifact_location=location)
+        )
 
     def start_sweep(self, info: SweepInfo) -> None:
         self._info = info
@@ -96,7 +102,11 @@ class MlflowTracker:
                 self._parent_id = run.info.run_id
 
     def log_cell(self, measurement: Measurement, folder: Path, interrupted: bool) -> None:
-        within(self._timeout_s, f"log {measurement.name}", lambda: self._log_cell(measurement, folder, interrupted))
+        within(
+            self._timeout_s,
+            f"log {measurement.name}",
+            lambda: self._log_cell(measurement, folder, interrupted),
+        )
 
     def _log_cell(self, measurement: Measurement, folder: Path, interrupted: bool) -> None:
         existing = self._find(f"tags.{RECORD_ID} = '{measurement.record_id}'")
@@ -134,9 +144,18 @@ class MlflowTracker:
                 self._log_ratio(run_id, ratio)
         if self._parent_id is None:
             return
-        counts = [Metric(f"cells/{each.value.lower()}", sum(m.verdict.status is each for m in measurements), _now_ms(), 0)
-                  for each in Status]
-        self._client.log_batch(self._parent_id, metrics=counts, tags=[RunTag(_NOTE, f"```\n{table_text}\n```")])
+        counts = [
+            Metric(
+                f"cells/{each.value.lower()}",
+                sum(m.verdict.status is each for m in measurements),
+                _now_ms(),
+                0,
+            )
+            for each in Status
+        ]
+        self._client.log_batch(
+            self._parent_id, metrics=counts, tags=[RunTag(_NOTE, f"```\n{table_text}\n```")]
+        )
         self._client.log_text(self._parent_id, table_text, "tables.txt")
         self._client.set_terminated(self._parent_id, status)
 
@@ -145,7 +164,9 @@ class MlflowTracker:
             self._client.set_tag(run_id, "ratio_missing", ratio.reason)
             return
         self._client.log_metric(run_id, "ratio", ratio.value)
-        self._client.set_tag(run_id, "ratio_partner", ",".join(self._run_ids.get(p, p) for p in ratio.partner_ids))
+        self._client.set_tag(
+            run_id, "ratio_partner", ",".join(self._run_ids.get(p, p) for p in ratio.partner_ids)
+        )
 
     def browse_hint(self) -> str:
         if urllib.parse.urlsplit(self._uri).scheme in _HTTP:
@@ -154,7 +175,9 @@ class MlflowTracker:
         return f"browse the runs: {shlex.join(command)}"
 
     def _find(self, condition: str) -> str | None:
-        found = self._client.search_runs([self._experiment_id], condition, ViewType.ACTIVE_ONLY, max_results=1)
+        found = self._client.search_runs(
+            [self._experiment_id], condition, ViewType.ACTIVE_ONLY, max_results=1
+        )
         return str(found[0].info.run_id) if found else None
 
     def _close_abandoned(self) -> None:
@@ -192,5 +215,3 @@ def _is_alive(runner: str) -> bool:
         return abs(psutil.Process(int(pid)).create_time() - float(started)) < 1.0
     except (psutil.Error, ValueError):
         return False
-
-

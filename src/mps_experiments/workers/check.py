@@ -36,7 +36,9 @@ def check_workload(
         result = decode_from_worker(receiver.recv_bytes())
     except EOFError as error:
         process.join(timeout_s)
-        raise ConfigError("workload.model", spec.model, f"the check died, exit code {process.exitcode}") from error
+        raise ConfigError(
+            "workload.model", spec.model, f"the check died, exit code {process.exitcode}"
+        ) from error
     finally:
         process.kill()
         process.join()
@@ -59,7 +61,9 @@ def _check(spec: WorkloadSpec, on_gpu: bool) -> Checked:
     import torch
 
     if on_gpu and torch.version.cuda is None:
-        return Checked(option="device", value="cuda", expected="this torch is built without CUDA; device=cpu works")
+        return Checked(
+            option="device", value="cuda", expected="this torch is built without CUDA; device=cpu works"
+        )
     if spec.kind == "custom":
         return Checked()
 
@@ -82,7 +86,9 @@ def _check(spec: WorkloadSpec, on_gpu: bool) -> Checked:
         return Checked(weights_file_sha256=_file_digest(spec.weights))
     except Exception as error:  # a failed download raises anything from URLError to RuntimeError
         reason = " ".join(str(error).split())[:300]
-        return Checked(option="workload.weights", value=spec.weights, expected=f"{reason}; random always works")
+        return Checked(
+            option="workload.weights", value=spec.weights, expected=f"{reason}; random always works"
+        )
 
 
 def _unknown_model(name: str, models: list[str]) -> str:

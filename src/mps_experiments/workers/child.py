@@ -13,6 +13,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, MutableSequence
+from ctypes import Array, c_longlong
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -34,6 +35,7 @@ from mps_experiments.workers.messages import (
 )
 from mps_experiments.workloads.spec import WorkloadSpec
 
+Boundaries = MutableSequence[int] | Array[c_longlong]
 _SPIN_NS = 1_000_000  # the last millisecond before the start is not left to the kernel's timer
 
 
@@ -75,7 +77,7 @@ class _Stopwatch:
         self.phases_s[name] = time.monotonic() - started
 
 
-def worker_main(spec: WorkerSpec, boundaries_ns: MutableSequence[int], channel: Connection) -> None:
+def worker_main(spec: WorkerSpec, boundaries_ns: Boundaries, channel: Connection) -> None:
     """Run one worker to its end; never returns to multiprocessing's own teardown.
 
     Args:
@@ -91,19 +93,21 @@ def worker_main(spec: WorkerSpec, boundaries_ns: MutableSequence[int], channel: 
     watch = _Stopwatch()
     try:
         _run(spec, boundaries_ns, channel, watch)
-    except BaseException as error:  # noqa: BLE001 - whatever it was, the parent must hear of it
+    except BaseException as error:
         text = traceback.format_exc()
         sys.stderr.write(text)
         sys.stderr.flush()
         with contextlib.suppress(OSError):
-            _send(channel, Failed(phase=watch.current, error=clipped(_summary(error)), traceback=clipped(text)))
+            _send(
+                channel, Failed(phase=watch.current, error=clipped(_summary(error)), traceback=clipped(text))
+            )
         os._exit(1)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)  # the driver cleans up after the process faster than torch does in it
 
 
-def _run(spec: WorkerSpec, boundaries_ns: MutableSequence[int], channel: Connection, watch: _Stopwatch) -> None:
+def _run(spec: WorkerSpec, boundaries_ns: Boundaries, channel: Connection, watch: _Stopwatch) -> None:
     with watch.phase("import"):
         import torch
 
@@ -112,7 +116,9 @@ def _run(spec: WorkerSpec, boundaries_ns: MutableSequence[int], channel: Connect
         torch.set_num_threads(1)
     with watch.phase("context"):
         device = torch.device(spec.device)
-        stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+        stream = None
+        if device.type == "cuda":
+            stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         torch.zeros(1, device=device).cpu()
     with torch.inference_mode(), torch.cuda.stream(stream) if stream else contextlib.nullcontext():
         with watch.phase("load"):
@@ -153,7 +159,7 @@ def _run(spec: WorkerSpec, boundaries_ns: MutableSequence[int], channel: Connect
 def timed_loop(
     forward: Callable[[], object],
     synchronize: Callable[[], None],
-    boundaries_ns: MutableSequence[int],
+    boundaries_ns: Boundaries,
     iterations: int,
     report: Callable[[int, object], None] | None = None,
 ) -> None:

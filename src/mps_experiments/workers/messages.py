@@ -124,7 +124,9 @@ def decode_from_worker(data: bytes) -> FromWorker:
     try:
         return _from_worker.validate_json(data)
     except ValidationError as error:
-        raise RunError(f"a worker sent something that is no message ({error.error_count()} errors)") from error
+        raise RunError(
+            f"a worker sent something that is no message ({error.error_count()} errors)"
+        ) from error
 
 
 def decode_to_worker(data: bytes) -> ToWorker:

@@ -1,6 +1,6 @@
 """Which CPU cores each worker gets: contention for cores looks just like "MPS does not help"."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,24 +20,30 @@ class Placement:
     parent: tuple[int, ...]
 
 
-def place(worker_count: int, usable: Iterable[int], siblings: dict[int, int] | None = None) -> Placement:
-    """One core per worker, different physical cores first; unpinned where there are not enough.
+def place(
+    worker_count: int,
+    usable: Iterable[int],
+    near: Iterable[int] = (),
+    siblings: Mapping[int, int] | None = None,
+) -> Placement:
+    """One core per worker; unpinned where there are not enough.
 
-    A rank gets the same core whatever the worker count, so that cells with different counts compare.
+    Cores near the GPU come first, then different physical cores, then high numbers: the kernel serves most
+    interrupts on the low ones. A rank gets the same core whatever the worker count, so that cells compare.
 
     Args:
         worker_count: Number of workers.
         usable: Core numbers that this process may use.
-        siblings: Core number -> number of its physical core; None reads it from the kernel.
+        near: Core numbers near the GPU.
+        siblings: Core number -> number of its physical core; None asks the kernel.
     """
-    cores = sorted(usable)
+    cores = sorted(usable, reverse=True)
     if worker_count > len(cores):
-        return Placement(workers=((),) * worker_count, parent=())
+        return unpinned(worker_count)
     physical = siblings if siblings is not None else {core: _physical_core(core) for core in cores}
-    first: dict[int, int] = {}
-    for core in cores:
-        first.setdefault(physical.get(core, core), core)
-    ordered = [*first.values(), *(core for core in cores if core not in first.values())]
+    first = {physical.get(core, core): core for core in reversed(cores)}.values()
+    nearest = set(near)
+    ordered = sorted(cores, key=lambda core: (core not in nearest, core not in first))
     return Placement(
         workers=tuple((core,) for core in ordered[:worker_count]),
         parent=tuple(sorted(ordered[worker_count:])),
@@ -50,7 +56,7 @@ def unpinned(worker_count: int) -> Placement:
 
 
 def _physical_core(core: int) -> int:
-    """The lowest logical core on the same physical core, or the core itself where the kernel does not tell."""
+    """The lowest core number on the same physical core; the core itself where the kernel does not tell."""
     try:
         text = (_TOPOLOGY / f"cpu{core}" / "topology" / "thread_siblings_list").read_text()
     except OSError:

@@ -15,7 +15,7 @@ from multiprocessing.process import BaseProcess
 from typing import Self
 
 from mps_experiments.errors import RunError, WorkerError
-from mps_experiments.workers.child import WorkerSpec, worker_main
+from mps_experiments.workers.child import Boundaries, WorkerSpec, worker_main
 from mps_experiments.workers.messages import (
     Done,
     Exit,
@@ -29,8 +29,13 @@ from mps_experiments.workers.messages import (
     encode,
 )
 
-_PRELOAD = ["torch", "torchvision", "mps_experiments.workers.child", "mps_experiments.workloads.vision",
-            "mps_experiments.workloads.loading"]
+_PRELOAD = [
+    "torch",
+    "torchvision",
+    "mps_experiments.workers.child",
+    "mps_experiments.workloads.vision",
+    "mps_experiments.workloads.loading",
+]
 _LEAD_NS = 5_000_000  # from the word to start until the start: long enough to reach every worker
 _KILL_TIMEOUT_S = 10.0
 
@@ -52,7 +57,7 @@ class Worker:
     spec: WorkerSpec
     process: BaseProcess
     channel: Connection
-    boundaries_ns: Sequence[int]
+    boundaries_ns: Boundaries
     ready: Ready | None = None
     done: Done | None = None
     started_ns: int = 0
@@ -90,7 +95,7 @@ class WorkerPool:
     context: ForkServerContext | SpawnContext
     specs: Sequence[WorkerSpec]
     stop_timeout_s: float
-    on_forward: Callable[[int, int, Forward], None] = lambda rank, pid, message: None
+    on_forward: Callable[[int, int, Forward], None]
     workers: list[Worker] = field(default_factory=list)
 
     def __enter__(self) -> Self:
@@ -176,7 +181,7 @@ class WorkerPool:
             self._take_messages(waiting, min(remaining, tick_s))
 
     def stop(self) -> None:
-        """Tell the workers to exit, kill those that do not in time, and wait for all. Never raises RunError."""
+        """Tell the workers to exit, kill those that do not in time, wait for all. Raises no RunError."""
         for worker in self.workers:
             with suppress(RunError):
                 self._send(worker, Exit())

@@ -52,7 +52,9 @@ def _defines(spec: ModuleSpec, name: str) -> bool:
     try:
         tree = ast.parse(Path(spec.origin).read_bytes())
     except (SyntaxError, ValueError, OSError) as error:
-        raise ConfigError(_OPTION, f"{spec.name}:{name}", f"{spec.origin} cannot be read ({error})") from error
+        raise ConfigError(
+            _OPTION, f"{spec.name}:{name}", f"{spec.origin} cannot be read ({error})"
+        ) from error
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == name:
             return True
@@ -61,7 +63,8 @@ def _defines(spec: ModuleSpec, name: str) -> bool:
         ):
             return True
         if isinstance(node, ast.Assign | ast.If | ast.Try) and any(
-            isinstance(inner, ast.Name | ast.FunctionDef) and name in (getattr(inner, "id", ""), getattr(inner, "name", ""))
+            isinstance(inner, ast.Name | ast.FunctionDef)
+            and name in (getattr(inner, "id", ""), getattr(inner, "name", ""))
             for inner in ast.walk(node)
         ):
             return True

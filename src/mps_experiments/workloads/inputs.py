@@ -1,5 +1,6 @@
 """Images: found and checked in the parent, before any GPU work, and read again by the workers."""
 
+import hashlib
 import importlib.util
 import warnings
 from pathlib import Path
@@ -7,13 +8,15 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 
 from mps_experiments.errors import ConfigError
+from mps_experiments.workloads.spec import ImageInput
 
+SAMPLE = "sample"
 _OPTION = "workload.input"
 _EXPECTED = "give sample, the path of an image, or a list of paths [a.jpg,b.jpg]"
 
 
-def resolve_inputs(value: object) -> tuple[str, ...]:
-    """Absolute paths of the images that `value` names, each decoded once.
+def resolve_inputs(value: object) -> tuple[ImageInput, ...]:
+    """The images that `value` names, each decoded and hashed once.
 
     Raises:
         ConfigError: If a path is missing, unreadable, truncated or not an image.
@@ -21,37 +24,45 @@ def resolve_inputs(value: object) -> tuple[str, ...]:
     names = [value] if isinstance(value, str) else value
     if not isinstance(names, list) or not names or not all(isinstance(name, str) and name for name in names):
         raise ConfigError(_OPTION, value, _EXPECTED)
-    paths = tuple(sample_photo() if name == "sample" else Path(name).expanduser().absolute() for name in names)
-    for path in dict.fromkeys(paths):
-        _check_image(path)
-    return tuple(str(path) for path in paths)
+    images = {name: _checked(name) for name in dict.fromkeys(names)}
+    return tuple(images[name] for name in names)
+
+
+def path_of(image: ImageInput) -> Path:
+    """Where the image is on this machine."""
+    return sample_photo() if image.name == SAMPLE else Path(image.name)
 
 
 def sample_photo() -> Path:
     """The 640x427 photo china.jpg that scikit-learn ships, found without importing scikit-learn."""
     spec = importlib.util.find_spec("sklearn")
     if spec is None or spec.origin is None:
-        raise ConfigError(_OPTION, "sample", "scikit-learn, which ships the photo, is not installed; give a path")
+        raise ConfigError(
+            _OPTION, "sample", "scikit-learn, which ships the photo, is not installed; give a path"
+        )
     return Path(spec.origin).parent / "datasets" / "images" / "china.jpg"
 
 
-def read_image(path: str) -> Image.Image:
+def read_image(path: Path) -> Image.Image:
     """The image as RGB, fully decoded."""
     with Image.open(path) as image:
         return image.convert("RGB")
 
 
-def _check_image(path: Path) -> None:
+def _checked(name: str) -> ImageInput:
+    path = sample_photo() if name == SAMPLE else Path(name).expanduser().absolute()
     if not path.is_file():
         kind = "a folder, not an image" if path.is_dir() else "no such file"
-        raise ConfigError(_OPTION, path, f"{kind}; {_EXPECTED}")
+        raise ConfigError(_OPTION, name, f"{kind}; {_EXPECTED}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            read_image(str(path))
+            read_image(path)
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
     except UnidentifiedImageError as error:
-        raise ConfigError(_OPTION, path, f"not an image that Pillow can read; {_EXPECTED}") from error
+        raise ConfigError(_OPTION, name, f"not an image that Pillow can read; {_EXPECTED}") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ConfigError(_OPTION, path, "more pixels than Pillow decodes safely; give a smaller image") from error
+        raise ConfigError(_OPTION, name, "too many pixels to decode safely; give a smaller image") from error
     except (OSError, ValueError, SyntaxError) as error:  # Pillow's decoders raise all three on damaged files
-        raise ConfigError(_OPTION, path, f"a damaged or unreadable image ({error}); {_EXPECTED}") from error
+        raise ConfigError(_OPTION, name, f"damaged or unreadable ({error}); {_EXPECTED}") from error
+    return ImageInput(name=name if name == SAMPLE else str(path), sha256=digest)

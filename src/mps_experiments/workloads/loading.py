@@ -89,16 +89,24 @@ def _digest(model: object) -> str | None:
             if not isinstance(tensor, torch.Tensor):
                 continue
             digest.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)}".encode())
-            digest.update(tensor.detach().contiguous().flatten().view(torch.uint8).cpu().numpy())
+            digest.update(tensor.detach().contiguous().flatten().view(torch.uint8).cpu().numpy().data)
     return digest.hexdigest()
 
 
 def describe_torch(device: torch.device) -> dict[str, str]:
     """Versions and device as torch itself sees them."""
-    facts = {"torch": torch.__version__, "device": str(device), "intra_op_threads": str(torch.get_num_threads())}
+    facts = {
+        "torch": torch.__version__,
+        "device": str(device),
+        "intra_op_threads": str(torch.get_num_threads()),
+    }
     if device.type == "cuda":
         properties = torch.cuda.get_device_properties(device)
-        facts |= {"cuda": str(torch.version.cuda), "cudnn": str(torch.backends.cudnn.version()), "gpu": properties.name}
+        facts |= {
+            "cuda": str(torch.version.cuda),
+            "cudnn": str(torch.backends.cudnn.version()),  # type: ignore[no-untyped-call]
+            "gpu": properties.name,
+        }
         with contextlib.suppress(AttributeError):
             facts["gpu_uuid"] = f"GPU-{properties.uuid}"
     return facts

@@ -5,6 +5,19 @@ from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
+class ImageInput:
+    """One image.
+
+    Attributes:
+        name: ``sample``, or the absolute path of a file.
+        sha256: Digest of the file's bytes when the run was planned.
+    """
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class WorkloadSpec:
     """What one worker executes.
 
@@ -12,7 +25,7 @@ class WorkloadSpec:
         kind: ``torchvision`` or ``custom``.
         model: Name for people: the torchvision model, or the factory.
         weights: ``random``, ``default`` or the absolute path of a state dict.
-        inputs: Absolute paths of images, used in turn, one per iteration.
+        inputs: Images, used in turn, one per iteration.
         seed: Seed of random weights.
         synchronize: What ends an iteration: ``stream`` or ``device``.
         factory: ``module:function`` of a custom workload.
@@ -23,7 +36,7 @@ class WorkloadSpec:
     kind: str
     model: str
     weights: str = "random"
-    inputs: tuple[str, ...] = ()
+    inputs: tuple[ImageInput, ...] = ()
     seed: int = 0
     synchronize: str = "stream"
     factory: str | None = None

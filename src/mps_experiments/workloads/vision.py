@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torchvision.models import get_model, get_model_builder, get_model_weights, list_models
 
-from mps_experiments.workloads.inputs import read_image
+from mps_experiments.workloads.inputs import path_of, read_image
 from mps_experiments.workloads.spec import WorkloadSpec
 
 _UNSUPPORTED = ("quantization", "video", "optical_flow")
@@ -54,8 +54,12 @@ def load_weights(model: torch.nn.Module, path: str) -> None:
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch.load raises UnpicklingError, RuntimeError, EOFError, ... by kind of damage
-        raise ValueError(f"not a state dict that torch.load(weights_only=True) reads ({type(error).__name__})") from error
+    except (
+        Exception
+    ) as error:  # torch.load raises UnpicklingError, RuntimeError, EOFError, ... by kind of damage
+        raise ValueError(
+            f"not a state dict that torch.load(weights_only=True) reads ({type(error).__name__})"
+        ) from error
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise ValueError("not a state dict: it must map names to tensors")
     try:
@@ -88,7 +92,5 @@ def build_inputs(spec: WorkloadSpec, device: torch.device) -> tuple[object, ...]
     """
     preprocess: Callable[[Any], torch.Tensor] = get_model_weights(spec.model).DEFAULT.transforms()
     detection = _kind(spec.model) == "detection"
-    tensors = [preprocess(read_image(path)).to(device) for path in spec.inputs]
+    tensors = [preprocess(read_image(path_of(image))).to(device) for image in spec.inputs]
     return tuple([tensor] if detection else tensor.unsqueeze(0) for tensor in tensors)
-
-
