@@ -1,0 +1,63 @@
+"""What all tests share: the command line as a user has it, and the gpu marker."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pynvml
+import pytest
+
+CHECKOUT = Path(__file__).parents[1]
+SRC = CHECKOUT / "src"
+COMMAND_TIMEOUT_S = 240.0
+
+
+def why_no_gpu() -> str | None:
+    """Why `gpu` tests cannot run here; None if they can."""
+    try:
+        pynvml.nvmlInit()
+        count = pynvml.nvmlDeviceGetCount()
+        pynvml.nvmlShutdown()
+    except pynvml.NVMLError as error:
+        return f"no NVIDIA driver: {error}"
+    if count == 0:
+        return "no NVIDIA GPU"
+    if shutil.which("nvidia-cuda-mps-control") is None:
+        return "nvidia-cuda-mps-control is not on PATH"
+    return None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip `gpu` tests, with the reason, where there is no GPU with MPS."""
+    reason = why_no_gpu()
+    if reason is None:
+        return
+    for item in items:
+        if item.get_closest_marker("gpu"):
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def mps_experiments(tmp_path: Path) -> Command:
+    """Run ``python -m mps_experiments ARGUMENTS`` in an empty folder, as a user would."""
+
+    def run(
+        *arguments: str, module: str = "mps_experiments", cwd: Path | None = None, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", module, *arguments],
+            cwd=cwd or tmp_path,
+            env=os.environ | {"PYTHONPATH": str(SRC)} | environment,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_TIMEOUT_S,
+            check=False,
+        )
+
+    return run
