@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from tests.conftest import SRC
 
 PACKAGE = SRC / "mps_experiments"
