@@ -1,7 +1,9 @@
 """The record of one run: what `measurement.json` holds, and how it gets to disk and back."""
 
 import contextlib
+import itertools
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from mps_experiments.workloads.spec import ImageInput, WorkloadSpec
 
 SCHEMA_VERSION = 1
 FILE_NAME = "measurement.json"
+_ANY_NAME = re.compile(r"measurement(\.\d+)?\.json")  # an earlier record kept aside has a number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +109,12 @@ class Measurement:
     failure: FailureRecord | None
     verdict: Verdict
 
+    @property
+    def was_interrupted(self) -> bool:
+        """Whether a signal to the runner cut the run short."""
+        failure = self.failure
+        return failure is not None and failure.rank is None and failure.reason.startswith("interrupted by ")
+
     def statistics(self) -> Statistics | None:
         """The figures of a VALID run; None for any other, which has no numbers."""
         if self.verdict.status is not Status.VALID:
@@ -129,10 +138,19 @@ def write_measurement(measurement: Measurement, path: Path) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _keep_aside(path)
-        write_atomically(path, _adapter.dump_json(measurement, indent=1))
+        write_atomically(path, to_json(measurement), keep_earlier=True)
     except OSError as error:
         raise RecordError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def to_json(measurement: Measurement) -> bytes:
+    """The record as it is on disk."""
+    return _adapter.dump_json(measurement, indent=1)
+
+
+def find_measurements(folder: Path) -> list[Path]:
+    """Every record below a folder, also those kept aside when a folder was used again."""
+    return sorted(path for path in folder.rglob("measurement*.json") if _ANY_NAME.fullmatch(path.name))
 
 
 def read_measurement(path: Path) -> Measurement:
@@ -142,23 +160,34 @@ def read_measurement(path: Path) -> Measurement:
         RecordError: If it is missing, damaged or of another version.
     """
     try:
-        return _adapter.validate_json(path.read_bytes())
+        measurement = _adapter.validate_json(path.read_bytes())
     except OSError as error:
         raise RecordError(f"{path} cannot be read: {error.strerror}") from error
     except ValidationError as error:
         raise RecordError(
             f"{path} is not a record of version {SCHEMA_VERSION}: {error.error_count()} errors"
         ) from error
+    if measurement.schema_version != SCHEMA_VERSION:
+        raise RecordError(f"{path} is a record of version {measurement.schema_version}, not {SCHEMA_VERSION}")
+    return measurement
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace a file's content at once, also through a crash of the machine."""
+def write_atomically(path: Path, content: bytes, *, keep_earlier: bool = False) -> None:
+    """Replace a file's content at once, also through a crash of the machine.
+
+    Args:
+        path: The file.
+        content: All of its new content.
+        keep_earlier: Leave an earlier file there under a numbered name, once the new content is safe.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with temporary.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
+        if keep_earlier:
+            _keep_aside(path)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -171,8 +200,12 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def _keep_aside(path: Path) -> None:
-    if path.exists():
-        number = 1
-        while (aside := path.with_name(f"{path.stem}.{number}{path.suffix}")).exists():
-            number += 1
+    """Give an earlier file a second name, so that it outlives its replacement."""
+    if not path.exists():
+        return
+    names = (path.with_name(f"{path.stem}.{number}{path.suffix}") for number in itertools.count(1))
+    aside = next(name for name in names if not name.exists())
+    try:
+        aside.hardlink_to(path)  # unlike a rename it leaves no moment without `path`
+    except OSError:  # a file system without hard links
         path.rename(aside)

@@ -10,13 +10,10 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from io import StringIO
-from multiprocessing.context import ForkServerContext, SpawnContext
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
-from rich.console import Console
 
 from mps_experiments.composition import Request, to_config
 from mps_experiments.config import Config, TrackingConfig
@@ -27,7 +24,7 @@ from mps_experiments.mps.guardian import Guardian
 from mps_experiments.plan import RunPlan, build_plan
 from mps_experiments.record import Measurement, write_atomically, write_measurement
 from mps_experiments.report.lines import cell_line
-from mps_experiments.report.tables import tables
+from mps_experiments.report.tables import table_text, tables
 from mps_experiments.runner import Surroundings, run_cell
 from mps_experiments.terminal import Terminal, complain
 from mps_experiments.tracking.tracker import NoTracker, SweepInfo, Tracker
@@ -35,8 +32,7 @@ from mps_experiments.workers.check import check_workload
 from mps_experiments.workers.pool import process_context
 from mps_experiments.workloads.spec import WorkloadSpec
 
-_TEXT_WIDTH = 120
-CONTEXT = Callable[[str], ForkServerContext | SpawnContext]
+SUMMARY = "sweep.json"
 
 
 @dataclass
@@ -56,6 +52,7 @@ class Sweep:
     interruption: Interrupted | None = None
     _surroundings: dict[str | None, Surroundings] = field(default_factory=dict)
     _tracking_failed: str | None = None
+    _summary_written: bool = False
 
     def run_cell(self, composed: DictConfig) -> None:
         """Run one composed cell: record on disk, then MLflow, then the line.
@@ -78,7 +75,7 @@ class Sweep:
             plan,
             self._surroundings_of(plan),
             overrides=tuple(hydra.overrides.task),
-            config=_plain(composed),
+            config=_plain(composed) | {"output_dir": str(Path(composed.output_dir).expanduser().absolute())},
             weights_file_sha256=self.weights_sha256.get(plan.workloads[0].weights),
         )
         recorded = time.monotonic()
@@ -92,6 +89,7 @@ class Sweep:
                 "record_and_tracking_s": time.monotonic() - recorded,
             }
         )
+        self._write_summary("RUNNING")
         self.terminal.cell_finished(cell_line(outcome.measurement))
         if outcome.interruption is not None:
             raise outcome.interruption
@@ -137,14 +135,14 @@ class Sweep:
         """Tables, ratios, sweep.json and where to look next; also when cells failed or a signal came."""
         if self.measurements:
             self.terminal.show(tables(self.measurements))
-        status = "KILLED" if self.interruption else "FINISHED" if self.exit_code == 0 else "FAILED"
-        self._track(lambda: self.tracker.finish_sweep(self.measurements, self._table_text(), status))
+        status = "KILLED" if self.interruption else "FINISHED" if self._cells_are_fine else "FAILED"
+        text = table_text(self.measurements)
+        self._track(lambda: self.tracker.finish_sweep(self.measurements, text, status))
         if self.folder is None:
             return
+        self._write_summary(status)
         with contextlib.suppress(OSError):
-            summary = {"sweep_id": self.info.sweep_id, "command": self.info.command, "cells": self.totals}
-            write_atomically(self.folder / "sweep.json", json.dumps(summary, indent=1).encode())
-            write_atomically(self.folder / "tables.txt", self._table_text().encode())
+            write_atomically(self.folder / "tables.txt", text.encode())
         self.terminal.line(f"records: {self.folder}")
         if self._tracking_failed is not None:
             command = [sys.executable, "-m", "mps_experiments.sync", str(self.folder)]
@@ -157,16 +155,28 @@ class Sweep:
     @property
     def exit_code(self) -> int:
         """0 only if every cell is VALID, or SKIPPED for want of hardware, and was recorded and tracked."""
-        fine = all(measurement.verdict.is_success for measurement in self.measurements)
-        return 0 if fine and self.measurements and not self.refused and self._tracking_failed is None else 1
+        return 0 if self._cells_are_fine and self._tracking_failed is None else 1
 
-    def _table_text(self) -> str:
-        console = Console(file=StringIO(), width=_TEXT_WIDTH)
-        for table in tables(self.measurements):
-            console.print(table)
-        text = console.file
-        assert isinstance(text, StringIO)  # noqa: S101 - given above
-        return text.getvalue()
+    @property
+    def _cells_are_fine(self) -> bool:
+        fine = all(measurement.verdict.is_success for measurement in self.measurements)
+        return bool(fine and self.measurements and not self.refused)
+
+    def _write_summary(self, status: str) -> None:
+        """sweep.json, after each cell: it lets a sweep that was killed be logged as one later."""
+        if self.folder is None:
+            return
+        summary = {
+            "sweep_id": self.info.sweep_id,
+            "command": self.info.command,
+            "is_sweep": self.info.is_sweep,
+            "status": status,
+            "cells": self.totals,
+        }
+        content = json.dumps(summary, indent=1).encode()
+        with contextlib.suppress(OSError):  # the records say the same, cell by cell
+            write_atomically(self.folder / SUMMARY, content, keep_earlier=not self._summary_written)
+            self._summary_written = True
 
 
 @contextlib.contextmanager
@@ -228,8 +238,10 @@ def _check_output_dir(config: Config) -> Path:
     probe_file = output_dir / f".write-test-{os.getpid()}"
     try:
         output_dir.mkdir(parents=True, exist_ok=True)
-        probe_file.write_bytes(b"0" * 4096)
-        probe_file.unlink()
+        try:
+            probe_file.write_bytes(b"0" * 4096)
+        finally:
+            probe_file.unlink(missing_ok=True)
         free_mb = shutil.disk_usage(output_dir).free // 10**6
     except OSError as error:
         raise ConfigError(

@@ -11,8 +11,7 @@ from pathlib import Path
 
 from mps_experiments.config import TrackingConfig
 from mps_experiments.errors import ConfigError, RecordError, TrackingError
-from mps_experiments.measurement.verdict import Status
-from mps_experiments.record import FILE_NAME, Measurement, read_measurement
+from mps_experiments.record import FILE_NAME, Measurement, find_measurements, read_measurement
 from mps_experiments.terminal import complain
 from mps_experiments.tracking.tracker import SweepInfo
 
@@ -20,14 +19,16 @@ from mps_experiments.tracking.tracker import SweepInfo
 def main(arguments: list[str] | None = None) -> int:
     """Log every record below the folders; 0 if all are in MLflow now, 1 if not, 2 for a user's mistake."""
     args = _parser().parse_args(arguments)
+    damaged: list[str] = []
     try:
         found, damaged = _collect(args.folder)
         logged = _log(found, args)
     except (ConfigError, TrackingError) as error:
         complain(str(error))
         return 2 if isinstance(error, ConfigError) else 1
-    for text in damaged:
-        complain(text)
+    finally:
+        for text in damaged:
+            complain(text)
     sys.stdout.write(f"{logged} records are in MLflow\n")
     return 1 if damaged else 0
 
@@ -50,11 +51,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _collect(folders: list[Path]) -> tuple[dict[str, list[tuple[Measurement, Path]]], list[str]]:
-    """Records by sweep, and what could not be read."""
+    """Records by sweep, each once (below outputs/ are also MLflow's copies), and what could not be read."""
+    seen: set[str] = set()
     by_sweep: dict[str, list[tuple[Measurement, Path]]] = defaultdict(list)
     damaged: list[str] = []
     for folder in folders:
-        paths = sorted(folder.rglob(FILE_NAME))
+        paths = find_measurements(folder)
         if not paths:
             raise ConfigError("FOLDER", folder, f"no {FILE_NAME} below it; give a folder under outputs/")
         for path in paths:
@@ -62,15 +64,15 @@ def _collect(folders: list[Path]) -> tuple[dict[str, list[tuple[Measurement, Pat
                 measurement = read_measurement(path)
             except RecordError as error:
                 damaged.append(str(error))
-            else:
+                continue
+            if measurement.record_id not in seen:
+                seen.add(measurement.record_id)
                 by_sweep[measurement.sweep_id].append((measurement, path.parent))
     return by_sweep, damaged
 
 
 def _log(by_sweep: dict[str, list[tuple[Measurement, Path]]], args: argparse.Namespace) -> int:
-    from rich.console import Console
-
-    from mps_experiments.report.tables import tables
+    from mps_experiments.report.tables import table_text
     from mps_experiments.sweep import open_tracker
 
     logged = 0
@@ -82,35 +84,42 @@ def _log(by_sweep: dict[str, list[tuple[Measurement, Path]]], args: argparse.Nam
             experiment=args.experiment or stored.get("experiment") or TrackingConfig().experiment,
         )
         tracker = open_tracker(tracking, Path(str(first.config.get("output_dir", "outputs"))).absolute())
-        summary = _summary(folder.parent)
+        summary = _summary(folder.parent, sweep_id)
         tracker.start_sweep(
             SweepInfo(
                 sweep_id=sweep_id,
                 name=f"{first.cell.model} (logged later)",
                 command=str(summary.get("command", "unknown")),
-                is_sweep=summary.get("sweep_id") == sweep_id,
+                is_sweep=bool(summary),
             )
         )
         measurements = [measurement for measurement, _ in records]
         for measurement, run_folder in records:
-            tracker.log_cell(
-                measurement, run_folder, interrupted="interrupted by" in measurement.verdict.reason
-            )
-        failed = any(m.verdict.status is Status.INVALID for m in measurements)
-        console = Console(record=True, width=120, quiet=True)
-        for table in tables(measurements):
-            console.print(table)
-        tracker.finish_sweep(measurements, console.export_text(), "FAILED" if failed else "FINISHED")
+            tracker.log_cell(measurement, run_folder, measurement.was_interrupted)
+        status = _status(summary, measurements)
+        tracker.finish_sweep(measurements, table_text(measurements), status)
         logged += len(records)
     return logged
 
 
-def _summary(folder: Path) -> dict[str, object]:
-    try:
-        loaded = json.loads((folder / "sweep.json").read_text())
-    except (OSError, ValueError):
-        return {}
-    return loaded if isinstance(loaded, dict) else {}
+def _status(summary: dict[str, object], measurements: list[Measurement]) -> str:
+    """How the sweep ended; one that never said so was killed."""
+    ended = summary.get("status", "KILLED")
+    if ended == "RUNNING" or any(measurement.was_interrupted for measurement in measurements):
+        return "KILLED"
+    return str(ended)
+
+
+def _summary(folder: Path, sweep_id: str) -> dict[str, object]:
+    """What sweep.json says of this sweep; empty for a run on its own, or if there is none."""
+    for path in sorted(folder.glob("sweep*.json")):  # a folder that was used again holds several
+        try:
+            loaded = json.loads(path.read_bytes())
+        except (OSError, ValueError):
+            continue
+        if isinstance(loaded, dict) and loaded.get("sweep_id") == sweep_id and loaded.get("is_sweep", True):
+            return loaded
+    return {}
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from mps_experiments.workers.messages import Forward
 
 _TICK_TERMINAL_S = 1.0  # one redraw a second is all that happens in the parent while workers are timed
 _TICK_PLAIN_S = 5.0
+_PLAIN_WIDTH = 1000  # characters; a file has no edge at which a table would have to be cut
 
 
 class Terminal:
@@ -23,6 +24,8 @@ class Terminal:
 
     def __init__(self, cell_count: int | None, console: Console | None = None) -> None:
         self._console = console or Console(soft_wrap=True)
+        if not self._console.is_terminal:
+            self._console.width = _PLAIN_WIDTH
         self.tick_s = _TICK_TERMINAL_S if self._console.is_terminal else _TICK_PLAIN_S
         self._progress = Progress(
             TextColumn("{task.description}"),
@@ -48,7 +51,7 @@ class Terminal:
 
     def line(self, text: str) -> None:
         """One line that stays."""
-        self._progress.console.print(text, markup=False, highlight=False)
+        self._progress.console.print(text, markup=False, highlight=False, emoji=False)
 
     def show(self, things: Iterable[RenderableType]) -> None:
         """Tables at the end."""

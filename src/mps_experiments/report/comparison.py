@@ -1,9 +1,10 @@
 """The ratio of each cell to its one-process partner; pure, and the same whatever the order of the cells."""
 
+import json
 import statistics
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 from mps_experiments.measurement.verdict import Status
 from mps_experiments.record import Cell, Measurement
@@ -66,4 +67,5 @@ def table_key(measurement: Measurement) -> tuple[object, ...]:
     """What all cells of one table have in common: all of the cell but mps, procs and times."""
     rest: Cell = replace(measurement.cell, mps="", procs=0, times=0)
     packages = measurement.machine.packages
-    return (repr(rest), packages.get("torch"), packages.get("torchvision"))
+    settings = json.dumps(asdict(rest), sort_keys=True, default=str)
+    return (settings, packages.get("torch"), packages.get("torchvision"))

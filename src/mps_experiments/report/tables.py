@@ -1,13 +1,17 @@
 """The two tables people came for: MPS off and on, times x procs, seconds per process and ratio."""
 
 from collections.abc import Iterator, Sequence
+from io import StringIO
 
+from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from mps_experiments.measurement.verdict import Status
 from mps_experiments.record import Measurement
 from mps_experiments.report.comparison import Ratio, ratios, table_key
 
+_TEXT_WIDTH = 1000  # characters; wide enough that nothing is wrapped or cut
 _MAX_LISTED = 4  # per-process times shown one by one up to this many, then as a range
 
 
@@ -23,10 +27,19 @@ def tables(measurements: Sequence[Measurement]) -> Iterator[Table]:
                 yield _table(state, cells, by_ratio)
 
 
+def table_text(measurements: Sequence[Measurement]) -> str:
+    """The same tables as plain text."""
+    file = StringIO()
+    console = Console(file=file, width=_TEXT_WIDTH, force_terminal=False)
+    for table in tables(measurements):
+        console.print(table)
+    return file.getvalue()
+
+
 def _table(state: str, cells: Sequence[Measurement], by_ratio: dict[str, Ratio]) -> Table:
     procs = sorted({m.cell.procs for m in cells})
     table = Table(
-        title=f"MPS {state.upper()} · {cells[0].cell.model} · seconds per process",
+        title=_verbatim(f"MPS {state.upper()} · {cells[0].cell.model} · seconds per process"),
         title_justify="left",
         caption=_caption(cells, by_ratio),
         caption_justify="left",
@@ -61,7 +74,7 @@ def _ratio_text(ratio: Ratio) -> str:
     return "-" if ratio.value is None else f"{ratio.value:.2f}"
 
 
-def _caption(cells: Sequence[Measurement], by_ratio: dict[str, Ratio]) -> str | None:
+def _caption(cells: Sequence[Measurement], by_ratio: dict[str, Ratio]) -> Text | None:
     """What is missing, and why."""
     lines = []
     for m in cells:
@@ -71,4 +84,9 @@ def _caption(cells: Sequence[Measurement], by_ratio: dict[str, Ratio]) -> str | 
             lines.append(f"{m.name}: no ratio: {by_ratio[m.record_id].reason}")
         if m.contended:
             lines.append(f"{m.name}: contended: {'; '.join(m.contended)}")
-    return "\n".join(lines) or None
+    return _verbatim("\n".join(lines)) if lines else None
+
+
+def _verbatim(text: str) -> Text:
+    """Text that is not read as markup and not folded to the width of the table."""
+    return Text(text, no_wrap=True, overflow="ignore")

@@ -17,7 +17,7 @@ from mlflow.entities import Metric, Param, RunTag, ViewType
 
 from mps_experiments.errors import ConfigError, TrackingError
 from mps_experiments.measurement.verdict import Status
-from mps_experiments.record import Measurement
+from mps_experiments.record import FILE_NAME, Measurement, to_json
 from mps_experiments.report.comparison import Ratio, ratios
 from mps_experiments.tracking.deadline import within
 from mps_experiments.tracking.fields import metrics_of, params_of, tags_of
@@ -30,6 +30,7 @@ _RUNNER = "runner"
 _PARENT = "mlflow.parentRunId"
 _NOTE = "mlflow.note.content"
 _PROBE_TIMEOUT_S = 5.0
+_FILES = ("worker-*.log", "control.log", "server.log")
 _HTTP = ("http", "https")
 
 logging.getLogger("mlflow").setLevel(logging.WARNING)
@@ -120,7 +121,7 @@ class MlflowTracker:
         run = self._client.create_run(
             self._experiment_id,
             start_time=start_ms,
-            tags=tags_of(measurement) | parent,
+            tags=tags_of(measurement) | parent | {_RUNNER: _this_runner()},
             run_name=measurement.name,
         )
         run_id = run.info.run_id
@@ -129,11 +130,19 @@ class MlflowTracker:
         metrics = [Metric(key, value, end_ms, 0) for key, value in metrics_of(measurement).items()]
         params = [Param(key, value) for key, value in params_of(measurement).items()]
         self._client.log_batch(run_id, metrics=metrics, params=params)
-        self._client.log_artifacts(run_id, str(folder))
+        self._log_files(run_id, measurement, folder)
         self._client.set_tag(run_id, _COMPLETE, "true")
         failed = measurement.verdict.status is Status.INVALID
         status = "KILLED" if interrupted else "FAILED" if failed else "FINISHED"
         self._client.set_terminated(run_id, status, end_ms)
+
+    def _log_files(self, run_id: str, measurement: Measurement, folder: Path) -> None:
+        """The run's own files only: with hydra.run.dir=. the folder holds more, even the store itself."""
+        self._client.log_text(run_id, to_json(measurement).decode(), FILE_NAME)
+        for path in sorted(path for pattern in _FILES for path in folder.glob(pattern)):
+            self._client.log_artifact(run_id, str(path))
+        if (folder / ".hydra").is_dir():
+            self._client.log_artifacts(run_id, str(folder / ".hydra"), ".hydra")
 
     def finish_sweep(self, measurements: Sequence[Measurement], table_text: str, status: str) -> None:
         within(self._timeout_s, "finish the sweep", lambda: self._finish(measurements, table_text, status))
@@ -210,7 +219,9 @@ def _this_runner() -> str:
 
 
 def _is_alive(runner: str) -> bool:
-    _, pid, started = runner.rsplit(":", 2)
+    host, pid, started = runner.rsplit(":", 2)
+    if host != socket.gethostname():  # LIKE takes an underscore in a name for any character
+        return True
     try:
         return abs(psutil.Process(int(pid)).create_time() - float(started)) < 1.0
     except (psutil.Error, ValueError):

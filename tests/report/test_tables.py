@@ -1,0 +1,107 @@
+"""The tables, as plain text."""
+
+import re
+from io import StringIO
+
+from rich.console import Console
+
+from mps_experiments.measurement.verdict import Status, Verdict
+from mps_experiments.report.tables import table_text, tables
+from tests.records import INVALID, SKIPPED, make_measurement
+
+SEED = [
+    make_measurement("4", mps="on", procs=2, times=100, makespan_s=13.73),
+    make_measurement("3", mps="on", procs=1, times=100, makespan_s=11.08),
+    make_measurement("2", mps="off", procs=2, times=100, makespan_s=19.87),
+    make_measurement("1", mps="off", procs=1, times=100, makespan_s=11.49),
+    make_measurement("0", mps="off", procs=1, times=50, makespan_s=5.77),
+]
+
+
+def rows(text: str) -> list[list[str]]:
+    """The cells of every line that is a row or a header."""
+    lines = [line for line in text.splitlines() if line[:1] in ("│", "┃")]
+    return [[cell.strip() for cell in re.split("[│┃]", line)[1:-1]] for line in lines]
+
+
+def test_off_comes_before_on_with_times_down_processes_across_and_the_ratio() -> None:
+    text = table_text(SEED)
+    header = ["times", "1 proc", "2 procs", "ratio"]
+    assert rows(text) == [
+        header,
+        ["50", "5.77", "-", "-"],
+        ["100", "11.49", "19.87, 19.87", "1.73"],
+        header,
+        ["100", "11.08", "13.73, 13.73", "1.24"],
+    ]
+    assert text.index("MPS OFF · maskrcnn_resnet50_fpn") < text.index("MPS ON · maskrcnn_resnet50_fpn")
+
+
+def test_more_than_four_workers_are_a_range() -> None:
+    assert rows(table_text([make_measurement(procs=4, makespan_s=2.0)]))[1][1] == "2.00, 2.00, 2.00, 2.00"
+    assert rows(table_text([make_measurement(procs=5, makespan_s=2.0)]))[1][1] == "2.00 to 2.00"
+
+
+def test_cells_without_numbers_show_their_verdict_and_the_reason_stands_below() -> None:
+    text = table_text(
+        [
+            make_measurement("1"),
+            make_measurement("2", procs=2, verdict=INVALID),
+            make_measurement("3", mps="on", verdict=SKIPPED),
+        ]
+    )
+    assert rows(text)[1] == ["2", "1.00", "INVALID", "-"]
+    assert rows(text)[3] == ["2", "SKIPPED"]
+    below = [line.strip() for line in text.splitlines() if line.startswith("mps=")]
+    assert below == [
+        "mps=off procs=2 times=2: INVALID: worker 1 was killed by SIGKILL",
+        "mps=on procs=1 times=2: SKIPPED: MPS needs an NVIDIA GPU",
+    ]
+
+
+def test_a_missing_ratio_and_contention_are_explained_below() -> None:
+    text = table_text([make_measurement(procs=2, contended=("process 9 was on the GPU", "a daemon"))])
+    assert rows(text)[1] == ["2", "1.00, 1.00", "-"]
+    name = "mps=off procs=2 times=2"
+    assert f"{name}: no ratio: no VALID one-process run with mps=off times=2" in text
+    assert f"{name}: contended: process 9 was on the GPU; a daemon" in text
+
+
+def test_repeats_of_a_cell_stand_below_each_other() -> None:
+    repeats = [make_measurement(str(s), makespan_s=s) for s in (1.0, 3.0)]
+    assert rows(table_text(repeats))[1:] == [["2", "1.00"], ["", "3.00"]]
+
+
+def test_each_workload_has_its_own_tables() -> None:
+    models = ("resnet50", "ssdlite")
+    found = list(tables([make_measurement(f"{m}{s}", mps=s, model=m) for s in ("on", "off") for m in models]))
+    assert [str(table.title).split(" · ")[:2] for table in found] == [
+        [f"MPS {state}", model] for model in models for state in ("OFF", "ON")
+    ]
+
+
+def test_a_reason_that_looks_like_markup_is_printed_as_it_is() -> None:
+    reason = "worker 0 failed: [/tmp/x.pth] [rank0]: [bold]no"
+    verdict = Verdict(status=Status.INVALID, reason=reason)
+    assert reason in table_text([make_measurement(verdict=verdict)])
+
+
+def test_no_number_is_cut_and_no_text_folded_however_wide_the_table() -> None:
+    cells = [make_measurement(str(n), procs=n, makespan_s=12345.67) for n in range(1, 17)]
+    text = table_text([*cells, make_measurement("x", procs=99, verdict=SKIPPED)])
+    assert "…" not in text
+    assert text.count("12345.67 to 12345.67") == 12
+    assert len(rows(text)) == 3
+    assert "mps=off procs=99 times=2: SKIPPED: MPS needs an NVIDIA GPU" in text
+
+
+def test_no_measurement_gives_no_table() -> None:
+    assert table_text([]) == ""
+
+
+def test_on_a_narrow_terminal_a_reason_is_not_folded_to_the_width_of_its_table() -> None:
+    file = StringIO()
+    console = Console(file=file, width=60, force_terminal=True, color_system=None, soft_wrap=True)
+    for table in tables([make_measurement(mps="on", verdict=SKIPPED)]):
+        console.print(table)
+    assert "mps=on procs=1 times=2: SKIPPED: MPS needs an NVIDIA GPU" in file.getvalue()

@@ -1,0 +1,175 @@
+"""The record on disk: whole or not there, never overwritten, never silently misread."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from mps_experiments.errors import RecordError
+from mps_experiments.record import (
+    Measurement,
+    find_measurements,
+    read_measurement,
+    write_atomically,
+    write_measurement,
+)
+from tests.conftest import CHECKOUT, SRC
+from tests.records import INVALID, SKIPPED, interrupted, make_measurement, read_json
+
+WRITER = """
+import os, resource, sys
+from pathlib import Path
+from mps_experiments.errors import RecordError
+from mps_experiments.record import write_measurement
+from tests.records import make_measurement
+{trouble}
+try:
+    write_measurement(make_measurement("later"), Path(sys.argv[1]))
+except RecordError as error:
+    sys.stdout.write(str(error))
+"""
+FULL_DISK = "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))"
+CRASH = "os.fsync = lambda _: os._exit(9)  # the machine stops before the content is safe"
+
+
+@pytest.mark.parametrize(
+    "measurement",
+    [
+        make_measurement("a", mps="on", procs=3, times=5, options={"batch": 2, "names": ["a", "b"]}),
+        make_measurement("b", verdict=SKIPPED),
+        make_measurement("c", verdict=INVALID, contended=("process 9 was on the GPU",)),
+        interrupted("d"),
+    ],
+    ids=["valid", "skipped", "invalid", "interrupted"],
+)
+def test_a_record_comes_back_as_it_was_written(tmp_path: Path, measurement: Measurement) -> None:
+    path = tmp_path / "sweep" / "run" / "measurement.json"
+    write_measurement(measurement, path)
+    assert read_measurement(path) == measurement
+    assert [each.name for each in path.parent.iterdir()] == ["measurement.json"]
+
+
+def test_statistics_are_derived_and_only_a_valid_run_has_them() -> None:
+    valid, invalid = make_measurement(makespan_s=1.5), make_measurement(verdict=INVALID)
+    figures = valid.statistics()
+    assert figures is not None
+    assert figures.makespan_s == pytest.approx(1.5)
+    assert valid.overhead_s() == pytest.approx(2.0)
+    assert invalid.statistics() is None
+    assert invalid.overhead_s() is None
+
+
+def test_only_a_signal_to_the_runner_counts_as_an_interruption() -> None:
+    assert interrupted("a").was_interrupted
+    assert not make_measurement(verdict=INVALID).was_interrupted
+
+
+def test_an_earlier_record_is_kept_aside_and_found_again(tmp_path: Path) -> None:
+    for record_id in ("first", "second", "third"):
+        write_measurement(make_measurement(record_id), tmp_path / "run" / "measurement.json")
+    (tmp_path / "run" / "measurements.json").write_text("not a record")
+    found = {path.name: read_measurement(path).record_id for path in find_measurements(tmp_path)}
+    assert found == {
+        "measurement.json": "third",
+        "measurement.1.json": "first",
+        "measurement.2.json": "second",
+    }
+
+
+@pytest.mark.parametrize(
+    ("damage", "expected"),
+    [
+        (lambda content: content[: len(content) // 2], "is not a record"),
+        (lambda _: b"", "is not a record"),
+        (lambda _: b"\xff\xfe\x00", "is not a record"),
+        (lambda _: b"[]", "is not a record"),
+        (lambda content: content.replace(b'"schema_version": 1', b'"schema_version": 2'), "version 2, not 1"),
+    ],
+    ids=["half", "empty", "binary", "another shape", "another version"],
+)
+def test_a_damaged_record_is_refused(tmp_path: Path, damage: Callable[[bytes], bytes], expected: str) -> None:
+    path = tmp_path / "measurement.json"
+    write_measurement(make_measurement(), path)
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(RecordError, match=expected):
+        read_measurement(path)
+
+
+def test_a_missing_record_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match="No such file"):
+        read_measurement(tmp_path / "measurement.json")
+
+
+def test_a_folder_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(RecordError, match="cannot be written"):
+        write_measurement(make_measurement(), tmp_path / "file" / "measurement.json")
+
+
+def test_on_a_full_disk_the_earlier_record_stays_and_no_half_written_file(tmp_path: Path) -> None:
+    path = tmp_path / "measurement.json"
+    write_measurement(make_measurement("earlier"), path)
+    done = _write_later(path, FULL_DISK)
+    assert (done.returncode, done.stdout) == (0, f"{path} cannot be written: File too large"), done.stderr
+    assert read_measurement(path).record_id == "earlier"
+    assert [each.name for each in tmp_path.iterdir()] == ["measurement.json"]
+
+
+def test_a_writer_that_dies_before_the_end_leaves_the_earlier_record(tmp_path: Path) -> None:
+    path = tmp_path / "measurement.json"
+    write_measurement(make_measurement("earlier"), path)
+    assert _write_later(path, CRASH).returncode == 9
+    assert read_measurement(path).record_id == "earlier"
+    assert find_measurements(tmp_path) == [path]
+
+
+def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "data.json"
+    contents = [json.dumps([number] * 20_000).encode() for number in range(2)]
+    with _written_in_turn(path, contents, keep_earlier=False):
+        seen = {tuple(set(read_json(path))) for _ in range(200)}
+    assert seen <= {(0,), (1,)}
+
+
+def test_keeping_the_earlier_file_leaves_no_moment_without_one(tmp_path: Path) -> None:
+    path = tmp_path / "data.json"
+    with _written_in_turn(path, [b"0", b"1"], keep_earlier=True):
+        while len(list(tmp_path.iterdir())) < 20:
+            assert path.read_bytes() in (b"0", b"1")
+
+
+@contextmanager
+def _written_in_turn(path: Path, contents: list[bytes], *, keep_earlier: bool) -> Iterator[None]:
+    """`path` is there, and replaced again and again while the block runs."""
+    stop = threading.Event()
+    write_atomically(path, contents[0])
+
+    def write() -> None:
+        while not stop.is_set():
+            for content in contents:
+                write_atomically(path, content, keep_earlier=keep_earlier)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        writer.join()
+
+
+def _write_later(path: Path, trouble: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", WRITER.format(trouble=trouble), str(path)],
+        env=os.environ | {"PYTHONPATH": f"{SRC}{os.pathsep}{CHECKOUT}"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
