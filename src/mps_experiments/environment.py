@@ -53,9 +53,8 @@ def open_environment(plan: RunPlan, probe: GpuProbe, guardian: Guardian) -> Iter
         DaemonError: If the daemon does not start or the compute mode cannot be set.
     """
     with contextlib.ExitStack() as stack:
-        _set_compute_mode(plan, guardian, stack)
+        stack.enter_context(_compute_mode(plan, guardian))
         yield _enter(plan, probe, guardian, stack)
-    guardian.forget()  # not reached if a step above failed: then the guardian tries it again
 
 
 def _enter(plan: RunPlan, probe: GpuProbe, guardian: Guardian, stack: contextlib.ExitStack) -> Environment:
@@ -76,13 +75,20 @@ def _enter(plan: RunPlan, probe: GpuProbe, guardian: Guardian, stack: contextlib
     )
 
 
-def _set_compute_mode(plan: RunPlan, guardian: Guardian, stack: contextlib.ExitStack) -> None:
+@contextlib.contextmanager
+def _compute_mode(plan: RunPlan, guardian: Guardian) -> Iterator[None]:
+    """The planned compute mode; what cannot be put back here, the guardian tries again at its end."""
     gpu = plan.device.gpu
     if gpu is None or not plan.mps.exclusive_process or gpu.compute_mode.upper() == EXCLUSIVE_PROCESS:
+        yield
         return
-    guardian.will_restore(gpu.uuid, gpu.compute_mode)
-    stack.callback(set_compute_mode, gpu.uuid, gpu.compute_mode)
+    entry = guardian.will_restore(gpu.uuid, gpu.compute_mode)
     set_compute_mode(gpu.uuid, EXCLUSIVE_PROCESS)
+    try:
+        yield
+    finally:
+        set_compute_mode(gpu.uuid, gpu.compute_mode)
+        guardian.forget(entry)
 
 
 @contextlib.contextmanager
@@ -92,12 +98,13 @@ def _private_folder(guardian: Guardian) -> Iterator[Path]:
     if len(os.fsencode(parent)) > _MAX_PARENT_BYTES:
         parent = Path("/tmp")  # noqa: S108 - the folder in it is private and new
     folder = parent / f"{_FOLDER_PREFIX}{secrets.token_hex(6)}"
-    guardian.will_remove(folder)
+    entry = guardian.will_remove(folder)
     folder.mkdir(mode=0o700)
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        guardian.forget(entry)
 
 
 def _daemon(plan: RunPlan, folder: Path) -> MpsDaemon:

@@ -120,8 +120,9 @@ def find_foreign_daemons(own_pipe_dir: Path) -> tuple[ForeignDaemon, ...]:
 def _ask_again(daemon: ForeignDaemon) -> ForeignDaemon:
     program = control_program()
     clients: tuple[int, ...] | None = None
-    if program is not None and daemon.pipe_dir is not None and (Path(daemon.pipe_dir) / "control").exists():
-        with contextlib.suppress(DaemonError):
+    if program is not None and daemon.pipe_dir is not None:
+        with contextlib.suppress(DaemonError, OSError):  # another user's folder may not even be looked into
+            (Path(daemon.pipe_dir) / "control").stat()
             clients = tuple(c.pid for c in MpsControl(program, Path(daemon.pipe_dir), 2.0).clients())
     return ForeignDaemon(pid=daemon.pid, pipe_dir=daemon.pipe_dir, client_pids=clients)
 

@@ -1,11 +1,12 @@
 """A process that outlives the runner by a moment and puts things back if the runner was killed.
 
-The runner writes down what is to be undone before it does it, and strikes it out once it has undone it
-itself. When the pipe between them closes, whatever is left is undone here: MPS processes of a pipe
+The runner writes down what is to be undone before it does it, and strikes out each entry once it has undone
+it itself. When the pipe between them closes, whatever is left is undone here: MPS processes of a pipe
 directory ended, the directory removed, a compute mode put back.
 """
 
 import contextlib
+import itertools
 import json
 import shutil
 import signal
@@ -26,6 +27,7 @@ class Guardian:
     """The runner's end of the pipe. Leaving the block lets the guardian finish and waits for it."""
 
     def __enter__(self) -> Self:
+        self._numbers = itertools.count(1)
         self._process = subprocess.Popen(
             [sys.executable, "-m", __name__],
             stdin=subprocess.PIPE,
@@ -49,25 +51,35 @@ class Guardian:
     def pid(self) -> int:
         return self._process.pid
 
-    def will_remove(self, folder: Path) -> None:
-        """From now on: end the MPS processes whose pipe directory is ``folder/pipe``, and remove `folder`."""
-        self._write({"do": "remove", "folder": str(folder)})
+    def will_remove(self, folder: Path) -> str:
+        """From now on: end the MPS processes whose pipe directory is ``folder/pipe``, and remove `folder`.
 
-    def will_restore(self, uuid: str, mode: str) -> None:
-        """From now on: put this compute mode back on this GPU."""
-        self._write({"do": "restore", "uuid": uuid, "mode": mode})
+        Returns:
+            The entry's name, for `forget`.
+        """
+        return self._add({"do": "remove", "folder": str(folder)})
 
-    def forget(self) -> None:
-        """All of it was undone by the runner itself."""
-        self._write({"do": "forget"})
+    def will_restore(self, uuid: str, mode: str) -> str:
+        """From now on: put this compute mode back on this GPU. Returns the entry's name."""
+        return self._add({"do": "restore", "uuid": uuid, "mode": mode})
+
+    def forget(self, name: str) -> None:
+        """The runner itself has undone this entry; a guardian that is gone has nothing to forget."""
+        with contextlib.suppress(OSError):
+            self._write({"do": "forget", "name": name})
+
+    def _add(self, entry: dict[str, str]) -> str:
+        name = str(next(self._numbers))
+        try:
+            self._write({**entry, "name": name})
+        except OSError as error:
+            raise DaemonError("the guardian process is gone; without it nothing is started") from error
+        return name
 
     def _write(self, entry: dict[str, str]) -> None:
         assert self._process.stdin is not None  # noqa: S101 - opened with PIPE
-        try:
-            self._process.stdin.write(json.dumps(entry) + "\n")
-            self._process.stdin.flush()
-        except OSError as error:
-            raise DaemonError("the guardian process is gone; without it nothing is started") from error
+        self._process.stdin.write(json.dumps(entry) + "\n")
+        self._process.stdin.flush()
 
 
 def undo(entry: dict[str, str]) -> None:
@@ -85,17 +97,17 @@ def main() -> None:
     """Read entries until the runner is gone, then undo what is left, newest first."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    left: list[dict[str, str]] = []
+    left: dict[str, dict[str, str]] = {}
     for line in sys.stdin:
         try:
             entry = json.loads(line)
         except ValueError:  # the runner died while writing: the thing it announced was not begun
             break
         if entry["do"] == "forget":
-            left.clear()
+            left.pop(entry["name"], None)
         else:
-            left.append(entry)
-    for entry in reversed(left):
+            left[entry["name"]] = entry
+    for entry in reversed(left.values()):
         undo(entry)
 
 

@@ -1,6 +1,7 @@
 """The MPS processes that belong to one pipe directory, found and ended without touching any other."""
 
 import contextlib
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from mps_experiments.mps.control import (
     PIPE_DIRECTORY,
     SERVER_PROGRAM,
 )
+
+_POLL_S = 0.005
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +61,20 @@ def end_processes_of(pipe_dir: Path, timeout_s: float) -> None:
         for process in found:
             with contextlib.suppress(psutil.Error):
                 ask(process)
-        psutil.wait_procs(found, timeout=timeout_s)
+        _wait_until_gone(found, timeout_s)
+
+
+def _wait_until_gone(processes: list[psutil.Process], timeout_s: float) -> None:
+    """Unlike psutil.wait_procs it takes a zombie for gone: an orphan stays one where pid 1 does not reap."""
+    deadline = time.monotonic() + timeout_s
+    while any(map(_runs, processes)) and time.monotonic() < deadline:
+        time.sleep(_POLL_S)
+
+
+def _runs(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.Error):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 def _same(ours: MpsProcess) -> psutil.Process | None:
@@ -72,11 +88,17 @@ def _same(ours: MpsProcess) -> psutil.Process | None:
 
 
 def _program(process: psutil.Process) -> str | None:
-    """Which MPS program a process runs; looks at two words, since a script's first is its interpreter."""
+    """Which MPS program a process runs; looks at two words, since a script's first is its interpreter.
+
+    Without a flag the control program is no daemon: somebody only asks one.
+    """
     if not process.name().startswith(("nvidia-cuda-mps", "python")):
         return None
-    names = {Path(word).name for word in process.cmdline()[:2]}
-    return next((program for program in (CONTROL_PROGRAM, SERVER_PROGRAM) if program in names), None)
+    command = process.cmdline()
+    names = {Path(word).name for word in command[:2]}
+    if CONTROL_PROGRAM in names and any(word.startswith("-") for word in command[1:]):
+        return CONTROL_PROGRAM
+    return SERVER_PROGRAM if SERVER_PROGRAM in names else None
 
 
 def _pipe_dir(process: psutil.Process) -> str | None:

@@ -1,0 +1,69 @@
+"""A custom workload that attaches to the stand-in for MPS as a CUDA context would, or uses a real GPU.
+
+On the CPU it connects to the daemon's socket if there is one, and goes on without a word if not: that is the
+silent fallback of the real thing. On a GPU the CUDA context attaches by itself.
+
+Options; calls are counted from 1 and include the warm-up:
+    sleep_s         each call takes so long
+    raise_at, memory_error_at, kill_at, hang_at   the call that goes wrong, and how
+    print_line      printed by each call
+    never_ready     the factory never returns
+    beacon          a folder: call number `beacon_at` leaves a file there, named by the pid, with the
+                    directory in which the worker looks for MPS
+"""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tests.fakes.client import PIPE_DIRECTORY, Attachment
+
+ENDLESS_BYTES = 2**60
+
+
+def build(device: torch.device, options: dict[str, Any]) -> tuple[Callable[[torch.Tensor], object], object]:
+    """The factory: see the options above."""
+    attachment = Attachment() if device.type == "cpu" else None
+    if options.get("never_ready"):
+        threading.Event().wait()
+    calls = 0
+
+    def model(matrix: torch.Tensor) -> torch.Tensor:
+        nonlocal calls
+        calls += 1
+        if attachment is not None:
+            attachment.check()
+        _beacon(options, calls)
+        _go_wrong(options, calls, device)
+        time.sleep(options.get("sleep_s", 0.0))
+        return matrix @ matrix
+
+    return model, torch.eye(8, device=device)
+
+
+def _beacon(options: dict[str, Any], call: int) -> None:
+    if "beacon" in options and call == options.get("beacon_at", 1):
+        path = Path(options["beacon"]) / str(os.getpid())
+        path.with_suffix(".part").write_text(os.environ.get(PIPE_DIRECTORY, ""))
+        path.with_suffix(".part").rename(path)
+
+
+def _go_wrong(options: dict[str, Any], call: int, device: torch.device) -> None:
+    if "print_line" in options:
+        os.write(1, f"{options['print_line']}\n".encode())
+    if call == options.get("raise_at"):
+        raise RuntimeError(f"call {call} went wrong")
+    if call == options.get("memory_error_at"):
+        if device.type == "cuda":
+            torch.empty(ENDLESS_BYTES, dtype=torch.uint8, device=device)
+        raise MemoryError("out of memory")
+    if call == options.get("kill_at"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    if call == options.get("hang_at"):
+        threading.Event().wait()

@@ -1,0 +1,85 @@
+"""The programs under test: the stand-ins everywhere, the real ones where there is a GPU."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from mps_experiments.machine.gpus import open_probe
+from mps_experiments.mps.control import LOG_DIRECTORY, PIPE_DIRECTORY, control_program
+from mps_experiments.mps.daemon import DaemonTimeouts, MpsDaemon
+from mps_experiments.mps.processes import end_processes_of
+from tests.fakes.plans import FAKE_GPU, use_fakes, wait_until
+
+NewDaemon = Callable[..., MpsDaemon]
+
+
+@pytest.fixture
+def short_dir() -> Iterator[Path]:
+    """A folder whose sockets have short paths; pytest's own is too deep."""
+    folder = Path(tempfile.mkdtemp(prefix="mpst-", dir="/tmp"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def fake_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stand-ins, well-behaved."""
+    use_fakes(monkeypatch)
+
+
+@pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.gpu)])
+def gpu_uuid(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The GPU for a daemon: with the stand-ins, and again with the real programs."""
+    if request.param == "fake":
+        use_fakes(monkeypatch)
+        return FAKE_GPU.uuid
+    with open_probe() as probe:
+        return probe.gpus()[0].uuid
+
+
+@pytest.fixture
+def new_daemon(short_dir: Path, tmp_path: Path) -> NewDaemon:
+    """Makes a daemon that was not started yet, in a folder of its own."""
+
+    def make(
+        gpu_uuid: str = FAKE_GPU.uuid,
+        *,
+        name: str = "d",
+        start_s: float = 10.0,
+        command_s: float = 5.0,
+        quit_s: float = 3.0,
+    ) -> MpsDaemon:
+        program = control_program()
+        assert program is not None
+        folder = short_dir / name
+        folder.mkdir()
+        return MpsDaemon(
+            program=program,
+            folder=folder,
+            gpu_uuid=gpu_uuid,
+            timeouts=DaemonTimeouts(start_s=start_s, command_s=command_s, quit_s=quit_s),
+            control_log=tmp_path / f"{name}-control.log",
+            server_log=tmp_path / f"{name}-server.log",
+        )
+
+    return make
+
+
+@pytest.fixture
+def foreign_daemon(short_dir: Path) -> Iterator[Path]:
+    """The pipe directory of a daemon that someone started with ``-d``; ended afterwards."""
+    program, pipe_dir = control_program(), short_dir / "foreign"
+    assert program is not None
+    pipe_dir.mkdir()
+    environment = os.environ | {PIPE_DIRECTORY: str(pipe_dir), LOG_DIRECTORY: str(pipe_dir)}
+    try:
+        subprocess.run([program, "-d"], env=environment, check=True, timeout=20)
+        wait_until((pipe_dir / "nvidia-cuda-mps-control.pid").exists, "the foreign daemon is there")
+        yield pipe_dir
+    finally:
+        end_processes_of(pipe_dir, 5.0)

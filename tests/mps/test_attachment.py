@@ -1,0 +1,225 @@
+"""A claim about MPS holds only if somebody looked while the workers were measured, and saw it."""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mps_experiments.machine.gpus import FixedProbe
+from mps_experiments.mps.attachment import (
+    ForeignDaemon,
+    Observation,
+    failure_in,
+    find_foreign_daemons,
+    observe,
+    prove,
+)
+from mps_experiments.mps.control import PIPE_DIRECTORY
+from mps_experiments.mps.processes import processes_of
+from tests.fakes.client import Attachment
+from tests.fakes.plans import FAKE_GPU, wait_until
+from tests.mps.conftest import NewDaemon
+
+WORKERS = (548, 549)
+ON = Observation(
+    from_ns=100,
+    to_ns=200,
+    server_status={476: "ACTIVE"},
+    client_pids=WORKERS,
+    nvml_mps_pids=WORKERS,
+    foreign_daemons=(),
+)
+OFF = replace(ON, server_status={}, client_pids=(), nvml_mps_pids=())
+STRANGER = ForeignDaemon(pid=9, pipe_dir="/x", client_pids=(1, 2))
+THIEF = replace(STRANGER, client_pids=(1, 549))
+
+
+class ListingProbe(FixedProbe):
+    """A probe whose NVML lists some MPS clients."""
+
+    def mps_pids(self, uuid: str) -> tuple[int, ...] | None:
+        assert uuid == FAKE_GPU.uuid
+        return WORKERS
+
+
+@pytest.mark.parametrize(
+    ("observation", "expected_on"),
+    [
+        (ON, True),
+        (replace(ON, client_pids=(*WORKERS, 7)), True),
+        (replace(ON, nvml_mps_pids=None), True),
+        (replace(ON, foreign_daemons=(STRANGER,)), True),
+        (OFF, False),
+        (replace(OFF, nvml_mps_pids=None), False),
+        (replace(OFF, nvml_mps_pids=(7,)), False),
+        (replace(OFF, foreign_daemons=(STRANGER, replace(STRANGER, client_pids=None))), False),
+    ],
+)
+def test_an_observation_that_shows_the_claim_has_no_failure(
+    observation: Observation, expected_on: bool
+) -> None:
+    assert failure_in(observation, expected_on, WORKERS) is None
+
+
+@pytest.mark.parametrize(
+    ("observation", "expected_on", "reason"),
+    [
+        (replace(ON, client_pids=(548,)), True, r"workers \[549\] are not in our MPS server's client list"),
+        (OFF, True, r"workers \[548, 549\] are not in our MPS server's client list"),
+        (replace(ON, server_status={}), True, "our MPS server is not ACTIVE: there is none"),
+        (replace(ON, server_status={476: "FAULT"}), True, "our MPS server is not ACTIVE: {476: 'FAULT'}"),
+        (
+            replace(ON, server_status={476: "ACTIVE", 477: "Server 477 not found"}),
+            True,
+            "is not ACTIVE: {477: 'Server 477 not found'}",
+        ),
+        (
+            replace(ON, foreign_daemons=(STRANGER, THIEF)),
+            True,
+            r"\[549\] are clients of another MPS daemon, /x",
+        ),
+        (replace(OFF, foreign_daemons=(THIEF,)), False, r"\[549\] are clients of another MPS daemon, /x"),
+        (replace(OFF, nvml_mps_pids=(7, 548)), False, r"NVML lists workers \[548\] as MPS clients"),
+    ],
+)
+def test_an_observation_that_denies_the_claim_says_why(
+    observation: Observation, expected_on: bool, reason: str
+) -> None:
+    assert re.search(reason, str(failure_in(observation, expected_on, WORKERS)))
+
+
+@pytest.mark.parametrize(("claim", "expected_on"), [(ON, True), (OFF, False)])
+@pytest.mark.parametrize(
+    ("spans", "window", "method"),
+    [
+        pytest.param([(0, 10), (100, 200), (900, 950)], (90, 800), "during", id="within the window"),
+        pytest.param([(100, 200)], (100, 200), "during", id="exactly the window"),
+        pytest.param([(0, 10), (100, 200), (900, 950)], (150, 800), "bracketed", id="began too early"),
+        pytest.param([(0, 10), (100, 200), (900, 950)], (90, 190), "bracketed", id="ended too late"),
+        pytest.param([(0, 10), (20, 30)], (10, 20), "bracketed", id="before and after, touching"),
+        pytest.param([(100, 200), (900, 950)], (90, 190), None, id="never before"),
+        pytest.param([(0, 10), (100, 200)], (90, 190), None, id="never after"),
+        pytest.param([(0, 10), (100, 200)], None, None, id="no window"),
+        pytest.param([], (90, 190), None, id="no look at all"),
+    ],
+)
+def test_a_proof_says_how_it_was_seen(
+    claim: Observation,
+    expected_on: bool,
+    spans: list[tuple[int, int]],
+    window: tuple[int, int] | None,
+    method: str | None,
+) -> None:
+    looks = [replace(claim, from_ns=start, to_ns=end) for start, end in spans]
+    proof = prove(expected_on, WORKERS, looks, window)
+    assert proof.method == method
+    assert proof.failure == (None if method else "nobody looked while the workers were measured")
+    assert proof.expected == ("on" if expected_on else "off")
+    assert (proof.worker_pids, proof.observations) == (WORKERS, tuple(looks))
+
+
+def test_one_look_that_denies_the_claim_spoils_the_proof_and_the_first_is_told() -> None:
+    looks = [ON, replace(ON, server_status={}), replace(ON, client_pids=())]
+    proof = prove(True, WORKERS, looks, (90, 300))
+    assert proof.method is None
+    assert proof.failure == "our MPS server is not ACTIVE: there is none"
+
+
+@contextmanager
+def attached(pipe_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """This process is a client of the stand-in."""
+    with monkeypatch.context() as patch:
+        patch.setenv(PIPE_DIRECTORY, str(pipe_dir))
+        attachment = Attachment()
+    with attachment:
+        assert attachment.is_on
+        yield
+
+
+def test_a_look_sees_clients_server_and_what_nvml_lists(
+    fake_programs: None, new_daemon: NewDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with new_daemon() as daemon, attached(daemon.pipe_dir, monkeypatch):
+        seen = observe(daemon.control, ListingProbe(), FAKE_GPU.uuid, ())
+        server = daemon.control.servers()[0]
+    assert (seen.client_pids, seen.server_status) == ((os.getpid(),), {server: "ACTIVE"})
+    assert seen.nvml_mps_pids == WORKERS
+    assert seen.from_ns < seen.to_ns
+    assert failure_in(seen, True, [os.getpid()]) is None
+
+
+@pytest.mark.parametrize(
+    ("misbehaviour", "reason"),
+    [
+        ("drop_clients", "not in our MPS server's client list"),
+        ("forget_status", "is not ACTIVE: {.*not found'}"),
+        ("status=FAULT", "is not ACTIVE: {.*'FAULT'}"),
+    ],
+)
+def test_a_daemon_that_does_not_show_the_worker_proves_nothing(
+    fake_programs: None,
+    new_daemon: NewDaemon,
+    monkeypatch: pytest.MonkeyPatch,
+    misbehaviour: str,
+    reason: str,
+) -> None:
+    monkeypatch.setenv("FAKE_MPS", misbehaviour)
+    with new_daemon(quit_s=0.5) as daemon, attached(daemon.pipe_dir, monkeypatch):
+        seen = observe(daemon.control, FixedProbe(), FAKE_GPU.uuid, ())
+    assert re.search(reason, str(failure_in(seen, True, [os.getpid()])))
+
+
+def test_a_daemon_that_is_gone_has_no_clients(gpu_uuid: str, new_daemon: NewDaemon) -> None:
+    with new_daemon(gpu_uuid) as daemon:
+        pass
+    seen = observe(daemon.control, FixedProbe(), None, ())
+    assert (seen.client_pids, seen.server_status, seen.nvml_mps_pids) == ((), {}, None)
+
+
+def test_a_foreign_daemon_and_its_clients_are_found_and_ours_is_not_one(
+    fake_programs: None, new_daemon: NewDaemon, foreign_daemon: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with new_daemon() as daemon, attached(foreign_daemon, monkeypatch):
+        found = {each.pipe_dir: each for each in find_foreign_daemons(daemon.pipe_dir)}
+        assert str(daemon.pipe_dir) not in found
+        assert found[str(foreign_daemon)].client_pids == (os.getpid(),)
+        assert found[str(foreign_daemon)].pid == processes_of(foreign_daemon)[0].pid
+        seen = observe(None, FixedProbe(), None, tuple(found.values()))
+    assert "clients of another MPS daemon" in str(failure_in(seen, False, [os.getpid()]))
+
+
+def test_a_foreign_daemon_without_clients_is_found_too(gpu_uuid: str, foreign_daemon: Path) -> None:
+    found = {each.pipe_dir: each for each in find_foreign_daemons(Path("/nowhere"))}
+    assert found[str(foreign_daemon)].client_pids == ()
+
+
+def test_a_daemon_that_is_reachable_but_not_visible_is_found_by_its_directory(
+    fake_programs: None, short_dir: Path, monkeypatch: pytest.MonkeyPatch, foreign_daemon: Path
+) -> None:
+    mirror = short_dir / "mirror"  # as a mounted directory of another container shows it
+    mirror.symlink_to(foreign_daemon)
+    monkeypatch.setenv(PIPE_DIRECTORY, str(mirror))
+    found = {each.pipe_dir: each for each in find_foreign_daemons(Path("/nowhere"))}
+    assert found[str(mirror)] == ForeignDaemon(pid=None, pipe_dir=str(mirror), client_pids=())
+
+
+@pytest.mark.parametrize("directory", ["/nowhere", "/" + "x" * 3000, "/dev/null"])
+def test_a_variable_that_names_no_daemon_is_no_daemon(
+    fake_programs: None, monkeypatch: pytest.MonkeyPatch, directory: str
+) -> None:
+    monkeypatch.setenv(PIPE_DIRECTORY, directory)
+    assert directory not in {each.pipe_dir for each in find_foreign_daemons(Path("/own"))}
+
+
+def test_a_foreign_daemon_that_does_not_answer_is_reported_without_clients(
+    fake_programs: None, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_MPS", "silent")
+    pipe_dir: Path = request.getfixturevalue("foreign_daemon")
+    wait_until(lambda: processes_of(pipe_dir), "it is there")
+    found = {each.pipe_dir: each for each in find_foreign_daemons(Path("/own"))}
+    assert found[str(pipe_dir)].client_pids is None

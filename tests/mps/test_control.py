@@ -1,0 +1,139 @@
+"""The dialogue with the control program: its real answers, and anything else."""
+
+from pathlib import Path
+
+import pytest
+
+from mps_experiments.errors import DaemonError
+from mps_experiments.mps.control import (
+    MpsClient,
+    MpsControl,
+    control_program,
+    daemon_command,
+    parse_clients,
+    parse_pids,
+)
+from tests.fakes.plans import BIN, use_fakes
+from tests.mps.conftest import NewDaemon
+
+# As printed by driver 580.159.04.
+PS = (
+    "PID       ID        SERVER         DEVICE                    NAMESPACE      COMMAND        \n"
+    "472       1         476            GPU-6d0eddc6-6d21-4916    4026531836     /opt/venv/bin/python3\n"
+    "473       2         476            GPU-6d0eddc6-6d21-4916    4026531836     python worker 7 8 9\n"
+)
+
+
+def test_each_row_of_ps_is_a_client() -> None:
+    device = "GPU-6d0eddc6-6d21-4916"
+    assert parse_clients(PS) == (
+        MpsClient(pid=472, server_pid=476, device=device),
+        MpsClient(pid=473, server_pid=476, device=device),
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "\n\n",
+        "Server not found\n",
+        PS.splitlines()[0],
+        "472 1\n",
+        "472 1 476\n",
+        "x472 1 476 GPU-1 1 python\n",
+        "-472 1 476 GPU-1 1 python\n",
+        "99999999999 1 476 GPU-1 1 python\n",
+        "٤٧٢ 1 476 GPU-1 1 python\n",
+        "\x00\ufffd\ufffd\n",
+    ],
+)
+def test_what_is_no_row_of_ps_is_no_client(text: str) -> None:
+    assert parse_clients(text) == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "pids"),
+    [
+        ("476\n", (476,)),
+        ("476\n512\n", (476, 512)),
+        ("", ()),
+        ("Server 999999 not found\n", ()),
+        ("Server not found\n476\n", (476,)),
+        ("476 512\n", ()),
+        ("-476\n", ()),
+        ("99999999999\n", ()),
+        ("٤٧٦\n", ()),
+    ],
+)
+def test_a_pid_is_a_line_of_its_own(text: str, pids: tuple[int, ...]) -> None:
+    assert parse_pids(text) == pids
+
+
+def test_the_control_program_is_found_on_path_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    use_fakes(monkeypatch)
+    assert control_program() == BIN / "nvidia-cuda-mps-control"
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert control_program() is None
+
+
+def test_the_daemon_is_asked_to_stay_in_the_foreground() -> None:
+    assert daemon_command(Path("/x/nvidia-cuda-mps-control")) == ["/x/nvidia-cuda-mps-control", "-f"]
+
+
+def test_before_its_first_client_a_daemon_has_no_server(gpu_uuid: str, new_daemon: NewDaemon) -> None:
+    with new_daemon(gpu_uuid) as daemon:
+        assert daemon.control.servers() == ()
+        assert daemon.control.clients() == ()
+        assert daemon.control.server_status(999999) == "Server 999999 not found"
+
+
+def test_without_a_daemon_every_question_is_an_error(gpu_uuid: str, short_dir: Path) -> None:
+    program = control_program()
+    assert program is not None
+    control = MpsControl(program, short_dir, 5.0)
+    for ask in (control.servers, control.clients, lambda: control.server_status(1), lambda: control.quit(1)):
+        with pytest.raises(DaemonError, match="Cannot find MPS control daemon process"):
+            ask()
+
+
+def test_a_daemon_that_is_silent_is_given_up(
+    foreign_daemon_with_silence: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = control_program()
+    assert program is not None
+    with pytest.raises(DaemonError, match=r"did not answer 'ps' within 0\.3 s"):
+        MpsControl(program, foreign_daemon_with_silence, 0.3).clients()
+
+
+@pytest.fixture
+def foreign_daemon_with_silence(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Path:
+    use_fakes(monkeypatch, "silent")
+    pipe_dir: Path = request.getfixturevalue("foreign_daemon")
+    return pipe_dir
+
+
+def test_a_refusal_says_what_was_said(monkeypatch: pytest.MonkeyPatch, short_dir: Path) -> None:
+    use_fakes(monkeypatch, "refuse")
+    with pytest.raises(DaemonError, match="refused 'get_server_list': Permission denied"):
+        MpsControl(BIN / "nvidia-cuda-mps-control", short_dir, 5.0).servers()
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(None, "cannot be run: No such file"), ("#!/bin/sh\nexit 3\n", "refused 'ps': exit code 3")],
+)
+def test_a_program_that_does_not_work_is_an_error(tmp_path: Path, content: str | None, reason: str) -> None:
+    program = tmp_path / "program"
+    if content is not None:
+        program.write_text(content)
+        program.chmod(0o755)
+    with pytest.raises(DaemonError, match=reason):
+        MpsControl(program, tmp_path, 5.0).clients()
+
+
+def test_bytes_that_are_no_text_do_not_stop_the_parent(tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    program.write_text("#!/bin/sh\nprintf '\\377\\376\\n476\\n'\n")
+    program.chmod(0o755)
+    assert MpsControl(program, tmp_path, 5.0).servers() == (476,)

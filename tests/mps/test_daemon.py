@@ -1,0 +1,228 @@
+"""The life of a private daemon, good and bad; whatever happens, no process of it is left."""
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from mps_experiments.errors import DaemonError
+from mps_experiments.mps.control import CONTROL_PROGRAM, PIPE_DIRECTORY, SERVER_PROGRAM, MpsControl
+from mps_experiments.mps.daemon import DaemonTimeouts, MpsDaemon
+from mps_experiments.mps.processes import mps_processes, processes_of
+from tests.fakes.client import Attachment
+from tests.fakes.plans import BIN, FAKE_GPU, wait_until
+from tests.mps.conftest import NewDaemon
+
+
+def test_a_daemon_answers_is_ours_and_is_gone_afterwards(gpu_uuid: str, new_daemon: NewDaemon) -> None:
+    daemon = new_daemon(gpu_uuid)
+    with daemon:
+        assert daemon.control.servers() == ()
+        assert daemon.is_alive()
+        assert int((daemon.pipe_dir / "nvidia-cuda-mps-control.pid").read_text()) == daemon.pid
+        started_s = daemon.started_s()
+        assert started_s is not None
+        assert abs(time.time() - started_s) < 60
+        assert daemon.pipe_dir.stat().st_mode & 0o777 == 0o700
+    assert not daemon.is_alive()
+    assert daemon.started_s() is None
+    assert processes_of(daemon.pipe_dir) == ()
+
+
+def test_only_the_planned_gpu_is_visible_to_the_daemon(gpu_uuid: str, new_daemon: NewDaemon) -> None:
+    with new_daemon(gpu_uuid) as daemon:
+        environment = psutil.Process(daemon.pid).environ()
+    assert environment["CUDA_VISIBLE_DEVICES"] == gpu_uuid
+    assert environment["CUDA_MPS_LOG_DIRECTORY"] == str(daemon.pipe_dir.with_name("log"))
+
+
+def test_an_error_inside_the_block_ends_the_daemon_too(gpu_uuid: str, new_daemon: NewDaemon) -> None:
+    daemon = new_daemon(gpu_uuid)
+    with pytest.raises(ZeroDivisionError), daemon:
+        _ = 1 / 0
+    assert processes_of(daemon.pipe_dir) == ()
+
+
+def test_the_daemon_is_out_of_reach_of_ctrl_c(gpu_uuid: str, new_daemon: NewDaemon) -> None:
+    with new_daemon(gpu_uuid) as daemon:
+        assert os.getpgid(daemon.pid) != os.getpgid(0)
+
+
+def test_a_daemon_of_somebody_else_is_not_touched(
+    gpu_uuid: str, new_daemon: NewDaemon, foreign_daemon: Path
+) -> None:
+    before = processes_of(foreign_daemon)
+    with new_daemon(gpu_uuid) as daemon:
+        assert daemon.pid not in {process.pid for process in before}
+    assert processes_of(foreign_daemon) == before
+    assert MpsControl(daemon.control.program, foreign_daemon, 5.0).servers() == ()
+
+
+def test_two_daemons_in_turn_may_use_one_folder(gpu_uuid: str, new_daemon: NewDaemon) -> None:
+    daemon = new_daemon(gpu_uuid)
+    with daemon:
+        first = daemon.pid
+    with daemon:
+        assert daemon.pid != first
+        assert daemon.control.clients() == ()
+
+
+def test_the_control_log_is_kept(gpu_uuid: str, new_daemon: NewDaemon, tmp_path: Path) -> None:
+    with new_daemon(gpu_uuid) as daemon:
+        pass
+    text = (tmp_path / "d-control.log").read_text()
+    assert "Control" in text
+    assert str(daemon.pid) in text
+
+
+def test_the_logs_of_daemon_and_server_are_kept_apart(
+    fake_programs: None, new_daemon: NewDaemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with new_daemon() as daemon:
+        monkeypatch.setenv(PIPE_DIRECTORY, str(daemon.pipe_dir))
+        with Attachment():
+            server = daemon.control.servers()[0]
+            wait_until(lambda: daemon.control.clients(), "this process is a client")
+    control, server_log = ((tmp_path / f"d-{name}.log").read_text() for name in ("control", "server"))
+    assert f"Client {{PID: {os.getpid()}, Context ID: 0}} connected" in server_log
+    assert all(f"Server {server:>5}]" in line for line in server_log.splitlines())
+    assert f"Server {server} exited with status 0" in control
+    assert f"Server {server:>5}]" not in control
+
+
+@pytest.mark.parametrize(
+    ("misbehaviour", "reason"),
+    [
+        ("exit=1", "ended at once with code 1: .*device is unavailable"),
+        ("exit=0", "ended at once with code 0"),
+        ("slow_start=30", r"did not answer within 0\.6 s \(.*Cannot find MPS control daemon process"),
+        ("silent", r"did not answer within 0\.6 s \(.*did not answer 'get_server_list' within 0\.4 s"),
+        ("refuse", r"did not answer within 0\.6 s \(.*Permission denied"),
+        ("stale_pid", "another daemon answers in .*: pid 1, not ours"),
+    ],
+)
+def test_a_daemon_that_does_not_come_up_is_an_error_and_is_ended(
+    fake_programs: None,
+    new_daemon: NewDaemon,
+    monkeypatch: pytest.MonkeyPatch,
+    misbehaviour: str,
+    reason: str,
+) -> None:
+    monkeypatch.setenv("FAKE_MPS", misbehaviour)
+    daemon = new_daemon(start_s=0.6, command_s=0.4, quit_s=0.4)
+    with pytest.raises(DaemonError, match=reason), daemon:
+        pytest.fail("it was taken for a daemon that works")
+    assert not daemon.is_alive()
+    assert processes_of(daemon.pipe_dir) == ()
+
+
+def test_a_slow_daemon_is_waited_for(
+    fake_programs: None, new_daemon: NewDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_MPS", "slow_start=0.5")
+    with new_daemon() as daemon:
+        assert daemon.control.servers() == ()
+
+
+@pytest.mark.parametrize(
+    "misbehaviour", ["ignore_quit", "ignore_quit ignore_term", "server_stays", "server_stays ignore_term"]
+)
+def test_a_daemon_that_will_not_go_is_made_to(
+    fake_programs: None, new_daemon: NewDaemon, monkeypatch: pytest.MonkeyPatch, misbehaviour: str
+) -> None:
+    monkeypatch.setenv("FAKE_MPS", misbehaviour)
+    with new_daemon(quit_s=0.3) as daemon:
+        monkeypatch.setenv(PIPE_DIRECTORY, str(daemon.pipe_dir))
+        with Attachment():
+            wait_until(lambda: len(processes_of(daemon.pipe_dir)) == 2, "the server is there")
+        if "server_stays" in misbehaviour:
+            os.kill(daemon.pid, signal.SIGKILL)
+            wait_until(lambda: not daemon.is_alive(), "the daemon is dead")
+            assert [process.program for process in processes_of(daemon.pipe_dir)] == [SERVER_PROGRAM]
+    assert not daemon.is_alive()
+    assert processes_of(daemon.pipe_dir) == ()
+
+
+def test_a_daemon_that_falls_silent_later_is_ended_and_its_log_kept(
+    fake_programs: None, new_daemon: NewDaemon, tmp_path: Path
+) -> None:
+    with new_daemon(command_s=0.3, quit_s=0.3) as daemon:
+        os.kill(daemon.pid, signal.SIGSTOP)
+        with pytest.raises(DaemonError, match="did not answer 'ps'"):
+            daemon.control.clients()
+    assert processes_of(daemon.pipe_dir) == ()
+    assert "Starting control daemon" in (tmp_path / "d-control.log").read_text()
+
+
+def test_a_daemon_that_was_killed_is_a_zombie_and_gone(gpu_uuid: str, new_daemon: NewDaemon) -> None:
+    with new_daemon(gpu_uuid) as daemon:
+        os.kill(daemon.pid, signal.SIGKILL)
+        wait_until(
+            lambda: psutil.Process(daemon.pid).status() == psutil.STATUS_ZOMBIE, "the daemon is a zombie"
+        )
+        assert CONTROL_PROGRAM not in {process.program for process in processes_of(daemon.pipe_dir)}
+        assert not daemon.is_alive()
+        with pytest.raises(DaemonError):
+            daemon.control.clients()
+
+
+def test_a_second_daemon_in_a_directory_in_use_is_refused(
+    fake_programs: None, new_daemon: NewDaemon, short_dir: Path, tmp_path: Path
+) -> None:
+    with new_daemon() as first:
+        second = MpsDaemon(
+            program=first.control.program,
+            folder=short_dir / "d",
+            gpu_uuid=FAKE_GPU.uuid,
+            timeouts=DaemonTimeouts(start_s=5.0, command_s=5.0, quit_s=0.3),
+            control_log=tmp_path / "second.log",
+            server_log=tmp_path / "second-server.log",
+        )
+        with pytest.raises(DaemonError, match=r"already running|another daemon answers"), second:
+            pytest.fail("a daemon of somebody else was adopted")
+
+
+def test_a_socket_path_that_is_too_long_is_refused_before_anything_starts(
+    gpu_uuid: str, short_dir: Path, new_daemon: NewDaemon
+) -> None:
+    before = {process.pid for process in mps_processes()}
+    daemon = new_daemon(gpu_uuid, name="x" * (107 - len(f"{short_dir}//pipe/control_privileged") + 1))
+    with pytest.raises(DaemonError, match="is longer than 107 bytes"), daemon:
+        pytest.fail("it was started")
+    assert not daemon.pipe_dir.exists()
+    assert {process.pid for process in mps_processes()} - before == set()
+
+
+def test_the_longest_socket_path_that_fits_works(
+    gpu_uuid: str, short_dir: Path, new_daemon: NewDaemon
+) -> None:
+    with new_daemon(gpu_uuid, name="x" * (107 - len(f"{short_dir}//pipe/control_privileged"))) as daemon:
+        assert len(str(daemon.pipe_dir / "control_privileged")) == 107
+        assert daemon.control.servers() == ()
+
+
+def test_a_program_that_cannot_be_run_is_an_error(short_dir: Path, tmp_path: Path) -> None:
+    daemon = MpsDaemon(
+        program=tmp_path / "nothing",
+        folder=short_dir,
+        gpu_uuid=FAKE_GPU.uuid,
+        timeouts=DaemonTimeouts(start_s=1.0, command_s=1.0, quit_s=1.0),
+        control_log=tmp_path / "control.log",
+        server_log=tmp_path / "server.log",
+    )
+    with pytest.raises(DaemonError, match="nothing cannot be run: No such file"), daemon:
+        pytest.fail("it was started")
+
+
+def test_the_fake_itself_refuses_a_path_that_is_too_long(tmp_path: Path) -> None:
+    result = subprocess.run(
+        [BIN / CONTROL_PROGRAM, "-f"],
+        env=os.environ | {PIPE_DIRECTORY: str(tmp_path / ("x" * 108))},
+        capture_output=True,
+        check=False,
+    )
+    assert (result.returncode, result.stdout, result.stderr) == (1, b"", b"")

@@ -1,0 +1,117 @@
+"""MPS processes are found by their program and pipe directory, and no other process is ever ended."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import psutil
+import pytest
+
+from mps_experiments.mps.control import CONTROL_PROGRAM, PIPE_DIRECTORY, SERVER_PROGRAM
+from mps_experiments.mps.processes import end_processes_of, mps_processes, processes_of
+from tests.fakes.client import Attachment
+from tests.fakes.plans import BIN, is_running, wait_until
+from tests.mps.conftest import NewDaemon
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as opened:
+        yield opened
+
+
+def attach(pipe_dir: Path, stack: ExitStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have this process be a client of the stand-in, so that its server is started."""
+    with monkeypatch.context() as patch:
+        patch.setenv(PIPE_DIRECTORY, str(pipe_dir))
+        attachment = stack.enter_context(Attachment())
+    assert attachment.is_on
+
+
+def test_the_daemon_and_its_server_belong_to_their_pipe_directory(
+    fake_programs: None, new_daemon: NewDaemon, stack: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with new_daemon() as daemon:
+        attach(daemon.pipe_dir, stack, monkeypatch)
+        wait_until(lambda: len(processes_of(daemon.pipe_dir)) == 2, "the server is there")
+        found = {process.program: process.pid for process in processes_of(daemon.pipe_dir)}
+        assert found == {CONTROL_PROGRAM: daemon.pid, SERVER_PROGRAM: daemon.control.servers()[0]}
+        stack.close()
+    assert processes_of(daemon.pipe_dir) == ()
+
+
+def test_a_daemon_is_known_by_pid_start_and_directory(gpu_uuid: str, new_daemon: NewDaemon) -> None:
+    with new_daemon(gpu_uuid) as daemon:
+        seen = {process.pid: process for process in mps_processes()}
+        assert seen[daemon.pid].pipe_dir == str(daemon.pipe_dir)
+        assert seen[daemon.pid].started_s == psutil.Process(daemon.pid).create_time()
+
+
+def test_ending_one_directory_leaves_another_alone(
+    gpu_uuid: str, new_daemon: NewDaemon, foreign_daemon: Path
+) -> None:
+    with new_daemon(gpu_uuid) as daemon:
+        end_processes_of(daemon.pipe_dir, 5.0)
+        assert not daemon.is_alive()
+        assert [process.program for process in processes_of(foreign_daemon)] == [CONTROL_PROGRAM]
+
+
+@pytest.mark.parametrize("misbehaviour", ["ignore_term", "ignore_term server_stays"])
+def test_what_ignores_sigterm_is_killed(
+    fake_programs: None,
+    misbehaviour: str,
+    new_daemon: NewDaemon,
+    stack: ExitStack,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("FAKE_MPS", misbehaviour)
+    with new_daemon(quit_s=0.2) as daemon:
+        attach(daemon.pipe_dir, stack, monkeypatch)
+        wait_until(lambda: len(processes_of(daemon.pipe_dir)) == 2, "the server is there")
+        end_processes_of(daemon.pipe_dir, 0.2)
+        assert processes_of(daemon.pipe_dir) == ()
+
+
+def test_a_zombie_counts_as_gone(fake_programs: None, tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [BIN / CONTROL_PROGRAM, "-f"],
+        env=os.environ | {PIPE_DIRECTORY: str(tmp_path), "FAKE_MPS": "exit=1"},
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        wait_until(lambda: not is_running(psutil.Process(process.pid)), "it is a zombie")
+        assert process.pid not in {seen.pid for seen in mps_processes()}
+        end_processes_of(tmp_path, 0.1)
+    finally:
+        process.wait()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param([BIN / CONTROL_PROGRAM], id="somebody who only asks a daemon"),
+        pytest.param([sys.executable, "-c", "input()", CONTROL_PROGRAM, "-d"], id="the name as an argument"),
+        pytest.param(["tail", "-f", str(BIN / CONTROL_PROGRAM)], id="a reader of the file"),
+    ],
+)
+def test_a_process_that_only_looks_like_a_daemon_is_none(
+    fake_programs: None, command: list[str], tmp_path: Path
+) -> None:
+    with subprocess.Popen(
+        command,
+        env=os.environ | {PIPE_DIRECTORY: str(tmp_path)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        try:
+            expected = "python" if command[0] != "tail" else "tail"
+            wait_until(lambda: psutil.Process(process.pid).name().startswith(expected), "it has begun")
+            end_processes_of(tmp_path, 0.1)
+            assert process.pid not in {seen.pid for seen in mps_processes()}
+            assert process.poll() is None
+        finally:
+            process.kill()
