@@ -34,6 +34,7 @@ def main(probe: Any = None) -> int:
     try:
         request = parse(arguments)
         if not request.runs:
+            signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `--help | head` ends without a word
             _run_hydra(_show_only)
             return 0
         with (

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
+from omegaconf import OmegaConf
 
 CONFIG_NAME = "config"
 
@@ -150,7 +151,9 @@ class Config:
 
 def register_schema() -> None:
     """Make the schema known to Hydra, under the name that conf/config.yaml starts from."""
-    ConfigStore.instance().store(name="schema", node=Config)
+    schema = OmegaConf.structured(Config)
+    OmegaConf.set_struct(schema.workload.options, False)  # its keys are the user's own
+    ConfigStore.instance().store(name="schema", node=schema)
 
 
 def conf_dir() -> Path:
@@ -167,6 +170,13 @@ class Option:
     type_name: str
     default: object
     description: str
+
+    @property
+    def default_text(self) -> str:
+        """The default as it is written on the command line."""
+        if self.default is None:
+            return "null"
+        return str(self.default).lower() if isinstance(self.default, bool) else str(self.default)
 
 
 def options(schema: type = Config, prefix: str = "") -> Iterator[Option]:

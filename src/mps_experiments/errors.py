@@ -26,13 +26,21 @@ class ConfigError(MpsExperimentsError):
 
     Args:
         option: The option as it is written on the command line, for example ``procs``.
-        value: The value as the user gave it.
+        value: The value as the user gave it; an empty text where there was none.
         expected: What would work, as the rest of the sentence.
     """
 
     def __init__(self, option: str, value: object, expected: str) -> None:
         self.option, self.value, self.expected = option, value, expected
-        super().__init__(" ".join(f"{option}={value}: {expected}".split()))
+        given = f"{option}={_as_typed(value)}" if value != "" else option
+        super().__init__(" ".join(f"{given}: {expected}".split()))
+
+
+def _as_typed(value: object) -> str:
+    """A value that YAML has read, as it is written on the command line."""
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 class RunError(MpsExperimentsError):

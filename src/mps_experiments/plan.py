@@ -1,6 +1,5 @@
 """The frozen plan of one run, made from a composed configuration; what cannot work is refused here."""
 
-import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from mps_experiments.workloads.spec import WorkloadSpec
 
 _MAX_WORKERS = 1024
 _MAX_ITERATIONS = 10_000_000
+_MAX_SECONDS = 1_000_000.0  # the kernel's poll takes at most 2**31 milliseconds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,20 +89,21 @@ class RunPlan:
     paths: RunPaths
 
 
-def build_plan(config: Config, probe: GpuProbe, folder: Path) -> RunPlan:
+def build_plan(config: Config, probe: GpuProbe, folder: Path, user_id: int | None = None) -> RunPlan:
     """Check one configuration and freeze it.
 
     Args:
         config: The composed configuration of the cell.
         probe: What tells which GPUs this machine has.
         folder: The folder that the run may write.
+        user_id: Whose privilege counts; None asks the kernel.
 
     Raises:
         ConfigError: If a value cannot work on this machine; nothing has been started.
     """
     _check_numbers(config)
     device = resolve_device(config.device, probe)
-    _check_privilege(config, device)
+    _check_privilege(config, device, os.geteuid() if user_id is None else user_id)
     workload = workload_spec(config, device)
     return RunPlan(
         name=f"mps={'on' if config.mps.enabled else 'off'} procs={config.procs} times={config.times}",
@@ -164,16 +165,17 @@ def workload_spec(config: Config, device: Device) -> WorkloadSpec:
 def _resolve_weights(weights: str) -> str:
     if weights in ("random", "default"):
         return weights
-    path = Path(weights).expanduser().absolute()
-    if not path.is_file():
-        raise ConfigError(
-            "workload.weights", weights, "no such file; give random, default or a .pth state dict"
-        )
     try:
+        path = Path(weights).expanduser().absolute()
         with path.open("rb") as file:
             file.read(1)
-    except OSError as error:
-        raise ConfigError("workload.weights", weights, f"cannot be read ({error.strerror})") from error
+    except (OSError, RuntimeError, ValueError) as error:  # a ~user nobody has, a zero byte in the name
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(
+            "workload.weights",
+            weights,
+            f"cannot be read ({reason}); give random, default or the path of a .pth state dict",
+        ) from error
     return str(path)
 
 
@@ -199,12 +201,12 @@ def _check_whole(option: str, value: int, low: int, high: int) -> None:
 
 
 def _check_seconds(option: str, value: Any) -> None:
-    if not (math.isfinite(value) and value > 0):
-        raise ConfigError(option, value, "must be a number of seconds above 0")
+    if not 0 < value <= _MAX_SECONDS:  # not a number compares as false, too
+        raise ConfigError(option, value, f"must be a number of seconds above 0, at most {_MAX_SECONDS:g}")
 
 
-def _check_privilege(config: Config, device: Device) -> None:
-    if config.mps.compute_mode is ComputeMode.exclusive_process and not device.is_cpu and os.geteuid() != 0:
+def _check_privilege(config: Config, device: Device, user_id: int) -> None:
+    if config.mps.compute_mode is ComputeMode.exclusive_process and not device.is_cpu and user_id != 0:
         raise ConfigError(
             "mps.compute_mode",
             "exclusive_process",

@@ -50,10 +50,7 @@ def read_image(path: Path) -> Image.Image:
 
 
 def _checked(name: str) -> ImageInput:
-    path = sample_photo() if name == SAMPLE else Path(name).expanduser().absolute()
-    if not path.is_file():
-        kind = "a folder, not an image" if path.is_dir() else "no such file"
-        raise ConfigError(_OPTION, name, f"{kind}; {_EXPECTED}")
+    path = sample_photo() if name == SAMPLE else _existing(name)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -66,3 +63,18 @@ def _checked(name: str) -> ImageInput:
     except (OSError, ValueError, SyntaxError) as error:  # Pillow's decoders raise all three on damaged files
         raise ConfigError(_OPTION, name, f"damaged or unreadable ({error}); {_EXPECTED}") from error
     return ImageInput(name=name if name == SAMPLE else str(path), sha256=digest)
+
+
+def _existing(name: str) -> Path:
+    """The absolute path of an existing file."""
+    try:
+        path = Path(name).expanduser().absolute()
+        if path.is_file():
+            return path
+        kind = "a folder, not an image" if path.is_dir() else "no such file"
+    except (
+        OSError,
+        RuntimeError,
+    ) as error:  # a name too long, a folder not to be entered, a ~user nobody has
+        kind = f"cannot be read ({error})"
+    raise ConfigError(_OPTION, name, f"{kind}; {_EXPECTED}")

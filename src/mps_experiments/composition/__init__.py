@@ -1,0 +1,9 @@
+"""From a command line to the cells it asks for, before Hydra starts any of them.
+
+Hydra composes a cell when its turn comes, and reports a mistake with a page of text and exit code 1.
+Here every cell of the sweep is composed first, and a mistake anywhere becomes one `ConfigError`.
+"""
+
+from mps_experiments.composition.cells import Request, parse, to_config
+
+__all__ = ["Request", "parse", "to_config"]

@@ -1,0 +1,180 @@
+"""Every cell of a command line, composed as Hydra will compose it when its turn comes."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra._internal.utils import get_args_parser
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf, flag_override
+
+from mps_experiments.composition import mistakes
+from mps_experiments.composition.resolvers import register_resolvers
+from mps_experiments.config import CONFIG_NAME, Config, conf_dir, register_schema
+from mps_experiments.errors import ConfigError
+
+_SHOW_FLAGS = ("run", "multirun", "cfg", "info", "shell_completion")  # Hydra takes one of them
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What one command line asks for."""
+
+    runs: bool
+    """Whether cells are to be run, or only something to be shown (--help, --cfg, ...)."""
+    multirun: bool
+    cells: tuple[Config, ...]
+    """Every cell in the order Hydra will run them; empty where the sweeper decides as it goes."""
+
+
+def parse(arguments: list[str]) -> Request:
+    """Compose every cell that the command line asks for.
+
+    Raises:
+        ConfigError: If a flag, an override, a group or a value does not fit.
+    """
+    register_schema()
+    register_resolvers()
+    args = _flags(arguments)
+    only_shows = args.help or args.hydra_help or args.cfg or args.info or args.shell_completion
+    if args.shell_completion or args.hydra_help or args.experimental_rerun is not None:
+        return Request(runs=args.experimental_rerun is not None, multirun=False, cells=())
+    directory, extra = _config_directories(args)
+    with initialize_config_dir(version_base="1.3", config_dir=str(directory)):
+        composer = _Composer(args.config_name or CONFIG_NAME, extra)
+        overrides = _read(args.overrides)
+        multirun, lists = _expand(composer, overrides, args.multirun)
+        cells = tuple(to_config(composer.compose(each)) for each in lists)
+    return Request(runs=not only_shows, multirun=multirun, cells=cells)
+
+
+def to_config(config: DictConfig) -> Config:
+    """The typed configuration of one cell.
+
+    Raises:
+        ConfigError: If a key was added that no option has.
+    """
+    mistakes.refuse_unknown(config)
+    converted = OmegaConf.to_object(config)
+    assert isinstance(converted, Config)  # noqa: S101 - the schema is the root of the tree
+    return converted
+
+
+def _flags(arguments: list[str]) -> argparse.Namespace:
+    parser = get_args_parser()
+    parser.exit_on_error = False
+    try:
+        args, unknown = parser.parse_known_args(arguments)
+    except argparse.ArgumentError as error:
+        raise ConfigError(str(error.argument_name), "", f"{error.message}; --help lists the flags") from error
+    if unknown:
+        hint = "--help lists the flags"
+        if not unknown[0].startswith("-"):
+            hint = "all option=value belong together, with the flags before or after them"
+        elif "=" in unknown[0]:
+            hint = f"options have no dashes: {unknown[0].lstrip('-')}"
+        raise ConfigError(unknown[0], "", f"not understood here; {hint}")
+    given = [
+        f"--{name.replace('_', '-')}" for name in _SHOW_FLAGS if getattr(args, name) not in (None, False)
+    ]
+    if len(given) > 1 and not (args.help or args.hydra_help):
+        raise ConfigError(" ".join(given), "", "these cannot be combined; give one of them")
+    if args.resolve and not (args.cfg or args.help):
+        raise ConfigError("--resolve", "", "works only with --cfg or --help")
+    return args
+
+
+def _config_directories(args: argparse.Namespace) -> tuple[Path, list[str]]:
+    """The main config folder, and the override that adds --config-dir to the search path."""
+    directory = Path(args.config_path).absolute() if args.config_path else conf_dir()
+    if not directory.is_dir():
+        raise ConfigError("--config-path", args.config_path, "no such folder")
+    if args.config_name and not (directory / args.config_name).with_suffix(".yaml").is_file():
+        raise ConfigError("--config-name", args.config_name, f"no such file in {directory}; leave it away")
+    if args.config_dir is None:
+        return directory, []
+    extra = Path(args.config_dir).absolute()
+    if not extra.is_dir():
+        raise ConfigError("--config-dir", args.config_dir, "no such folder")
+    return directory, [f"hydra.searchpath=[{str(extra)!r}]"]
+
+
+def _read(texts: Sequence[str]) -> list[Override]:
+    """Each override by itself, so that a mistake is reported with the one that has it."""
+    parser = OverridesParser.create(GlobalHydra.instance().config_loader())
+    overrides = []
+    for text in texts:
+        try:
+            override = parser.parse_overrides([text])[0]
+        except HydraException as error:
+            raise mistakes.unreadable(text) from error
+        override.input_line = text
+        mistakes.refuse_form(override, _choices)
+        overrides.append(override)
+    return overrides
+
+
+def _expand(composer: "_Composer", given: list[Override], multirun: bool) -> tuple[bool, list[list[str]]]:
+    """Whether this is a sweep, and the overrides of each cell."""
+    texts = {id(override): str(override.input_line) for override in given}
+    base = composer.compose([texts[id(o)] for o in given if not o.is_sweep_override()], with_hydra=True)
+    multirun = multirun or base.hydra.mode == RunMode.MULTIRUN
+    for override in given:
+        mistakes.refuse_sweep(override, multirun)
+    if not multirun:
+        return False, [list(texts.values())]
+    if base.hydra.sweeper.get("_target_", "").rpartition(".")[2] != BasicSweeper.__name__:
+        return True, []
+    from_config = _read([f"{key}={value}" for key, value in (base.hydra.sweeper.params or {}).items()])
+    for override in from_config:
+        mistakes.refuse_sweep(override, multirun)
+    swept = [o for o in [*from_config, *given] if not o.key_or_group.startswith("hydra.sweep")]
+    return True, [list(cell) for cell in BasicSweeper.split_arguments(swept, None)[0]]
+
+
+def _choices(group: str) -> list[str]:
+    return list(GlobalHydra.instance().config_loader().get_group_options(group))
+
+
+@dataclass(frozen=True)
+class _Composer:
+    """Hydra's composition of one configuration, inside an initialised Hydra."""
+
+    config_name: str
+    extra: Sequence[str]
+
+    def compose(self, overrides: Sequence[str], with_hydra: bool = False) -> DictConfig:
+        """Compose.
+
+        Raises:
+            ConfigError: With the first override that does not fit.
+        """
+        try:
+            return self._checked(overrides, with_hydra)
+        except mistakes.COMPOSITION_ERRORS as error:
+            raise self._first_mistake(overrides, error) from error
+
+    def _checked(self, overrides: Sequence[str], with_hydra: bool) -> DictConfig:
+        config = compose(self.config_name, [*self.extra, *overrides], return_hydra_config=with_hydra)
+        task = config.copy()
+        with flag_override(task, ["struct", "readonly"], [False, False]):
+            task.pop("hydra", None)
+        to_config(task)
+        return config
+
+    def _first_mistake(self, overrides: Sequence[str], error: Exception) -> ConfigError:
+        """Hydra seldom says which override it means: find the first without which all is well."""
+        for count in range(len(overrides) + 1):
+            try:
+                self._checked(overrides[:count], with_hydra=True)
+            except mistakes.COMPOSITION_ERRORS as first:
+                culprit = overrides[count - 1] if count else ""
+                return mistakes.explain(first, culprit, _choices)
+        return mistakes.explain(error, "", _choices)

@@ -1,0 +1,212 @@
+"""Mistakes on the command line, each as one line that names option, value and what would work.
+
+Hydra's own messages span lines, speak of its internals and often leave out the option.
+"""
+
+import difflib
+import re
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+
+from hydra.core.override_parser.types import Override, QuotedString
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+from omegaconf.errors import (
+    MissingMandatoryValue,
+    OmegaConfBaseException,
+    UnsupportedValueType,
+    ValidationError,
+)
+from yaml import YAMLError  # type: ignore[import-untyped]
+
+from mps_experiments.config import Config, options
+from mps_experiments.errors import ConfigError
+
+# What composing raises on a user's mistake; Hydra raises ValueError for a group set to null or a number.
+COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, YAMLError, ValueError, ConfigError)
+GROUPS = ("mps", "workload", "tracking", "experiment")
+
+Choices = Callable[[str], Sequence[str]]  # from a group's name to its options
+_NO_CHOICE = re.compile(r"Could not find '(.+)/(.+?)'\n\nAvailable options in .*?:\n((?:\t.*\n?)+)")
+_ALREADY_THERE = ("Could not append to config", "appears more than once", "Multiple values for")
+_NO_KEY = re.compile(r"^Could not (override|delete)|^Key '.*' (is )?not in ", re.MULTILINE)
+_WRONG_TYPE = (ValidationError, UnsupportedValueType, MissingMandatoryValue, TypeError)
+_KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a text"}
+
+
+def split(override: str) -> tuple[str, str]:
+    """Option and value as the user wrote them; the value is empty where there is none."""
+    option, _, value = override.partition("=")
+    return option, value
+
+
+def unreadable(override: str) -> ConfigError:
+    """An override that Hydra's grammar does not take."""
+    option, value = split(override)
+    if not option:
+        return ConfigError(override or "''", "", "not an option; write option=value")
+    if "=" not in override:
+        what = f"has no value; {_write_value(option)}" if option in _settable() else _no_such_option(option)
+        return ConfigError(option, "", what)
+    if not re.fullmatch(r"[+~]{0,2}[\w./@$-]+", option):
+        return ConfigError(option, value, "not an option; write option=value, without spaces around the =")
+    if _type_of(option) not in (None, "str", "Any"):
+        return ConfigError(option, value, _must_be(option))
+    mark = "'" if '"' in value else '"'
+    quoted = shlex.quote(f"{option}={mark}{value}{mark}")
+    return ConfigError(option, value, f"special characters need quotes in quotes: {quoted}")
+
+
+def refuse_form(override: Override, choices: Choices) -> None:
+    """Refuse what Hydra would accept although it cannot be meant, or would refuse without a clear word.
+
+    Raises:
+        ConfigError: If it is such a mistake.
+    """
+    text, key = str(override.input_line), override.key_or_group
+    option, value = split(text)
+    if override.is_delete():
+        if key in (*GROUPS, *_settable()):
+            raise ConfigError(option, value, f"nothing can be removed; {_what_works(key, choices)}")
+    elif "=" not in text or not key:
+        raise ConfigError(option or text, "", f"not an option; {_what_works(key, choices)}")
+    elif key in GROUPS and not all(_names_choice(key, each) for each in _values(override)):
+        raise ConfigError(option, value, f"not an option; {_what_works(key, choices)}")
+
+
+def _values(override: Override) -> list[object]:
+    """The value, or the values of a sweep that lists them."""
+    given = override.value()
+    return list(getattr(given, "list", [])) if override.is_sweep_override() else [given]
+
+
+def _names_choice(group: str, value: object) -> bool:
+    """Whether the value can be a group's choice; only of experiments can several be chosen together."""
+    return isinstance(value, str | QuotedString) or (group == "experiment" and isinstance(value, list))
+
+
+def refuse_sweep(override: Override, multirun: bool) -> None:
+    """Refuse several values where one is wanted.
+
+    Raises:
+        ConfigError: If this override has them.
+    """
+    if not override.is_sweep_override():
+        return
+    option, value = split(str(override.input_line))
+    if override.is_hydra_override():
+        raise ConfigError(option, value, "Hydra's own options take one value")
+    if not multirun:
+        hint = ""
+        if "," in value and _type_of(option) in ("str", "Any"):
+            quoted = shlex.quote(f'{option}="{value}"')
+            hint = f"; or, if the comma belongs to it, quote it: {quoted}"
+        raise ConfigError(option, value, f"several values need a sweep: add -m{hint}")
+    if override.is_discrete_sweep():
+        swept = list(override.sweep_string_iterator())
+        if not swept:
+            raise ConfigError(option, value, "gives no value at all")
+        if len(set(swept)) < len(swept):
+            raise ConfigError(option, value, "the same value twice would give two runs one folder")
+
+
+def refuse_unknown(config: DictConfig) -> None:
+    """Refuse keys that no option has; ``+key=value`` brings them past Hydra.
+
+    Raises:
+        ConfigError: If there is one.
+    """
+    for option, value in _unknown(config, Config, ""):
+        raise ConfigError(option, value, _no_such_option(option))
+
+
+def _unknown(config: DictConfig, schema: type, prefix: str) -> Iterator[tuple[str, object]]:
+    defaults = schema()
+    for key in map(str, config):
+        if not hasattr(defaults, key):
+            yield f"{prefix}{key}", config[key]
+        elif hasattr(default := getattr(defaults, key), "__dataclass_fields__"):
+            yield from _unknown(config[key], type(default), f"{prefix}{key}.")
+
+
+def explain(error: Exception, override: str, choices: Choices) -> ConfigError:
+    """Why this override, the first without which composing works, cannot be composed.
+
+    Args:
+        error: What composing raised.
+        override: As it was handed to Hydra; empty if the configuration fails without any.
+        choices: Function from a group's name to its options.
+    """
+    option, value = split(override) if override else ("command line", "")
+    if isinstance(error, ConfigError):
+        return ConfigError(option, value, error.expected)
+    message = str(error)
+    if any(text in message for text in _ALREADY_THERE):
+        return ConfigError(option, value, f"is there already; leave the + away: {override.lstrip('+')}")
+    return ConfigError(option, value, _reason(error, message, option.lstrip("+"), choices))
+
+
+def _reason(error: Exception, message: str, option: str, choices: Choices) -> str:
+    if option in GROUPS and type(error) is ValueError:
+        return f"not an option; {_what_works(option, choices)}"
+    if match := _NO_CHOICE.search(message):
+        inner = "" if match[1] == option else f"it asks for {match[1]}={match[2]}, which is "
+        return f"{inner}not an option; choose one of {', '.join(match[3].split())}"
+    cause = error.__cause__ or error
+    text = str(cause)
+    if isinstance(cause, YAMLError):
+        return f"it cannot be read: {text}"
+    key = match[1] if (match := re.search(r"full_key: (\S+)", text)) else option
+    inner = "" if option in (key, key.partition(".")[0]) or "." in option else f"it sets {key}: "
+    if _NO_KEY.search(f"{message}\n{text}"):
+        return f"{inner}{_no_such_option(key if inner else option)}"
+    lines = [line for line in text.splitlines() if not line.endswith("raised while composing config:")]
+    detail = lines[0].rstrip(".")
+    if isinstance(cause, _WRONG_TYPE) or "ValidationError raised" in text:
+        detail = _must_be(key) or detail
+    return f"{inner}{detail}"
+
+
+def _must_be(option: str) -> str:
+    """What a known option takes; empty for one that takes anything."""
+    kind = _type_of(option)
+    if kind == "group":
+        return f"is a group of options; {_write_value(option)}"
+    if kind in (None, "Any"):
+        return ""  # what takes anything says itself what it wants
+    what = _KINDS.get(kind, f"one of {', '.join(kind.split('|'))}" if "|" in kind else "a mapping")
+    return f"must be {what}; {_write_value(option)}"
+
+
+def _type_of(option: str) -> str | None:
+    """The type's name, ``group`` for a part of the schema, None for what is not in it."""
+    known = {each.name: each.type_name.removesuffix(" | None") for each in options()}
+    return known.get(option) or ("group" if any(name.startswith(f"{option}.") for name in known) else None)
+
+
+def _what_works(key: str, choices: Choices) -> str:
+    if key in GROUPS:
+        return f"choose one of {', '.join(choices(key))}"
+    return _write_value(key) if key in _settable() else "write option=value"
+
+
+def _write_value(option: str) -> str:
+    """How to write this option, by an example."""
+    for known in options():
+        if known.name == option or known.name.startswith(f"{option}."):
+            return f"write for example {known.name}={known.default_text}"
+    return f"write {option}=value"
+
+
+def _no_such_option(option: str) -> str:
+    if option.startswith("hydra."):
+        return "Hydra has no such option; --cfg hydra lists them"
+    wanted = option.lstrip("+~").lower()
+    names = [*_settable(), *GROUPS]
+    same_end = [name for name in names if name.rpartition(".")[2] == wanted]
+    close = same_end or difflib.get_close_matches(wanted, names, n=1)
+    return f"no such option; did you mean {close[0]}?" if close else "no such option; --help lists them all"
+
+
+def _settable() -> Sequence[str]:
+    return [known.name for known in options()]

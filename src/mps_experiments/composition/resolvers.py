@@ -1,0 +1,48 @@
+"""The functions that conf/hydra/default.yaml calls by name."""
+
+import hashlib
+import os
+import re
+
+from omegaconf import OmegaConf
+
+from mps_experiments.config import options
+
+_MAX_FOLDER_NAME = 200  # bytes; file systems take 255
+_DIGEST_DIGITS = 8
+
+
+def register_resolvers() -> None:
+    """Make the functions known to OmegaConf."""
+    OmegaConf.register_new_resolver("folder_name", folder_name, replace=True)
+    OmegaConf.register_new_resolver("option_table", option_table, replace=True)
+    OmegaConf.register_new_resolver("expanduser", os.path.expanduser, replace=True)
+
+
+def folder_name(override_dirname: str) -> str:
+    """One path component from Hydra's list of overrides: no separators, at most 200 bytes.
+
+    A name that had to be changed ends with a digest of the whole list, so that no two lists share a folder.
+
+    >>> folder_name("mps=on,procs=2")
+    'mps=on,procs=2'
+    >>> folder_name("workload.input=/a/b.jpg")
+    'workload.input=_a_b.jpg-d1bb5e6a'
+    """
+    if not override_dirname:
+        return "defaults"
+    name = re.sub(r"[^\w=,.+@\[\]-]", "_", override_dirname).lstrip(".")
+    if name == override_dirname and len(name.encode()) <= _MAX_FOLDER_NAME:
+        return name
+    digest = hashlib.sha256(override_dirname.encode(errors="surrogateescape")).hexdigest()[:_DIGEST_DIGITS]
+    kept = name.encode()[: _MAX_FOLDER_NAME - len(digest) - 1].decode(errors="ignore")
+    return f"{kept}-{digest}"
+
+
+def option_table() -> str:
+    """Every option with its type, default and description, for ``--help``."""
+    rows = [
+        f"{option.name}={option.default_text}  ({option.type_name})\n    {option.description}"
+        for option in options()
+    ]
+    return "\n".join(rows).replace("$", "$$")

@@ -1,0 +1,148 @@
+"""Every kind of mistake gives one line that names option, value and what would work."""
+
+import shlex
+
+import pytest
+
+from mps_experiments.composition import parse
+from mps_experiments.errors import ConfigError
+
+WHOLE = "must be a whole number; write for example"
+QUOTE = "special characters need quotes in quotes: "
+TORCHVISION = "workload.model=maskrcnn_resnet50_fpn"
+
+MISTAKES = [
+    ("porcs=2", "porcs=2: no such option; did you mean procs?"),
+    ("MPS=on", "MPS=on: no such option; did you mean mps?"),
+    ("warmup=3", "warmup=3: no such option; did you mean workers.warmup?"),
+    ("workload.modle=x", "workload.modle=x: no such option; did you mean workload.model?"),
+    ("+workload.modle=x", "+workload.modle=x: no such option; did you mean workload.model?"),
+    ("+foo=1", "+foo=1: no such option; --help lists them all"),
+    ("++foo=1", "++foo=1: no such option; --help lists them all"),
+    ("hydra.foo=1", "hydra.foo=1: Hydra has no such option; --cfg hydra lists them"),
+    ("mps=maybe", "mps=maybe: not an option; choose one of off, on"),
+    ("mps=null", "mps=null: not an option; choose one of off, on"),
+    ("mps=true", "mps=true: not an option; choose one of off, on"),
+    ("mps=[on,off]", "mps=[on,off]: not an option; choose one of off, on"),
+    ("tracking=nope", "tracking=nope: not an option; choose one of none, server, sqlite"),
+    ("workload=nope", "workload=nope: not an option; choose one of custom, maskrcnn, resnet50, ssdlite"),
+    ("experiment=nope", "experiment=nope: not an option; choose one of quickstart, seed_table"),
+    ("hydra/launcher=foo", "hydra/launcher=foo: not an option; choose one of basic"),
+    ("procs=abc", f"procs=abc: {WHOLE} procs=1"),
+    ("procs=1.5", f"procs=1.5: {WHOLE} procs=1"),
+    ("procs=null", f"procs=null: {WHOLE} procs=1"),
+    ("procs=true", f"procs=true: {WHOLE} procs=1"),
+    ("procs=", f"procs: {WHOLE} procs=1"),
+    ("procs=???", f"procs=???: {WHOLE} procs=1"),
+    ("procs=[1", f"procs=[1: {WHOLE} procs=1"),
+    ("procs==2", f"procs==2: {WHOLE} procs=1"),
+    ("procs=1 times=2", f"procs=1 times=2: {WHOLE} procs=1"),
+    ("procs=${nope}", "procs=${nope}: Interpolation key 'nope' not found"),
+    ("times=1e9", f"times=1e9: {WHOLE} times=50"),
+    ("procs=1,2", "procs=1,2: several values need a sweep: add -m"),
+    ("procs=range(1,3)", "procs=range(1,3): several values need a sweep: add -m"),
+    ("mps=on,off", "mps=on,off: several values need a sweep: add -m"),
+    ("procs", "procs: has no value; write for example procs=1"),
+    ("prcs", "prcs: no such option; did you mean procs?"),
+    ("procs =2", "procs =2: not an option; write option=value, without spaces around the ="),
+    ("=2", "=2: not an option; write option=value"),
+    ("", "'': not an option; write option=value"),
+    ("~procs", "~procs: nothing can be removed; write for example procs=1"),
+    ("~workload.model", f"~workload.model: nothing can be removed; write for example {TORCHVISION}"),
+    ("~tracking", "~tracking: nothing can be removed; choose one of none, server, sqlite"),
+    ("+mps=on", "+mps=on: is there already; leave the + away: mps=on"),
+    ("+procs=2", "+procs=2: is there already; leave the + away: procs=2"),
+    (
+        "+experiment=quickstart",
+        "+experiment=quickstart: is there already; leave the + away: experiment=quickstart",
+    ),
+    (
+        "workers=slow",
+        "workers=slow: is a group of options; write for example workers.start_method=forkserver",
+    ),
+    (
+        "workers.verbose=2x",
+        "workers.verbose=2x: must be true or false; write for example workers.verbose=false",
+    ),
+    (
+        "workers.cpu_affinity=foo",
+        "workers.cpu_affinity=foo: must be one of auto, none; write for example workers.cpu_affinity=auto",
+    ),
+    (
+        "workers.stall_timeout_s=abc",
+        "workers.stall_timeout_s=abc: must be a number; write for example workers.stall_timeout_s=120.0",
+    ),
+    (
+        "workload.options=[1]",
+        "workload.options=[1]: must be a mapping; write for example workload.options={}",
+    ),
+    ("workload.model=[a]", f"workload.model=[a]: must be a text; write for example {TORCHVISION}"),
+    ("workload.input=/a=b.jpg", f"workload.input=/a=b.jpg: {QUOTE}'workload.input=\"/a=b.jpg\"'"),
+    ("workload.input=~/x.jpg", f"workload.input=~/x.jpg: {QUOTE}'workload.input=\"~/x.jpg\"'"),
+    (
+        "workload.input=/a,b.jpg",
+        "workload.input=/a,b.jpg: several values need a sweep: add -m; "
+        "or, if the comma belongs to it, quote it: 'workload.input=\"/a,b.jpg\"'",
+    ),
+    ("--nope", "--nope: not understood here; --help lists the flags"),
+    ("--procs=2", "--procs=2: not understood here; options have no dashes: procs=2"),
+    ("--resolve", "--resolve: works only with --cfg or --help"),
+    ("--config-dir=/nope", "--config-dir=/nope: no such folder"),
+    ("--config-path=/nope", "--config-path=/nope: no such folder"),
+]
+
+
+def mistake(*arguments: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        parse(list(arguments))
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("argument", "line"), MISTAKES, ids=[argument or "empty" for argument, _ in MISTAKES]
+)
+def test_a_mistake_is_told_in_one_line(argument: str, line: str) -> None:
+    assert mistake(argument) == line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ("procs=1,x times=1,2", f"procs=x: {WHOLE} procs=1"),
+        ("times=5 mps=on,maybe", "mps=maybe: not an option; choose one of off, on"),
+        ("mps=on,null", "mps=on,null: not an option; choose one of off, on"),
+        ("procs=1,", f"procs=1,: {WHOLE} procs=1"),
+        ("procs=1,1", "procs=1,1: the same value twice would give two runs one folder"),
+        ("procs=glob(*)", "procs=glob(*): gives no value at all"),
+        ("hydra.job.name=a,b", "hydra.job.name=a,b: Hydra's own options take one value"),
+    ],
+)
+def test_a_mistake_in_one_cell_of_a_sweep_refuses_the_sweep(arguments: str, line: str) -> None:
+    assert mistake("-m", *arguments.split()) == line
+
+
+def test_the_mistake_is_named_and_not_what_stands_beside_it() -> None:
+    line = mistake("times=3", "procs=many", "workload=resnet50", "device=cpu")
+    assert line == f"procs=many: {WHOLE} procs=1"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["procs=2", "-m", "times=5"], "times=5: not understood here; all option=value belong together"),
+        (["-m", "--cfg", "job"], "--multirun --cfg: these cannot be combined"),
+        (["--cfg", "nope"], "--cfg/-c: invalid choice: 'nope'"),
+        (["--config-name", "nope"], "--config-name=nope: no such file in "),
+    ],
+)
+def test_a_mistake_with_a_flag_is_told_in_one_line(arguments: list[str], line: str) -> None:
+    told = mistake(*arguments)
+    assert told.startswith(line)
+    assert "\n" not in told
+
+
+@pytest.mark.parametrize("path", ["~/x.jpg", "/a=b.jpg", "/it's.jpg", "/ü.jpg", "/a(1).jpg", '/a"=b.jpg'])
+def test_the_quoting_that_is_proposed_works_in_a_shell(path: str) -> None:
+    (argument,) = shlex.split(mistake(f"workload.input={path}").partition(QUOTE)[2])
+    (cell,) = parse([argument]).cells
+    assert cell.workload.input == path

@@ -1,0 +1,100 @@
+"""The Hydra tree itself: every option composes and says what choosing it means."""
+
+from pathlib import Path
+
+import pytest
+
+from mps_experiments.composition import parse
+from mps_experiments.config import Config, StartMethod, WorkloadKind, conf_dir
+
+OPTIONS = sorted(
+    path.relative_to(conf_dir()).with_suffix("").parts
+    for path in conf_dir().glob("*/*.yaml")
+    if path.parent.name != "hydra"
+)
+
+
+def only(*arguments: str) -> Config:
+    (cell,) = parse(list(arguments)).cells
+    return cell
+
+
+def grid(*arguments: str) -> list[tuple[str, int, int]]:
+    cells = parse(list(arguments)).cells
+    return [("on" if cell.mps.enabled else "off", cell.procs, cell.times) for cell in cells]
+
+
+@pytest.mark.parametrize(
+    "path", sorted(conf_dir().rglob("*.yaml")), ids=lambda path: f"{path.parent.name}-{path.stem}"
+)
+def test_every_file_opens_with_a_comment_for_the_person_who_chooses_it(path: Path) -> None:
+    lines = path.read_text().splitlines()
+    comment = lines[1] if lines[0].startswith("# @package") else lines[0]
+    assert comment.startswith("# ")
+    assert len(comment) > 20
+
+
+@pytest.mark.parametrize("group_and_option", OPTIONS, ids="=".join)
+def test_every_option_of_every_group_composes(group_and_option: tuple[str, str]) -> None:
+    assert parse(["=".join(group_and_option)]).cells
+
+
+def test_the_groups_are_those_that_are_promised() -> None:
+    assert {group for group, _ in OPTIONS} == {"mps", "workload", "tracking", "experiment"}
+
+
+def test_the_defaults_are_one_cell_of_mask_rcnn_with_mps_on() -> None:
+    request = parse([])
+    (cell,) = request.cells
+    assert (request.runs, request.multirun) == (True, False)
+    assert (cell.mps.enabled, cell.procs, cell.times, cell.device) == (True, 1, 50, "auto")
+    assert (cell.workload.kind, cell.workload.model) == (WorkloadKind.torchvision, "maskrcnn_resnet50_fpn")
+    assert cell.workers.start_method is StartMethod.forkserver
+    assert cell.tracking.uri is None
+
+
+def test_the_schema_and_the_tree_agree_on_the_defaults() -> None:
+    assert only() == Config()
+
+
+@pytest.mark.parametrize(
+    ("argument", "model"),
+    [
+        ("workload=maskrcnn", "maskrcnn_resnet50_fpn"),
+        ("workload=resnet50", "resnet50"),
+        ("workload=ssdlite", "ssdlite320_mobilenet_v3_large"),
+    ],
+)
+def test_a_workload_option_names_its_model(argument: str, model: str) -> None:
+    assert only(argument).workload.model == model
+
+
+def test_tracking_options_switch_mlflow_off_or_to_a_server() -> None:
+    assert not only("tracking=none").tracking.enabled
+    assert only("tracking=server", "tracking.uri=http://host:1").tracking.uri == "http://host:1"
+
+
+def test_mps_off_is_an_option_and_not_a_yaml_boolean() -> None:
+    assert not only("mps=off").mps.enabled
+    assert only("mps=on").mps.enabled
+
+
+def test_the_seed_table_runs_its_sixteen_cells_in_the_order_of_the_table() -> None:
+    expected = [
+        (mps, procs, times) for times in (50, 100, 200, 400) for mps in ("off", "on") for procs in (1, 2)
+    ]
+    assert parse(["experiment=seed_table"]).multirun
+    assert grid("experiment=seed_table") == expected
+    assert grid("-m", "experiment=seed_table") == expected
+
+
+def test_the_quickstart_is_four_small_cells_that_also_fit_a_cpu() -> None:
+    assert grid("experiment=quickstart") == [("off", 1, 20), ("off", 2, 20), ("on", 1, 20), ("on", 2, 20)]
+    assert {cell.workload.cpu_model for cell in parse(["experiment=quickstart"]).cells} == {
+        "ssdlite320_mobilenet_v3_large"
+    }
+
+
+def test_the_command_line_wins_over_the_grid_of_an_experiment() -> None:
+    cells = grid("experiment=quickstart", "procs=1,2,4", "times=7")
+    assert cells == [(mps, procs, 7) for mps in ("off", "on") for procs in (1, 2, 4)]

@@ -1,0 +1,46 @@
+"""The errors: what a person reads."""
+
+import pickle
+import signal
+
+import pytest
+
+from mps_experiments import errors
+from mps_experiments.errors import ConfigError, Interrupted, MpsExperimentsError, WorkerError
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0, "procs=0: must be more"),
+        (None, "procs=null: must be more"),
+        (True, "procs=true: must be more"),
+        ("", "procs: must be more"),
+        ("a\nb", "procs=a b: must be more"),
+    ],
+)
+def test_a_mistake_is_one_line_with_option_value_and_what_would_work(value: object, shown: str) -> None:
+    assert str(ConfigError("procs", value, "must be\nmore")) == shown
+
+
+def test_a_failed_worker_is_named_by_its_rank() -> None:
+    error = WorkerError(3, "was killed by SIGKILL", "Traceback ...")
+    assert str(error) == "worker 3 was killed by SIGKILL"
+    assert (error.rank, error.traceback) == (3, "Traceback ...")
+
+
+def test_an_interruption_passes_every_handler_of_ordinary_errors() -> None:
+    error = Interrupted(signal.SIGTERM)
+    assert not isinstance(error, Exception)
+    assert str(error) == "interrupted by SIGTERM"
+
+
+def test_the_docstring_draws_every_error() -> None:
+    assert errors.__doc__ is not None
+    for name, kind in vars(errors).items():
+        if isinstance(kind, type) and issubclass(kind, MpsExperimentsError | Interrupted):
+            assert name in errors.__doc__
+
+
+def test_the_root_error_can_cross_a_process_boundary() -> None:
+    assert str(pickle.loads(pickle.dumps(MpsExperimentsError("text")))) == "text"  # noqa: S301
