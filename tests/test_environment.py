@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -21,7 +20,7 @@ from mps_experiments.mps.control import PIPE_DIRECTORY
 from mps_experiments.mps.guardian import Guardian
 from mps_experiments.mps.processes import processes_of
 from mps_experiments.plan import RunPlan
-from tests.fakes.plans import CHECKOUT, FAKE_GPU, is_running, run_plan, use_fakes, wait_until
+from tests.fakes.plans import CHECKOUT, FAKE_GPU, is_running, run_plan, short_folder, use_fakes, wait_until
 
 RUNNER = CHECKOUT / "tests" / "fakes" / "environment_runner.py"
 
@@ -104,9 +103,8 @@ def test_who_was_on_the_gpu_before_is_told(tmp_path: Path, guardian: Guardian) -
 def test_an_error_inside_the_block_leaves_nothing(tmp_path: Path, guardian: Guardian, enabled: bool) -> None:
     opened = open_environment(plan(tmp_path, enabled=enabled), FixedProbe(), guardian)
     pipe_dir = Path(opened.__enter__().variables[PIPE_DIRECTORY])
-    error = ZeroDivisionError()
-    with pytest.raises(ZeroDivisionError):
-        opened.__exit__(ZeroDivisionError, error, None)
+    swallowed = opened.__exit__(ZeroDivisionError, ZeroDivisionError(), None)
+    assert not swallowed
     assert not pipe_dir.parent.exists()
     assert processes_of(pipe_dir) == ()
 
@@ -115,9 +113,8 @@ def test_a_daemon_that_does_not_start_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, modes: Path
 ) -> None:
     monkeypatch.setenv("FAKE_MPS", "exit=1")
-    folder = Path(tempfile.mkdtemp(prefix="mpst-", dir="/tmp"))
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    try:
+    with short_folder() as folder:
+        monkeypatch.setattr(tempfile, "tempdir", str(folder))
         with (
             Guardian() as own,
             pytest.raises(DaemonError, match="ended at once"),
@@ -126,8 +123,6 @@ def test_a_daemon_that_does_not_start_leaves_nothing(
             pytest.fail("it was opened without a daemon")
         assert list(folder.iterdir()) == []
         assert modes.read_text().split() == ["EXCLUSIVE_PROCESS", "DEFAULT"]
-    finally:
-        shutil.rmtree(folder)
 
 
 @pytest.mark.parametrize("fails", [False, True])

@@ -1,10 +1,14 @@
 """Plans, a GPU and processes for tests of one run, on the stand-ins or on a real GPU."""
 
+import contextlib
 import dataclasses
 import os
+import shutil
+import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +17,8 @@ import pytest
 
 from mps_experiments.machine.device import Device
 from mps_experiments.machine.gpus import Gpu
-from mps_experiments.mps.control import CONTROL_PROGRAM
-from mps_experiments.mps.processes import MpsProcess, mps_processes
+from mps_experiments.mps.control import LOG_DIRECTORY, PIPE_DIRECTORY, control_program
+from mps_experiments.mps.processes import MpsProcess, end_processes_of, mps_processes
 from mps_experiments.plan import MpsPlan, RunPaths, RunPlan, WorkersPlan
 from mps_experiments.workloads.spec import WorkloadSpec
 
@@ -95,12 +99,12 @@ def run_plan(
     )
 
 
-def wait_until(condition: Callable[[], object], what: str) -> None:
+def wait_until(condition: Callable[[], object], what: str, deadline_s: float = DEADLINE_S) -> None:
     """Return as soon as the condition holds; fail after a deadline."""
-    deadline = time.monotonic() + DEADLINE_S
+    deadline = time.monotonic() + deadline_s
     while not condition():
         if time.monotonic() > deadline:
-            pytest.fail(f"waited {DEADLINE_S:g} s until {what}")
+            pytest.fail(f"waited {deadline_s:g} s until {what}")
         time.sleep(0.02)
 
 
@@ -117,7 +121,39 @@ def running(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
     return [process for process in processes if is_running(process)]
 
 
-def own_mps_processes(program: str = CONTROL_PROGRAM) -> list[MpsProcess]:
-    """MPS programs that descend from this process."""
-    below = {process.pid for process in psutil.Process().children(recursive=True)}
-    return [process for process in mps_processes() if process.program == program and process.pid in below]
+def own_mps_processes() -> list[MpsProcess]:
+    """The daemon that this process started, and its servers."""
+    children = {process.pid for process in psutil.Process().children()}
+    found = list(mps_processes())
+    pipe_dirs = {process.pipe_dir for process in found if process.pid in children}
+    return [process for process in found if process.pipe_dir in pipe_dirs]
+
+
+def stray_mps_processes() -> list[MpsProcess]:
+    """Those whose pipe directory has been removed."""
+    return [process for process in mps_processes() if not Path(process.pipe_dir or "/").exists()]
+
+
+@contextlib.contextmanager
+def short_folder() -> Iterator[Path]:
+    """A folder in which sockets have short paths; pytest's own is too deep."""
+    folder = Path(tempfile.mkdtemp(prefix="mpst-", dir="/tmp"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def daemon_of_somebody_else(pipe_dir: Path) -> Iterator[None]:
+    """A daemon started with ``-d``, which this program must leave alone."""
+    program = control_program()
+    assert program is not None
+    pipe_dir.mkdir()
+    environment = os.environ | {PIPE_DIRECTORY: str(pipe_dir), LOG_DIRECTORY: str(pipe_dir)}
+    try:
+        subprocess.run([program, "-d"], env=environment, check=True, timeout=DEADLINE_S)
+        wait_until((pipe_dir / "nvidia-cuda-mps-control.pid").exists, "the daemon is there")
+        yield
+    finally:
+        end_processes_of(pipe_dir, 5.0)

@@ -1,29 +1,23 @@
 """The programs under test: the stand-ins everywhere, the real ones where there is a GPU."""
 
-import os
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from mps_experiments.machine.gpus import open_probe
-from mps_experiments.mps.control import LOG_DIRECTORY, PIPE_DIRECTORY, control_program
+from mps_experiments.mps.control import control_program
 from mps_experiments.mps.daemon import DaemonTimeouts, MpsDaemon
-from mps_experiments.mps.processes import end_processes_of
-from tests.fakes.plans import FAKE_GPU, use_fakes, wait_until
+from tests.fakes.plans import FAKE_GPU, daemon_of_somebody_else, short_folder, use_fakes
 
 NewDaemon = Callable[..., MpsDaemon]
 
 
 @pytest.fixture
 def short_dir() -> Iterator[Path]:
-    """A folder whose sockets have short paths; pytest's own is too deep."""
-    folder = Path(tempfile.mkdtemp(prefix="mpst-", dir="/tmp"))
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
+    """A folder in which sockets have short paths."""
+    with short_folder() as folder:
+        yield folder
 
 
 @pytest.fixture
@@ -72,14 +66,6 @@ def new_daemon(short_dir: Path, tmp_path: Path) -> NewDaemon:
 
 @pytest.fixture
 def foreign_daemon(short_dir: Path) -> Iterator[Path]:
-    """The pipe directory of a daemon that someone started with ``-d``; ended afterwards."""
-    program, pipe_dir = control_program(), short_dir / "foreign"
-    assert program is not None
-    pipe_dir.mkdir()
-    environment = os.environ | {PIPE_DIRECTORY: str(pipe_dir), LOG_DIRECTORY: str(pipe_dir)}
-    try:
-        subprocess.run([program, "-d"], env=environment, check=True, timeout=20)
-        wait_until((pipe_dir / "nvidia-cuda-mps-control.pid").exists, "the foreign daemon is there")
-        yield pipe_dir
-    finally:
-        end_processes_of(pipe_dir, 5.0)
+    """The pipe directory of a daemon that somebody else started; ended afterwards."""
+    with daemon_of_somebody_else(short_dir / "foreign"):
+        yield short_dir / "foreign"

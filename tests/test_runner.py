@@ -1,0 +1,241 @@
+"""Whole cells with real worker processes: with the stand-ins on the CPU, and on a real GPU."""
+
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from mps_experiments.errors import Interrupted
+from mps_experiments.measurement.verdict import Status
+from mps_experiments.mps.control import CONTROL_PROGRAM, SERVER_PROGRAM
+from mps_experiments.mps.guardian import Guardian
+from mps_experiments.plan import RunPlan
+from mps_experiments.runner import Outcome
+from mps_experiments.workloads.inputs import resolve_inputs
+from mps_experiments.workloads.spec import WorkloadSpec
+from tests.fakes.plans import attaching, own_mps_processes, run_plan, running, wait_until
+from tests.fakes.running import Lab, Witness, assert_nothing_is_left, open_lab
+
+
+@pytest.fixture(scope="module")
+def guardian() -> Iterator[Guardian]:
+    with Guardian() as started:
+        yield started
+
+
+@pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.gpu)])
+def lab(request: pytest.FixtureRequest, guardian: Guardian) -> Iterator[Lab]:
+    with open_lab(guardian, real=request.param == "real") as opened:
+        yield opened
+
+
+@pytest.fixture
+def fake_lab(guardian: Guardian) -> Iterator[Lab]:
+    with open_lab(guardian, real=False) as opened:
+        yield opened
+
+
+def two_workers(lab: Lab, tmp_path: Path, *, enabled: bool = True, **more: Any) -> RunPlan:
+    workloads = [attaching(sleep_s=0.02, **more.pop("options", {}))] * 2
+    return run_plan(tmp_path / "run", *workloads, gpu=lab.gpu, mps={"enabled": enabled}, **more)
+
+
+def end(program: str) -> None:
+    """Kill the daemon or the server of this run."""
+    found = [psutil.Process(each.pid) for each in own_mps_processes() if each.program == program]
+    assert found
+    for process in found:
+        process.kill()
+    wait_until(lambda: not running(found), f"{program} is dead")
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_a_cell_is_valid_with_a_proof_taken_while_the_workers_were_measured(
+    lab: Lab, tmp_path: Path, enabled: bool
+) -> None:
+    plan = two_workers(lab, tmp_path, enabled=enabled, times=40)
+    witness = Witness()
+    measurement = lab.run(plan, witness).measurement
+    assert measurement.verdict.status is Status.VALID, measurement.verdict.reason
+    proof = measurement.proof
+    assert proof is not None
+    assert (proof.expected, proof.method, proof.failure) == ("on" if enabled else "off", "during", None)
+    assert proof.worker_pids == tuple(worker.pid for worker in measurement.workers)
+    for seen in proof.observations:
+        assert set(seen.client_pids) == (set(proof.worker_pids) if enabled else set())
+        assert list(seen.server_status.values()) == (["ACTIVE"] if enabled else [])
+    assert [len(w.samples.latencies_ns) for w in measurement.workers if w.samples] == [40, 40]
+    assert witness.counts == sorted(witness.counts)
+    assert_nothing_is_left(measurement)
+
+
+def test_the_phases_come_in_order_and_their_times_are_kept(lab: Lab, tmp_path: Path) -> None:
+    witness = Witness()
+    measurement = lab.run(two_workers(lab, tmp_path), witness).measurement
+    order = ["environment", "workers", "proof", "measured_window", "proof"]
+    order += ["workers_teardown", "environment_teardown"]
+    assert witness.phases == order
+    assert set(measurement.phases_s) == set(order)
+    assert sum(measurement.phases_s.values()) <= measurement.wall_s
+
+
+def test_a_window_too_short_to_look_into_is_proved_from_both_sides(lab: Lab, tmp_path: Path) -> None:
+    plan = run_plan(tmp_path / "run", attaching(), gpu=lab.gpu, times=1)
+    measurement = lab.run(plan).measurement
+    assert measurement.verdict.status is Status.VALID, measurement.verdict.reason
+    assert measurement.proof is not None
+    assert measurement.proof.method == "bracketed"
+
+
+def test_a_daemon_lost_before_the_first_client_makes_a_silent_fallback_invalid(
+    lab: Lab, tmp_path: Path
+) -> None:
+    witness = Witness({"workers": lambda: end(CONTROL_PROGRAM)})
+    measurement = lab.run(two_workers(lab, tmp_path), witness).measurement
+    assert measurement.verdict.status is Status.INVALID
+    assert "are not in our MPS server's client list: they ran without MPS" in measurement.verdict.reason
+    assert all(worker.facts is not None for worker in measurement.workers), "the workers noticed nothing"
+    assert "measured_window" not in witness.phases
+    assert_nothing_is_left(measurement)
+
+
+@pytest.mark.parametrize("program", [SERVER_PROGRAM, CONTROL_PROGRAM])
+def test_a_server_or_daemon_lost_while_measuring_makes_the_run_invalid(
+    lab: Lab, tmp_path: Path, program: str
+) -> None:
+    witness = Witness({"measured_window": lambda: end(program)})
+    measurement = lab.run(two_workers(lab, tmp_path, times=400), witness).measurement
+    assert measurement.verdict.status is Status.INVALID
+    assert re.match(r"worker [01] ", measurement.verdict.reason)
+    assert_nothing_is_left(measurement)
+
+
+def test_the_next_cell_after_a_lost_daemon_is_valid(lab: Lab, tmp_path: Path) -> None:
+    lost = lab.run(two_workers(lab, tmp_path), Witness({"workers": lambda: end(CONTROL_PROGRAM)}))
+    following = lab.run(two_workers(lab, tmp_path))
+    assert [each.measurement.verdict.status for each in (lost, following)] == [Status.INVALID, Status.VALID]
+
+
+FAULTS = [
+    pytest.param(
+        {"raise_at": 4}, r"failed \(measured window\): RuntimeError: call 4 went wrong", id="raises"
+    ),
+    pytest.param({"raise_at": 1}, r"failed \(warmup\): RuntimeError: call 1 went wrong", id="raises early"),
+    pytest.param({"memory_error_at": 4}, r"failed \(measured window\): \w*MemoryError", id="out of memory"),
+    pytest.param({"kill_at": 4}, "was killed by SIGKILL", id="killed"),
+    pytest.param({"kill_at": 1}, "was killed by SIGKILL", id="killed early"),
+]
+
+
+@pytest.mark.parametrize(("fault", "reason"), FAULTS)
+def test_a_worker_that_fails_ends_the_run_with_its_rank_and_log(
+    lab: Lab, tmp_path: Path, fault: dict[str, int], reason: str
+) -> None:
+    plan = run_plan(
+        tmp_path / "run",
+        attaching(sleep_s=0.02),
+        attaching(sleep_s=0.02, print_line="hello from the model", **fault),
+        gpu=lab.gpu,
+        times=400,
+    )
+    measurement = lab.run(plan).measurement
+    assert measurement.verdict.status is Status.INVALID
+    assert re.match(f"worker 1 {reason}", measurement.verdict.reason), measurement.verdict.reason
+    assert measurement.failure is not None
+    assert measurement.failure.rank == 1
+    assert measurement.statistics() is None
+    log = plan.paths.worker_log(1).read_text()
+    assert "hello from the model" in log
+    if "kill_at" not in fault:
+        assert measurement.failure.traceback.startswith("Traceback")
+        assert measurement.failure.traceback.strip().splitlines()[-1] in log
+    assert_nothing_is_left(measurement)
+
+
+@pytest.mark.parametrize(
+    ("fault", "workers", "reason"),
+    [
+        ({"never_ready": True}, {"ready_timeout_s": 1.0}, "was not ready within 1 s"),
+        ({"hang_at": 4}, {"stall_timeout_s": 1.0}, "hangs: no iteration finished for 1 s, 2 of 5 done"),
+    ],
+)
+def test_a_worker_that_does_not_go_on_is_given_up(
+    fake_lab: Lab, tmp_path: Path, fault: dict[str, Any], workers: dict[str, Any], reason: str
+) -> None:
+    plan = run_plan(tmp_path / "run", attaching(**fault), workers=workers)
+    measurement = fake_lab.run(plan).measurement
+    assert measurement.verdict.reason == f"worker 0 {reason}"
+    assert_nothing_is_left(measurement)
+
+
+def test_what_was_measured_before_a_failure_is_kept(fake_lab: Lab, tmp_path: Path) -> None:
+    plan = run_plan(tmp_path / "run", attaching(raise_at=4), times=10)
+    worker = fake_lab.run(plan).measurement.workers[0]
+    assert worker.samples is not None
+    assert len(worker.samples.latencies_ns) == 2
+
+
+def test_an_interruption_ends_the_cell_in_order_and_is_handed_on(lab: Lab, tmp_path: Path) -> None:
+    def interrupt() -> None:
+        raise Interrupted(signal.SIGTERM)
+
+    outcome: Outcome = lab.run(two_workers(lab, tmp_path), Witness({"measured_window": interrupt}))
+    assert outcome.measurement.verdict.reason == "interrupted by SIGTERM"
+    assert outcome.interruption is not None
+    assert outcome.interruption.signal_number == signal.SIGTERM
+    assert_nothing_is_left(outcome.measurement)
+
+
+def test_a_cell_that_cannot_run_is_skipped_and_starts_nothing(
+    fake_lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    witness = Witness()
+    measurement = fake_lab.run(two_workers(fake_lab, tmp_path), witness).measurement
+    assert measurement.verdict.status is Status.SKIPPED
+    assert (witness.phases, measurement.workers, measurement.proof) == ([], (), None)
+
+
+def test_a_daemon_that_does_not_start_makes_the_run_invalid(
+    fake_lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_MPS", "exit=1")
+    measurement = fake_lab.run(two_workers(fake_lab, tmp_path)).measurement
+    assert measurement.verdict.status is Status.INVALID
+    assert "the MPS daemon ended at once with code 1" in measurement.verdict.reason
+    assert measurement.workers == ()
+
+
+def test_workers_that_are_served_but_not_listed_are_not_believed(
+    fake_lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_MPS", "drop_clients")
+    measurement = fake_lab.run(two_workers(fake_lab, tmp_path)).measurement
+    assert measurement.verdict.status is Status.INVALID
+    assert "they ran without MPS" in measurement.verdict.reason
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("enabled", [True, False])
+def test_a_real_model_on_a_real_gpu_is_proved_by_nvml_too(
+    guardian: Guardian, tmp_path: Path, enabled: bool
+) -> None:
+    resnet = WorkloadSpec(kind="torchvision", model="resnet18", inputs=resolve_inputs("sample"))
+    with open_lab(guardian, real=True) as lab:
+        plan = run_plan(tmp_path / "run", resnet, resnet, gpu=lab.gpu, times=300, mps={"enabled": enabled})
+        measurement = lab.run(plan).measurement
+        left = {process.pid for process in lab.probe.compute_processes(lab.gpu.uuid)}
+    assert measurement.verdict.status is Status.VALID, measurement.verdict.reason
+    assert measurement.proof is not None
+    assert measurement.proof.method == "during"
+    pids = set(measurement.proof.worker_pids)
+    for seen in measurement.proof.observations:
+        assert pids & set(seen.nvml_mps_pids or ()) == (pids if enabled else set())
+    digests = {worker.facts.weights_sha256 for worker in measurement.workers if worker.facts}
+    assert len(digests) == 1
+    assert not left & pids
+    assert_nothing_is_left(measurement)

@@ -1,0 +1,175 @@
+"""What a run records of its surroundings: who else was there, cores, notes, the order of events."""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from mps_experiments.machine.gpus import FixedProbe, GpuProcess
+from mps_experiments.measurement.verdict import Status
+from mps_experiments.mps.control import PIPE_DIRECTORY, MpsControl, control_program
+from mps_experiments.mps.guardian import Guardian
+from mps_experiments.plan import RunPaths
+from mps_experiments.runner import Outcome
+from tests.fakes.client import Attachment
+from tests.fakes.plans import (
+    FAKE_GPU,
+    attaching,
+    daemon_of_somebody_else,
+    is_running,
+    run_plan,
+    short_folder,
+)
+from tests.fakes.running import Lab, Witness, open_lab
+
+
+@pytest.fixture(scope="module")
+def guardian() -> Iterator[Guardian]:
+    with Guardian() as started:
+        yield started
+
+
+@pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.gpu)])
+def lab(request: pytest.FixtureRequest, guardian: Guardian) -> Iterator[Lab]:
+    with open_lab(guardian, real=request.param == "real") as opened:
+        yield opened
+
+
+@pytest.fixture
+def fake_lab(guardian: Guardian) -> Iterator[Lab]:
+    with open_lab(guardian, real=False) as opened:
+        yield opened
+
+
+@pytest.fixture
+def foreign(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The directory of a daemon that every CUDA process of this user would find."""
+    with short_folder() as folder, daemon_of_somebody_else(folder / "pipe"):
+        monkeypatch.setenv(PIPE_DIRECTORY, str(folder / "pipe"))
+        yield folder / "pipe"
+
+
+def valid(outcome: Outcome) -> Outcome:
+    assert outcome.measurement.verdict.status is Status.VALID, outcome.measurement.verdict.reason
+    return outcome
+
+
+def test_with_mps_off_no_worker_reaches_the_daemon_that_others_use(
+    lab: Lab, foreign: Path, tmp_path: Path
+) -> None:
+    if lab.gpu is FAKE_GPU:
+        with Attachment() as attachment:
+            assert attachment.is_on, "an ordinary process would be served by it"
+    plan = run_plan(
+        tmp_path / "run",
+        attaching(sleep_s=0.02, beacon=str(tmp_path)),
+        gpu=lab.gpu,
+        times=20,
+        mps={"enabled": False},
+        workers={"start_method": "spawn"},  # inherits this process's variables, the foreign one too
+    )
+    measurement = valid(lab.run(plan)).measurement
+    assert (tmp_path / str(measurement.workers[0].pid)).read_text() != str(foreign)
+    assert measurement.proof is not None
+    for seen in measurement.proof.observations:
+        asked = {daemon.pipe_dir: daemon.client_pids for daemon in seen.foreign_daemons}
+        assert asked[str(foreign)] == ()
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_a_foreign_daemon_marks_the_run_as_contended_and_is_left_alone(
+    lab: Lab, foreign: Path, tmp_path: Path, enabled: bool
+) -> None:
+    pid = int((foreign / "nvidia-cuda-mps-control.pid").read_text())
+    plan = run_plan(tmp_path / "run", attaching(), gpu=lab.gpu, mps={"enabled": enabled})
+    measurement = valid(lab.run(plan)).measurement
+    assert f"a foreign MPS daemon (pid {pid}) serves {foreign}" in measurement.contended
+    assert str(foreign) in {daemon.pipe_dir for daemon in measurement.foreign_daemons}
+    program = control_program()
+    assert program is not None
+    assert MpsControl(program, foreign, 5.0).clients() == ()
+    assert is_running(psutil.Process(pid))
+
+
+def test_a_foreign_daemon_that_comes_during_the_run_is_noticed(fake_lab: Lab, tmp_path: Path) -> None:
+    with short_folder() as folder:
+        comes = daemon_of_somebody_else(folder / "late")
+        plan = run_plan(tmp_path / "run", attaching(), mps={"enabled": False})
+        measurement = fake_lab.run(plan, Witness({"measured_window": comes.__enter__})).measurement
+        comes.__exit__(None, None, None)
+    assert str(folder / "late") in " ".join(measurement.contended)
+    assert str(folder / "late") not in {daemon.pipe_dir for daemon in measurement.foreign_daemons}
+
+
+def test_a_process_that_was_on_the_gpu_before_marks_the_run_as_contended(
+    fake_lab: Lab, tmp_path: Path
+) -> None:
+    other = GpuProcess(pid=4711, memory_bytes=2**30)
+    plan = run_plan(tmp_path / "run", attaching(), mps={"enabled": False})
+    measurement = valid(fake_lab.run(plan, probe=FixedProbe((FAKE_GPU,), (other,)))).measurement
+    assert "process 4711 was on the GPU before the workers" in measurement.contended
+    assert measurement.foreign_processes == (other,)
+
+
+def test_every_worker_looks_for_mps_in_the_private_directory(fake_lab: Lab, tmp_path: Path) -> None:
+    before = dict(os.environ)
+    plan = run_plan(tmp_path / "run", *[attaching(beacon=str(tmp_path))] * 2)
+    measurement = valid(fake_lab.run(plan)).measurement
+    assert dict(os.environ) == before, "the parent edited its own environment"
+    seen = {(tmp_path / str(worker.pid)).read_text() for worker in measurement.workers}
+    assert len(seen) == 1
+    assert not Path(seen.pop()).parent.exists()
+
+
+def test_a_pinned_worker_has_its_core_for_itself_and_the_parent_comes_back(lab: Lab, tmp_path: Path) -> None:
+    before = os.sched_getaffinity(0)
+    while_measured: set[int] = set()
+    witness = Witness({"measured_window": lambda: while_measured.update(os.sched_getaffinity(0))})
+    plan = run_plan(tmp_path / "run", attaching(), gpu=lab.gpu, workers={"pinned": True})
+    measurement = valid(lab.run(plan, witness, cores=tuple(sorted(before)[:2]))).measurement
+    worker = measurement.workers[0]
+    assert worker.facts is not None
+    assert len(worker.cpu_cores_planned) == 1
+    assert worker.facts.cpu_cores == worker.cpu_cores_planned
+    assert not while_measured & set(worker.cpu_cores_planned)
+    assert os.sched_getaffinity(0) == before
+    assert measurement.cell.pinned
+
+
+def test_workers_without_cores_of_their_own_are_noted(fake_lab: Lab, tmp_path: Path) -> None:
+    plan = run_plan(tmp_path / "run", *[attaching()] * 2, workers={"pinned": True})
+    measurement = valid(fake_lab.run(plan, cores=(0,))).measurement
+    assert "fewer CPU cores than workers: cores were shared" in measurement.notes
+    assert [worker.cpu_cores_planned for worker in measurement.workers] == [(), ()]
+
+
+def test_on_the_cpu_the_record_says_so(fake_lab: Lab, tmp_path: Path) -> None:
+    plan = run_plan(tmp_path / "run", attaching(), gpu=None, mps={"enabled": False})
+    measurement = valid(fake_lab.run(plan)).measurement
+    assert measurement.notes == ("ran on the CPU: says nothing about MPS or a GPU",)
+    assert measurement.cell.device == "cpu"
+
+
+def test_a_verbose_worker_reports_each_forward_with_its_pid(lab: Lab, tmp_path: Path) -> None:
+    witness = Witness()
+    plan = run_plan(tmp_path / "run", attaching(), gpu=lab.gpu, times=3, workers={"verbose": True})
+    measurement = valid(lab.run(plan, witness)).measurement
+    assert witness.forwards == [(0, measurement.workers[0].pid, number) for number in (1, 2, 3)]
+    assert "workers.verbose=true: printing is part of the measured time" in measurement.notes
+
+
+def test_the_logs_show_all_clients_attached_until_the_last_is_done(fake_lab: Lab, tmp_path: Path) -> None:
+    plan = run_plan(tmp_path / "run", *[attaching(sleep_s=0.01)] * 2)
+    measurement = valid(fake_lab.run(plan)).measurement
+    server = RunPaths(folder=tmp_path / "run").server_log.read_text()
+    pids = {worker.pid for worker in measurement.workers}
+    events = re.findall(r"Client {PID: (\d+), Context ID: 0} (\w+)", server)
+    assert [what for _, what in events] == ["connected"] * 2 + ["disconnected"] * 2
+    assert {int(pid) for pid, _ in events[:2]} == {int(pid) for pid, _ in events[2:]} == pids
+    control = RunPaths(folder=tmp_path / "run").control_log.read_text()
+    steps = ["Starting control daemon", "Starting new server", "NEW CLIENT", "exited with status 0", "Exit"]
+    places = [control.index(step) for step in steps]
+    assert places == sorted(places)
