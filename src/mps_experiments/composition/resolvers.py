@@ -27,7 +27,7 @@ def folder_name(override_dirname: str) -> str:
     >>> folder_name("mps=on,procs=2")
     'mps=on,procs=2'
     >>> folder_name("workload.input=/a/b.jpg")
-    'workload.input=_a_b.jpg-d1bb5e6a'
+    'workload.input=_a_b.jpg-0f3844e7'
     """
     if not override_dirname:
         return "defaults"

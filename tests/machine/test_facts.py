@@ -1,0 +1,82 @@
+"""What is recorded of the machine."""
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mps_experiments.machine.facts import collect_facts
+from mps_experiments.machine.gpus import FixedProbe, Gpu
+from tests.conftest import SRC
+
+PRINT_COMMIT = (
+    "from mps_experiments.machine.facts import collect_facts\n"
+    "from mps_experiments.machine.gpus import FixedProbe\n"
+    "facts = collect_facts(FixedProbe(), None)\n"
+    "print(facts.git_commit, facts.git_dirty)"
+)
+
+
+def git(folder: Path, *arguments: str) -> str:
+    identity = ["-c", "user.name=T", "-c", "user.email=t@example.org"]
+    command = ["git", *identity, "-C", str(folder), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def commit_seen_from(src: Path) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", PRINT_COMMIT],
+        env=os.environ | {"PYTHONPATH": str(src)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A repository of its own that holds the program."""
+    ignore = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(SRC, tmp_path / "checkout" / "src", ignore=ignore)
+    (tmp_path / "checkout" / ".gitignore").write_text("__pycache__/\n")
+    git(tmp_path / "checkout", "init", "-q")
+    git(tmp_path / "checkout", "add", ".")
+    git(tmp_path / "checkout", "commit", "-qm", "all")
+    return tmp_path / "checkout"
+
+
+def test_facts_are_those_of_this_machine() -> None:
+    gpu = Gpu(index=0, uuid="GPU-1", name="H100", memory_total_bytes=1)
+    facts = collect_facts(FixedProbe((gpu,)), gpu)
+    assert facts.hostname == platform.node()
+    assert facts.usable_cores == tuple(sorted(os.sched_getaffinity(0)))
+    assert facts.gpu == gpu
+    assert facts.cpu
+    assert facts.memory_total_bytes > 10**8
+    assert {"torch", "torchvision", "hydra-core"} <= set(facts.packages)
+
+
+def test_the_program_in_a_clean_checkout_tells_its_commit(checkout: Path) -> None:
+    assert commit_seen_from(checkout / "src") == f"{git(checkout, 'rev-parse', 'HEAD')} False"
+
+
+def test_the_program_in_an_edited_checkout_says_so(checkout: Path) -> None:
+    (checkout / "src" / "mps_experiments" / "extra.py").write_text("")
+    assert commit_seen_from(checkout / "src") == f"{git(checkout, 'rev-parse', 'HEAD')} True"
+
+
+def test_an_installed_copy_tells_no_commit_even_inside_someones_repository(checkout: Path) -> None:
+    installed = checkout / "lib"
+    (checkout / ".git" / "info" / "exclude").write_text("lib/\n")
+    shutil.copytree(checkout / "src", installed)
+    assert commit_seen_from(installed) == "None None"
+
+
+def test_a_copy_in_no_repository_tells_no_commit(tmp_path: Path) -> None:
+    shutil.copytree(SRC, tmp_path / "lib")
+    assert commit_seen_from(tmp_path / "lib") == "None None"

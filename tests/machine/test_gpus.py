@@ -1,0 +1,77 @@
+"""The GPUs of the machine: a list in tests, NVML for real."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from mps_experiments.machine.gpus import FixedProbe, Gpu, GpuProcess, open_probe
+from tests.conftest import SRC
+
+GPU = Gpu(index=0, uuid="GPU-1", name="NVIDIA H100", memory_total_bytes=80 * 10**9)
+
+
+def test_a_fixed_probe_answers_from_its_list() -> None:
+    probe = FixedProbe((GPU,), (GpuProcess(pid=7, memory_bytes=None),))
+    assert probe.gpus() == (GPU,)
+    assert [process.pid for process in probe.compute_processes(GPU.uuid)] == [7]
+    assert probe.mps_pids(GPU.uuid) is None
+    assert probe.driver_version()
+
+
+def test_a_fixed_probe_without_gpus_has_no_driver_either() -> None:
+    assert (FixedProbe().driver_version(), FixedProbe().cuda_driver_version()) == (None, None)
+
+
+def test_without_nvml_there_are_no_gpus_and_no_error() -> None:
+    """In a fresh process that cannot find libnvidia-ml, also where a driver is installed."""
+    code = (
+        "import ctypes\n"
+        "def no_library(*_, **__): raise OSError('not here')\n"
+        "ctypes.CDLL = no_library\n"
+        "from mps_experiments.machine.gpus import open_probe\n"
+        "with open_probe() as probe:\n"
+        "    assert probe.gpus() == () and probe.driver_version() is None\n"
+    )
+    subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(SRC)}, check=True)
+
+
+@pytest.mark.gpu
+def test_nvml_lists_the_gpus_of_this_machine() -> None:
+    listed = subprocess.run(
+        ["nvidia-smi", "--query-gpu=uuid,name", "--format=csv,noheader"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    with open_probe() as probe:
+        gpus = probe.gpus()
+    assert [f"{gpu.uuid}, {gpu.name}" for gpu in gpus] == listed.splitlines()
+    assert [gpu.index for gpu in gpus] == list(range(len(gpus)))
+    assert all(gpu.memory_total_bytes > 10**9 for gpu in gpus)
+    assert all(gpu.compute_capability.count(".") == 1 for gpu in gpus)
+
+
+@pytest.mark.gpu
+def test_the_cores_near_a_gpu_are_cores_of_this_machine() -> None:
+    with open_probe() as probe:
+        for gpu in probe.gpus():
+            assert set(gpu.local_cores) <= set(range(os.cpu_count() or 1))
+
+
+@pytest.mark.gpu
+def test_nvml_tells_the_driver_and_its_newest_cuda() -> None:
+    with open_probe() as probe:
+        driver, cuda = probe.driver_version(), probe.cuda_driver_version()
+    assert driver is not None
+    assert cuda is not None
+    assert float(driver.split(".")[0]) > 400
+    assert float(cuda) >= 11
+
+
+@pytest.mark.gpu
+def test_this_process_is_on_no_gpu() -> None:
+    with open_probe() as probe:
+        for gpu in probe.gpus():
+            assert os.getpid() not in [process.pid for process in probe.compute_processes(gpu.uuid)]

@@ -1,0 +1,86 @@
+"""How a model is called, and how its output is shown."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from mps_experiments.workloads import loading
+from mps_experiments.workloads.loading import Workload, describe_torch, hash_weights, synchronizer
+
+CPU = torch.device("cpu")
+
+
+def called(*inputs: object, times: int = 1) -> list[tuple[tuple[object, ...], dict[str, object]]]:
+    """Arguments and keywords of each call of a model that is bound to these inputs."""
+    calls: list[tuple[tuple[object, ...], dict[str, object]]] = []
+
+    def model(*arguments: object, **keywords: object) -> None:
+        calls.append((arguments, keywords))
+
+    forward = loading._bind(model, inputs)
+    for _ in range(times):
+        forward()
+    return calls
+
+
+def test_a_mapping_is_passed_as_keywords() -> None:
+    assert called({"input_ids": 1, "mask": 2}) == [((), {"input_ids": 1, "mask": 2})]
+
+
+def test_a_tuple_is_passed_as_arguments() -> None:
+    assert called((1, 2)) == [((1, 2), {})]
+
+
+@pytest.mark.parametrize("value", [3, [1, 2], "text", None])
+def test_anything_else_is_the_one_argument(value: object) -> None:
+    assert called(value) == [((value,), {})]
+
+
+def test_several_inputs_take_turns() -> None:
+    assert [arguments for arguments, _ in called(1, 2, 3, times=5)] == [(1,), (2,), (3,), (1,), (2,)]
+
+
+@pytest.mark.parametrize(
+    ("output", "shape"),
+    [
+        (torch.zeros(2, 3), "(2, 3)"),
+        ([{"boxes": torch.zeros(5, 4)}], "boxes (5, 4)"),
+        ({"out": torch.zeros(1, 21), "aux": torch.zeros(1)}, "out (1, 21)"),
+        ((torch.zeros(1), torch.zeros(2)), "(1,)"),
+        ([], "list"),
+        (None, "NoneType"),
+    ],
+)
+def test_the_shape_of_an_output_is_what_a_person_looks_for(output: object, shape: str) -> None:
+    assert Workload.shape_of(output) == shape
+
+
+def test_a_workload_without_a_state_dict_has_no_digest() -> None:
+    assert hash_weights(Workload(model=len, forward=lambda: None)).result(10) is None
+
+
+@pytest.mark.parametrize("other", [{"w": torch.ones(2)}, {"v": torch.zeros(2)}, {"w": torch.zeros(2, 1)}])
+def test_the_digest_depends_on_name_shape_and_value(other: dict[str, torch.Tensor]) -> None:
+    assert digest_of({"w": torch.zeros(2)}) != digest_of(other)
+    assert digest_of({"w": torch.zeros(2)}) == digest_of({"w": torch.zeros(2), "extra": "no tensor"})
+
+
+def digest_of(state: dict[str, Any]) -> str | None:
+    class Model:
+        def state_dict(self) -> dict[str, Any]:
+            return state
+
+    return hash_weights(Workload(model=Model(), forward=lambda: None)).result(10)
+
+
+def test_on_the_cpu_nothing_is_waited_for() -> None:
+    synchronizer("stream", None)()
+    synchronizer("device", None)()
+
+
+def test_torch_tells_its_version_and_threads() -> None:
+    facts = describe_torch(CPU)
+    assert facts["torch"] == torch.__version__
+    assert facts["device"] == "cpu"
+    assert "gpu" not in facts

@@ -1,0 +1,109 @@
+"""torchvision models, on the CPU: their input form, their weights, their output."""
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+
+from mps_experiments.workloads.loading import _digest
+from mps_experiments.workloads.spec import ImageInput, WorkloadSpec
+from mps_experiments.workloads.vision import build_inputs, build_model, load_weights, supported_models
+
+CPU = torch.device("cpu")
+SAMPLE = ImageInput(name="sample", sha256="")
+DETECTION, CLASSIFICATION, SEGMENTATION = (
+    "ssdlite320_mobilenet_v3_large",
+    "mobilenet_v3_small",
+    "lraspp_mobilenet_v3_large",
+)
+MODELS = (DETECTION, CLASSIFICATION, SEGMENTATION)
+
+
+def spec(model: str, **values: Any) -> WorkloadSpec:
+    return WorkloadSpec(kind="torchvision", model=model, **({"inputs": (SAMPLE,)} | values))
+
+
+def forward(of: WorkloadSpec) -> Any:
+    with torch.inference_mode():
+        model = build_model(of, CPU)
+        return [model(value) for value in build_inputs(of, CPU)]
+
+
+@pytest.fixture(scope="module")
+def outputs() -> dict[str, Any]:
+    """One forward of each kind of model on the sample photo."""
+    return {model: forward(spec(model))[0] for model in MODELS}
+
+
+def test_detection_predicts_boxes_labels_and_scores(outputs: dict[str, Any]) -> None:
+    (prediction,) = outputs[DETECTION]
+    assert prediction["boxes"].shape == (len(prediction["scores"]), 4)
+
+
+def test_classification_gives_one_row_of_classes(outputs: dict[str, Any]) -> None:
+    assert outputs[CLASSIFICATION].shape == (1, 1000)
+
+
+def test_segmentation_gives_a_class_per_pixel(outputs: dict[str, Any]) -> None:
+    assert outputs[SEGMENTATION]["out"].shape[:2] == (1, 21)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_input_has_the_form_that_its_kind_of_model_wants(model: str) -> None:
+    (value,) = build_inputs(spec(model), CPU)
+    if model == DETECTION:
+        assert isinstance(value, list)
+        assert value[0].shape == (3, 427, 640)
+    else:
+        assert isinstance(value, torch.Tensor)
+        assert value.shape[:2] == (1, 3)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_random_weights_follow_their_seed(model: str) -> None:
+    digests = [_digest(build_model(spec(model, seed=seed), CPU)) for seed in (0, 0, 1)]
+    assert digests[0] == digests[1]
+    assert digests[0] != digests[2]
+
+
+def test_the_digest_sees_every_tensor() -> None:
+    model = build_model(spec(CLASSIFICATION), CPU)
+    before = _digest(model)
+    with torch.no_grad():
+        list(model.parameters())[-1][-1] += 1
+    assert _digest(model) != before
+
+
+def test_detection_does_the_same_work_whatever_the_photo_shows(tmp_path: Path) -> None:
+    Image.new("RGB", (640, 427)).save(tmp_path / "black.png")
+    Image.effect_noise((640, 427), 90).convert("RGB").save(tmp_path / "noise.png")
+    photos = [ImageInput(name=str(tmp_path / name), sha256="") for name in ("black.png", "noise.png")]
+    boxes = [len(output[0]["boxes"]) for output in forward(spec(DETECTION, inputs=(SAMPLE, *photos)))]
+    assert boxes == [300, 300, 300]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_saved_state_dict_is_what_the_model_then_has(model: str, tmp_path: Path) -> None:
+    saved = build_model(spec(model, seed=5), CPU)
+    torch.save(saved.state_dict(), tmp_path / "w.pth")
+    loaded = build_model(spec(model, weights=str(tmp_path / "w.pth")), CPU)
+    assert _digest(loaded) == _digest(saved)
+    assert not loaded.training
+
+
+def test_weights_on_the_meta_device_are_checked_without_the_memory_of_a_model(tmp_path: Path) -> None:
+    torch.save(build_model(spec(CLASSIFICATION), CPU).state_dict(), tmp_path / "w.pth")
+    with torch.device("meta"):
+        model = build_model(spec(CLASSIFICATION), torch.device("meta"))
+    load_weights(model, str(tmp_path / "w.pth"))
+    assert not any(parameter.is_meta for parameter in model.parameters())
+
+
+def test_supported_models_are_those_that_one_photo_can_feed() -> None:
+    models = supported_models()
+    assert {*MODELS, "maskrcnn_resnet50_fpn", "resnet50"} <= set(models)
+    assert not {"quantized_resnet50", "r3d_18", "raft_large"} & set(models)
+    assert all(one < other for one, other in itertools.pairwise(models))
