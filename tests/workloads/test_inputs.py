@@ -1,12 +1,14 @@
-"""The sample photo, and an image as the workers read it; what is refused stands in tests/test_plan.py."""
+"""The sample photo, and an image as the workers read it; what is none is refused."""
 
 import hashlib
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from mps_experiments.errors import ConfigError
 from mps_experiments.workloads.inputs import path_of, read_image, resolve_inputs, sample_photo
 
 
@@ -43,3 +45,64 @@ def test_every_kind_of_image_is_read_as_rgb(tmp_path: Path, mode: str) -> None:
     Image.new(mode, (3, 2)).save(path)
     assert resolve_inputs(str(path))
     assert read_image(path).mode == "RGB"
+
+
+def refused(value: object) -> str:
+    with pytest.raises(ConfigError) as caught:
+        resolve_inputs(value)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def broken(tmp_path: Path, kind: str) -> str:
+    """A path that is not one image, by kind."""
+    path = tmp_path / f"{kind} file.jpg"
+    match kind:
+        case "truncated":
+            path.write_bytes(sample_photo().read_bytes()[:20_000])
+        case "text":
+            path.write_text("not an image")
+        case "empty":
+            path.touch()
+        case "folder":
+            path.mkdir()
+        case "bomb":
+            Image.new("1", (20_000, 20_000)).save(path, "png")
+        case "long":
+            path = tmp_path / ("x" * 300)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("missing", "no such file"),
+        ("folder", "a folder, not an image"),
+        ("text", "not an image that Pillow can read"),
+        ("empty", "not an image that Pillow can read"),
+        ("truncated", "damaged or unreadable (image file is truncated"),
+        ("bomb", "too many pixels to decode safely; give a smaller image"),
+        ("long", "cannot be read ([Errno 36] File name too long"),
+    ],
+)
+def test_an_image_that_is_none_is_refused(tmp_path: Path, kind: str, reason: str) -> None:
+    name = broken(tmp_path, kind)
+    assert refused(name).startswith(f"workload.input={name}: {reason}")
+    assert refused(["sample", name]).startswith(f"workload.input={name}: {reason}")
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(None, "null"), (3, "3"), ([], "[]"), ([1], "[1]"), ({"a": 1}, "{'a': 1}"), ([""], "['']")],
+)
+def test_an_input_that_is_no_path_is_refused(value: object, shown: str) -> None:
+    assert refused(value) == (
+        f"workload.input={shown}: give sample, the path of an image, or a list of paths [a.jpg,b.jpg]"
+    )
+
+
+def test_images_are_used_in_the_order_given(tmp_path: Path) -> None:
+    shutil.copy(sample_photo(), tmp_path / "a b,c=d.jpg")
+    inputs = resolve_inputs([str(tmp_path / "a b,c=d.jpg"), "sample"])
+    assert [image.name for image in inputs] == [str(tmp_path / "a b,c=d.jpg"), "sample"]
+    assert inputs[0].sha256 == inputs[1].sha256

@@ -138,5 +138,6 @@ def decode_to_worker(data: bytes) -> ToWorker:
 
 
 def clipped(text: str) -> str:
-    """The end of a text that may be too long for one message."""
+    """The end of a text that may be too long for one message, without what JSON cannot carry."""
+    text = text.encode(errors="backslashreplace").decode()  # file names may hold bytes that are no UTF-8
     return text if len(text) <= _MAX_TEXT else "..." + text[-_MAX_TEXT:]

@@ -1,0 +1,182 @@
+"""The command as a user runs it: exit codes, what it prints, what it leaves behind."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mps_experiments.config import options
+from tests.conftest import SRC, Command
+
+SWEEP = """\
+import json, os, sys
+if __name__ == "__main__":
+    before = dict(os.environ)
+    from mps_experiments.cli import main
+    from mps_experiments.machine.gpus import FixedProbe
+    code = main(FixedProbe())
+    torch = [name for name in sys.modules if name.split(".")[0] in ("torch", "torchvision", "users_workload")]
+    with open("report.json", "w") as file:
+        json.dump({"code": code, "torch": torch, "environment": dict(os.environ) == before}, file)
+"""
+WORKLOAD = "def build(device, options): return (lambda x: x), options['size']\n"
+
+
+def files_in(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["porcs=2"], "porcs=2: no such option; did you mean procs?"),
+        (["-m", "procs=1,0"], "procs=0: must be a whole number from 1 to 1024"),
+        (["mps=maybe"], "mps=maybe: not an option; choose one of off, on"),
+        (["device=cuda:7"], "device=cuda:7: this machine has "),
+        (["workload.input=missing.jpg"], "workload.input=missing.jpg: no such file; give sample, "),
+        (
+            ["workload=custom", "workload.factory=absent:build"],
+            "workload.factory=absent:build: there is no module",
+        ),
+        (["--nope"], "--nope: not understood here; --help lists the flags"),
+        (["-m", "--cfg", "job"], "--multirun --cfg: these cannot be combined; give one of them"),
+    ],
+)
+def test_a_mistake_is_one_line_on_stderr_and_exit_code_2(
+    mps_experiments: Command, tmp_path: Path, arguments: list[str], line: str
+) -> None:
+    done = mps_experiments(*arguments)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith(f"mps_experiments: {line}")
+    assert done.stderr.count("\n") == 1
+    assert files_in(tmp_path) == []
+
+
+def test_a_model_misspelt_in_one_cell_is_refused_before_any_run(
+    mps_experiments: Command, tmp_path: Path
+) -> None:
+    done = mps_experiments("-m", "workload.model=mobilenet_v3_small,resnet999", "device=cpu", "tracking=none")
+    assert done.returncode == 2
+    assert done.stderr.startswith("mps_experiments: workload.model=resnet999: not a torchvision")
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
+    assert files_in(tmp_path) == []
+
+
+def test_help_has_every_option_and_every_group(mps_experiments: Command) -> None:
+    done = mps_experiments("--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [option.name for option in options() if f"\n{option.name}=" not in done.stdout] == []
+    for group in ("mps: off, on", "workload: custom, maskrcnn", "tracking: none", "experiment: quickstart"):
+        assert group in done.stdout
+    assert "--multirun" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--cfg", "job", "experiment=quickstart"], "cpu_model: ssdlite320_mobilenet_v3_large"),
+        (["--info", "searchpath"], "structured://"),
+        (["--hydra-help"], "--multirun"),
+        (["--shell-completion", "install=bash"], "complete"),
+        (["--version"], "Hydra"),
+    ],
+)
+def test_what_hydra_users_expect_is_shown(
+    mps_experiments: Command, tmp_path: Path, arguments: list[str], expected: str
+) -> None:
+    done = mps_experiments(*arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert expected in done.stdout
+    assert files_in(tmp_path) == []
+
+
+def test_a_reader_that_goes_early_gets_no_traceback(tmp_path: Path) -> None:
+    command = f"{sys.executable} -m mps_experiments --info all | :"
+    done = subprocess.run(
+        ["bash", "-c", command],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(SRC)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_console_script_is_the_same_command(mps_experiments: Command, tmp_path: Path) -> None:
+    script = Path(sys.executable).with_name("mps-experiments")
+    done = subprocess.run([script, "--cfg", "job"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == mps_experiments("--cfg", "job").stdout
+
+
+class Finished:
+    """A sweep that ran inside one process, `cli.main` called by its own code."""
+
+    def __init__(self, folder: Path) -> None:
+        (folder / "users_workload.py").write_text(WORKLOAD)
+        (folder / "sweep.py").write_text(SWEEP)
+        self.long = "x" * 300
+        self.process = subprocess.run(
+            [
+                sys.executable,
+                "sweep.py",
+                "-m",
+                "workload=custom",
+                "workload.factory=users_workload:build",
+                f"workload.options.size=1,{self.long}1,{self.long}2",
+                "mps=off",
+                "times=3",
+                "device=cpu",
+                "tracking=none",
+                "output_dir='~/my out'",
+            ],
+            cwd=folder,
+            env=os.environ | {"PYTHONPATH": str(SRC), "HOME": str(folder)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (folder / "report.json").exists(), self.process.stderr
+        self.report = json.loads((folder / "report.json").read_text())
+        self.records = sorted((folder / "my out").rglob("measurement.json"))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """One sweep of three cells, for all assertions below."""
+    return Finished(tmp_path_factory.mktemp("sweep"))
+
+
+def test_a_sweep_whose_cells_are_all_valid_ends_with_0(finished: Finished) -> None:
+    assert finished.process.returncode == 0
+    assert finished.process.stderr == ""
+    assert finished.report["code"] == 0
+    assert finished.process.stdout.count("VALID") == 3
+
+
+def test_the_parent_never_imports_torch_nor_the_users_workload(finished: Finished) -> None:
+    assert finished.report["torch"] == []
+
+
+def test_the_parent_never_edits_its_environment(finished: Finished) -> None:
+    assert finished.report["environment"] is True
+
+
+def test_run_folders_are_named_by_their_overrides_and_never_shared(finished: Finished) -> None:
+    names = [record.parent.name for record in finished.records]
+    assert len(set(names)) == 3
+    assert any(
+        name.endswith("workload.options.size=1") or "workload.options.size=1," in name for name in names
+    )
+    assert all(len(name.encode()) <= 200 for name in names)
+
+
+def test_each_run_keeps_hydras_own_files(finished: Finished) -> None:
+    for record in finished.records:
+        assert (record.parent / ".hydra" / "overrides.yaml").is_file()

@@ -1,0 +1,86 @@
+"""Tiny workloads for real worker processes."""
+
+from collections.abc import Callable
+from multiprocessing.context import ForkServerContext, SpawnContext
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mps_experiments.workers.child import WorkerSpec
+from mps_experiments.workers.pool import process_context
+from mps_experiments.workloads.spec import WorkloadSpec
+
+MODULE = """\
+import os, time
+import torch
+
+def small(device, options):
+    return (lambda x: x + 1), torch.zeros(2, 3)
+
+def slow(device, options):
+    return (lambda s: time.sleep(s)), options.get("seconds", 0.005)
+
+def hangs_at(device, options):
+    calls = []
+    def model(_):
+        calls.append(0)
+        if len(calls) > options["calls"]:
+            time.sleep(600)
+    return model, 0
+
+def hangs_in_loading(device, options):
+    time.sleep(600)
+
+def fails(device, options):
+    print("about to fail")
+    raise RuntimeError("no such checkpoint\\nsecond line")
+
+def fails_at(device, options):
+    calls = []
+    def model(_):
+        calls.append(0)
+        if len(calls) > options["calls"]:
+            raise ValueError("bad number")
+    return model, 0
+
+def exits(device, options):
+    os._exit(7)
+"""
+
+MakeSpecs = Callable[..., list[WorkerSpec]]
+
+
+@pytest.fixture(scope="session")
+def forkserver() -> ForkServerContext | SpawnContext:
+    """The program's own fork server, torch imported once for all tests."""
+    return process_context("forkserver")
+
+
+@pytest.fixture
+def make_specs(tmp_path: Path) -> MakeSpecs:
+    """Specs of workers that run one function of the module above."""
+    (tmp_path / "tiny_workload.py").write_text(MODULE)
+
+    def make(function: str, count: int = 1, **values: Any) -> list[WorkerSpec]:
+        options = values.pop("options", {})
+        factory = f"tiny_workload:{function}"
+        workload = WorkloadSpec(
+            kind="custom", model=factory, factory=factory, import_path=str(tmp_path), options=options
+        )
+        defaults: dict[str, Any] = {
+            "device": "cpu",
+            "workload": workload,
+            "iterations": 5,
+            "warmup_iterations": 1,
+            "cpu_cores": (),
+            "environment": {"CUDA_VISIBLE_DEVICES": ""},
+            "verbose": False,
+            "go_timeout_s": 60.0,
+        }
+        return [
+            WorkerSpec(rank=rank, log_path=str(tmp_path / f"worker-{rank}.log"), **(defaults | values))
+            for rank in range(count)
+        ]
+
+    return make

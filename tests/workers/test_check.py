@@ -1,0 +1,156 @@
+"""A workload is checked in a child before any GPU work."""
+
+import hashlib
+import os
+import pickle
+from multiprocessing.context import ForkServerContext, SpawnContext
+from pathlib import Path
+
+import pytest
+import torch
+
+from mps_experiments.errors import ConfigError
+from mps_experiments.workers.check import check_workload
+from mps_experiments.workloads.spec import WorkloadSpec
+from mps_experiments.workloads.vision import build_model
+
+Context = ForkServerContext | SpawnContext
+SMALL = "mobilenet_v3_small"
+TIMEOUT_S = 60.0
+
+
+class Attack:
+    """A pickle that runs a command when it is read."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.system, (f"touch {self.marker}",)
+
+
+def checked(
+    context: Context, model: str = SMALL, weights: str = "random", timeout_s: float = TIMEOUT_S
+) -> str | None:
+    return check_workload(
+        context, WorkloadSpec(kind="torchvision", model=model, weights=weights), False, timeout_s
+    )
+
+
+def refused(context: Context, model: str = SMALL, weights: str = "random") -> str:
+    with pytest.raises(ConfigError) as caught:
+        checked(context, model, weights)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def state_dict() -> dict[str, torch.Tensor]:
+    """Weights that fit the small model."""
+    spec = WorkloadSpec(kind="torchvision", model=SMALL)
+    return dict(build_model(spec, torch.device("cpu")).state_dict())
+
+
+def test_a_state_dict_that_fits_is_known_by_the_digest_of_its_file(
+    forkserver: Context, state_dict: dict[str, torch.Tensor], tmp_path: Path
+) -> None:
+    torch.save(state_dict, tmp_path / "w.pth")
+    digest = checked(forkserver, weights=str(tmp_path / "w.pth"))
+    assert digest == hashlib.sha256((tmp_path / "w.pth").read_bytes()).hexdigest()
+
+
+def test_random_weights_have_no_file(forkserver: Context) -> None:
+    assert checked(forkserver) is None
+
+
+@pytest.mark.parametrize(
+    ("model", "proposal"),
+    [
+        ("resnet999", "resnet"),
+        ("maskrcnn_resnet50", "maskrcnn_resnet50_fpn"),
+        ("quantized_resnet50", "resnet50"),
+        ("r3d_18", "try "),
+        ("raft_large", "try "),
+        ("zzz", "try maskrcnn_resnet50_fpn, resnet50"),
+    ],
+)
+def test_a_model_that_one_photo_cannot_feed_is_refused_with_a_proposal(
+    forkserver: Context, model: str, proposal: str
+) -> None:
+    line = refused(forkserver, model)
+    assert line.startswith(
+        f"workload.model={model}: not a torchvision detection, classification or segmentation"
+    )
+    assert proposal in line
+
+
+def broken(kind: str, path: Path, state_dict: dict[str, torch.Tensor]) -> None:
+    """Write a weights file that does not fit, by kind."""
+    match kind:
+        case "empty":
+            path.touch()
+        case "text":
+            path.write_text("weights\n" * 100)
+        case "truncated":
+            torch.save(state_dict, path)
+            os.truncate(path, path.stat().st_size // 2)
+        case "no state dict":
+            torch.save({"epoch": 3}, path)
+        case "a list":
+            torch.save([torch.zeros(1)], path)
+        case "other shapes":
+            torch.save({name: torch.zeros(1, 1) for name in state_dict}, path)
+        case "other model":
+            torch.save({f"other.{name}": value for name, value in state_dict.items()}, path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("empty", "not a state dict that torch.load(weights_only=True) reads"),
+        ("text", "not a state dict that torch.load(weights_only=True) reads"),
+        ("truncated", "not a state dict that torch.load(weights_only=True) reads"),
+        ("no state dict", "not a state dict: it must map names to tensors"),
+        ("a list", "not a state dict: it must map names to tensors"),
+        ("other shapes", "does not fit the model: "),
+        ("other model", "does not fit the model: "),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused(
+    forkserver: Context, state_dict: dict[str, torch.Tensor], tmp_path: Path, kind: str, reason: str
+) -> None:
+    path = tmp_path / "w.pth"
+    broken(kind, path, state_dict)
+    line = refused(forkserver, weights=str(path))
+    assert line.startswith(f"workload.weights={path}: {reason}")
+    assert ("keys missing" in line) == (kind == "other model")
+    assert line.endswith("; random always works")
+
+
+@pytest.mark.parametrize("with_torch", [True, False], ids=["torch", "pickle"])
+def test_a_weights_file_cannot_run_code(forkserver: Context, tmp_path: Path, with_torch: bool) -> None:
+    path, marker = tmp_path / "w.pth", tmp_path / "marker"
+    if with_torch:
+        torch.save({"w": Attack(marker)}, path)
+    else:
+        path.write_bytes(pickle.dumps({"w": Attack(marker)}))
+    assert "not a state dict that torch.load(weights_only=True) reads" in refused(
+        forkserver, weights=str(path)
+    )
+    assert not marker.exists()
+    pickle.loads(pickle.dumps(Attack(marker)))  # noqa: S301 - or the marker would prove nothing
+    assert marker.exists()
+
+
+def test_a_check_that_takes_too_long_is_given_up(forkserver: Context) -> None:
+    with pytest.raises(ConfigError, match=rf"workload.model={SMALL}: could not be checked in 1e-06 s"):
+        checked(forkserver, timeout_s=1e-6)
+
+
+def test_a_gpu_needs_a_torch_with_cuda(forkserver: Context) -> None:
+    spec = WorkloadSpec(kind="torchvision", model=SMALL)
+    if torch.version.cuda is None:
+        with pytest.raises(ConfigError, match="this torch is built without CUDA; device=cpu works"):
+            check_workload(forkserver, spec, True, TIMEOUT_S)
+    else:
+        assert check_workload(forkserver, spec, True, TIMEOUT_S) is None

@@ -1,0 +1,86 @@
+"""The words between parent and worker."""
+
+import pytest
+
+from mps_experiments.errors import RunError
+from mps_experiments.workers.messages import (
+    Checked,
+    Done,
+    Exit,
+    Failed,
+    Forward,
+    FromWorker,
+    Go,
+    Ready,
+    ToWorker,
+    WorkerFacts,
+    clipped,
+    decode_from_worker,
+    decode_to_worker,
+    encode,
+)
+
+FACTS = WorkerFacts(
+    cpu_cores=(1, 2),
+    phases_s={"b": 1.0, "a": 2.0},
+    torch_facts={"torch": "2"},
+    weights_sha256=None,
+    output_shape="ü",
+)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        Ready(facts=FACTS),
+        Forward(iteration=1, stream="0x1", shape="(1,)"),
+        Done(peak_memory_allocated_bytes=None, peak_memory_reserved_bytes=1, peak_rss_bytes=2),
+        Failed(
+            phase="load",
+            error="E\0",
+            traceback="T\n\ud83d\ude00".encode("utf-16", "surrogatepass").decode("utf-16"),
+        ),
+        Checked(option="a", value="b", expected=None),
+    ],
+)
+def test_what_a_worker_says_arrives_as_it_was_said(message: FromWorker) -> None:
+    assert decode_from_worker(encode(message)) == message
+
+
+@pytest.mark.parametrize("message", [Go(start_at_ns=2**62), Exit()])
+def test_what_the_parent_says_arrives_as_it_was_said(message: ToWorker) -> None:
+    assert decode_to_worker(encode(message)) == message
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"\xff\x00", b"{}", b"[]", b'{"kind": "nope"}', b'{"kind": "done"}', b'{"kind": "ready"', b"null"],
+)
+def test_bytes_that_are_no_message_make_the_run_invalid(data: bytes) -> None:
+    with pytest.raises(RunError, match="a worker sent something that is no message"):
+        decode_from_worker(data)
+    with pytest.raises(RunError, match="the parent sent something that is no message"):
+        decode_to_worker(data)
+
+
+def test_phases_keep_their_order() -> None:
+    message = decode_from_worker(encode(Ready(facts=FACTS)))
+    assert isinstance(message, Ready)
+    assert list(message.facts.phases_s) == ["b", "a"]
+
+
+def test_a_long_text_keeps_its_end_and_stays_in_one_write() -> None:
+    text = clipped("x" * 1_000_000 + "the end")
+    assert text.startswith("...")
+    assert text.endswith("the end")
+    assert len(encode(Failed(phase="load", error=text, traceback=text))) < 16_384
+    assert clipped("short") == "short"
+
+
+def test_a_text_that_json_has_to_escape_stays_in_the_pipe_too() -> None:
+    text = clipped("\0\U0001f600" * 100_000)
+    assert len(encode(Failed(phase="load", error=text, traceback=text))) < 65_536  # a pipe's buffer
+
+
+def test_a_text_that_is_not_unicode_can_be_sent() -> None:
+    assert encode(Failed(phase="load", error=clipped("file \udcff.jpg"), traceback=""))

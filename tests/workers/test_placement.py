@@ -1,0 +1,63 @@
+"""Which core each worker gets."""
+
+import os
+
+import pytest
+
+from mps_experiments.workers.placement import place, unpinned
+
+EIGHT = range(8)
+NO_SIBLINGS = {core: core for core in EIGHT}
+PAIRS = {core: core % 4 for core in EIGHT}  # 0 and 4 are one physical core, and so on
+
+
+def cores(count: int, near: tuple[int, ...] = (), siblings: dict[int, int] = NO_SIBLINGS) -> list[int]:
+    return [core for (core,) in place(count, EIGHT, near, siblings).workers]
+
+
+def test_high_numbers_come_first() -> None:
+    assert cores(8) == [7, 6, 5, 4, 3, 2, 1, 0]
+
+
+def test_cores_near_the_gpu_come_before_all_others() -> None:
+    assert cores(4, near=(0, 1, 2)) == [2, 1, 0, 7]
+
+
+def test_physical_cores_come_before_their_siblings() -> None:
+    chosen = cores(8, siblings=PAIRS)
+    assert {PAIRS[core] for core in chosen[:4]} == {0, 1, 2, 3}
+
+
+def test_near_siblings_come_before_far_cores() -> None:
+    assert set(cores(4, near=(0, 4, 1, 5), siblings=PAIRS)) == {0, 1, 4, 5}
+
+
+@pytest.mark.parametrize("near", [(), (1, 2)])
+@pytest.mark.parametrize("siblings", [NO_SIBLINGS, PAIRS])
+def test_a_rank_keeps_its_core_whatever_the_worker_count(
+    near: tuple[int, ...], siblings: dict[int, int]
+) -> None:
+    everybody = cores(8, near, siblings)
+    for count in range(1, 9):
+        assert cores(count, near, siblings) == everybody[:count]
+
+
+def test_the_parent_gets_what_is_left() -> None:
+    assert place(6, EIGHT, siblings=NO_SIBLINGS).parent == (0, 1)
+    assert place(8, EIGHT, siblings=NO_SIBLINGS).parent == ()
+
+
+def test_with_too_few_cores_nobody_is_pinned() -> None:
+    assert place(9, EIGHT, siblings=NO_SIBLINGS) == unpinned(9)
+    assert unpinned(2).workers == ((), ())
+
+
+def test_only_usable_cores_are_given() -> None:
+    placement = place(2, [3, 5], near=[0, 1], siblings=NO_SIBLINGS)
+    assert placement.workers == ((5,), (3,))
+
+
+def test_the_kernel_tells_the_siblings_of_this_machine() -> None:
+    usable = os.sched_getaffinity(0)
+    placement = place(len(usable), usable)
+    assert sorted(core for (core,) in placement.workers) == sorted(usable)

@@ -1,0 +1,201 @@
+"""The pool with real worker processes."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from multiprocessing.context import ForkServerContext, SpawnContext
+from pathlib import Path
+
+import psutil
+import pytest
+
+from mps_experiments.errors import WorkerError
+from mps_experiments.workers.child import WorkerSpec
+from mps_experiments.workers.messages import Forward
+from mps_experiments.workers.pool import WorkerPool, keep_off, process_context
+from tests.workers.conftest import MakeSpecs
+
+Context = ForkServerContext | SpawnContext
+READY_S = 60.0
+DEADLINE_S = 30.0
+
+
+def ignore(*_: object) -> None:
+    """Nobody listens."""
+
+
+def pool_of(context: Context, specs: list[WorkerSpec]) -> WorkerPool:
+    return WorkerPool(context, specs, stop_timeout_s=5.0, on_forward=ignore)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < deadline, "the condition never came true"
+        threading.Event().wait(0.005)
+
+
+@pytest.mark.parametrize("start_method", ["forkserver", "spawn"])
+def test_workers_get_ready_run_and_leave_their_samples(make_specs: MakeSpecs, start_method: str) -> None:
+    ticks: list[int] = []
+    with pool_of(process_context(start_method), make_specs("small", 2, iterations=20)) as pool:
+        pool.wait_ready(READY_S)
+        start_ns = pool.release()
+        pool.wait_done(DEADLINE_S, 0.01, ticks.append)
+    for worker in pool.workers:
+        samples = worker.samples_ns()
+        assert len(samples) == 21
+        assert list(samples) == sorted(samples)
+        assert samples[0] >= start_ns
+        assert worker.ready is not None
+        assert worker.ready.facts.output_shape == "(2, 3)"
+        assert list(worker.ready.facts.phases_s) == ["import", "context", "load", "warmup"]
+        assert worker.done is not None
+        assert worker.done.peak_rss_bytes > 10**7
+        assert worker.process.exitcode == 0
+    assert ticks == sorted(ticks)
+
+
+def test_nobody_starts_before_everybody_is_released(forkserver: Context, make_specs: MakeSpecs) -> None:
+    with pool_of(forkserver, make_specs("small", 3)) as pool:
+        pool.wait_ready(READY_S)
+        assert [worker.samples_ns() for worker in pool.workers] == [(), (), ()]
+        start_ns = pool.release()
+        pool.wait_done(DEADLINE_S, 0.01, ignore)
+        starts = [worker.samples_ns()[0] for worker in pool.workers]
+    assert min(starts) >= start_ns
+
+
+def test_a_worker_runs_on_its_core_and_prints_to_its_log(
+    forkserver: Context, make_specs: MakeSpecs, tmp_path: Path
+) -> None:
+    core = max(os.sched_getaffinity(0))
+    specs = make_specs("fails", cpu_cores=(core,))
+    with pool_of(forkserver, specs) as pool, pytest.raises(WorkerError):
+        pool.wait_ready(READY_S)
+    log = (tmp_path / "worker-0.log").read_text()
+    assert "about to fail" in log
+    assert "RuntimeError: no such checkpoint" in log
+
+    with pool_of(forkserver, make_specs("small", cpu_cores=(core,))) as pool:
+        pool.wait_ready(READY_S)
+        assert psutil.Process(pool.pids[0]).cpu_affinity() == [core]
+        ready = pool.workers[0].ready
+        assert ready is not None
+        assert ready.facts.cpu_cores == (core,)
+
+
+def test_samples_survive_a_worker_that_is_killed(forkserver: Context, make_specs: MakeSpecs) -> None:
+    with pool_of(forkserver, make_specs("slow", 2, iterations=100_000)) as pool:
+        pool.wait_ready(READY_S)
+        pool.release()
+        wait_until(lambda: pool.workers[1].finished_iterations() >= 3)
+        os.kill(pool.pids[1], signal.SIGKILL)
+        with pytest.raises(WorkerError, match="worker 1 was killed by SIGKILL"):
+            pool.wait_done(DEADLINE_S, 0.01, ignore)
+    assert len(pool.workers[1].samples_ns()) >= 4
+    assert all(worker.process.exitcode == -signal.SIGKILL for worker in pool.workers)
+
+
+def test_a_worker_that_hangs_is_given_up(forkserver: Context, make_specs: MakeSpecs) -> None:
+    with pool_of(forkserver, make_specs("hangs_at", options={"calls": 3})) as pool:
+        pool.wait_ready(READY_S)
+        pool.release()
+        with pytest.raises(
+            WorkerError, match=r"worker 0 hangs: no iteration finished for 0.2 s, 2 of 5 done"
+        ):
+            pool.wait_done(0.2, 0.01, ignore)
+
+
+def test_a_worker_that_is_never_ready_is_given_up(forkserver: Context, make_specs: MakeSpecs) -> None:
+    with (
+        pool_of(forkserver, make_specs("hangs_in_loading")) as pool,
+        pytest.raises(WorkerError, match=r"worker 0 was not ready within 0.2 s"),
+    ):
+        pool.wait_ready(0.2)
+
+
+def test_a_failure_comes_with_its_phase_and_traceback(forkserver: Context, make_specs: MakeSpecs) -> None:
+    with pool_of(forkserver, make_specs("fails")) as pool, pytest.raises(WorkerError) as caught:
+        pool.wait_ready(READY_S)
+    assert str(caught.value) == "worker 0 failed (load): RuntimeError: no such checkpoint"
+    assert "tiny_workload.py" in caught.value.traceback
+
+
+def test_a_failure_inside_the_window_keeps_what_was_measured(
+    forkserver: Context, make_specs: MakeSpecs
+) -> None:
+    with pool_of(forkserver, make_specs("fails_at", options={"calls": 4})) as pool:
+        pool.wait_ready(READY_S)
+        pool.release()
+        with pytest.raises(WorkerError, match=r"failed \(measured window\): ValueError: bad number"):
+            pool.wait_done(DEADLINE_S, 0.01, ignore)
+    assert pool.workers[0].finished_iterations() == 3
+
+
+def test_a_worker_that_exits_without_a_word_is_told(forkserver: Context, make_specs: MakeSpecs) -> None:
+    with (
+        pool_of(forkserver, make_specs("exits")) as pool,
+        pytest.raises(WorkerError, match="worker 0 exited with code 7 without a word"),
+    ):
+        pool.wait_ready(READY_S)
+
+
+def test_a_verbose_worker_reports_every_forward(forkserver: Context, make_specs: MakeSpecs) -> None:
+    told: list[tuple[int, int, Forward]] = []
+    specs = make_specs("small", verbose=True)
+    with WorkerPool(forkserver, specs, 5.0, lambda *told_now: told.append(told_now)) as pool:
+        pool.wait_ready(READY_S)
+        pool.release()
+        pool.wait_done(DEADLINE_S, 0.01, ignore)
+    assert [message.iteration for _, _, message in told] == [1, 2, 3, 4, 5]
+    assert {(rank, pid, message.shape) for rank, pid, message in told} == {(0, pool.pids[0], "(2, 3)")}
+
+
+def test_ctrl_c_does_not_end_a_worker(forkserver: Context, make_specs: MakeSpecs) -> None:
+    with pool_of(forkserver, make_specs("slow", iterations=20)) as pool:
+        pool.wait_ready(READY_S)
+        os.kill(pool.pids[0], signal.SIGINT)
+        pool.release()
+        os.kill(pool.pids[0], signal.SIGINT)
+        pool.wait_done(DEADLINE_S, 0.01, ignore)
+        assert pool.workers[0].finished_iterations() == 20
+
+
+def test_leaving_the_block_ends_workers_in_every_state(forkserver: Context, make_specs: MakeSpecs) -> None:
+    with pool_of(forkserver, make_specs("slow", 2, iterations=100_000)) as busy:
+        busy.wait_ready(READY_S)
+        busy.release()
+        wait_until(lambda: all(worker.finished_iterations() for worker in busy.workers))
+        with pool_of(forkserver, make_specs("hangs_in_loading")) as loading:
+            pass
+    assert not any(psutil.pid_exists(pid) for pid in (*busy.pids, *loading.pids))
+
+
+def test_many_pools_leave_no_open_file(forkserver: Context, make_specs: MakeSpecs) -> None:
+    def run() -> None:
+        with pool_of(forkserver, make_specs("small")) as pool:
+            pool.wait_ready(READY_S)
+            pool.release()
+            pool.wait_done(DEADLINE_S, 0.01, ignore)
+
+    run()
+    this = psutil.Process()
+    before = this.num_fds()
+    for _ in range(20):
+        run()
+    assert this.num_fds() <= before
+
+
+def test_the_parent_keeps_off_the_workers_cores_and_comes_back() -> None:
+    before = os.sched_getaffinity(0)
+    undo = keep_off([min(before)])
+    try:
+        assert os.sched_getaffinity(0) == {min(before)}
+    finally:
+        undo()
+    assert os.sched_getaffinity(0) == before
+    keep_off([])()
+    assert os.sched_getaffinity(0) == before
