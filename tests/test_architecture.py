@@ -17,6 +17,7 @@ FLOORS: list[set[str]] = [
     {"machine", "workloads", "composition"},
     {"mps", "workers", "plan"},
     {"environment", "record", "skip", "terminal"},
+    {"recorder"},
     {"report", "runner"},
     {"tracking"},
     {"preflight"},

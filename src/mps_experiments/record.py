@@ -31,6 +31,7 @@ class WorkerRecord:
 
     Attributes:
         samples: None if it never started its measured window.
+        gpu_memory_bytes: What NVML counted for the process, CUDA context included; None if it does not tell.
         ready_s: Seconds from its start until it was ready.
     """
 
@@ -42,6 +43,7 @@ class WorkerRecord:
     facts: WorkerFacts | None
     done: Done | None
     samples: WorkerSamples | None
+    gpu_memory_bytes: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ import platform
 import socket
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 
@@ -15,11 +15,16 @@ from mps_experiments import __version__
 from mps_experiments.machine.gpus import Gpu, GpuProbe
 
 _PACKAGES = ("torch", "torchvision", "mlflow", "hydra-core", "omegaconf", "numpy", "pillow", "nvidia-ml-py")
+_TELLING = ("CUDA_", "CUDNN_", "CUBLAS_", "NVIDIA_TF32", "PYTORCH_", "TORCH_", "OMP_", "MKL_", "KMP_")
 
 
 @dataclass(frozen=True, kw_only=True)
 class MachineFacts:
-    """The machine, its driver and the versions in use; sizes in bytes."""
+    """The machine, its driver and the versions in use; sizes in bytes.
+
+    Attributes:
+        environment: Variables that can change how fast CUDA, PyTorch or OpenMP run.
+    """
 
     hostname: str
     os: str
@@ -36,6 +41,7 @@ class MachineFacts:
     mps_experiments: str
     git_commit: str | None
     git_dirty: bool | None
+    environment: dict[str, str] = field(default_factory=dict)
 
 
 def collect_facts(probe: GpuProbe, gpu: Gpu | None) -> MachineFacts:
@@ -57,6 +63,7 @@ def collect_facts(probe: GpuProbe, gpu: Gpu | None) -> MachineFacts:
         mps_experiments=__version__,
         git_commit=commit,
         git_dirty=dirty,
+        environment={key: value for key, value in sorted(os.environ.items()) if key.startswith(_TELLING)},
     )
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mps_experiments.errors import DaemonError
-from mps_experiments.machine.gpus import GpuProbe
+from mps_experiments.machine.gpus import GpuProbe, GpuProcess
 from mps_experiments.mps.control import (
     CONTROL_PROGRAM,
     DEFAULT_PIPE_DIRECTORY,
@@ -48,6 +48,7 @@ class Observation:
         client_pids: Clients of our servers.
         nvml_mps_pids: What NVML lists as MPS clients; None where it cannot tell.
         foreign_daemons: Other daemons and their clients.
+        gpu_processes: Every process that NVML lists on the GPU, ours included.
     """
 
     from_ns: int
@@ -56,6 +57,7 @@ class Observation:
     client_pids: tuple[int, ...]
     nvml_mps_pids: tuple[int, ...] | None
     foreign_daemons: tuple[ForeignDaemon, ...]
+    gpu_processes: tuple[GpuProcess, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +101,7 @@ def observe(
         server_status=servers,
         client_pids=clients,
         nvml_mps_pids=probe.mps_pids(gpu_uuid) if gpu_uuid else None,
+        gpu_processes=probe.compute_processes(gpu_uuid) if gpu_uuid else (),
         foreign_daemons=tuple(_ask_again(daemon) for daemon in foreign),
         to_ns=time.monotonic_ns(),
     )

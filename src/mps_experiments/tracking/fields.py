@@ -54,11 +54,13 @@ def metrics_of(measurement: Measurement) -> dict[str, float]:
     for worker in measurement.workers:
         prefix = f"worker_{worker.rank}"
         metrics[f"{prefix}/elapsed_s"] = figures.elapsed_s[worker.rank]
+        if worker.gpu_memory_bytes is not None:
+            metrics[f"{prefix}/gpu_memory_mib"] = worker.gpu_memory_bytes / 2**20
         if worker.done is not None:
             peak = worker.done.peak_memory_reserved_bytes
             metrics[f"{prefix}/peak_rss_mib"] = worker.done.peak_rss_bytes / 2**20
             if peak is not None:
-                metrics[f"{prefix}/peak_gpu_memory_mib"] = peak / 2**20
+                metrics[f"{prefix}/torch_peak_mib"] = peak / 2**20
     return metrics
 
 
