@@ -103,9 +103,7 @@ def test_a_worker_that_hangs_is_given_up(forkserver: Context, make_specs: MakeSp
     with pool_of(forkserver, make_specs("hangs_at", options={"calls": 3})) as pool:
         pool.wait_ready(READY_S)
         pool.release()
-        with pytest.raises(
-            WorkerError, match=r"worker 0 hangs: no iteration finished for 2 s, 2 of 5 done"
-        ):
+        with pytest.raises(WorkerError, match=r"worker 0 hangs: no iteration finished for 2 s, 2 of 5 done"):
             pool.wait_done(2.0, 0.01, ignore)
 
 
