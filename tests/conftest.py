@@ -50,10 +50,11 @@ def mps_experiments(tmp_path: Path) -> Command:
     def run(
         *arguments: str, module: str = "mps_experiments", cwd: Path | None = None, **environment: str
     ) -> subprocess.CompletedProcess[str]:
+        paths = [str(SRC), *filter(None, [os.environ.get("PYTHONPATH")])]
         return subprocess.run(
             [sys.executable, "-m", module, *arguments],
             cwd=cwd or tmp_path,
-            env=os.environ | {"PYTHONPATH": str(SRC)} | environment,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)} | environment,
             capture_output=True,
             text=True,
             timeout=COMMAND_TIMEOUT_S,
