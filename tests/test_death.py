@@ -43,7 +43,9 @@ class Scene:
 
 
 @contextmanager
-def measuring(tmp_path: Path, real: bool, start_method: str = "forkserver") -> Iterator[Scene]:
+def measuring(
+    tmp_path: Path, real: bool, start_method: str = "forkserver", mps: str = "on"
+) -> Iterator[Scene]:
     """Start a runner, wait until both workers are being measured, and end it if the test did not."""
     beacons, outputs = tmp_path / "beacons", tmp_path / "outputs"
     beacons.mkdir()
@@ -55,7 +57,15 @@ def measuring(tmp_path: Path, real: bool, start_method: str = "forkserver") -> I
     with short_folder() as temporary:
         runner = subprocess.Popen(
             [
-                *[sys.executable, *program, "-m", f"times={TIMES},1", "procs=2", "mps=on", "tracking=none"],
+                *[
+                    sys.executable,
+                    *program,
+                    "-m",
+                    f"times={TIMES},1",
+                    "procs=2",
+                    f"mps={mps}",
+                    "tracking=none",
+                ],
                 *["workload=custom", "workload.factory=tests.fakes.attaching:build"],
                 *[f"workload.options={options}", f"workers.start_method={start_method}"],
                 *["workers.warmup=1", f"output_dir={outputs}"],
@@ -66,6 +76,7 @@ def measuring(tmp_path: Path, real: bool, start_method: str = "forkserver") -> I
             stderr=subprocess.STDOUT,
             text=True,
         )
+        below: list[psutil.Process] = []
         try:
             wait_until(
                 lambda: len(workers_in(beacons)) == 2 or runner.poll() is not None,
@@ -77,6 +88,8 @@ def measuring(tmp_path: Path, real: bool, start_method: str = "forkserver") -> I
             yield Scene(runner, below, workers_in(beacons), temporary, outputs)
         finally:
             runner.kill()
+            for process in running(below):  # of a test that failed: they would keep the output open
+                process.kill()
             runner.communicate()
 
 
@@ -84,10 +97,10 @@ def workers_in(beacons: Path) -> list[int]:
     return [int(path.name) for path in beacons.iterdir() if path.suffix == ""]
 
 
-def assert_the_scene_is_complete(scene: Scene) -> None:
+def assert_the_scene_is_complete(scene: Scene, mps: str = "on") -> None:
     """All that must be gone later is there now."""
     commands = [" ".join(process.cmdline()) for process in scene.processes]
-    for part in (CONTROL_PROGRAM, SERVER_PROGRAM, "mps_experiments.mps.guardian"):
+    for part in ("mps_experiments.mps.guardian", *([CONTROL_PROGRAM, SERVER_PROGRAM] if mps == "on" else [])):
         assert any(part in command for command in commands), (part, commands)
     assert set(scene.workers) <= {process.pid for process in scene.processes}
     assert len(list(scene.temporary.glob("mpsx-*"))) == 1
@@ -121,10 +134,16 @@ def test_a_signal_ends_the_sweep_in_order_with_its_record_and_tables(
 
 
 @on_fake_and_real
-@pytest.mark.parametrize("start_method", ["forkserver", "spawn"])
-def test_after_sigkill_of_the_runner_nothing_is_left(tmp_path: Path, real: bool, start_method: str) -> None:
-    with measuring(tmp_path, real, start_method) as scene:
-        assert_the_scene_is_complete(scene)
+@pytest.mark.parametrize(
+    ("start_method", "mps"),
+    # Without MPS no daemon takes the workers with it.
+    [("forkserver", "on"), ("forkserver", "off"), ("spawn", "off")],
+)
+def test_after_sigkill_of_the_runner_nothing_is_left(
+    tmp_path: Path, real: bool, start_method: str, mps: str
+) -> None:
+    with measuring(tmp_path, real, start_method, mps) as scene:
+        assert_the_scene_is_complete(scene, mps)
         scene.runner.send_signal(signal.SIGKILL)
         wait_until(scene.everything_is_gone, "everything is gone")
     assert scene.runner.returncode == -signal.SIGKILL
