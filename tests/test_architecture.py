@@ -13,7 +13,7 @@ PACKAGE = SRC / "mps_experiments"
 # From the ground up: a room may import rooms below it, never one above or beside it.
 FLOORS: list[set[str]] = [
     {"errors"},
-    {"config", "measurement"},
+    {"config", "measurement", "signals"},
     {"machine", "workloads", "composition"},
     {"mps", "workers", "plan"},
     {"environment", "record", "skip", "terminal"},

@@ -97,7 +97,7 @@ def test_a_daemon_lost_before_the_first_client_makes_a_silent_fallback_invalid(
     witness = Witness({"workers": lambda: end(CONTROL_PROGRAM)})
     measurement = lab.run(two_workers(lab, tmp_path), witness).measurement
     assert measurement.verdict.status is Status.INVALID
-    assert "are not in our MPS server's client list: they ran without MPS" in measurement.verdict.reason
+    assert "MPS falls back silently" in measurement.verdict.reason
     assert all(worker.facts is not None for worker in measurement.workers), "the workers noticed nothing"
     assert "measured_window" not in witness.phases
     assert_nothing_is_left(measurement)

@@ -1,14 +1,13 @@
 """The program: read the command line, refuse or run, answer with an exit code."""
 
 import contextlib
-import os
 import signal
 import sys
 from collections.abc import Callable
-from types import FrameType
 from typing import Any
 
 from mps_experiments.errors import ConfigError, Interrupted
+from mps_experiments.signals import catch_signals
 from mps_experiments.terminal import complain
 
 EXIT_USER_ERROR = 2
@@ -29,7 +28,7 @@ def main(probe: Any = None) -> int:
     from mps_experiments.machine.gpus import open_probe
     from mps_experiments.sweep import open_sweep
 
-    _catch_signals()
+    catch_signals()
     arguments = sys.argv[1:]
     try:
         request = parse(arguments)
@@ -66,22 +65,3 @@ def _run_hydra(task: Callable[[Any], None]) -> None:
 
 def _show_only(_: Any) -> None:
     """The task of a command that only shows something; Hydra never calls it."""
-
-
-def _catch_signals() -> None:
-    """The first signal ends the cell in order; the second ends the program at once.
-
-    At once is safe: the kernel then kills the workers and the guardian ends the daemon.
-    """
-    seen = False
-
-    def stop(number: int, _: FrameType | None) -> None:
-        nonlocal seen
-        if seen:
-            os._exit(128 + number)
-        seen = True
-        raise Interrupted(number)
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup stays nohup
-            signal.signal(number, stop)

@@ -16,6 +16,7 @@ from mps_experiments.mps.guardian import Guardian
 from mps_experiments.plan import RunPlan
 from mps_experiments.record import FailureRecord, Measurement
 from mps_experiments.recorder import Origin, Trace, make_measurement
+from mps_experiments.signals import let_through
 from mps_experiments.skip import reason_to_skip
 from mps_experiments.workers.child import WorkerSpec
 from mps_experiments.workers.messages import Forward
@@ -69,13 +70,17 @@ def run_cell(
     config: dict[str, Any] | None = None,
     weights_file_sha256: str | None = None,
 ) -> Outcome:
-    """Run one cell to a record. Raises nothing of its own: what fails is in the record."""
+    """Run one cell to a record. Raises nothing of its own: what fails is in the record.
+
+    Called with signals held back, it lets them through until the record is begun.
+    """
     started_at, started = time.time(), time.monotonic()
     trace = Trace(on_phase=surroundings.watcher.phase)
     verdict = reason_to_skip(plan)
     if verdict is None:
         try:
-            _measure(plan, surroundings, trace)
+            with let_through():
+                _measure(plan, surroundings, trace)
         except WorkerError as error:
             trace.failure = FailureRecord(reason=str(error), rank=error.rank, traceback=error.traceback)
         except (RunError, OSError) as error:

@@ -49,6 +49,7 @@ class Observation:
         nvml_mps_pids: What NVML lists as MPS clients; None where it cannot tell.
         foreign_daemons: Other daemons and their clients.
         gpu_processes: Every process that NVML lists on the GPU, ours included.
+        no_answer: Why our own daemon could not be asked; None if it answered.
     """
 
     from_ns: int
@@ -58,6 +59,7 @@ class Observation:
     nvml_mps_pids: tuple[int, ...] | None
     foreign_daemons: tuple[ForeignDaemon, ...]
     gpu_processes: tuple[GpuProcess, ...] = ()
+    no_answer: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,14 +94,18 @@ def observe(
     started = time.monotonic_ns()
     servers: dict[int, str] = {}
     clients: tuple[int, ...] = ()
+    no_answer = None
     if control is not None:
-        with contextlib.suppress(DaemonError):  # a daemon that is gone has no clients: the judge sees that
+        try:
             clients = tuple(client.pid for client in control.clients())
             servers = {pid: control.server_status(pid) for pid in control.servers()}
+        except DaemonError as error:  # the judge decides what it means
+            no_answer = str(error)
     return Observation(
         from_ns=started,
         server_status=servers,
         client_pids=clients,
+        no_answer=no_answer,
         nvml_mps_pids=probe.mps_pids(gpu_uuid) if gpu_uuid else None,
         gpu_processes=probe.compute_processes(gpu_uuid) if gpu_uuid else (),
         foreign_daemons=tuple(_ask_again(daemon) for daemon in foreign),
@@ -134,6 +140,8 @@ def failure_in(observation: Observation, expected_on: bool, worker_pids: Iterabl
     """Why this observation does not support the claim; None if it does."""
     workers = set(worker_pids)
     if expected_on:
+        if observation.no_answer:
+            return f"nothing shows that the workers were attached, and MPS falls back silently: {observation.no_answer}"
         if missing := workers - set(observation.client_pids):
             return f"workers {sorted(missing)} are not in our MPS server's client list: they ran without MPS"
         inactive = {pid: status for pid, status in observation.server_status.items() if status != ACTIVE}

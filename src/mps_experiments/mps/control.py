@@ -78,7 +78,7 @@ class MpsControl:
             )
         except subprocess.TimeoutExpired as error:
             raise DaemonError(
-                f"the MPS daemon did not answer {command!r} within {error.timeout:g} s"
+                f"the MPS daemon did not answer {command!r} within {error.timeout:.2g} s"
             ) from error
         except OSError as error:
             raise DaemonError(f"{self.program} cannot be run: {error.strerror}") from error

@@ -5,7 +5,7 @@ import os
 import re
 import subprocess
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Self
 
@@ -108,8 +108,9 @@ class MpsDaemon:
                 raise DaemonError(
                     f"the MPS daemon ended at once with code {self._process.returncode}: {self._last_line()}"
                 )
+            left_s = max(0.1, deadline - time.monotonic())
             try:
-                self.control.servers()
+                replace(self.control, timeout_s=min(self._timeouts.command_s, left_s)).servers()
             except DaemonError as error:
                 if time.monotonic() > deadline:
                     raise DaemonError(
