@@ -2,13 +2,11 @@
 
 import contextlib
 import json
-import os
 import shlex
-import shutil
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,21 +14,20 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from mps_experiments.composition import Request, to_config
-from mps_experiments.config import Config, TrackingConfig
 from mps_experiments.errors import ConfigError, Interrupted, RecordError, TrackingError
 from mps_experiments.machine.facts import collect_facts
 from mps_experiments.machine.gpus import GpuProbe
 from mps_experiments.mps.guardian import Guardian
 from mps_experiments.plan import RunPlan, build_plan
+from mps_experiments.preflight import prepare
 from mps_experiments.record import Measurement, write_atomically, write_measurement
 from mps_experiments.report.lines import cell_line
 from mps_experiments.report.tables import table_text, tables
 from mps_experiments.runner import Surroundings, run_cell
+from mps_experiments.signals import held_back
 from mps_experiments.terminal import Terminal, complain
-from mps_experiments.tracking.tracker import NoTracker, SweepInfo, Tracker
-from mps_experiments.workers.check import check_workload
+from mps_experiments.tracking.tracker import SweepInfo, Tracker
 from mps_experiments.workers.pool import process_context
-from mps_experiments.workloads.spec import WorkloadSpec
 
 SUMMARY = "sweep.json"
 
@@ -71,15 +68,18 @@ class Sweep:
             self.terminal.cell_finished(f"REFUSED: {error}")
             return
         self.terminal.cell_started(plan.name, plan.worker_count * plan.iterations_per_worker)
-        outcome = run_cell(
-            plan,
-            self._surroundings_of(plan),
-            overrides=tuple(hydra.overrides.task),
-            config=_plain(composed) | {"output_dir": str(Path(composed.output_dir).expanduser().absolute())},
-            weights_file_sha256=self.weights_sha256.get(plan.workloads[0].weights),
-        )
-        recorded = time.monotonic()
-        self._keep(outcome.measurement, plan, outcome.interruption is not None)
+        with held_back():  # until the record is on disk
+            outcome = run_cell(
+                plan,
+                self._surroundings_of(plan),
+                overrides=tuple(hydra.overrides.task),
+                config=_plain(composed),
+                weights_file_sha256=self.weights_sha256.get(plan.workloads[0].weights),
+            )
+            recorded = time.monotonic()
+            self._keep(outcome.measurement, plan)
+        interrupted = outcome.interruption is not None
+        self._track(lambda: self.tracker.log_cell(outcome.measurement, folder, interrupted))
         self.totals.append(
             {
                 "folder": str(folder.relative_to(self.folder)),
@@ -107,7 +107,7 @@ class Sweep:
             )
         return self._surroundings[uuid_or_none]
 
-    def _keep(self, measurement: Measurement, plan: RunPlan, interrupted: bool) -> None:
+    def _keep(self, measurement: Measurement, plan: RunPlan) -> None:
         """Disk first: what MLflow refuses can be logged later from there."""
         self.measurements.append(measurement)
         try:
@@ -115,7 +115,6 @@ class Sweep:
         except RecordError as error:
             self.refused += 1
             complain(str(error))
-        self._track(lambda: self.tracker.log_cell(measurement, plan.paths.folder, interrupted))
 
     def _track(self, call: Callable[[], None]) -> None:
         """After its first failure the tracker is not asked again: each time would cost a deadline."""
@@ -186,23 +185,17 @@ def open_sweep(request: Request, arguments: list[str], probe: GpuProbe) -> Itera
     Raises:
         ConfigError: If any cell of the sweep cannot work. Nothing has been started on the GPU.
     """
-    first = request.cells[0] if request.cells else Config()
-    output_dir = _check_output_dir(first)
-    plans = [build_plan(config, probe, output_dir) for config in request.cells]
-    for method in dict.fromkeys(plan.workers.start_method for plan in plans):
-        process_context(method)  # the fork server imports torch while the rest is prepared
-    tracker = open_tracker(first.tracking, output_dir)
-    hashes = _check_workloads(plans)
-    with Guardian() as guardian, Terminal(len(plans) or None) as terminal:
-        if plans and plans[0].device.is_cpu:
+    prepared = prepare(request.cells, probe)
+    with Guardian() as guardian, Terminal(len(prepared.plans) or None) as terminal:
+        if prepared.plans and prepared.plans[0].device.is_cpu:
             terminal.line("no GPU in use: the same pipeline runs on the CPU, mps=on is skipped")
         sweep = Sweep(
-            info=_info(request, arguments, plans),
+            info=_info(request, arguments, prepared.plans),
             probe=probe,
             guardian=guardian,
             terminal=terminal,
-            tracker=tracker,
-            weights_sha256=hashes,
+            tracker=prepared.tracker,
+            weights_sha256=prepared.weights_sha256,
         )
         sweep.start()
         try:
@@ -214,65 +207,7 @@ def open_sweep(request: Request, arguments: list[str], probe: GpuProbe) -> Itera
             sweep.finish()
 
 
-def open_tracker(tracking: TrackingConfig, output_dir: Path) -> Tracker:
-    """The tracker that the configuration names, its store reached.
-
-    Raises:
-        ConfigError: If its address does not answer.
-    """
-    if not tracking.enabled:
-        return NoTracker()
-    from mps_experiments.tracking.mlflow_tracker import (
-        MlflowTracker,  # a second of imports, not for tracking=none
-    )
-
-    uri = tracking.uri or f"sqlite:///{output_dir / 'mlflow.db'}"
-    tracker = MlflowTracker(uri, tracking.experiment, output_dir / "mlartifacts", tracking.timeout_s)
-    tracker.open()
-    return tracker
-
-
-def _check_output_dir(config: Config) -> Path:
-    """The output directory, created, writable and with room."""
-    output_dir = Path(config.output_dir).expanduser().absolute()
-    probe_file = output_dir / f".write-test-{os.getpid()}"
-    try:
-        output_dir.mkdir(parents=True, exist_ok=True)
-        try:
-            probe_file.write_bytes(b"0" * 4096)
-        finally:
-            probe_file.unlink(missing_ok=True)
-        free_mb = shutil.disk_usage(output_dir).free // 10**6
-    except OSError as error:
-        raise ConfigError(
-            "output_dir", config.output_dir, f"cannot be written ({error.strerror}); name a folder of yours"
-        ) from error
-    if free_mb < config.min_free_disk_mb:
-        raise ConfigError(
-            "output_dir",
-            config.output_dir,
-            f"has {free_mb} MB of free space, less than min_free_disk_mb={config.min_free_disk_mb}",
-        )
-    return output_dir
-
-
-def _check_workloads(plans: list[RunPlan]) -> dict[str, str | None]:
-    """Check each distinct workload once, in a child without a GPU; returns the hashes of weights files."""
-    checked: list[WorkloadSpec] = []
-    hashes: dict[str, str | None] = {}
-    for plan in plans:
-        spec = plan.workloads[0]
-        if spec in checked:
-            continue
-        checked.append(spec)
-        context = process_context(plan.workers.start_method)
-        hashes[spec.weights] = check_workload(
-            context, spec, not plan.device.is_cpu, plan.workers.ready_timeout_s
-        )
-    return hashes
-
-
-def _info(request: Request, arguments: list[str], plans: list[RunPlan]) -> SweepInfo:
+def _info(request: Request, arguments: list[str], plans: Sequence[RunPlan]) -> SweepInfo:
     model = plans[0].workloads[0].model if plans else "sweep"
     moment = time.strftime("%Y-%m-%d %H:%M:%S")
     return SweepInfo(
@@ -284,6 +219,8 @@ def _info(request: Request, arguments: list[str], plans: list[RunPlan]) -> Sweep
 
 
 def _plain(composed: DictConfig) -> dict[str, object]:
+    """The configuration as it goes into the record; output_dir absolute, for `sync` from any folder."""
     converted = OmegaConf.to_container(composed, resolve=True, enum_to_str=True)
     assert isinstance(converted, dict)  # noqa: S101 - a DictConfig
-    return {str(key): value for key, value in converted.items()}
+    plain = {str(key): value for key, value in converted.items()}
+    return plain | {"output_dir": str(Path(composed.output_dir).expanduser().absolute())}

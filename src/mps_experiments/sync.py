@@ -72,8 +72,8 @@ def _collect(folders: list[Path]) -> tuple[dict[str, list[tuple[Measurement, Pat
 
 
 def _log(by_sweep: dict[str, list[tuple[Measurement, Path]]], args: argparse.Namespace) -> int:
+    from mps_experiments.preflight import open_tracker
     from mps_experiments.report.tables import table_text
-    from mps_experiments.sweep import open_tracker
 
     logged = 0
     for sweep_id, records in by_sweep.items():

@@ -141,7 +141,7 @@ def failure_in(observation: Observation, expected_on: bool, worker_pids: Iterabl
     workers = set(worker_pids)
     if expected_on:
         if observation.no_answer:
-            return f"nothing shows that the workers were attached, and MPS falls back silently: {observation.no_answer}"
+            return f"no proof of attachment, and MPS falls back silently: {observation.no_answer}"
         if missing := workers - set(observation.client_pids):
             return f"workers {sorted(missing)} are not in our MPS server's client list: they ran without MPS"
         inactive = {pid: status for pid, status in observation.server_status.items() if status != ACTIVE}

@@ -9,6 +9,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Sequence
+from http.client import HTTPException
 from pathlib import Path
 
 import psutil
@@ -33,8 +34,8 @@ _PROBE_TIMEOUT_S = 5.0
 _FILES = ("worker-*.log", "control.log", "server.log")
 _HTTP = ("http", "https")
 
-logging.getLogger("mlflow").setLevel(logging.WARNING)
-logging.getLogger("alembic").setLevel(logging.WARNING)
+for _name in ("mlflow", "alembic", "urllib3"):  # they tell of every retry; we say it once, at the end
+    logging.getLogger(_name).setLevel(logging.ERROR)
 
 
 class MlflowTracker:
@@ -61,8 +62,7 @@ class MlflowTracker:
             ConfigError: If the address does not answer or is none.
         """
         try:
-            if urllib.parse.urlsplit(self._uri).scheme in _HTTP:
-                _probe(self._uri)
+            _probe(self._uri)
             within(self._timeout_s, "open the store", self._open)
         except (TrackingError, ValueError) as error:
             raise ConfigError(
@@ -198,14 +198,19 @@ class MlflowTracker:
 
 
 def _probe(uri: str) -> None:
-    """Ask the server for its health once: MLflow itself would retry a dead one for minutes."""
+    """Ask a server for its health once: MLflow itself would retry a dead one for minutes."""
+    if "://" not in uri and uri != "databricks":  # MLflow would take it for a folder
+        raise TrackingError("it has no scheme such as http:// or sqlite:///")
+    if urllib.parse.urlsplit(uri).scheme not in _HTTP:
+        return
     try:
         with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=_PROBE_TIMEOUT_S):  # noqa: S310 - http(s) only
             pass
     except urllib.error.HTTPError as error:
+        error.close()
         if error.code >= 500:
             raise TrackingError(f"it answers {error.code}") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, HTTPException) as error:
         raise TrackingError(str(getattr(error, "reason", error))) from error
 
 

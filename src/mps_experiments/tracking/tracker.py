@@ -27,6 +27,9 @@ class SweepInfo:
 class Tracker(Protocol):
     """Where finished runs go for browsing. Every method may raise TrackingError."""
 
+    def open(self) -> None:
+        """Reach the store; raises ConfigError if it does not answer."""
+
     def start_sweep(self, info: SweepInfo) -> None:
         """Open the parent run, if the command is a sweep."""
 
@@ -42,6 +45,9 @@ class Tracker(Protocol):
 
 class NoTracker:
     """``tracking=none``."""
+
+    def open(self) -> None:
+        """Nothing."""
 
     def start_sweep(self, info: SweepInfo) -> None:
         """Nothing."""

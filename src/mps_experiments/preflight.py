@@ -1,0 +1,117 @@
+"""All that is refused before any GPU work: plans, the output folder, workloads, the tracking store."""
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mps_experiments.config import Config, TrackingConfig
+from mps_experiments.errors import ConfigError
+from mps_experiments.machine.gpus import GpuProbe
+from mps_experiments.plan import RunPlan, build_plan
+from mps_experiments.tracking.tracker import NoTracker, Tracker
+from mps_experiments.workers.check import check_workload
+from mps_experiments.workers.pool import process_context
+from mps_experiments.workloads.spec import WorkloadSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """What was found good.
+
+    Attributes:
+        plans: One per cell, not yet with the cell's own folder.
+        tracker: Its store was reached.
+        weights_sha256: Weights, as planned -> digest of the file; None where there is no file.
+    """
+
+    plans: tuple[RunPlan, ...]
+    tracker: Tracker
+    weights_sha256: dict[str, str | None]
+
+
+def prepare(cells: Sequence[Config], probe: GpuProbe) -> Prepared:
+    """Check all cells of a sweep; leaves nothing behind where it refuses but an empty output folder.
+
+    Raises:
+        ConfigError: If any of them cannot work.
+    """
+    first = cells[0] if cells else Config()
+    plans = tuple(build_plan(config, probe, Path(config.output_dir)) for config in cells)
+    output_dir = check_output_dir(first)
+    for method in dict.fromkeys(plan.workers.start_method for plan in plans):
+        process_context(method)  # the fork server imports torch while the tracker is imported here
+    tracker = _new_tracker(first.tracking, output_dir)
+    hashes = _check_workloads(plans)
+    tracker.open()  # last: a refused command leaves no store behind
+    return Prepared(plans=plans, tracker=tracker, weights_sha256=hashes)
+
+
+def open_tracker(tracking: TrackingConfig, output_dir: Path) -> Tracker:
+    """The tracker that the configuration names, its store reached.
+
+    Raises:
+        ConfigError: If its address does not answer.
+    """
+    tracker = _new_tracker(tracking, output_dir)
+    tracker.open()
+    return tracker
+
+
+def _new_tracker(tracking: TrackingConfig, output_dir: Path) -> Tracker:
+    if not tracking.enabled:
+        return NoTracker()
+    # Imported here: MLflow costs a second, which tracking=none does not pay.
+    from mps_experiments.tracking.mlflow_tracker import MlflowTracker
+
+    uri = tracking.uri or f"sqlite:///{output_dir / 'mlflow.db'}"
+    return MlflowTracker(uri, tracking.experiment, output_dir / "mlartifacts", tracking.timeout_s)
+
+
+def check_output_dir(config: Config) -> Path:
+    """The output directory: created, writable, with room.
+
+    Raises:
+        ConfigError: If it is not.
+    """
+    try:
+        output_dir = Path(config.output_dir).expanduser().absolute()
+        output_dir.mkdir(parents=True, exist_ok=True)
+        _try_to_write(output_dir / f".write-test-{os.getpid()}")
+        free_mb = shutil.disk_usage(output_dir).free // 10**6
+    except (OSError, RuntimeError) as error:  # RuntimeError: a home directory that there is not
+        why = getattr(error, "strerror", None) or str(error)
+        raise ConfigError(
+            "output_dir", config.output_dir, f"cannot be written ({why}); name a folder of yours"
+        ) from error
+    if free_mb < config.min_free_disk_mb:
+        raise ConfigError(
+            "output_dir",
+            config.output_dir,
+            f"has {free_mb} MB of free space, less than min_free_disk_mb={config.min_free_disk_mb}",
+        )
+    return output_dir
+
+
+def _try_to_write(path: Path) -> None:
+    try:
+        path.write_bytes(b"0" * 4096)
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _check_workloads(plans: Sequence[RunPlan]) -> dict[str, str | None]:
+    """Check each distinct workload once, in a child without a GPU; returns the hashes of weights files."""
+    checked: list[WorkloadSpec] = []
+    hashes: dict[str, str | None] = {}
+    for plan in plans:
+        spec = plan.workloads[0]
+        if spec in checked:
+            continue
+        checked.append(spec)
+        context = process_context(plan.workers.start_method)
+        hashes[spec.weights] = check_workload(
+            context, spec, not plan.device.is_cpu, plan.workers.ready_timeout_s
+        )
+    return hashes

@@ -1,0 +1,276 @@
+"""The MLflow index on a real SQLite store and on a real server."""
+
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from mps_experiments.errors import ConfigError, TrackingError
+from mps_experiments.record import Measurement, read_measurement
+from mps_experiments.tracking.mlflow_tracker import MlflowTracker
+from mps_experiments.tracking.tracker import SweepInfo
+from tests.conftest import CHECKOUT, SRC
+from tests.records import INVALID, SKIPPED, make_measurement
+from tests.tracking.conftest import free_port, mlflow_server
+
+INFO = SweepInfo(sweep_id="sweep", name="a sweep", command="python -m mps_experiments -m", is_sweep=True)
+RUNNER = """
+import sys
+from pathlib import Path
+from mps_experiments.errors import TrackingError
+from tests.records import make_measurement
+from tests.tracking.test_mlflow_tracker import INFO, MlflowTracker
+tracker = MlflowTracker(sys.argv[1], sys.argv[2], Path(sys.argv[3]) / "artifacts", 60)
+tracker.open()
+tracker.start_sweep(INFO)
+try:
+    tracker.log_cell(make_measurement("cut off"), Path(sys.argv[3]) / "broken", False)
+except TrackingError:
+    sys.stdout.write("READY\\n")
+    sys.stdout.flush()
+sys.stdin.read()
+"""
+
+
+@pytest.fixture(scope="module", params=["sqlite", "server"])
+def uri(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a store; each test uses an experiment of its own in it."""
+    folder = tmp_path_factory.mktemp("store")
+    if request.param == "sqlite":
+        yield f"sqlite:///{folder / 'mlflow.db'}"
+        return
+    with mlflow_server(folder, free_port()) as (address, _):
+        yield address
+
+
+@pytest.fixture
+def opened(uri: str, tmp_path: Path, request: pytest.FixtureRequest) -> Callable[[], MlflowTracker]:
+    """Opens a tracker, as each start of the program does."""
+
+    def open_tracker() -> MlflowTracker:
+        tracker = MlflowTracker(uri, request.node.name, tmp_path / "art ifacts", 60)
+        tracker.open()
+        return tracker
+
+    return open_tracker
+
+
+@pytest.fixture
+def runs(uri: str, request: pytest.FixtureRequest) -> Callable[[], dict[str, Run]]:
+    """What MLflow shows: record id (or PARENT) -> run."""
+
+    def read() -> dict[str, Run]:
+        client = MlflowClient(tracking_uri=uri)
+        experiment = client.get_experiment_by_name(request.node.name)
+        found = client.search_runs([experiment.experiment_id])
+        by_id = {run.data.tags.get("record_id", "PARENT"): run for run in found}
+        assert len(by_id) == len(found), "a run was logged twice"
+        return by_id
+
+    return read
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A run's folder, among them a file that is none of the run's."""
+    path = tmp_path / "run"
+    (path / ".hydra").mkdir(parents=True)
+    for name in (".hydra/config.yaml", ".hydra/overrides.yaml", "worker-0.log", "control.log", "other.bin"):
+        (path / name).write_text("text")
+    return path
+
+
+def broken(tmp_path: Path) -> Path:
+    """A run's folder whose log cannot be sent, so that logging is cut off in the middle."""
+    folder = tmp_path / "broken"
+    if not folder.exists():
+        folder.mkdir()
+        (folder / "worker-0.log").symlink_to("nothing")
+    return folder
+
+
+def log_all(tracker: MlflowTracker, folder: Path, cells: list[Measurement], status: str) -> None:
+    tracker.start_sweep(INFO)
+    for cell in cells:
+        tracker.log_cell(cell, folder, interrupted=False)
+    tracker.finish_sweep(cells, "the tables", status)
+
+
+def test_a_sweep_is_a_parent_with_a_child_per_cell(
+    opened: Callable[[], MlflowTracker],
+    runs: Callable[[], dict[str, Run]],
+    folder: Path,
+    uri: str,
+    tmp_path: Path,
+) -> None:
+    cells = [
+        make_measurement("two", procs=2, makespan_s=3.0),
+        make_measurement("one", makespan_s=2.0),
+        make_measurement("skipped", mps="on", verdict=SKIPPED),
+        make_measurement("invalid", mps="on", procs=2, verdict=INVALID),
+        make_measurement("alone", times=9, procs=2),
+    ]
+    log_all(opened(), folder, cells, "FAILED")
+    found = runs()
+    parent, two, one = found.pop("PARENT"), found["two"], found["one"]
+    client = MlflowClient(tracking_uri=uri)
+
+    assert set(found) == {cell.record_id for cell in cells}
+    assert {run.data.tags["mlflow.parentRunId"] for run in found.values()} == {parent.info.run_id}
+    assert (parent.info.run_name, two.info.run_name) == ("a sweep", "mps=off procs=2 times=2")
+    assert (parent.info.status, found["invalid"].info.status) == ("FAILED", "FAILED")
+    assert (two.info.status, found["skipped"].info.status) == ("FINISHED", "FINISHED")
+    assert (two.info.start_time, two.info.end_time) == (1_700_000_000_000, 1_700_000_005_000)
+    assert (two.data.params["procs"], two.data.tags["verdict"]) == ("2", "VALID")
+    assert two.data.metrics["makespan_s"] == pytest.approx(3.0)
+    assert two.data.metrics["ratio"] == pytest.approx(1.5)
+    assert two.data.tags["ratio_partner"] == one.info.run_id
+    assert "no VALID one-process run" in found["alone"].data.tags["ratio_missing"]
+    assert (found["skipped"].data.metrics, found["invalid"].data.metrics) == ({}, {})
+    assert parent.data.metrics == {"cells/valid": 3, "cells/invalid": 1, "cells/skipped": 1}
+    assert "the tables" in parent.data.tags["mlflow.note.content"]
+    assert [each.path for each in client.list_artifacts(parent.info.run_id)] == ["tables.txt"]
+
+    names = {each.path for each in client.list_artifacts(two.info.run_id)}
+    assert names == {".hydra", "control.log", "measurement.json", "worker-0.log"}
+    hydra = {each.path for each in client.list_artifacts(two.info.run_id, ".hydra")}
+    assert hydra == {".hydra/config.yaml", ".hydra/overrides.yaml"}
+    copy = client.download_artifacts(two.info.run_id, "measurement.json", str(tmp_path))
+    assert read_measurement(Path(copy)) == cells[0]
+
+
+def test_a_run_without_a_sweep_has_no_parent_and_one_cut_short_is_killed(
+    opened: Callable[[], MlflowTracker], runs: Callable[[], dict[str, Run]], folder: Path
+) -> None:
+    tracker = opened()
+    tracker.start_sweep(SweepInfo(sweep_id="s", name="n", command="c", is_sweep=False))
+    tracker.log_cell(make_measurement("single", verdict=INVALID), folder, interrupted=True)
+    found = runs()
+    assert set(found) == {"single"}
+    assert found["single"].info.status == "KILLED"
+    assert "mlflow.parentRunId" not in found["single"].data.tags
+
+
+def test_logging_again_gives_no_second_run(
+    opened: Callable[[], MlflowTracker], runs: Callable[[], dict[str, Run]], folder: Path
+) -> None:
+    for _ in range(2):
+        log_all(opened(), folder, [make_measurement("one")], "FINISHED")
+    assert set(runs()) == {"PARENT", "one"}
+    assert runs()["PARENT"].info.status == "FINISHED"
+
+
+def test_a_run_cut_off_before_it_was_complete_is_replaced(
+    opened: Callable[[], MlflowTracker], runs: Callable[[], dict[str, Run]], folder: Path, tmp_path: Path
+) -> None:
+    tracker = opened()
+    tracker.start_sweep(INFO)
+    with pytest.raises(TrackingError, match="could not log mps=off procs=1 times=2"):
+        tracker.log_cell(make_measurement("one"), broken(tmp_path), interrupted=False)
+    cut_off = runs()["one"]
+    assert cut_off.info.status == "RUNNING"
+    log_all(opened(), folder, [make_measurement("one")], "FINISHED")
+    assert runs()["one"].info.status == "FINISHED"
+    assert runs()["one"].info.run_id != cut_off.info.run_id
+
+
+def test_runs_of_a_killed_runner_are_closed_and_those_of_a_living_one_are_not(
+    opened: Callable[[], MlflowTracker],
+    runs: Callable[[], dict[str, Run]],
+    uri: str,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> None:
+    broken(tmp_path)
+    other = SweepInfo(sweep_id="another", name="another", command="c", is_sweep=False)
+    with subprocess.Popen(
+        [sys.executable, "-c", RUNNER, uri, request.node.name, str(tmp_path)],
+        env={"PYTHONPATH": f"{SRC}:{CHECKOUT}"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as runner:
+        try:
+            assert runner.stdout is not None
+            assert runner.stdout.readline() == b"READY\n"
+            opened().start_sweep(other)
+            assert {run.info.status for run in runs().values()} == {"RUNNING"}
+        finally:
+            runner.kill()
+    opened().start_sweep(other)
+    assert {name: run.info.status for name, run in runs().items()} == {
+        "PARENT": "KILLED",
+        "cut off": "KILLED",
+    }
+
+
+def test_a_deleted_experiment_is_refused(
+    opened: Callable[[], MlflowTracker], uri: str, request: pytest.FixtureRequest
+) -> None:
+    opened()
+    client = MlflowClient(tracking_uri=uri)
+    client.delete_experiment(client.get_experiment_by_name(request.node.name).experiment_id)
+    with pytest.raises(ConfigError, match="was deleted; restore it or name another"):
+        opened()
+
+
+def test_the_hint_says_how_to_browse(opened: Callable[[], MlflowTracker], uri: str) -> None:
+    hint = opened().browse_hint()
+    if uri.startswith("http"):
+        assert hint.startswith(f"browse the runs at {uri}, experiment ")
+    else:
+        assert hint.endswith(f" -m mlflow ui --backend-store-uri {uri}")
+
+
+class _Broken(BaseHTTPRequestHandler):
+    """A server that answers 500 to everything."""
+
+    def do_GET(self) -> None:
+        self.send_error(500)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Nothing: the test's output stays readable."""
+
+
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1:5000", "mlruns", "foo://bar", "http://", "http://127.0.0.1:x"]
+)
+def test_an_address_that_is_none_is_refused_in_one_line(address: str, tmp_path: Path) -> None:
+    refusal(address, tmp_path)
+
+
+def test_a_port_that_nobody_listens_on_is_refused_in_one_line(tmp_path: Path) -> None:
+    assert "refused" in refusal(f"http://127.0.0.1:{free_port()}", tmp_path)
+
+
+def test_a_port_that_never_answers_is_refused_in_one_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        assert "timed out" in refusal(f"http://127.0.0.1:{silent.getsockname()[1]}", tmp_path)
+
+
+def test_a_server_that_answers_500_is_refused_in_one_line(tmp_path: Path) -> None:
+    with HTTPServer(("127.0.0.1", 0), _Broken) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            assert "it answers 500" in refusal(f"http://127.0.0.1:{server.server_port}", tmp_path)
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def refusal(address: str, tmp_path: Path) -> str:
+    with pytest.raises(ConfigError) as caught:
+        MlflowTracker(address, "e", tmp_path / "artifacts", 20).open()
+    text = str(caught.value)
+    assert text.startswith(f"tracking.uri={address}: no MLflow store answers there (")
+    assert "tracking=none" in text
+    assert "\n" not in text
+    assert list(tmp_path.iterdir()) == []
+    return text
