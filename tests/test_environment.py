@@ -53,7 +53,7 @@ def test_the_folder_is_private_and_short_and_gone_afterwards(
         pipe_dir = Path(environment.variables[PIPE_DIRECTORY])
         assert pipe_dir.stat().st_mode & 0o777 == 0o700
         assert pipe_dir.parent.stat().st_mode & 0o777 == 0o700
-        assert len(str(pipe_dir / "control_privileged")) <= 107
+        assert len(str(pipe_dir / "control_privileged")) <= 106
         assert environment.variables["CUDA_VISIBLE_DEVICES"] == FAKE_GPU.uuid
     assert not pipe_dir.parent.exists()
 

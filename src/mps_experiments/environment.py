@@ -18,7 +18,7 @@ from mps_experiments.mps.guardian import Guardian
 from mps_experiments.plan import RunPlan
 
 _FOLDER_PREFIX = "mpsx-"
-_MAX_PARENT_BYTES = 60  # a socket's path below it may have 107 bytes
+_MAX_PARENT_BYTES = 60  # a socket's path below it may have 106 bytes
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from tests.fakes.mps_log import faults, log
 
-MAX_SOCKET_PATH_BYTES = 107
+MAX_SOCKET_PATH_BYTES = 106
 LOOK_S = 0.02
 
 

@@ -190,8 +190,8 @@ def test_a_socket_path_that_is_too_long_is_refused_before_anything_starts(
     gpu_uuid: str, short_dir: Path, new_daemon: NewDaemon
 ) -> None:
     before = {process.pid for process in mps_processes()}
-    daemon = new_daemon(gpu_uuid, name="x" * (107 - len(f"{short_dir}//pipe/control_privileged") + 1))
-    with pytest.raises(DaemonError, match="is longer than 107 bytes"), daemon:
+    daemon = new_daemon(gpu_uuid, name="x" * (106 - len(f"{short_dir}//pipe/control_privileged") + 1))
+    with pytest.raises(DaemonError, match="is longer than 106 bytes"), daemon:
         pytest.fail("it was started")
     assert not daemon.pipe_dir.exists()
     assert {process.pid for process in mps_processes()} - before == set()
@@ -200,8 +200,8 @@ def test_a_socket_path_that_is_too_long_is_refused_before_anything_starts(
 def test_the_longest_socket_path_that_fits_works(
     gpu_uuid: str, short_dir: Path, new_daemon: NewDaemon
 ) -> None:
-    with new_daemon(gpu_uuid, name="x" * (107 - len(f"{short_dir}//pipe/control_privileged"))) as daemon:
-        assert len(str(daemon.pipe_dir / "control_privileged")) == 107
+    with new_daemon(gpu_uuid, name="x" * (106 - len(f"{short_dir}//pipe/control_privileged"))) as daemon:
+        assert len(str(daemon.pipe_dir / "control_privileged")) == 106
         assert daemon.control.servers() == ()
 
 

@@ -14,7 +14,7 @@ SERVER_PROGRAM = "nvidia-cuda-mps-server"
 PIPE_DIRECTORY = "CUDA_MPS_PIPE_DIRECTORY"
 LOG_DIRECTORY = "CUDA_MPS_LOG_DIRECTORY"
 DEFAULT_PIPE_DIRECTORY = Path("/tmp/nvidia-mps")  # noqa: S108 - where every CUDA process looks by default
-MAX_SOCKET_PATH_BYTES = 107  # a longer one makes the daemon exit with code 1 and no message
+MAX_SOCKET_PATH_BYTES = 106  # one more and the daemon exits with code 1 and no word (seen with 580)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,6 @@ here imports torch at the top.
 """
 
 import contextlib
-import gc
 import os
 import resource
 import signal
@@ -140,8 +139,6 @@ def _run(spec: WorkerSpec, boundaries_ns: Boundaries, channel: Connection, watch
             weights_sha256=digest.result(timeout=spec.go_timeout_s),
             output_shape=workload.shape_of(output) if spec.warmup_iterations else "",
         )
-        del output
-        gc.collect()
         _send(channel, Ready(facts=facts))
         watch.current = "waiting for the start"
         go = _receive(channel, spec.go_timeout_s)
