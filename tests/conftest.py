@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +14,9 @@ import pytest
 CHECKOUT = Path(__file__).parents[1]
 SRC = CHECKOUT / "src"
 COMMAND_TIMEOUT_S = 240.0
+
+# A shell starts background jobs with SIGINT ignored, and children inherit that: tests that send it need it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def why_no_gpu() -> str | None:

@@ -163,3 +163,4 @@ def test_a_custom_workload_is_planned_with_the_folder_it_was_found_in(
 
 def test_a_factory_without_the_custom_workload_is_refused() -> None:
     assert refused(workload__factory="mine:build") == "workload.factory=mine:build: needs workload=custom"
+    assert refused(workload__options={"a": 1}) == "workload.options={'a': 1}: needs workload=custom"

@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
@@ -19,6 +20,7 @@ from mlflow.entities import Run
 from mps_experiments.measurement.verdict import Status
 from mps_experiments.record import Measurement, find_measurements, read_measurement
 from tests.conftest import CHECKOUT, SRC, Command
+from tests.fakes.plans import wait_until
 from tests.tracking.conftest import free_port, mlflow_server
 
 MOODY = ("workload=custom", "workload.factory=tests.fakes.moody:build", "device=cpu", "mps=off")
@@ -191,9 +193,13 @@ def test_an_interrupted_sweep_keeps_what_it_measured_and_says_killed(tmp_path: P
         ),
         cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    wait_for(Path(f"{started}-100000"), runner)
-    runner.send_signal(signal.SIGINT)
-    out, err = runner.communicate(timeout=DEADLINE_S)
+    try:
+        wait_for(Path(f"{started}-100000"), runner)
+        runner.send_signal(signal.SIGINT)
+        out, err = runner.communicate(timeout=DEADLINE_S)
+    finally:
+        runner.kill()
+        runner.communicate()
     assert runner.returncode == 128 + signal.SIGINT
     assert err == "mps_experiments: interrupted by SIGINT\n"
     assert "MPS OFF" in out
@@ -279,3 +285,30 @@ def test_sweep_json_tells_what_each_cell_cost(finished: Finished) -> None:
     assert summary["status"] == "FINISHED"
     assert len(summary["cells"]) == 8
     assert all(cell["total_s"] >= cell["record_and_tracking_s"] for cell in summary["cells"])
+
+
+def test_ctrl_c_while_the_fork_server_imports_torch_is_one_line(tmp_path: Path) -> None:
+    """Ctrl-C reaches the whole process group, the fork server too."""
+    runner = subprocess.Popen(
+        command("workload=ssdlite", "procs=1", "times=100000", "device=cpu", "mps=off", "tracking=none"),
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        wait_until(lambda: fork_server_of(runner), "the fork server is there")
+        os.killpg(runner.pid, signal.SIGINT)
+        out, _ = runner.communicate(timeout=DEADLINE_S)
+    finally:
+        runner.kill()
+        runner.communicate()
+    assert runner.returncode == 128 + signal.SIGINT
+    assert out == "mps_experiments: interrupted by SIGINT\n"
+
+
+def fork_server_of(runner: subprocess.Popen[str]) -> bool:
+    children = psutil.Process(runner.pid).children()
+    return any("multiprocessing.forkserver" in " ".join(child.cmdline()) for child in children)

@@ -30,17 +30,29 @@ def statuses(uri: str) -> dict[str, str]:
     return {run.data.tags.get("record_id", "PARENT"): run.info.status for run in runs}
 
 
+def histories(uri: str) -> dict[tuple[str, str], int]:
+    """How many values each metric of each run has."""
+    client = MlflowClient(tracking_uri=uri)
+    runs = client.search_runs([client.get_experiment_by_name("mps_experiments").experiment_id])
+    return {
+        (run.info.run_id, key): len(client.get_metric_history(run.info.run_id, key))
+        for run in runs
+        for key in run.data.metrics
+    }
+
+
 def test_records_are_logged_once_however_often_it_is_called(
     outputs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for _ in range(2):
+    for said in ("logged 2 records; 0 were", "logged 0 records; 2 were"):
         assert main([str(outputs)]) == 0
-        assert capsys.readouterr().out == "2 records are in MLflow\n"
+        assert capsys.readouterr().out == f"{said} in MLflow already\n"
         assert statuses(f"sqlite:///{outputs / 'mlflow.db'}") == {
             "PARENT": "FINISHED",
             "record-1": "FINISHED",
             "record-2": "FINISHED",
         }
+    assert set(histories(f"sqlite:///{outputs / 'mlflow.db'}").values()) == {1}
 
 
 def test_another_store_may_be_named(outputs: Path, tmp_path: Path) -> None:

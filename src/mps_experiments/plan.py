@@ -149,6 +149,8 @@ def workload_spec(config: Config, device: Device) -> WorkloadSpec:
             seed=workload.seed,
             synchronize=workload.synchronize.value,
         )
+    if workload.options:
+        raise ConfigError("workload.options", dict(workload.options), "needs workload=custom")
     if workload.factory is not None:
         raise ConfigError("workload.factory", workload.factory, "needs workload=custom")
     model = workload.cpu_model if device.is_cpu and workload.cpu_model else workload.model

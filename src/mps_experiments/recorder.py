@@ -93,6 +93,7 @@ def make_measurement(
         samples,
         plan.worker_count,
         plan.iterations_per_worker,
+        "on the CPU, where there is nothing to attach to" if plan.device.is_cpu else "attachment proved",
     )
     environment = trace.environment
     return Measurement(
@@ -112,7 +113,9 @@ def make_measurement(
         proof=proof,
         foreign_daemons=environment.foreign_daemons if environment else (),
         foreign_processes=environment.foreign_processes if environment else (),
-        contended=_contention(environment, trace.observations, {worker.pid for worker in workers}),
+        contended=_contention(
+            environment, trace.observations, {worker.pid for worker in workers}, plan.device.is_cpu
+        ),
         notes=_notes(plan, trace),
         failure=trace.failure,
         verdict=verdict,
@@ -162,10 +165,10 @@ def _gpu_memory_bytes(pid: int, observations: list[Observation]) -> int | None:
 
 
 def _contention(
-    environment: Environment | None, observations: list[Observation], worker_pids: set[int]
+    environment: Environment | None, observations: list[Observation], worker_pids: set[int], on_cpu: bool
 ) -> tuple[str, ...]:
     """What else could have taken part of the GPU, each in words."""
-    if environment is None:
+    if environment is None or on_cpu:
         return ()
     before = {process.pid for process in environment.foreign_processes}
     found = [f"process {pid} was on the GPU before the workers" for pid in sorted(before)]
@@ -188,7 +191,7 @@ def _strangers(seen: Observation, worker_pids: set[int]) -> set[int]:
 
 def _notes(plan: RunPlan, trace: Trace) -> tuple[str, ...]:
     notes = []
-    if plan.device.is_cpu:
+    if plan.device.is_cpu and trace.workers:
         notes.append("ran on the CPU: says nothing about MPS or a GPU")
     if plan.workers.verbose:
         notes.append("workers.verbose=true: printing is part of the measured time")

@@ -2,18 +2,19 @@
 
 import contextlib
 import json
+import multiprocessing.util
 import shlex
 import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from mps_experiments.composition import Request, to_config
+from mps_experiments.composition import Request, key_of, to_config
 from mps_experiments.errors import ConfigError, Interrupted, RecordError, TrackingError
 from mps_experiments.machine.facts import collect_facts
 from mps_experiments.machine.gpus import GpuProbe
@@ -42,6 +43,7 @@ class Sweep:
     terminal: Terminal
     tracker: Tracker
     weights_sha256: dict[str, str | None]
+    varied: frozenset[str] = frozenset()
     measurements: list[Measurement] = field(default_factory=list)
     totals: list[dict[str, object]] = field(default_factory=list)
     refused: int = 0
@@ -67,6 +69,7 @@ class Sweep:
             self.refused += 1
             self.terminal.cell_finished(f"REFUSED: {error}")
             return
+        plan = replace(plan, name=" ".join([plan.name, *self._varied(hydra.overrides.task)]))
         self.terminal.cell_started(plan.name, plan.worker_count * plan.iterations_per_worker)
         with held_back():  # until the record is on disk
             outcome = run_cell(
@@ -94,6 +97,10 @@ class Sweep:
         if outcome.interruption is not None:
             raise outcome.interruption
 
+    def _varied(self, overrides: Sequence[str]) -> list[str]:
+        """What this cell sets that others set otherwise, beside what every name says already."""
+        return [text for text in overrides if key_of(text) in self.varied - {"mps", "procs", "times"}]
+
     def _surroundings_of(self, plan: RunPlan) -> Surroundings:
         uuid_or_none = plan.device.gpu.uuid if plan.device.gpu else None
         if uuid_or_none not in self._surroundings:
@@ -116,7 +123,7 @@ class Sweep:
             self.refused += 1
             complain(str(error))
 
-    def _track(self, call: Callable[[], None]) -> None:
+    def _track(self, call: Callable[[], object]) -> None:
         """After its first failure the tracker is not asked again: each time would cost a deadline."""
         if self._tracking_failed is not None:
             return
@@ -186,7 +193,13 @@ def open_sweep(request: Request, arguments: list[str], probe: GpuProbe) -> Itera
         ConfigError: If any cell of the sweep cannot work. Nothing has been started on the GPU.
     """
     prepared = prepare(request.cells, probe)
-    with Guardian() as guardian, Terminal(len(prepared.plans) or None) as terminal:
+    # What multiprocessing keeps for the fork server; it removes it itself unless this process is killed.
+    temporary = Path(multiprocessing.util.get_temp_dir())
+    with (
+        Guardian() as guardian,
+        guardian.covering(temporary),
+        Terminal(len(prepared.plans) or None) as terminal,
+    ):
         if prepared.plans and prepared.plans[0].device.is_cpu:
             terminal.line("no GPU in use: the same pipeline runs on the CPU, mps=on is skipped")
         sweep = Sweep(
@@ -196,6 +209,7 @@ def open_sweep(request: Request, arguments: list[str], probe: GpuProbe) -> Itera
             terminal=terminal,
             tracker=prepared.tracker,
             weights_sha256=prepared.weights_sha256,
+            varied=request.varied,
         )
         sweep.start()
         try:

@@ -6,6 +6,7 @@ A run is known by its record id, so calling this again logs nothing twice.
 import argparse
 import json
 import sys
+import time
 from collections import defaultdict
 from pathlib import Path
 
@@ -23,13 +24,14 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         found, damaged = _collect(args.folder)
         logged = _log(found, args)
+        known = sum(len(records) for records in found.values()) - logged
     except (ConfigError, TrackingError) as error:
         complain(str(error))
         return 2 if isinstance(error, ConfigError) else 1
     finally:
         for text in damaged:
             complain(text)
-    sys.stdout.write(f"{logged} records are in MLflow\n")
+    sys.stdout.write(f"logged {logged} records; {known} were in MLflow already\n")
     return 1 if damaged else 0
 
 
@@ -88,18 +90,20 @@ def _log(by_sweep: dict[str, list[tuple[Measurement, Path]]], args: argparse.Nam
         tracker.start_sweep(
             SweepInfo(
                 sweep_id=sweep_id,
-                name=f"{first.cell.model} (logged later)",
+                name=f"{first.cell.model} {_date(first)} (logged later)",
                 command=str(summary.get("command", "unknown")),
                 is_sweep=bool(summary),
             )
         )
         measurements = [measurement for measurement, _ in records]
-        for measurement, run_folder in records:
-            tracker.log_cell(measurement, run_folder, measurement.was_interrupted)
-        status = _status(summary, measurements)
-        tracker.finish_sweep(measurements, table_text(measurements), status)
-        logged += len(records)
+        new = sum(tracker.log_cell(each, place, each.was_interrupted) for each, place in records)
+        logged += new
+        tracker.finish_sweep(measurements, table_text(measurements), _status(summary, measurements))
     return logged
+
+
+def _date(measurement: Measurement) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(measurement.started_at))
 
 
 def _status(summary: dict[str, object], measurements: list[Measurement]) -> str:

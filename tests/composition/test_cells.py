@@ -128,3 +128,9 @@ def test_the_options_of_a_custom_workload_are_the_users_own() -> None:
 def test_a_path_with_special_characters_is_taken_where_it_is_quoted(argument: str, expected: object) -> None:
     (cell,) = parse([argument]).cells
     assert cell.workload.input == expected
+
+
+def test_what_differs_between_the_cells_is_told() -> None:
+    assert parse(["-m", "procs=1,2", "times=5", "workload.seed=1,2"]).varied == {"procs", "workload.seed"}
+    assert parse(["experiment=quickstart"]).varied == {"mps", "procs"}
+    assert parse(["procs=2"]).varied == frozenset()

@@ -126,3 +126,9 @@ def test_a_guardian_with_nothing_to_do_ends_with_code_0() -> None:
         timeout=20,
     )
     assert (process.returncode, process.stdout, process.stderr) == (0, "", "")
+
+
+def test_a_covered_folder_is_left_to_its_owner_in_an_orderly_end(short_dir: Path) -> None:
+    with Guardian() as guardian, guardian.covering(short_dir):
+        pass
+    assert short_dir.is_dir()

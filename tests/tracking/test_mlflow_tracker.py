@@ -1,5 +1,6 @@
 """The MLflow index on a real SQLite store and on a real server."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -274,3 +275,31 @@ def refusal(address: str, tmp_path: Path) -> str:
     assert "\n" not in text
     assert list(tmp_path.iterdir()) == []
     return text
+
+
+OPENER = """
+import sys
+from pathlib import Path
+from mps_experiments.tracking.mlflow_tracker import MlflowTracker
+sys.stdin.read()
+MlflowTracker(sys.argv[1], "e", Path(sys.argv[2]), 60).open()
+"""
+
+
+def test_two_programs_may_open_a_new_store_at_once(tmp_path: Path) -> None:
+    arguments = [f"sqlite:///{tmp_path / 'mlflow.db'}", str(tmp_path / "artifacts")]
+    paths = [str(SRC), *filter(None, [os.environ.get("PYTHONPATH")])]
+    openers = [
+        subprocess.Popen(
+            [sys.executable, "-c", OPENER, *arguments],
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        for _ in range(2)
+    ]
+    for opener in openers:
+        assert opener.stdin is not None
+        opener.stdin.close()
+        opener.stdin = None
+    assert [(opener.communicate(timeout=100)[1], opener.returncode) for opener in openers] == [(b"", 0)] * 2

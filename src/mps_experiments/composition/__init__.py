@@ -4,6 +4,6 @@ Hydra composes a cell when its turn comes, and reports a mistake with a page of 
 Here every cell of the sweep is composed first, and a mistake anywhere becomes one `ConfigError`.
 """
 
-from mps_experiments.composition.cells import Request, parse, to_config
+from mps_experiments.composition.cells import Request, key_of, parse, to_config
 
-__all__ = ["Request", "parse", "to_config"]
+__all__ = ["Request", "key_of", "parse", "to_config"]

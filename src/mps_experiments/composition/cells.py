@@ -30,6 +30,8 @@ class Request:
     runs: bool
     """Whether cells are to be run, or only something to be shown (--help, --cfg, ...)."""
     multirun: bool
+    varied: frozenset[str] = frozenset()
+    """Options and groups whose values differ between the cells."""
     cells: tuple[Config, ...]
     """Every cell in the order Hydra will run them; empty where the sweeper decides as it goes."""
 
@@ -52,7 +54,7 @@ def parse(arguments: list[str]) -> Request:
         overrides = _read(args.overrides)
         multirun, lists = _expand(composer, overrides, args.multirun)
         cells = tuple(to_config(composer.compose(each)) for each in lists)
-    return Request(runs=not only_shows, multirun=multirun, cells=cells)
+    return Request(runs=not only_shows, multirun=multirun, varied=_varied(lists), cells=cells)
 
 
 def to_config(config: DictConfig) -> Config:
@@ -137,6 +139,17 @@ def _expand(composer: "_Composer", given: list[Override], multirun: bool) -> tup
         mistakes.refuse_sweep(override, multirun)
     swept = [o for o in [*from_config, *given] if not o.key_or_group.startswith("hydra.sweep")]
     return True, [list(cell) for cell in BasicSweeper.split_arguments(swept, None)[0]]
+
+
+def _varied(lists: list[list[str]]) -> frozenset[str]:
+    """The keys of overrides that not every cell has."""
+    common = set.intersection(*map(set, lists)) if lists else set()
+    return frozenset(key_of(text) for cell in lists for text in cell if text not in common)
+
+
+def key_of(override: str) -> str:
+    """The option or group that an override sets."""
+    return override.lstrip("+~").partition("=")[0]
 
 
 def _choices(group: str) -> list[str]:

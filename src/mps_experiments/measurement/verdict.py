@@ -44,6 +44,7 @@ def judge(
     workers: Sequence[WorkerSamples],
     worker_count: int,
     iterations_per_worker: int,
+    proved: str = "attachment proved",
 ) -> Verdict:
     """The verdict of a run that was started.
 
@@ -53,6 +54,7 @@ def judge(
         workers: The samples there are.
         worker_count: How many workers were planned.
         iterations_per_worker: How many iterations of each were planned.
+        proved: What a VALID verdict says of the proof.
     """
     if failure:
         return Verdict(status=Status.INVALID, reason=failure)
@@ -62,4 +64,4 @@ def judge(
     planned = worker_count * iterations_per_worker
     if len(workers) != worker_count or finished != planned:
         return Verdict(status=Status.INVALID, reason=f"only {finished} of {planned} iterations were measured")
-    return Verdict(status=Status.VALID, reason="all iterations measured, attachment proved")
+    return Verdict(status=Status.VALID, reason=f"all iterations measured, {proved}")

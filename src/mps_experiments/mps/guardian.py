@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
@@ -62,6 +63,15 @@ class Guardian:
     def will_restore(self, uuid: str, mode: str) -> str:
         """From now on: put this compute mode back on this GPU. Returns the entry's name."""
         return self._add({"do": "restore", "uuid": uuid, "mode": mode})
+
+    @contextlib.contextmanager
+    def covering(self, folder: Path) -> Iterator[None]:
+        """Remove a folder that exists if the runner is killed inside the block."""
+        entry = self.will_remove(folder)
+        try:
+            yield
+        finally:
+            self.forget(entry)
 
     def forget(self, name: str) -> None:
         """The runner itself has undone this entry; a guardian that is gone has nothing to forget."""

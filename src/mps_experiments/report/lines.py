@@ -1,6 +1,7 @@
 """One line for one finished cell."""
 
 from mps_experiments.record import Measurement
+from mps_experiments.report.numbers import milliseconds, seconds
 
 
 def cell_line(measurement: Measurement) -> str:
@@ -8,10 +9,13 @@ def cell_line(measurement: Measurement) -> str:
     figures = measurement.statistics()
     status = measurement.verdict.status.value
     if figures is None:
-        return f"{measurement.name}: {status}: {measurement.verdict.reason}"
+        failure = measurement.failure
+        log = f" (traceback: worker-{failure.rank}.log)" if failure and failure.traceback else ""
+        return f"{measurement.name}: {status}: {measurement.verdict.reason}{log}"
     text = (
-        f"{measurement.name}: {status}  makespan {figures.makespan_s:.2f} s  "
+        f"{measurement.name}: {status}  makespan {seconds(figures.makespan_s)} s  "
         f"throughput {figures.throughput_per_s:.1f}/s  "
-        f"latency p50 {figures.latency_p50_s * 1e3:.1f} ms, p99 {figures.latency_p99_s * 1e3:.1f} ms"
+        f"latency p50 {milliseconds(figures.latency_p50_s)} ms, "
+        f"p99 {milliseconds(figures.latency_p99_s)} ms"
     )
     return text + ("  CONTENDED" if measurement.contended else "")

@@ -10,6 +10,7 @@ from rich.text import Text
 from mps_experiments.measurement.verdict import Status
 from mps_experiments.record import Measurement
 from mps_experiments.report.comparison import Ratio, ratios, table_key
+from mps_experiments.report.numbers import seconds
 
 _TEXT_WIDTH = 1000  # characters; wide enough that nothing is wrapped or cut
 _MAX_LISTED = 4  # per-process times shown one by one up to this many, then as a range
@@ -39,7 +40,7 @@ def table_text(measurements: Sequence[Measurement]) -> str:
 def _table(state: str, cells: Sequence[Measurement], by_ratio: dict[str, Ratio]) -> Table:
     procs = sorted({m.cell.procs for m in cells})
     table = Table(
-        title=_verbatim(f"MPS {state.upper()} · {cells[0].cell.model} · seconds per process"),
+        title=_verbatim(_title(state, cells[0])),
         title_justify="left",
         caption=_caption(cells, by_ratio),
         caption_justify="left",
@@ -60,14 +61,21 @@ def _table(state: str, cells: Sequence[Measurement], by_ratio: dict[str, Ratio])
     return table
 
 
+def _title(state: str, first: Measurement) -> str:
+    """The heading; what else a sweep varied follows procs and times in a cell's name."""
+    varied = first.name.partition(f" times={first.cell.times}")[2].strip()
+    parts = [f"MPS {state.upper()}", first.cell.model, *([varied] if varied else []), "seconds per process"]
+    return " · ".join(parts)
+
+
 def _seconds(measurement: Measurement) -> str:
     figures = measurement.statistics()
     if figures is None:
         return measurement.verdict.status.value
     elapsed = figures.elapsed_s
     if len(elapsed) <= _MAX_LISTED:
-        return ", ".join(f"{seconds:.2f}" for seconds in elapsed)
-    return f"{min(elapsed):.2f} to {max(elapsed):.2f}"
+        return ", ".join(map(seconds, elapsed))
+    return f"{seconds(min(elapsed))} to {seconds(max(elapsed))}"
 
 
 def _ratio_text(ratio: Ratio) -> str:

@@ -25,6 +25,9 @@ def params_of(measurement: Measurement) -> dict[str, str]:
         "compute_mode": cell.compute_mode,
         "verbose": cell.verbose,
     }
+    if not cell.inputs:  # a workload of the user's own has weights and inputs that we do not know
+        for key in ("weights", "input", "seed"):
+            del values[key]
     if cell.options:
         values["options"] = json.dumps(cell.options, sort_keys=True, default=str)
     return {key: str(value)[:_MAX_VALUE] for key, value in values.items()}
@@ -72,7 +75,7 @@ def tags_of(measurement: Measurement) -> dict[str, str]:
         "sweep_id": measurement.sweep_id,
         "verdict": measurement.verdict.status.value,
         "verdict_reason": measurement.verdict.reason,
-        "proof": f"{proof.expected}, seen {proof.method}" if proof and proof.method else None,
+        "proof": f"{proof.expected}, seen {proof.method}" if proof and proof.method and machine.gpu else None,
         "contended": "; ".join(measurement.contended) or "no",
         "notes": "; ".join(measurement.notes) or None,
         "host": machine.hostname,

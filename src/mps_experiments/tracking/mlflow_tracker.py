@@ -1,5 +1,7 @@
 """MLflow as the index that people browse: a parent run per sweep, a child run per cell."""
 
+import contextlib
+import fcntl
 import logging
 import shlex
 import socket
@@ -8,13 +10,13 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from http.client import HTTPException
 from pathlib import Path
 
 import psutil
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, RunTag, ViewType
+from mlflow.entities import Metric, Param, ViewType
 
 from mps_experiments.errors import ConfigError, TrackingError
 from mps_experiments.measurement.verdict import Status
@@ -33,6 +35,7 @@ _NOTE = "mlflow.note.content"
 _PROBE_TIMEOUT_S = 5.0
 _FILES = ("worker-*.log", "control.log", "server.log")
 _HTTP = ("http", "https")
+_SQLITE = "sqlite:///"
 
 for _name in ("mlflow", "alembic", "urllib3"):  # they tell of every retry; we say it once, at the end
     logging.getLogger(_name).setLevel(logging.ERROR)
@@ -73,6 +76,10 @@ class MlflowTracker:
             ) from error
 
     def _open(self) -> None:
+        with _alone(self._uri):
+            self._find_or_create_experiment()
+
+    def _find_or_create_experiment(self) -> None:
         self._client = MlflowClient(tracking_uri=self._uri)
         experiment = self._client.get_experiment_by_name(self._experiment)
         if experiment is not None:
@@ -102,19 +109,19 @@ class MlflowTracker:
                 run = self._client.create_run(self._experiment_id, tags=tags, run_name=info.name)
                 self._parent_id = run.info.run_id
 
-    def log_cell(self, measurement: Measurement, folder: Path, interrupted: bool) -> None:
-        within(
+    def log_cell(self, measurement: Measurement, folder: Path, interrupted: bool) -> bool:
+        return within(
             self._timeout_s,
             f"log {measurement.name}",
             lambda: self._log_cell(measurement, folder, interrupted),
         )
 
-    def _log_cell(self, measurement: Measurement, folder: Path, interrupted: bool) -> None:
+    def _log_cell(self, measurement: Measurement, folder: Path, interrupted: bool) -> bool:
         existing = self._find(f"tags.{RECORD_ID} = '{measurement.record_id}'")
         if existing is not None:
             if self._client.get_run(existing).data.tags.get(_COMPLETE) == "true":
                 self._run_ids[measurement.record_id] = existing
-                return
+                return False
             self._client.delete_run(existing)
         start_ms = round(measurement.started_at * 1000)
         parent = {_PARENT: self._parent_id} if self._parent_id else {}
@@ -135,6 +142,7 @@ class MlflowTracker:
         failed = measurement.verdict.status is Status.INVALID
         status = "KILLED" if interrupted else "FAILED" if failed else "FINISHED"
         self._client.set_terminated(run_id, status, end_ms)
+        return True
 
     def _log_files(self, run_id: str, measurement: Measurement, folder: Path) -> None:
         """The run's own files only: with hydra.run.dir=. the folder holds more, even the store itself."""
@@ -153,18 +161,12 @@ class MlflowTracker:
                 self._log_ratio(run_id, ratio)
         if self._parent_id is None:
             return
-        counts = [
-            Metric(
-                f"cells/{each.value.lower()}",
-                sum(m.verdict.status is each for m in measurements),
-                _now_ms(),
-                0,
-            )
+        counts = {
+            f"cells/{each.value.lower()}": float(sum(m.verdict.status is each for m in measurements))
             for each in Status
-        ]
-        self._client.log_batch(
-            self._parent_id, metrics=counts, tags=[RunTag(_NOTE, f"```\n{table_text}\n```")]
-        )
+        }
+        self._log_changed(self._parent_id, counts)
+        self._client.set_tag(self._parent_id, _NOTE, f"```\n{table_text}\n```")
         self._client.log_text(self._parent_id, table_text, "tables.txt")
         self._client.set_terminated(self._parent_id, status)
 
@@ -172,10 +174,16 @@ class MlflowTracker:
         if ratio.value is None:
             self._client.set_tag(run_id, "ratio_missing", ratio.reason)
             return
-        self._client.log_metric(run_id, "ratio", ratio.value)
+        self._log_changed(run_id, {"ratio": ratio.value})
         self._client.set_tag(
             run_id, "ratio_partner", ",".join(self._run_ids.get(p, p) for p in ratio.partner_ids)
         )
+
+    def _log_changed(self, run_id: str, metrics: dict[str, float]) -> None:
+        """Log what is new: a metric logged again becomes a chart of equal points."""
+        known = self._client.get_run(run_id).data.metrics
+        changed = [Metric(k, v, _now_ms(), 0) for k, v in metrics.items() if known.get(k) != v]
+        self._client.log_batch(run_id, metrics=changed)
 
     def browse_hint(self) -> str:
         if urllib.parse.urlsplit(self._uri).scheme in _HTTP:
@@ -212,6 +220,18 @@ def _probe(uri: str) -> None:
             raise TrackingError(f"it answers {error.code}") from error
     except (OSError, ValueError, HTTPException) as error:
         raise TrackingError(str(getattr(error, "reason", error))) from error
+
+
+@contextlib.contextmanager
+def _alone(uri: str) -> Iterator[None]:
+    """One process at a time opens an SQLite store: MLflow's migrations of a new one do not bear two."""
+    if not uri.startswith(_SQLITE):
+        yield
+        return
+    database = Path(uri.removeprefix(_SQLITE))
+    with database.with_name(f".{database.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _now_ms() -> int:

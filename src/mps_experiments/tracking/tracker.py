@@ -33,8 +33,8 @@ class Tracker(Protocol):
     def start_sweep(self, info: SweepInfo) -> None:
         """Open the parent run, if the command is a sweep."""
 
-    def log_cell(self, measurement: Measurement, folder: Path, interrupted: bool) -> None:
-        """Log one finished run with the files in its folder."""
+    def log_cell(self, measurement: Measurement, folder: Path, interrupted: bool) -> bool:
+        """Log one finished run with the files in its folder; False if it was there already."""
 
     def finish_sweep(self, measurements: Sequence[Measurement], table_text: str, status: str) -> None:
         """Log ratios and tables and close the parent run as FINISHED, FAILED or KILLED."""
@@ -52,8 +52,9 @@ class NoTracker:
     def start_sweep(self, info: SweepInfo) -> None:
         """Nothing."""
 
-    def log_cell(self, measurement: Measurement, folder: Path, interrupted: bool) -> None:
+    def log_cell(self, measurement: Measurement, folder: Path, interrupted: bool) -> bool:  # noqa: ARG002
         """Nothing."""
+        return False
 
     def finish_sweep(self, measurements: Sequence[Measurement], table_text: str, status: str) -> None:
         """Nothing."""

@@ -51,6 +51,7 @@ def check_workload(
 
 def _check_main(spec: WorkloadSpec, on_gpu: bool, channel: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())  # the fork server holds signals back
     die_with_parent()
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
     sys.stdout = sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - for the rest of the process

@@ -86,6 +86,7 @@ def worker_main(spec: WorkerSpec, boundaries_ns: Boundaries, channel: Connection
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())  # the fork server holds signals back
     die_with_parent()
     _print_to(spec.log_path)
     os.environ.update(spec.environment)

@@ -8,13 +8,14 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from ctypes import c_longlong
 from dataclasses import dataclass, field
-from multiprocessing import connection, forkserver
+from multiprocessing import connection, forkserver, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from typing import Self
 
 from mps_experiments.errors import RunError, WorkerError
+from mps_experiments.signals import held_back
 from mps_experiments.workers.child import Boundaries, WorkerSpec, worker_main
 from mps_experiments.workers.messages import (
     Done,
@@ -46,7 +47,9 @@ def process_context(start_method: str) -> ForkServerContext | SpawnContext:
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_PRELOAD)
-    forkserver.ensure_running()
+    resource_tracker.ensure_running()  # first: starting it lets SIGINT through again
+    with held_back():  # inherited: Ctrl-C must not reach the server while it imports torch
+        forkserver.ensure_running()
     return context
 
 
