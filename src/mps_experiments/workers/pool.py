@@ -15,7 +15,7 @@ from multiprocessing.process import BaseProcess
 from typing import Self
 
 from mps_experiments.errors import RunError, WorkerError
-from mps_experiments.signals import held_back
+from mps_experiments.signals import blocked_for_children
 from mps_experiments.workers.child import Boundaries, WorkerSpec, worker_main
 from mps_experiments.workers.messages import (
     Done,
@@ -48,7 +48,7 @@ def process_context(start_method: str) -> ForkServerContext | SpawnContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_PRELOAD)
     resource_tracker.ensure_running()  # first: starting it lets SIGINT through again
-    with held_back():  # inherited: Ctrl-C must not reach the server while it imports torch
+    with blocked_for_children():  # Ctrl-C must not reach the server while it imports torch
         forkserver.ensure_running()
     return context
 
