@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
@@ -51,6 +52,7 @@ class Sweep:
     interruption: Interrupted | None = None
     _surroundings: dict[str | None, Surroundings] = field(default_factory=dict)
     _tracking_failed: str | None = None
+    _untracked: list[tuple[Measurement, Path]] = field(default_factory=list)
     _summary_written: bool = False
 
     def run_cell(self, composed: DictConfig) -> None:
@@ -81,8 +83,8 @@ class Sweep:
             )
             recorded = time.monotonic()
             self._keep(outcome.measurement, plan)
-        interrupted = outcome.interruption is not None
-        self._track(lambda: self.tracker.log_cell(outcome.measurement, folder, interrupted))
+            self._untracked.append((outcome.measurement, folder))
+        self._log_untracked()
         self.totals.append(
             {
                 "folder": str(folder.relative_to(self.folder)),
@@ -123,6 +125,13 @@ class Sweep:
             self.refused += 1
             complain(str(error))
 
+    def _log_untracked(self) -> None:
+        """Log what is on disk only; a cell that a signal kept from being logged gets its turn at the end."""
+        while self._untracked and self._tracking_failed is None:
+            measurement, folder = self._untracked[0]
+            self._track(partial(self.tracker.log_cell, measurement, folder, measurement.was_interrupted))
+            self._untracked.pop(0)
+
     def _track(self, call: Callable[[], object]) -> None:
         """After its first failure the tracker is not asked again: each time would cost a deadline."""
         if self._tracking_failed is not None:
@@ -143,6 +152,7 @@ class Sweep:
             self.terminal.show(tables(self.measurements))
         status = "KILLED" if self.interruption else "FINISHED" if self._cells_are_fine else "FAILED"
         text = table_text(self.measurements)
+        self._log_untracked()
         self._track(lambda: self.tracker.finish_sweep(self.measurements, text, status))
         if self.folder is None:
             return
