@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Self
@@ -144,29 +145,22 @@ class MpsDaemon:
         with contextlib.ExitStack() as steps:  # runs from the last pushed to the first
             steps.callback(self._keep_logs)
             steps.callback(end_processes_of, self.pipe_dir, self._timeouts.quit_s)
-            steps.callback(self._kill)
-            steps.callback(self._terminate)
+            steps.callback(self._end, self._process.kill)
+            steps.callback(self._end, self._process.terminate)
             with contextlib.suppress(DaemonError):
                 if self.is_alive():
                     self.control.quit(self._timeouts.quit_s)
-            self._is_gone(self._timeouts.quit_s)
+            self._wait()
 
-    def _terminate(self) -> None:
+    def _end(self, ask: Callable[[], None]) -> None:
+        """One step of the escalation: ask a daemon that is still there, and wait for it."""
         if self.is_alive():
-            self._process.terminate()
-            self._is_gone(self._timeouts.quit_s)
+            ask()
+            self._wait()
 
-    def _kill(self) -> None:
-        if self.is_alive():
-            self._process.kill()
-            self._is_gone(self._timeouts.quit_s)
-
-    def _is_gone(self, timeout_s: float) -> bool:
-        try:
-            self._process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            return False
-        return True
+    def _wait(self) -> None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(self._timeouts.quit_s)
 
     def started_s(self) -> float | None:
         """When the daemon was started, seconds since the epoch; None once it is gone."""

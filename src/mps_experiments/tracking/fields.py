@@ -35,8 +35,8 @@ def params_of(measurement: Measurement) -> dict[str, str]:
 
 def metrics_of(measurement: Measurement) -> dict[str, float]:
     """What one would sort by; empty unless the run is VALID: no other run has numbers."""
-    figures = measurement.statistics()
-    if figures is None:
+    figures, overhead_s = measurement.statistics(), measurement.overhead_s()
+    if figures is None or overhead_s is None:
         return {}
     metrics = {
         "makespan_s": figures.makespan_s,
@@ -47,7 +47,7 @@ def metrics_of(measurement: Measurement) -> dict[str, float]:
         "latency/p95_ms": figures.latency_p95_s * 1e3,
         "latency/p99_ms": figures.latency_p99_s * 1e3,
         "latency/max_ms": figures.latency_max_s * 1e3,
-        "overhead/total_s": measurement.wall_s - figures.makespan_s,
+        "overhead/total_s": overhead_s,
     }
     metrics |= {
         f"overhead/{name}_s": seconds
