@@ -141,6 +141,8 @@ class Config:
     """Number of worker processes, each with a replica of the model."""
     times: int = 50
     """Iterations per worker in the measured window."""
+    repeat: int = 0
+    """Number of the repeat: repeat=0,1,2 measures each cell three times, with daemon and workers of its own."""
     device: str = "auto"
     """auto, cuda, cuda:N (as nvidia-smi numbers them), a GPU UUID, or cpu."""
     output_dir: str = "outputs"

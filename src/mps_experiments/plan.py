@@ -82,6 +82,7 @@ class RunPlan:
     name: str
     worker_count: int
     iterations_per_worker: int
+    repeat: int
     mps: MpsPlan
     device: Device
     workloads: tuple[WorkloadSpec, ...]
@@ -109,6 +110,7 @@ def build_plan(config: Config, probe: GpuProbe, folder: Path, user_id: int | Non
         name=f"mps={'on' if config.mps.enabled else 'off'} procs={config.procs} times={config.times}",
         worker_count=config.procs,
         iterations_per_worker=config.times,
+        repeat=config.repeat,
         mps=MpsPlan(
             enabled=config.mps.enabled,
             exclusive_process=config.mps.compute_mode is ComputeMode.exclusive_process,
@@ -184,6 +186,7 @@ def _resolve_weights(weights: str) -> str:
 def _check_numbers(config: Config) -> None:
     _check_whole("procs", config.procs, 1, _MAX_WORKERS)
     _check_whole("times", config.times, 1, _MAX_ITERATIONS)
+    _check_whole("repeat", config.repeat, 0, _MAX_ITERATIONS)
     _check_whole("workers.warmup", config.workers.warmup, 0, _MAX_ITERATIONS)
     _check_whole("workload.seed", config.workload.seed, 0, 2**63 - 1)
     _check_whole("min_free_disk_mb", config.min_free_disk_mb, 0, 2**40)

@@ -13,6 +13,10 @@ from pydantic import TypeAdapter, ValidationError
 from mps_experiments.errors import RecordError
 from mps_experiments.machine.facts import MachineFacts
 from mps_experiments.machine.gpus import GpuProcess
+from mps_experiments.machine.telemetry import Telemetry
+from mps_experiments.measurement.findings import Finding
+from mps_experiments.measurement.outputs import OutputDifference, OutputDigest
+from mps_experiments.measurement.overlap import Activity
 from mps_experiments.measurement.samples import WorkerSamples
 from mps_experiments.measurement.statistics import Statistics, summarise
 from mps_experiments.measurement.verdict import Status, Verdict
@@ -20,7 +24,8 @@ from mps_experiments.mps.attachment import ForeignDaemon, Proof
 from mps_experiments.workers.messages import Done, WorkerFacts
 from mps_experiments.workloads.spec import ImageInput, WorkloadSpec
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+_READABLE = (1, 2)  # what version 2 added has defaults
 FILE_NAME = "measurement.json"
 _ANY_NAME = re.compile(r"measurement(\.\d+)?\.json")  # an earlier record kept aside has a number
 
@@ -33,6 +38,7 @@ class WorkerRecord:
         samples: None if it never started its measured window.
         gpu_memory_bytes: What NVML counted for the process, CUDA context included; None if it does not tell.
         ready_s: Seconds from its start until it was ready.
+        output: What it computed for the first input after its window; None if it was not asked.
     """
 
     rank: int
@@ -44,6 +50,7 @@ class WorkerRecord:
     done: Done | None
     samples: WorkerSamples | None
     gpu_memory_bytes: int | None = None
+    output: OutputDigest | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +80,7 @@ class Cell:
     options: dict[str, Any]
     seed: int
     warmup: int
+    repeat: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +96,11 @@ class Measurement:
         config: The whole configuration, as Hydra composed it.
         contended: What else was on the GPU or served MPS; empty if nothing was seen.
         notes: What a reader should know, for example that cores were shared.
+        findings: What the checks of the verdict found, the grave ones first.
+        missing: Evidence that could not be had, and why.
+        activity: What the traced pass showed.
+        telemetry: What GPU and CPU did in the measured window.
+        parity: The largest difference between the workers' outputs.
     """
 
     schema_version: int
@@ -110,6 +123,11 @@ class Measurement:
     notes: tuple[str, ...]
     failure: FailureRecord | None
     verdict: Verdict
+    findings: tuple[Finding, ...] = ()
+    missing: tuple[str, ...] = ()
+    activity: Activity | None = None
+    telemetry: Telemetry | None = None
+    parity: OutputDifference | None = None
 
     @property
     def was_interrupted(self) -> bool:
@@ -169,7 +187,7 @@ def read_measurement(path: Path) -> Measurement:
         raise RecordError(
             f"{path} is not a record of version {SCHEMA_VERSION}: {error.error_count()} errors"
         ) from error
-    if measurement.schema_version != SCHEMA_VERSION:
+    if measurement.schema_version not in _READABLE:
         raise RecordError(f"{path} is a record of version {measurement.schema_version}, not {SCHEMA_VERSION}")
     return measurement
 

@@ -155,6 +155,7 @@ def _cell(plan: RunPlan) -> Cell:
         options=first.options,
         seed=first.seed,
         warmup=plan.workers.warmup_iterations,
+        repeat=plan.repeat,
     )
 
 
