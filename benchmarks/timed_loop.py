@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from ctypes import c_longlong
 
-from mps_experiments.workers.child import timed_loop
+from mps_experiments.workers.timing import timed_loop
 
 ITERATIONS = 200_000
 ROUNDS = 7

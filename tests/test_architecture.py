@@ -13,13 +13,14 @@ PACKAGE = SRC / "mps_experiments"
 # From the ground up: a room may import rooms below it, never one above or beside it.
 FLOORS: list[set[str]] = [
     {"errors"},
-    {"config", "measurement", "signals"},
+    {"measurement", "signals"},
+    {"config", "trace_files"},
     {"machine", "workloads", "composition"},
     {"mps", "workers", "plan"},
     {"environment", "record", "skip", "terminal"},
-    {"recorder"},
-    {"report", "runner"},
-    {"tracking"},
+    {"recorder", "report"},
+    {"evidence"},
+    {"runner", "tracking"},
     {"preflight"},
     {"sweep"},
     {"sync", "cli"},

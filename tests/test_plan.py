@@ -46,6 +46,7 @@ def refused(probe: FixedProbe = ON_CPU, user_id: int = SOMEBODY, **values: Any) 
     [
         ("procs", 1, 1024),
         ("times", 1, 10_000_000),
+        ("repeat", 0, 10_000_000),
         ("workers__warmup", 0, 10_000_000),
         ("workload__seed", 0, 2**63 - 1),
         ("min_free_disk_mb", 0, 2**40),
@@ -109,6 +110,12 @@ def test_a_plan_says_all_that_a_run_needs() -> None:
     assert plan.paths.worker_log(2) == Path("/run/worker-2.log")
     with pytest.raises(dataclasses.FrozenInstanceError):
         plan.worker_count = 4  # type: ignore[misc]
+
+
+def test_the_number_of_the_repeat_is_planned_and_changes_nothing_else() -> None:
+    first, third = planned(), planned(repeat=2)
+    assert (first.repeat, third.repeat) == (0, 2)
+    assert dataclasses.replace(third, repeat=0) == first
 
 
 def test_the_small_model_replaces_the_large_one_on_the_cpu_only() -> None:

@@ -176,6 +176,22 @@ def test_one_cell_alone_has_no_parent_and_prints_each_forward_if_asked(tmp_path:
     assert "no ratio: no VALID one-process run with mps=off times=3" in done.result.stdout
 
 
+def test_repeats_have_workers_of_their_own_and_are_compared_together(tmp_path: Path) -> None:
+    arguments = ("procs=1,2", "times=3", "repeat=0,1", "workload.options.sleep_s=0.01")
+    done = sweep(tmp_path, "-m", *MOODY, *arguments)
+    assert done.result.returncode == 0, done.result.stderr + done.result.stdout
+    names = {f"mps=off procs={procs} times=3 repeat={repeat}" for procs in (1, 2) for repeat in (0, 1)}
+    runs = done.runs()
+    assert set(done.measurements) == names == set(runs) - {"PARENT"}
+    assert {m.name: m.cell.repeat for m in done.measurements.values()} == {n: int(n[-1]) for n in names}
+    pids = [worker.pid for m in done.measurements.values() for worker in m.workers]
+    assert len(set(pids)) == len(pids) == 6
+    assert len(re.findall(r"\d \(\S+ to \S+\)", done.result.stdout)) == 2
+    two = runs["mps=off procs=2 times=3 repeat=1"].data
+    assert two.tags["ratio_spread"] == "95 % interval over 2 repeats"
+    assert two.metrics["ratio_ci_low"] <= two.metrics["ratio_median"] <= two.metrics["ratio_ci_high"]
+
+
 def test_the_same_folder_twice_keeps_both_records(tmp_path: Path) -> None:
     for _ in range(2):
         done = sweep(tmp_path, *MOODY, "times=2", "tracking=none", "hydra.run.dir=same")

@@ -116,6 +116,62 @@ class WorkersConfig:
 
 
 @dataclass(kw_only=True)
+class TraceConfig:
+    """The traced pass after the measured window: which kernels ran together."""
+
+    iterations: int = 3
+    """Traced iterations per worker, after the measured window and never inside it; 0: no traced pass."""
+    timeout_s: float = 120.0
+    """Seconds for the workers to start tracing, and again to run and write the pass."""
+
+
+@dataclass(kw_only=True)
+class TelemetryConfig:
+    """What is read of GPU and CPU while the workers are measured."""
+
+    interval_s: float = 0.1
+    """Seconds between two readings of the GPU through NVML; 0: none."""
+
+
+@dataclass(kw_only=True)
+class ValidityConfig:
+    """When a run is INVALID, and when its numbers come with a warning. Shares lie between 0 and 1."""
+
+    common_window_warn: float = 0.95
+    """Warn if all workers were measured together in less than this share of the makespan."""
+    common_window_invalid: float = 0.75
+    """INVALID if it was less than this: a worker finished early."""
+    start_skew_warn: float = 0.01
+    """Warn if the last worker started later than the first by more than this share of the makespan."""
+    start_skew_invalid: float = 0.05
+    """INVALID above this share."""
+    throttled_invalid: float = 0.05
+    """INVALID if heat, a power brake or other hardware held the clock down in more of the readings."""
+    power_capped_warn: float = 0.05
+    """Warn if the power limit held the clock down in more than this share of the readings."""
+    drift_warn: float = 0.1
+    """Warn if a worker's median latency changed by more than this from the first third to the last."""
+    drift_invalid: float = 0.5
+    """INVALID above this."""
+    outliers_warn: float = 0.02
+    """Warn if more than this share of the iterations took over twice the median."""
+    foreign_gpu_invalid: float = 0.05
+    """INVALID if other processes used more than this share of the GPU."""
+    foreign_cpu_warn: float = 0.05
+    """Warn if others (processes, hypervisor) used more than this share of the workers' cores."""
+    foreign_cpu_invalid: float = 0.5
+    """INVALID above this share."""
+    core_wait_warn: float = 0.05
+    """Warn if a worker was ready to run but had no core for more than this share of its window."""
+    foreign_daemon_invalid: bool = True
+    """INVALID if an MPS daemon of others was there during an mps=off run; false: warn."""
+    output_rtol: float = 1e-3
+    """Outputs of replicas may differ by atol + rtol * |value|; INVALID above."""
+    output_atol: float = 1e-4
+    """See output_rtol."""
+
+
+@dataclass(kw_only=True)
 class TrackingConfig:
     """Where finished runs are logged for browsing."""
 
@@ -136,13 +192,16 @@ class Config:
     mps: MpsConfig = field(default_factory=MpsConfig)
     workload: WorkloadConfig = field(default_factory=WorkloadConfig)
     workers: WorkersConfig = field(default_factory=WorkersConfig)
+    trace: TraceConfig = field(default_factory=TraceConfig)
+    telemetry: TelemetryConfig = field(default_factory=TelemetryConfig)
+    validity: ValidityConfig = field(default_factory=ValidityConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     procs: int = 1
     """Number of worker processes, each with a replica of the model."""
     times: int = 50
     """Iterations per worker in the measured window."""
     repeat: int = 0
-    """Number of the repeat: repeat=0,1,2 measures each cell three times, with daemon and workers of its own."""
+    """Number of the repeat: repeat=0,1,2 measures each cell three times, each with new workers."""
     device: str = "auto"
     """auto, cuda, cuda:N (as nvidia-smi numbers them), a GPU UUID, or cpu."""
     output_dir: str = "outputs"

@@ -27,11 +27,13 @@ class Environment:
 
     Attributes:
         variables: What each worker sets before its first CUDA call.
+        scratch: A private folder for what workers write for the parent; gone with the environment.
         foreign_daemons: MPS daemons found that are not ours.
         foreign_processes: Processes that were on the GPU before our workers.
     """
 
     variables: dict[str, str]
+    scratch: Path
     foreign_daemons: tuple[ForeignDaemon, ...]
     foreign_processes: tuple[GpuProcess, ...]
     _control: MpsControl | None
@@ -66,6 +68,7 @@ def _enter(plan: RunPlan, probe: GpuProbe, guardian: Guardian, stack: contextlib
     control = stack.enter_context(_daemon(plan, folder)).control if plan.mps.enabled else None
     return Environment(
         variables={PIPE_DIRECTORY: str(pipe_dir), "CUDA_VISIBLE_DEVICES": gpu.uuid if gpu else ""},
+        scratch=folder,
         foreign_daemons=find_foreign_daemons(pipe_dir),
         foreign_processes=foreign_processes,
         _control=control,

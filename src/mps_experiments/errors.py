@@ -8,6 +8,7 @@
     │   ├── DaemonError  the MPS daemon did not start, answer or stop
     │   ├── ProofError   the workers were not attached as the cell claims
     │   └── WorkerError  a worker failed, died or hung
+    ├── EvidenceError    a piece of evidence cannot be had; the numbers stay, the record says what is missing
     ├── RecordError      a record on disk cannot be written or read
     └── TrackingError    MLflow did not take what was measured; the record on disk stays
 
@@ -67,6 +68,10 @@ class WorkerError(RunError):
     def __init__(self, rank: int, reason: str, traceback: str = "") -> None:
         self.rank, self.reason, self.traceback = rank, reason, traceback
         super().__init__(f"worker {rank} {reason}")
+
+
+class EvidenceError(MpsExperimentsError):
+    """A piece of evidence (a trace, telemetry, an output) cannot be had; no number depends on it."""
 
 
 class RecordError(MpsExperimentsError):

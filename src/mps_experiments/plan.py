@@ -1,5 +1,6 @@
 """The frozen plan of one run, made from a composed configuration; what cannot work is refused here."""
 
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,12 +10,15 @@ from mps_experiments.config import ComputeMode, Config, CpuAffinity, WorkloadKin
 from mps_experiments.errors import ConfigError
 from mps_experiments.machine.device import Device, resolve_device
 from mps_experiments.machine.gpus import GpuProbe
+from mps_experiments.measurement.findings import Thresholds
 from mps_experiments.workloads.factory import check_factory
 from mps_experiments.workloads.inputs import resolve_inputs
 from mps_experiments.workloads.spec import WorkloadSpec
 
 _MAX_WORKERS = 1024
 _MAX_ITERATIONS = 10_000_000
+_MAX_TRACED = 1000  # a traced iteration may have thousands of kernels, and all are kept in memory
+_MAX_INTERVAL_S = 60.0
 _MAX_SECONDS = 1_000_000.0  # the kernel's poll takes at most 2**31 milliseconds
 
 
@@ -42,6 +46,16 @@ class RunPaths:
     def server_log(self) -> Path:
         """The MPS server's lines."""
         return self.folder / "server.log"
+
+    @property
+    def trace(self) -> Path:
+        """The traced pass of all workers, for Perfetto."""
+        return self.folder / "trace.json.gz"
+
+    @property
+    def timeline(self) -> Path:
+        """The traced pass as a picture."""
+        return self.folder / "timeline.png"
 
     def worker_log(self, rank: int) -> Path:
         """What worker `rank` printed."""
@@ -73,6 +87,14 @@ class WorkersPlan:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TracePlan:
+    """The traced pass; none if `iterations` is 0. The deadline is in seconds."""
+
+    iterations: int
+    timeout_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunPlan:
     """All that one run needs to know.
 
@@ -87,6 +109,9 @@ class RunPlan:
     device: Device
     workloads: tuple[WorkloadSpec, ...]
     workers: WorkersPlan
+    trace: TracePlan
+    telemetry_interval_s: float
+    thresholds: Thresholds
     paths: RunPaths
 
 
@@ -129,6 +154,9 @@ def build_plan(config: Config, probe: GpuProbe, folder: Path, user_id: int | Non
             stall_timeout_s=config.workers.stall_timeout_s,
             stop_timeout_s=config.workers.stop_timeout_s,
         ),
+        trace=TracePlan(iterations=config.trace.iterations, timeout_s=config.trace.timeout_s),
+        telemetry_interval_s=config.telemetry.interval_s,
+        thresholds=Thresholds(**vars(config.validity)),
         paths=RunPaths(folder=folder),
     )
 
@@ -190,9 +218,15 @@ def _check_numbers(config: Config) -> None:
     _check_whole("workers.warmup", config.workers.warmup, 0, _MAX_ITERATIONS)
     _check_whole("workload.seed", config.workload.seed, 0, 2**63 - 1)
     _check_whole("min_free_disk_mb", config.min_free_disk_mb, 0, 2**40)
+    _check_whole("trace.iterations", config.trace.iterations, 0, _MAX_TRACED)
+    _check_number("telemetry.interval_s", config.telemetry.interval_s, 0, _MAX_INTERVAL_S)
+    for name, value in vars(config.validity).items():
+        if not isinstance(value, bool):
+            _check_number(f"validity.{name}", value, 0, math.inf)
     for group_name, group in (
         ("mps", config.mps),
         ("workers", config.workers),
+        ("trace", config.trace),
         ("tracking", config.tracking),
     ):
         for name, value in vars(group).items():
@@ -203,6 +237,12 @@ def _check_numbers(config: Config) -> None:
 def _check_whole(option: str, value: int, low: int, high: int) -> None:
     if not low <= value <= high:
         raise ConfigError(option, value, f"must be a whole number from {low} to {high}")
+
+
+def _check_number(option: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:  # not a number compares as false, too
+        limits = f"of at least {low:g}" if high == math.inf else f"from {low:g} to {high:g}"
+        raise ConfigError(option, value, f"must be a number {limits}")
 
 
 def _check_seconds(option: str, value: Any) -> None:

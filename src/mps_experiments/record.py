@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 
 from mps_experiments.errors import RecordError
 from mps_experiments.machine.facts import MachineFacts
 from mps_experiments.machine.gpus import GpuProcess
-from mps_experiments.machine.telemetry import Telemetry
 from mps_experiments.measurement.findings import Finding
 from mps_experiments.measurement.outputs import OutputDifference, OutputDigest
 from mps_experiments.measurement.overlap import Activity
 from mps_experiments.measurement.samples import WorkerSamples
 from mps_experiments.measurement.statistics import Statistics, summarise
+from mps_experiments.measurement.telemetry import Telemetry
 from mps_experiments.measurement.verdict import Status, Verdict
 from mps_experiments.mps.attachment import ForeignDaemon, Proof
 from mps_experiments.workers.messages import Done, WorkerFacts
@@ -147,7 +147,10 @@ class Measurement:
         return None if figures is None else self.wall_s - figures.makespan_s
 
 
-_adapter: TypeAdapter[Measurement] = TypeAdapter(Measurement)
+# JSON has no NaN and no infinity, what a model computes may have both.
+_adapter: TypeAdapter[Measurement] = TypeAdapter(
+    with_config(ConfigDict(ser_json_inf_nan="strings"))(Measurement)
+)
 
 
 def write_measurement(measurement: Measurement, path: Path) -> None:

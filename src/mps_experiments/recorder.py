@@ -3,15 +3,19 @@
 import contextlib
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from mps_experiments.environment import Environment
 from mps_experiments.errors import Interrupted
 from mps_experiments.machine.facts import MachineFacts
+from mps_experiments.measurement.checks import Evidence, check
+from mps_experiments.measurement.outputs import OutputDifference, OutputDigest
+from mps_experiments.measurement.overlap import Activity, KernelTrace
 from mps_experiments.measurement.samples import WorkerSamples
 from mps_experiments.measurement.statistics import common_window_ns
+from mps_experiments.measurement.telemetry import Telemetry
 from mps_experiments.measurement.verdict import Verdict, judge
 from mps_experiments.mps.attachment import Observation, prove
 from mps_experiments.plan import RunPlan
@@ -38,7 +42,7 @@ class Origin:
 
 
 @dataclass
-class Trace:
+class RunState:
     """What is known of a run so far; the runner fills it, and it survives whatever ends the run."""
 
     on_phase: Callable[[str], None]
@@ -49,6 +53,12 @@ class Trace:
     workers: list[Worker] = field(default_factory=list)
     failure: FailureRecord | None = None
     interruption: Interrupted | None = None
+    telemetry: Telemetry | None = None
+    outputs: list[OutputDigest] = field(default_factory=list)
+    parity: OutputDifference | None = None
+    traces: list[KernelTrace] = field(default_factory=list)
+    activity: Activity | None = None
+    missing: list[str] = field(default_factory=list)
 
     @contextlib.contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -64,7 +74,7 @@ class Trace:
 def make_measurement(
     plan: RunPlan,
     origin: Origin,
-    trace: Trace,
+    state: RunState,
     skipped: Verdict | None,
     started_at: float,
     wall_s: float,
@@ -74,28 +84,30 @@ def make_measurement(
     Args:
         plan: What was to be done.
         origin: Where the run comes from.
-        trace: What is known of it.
+        state: What is known of it.
         skipped: The verdict of a run that was not started; None for one that was.
         started_at: Seconds since the epoch.
         wall_s: Seconds from start to the end of the clean-up.
     """
-    workers = tuple(_worker_record(worker, trace.observations) for worker in trace.workers)
+    workers = tuple(_worker_record(worker, state) for worker in state.workers)
     samples = [worker.samples for worker in workers if worker.samples is not None]
     complete = len(samples) == plan.worker_count and all(each.latencies_ns for each in samples)
     proof = None
-    if trace.observations:
+    if state.observations:
         window = common_window_ns(samples) if complete else None
         pids = tuple(worker.pid for worker in workers)
-        proof = prove(plan.mps.enabled, pids, trace.observations, window)
+        proof = prove(plan.mps.enabled, pids, state.observations, window)
+    findings = check(_evidence(plan, state, samples), plan.thresholds) if complete else ()
     verdict = skipped or judge(
-        trace.failure.reason if trace.failure else None,
+        state.failure.reason if state.failure else None,
         proof.failure if proof else "the run never got to its proof",
         samples,
         plan.worker_count,
         plan.iterations_per_worker,
+        findings,
         "on the CPU, where there is nothing to attach to" if plan.device.is_cpu else "attachment proved",
     )
-    environment = trace.environment
+    environment = state.environment
     return Measurement(
         schema_version=SCHEMA_VERSION,
         record_id=uuid.uuid4().hex,
@@ -104,7 +116,7 @@ def make_measurement(
         cell=_cell(plan),
         started_at=started_at,
         wall_s=wall_s,
-        phases_s=trace.phases_s,
+        phases_s=state.phases_s,
         overrides=origin.overrides,
         config=origin.config,
         machine=origin.machine,
@@ -113,27 +125,31 @@ def make_measurement(
         proof=proof,
         foreign_daemons=environment.foreign_daemons if environment else (),
         foreign_processes=environment.foreign_processes if environment else (),
-        contended=_contention(
-            environment, trace.observations, {worker.pid for worker in workers}, plan.device.is_cpu
-        ),
-        notes=_notes(plan, trace),
-        failure=trace.failure,
+        contended=(*_foreign_load(plan, state), *_foreign_daemons(plan, state)),
+        notes=_notes(plan, state),
+        failure=state.failure,
         verdict=verdict,
+        findings=findings,
+        missing=(*state.missing, *_missing_telemetry(plan, state)),
+        activity=state.activity,
+        telemetry=state.telemetry,
+        parity=state.parity,
     )
 
 
-def _worker_record(worker: Worker, observations: list[Observation]) -> WorkerRecord:
-    boundaries = worker.samples_ns()
+def _worker_record(worker: Worker, state: RunState) -> WorkerRecord:
+    boundaries, rank = worker.samples_ns(), worker.spec.rank
     return WorkerRecord(
-        rank=worker.spec.rank,
+        rank=rank,
         pid=worker.pid,
         workload=worker.spec.workload,
         cpu_cores_planned=worker.spec.cpu_cores,
         ready_s=(worker.ready_ns - worker.started_ns) / 1e9 if worker.ready else None,
         facts=worker.ready.facts if worker.ready else None,
         done=worker.done,
-        gpu_memory_bytes=_gpu_memory_bytes(worker.pid, observations),
-        samples=WorkerSamples.from_boundaries(worker.spec.rank, boundaries) if boundaries else None,
+        gpu_memory_bytes=_gpu_memory_bytes(worker.pid, state.observations),
+        samples=WorkerSamples.from_boundaries(rank, boundaries) if boundaries else None,
+        output=state.outputs[rank] if rank < len(state.outputs) else None,
     )
 
 
@@ -165,23 +181,48 @@ def _gpu_memory_bytes(pid: int, observations: list[Observation]) -> int | None:
     return max((size for size in counted if size is not None), default=None)
 
 
-def _contention(
-    environment: Environment | None, observations: list[Observation], worker_pids: set[int], on_cpu: bool
-) -> tuple[str, ...]:
-    """What else could have taken part of the GPU, each in words."""
-    if environment is None or on_cpu:
+def _evidence(plan: RunPlan, state: RunState, samples: Sequence[WorkerSamples]) -> Evidence:
+    servers = {pid for seen in state.observations for pid in seen.server_status}
+    ready = [worker.ready for worker in state.workers]
+    return Evidence(
+        samples=samples,
+        usage=[worker.done.cpu if worker.done else None for worker in state.workers],
+        cores=[each.facts.cpu_cores if each else () for each in ready],
+        on_gpu=not plan.device.is_cpu,
+        mps_on=plan.mps.enabled,
+        telemetry=state.telemetry,
+        own_pids=frozenset({worker.pid for worker in state.workers} | servers),
+        foreign_load=_foreign_load(plan, state),
+        foreign_daemons=_foreign_daemons(plan, state),
+        parity=state.parity,
+    )
+
+
+def _foreign_load(plan: RunPlan, state: RunState) -> tuple[str, ...]:
+    """Which other processes were seen on the GPU, each in words."""
+    environment = state.environment
+    if environment is None or plan.device.is_cpu:
         return ()
+    workers = {worker.pid for worker in state.workers}
     before = {process.pid for process in environment.foreign_processes}
-    found = [f"process {pid} was on the GPU before the workers" for pid in sorted(before)]
-    during = {pid for seen in observations for pid in _strangers(seen, worker_pids)} - before
-    found += [f"process {pid} came to the GPU during the run" for pid in sorted(during)]
-    daemons = {daemon.pipe_dir: daemon for seen in observations for daemon in seen.foreign_daemons}
+    during = {pid for seen in state.observations for pid in _strangers(seen, workers)} - before
+    return (
+        *(f"process {pid} was on the GPU before the workers" for pid in sorted(before)),
+        *(f"process {pid} came to the GPU during the run" for pid in sorted(during)),
+    )
+
+
+def _foreign_daemons(plan: RunPlan, state: RunState) -> tuple[str, ...]:
+    """Which MPS daemons of others were seen, each in words."""
+    environment = state.environment
+    if environment is None or plan.device.is_cpu:
+        return ()
+    daemons = {daemon.pipe_dir: daemon for seen in state.observations for daemon in seen.foreign_daemons}
     daemons |= {daemon.pipe_dir: daemon for daemon in environment.foreign_daemons}
-    found += [
+    return tuple(
         f"a foreign MPS daemon (pid {daemon.pid}) serves {pipe_dir or 'an unknown directory'}"
         for pipe_dir, daemon in daemons.items()
-    ]
-    return tuple(found)
+    )
 
 
 def _strangers(seen: Observation, worker_pids: set[int]) -> set[int]:
@@ -190,12 +231,32 @@ def _strangers(seen: Observation, worker_pids: set[int]) -> set[int]:
     return listed - worker_pids - set(seen.server_status) if listed & worker_pids else set()
 
 
-def _notes(plan: RunPlan, trace: Trace) -> tuple[str, ...]:
+def _notes(plan: RunPlan, state: RunState) -> tuple[str, ...]:
     notes = []
-    if plan.device.is_cpu and trace.workers:
+    if plan.device.is_cpu and state.workers:
         notes.append("ran on the CPU: says nothing about MPS or a GPU")
     if plan.workers.verbose:
         notes.append("workers.verbose=true: printing is part of the measured time")
-    if plan.workers.pinned and trace.placement and not all(trace.placement.workers):
-        notes.append("fewer CPU cores than workers: cores were shared")
     return tuple(notes)
+
+
+def _missing_telemetry(plan: RunPlan, state: RunState) -> Iterator[str]:
+    """What NVML did not tell, and what cannot be judged for that reason."""
+    telemetry = state.telemetry
+    if telemetry is None or plan.device.is_cpu or not plan.telemetry_interval_s:
+        return
+    if not telemetry.gpu:
+        yield "telemetry: NVML cannot read this GPU: throttling, energy and other processes' use are unknown"
+        return
+    unknown = {name for name in _TELLING if all(getattr(each, name) is None for each in telemetry.gpu)}
+    yield from (f"telemetry: this GPU or driver does not tell {_TELLING[name]}" for name in sorted(unknown))
+    if telemetry.gpu_share_by_pid is None:
+        yield "telemetry: this GPU or driver does not tell which process used it"
+
+
+_TELLING = {
+    "clock_event_reasons": "why its clock is held down: throttling is unknown",
+    "dram_activity": "how busy its memory is (GPM, from Hopper on)",
+    "energy_j": "how much energy it takes",
+    "sm_activity": "how busy its multiprocessors are (GPM, from Hopper on)",
+}

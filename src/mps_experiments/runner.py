@@ -9,13 +9,14 @@ from typing import Any, Protocol, TypeVar
 
 from mps_experiments.environment import Environment, open_environment
 from mps_experiments.errors import Interrupted, ProofError, RunError, WorkerError
+from mps_experiments.evidence import gather_outputs, gather_trace, sampling, write_artifacts
 from mps_experiments.machine.facts import MachineFacts
 from mps_experiments.machine.gpus import GpuProbe
 from mps_experiments.mps.attachment import failure_in
 from mps_experiments.mps.guardian import Guardian
 from mps_experiments.plan import RunPlan
 from mps_experiments.record import FailureRecord, Measurement
-from mps_experiments.recorder import Origin, Trace, make_measurement
+from mps_experiments.recorder import Origin, RunState, make_measurement
 from mps_experiments.signals import let_through
 from mps_experiments.skip import reason_to_skip
 from mps_experiments.workers.child import WorkerSpec
@@ -75,19 +76,21 @@ def run_cell(
     Called with signals held back, it lets them through until the record is begun.
     """
     started_at, started = time.time(), time.monotonic()
-    trace = Trace(on_phase=surroundings.watcher.phase)
+    state = RunState(on_phase=surroundings.watcher.phase)
     verdict = reason_to_skip(plan)
     if verdict is None:
         try:
             with let_through():
-                _measure(plan, surroundings, trace)
+                _measure(plan, surroundings, state)
         except WorkerError as error:
-            trace.failure = FailureRecord(reason=str(error), rank=error.rank, traceback=error.traceback)
+            state.failure = FailureRecord(reason=str(error), rank=error.rank, traceback=error.traceback)
         except (RunError, OSError) as error:
-            trace.failure = FailureRecord(reason=str(error), rank=None, traceback="")
+            state.failure = FailureRecord(reason=str(error), rank=None, traceback="")
         except KeyboardInterrupt as error:
-            trace.interruption = error if isinstance(error, Interrupted) else Interrupted(2)
-            trace.failure = FailureRecord(reason=str(trace.interruption), rank=None, traceback="")
+            state.interruption = error if isinstance(error, Interrupted) else Interrupted(2)
+            state.failure = FailureRecord(reason=str(state.interruption), rank=None, traceback="")
+        with state.phase("artifacts"):
+            write_artifacts(plan, state)
     origin = Origin(
         sweep_id=surroundings.sweep_id,
         machine=surroundings.machine,
@@ -95,53 +98,57 @@ def run_cell(
         config=config or {},
         weights_file_sha256=weights_file_sha256,
     )
-    measurement = make_measurement(plan, origin, trace, verdict, started_at, time.monotonic() - started)
-    return Outcome(measurement=measurement, interruption=trace.interruption)
+    measurement = make_measurement(plan, origin, state, verdict, started_at, time.monotonic() - started)
+    return Outcome(measurement=measurement, interruption=state.interruption)
 
 
-def _measure(plan: RunPlan, around: Surroundings, trace: Trace) -> None:
+def _measure(plan: RunPlan, around: Surroundings, state: RunState) -> None:
     watcher = around.watcher
     context = around.context(plan.workers.start_method)
     with contextlib.ExitStack() as stack:
-        with trace.phase("environment"):
+        with state.phase("environment"):
             opening = open_environment(plan, around.probe, around.guardian)
-            environment = stack.enter_context(_timed_exit(opening, "environment_teardown", trace))
-            trace.environment = environment
-        trace.placement = _placement(plan, around.machine)
-        stack.callback(keep_off(trace.placement.parent))
-        with trace.phase("workers"):
-            specs = _worker_specs(plan, environment, trace.placement)
+            environment = stack.enter_context(_timed_exit(opening, "environment_teardown", state))
+            state.environment = environment
+        state.placement = _placement(plan, around.machine)
+        stack.callback(keep_off(state.placement.parent))
+        with state.phase("workers"):
+            specs = _worker_specs(plan, environment, state.placement)
             pool = WorkerPool(context, specs, plan.workers.stop_timeout_s, watcher.forward)
-            stack.enter_context(_timed_exit(pool, "workers_teardown", trace))
-            trace.workers = pool.workers
+            stack.enter_context(_timed_exit(pool, "workers_teardown", state))
+            state.workers = pool.workers
             pool.wait_ready(plan.workers.ready_timeout_s)
-        with trace.phase("proof"):
-            _look(environment, pool, trace, plan.mps.enabled)
-        with trace.phase("measured_window"):
+        with state.phase("proof"):
+            _look(environment, pool, state, plan.mps.enabled)
+        with sampling(plan, around.probe, state), state.phase("measured_window"):
             start_at_ns = pool.release()
             time.sleep(max(0.0, (start_at_ns - time.monotonic_ns()) / 1e9) + _LOOK_AFTER_S)
-            trace.observations.append(environment.observe())
+            state.observations.append(environment.observe())
             pool.wait_done(plan.workers.stall_timeout_s, watcher.tick_s, watcher.progress)
-        with trace.phase("proof"):
-            trace.observations.append(environment.observe(look_again=True))
+        with state.phase("proof"):
+            state.observations.append(environment.observe(look_again=True))
+        with state.phase("outputs"):
+            gather_outputs(plan, pool, state)
+        with state.phase("traced_pass"):
+            gather_trace(plan, pool, environment.scratch, state)
 
 
-def _look(environment: Environment, pool: WorkerPool, trace: Trace, expected_on: bool) -> None:
+def _look(environment: Environment, pool: WorkerPool, state: RunState, expected_on: bool) -> None:
     """The look before the start; a claim that already fails is not worth measuring."""
-    trace.observations.append(environment.observe())
-    if failure := failure_in(trace.observations[-1], expected_on, pool.pids):
+    state.observations.append(environment.observe())
+    if failure := failure_in(state.observations[-1], expected_on, pool.pids):
         raise ProofError(failure)
 
 
 @contextlib.contextmanager
-def _timed_exit(manager: contextlib.AbstractContextManager[_T], name: str, trace: Trace) -> Iterator[_T]:
+def _timed_exit(manager: contextlib.AbstractContextManager[_T], name: str, state: RunState) -> Iterator[_T]:
     """`manager`, with the time that leaving it takes noted as a phase."""
     with contextlib.ExitStack() as stack:
         value = stack.enter_context(manager)
         try:
             yield value
         finally:
-            with trace.phase(name):
+            with state.phase(name):
                 stack.close()
 
 

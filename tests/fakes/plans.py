@@ -19,7 +19,8 @@ from mps_experiments.machine.device import Device
 from mps_experiments.machine.gpus import Gpu
 from mps_experiments.mps.control import LOG_DIRECTORY, PIPE_DIRECTORY, control_program
 from mps_experiments.mps.processes import MpsProcess, end_processes_of, mps_processes
-from mps_experiments.plan import MpsPlan, RunPaths, RunPlan, WorkersPlan
+from mps_experiments.measurement.findings import Thresholds
+from mps_experiments.plan import MpsPlan, RunPaths, RunPlan, TracePlan, WorkersPlan
 from mps_experiments.workloads.spec import WorkloadSpec
 
 CHECKOUT = Path(__file__).parents[2]
@@ -90,6 +91,10 @@ def run_plan(
     return RunPlan(
         name="a cell",
         worker_count=len(workloads) or 1,
+        repeat=0,
+        trace=TracePlan(iterations=0, timeout_s=60.0),
+        telemetry_interval_s=0.02,
+        thresholds=Thresholds(),
         iterations_per_worker=times,
         mps=dataclasses.replace(MPS, **(mps or {})),
         device=Device(gpu=gpu),

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from mps_experiments.record import Measurement
-from mps_experiments.report.comparison import ratios
+from mps_experiments.report.comparison import groups, ratios
+from mps_experiments.report.repeats import ratio_interval
+from tests.outputs import with_output, with_tolerance
 from tests.records import GPU, INVALID, MACHINE, SKIPPED, make_measurement
 
 
@@ -100,3 +102,123 @@ def test_options_in_another_order_are_the_same_options() -> None:
     one = make_measurement("one", options={"a": 1, "b": {"c": 2, "d": 3}})
     two = make_measurement("two", procs=2, options={"b": {"d": 3, "c": 2}, "a": 1})
     assert ratios([one, two])["two"].partner_ids == ("one",)
+
+
+def repeats(procs: int, *makespans_s: float, **cell: Any) -> list[Measurement]:
+    """Repeats of one cell, named ``procs-repeat``."""
+    return [
+        make_measurement(f"{procs}-{n}", procs=procs, makespan_s=s, repeat=n, **cell)
+        for n, s in enumerate(makespans_s)
+    ]
+
+
+def test_repeats_share_the_ratio_of_their_medians_and_keep_their_own() -> None:
+    found = ratios([*repeats(2, 3.0, 3.6, 3.3), *repeats(1, 2.0, 2.4, 2.2)])
+    assert [found[f"2-{n}"].value for n in range(3)] == pytest.approx([3.0 / 2.2, 3.6 / 2.2, 3.3 / 2.2])
+    assert {(r.repeats, r.spread) for name, r in found.items() if name[0] == "2"} == {
+        (3, "95 % interval over 3 repeats")
+    }
+    assert [found[f"2-{n}"].median for n in range(3)] == pytest.approx([1.5] * 3)
+    assert found["2-0"].partner_ids == ("1-0", "1-1", "1-2")
+    assert found["2-0"].interval == pytest.approx(ratio_interval([3.0, 3.6, 3.3], [2.0, 2.4, 2.2]))
+
+
+def test_one_repeat_says_that_the_spread_is_unknown() -> None:
+    found = ratios([one_process(), *repeats(2, 3.0)])["2-0"]
+    assert (found.interval, found.spread) == (None, "spread unknown (one repeat)")
+    assert found.median == found.value == pytest.approx(1.5)
+
+
+def test_one_repeat_of_one_process_leaves_the_spread_unknown_too() -> None:
+    found = ratios([one_process(), *repeats(2, 3.0, 4.0)])["2-0"]
+    assert (found.interval, found.spread) == (None, "spread unknown (one repeat of one process)")
+
+
+def test_unequal_numbers_of_repeats_are_told() -> None:
+    found = ratios([*repeats(1, 2.0, 2.1), *repeats(2, 3.0, 4.0, 3.5)])
+    assert found["2-0"].spread == "95 % interval over 3 repeats, 2 of one process"
+    assert (found["1-0"].interval, found["1-0"].spread) == (None, "one process is the reference")
+    assert found["1-0"].median == 1.0
+
+
+def test_repeats_that_are_not_valid_count_for_nothing() -> None:
+    twos = repeats(2, 3.0, 99.0)
+    found = ratios([one_process(), twos[0], replace(twos[1], verdict=INVALID)])
+    assert found["2-0"].repeats == 1
+    assert found["2-0"].median == pytest.approx(1.5)
+    assert found["2-1"].reason == "the run is INVALID"
+
+
+def test_the_same_repeat_of_two_sweeps_counts_as_two() -> None:
+    found = ratios([one_process(), *(make_measurement(name, procs=2, sweep_id=name) for name in "ab")])
+    assert (found["a"].repeats, found["b"].repeats) == (2, 2)
+
+
+def test_groups_hold_the_repeats_of_a_cell_and_of_no_other() -> None:
+    cells = [*repeats(1, 1.0, 2.0), *repeats(2, 3.0), make_measurement("other", pinned=False)]
+    found = [[m.record_id for m in group.measurements] for group in groups(cells)]
+    assert found == [["1-0", "1-1"], ["2-0"], ["other"]]
+
+
+def test_ratios_of_repeats_do_not_depend_on_the_order_of_the_runs() -> None:
+    cells = [*repeats(1, 1.9, 2.0, 2.3), *repeats(2, 3.0, 3.1, 4.0)]
+    expected = ratios(cells)
+    shuffler = random.Random(0)  # noqa: S311 - an order, not a secret
+    for _ in range(10):
+        shuffler.shuffle(cells)
+        assert ratios(cells) == expected
+
+
+def test_a_partner_that_differs_is_refused_with_the_names_of_what_differs() -> None:
+    partner = one_process(machine=replace(MACHINE, driver_version="575.2"), pinned=False)
+    found = ratios([partner, make_measurement("two", procs=2)])["two"]
+    assert (found.value, found.partner_ids) == (None, ())
+    assert found.reason == (
+        "not comparable with the one-process run: "
+        "driver (580.1 against 575.2), placement (pinned against not pinned)"
+    )
+
+
+def test_of_several_partners_that_differ_the_nearest_is_named() -> None:
+    machine = replace(MACHINE, driver_version="575.2")
+    partners = [
+        make_measurement("a", machine=machine, seed=1),
+        make_measurement("b", machine=machine),
+        make_measurement("c", times=5),
+    ]
+    for order in (partners, partners[::-1]):
+        reason = ratios([*order, make_measurement("two", procs=2)])["two"].reason
+        assert reason == "not comparable with the one-process run: driver (580.1 against 575.2)"
+
+
+def test_a_partner_with_other_times_is_named_only_if_more_differs() -> None:
+    two = make_measurement("two", procs=2, times=7)
+    missing = "no VALID one-process run with mps=off times=7"
+    assert ratios([one_process(), two])["two"].reason == missing
+    assert ratios([one_process(seed=1), two])["two"].reason == (
+        f"{missing}; not comparable with the one-process run: times (7 against 2), seed (0 against 1)"
+    )
+
+
+def test_another_output_than_that_of_one_process_is_refused() -> None:
+    one, two = with_output(one_process(), 1.0, 2.0), with_output(make_measurement("two", procs=2), 1.0, 2.5)
+    found = ratios([one, two])
+    assert found["two"].reason == (
+        "not comparable with the one-process run: output (by up to 0.5, most in 0.boxes)"
+    )
+    assert found["two"].value is None
+    assert found["one"].value == 1.0
+    assert ratios([one, with_tolerance(two, rtol=0.0, atol=1.0)])["two"].value is not None
+
+
+def test_one_repeat_with_another_output_refuses_the_whole_cell() -> None:
+    ones = [with_output(m, 1.0) for m in repeats(1, 2.0, 2.0)]
+    twos = [with_output(m, v) for m, v in zip(repeats(2, 3.0, 3.0), (1.0, 7.0), strict=True)]
+    found = ratios([*ones, *twos])
+    assert {found[name].value for name in ("2-0", "2-1")} == {None}
+    assert "output (by up to 6" in found["2-0"].reason
+
+
+def test_outputs_that_are_not_known_do_not_refuse_anything() -> None:
+    found = ratios([with_output(one_process(), 1.0), make_measurement("two", procs=2)])
+    assert found["two"].value is not None

@@ -1,10 +1,13 @@
 """One line per finished cell."""
 
+from dataclasses import replace
+
 import pytest
 
+from mps_experiments.measurement.findings import Finding, Severity
 from mps_experiments.record import Measurement
 from mps_experiments.report.lines import cell_line
-from tests.records import SKIPPED, make_measurement
+from tests.records import INVALID, SKIPPED, make_measurement
 
 
 @pytest.mark.parametrize(
@@ -31,3 +34,13 @@ def test_a_line_holds_the_name_the_verdict_and_figures_or_reason(
     measurement: Measurement, expected: str
 ) -> None:
     assert cell_line(measurement) == expected
+
+
+def test_a_line_ends_with_the_checks_that_warn() -> None:
+    checks = (("skew", "warning"), ("drift", "warning"), ("skew", "warning"), ("grave", "invalid"))
+    findings = tuple(Finding(check=c, severity=Severity(s), text="text") for c, s in checks)
+    warned = replace(make_measurement(), findings=findings)
+    assert cell_line(warned) == f"{cell_line(make_measurement())}  WARNING: skew, drift"
+    contended = replace(warned, contended=("process 9",))
+    assert cell_line(contended).endswith("  CONTENDED  WARNING: skew, drift")
+    assert "WARNING" not in cell_line(replace(warned, verdict=INVALID))

@@ -1,13 +1,17 @@
 """The tables, as plain text."""
 
 import re
+from dataclasses import replace
 from io import StringIO
+from typing import Any
 
 from rich.console import Console
 
 from mps_experiments.measurement.verdict import Status, Verdict
+from mps_experiments.record import Measurement
+from mps_experiments.report.comparison import ratios
 from mps_experiments.report.tables import table_text, tables
-from tests.records import INVALID, SKIPPED, make_measurement
+from tests.records import INVALID, MACHINE, SKIPPED, make_measurement
 
 SEED = [
     make_measurement("4", mps="on", procs=2, times=100, makespan_s=13.73),
@@ -67,9 +71,70 @@ def test_a_missing_ratio_and_contention_are_explained_below() -> None:
     assert f"{name}: contended: process 9 was on the GPU; a daemon" in text
 
 
-def test_repeats_of_a_cell_stand_below_each_other() -> None:
-    repeats = [make_measurement(str(s), makespan_s=s) for s in (1.0, 3.0)]
-    assert rows(table_text(repeats))[1:] == [["2", "1.00"], ["", "3.00"]]
+def named(measurement: Measurement, varied: str) -> Measurement:
+    """The record as a sweep over more than mps, procs and times names it."""
+    return replace(measurement, name=f"{measurement.name} {varied}")
+
+
+def repeats(procs: int, *makespans_s: float, **cell: Any) -> list[Measurement]:
+    """Repeats of one cell, as a sweep with ``repeat=0,1,2`` leaves them."""
+    return [
+        named(make_measurement(f"{procs}-{n}", procs=procs, makespan_s=s, repeat=n, **cell), f"repeat={n}")
+        for n, s in enumerate(makespans_s)
+    ]
+
+
+def test_repeats_of_a_cell_are_one_entry_with_their_range_and_the_interval_of_the_ratio() -> None:
+    text = table_text([*repeats(2, 6.91, 7.40, 6.62), *repeats(1, 6.0, 6.1, 6.4)])
+    ((low, high),) = {
+        r.interval
+        for r in ratios(repeats(2, 6.91, 7.40, 6.62) + repeats(1, 6.0, 6.1, 6.4)).values()
+        if r.interval
+    }
+    assert rows(text)[1:] == [
+        [
+            "2",
+            "6.10 (6.00 to 6.40)",
+            "6.91 (6.62 to 7.40)",
+            f"1.13 [{low:.2f}, {high:.2f}]",
+        ]
+    ]
+    assert low < 6.91 / 6.1 < high
+
+
+def test_a_ratio_without_an_interval_has_no_brackets() -> None:
+    assert rows(table_text([make_measurement("1"), *repeats(2, 3.0, 3.0)]))[1][2:] == [
+        "3.00 (3.00 to 3.00)",
+        "3.00",
+    ]
+
+
+def test_repeats_without_numbers_are_counted_below_those_with_numbers() -> None:
+    runs = repeats(2, 1.0, 1.0, 3.0, 4.0)
+    cells = [*runs[:2], *(replace(m, verdict=INVALID) for m in runs[2:])]
+    assert rows(table_text([make_measurement("1"), *cells]))[1:] == [
+        ["2", "1.00", "1.00 (1.00 to 1.00)", "1.00"],
+        ["", "", "INVALID (2 runs)", "-"],
+    ]
+
+
+def test_runs_that_may_not_be_compared_are_no_repeats_of_each_other() -> None:
+    other = make_measurement("other", makespan_s=3.0, machine=replace(MACHINE, driver_version="1"))
+    assert rows(table_text([make_measurement("1"), other]))[1:] == [["2", "1.00"], ["", "3.00"]]
+
+
+def test_the_title_says_what_the_table_has_in_common_but_not_the_repeat() -> None:
+    cells = [
+        named(
+            make_measurement(f"{n}{batch}", repeat=n),
+            f"workload.options.a={batch} repeat={n} workload.seed=3",
+        )
+        for n in (0, 1)
+        for batch in (1, 2)
+    ]
+    titles = {str(table.title) for table in tables(cells)}
+    assert titles == {"MPS OFF · maskrcnn_resnet50_fpn · workload.seed=3 · seconds per process"}
+    assert "repeat" not in table_text(repeats(1, 1.0)).splitlines()[0]
 
 
 def test_each_workload_has_its_own_tables() -> None:

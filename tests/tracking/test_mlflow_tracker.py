@@ -18,6 +18,7 @@ from mps_experiments.record import Measurement, read_measurement
 from mps_experiments.tracking.mlflow_tracker import MlflowTracker
 from mps_experiments.tracking.tracker import SweepInfo
 from tests.conftest import CHECKOUT, SRC
+from tests.outputs import with_output
 from tests.records import INVALID, SKIPPED, make_measurement
 from tests.tracking.conftest import free_port, mlflow_server
 
@@ -166,6 +167,30 @@ def test_logging_again_gives_no_second_run(
         log_all(opened(), folder, [make_measurement("one")], "FINISHED")
     assert set(runs()) == {"PARENT", "one"}
     assert runs()["PARENT"].info.status == "FINISHED"
+
+
+def test_repeats_show_median_interval_and_output_and_logging_again_adds_no_points(
+    opened: Callable[[], MlflowTracker], runs: Callable[[], dict[str, Run]], folder: Path, uri: str
+) -> None:
+    cells = [
+        with_output(make_measurement(f"{procs}-{n}", procs=procs, repeat=n, makespan_s=procs + n / 10), 1.0)
+        for procs in (1, 2)
+        for n in range(3)
+    ]
+    for _ in range(2):
+        log_all(opened(), folder, cells, "FINISHED")
+    found = runs()
+    two = found["2-0"]
+    assert two.data.metrics["ratio"] == pytest.approx(2.0 / 1.1)
+    assert two.data.metrics["ratio_median"] == pytest.approx(2.1 / 1.1)
+    assert two.data.metrics["ratio_ci_low"] < 2.1 / 1.1 < two.data.metrics["ratio_ci_high"]
+    assert two.data.metrics["output_difference/largest"] == 0
+    assert two.data.tags["ratio_spread"] == "95 % interval over 3 repeats"
+    assert two.data.tags["output_reference"] == found["1-0"].info.run_id
+    assert two.data.tags["ratio_partner"] == ",".join(found[f"1-{n}"].info.run_id for n in range(3))
+    client = MlflowClient(tracking_uri=uri)
+    for key in two.data.metrics:
+        assert len(client.get_metric_history(two.info.run_id, key)) == 1, key
 
 
 def test_a_run_cut_off_before_it_was_complete_is_replaced(

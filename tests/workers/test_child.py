@@ -5,7 +5,7 @@ import pickle
 import sys
 import time
 
-from mps_experiments.workers.child import timed_loop
+from mps_experiments.workers.timing import timed_loop
 from tests.workers.conftest import MakeSpecs
 
 

@@ -5,8 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from mps_experiments.workloads import loading
-from mps_experiments.workloads.loading import Workload, describe_torch, hash_weights, synchronizer
+from mps_experiments.workloads.loading import Workload, bind, describe_torch, hash_weights, synchronizer
 
 CPU = torch.device("cpu")
 
@@ -18,7 +17,7 @@ def called(*inputs: object, times: int = 1) -> list[tuple[tuple[object, ...], di
     def model(*arguments: object, **keywords: object) -> None:
         calls.append((arguments, keywords))
 
-    forward = loading._bind(model, inputs)
+    forward = bind(model, inputs).forward
     for _ in range(times):
         forward()
     return calls
@@ -57,7 +56,7 @@ def test_the_shape_of_an_output_is_what_a_person_looks_for(output: object, shape
 
 
 def test_a_workload_without_a_state_dict_has_no_digest() -> None:
-    assert hash_weights(Workload(model=len, forward=lambda: None)).result(10) is None
+    assert hash_weights(bind(len, ["text"])).result(10) is None
 
 
 @pytest.mark.parametrize("other", [{"w": torch.ones(2)}, {"v": torch.zeros(2)}, {"w": torch.zeros(2, 1)}])
@@ -71,7 +70,7 @@ def digest_of(state: dict[str, Any]) -> str | None:
         def state_dict(self) -> dict[str, Any]:
             return state
 
-    return hash_weights(Workload(model=Model(), forward=lambda: None)).result(10)
+    return hash_weights(Workload(model=Model(), forward=lambda: None, forward_first=lambda: None)).result(10)
 
 
 def test_on_the_cpu_nothing_is_waited_for() -> None:

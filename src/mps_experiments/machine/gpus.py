@@ -1,14 +1,17 @@
 """The GPUs of this machine, as NVML sees them; the parent asks here because it never imports torch."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import pynvml
 
-_T = TypeVar("_T")
+from mps_experiments.machine.nvml import or_none
+from mps_experiments.machine.nvml_meter import NvmlMeter
+from mps_experiments.machine.sampler import GpuMeter
+
 _COMPUTE_MODES = {0: "Default", 1: "Exclusive_Thread", 2: "Prohibited", 3: "Exclusive_Process"}
 
 
@@ -61,6 +64,9 @@ class GpuProbe(Protocol):
     def compute_processes(self, uuid: str) -> tuple[GpuProcess, ...]:
         """Processes with a compute context on the GPU."""
 
+    def meter(self, uuid: str) -> GpuMeter | None:
+        """What reads this GPU while workers run; None where nothing can."""
+
     def mps_pids(self, uuid: str) -> tuple[int, ...] | None:
         """Processes that NVML lists as MPS clients on the GPU; None where NVML cannot tell."""
 
@@ -86,6 +92,9 @@ class FixedProbe:
     def mps_pids(self, uuid: str) -> tuple[int, ...] | None:  # noqa: ARG002
         return None
 
+    def meter(self, uuid: str) -> GpuMeter | None:  # noqa: ARG002
+        return None
+
 
 class NvmlProbe:
     """Answers from NVML, which must stay initialised while this is used (see `open_probe`)."""
@@ -95,9 +104,9 @@ class NvmlProbe:
 
     def _gpu(self, index: int) -> Gpu:
         handle = pynvml.nvmlDeviceGetHandleByIndex(index)
-        mode = _or_none(lambda: pynvml.nvmlDeviceGetComputeMode(handle))
-        mig = _or_none(lambda: pynvml.nvmlDeviceGetMigMode(handle))
-        capability = _or_none(lambda: pynvml.nvmlDeviceGetCudaComputeCapability(handle))
+        mode = or_none(lambda: pynvml.nvmlDeviceGetComputeMode(handle))
+        mig = or_none(lambda: pynvml.nvmlDeviceGetMigMode(handle))
+        capability = or_none(lambda: pynvml.nvmlDeviceGetCudaComputeCapability(handle))
         return Gpu(
             index=index,
             uuid=pynvml.nvmlDeviceGetUUID(handle),
@@ -118,12 +127,15 @@ class NvmlProbe:
 
     def compute_processes(self, uuid: str) -> tuple[GpuProcess, ...]:
         handle = pynvml.nvmlDeviceGetHandleByUUID(uuid)
-        found = _or_none(lambda: pynvml.nvmlDeviceGetComputeRunningProcesses(handle)) or ()
+        found = or_none(lambda: pynvml.nvmlDeviceGetComputeRunningProcesses(handle)) or ()
         return tuple(GpuProcess(pid=int(p.pid), memory_bytes=p.usedGpuMemory) for p in found)
+
+    def meter(self, uuid: str) -> GpuMeter | None:
+        return or_none(lambda: NvmlMeter(uuid))
 
     def mps_pids(self, uuid: str) -> tuple[int, ...] | None:
         handle = pynvml.nvmlDeviceGetHandleByUUID(uuid)
-        found = _or_none(lambda: pynvml.nvmlDeviceGetMPSComputeRunningProcesses(handle))
+        found = or_none(lambda: pynvml.nvmlDeviceGetMPSComputeRunningProcesses(handle))
         return None if found is None else tuple(int(p.pid) for p in found)
 
 
@@ -143,13 +155,5 @@ def open_probe() -> Iterator[GpuProbe]:
 
 def _local_cores(handle: object) -> tuple[int, ...]:
     words = ((os.cpu_count() or 1) + 63) // 64
-    masks = _or_none(lambda: pynvml.nvmlDeviceGetCpuAffinity(handle, words)) or ()
+    masks = or_none(lambda: pynvml.nvmlDeviceGetCpuAffinity(handle, words)) or ()
     return tuple(64 * i + bit for i, mask in enumerate(masks) for bit in range(64) if int(mask) >> bit & 1)
-
-
-def _or_none(ask: Callable[[], _T]) -> _T | None:
-    """The answer, or None where this GPU or driver does not support the question."""
-    try:
-        return ask()
-    except pynvml.NVMLError:
-        return None

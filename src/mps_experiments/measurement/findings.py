@@ -28,3 +28,44 @@ class Finding:
     text: str
     value: float | None = None
     limit: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Thresholds:
+    """When a run is INVALID or comes with a warning; the meaning of each is in `config.ValidityConfig`."""
+
+    common_window_warn: float = 0.95
+    common_window_invalid: float = 0.75
+    start_skew_warn: float = 0.01
+    start_skew_invalid: float = 0.05
+    throttled_invalid: float = 0.05
+    power_capped_warn: float = 0.05
+    drift_warn: float = 0.1
+    drift_invalid: float = 0.5
+    outliers_warn: float = 0.02
+    foreign_gpu_invalid: float = 0.05
+    foreign_cpu_warn: float = 0.05
+    foreign_cpu_invalid: float = 0.5
+    core_wait_warn: float = 0.05
+    foreign_daemon_invalid: bool = True
+    output_rtol: float = 1e-3
+    output_atol: float = 1e-4
+
+
+def too_much(
+    check: str, value: float, text: str, *, warn: float | None = None, invalid: float | None = None
+) -> Finding | None:
+    """A finding if the value is above a limit; the graver one counts."""
+    if invalid is not None and value > invalid:
+        return Finding(check=check, severity=Severity.INVALID, text=text, value=value, limit=invalid)
+    if warn is not None and value > warn:
+        return Finding(check=check, severity=Severity.WARNING, text=text, value=value, limit=warn)
+    return None
+
+
+def too_little(check: str, value: float, text: str, *, warn: float, invalid: float) -> Finding | None:
+    """A finding if the value is below a limit; the graver one counts."""
+    if value >= max(warn, invalid):
+        return None
+    severity, limit = (Severity.INVALID, invalid) if value < invalid else (Severity.WARNING, warn)
+    return Finding(check=check, severity=severity, text=text, value=value, limit=limit)

@@ -59,39 +59,43 @@ def compare_outputs(
     reference: OutputDigest, other: OutputDigest, rtol: float, atol: float
 ) -> OutputDifference:
     """Compare one output with a reference; two values that are both NaN are equal."""
-    hashed = sum(tensor.hashed for tensor in reference)
-    if reference == other:
-        return OutputDifference(identical=True, largest=0.0, excess=0.0, where="", compared=hashed)
-    if [(t.name, t.shape) for t in reference] != [(t.name, t.shape) for t in other]:
+    if _layout(reference) != _layout(other):
         return _mismatch(reference, other)
-    worst = OutputDifference(identical=False, largest=0.0, excess=0.0, where="", compared=0)
-    compared, largest = 0, 0.0
-    for one, two in zip(reference, other, strict=True):
-        if one.sha256 == two.sha256 and one.dtype == two.dtype:
-            compared += one.hashed
-            continue
-        compared += len(one.values)
-        b, a = np.asarray(one.values, dtype=float), np.asarray(two.values, dtype=float)
+    pairs = list(zip(reference, other, strict=True))
+    differing = [(one, two) for one, two in pairs if _content(one) != _content(two)]
+    compared = sum(one.hashed for one, two in pairs if _content(one) == _content(two))
+    if not differing:
+        return OutputDifference(identical=True, largest=0.0, excess=0.0, where="", compared=compared)
+    found = [(one.name, *_largest(one, two, rtol, atol)) for one, two in differing]
+    where, _, excess = max(found, key=lambda each: each[2])
+    return OutputDifference(
+        identical=False,
+        largest=max(largest for _, largest, _ in found),
+        excess=excess,
+        where=where,
+        compared=compared + sum(len(one.values) for one, _ in differing),
+    )
+
+
+def _content(tensor: TensorDigest) -> tuple[str, int, str]:
+    """What is equal if all hashed elements are; the values are not part of it, as NaN does not equal NaN."""
+    return tensor.dtype, tensor.hashed, tensor.sha256
+
+
+def _largest(reference: TensorDigest, other: TensorDigest, rtol: float, atol: float) -> tuple[float, float]:
+    """The largest difference of two tensors' values, absolute and in units of what is allowed."""
+    b, a = np.asarray(reference.values, dtype=float), np.asarray(other.values, dtype=float)
+    with np.errstate(all="ignore"):  # infinite minus infinite, and nothing allowed, have their meaning below
         difference = np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0.0, np.abs(a - b))
         difference = np.where(np.isnan(difference), np.inf, difference)
-        excess = np.max(difference / (atol + rtol * np.nan_to_num(np.abs(b))), initial=0.0)
-        largest = max(largest, float(np.max(difference, initial=0.0)))
-        if not worst.where or excess > worst.excess:
-            worst = OutputDifference(
-                identical=False, largest=0.0, excess=float(excess), where=one.name, compared=0
-            )
-    return OutputDifference(
-        identical=False, largest=largest, excess=worst.excess, where=worst.where, compared=compared
-    )
+        excess = difference / (atol + rtol * np.nan_to_num(np.abs(b)))
+    excess = np.where(difference == 0, 0.0, excess)
+    return float(np.max(difference, initial=0.0)), float(np.max(excess, initial=0.0))
 
 
 def _mismatch(reference: OutputDigest, other: OutputDigest) -> OutputDifference:
     first = next(
-        (
-            f"{a} against {b}"
-            for a, b in zip(_layout(reference), _layout(other), strict=False)
-            if a != b
-        ),
+        (f"{a} against {b}" for a, b in zip(_layout(reference), _layout(other), strict=False) if a != b),
         f"{len(reference)} against {len(other)} tensors",
     )
     return OutputDifference(

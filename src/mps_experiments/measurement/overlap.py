@@ -1,8 +1,8 @@
 """What the traced pass shows: when each worker's GPU operations ran, waited, or were not there at all.
 
-Times are of the system's wall clock in nanoseconds (Unix epoch), on which the profilers of all workers of one
-host agree. A kernel that the GPU preempts counts as running from its first to its last instant, so time-slicing
-can show a small overlap where there is none.
+Times are of the system's wall clock in nanoseconds (Unix epoch), on which the profilers of all workers of
+one host agree. A kernel that the GPU preempts counts as running from its first to its last instant, so
+time-slicing can show a small overlap where there is none.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ class KernelTrace:
             operation's start where the profiler did not tell.
         streams: CUDA stream of each operation.
         kinds: `KERNEL`, `MEMCPY`, `MEMSET` or, on the CPU, `CPU_OPERATOR`.
-        sm_fill: Share of the GPU's multiprocessors that the launch's blocks can reach, at most 1; NaN unknown.
+        sm_fill: Share of the GPU's multiprocessors that the launch's blocks reach, at most 1; or NaN.
         name_ids: Index into `names`.
     """
 
@@ -117,7 +117,7 @@ class Activity:
 
 def activity_of(traces: Sequence[KernelTrace]) -> Activity | None:
     """Derive the figures of one traced pass; None if the workers' passes share no time or nothing ran."""
-    if not traces or not all(trace.iterations for trace in traces):
+    if not traces or any(trace.iterations < 1 for trace in traces):
         return None
     start = int(max(trace.boundaries_ns[0] for trace in traces))
     end = int(min(trace.boundaries_ns[-1] for trace in traces))

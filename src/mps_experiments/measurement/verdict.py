@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from mps_experiments.measurement.findings import Finding, Severity
 from mps_experiments.measurement.samples import WorkerSamples
 
 
@@ -44,6 +45,7 @@ def judge(
     workers: Sequence[WorkerSamples],
     worker_count: int,
     iterations_per_worker: int,
+    findings: Sequence[Finding] = (),
     proved: str = "attachment proved",
 ) -> Verdict:
     """The verdict of a run that was started.
@@ -54,6 +56,7 @@ def judge(
         workers: The samples there are.
         worker_count: How many workers were planned.
         iterations_per_worker: How many iterations of each were planned.
+        findings: What the checks found.
         proved: What a VALID verdict says of the proof.
     """
     if failure:
@@ -64,4 +67,11 @@ def judge(
     planned = worker_count * iterations_per_worker
     if len(workers) != worker_count or finished != planned:
         return Verdict(status=Status.INVALID, reason=f"only {finished} of {planned} iterations were measured")
-    return Verdict(status=Status.VALID, reason=f"all iterations measured, {proved}")
+    grave = [finding.text for finding in findings if finding.severity is Severity.INVALID]
+    if grave:
+        return Verdict(status=Status.INVALID, reason="; ".join(grave))
+    warned = ", ".join(dict.fromkeys(finding.check for finding in findings))
+    return Verdict(
+        status=Status.VALID,
+        reason=f"all iterations measured, {proved}" + (f"; warnings: {warned}" if warned else ""),
+    )

@@ -1,6 +1,7 @@
 """One line for one finished cell."""
 
 from mps_experiments.record import Measurement
+from mps_experiments.report.captions import warnings_of
 from mps_experiments.report.numbers import milliseconds, seconds
 
 
@@ -18,4 +19,6 @@ def cell_line(measurement: Measurement) -> str:
         f"latency p50 {milliseconds(figures.latency_p50_s)} ms, "
         f"p99 {milliseconds(figures.latency_p99_s)} ms"
     )
-    return text + ("  CONTENDED" if measurement.contended else "")
+    checks = dict.fromkeys(finding.check for finding in warnings_of(measurement))
+    warning = f"  WARNING: {', '.join(checks)}" if checks else ""
+    return text + ("  CONTENDED" if measurement.contended else "") + warning

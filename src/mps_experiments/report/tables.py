@@ -1,5 +1,6 @@
 """The two tables people came for: MPS off and on, times x procs, seconds per process and ratio."""
 
+import re
 from collections.abc import Iterator, Sequence
 from io import StringIO
 
@@ -9,8 +10,11 @@ from rich.text import Text
 
 from mps_experiments.measurement.verdict import Status
 from mps_experiments.record import Measurement
-from mps_experiments.report.comparison import Ratio, ratios, table_key
+from mps_experiments.report.captions import caption_lines
+from mps_experiments.report.comparison import Ratio, groups, ratios
+from mps_experiments.report.keys import table_key
 from mps_experiments.report.numbers import seconds
+from mps_experiments.report.repeats import Group
 
 _TEXT_WIDTH = 1000  # characters; wide enough that nothing is wrapped or cut
 _MAX_LISTED = 4  # per-process times shown one by one up to this many, then as a range
@@ -19,12 +23,12 @@ _MAX_LISTED = 4  # per-process times shown one by one up to this many, then as a
 def tables(measurements: Sequence[Measurement]) -> Iterator[Table]:
     """One table per MPS state for each workload and setting that the sweep held, OFF before ON."""
     by_ratio = ratios(measurements)
-    groups: dict[object, list[Measurement]] = {}
+    by_table: dict[object, list[Measurement]] = {}
     for measurement in measurements:
-        groups.setdefault(table_key(measurement), []).append(measurement)
-    for group in groups.values():
+        by_table.setdefault(table_key(measurement), []).append(measurement)
+    for together in by_table.values():
         for state in ("off", "on"):
-            if cells := [m for m in group if m.cell.mps == state]:
+            if cells := [m for m in together if m.cell.mps == state]:
                 yield _table(state, cells, by_ratio)
 
 
@@ -39,10 +43,11 @@ def table_text(measurements: Sequence[Measurement]) -> str:
 
 def _table(state: str, cells: Sequence[Measurement], by_ratio: dict[str, Ratio]) -> Table:
     procs = sorted({m.cell.procs for m in cells})
+    below = caption_lines(cells, by_ratio)
     table = Table(
-        title=_verbatim(_title(state, cells[0])),
+        title=_verbatim(_title(state, cells)),
         title_justify="left",
-        caption=_caption(cells, by_ratio),
+        caption=_verbatim("\n".join(below)) if below else None,
         caption_justify="left",
     )
     table.add_column("times", justify="right")
@@ -54,45 +59,53 @@ def _table(state: str, cells: Sequence[Measurement], by_ratio: dict[str, Ratio])
         row = [str(times)]
         for count in procs:
             here = [m for m in cells if (m.cell.times, m.cell.procs) == (times, count)]
-            row.append("\n".join(_seconds(m) for m in here) or "-")
+            entries = [*_numbers(here, by_ratio), *_verdicts(here)]
+            row.append("\n".join(text for text, _ in entries) or "-")
             if count > 1:
-                row.append("\n".join(_ratio_text(by_ratio[m.record_id]) for m in here) or "-")
+                row.append("\n".join(ratio for _, ratio in entries) or "-")
         table.add_row(*row)
     return table
 
 
-def _title(state: str, first: Measurement) -> str:
-    """The heading; what else a sweep varied follows procs and times in a cell's name."""
-    varied = first.name.partition(f" times={first.cell.times}")[2].strip()
-    parts = [f"MPS {state.upper()}", first.cell.model, *([varied] if varied else []), "seconds per process"]
-    return " · ".join(parts)
+def _title(state: str, cells: Sequence[Measurement]) -> str:
+    """The heading, with what else the sweep varied and all cells of this table share."""
+    varied = [m.name.partition(f" times={m.cell.times}")[2].split() for m in cells]
+    shared = [word for word in varied[0] if all(word in words for words in varied)]
+    parts = [f"MPS {state.upper()}", cells[0].cell.model]
+    parts += [text] if (text := " ".join(w for w in shared if not re.match(r"\+*repeat=", w))) else []
+    return " · ".join([*parts, "seconds per process"])
 
 
-def _seconds(measurement: Measurement) -> str:
-    figures = measurement.statistics()
-    if figures is None:
-        return measurement.verdict.status.value
-    elapsed = figures.elapsed_s
+def _numbers(cells: Sequence[Measurement], by_ratio: dict[str, Ratio]) -> Iterator[tuple[str, str]]:
+    """Time and ratio of each group of VALID repeats."""
+    for group in groups(cells):
+        yield _seconds(group), _ratio_text(by_ratio[group.first.record_id])
+
+
+def _verdicts(cells: Sequence[Measurement]) -> Iterator[tuple[str, str]]:
+    """What stands for the runs that have no numbers."""
+    for status in (Status.INVALID, Status.SKIPPED):
+        count = sum(m.verdict.status is status for m in cells)
+        if count:
+            yield status.value + (f" ({count} runs)" if count > 1 else ""), "-"
+
+
+def _seconds(group: Group) -> str:
+    """Each process's time of a single run; of repeats the median makespan and its range."""
+    if len(group) > 1:
+        return f"{seconds(group.median_s)} ({seconds(group.low_s)} to {seconds(group.high_s)})"
+    figures = group.first.statistics()
+    elapsed = figures.elapsed_s if figures else ()
     if len(elapsed) <= _MAX_LISTED:
         return ", ".join(map(seconds, elapsed))
     return f"{seconds(min(elapsed))} to {seconds(max(elapsed))}"
 
 
 def _ratio_text(ratio: Ratio) -> str:
-    return "-" if ratio.value is None else f"{ratio.value:.2f}"
-
-
-def _caption(cells: Sequence[Measurement], by_ratio: dict[str, Ratio]) -> Text | None:
-    """What is missing, and why."""
-    lines = []
-    for m in cells:
-        if m.verdict.status is not Status.VALID:
-            lines.append(f"{m.name}: {m.verdict.status.value}: {m.verdict.reason}")
-        elif m.cell.procs > 1 and by_ratio[m.record_id].value is None:
-            lines.append(f"{m.name}: no ratio: {by_ratio[m.record_id].reason}")
-        if m.contended:
-            lines.append(f"{m.name}: contended: {'; '.join(m.contended)}")
-    return _verbatim("\n".join(lines)) if lines else None
+    if ratio.median is None:
+        return "-"
+    interval = ratio.interval
+    return f"{ratio.median:.2f}" + (f" [{interval[0]:.2f}, {interval[1]:.2f}]" if interval else "")
 
 
 def _verbatim(text: str) -> Text:

@@ -10,18 +10,18 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from http.client import HTTPException
 from pathlib import Path
 
 import psutil
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, ViewType
+from mlflow.entities import Metric, Param, RunTag, ViewType
 
 from mps_experiments.errors import ConfigError, TrackingError
 from mps_experiments.measurement.verdict import Status
 from mps_experiments.record import FILE_NAME, Measurement, to_json
-from mps_experiments.report.comparison import Ratio, ratios
+from mps_experiments.tracking.comparisons import comparison_fields
 from mps_experiments.tracking.deadline import within
 from mps_experiments.tracking.fields import metrics_of, params_of, tags_of
 from mps_experiments.tracking.tracker import SweepInfo
@@ -156,9 +156,9 @@ class MlflowTracker:
         within(self._timeout_s, "finish the sweep", lambda: self._finish(measurements, table_text, status))
 
     def _finish(self, measurements: Sequence[Measurement], table_text: str, status: str) -> None:
-        for record_id, ratio in ratios(measurements).items():
+        for record_id, fields in comparison_fields(measurements, self._run_ids).items():
             if run_id := self._run_ids.get(record_id):
-                self._log_ratio(run_id, ratio)
+                self._log_changed(run_id, fields.metrics, fields.tags)
         if self._parent_id is None:
             return
         counts = {
@@ -170,20 +170,14 @@ class MlflowTracker:
         self._client.log_text(self._parent_id, table_text, "tables.txt")
         self._client.set_terminated(self._parent_id, status)
 
-    def _log_ratio(self, run_id: str, ratio: Ratio) -> None:
-        if ratio.value is None:
-            self._client.set_tag(run_id, "ratio_missing", ratio.reason)
-            return
-        self._log_changed(run_id, {"ratio": ratio.value})
-        self._client.set_tag(
-            run_id, "ratio_partner", ",".join(self._run_ids.get(p, p) for p in ratio.partner_ids)
-        )
-
-    def _log_changed(self, run_id: str, metrics: dict[str, float]) -> None:
+    def _log_changed(
+        self, run_id: str, metrics: Mapping[str, float], tags: Mapping[str, str] | None = None
+    ) -> None:
         """Log what is new: a metric logged again becomes a chart of equal points."""
-        known = self._client.get_run(run_id).data.metrics
-        changed = [Metric(k, v, _now_ms(), 0) for k, v in metrics.items() if known.get(k) != v]
-        self._client.log_batch(run_id, metrics=changed)
+        known = self._client.get_run(run_id).data
+        changed = [Metric(k, v, _now_ms(), 0) for k, v in metrics.items() if known.metrics.get(k) != v]
+        renamed = [RunTag(k, v) for k, v in (tags or {}).items() if known.tags.get(k) != v]
+        self._client.log_batch(run_id, metrics=changed, tags=renamed)
 
     def browse_hint(self) -> str:
         if urllib.parse.urlsplit(self._uri).scheme in _HTTP:

@@ -11,31 +11,28 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator, MutableSequence
-from ctypes import Array, c_longlong
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from mps_experiments.measurement.telemetry import CpuUsage
+from mps_experiments.workers.evidence import Witness
 from mps_experiments.workers.lifeline import die_with_parent
 from mps_experiments.workers.messages import (
     Done,
-    Exit,
     Failed,
     Forward,
-    FromWorker,
     Go,
     Ready,
-    ToWorker,
     WorkerFacts,
     clipped,
-    decode_to_worker,
-    encode,
+    receive,
+    send,
 )
+from mps_experiments.workers.timing import Boundaries, timed_loop, wait_until
+from mps_experiments.workers.usage import cpu_usage
 from mps_experiments.workloads.spec import WorkloadSpec
-
-Boundaries = MutableSequence[int] | Array[c_longlong]
-_SPIN_NS = 1_000_000  # the last millisecond before the start is not left to the kernel's timer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +95,7 @@ def worker_main(spec: WorkerSpec, boundaries_ns: Boundaries, channel: Connection
         sys.stderr.write(text)
         sys.stderr.flush()
         with contextlib.suppress(OSError):
-            _send(
+            send(
                 channel, Failed(phase=watch.current, error=clipped(_summary(error)), traceback=clipped(text))
             )
         os._exit(1)
@@ -140,49 +137,27 @@ def _run(spec: WorkerSpec, boundaries_ns: Boundaries, channel: Connection, watch
             weights_sha256=digest.result(timeout=spec.go_timeout_s),
             output_shape=workload.shape_of(output) if spec.warmup_iterations else "",
         )
-        _send(channel, Ready(facts=facts))
+        send(channel, Ready(facts=facts))
         watch.current = "waiting for the start"
-        go = _receive(channel, spec.go_timeout_s)
+        go = receive(channel, spec.go_timeout_s)
         if not isinstance(go, Go):
             return
         watch.current = "measured window"
         report = _forward_reporter(channel, stream, workload.shape_of) if spec.verbose else None
-        _wait_until(go.start_at_ns)
+        before = cpu_usage()
+        wait_until(go.start_at_ns)
         timed_loop(workload.forward, synchronize, boundaries_ns, spec.iterations, report)
-    watch.current = "after the measured window"
-    _send(channel, _done(device))
-    _receive(channel, spec.go_timeout_s)
-
-
-def timed_loop(
-    forward: Callable[[], object],
-    synchronize: Callable[[], None],
-    boundaries_ns: Boundaries,
-    iterations: int,
-    report: Callable[[int, object], None] | None = None,
-) -> None:
-    """The measured window: `iterations` synchronised forwards.
-
-    Args:
-        forward: Launches one iteration; may return before the device has finished.
-        synchronize: Returns when the device has finished the iteration.
-        boundaries_ns: Gets the start, then the end of each iteration, of the system-wide monotonic clock.
-        iterations: How many.
-        report: Called with the iteration's number and output, inside the window.
-    """
-    now = time.monotonic_ns
-    boundaries_ns[0] = now()
-    if report is None:
-        for iteration in range(1, iterations + 1):
-            forward()
-            synchronize()
-            boundaries_ns[iteration] = now()
-        return
-    for iteration in range(1, iterations + 1):
-        output = forward()
-        synchronize()
-        report(iteration, output)
-        boundaries_ns[iteration] = now()
+        used = cpu_usage().since(before)
+        watch.current = "after the measured window"
+        send(channel, _done(device, used))
+        Witness(
+            rank=spec.rank,
+            on_gpu=device.type == "cuda",
+            workload=workload,
+            synchronize=synchronize,
+            channel=channel,
+            timeout_s=spec.go_timeout_s,
+        ).answer()
 
 
 def _forward_reporter(
@@ -191,20 +166,12 @@ def _forward_reporter(
     name = hex(getattr(stream, "cuda_stream", 0)) if stream is not None else "none"
 
     def report(iteration: int, output: object) -> None:
-        _send(channel, Forward(iteration=iteration, stream=name, shape=shape_of(output)))
+        send(channel, Forward(iteration=iteration, stream=name, shape=shape_of(output)))
 
     return report
 
 
-def _wait_until(start_at_ns: int) -> None:
-    remaining = start_at_ns - time.monotonic_ns()
-    if remaining > _SPIN_NS:
-        time.sleep((remaining - _SPIN_NS) / 1e9)
-    while time.monotonic_ns() < start_at_ns:
-        pass
-
-
-def _done(device: object) -> Done:
+def _done(device: object, used: CpuUsage) -> Done:
     import torch
 
     on_gpu = getattr(device, "type", "cpu") == "cuda"
@@ -212,20 +179,8 @@ def _done(device: object) -> Done:
         peak_memory_allocated_bytes=torch.cuda.max_memory_allocated() if on_gpu else None,
         peak_memory_reserved_bytes=torch.cuda.max_memory_reserved() if on_gpu else None,
         peak_rss_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        cpu=used,
     )
-
-
-def _send(channel: Connection, message: FromWorker) -> None:
-    channel.send_bytes(encode(message))
-
-
-def _receive(channel: Connection, timeout_s: float) -> ToWorker:
-    if not channel.poll(timeout_s):
-        raise TimeoutError(f"no word from the parent for {timeout_s} s")
-    try:
-        return decode_to_worker(channel.recv_bytes())
-    except EOFError:
-        return Exit()
 
 
 def _summary(error: BaseException) -> str:

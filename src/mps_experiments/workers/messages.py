@@ -5,11 +5,14 @@ do not travel here: a worker writes them into shared memory, where they outlive 
 """
 
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from typing import Annotated, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from mps_experiments.errors import RunError
+from mps_experiments.measurement.outputs import OutputDigest
+from mps_experiments.measurement.telemetry import CpuUsage
 
 _MAX_TEXT = 6000  # characters; keeps a message in one write of multiprocessing's Connection
 
@@ -57,6 +60,32 @@ class Done:
     peak_memory_allocated_bytes: int | None
     peak_memory_reserved_bytes: int | None
     peak_rss_bytes: int
+    cpu: CpuUsage | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Computed:
+    """The output for the first input; None with the reason where there is none to compare."""
+
+    kind: Literal["computed"] = "computed"
+    output: OutputDigest | None
+    problem: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tracing:
+    """The profiler runs and the traced pass can start; or it cannot, and why."""
+
+    kind: Literal["tracing"] = "tracing"
+    problem: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Traced:
+    """The traced pass was written to its file; or not, and why."""
+
+    kind: Literal["traced"] = "traced"
+    problem: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,22 +125,41 @@ class Go:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Compute:
+    """Compute the first input once more and tell what came out."""
+
+    kind: Literal["compute"] = "compute"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trace:
+    """Start the profiler for a pass of so many iterations, and write what it saw to `path` afterwards."""
+
+    kind: Literal["trace"] = "trace"
+    iterations: int
+    path: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Exit:
     """Nothing more is wanted."""
 
     kind: Literal["exit"] = "exit"
 
 
-FromWorker = Ready | Forward | Done | Failed | Checked
-ToWorker = Go | Exit
-_from_worker: TypeAdapter[FromWorker] = TypeAdapter(Annotated[FromWorker, Field(discriminator="kind")])
+FromWorker = Ready | Forward | Done | Computed | Tracing | Traced | Failed | Checked
+ToWorker = Go | Compute | Trace | Exit
+_from_worker: TypeAdapter[FromWorker] = TypeAdapter(
+    Annotated[FromWorker, Field(discriminator="kind")],
+    config=ConfigDict(ser_json_inf_nan="strings"),  # JSON has no NaN, outputs may
+)
 _to_worker: TypeAdapter[ToWorker] = TypeAdapter(Annotated[ToWorker, Field(discriminator="kind")])
 
 
 def encode(message: FromWorker | ToWorker) -> bytes:
     """The message as JSON."""
     adapter: TypeAdapter[FromWorker] | TypeAdapter[ToWorker]
-    adapter = _to_worker if isinstance(message, Go | Exit) else _from_worker
+    adapter = _to_worker if isinstance(message, Go | Compute | Trace | Exit) else _from_worker
     return adapter.dump_json(message)  # type: ignore[arg-type]
 
 
@@ -135,6 +183,25 @@ def decode_to_worker(data: bytes) -> ToWorker:
         return _to_worker.validate_json(data)
     except ValidationError as error:
         raise RunError("the parent sent something that is no message") from error
+
+
+def send(channel: Connection, message: FromWorker) -> None:
+    """A worker's word to the parent."""
+    channel.send_bytes(encode(message))
+
+
+def receive(channel: Connection, timeout_s: float) -> ToWorker:
+    """The parent's next word to a worker; `Exit` if the parent is gone.
+
+    Raises:
+        TimeoutError: If none came in time.
+    """
+    if not channel.poll(timeout_s):
+        raise TimeoutError(f"no word from the parent for {timeout_s} s")
+    try:
+        return decode_to_worker(channel.recv_bytes())
+    except EOFError:
+        return Exit()
 
 
 def clipped(text: str) -> str:

@@ -12,11 +12,11 @@ from multiprocessing import connection, forkserver, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
-from typing import Self
+from typing import Self, TypeVar
 
 from mps_experiments.errors import RunError, WorkerError
 from mps_experiments.signals import blocked_for_children
-from mps_experiments.workers.child import Boundaries, WorkerSpec, worker_main
+from mps_experiments.workers.child import WorkerSpec, worker_main
 from mps_experiments.workers.messages import (
     Done,
     Exit,
@@ -29,6 +29,7 @@ from mps_experiments.workers.messages import (
     decode_from_worker,
     encode,
 )
+from mps_experiments.workers.timing import Boundaries
 
 _PRELOAD = [
     "torch",
@@ -39,6 +40,7 @@ _PRELOAD = [
 ]
 _LEAD_NS = 5_000_000  # from the word to start until the start: long enough to reach every worker
 _KILL_TIMEOUT_S = 10.0
+_T = TypeVar("_T")
 
 
 def process_context(start_method: str) -> ForkServerContext | SpawnContext:
@@ -63,6 +65,7 @@ class Worker:
     boundaries_ns: Boundaries
     ready: Ready | None = None
     done: Done | None = None
+    answer: FromWorker | None = None
     started_ns: int = 0
     ready_ns: int = 0
 
@@ -151,10 +154,15 @@ class WorkerPool:
 
     def release(self) -> int:
         """Start all workers at one moment of the system-wide monotonic clock; returns it, in nanoseconds."""
-        start_at_ns = time.monotonic_ns() + _LEAD_NS
+        go = self.next_start()
         for worker in self.workers:
-            self._send(worker, Go(start_at_ns=start_at_ns))
-        return start_at_ns
+            self._send(worker, go)
+        return go.start_at_ns
+
+    @staticmethod
+    def next_start() -> Go:
+        """A moment that is far enough ahead for every worker to hear of it."""
+        return Go(start_at_ns=time.monotonic_ns() + _LEAD_NS)
 
     def wait_done(self, stall_timeout_s: float, tick_s: float, on_tick: Callable[[int], None]) -> None:
         """Sleep until every worker has finished its iterations.
@@ -182,6 +190,27 @@ class WorkerPool:
                     f"{slowest.finished_iterations()} of {slowest.spec.iterations} done",
                 )
             self._take_messages(waiting, min(remaining, tick_s))
+
+    def ask(self, questions: Sequence[ToWorker], kind: type[_T], timeout_s: float) -> list[_T]:
+        """Put one question to each worker and wait for all answers, of one kind and by rank.
+
+        Raises:
+            WorkerError: If a worker failed, died, said something else or did not answer in time.
+        """
+        for worker, question in zip(self.workers, questions, strict=True):
+            worker.answer = None
+            self._send(worker, question)
+        deadline = time.monotonic() + timeout_s
+        while waiting := [worker for worker in self.workers if worker.answer is None]:
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
+                raise WorkerError(waiting[0].spec.rank, f"did not answer within {timeout_s:g} s")
+            self._take_messages(waiting, remaining)
+        answers = [worker.answer for worker in self.workers if isinstance(worker.answer, kind)]
+        if len(answers) < len(self.workers):
+            other = next(worker for worker in self.workers if not isinstance(worker.answer, kind))
+            raise WorkerError(other.spec.rank, f"answered {type(other.answer).__name__}, not {kind.__name__}")
+        return answers
 
     def stop(self) -> None:
         """Tell the workers to exit, kill those that do not in time, wait for all. Raises no RunError."""
@@ -224,6 +253,8 @@ class WorkerPool:
                 raise WorkerError(
                     worker.spec.rank, f"failed ({message.phase}): {message.error}", message.traceback
                 )
+            case _:
+                worker.answer = message
 
     def _send(self, worker: Worker, message: ToWorker) -> None:
         try:

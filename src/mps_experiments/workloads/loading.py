@@ -4,7 +4,7 @@ import concurrent.futures
 import contextlib
 import hashlib
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -21,10 +21,12 @@ class Workload:
         model: The model, or any callable.
         forward: Launches one iteration on the next input and returns the output; may return before the
             device has finished.
+        forward_first: The same on the first input, whatever came before.
     """
 
     model: object
     forward: Callable[[], object]
+    forward_first: Callable[[], object]
 
     @staticmethod
     def shape_of(output: object) -> str:
@@ -43,12 +45,17 @@ def load(spec: WorkloadSpec, device: torch.device) -> Workload:
 
         model = build_model(spec, device)
         inputs = build_inputs(spec, device)
-    return Workload(model=model, forward=_bind(model, inputs))
+    return bind(model, inputs)
 
 
-def _bind(model: Callable[..., object], inputs: tuple[object, ...]) -> Callable[[], object]:
-    """One call of the model on the next input. A mapping is passed as keywords, a tuple as arguments."""
+def bind(model: Callable[..., object], inputs: Sequence[object]) -> Workload:
+    """A model that is called on its inputs in turn."""
     calls = [_call(model, value) for value in inputs]
+    return Workload(model=model, forward=_in_turn(calls), forward_first=calls[0])
+
+
+def _in_turn(calls: Sequence[Callable[[], object]]) -> Callable[[], object]:
+    """One call after the other, over and over."""
     if len(calls) == 1:
         return calls[0]
     turns = itertools.cycle(calls)
@@ -56,6 +63,7 @@ def _bind(model: Callable[..., object], inputs: tuple[object, ...]) -> Callable[
 
 
 def _call(model: Callable[..., object], value: object) -> Callable[[], object]:
+    """One call of the model on this input. A mapping is passed as keywords, a tuple as arguments."""
     if isinstance(value, Mapping):
         return partial(model, **value)
     if isinstance(value, tuple):

@@ -1,0 +1,99 @@
+"""What explains a run's numbers, gathered around its measured window and never inside it.
+
+Where a piece cannot be had, the numbers stay, and the run's state says what is missing and why.
+"""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from mps_experiments.errors import EvidenceError, MpsExperimentsError
+from mps_experiments.machine.gpus import GpuProbe
+from mps_experiments.machine.sampler import Sampler
+from mps_experiments.measurement.outputs import OutputDifference, OutputDigest, compare_outputs
+from mps_experiments.measurement.overlap import activity_of
+from mps_experiments.plan import RunPlan
+from mps_experiments.recorder import RunState
+from mps_experiments.report.timeline import draw_timeline
+from mps_experiments.trace_files import load_trace, write_merged_trace
+from mps_experiments.workers.messages import Compute, Computed, Trace, Traced, Tracing
+from mps_experiments.workers.pool import WorkerPool
+
+
+@contextlib.contextmanager
+def sampling(plan: RunPlan, probe: GpuProbe, state: RunState) -> Iterator[None]:
+    """Read GPU and CPU while the block runs; what was read is in the state even if the block fails."""
+    gpu = plan.device.gpu
+    sampler = Sampler(probe.meter(gpu.uuid) if gpu else None, plan.telemetry_interval_s)
+    try:
+        with sampler:
+            yield
+    finally:
+        state.telemetry = sampler.telemetry
+
+
+def gather_outputs(plan: RunPlan, pool: WorkerPool, state: RunState) -> None:
+    """Have every worker compute the first input once more, and compare what comes out."""
+    with _optional("outputs", state):
+        answers = pool.ask([Compute()] * plan.worker_count, Computed, plan.workers.stall_timeout_s)
+        problems = [f"worker {rank}: {each.problem}" for rank, each in enumerate(answers) if each.problem]
+        if problems:
+            raise EvidenceError(problems[0])
+        state.outputs = [answer.output for answer in answers if answer.output]
+        if len(state.outputs) < plan.worker_count:
+            raise EvidenceError("the model returns no tensors to compare")
+        state.parity = _largest_difference(state.outputs, plan)
+
+
+def _largest_difference(outputs: Sequence[OutputDigest], plan: RunPlan) -> OutputDifference | None:
+    limits = plan.thresholds
+    differences = [
+        compare_outputs(outputs[0], other, limits.output_rtol, limits.output_atol) for other in outputs[1:]
+    ]
+    return max(differences, key=lambda difference: difference.excess, default=None)
+
+
+def gather_trace(plan: RunPlan, pool: WorkerPool, scratch: Path, state: RunState) -> None:
+    """Have all workers run a short traced pass together, and derive what ran when."""
+    if not plan.trace.iterations:
+        return
+    paths = [scratch / f"trace-{rank}.npz" for rank in range(plan.worker_count)]
+    orders = [Trace(iterations=plan.trace.iterations, path=str(path)) for path in paths]
+    with _optional("traced pass", state):
+        _refuse_problems(pool.ask(orders, Tracing, plan.trace.timeout_s))
+        go = pool.next_start()
+        _refuse_problems(pool.ask([go] * plan.worker_count, Traced, plan.trace.timeout_s))
+        state.traces = [load_trace(path) for path in paths]
+        state.activity = activity_of(state.traces)
+        if state.activity is None:
+            raise EvidenceError("the workers' passes share no time")
+
+
+def _refuse_problems(answers: Sequence[Tracing | Traced]) -> None:
+    for rank, answer in enumerate(answers):
+        if answer.problem:
+            raise EvidenceError(f"worker {rank}: {answer.problem}")
+
+
+def write_artifacts(plan: RunPlan, state: RunState) -> None:
+    """The traced pass for a trace viewer and as a picture, in the run's folder."""
+    if not state.traces or state.activity is None:
+        return
+    overlap = f"{state.activity.overlap_share:.0%} of busy time with two workers or more"
+    title = f"{plan.name} · {plan.workloads[0].model}" + (f" · {overlap}" if plan.worker_count > 1 else "")
+    with _optional("files of the traced pass", state):
+        try:
+            plan.paths.folder.mkdir(parents=True, exist_ok=True)
+            write_merged_trace(state.traces, plan.paths.trace, title)
+            draw_timeline(state.traces, title, plan.paths.timeline)
+        except OSError as error:
+            raise EvidenceError(str(error)) from error
+
+
+@contextlib.contextmanager
+def _optional(what: str, state: RunState) -> Iterator[None]:
+    """Note what could not be had instead of failing: the window is over and its numbers stand."""
+    try:
+        yield
+    except MpsExperimentsError as error:
+        state.missing.append(f"{what}: {error}")

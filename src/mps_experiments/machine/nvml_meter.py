@@ -1,0 +1,121 @@
+"""One GPU read through NVML, and its activity through GPM where the GPU has it (from Hopper on).
+
+Only queries: nothing here changes a setting of the GPU.
+"""
+
+import time
+from typing import Any
+
+import pynvml
+
+from mps_experiments.machine.nvml import or_none
+from mps_experiments.measurement.telemetry import GpuSample
+
+_REASONS = {
+    "gpu_idle": "GpuIdle",
+    "applications_clocks_setting": "ApplicationsClocksSetting",
+    "sw_power_cap": "SwPowerCap",
+    "hw_slowdown": "HwSlowdown",
+    "sync_boost": "SyncBoost",
+    "sw_thermal_slowdown": "SwThermalSlowdown",
+    "hw_thermal_slowdown": "HwThermalSlowdown",
+    "hw_power_brake_slowdown": "HwPowerBrakeSlowdown",
+    "display_clock_setting": "DisplayClockSetting",
+}
+# The older name has the same bits and exists in every version of the bindings.
+_REASON_BITS = {name: getattr(pynvml, f"nvmlClocksThrottleReason{nvml}") for name, nvml in _REASONS.items()}
+_GPM = {
+    "sm_activity": pynvml.NVML_GPM_METRIC_SM_UTIL,
+    "sm_occupancy": pynvml.NVML_GPM_METRIC_SM_OCCUPANCY,
+    "dram_activity": pynvml.NVML_GPM_METRIC_DRAM_BW_UTIL,
+}
+
+
+class NvmlMeter:
+    """A `sampler.GpuMeter`. NVML must stay initialised while it is used.
+
+    Args:
+        uuid: The GPU's.
+    """
+
+    def __init__(self, uuid: str) -> None:
+        self._handle = pynvml.nvmlDeviceGetHandleByUUID(uuid)
+        support = or_none(lambda: pynvml.nvmlGpmQueryDeviceSupport(self._handle))
+        self._has_gpm = bool(support and support.isSupportedDevice)
+        self._last: Any = None
+
+    def sample(self) -> GpuSample:
+        handle = self._handle
+        rates = or_none(lambda: pynvml.nvmlDeviceGetUtilizationRates(handle))
+        power = or_none(lambda: pynvml.nvmlDeviceGetPowerUsage(handle))
+        energy = or_none(lambda: pynvml.nvmlDeviceGetTotalEnergyConsumption(handle))
+        memory = or_none(lambda: pynvml.nvmlDeviceGetMemoryInfo(handle))
+        return GpuSample(
+            at_ns=time.monotonic_ns(),
+            utilization=None if rates is None else rates.gpu / 100,
+            memory_utilization=None if rates is None else rates.memory / 100,
+            memory_used_bytes=None if memory is None else int(memory.used),
+            power_w=None if power is None else power / 1000,
+            sm_clock_mhz=or_none(lambda: pynvml.nvmlDeviceGetClockInfo(handle, pynvml.NVML_CLOCK_SM)),
+            memory_clock_mhz=or_none(lambda: pynvml.nvmlDeviceGetClockInfo(handle, pynvml.NVML_CLOCK_MEM)),
+            temperature_c=or_none(
+                lambda: pynvml.nvmlDeviceGetTemperature(handle, pynvml.NVML_TEMPERATURE_GPU)
+            ),
+            clock_event_reasons=self._reasons(),
+            energy_j=None if energy is None else energy / 1000,
+            **self._gpm_since_last(),
+        )
+
+    def share_by_pid(self, since_us: int) -> dict[int, float] | None:
+        found = or_none(lambda: pynvml.nvmlDeviceGetProcessUtilization(self._handle, since_us))
+        return None if found is None else {int(each.pid): each.smUtil / 100 for each in found}
+
+    def sm_clock_max_mhz(self) -> int | None:
+        return or_none(lambda: pynvml.nvmlDeviceGetMaxClockInfo(self._handle, pynvml.NVML_CLOCK_SM))
+
+    def power_limit_w(self) -> float | None:
+        limit = or_none(lambda: pynvml.nvmlDeviceGetEnforcedPowerLimit(self._handle))
+        return None if limit is None else limit / 1000
+
+    def close(self) -> None:
+        if self._last is not None:
+            pynvml.nvmlGpmSampleFree(self._last)
+            self._last = None
+
+    def _reasons(self) -> tuple[str, ...] | None:
+        bits = or_none(lambda: pynvml.nvmlDeviceGetCurrentClocksThrottleReasons(self._handle))
+        return None if bits is None else tuple(name for name, bit in _REASON_BITS.items() if bits & bit)
+
+    def _gpm_since_last(self) -> dict[str, float]:
+        """Means since the sample before; empty for the first one and where there is no GPM."""
+        if not self._has_gpm:
+            return {}
+        now = or_none(self._gpm_sample)
+        last, self._last = self._last, now
+        if last is None:
+            return {}
+        try:
+            return {} if now is None else _between(last, now)
+        finally:
+            pynvml.nvmlGpmSampleFree(last)
+
+    def _gpm_sample(self) -> Any:
+        sample = pynvml.nvmlGpmSampleAlloc()
+        try:
+            return pynvml.nvmlGpmSampleGet(self._handle, sample)
+        except pynvml.NVMLError:
+            pynvml.nvmlGpmSampleFree(sample)
+            raise
+
+
+def _between(first: Any, second: Any) -> dict[str, float]:
+    request = pynvml.c_nvmlGpmMetricsGet_t()
+    request.version = pynvml.NVML_GPM_METRICS_GET_VERSION
+    request.numMetrics = len(_GPM)
+    request.sample1, request.sample2 = first, second
+    for index, metric in enumerate(_GPM.values()):
+        request.metrics[index].metricId = metric
+    if or_none(lambda: pynvml.nvmlGpmMetricsGet(request)) is None:
+        return {}
+    answers = zip(_GPM, request.metrics, strict=False)
+    return {name: answer.value / 100 for name, answer in answers if answer.nvmlReturn == pynvml.NVML_SUCCESS}

@@ -1,0 +1,115 @@
+"""Read GPU and CPU while workers are measured, from a thread that sleeps in between."""
+
+import contextlib
+import os
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+from mps_experiments.measurement.telemetry import CoreUse, GpuSample, Telemetry
+
+_STAT = Path("/proc/stat")
+_STOP_TIMEOUT_S = 5.0
+
+
+class GpuMeter(Protocol):
+    """Reads one GPU. `nvml_meter.NvmlMeter` does it for real."""
+
+    def sample(self) -> GpuSample:
+        """The GPU now."""
+
+    def share_by_pid(self, since_us: int) -> dict[int, float] | None:
+        """Share of the GPU by process since a moment of the wall clock, in microseconds; None if unknown."""
+
+    def sm_clock_max_mhz(self) -> int | None:
+        """The highest clock the GPU can have."""
+
+    def power_limit_w(self) -> float | None:
+        """The limit in force."""
+
+    def close(self) -> None:
+        """Free what it holds."""
+
+
+class Sampler:
+    """Samples between entering and leaving a block.
+
+    Args:
+        meter: Reads the GPU; None leaves it out.
+        interval_s: Seconds between two readings; 0 reads the GPU not at all.
+    """
+
+    def __init__(self, meter: GpuMeter | None, interval_s: float) -> None:
+        self._meter = meter if interval_s else None
+        self._interval_s = interval_s
+        self._samples: list[GpuSample] = []
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="telemetry", daemon=True)
+        self.telemetry = Telemetry()
+
+    def __enter__(self) -> Self:
+        self._since_us = time.time_ns() // 1000
+        self._cores = read_cores()
+        self._own_s = time.process_time()
+        self._started = time.monotonic()
+        if self._meter is not None:
+            self._read()  # one before the window, for the energy
+            self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(_STOP_TIMEOUT_S)
+        meter = self._meter
+        if meter is not None:
+            self._read()
+        self.telemetry = Telemetry(
+            gpu=tuple(self._samples),
+            gpu_share_by_pid=meter.share_by_pid(self._since_us) if meter else None,
+            cores=self._core_use(),
+            own_cpu_s=time.process_time() - self._own_s,
+            sm_clock_max_mhz=meter.sm_clock_max_mhz() if meter else None,
+            power_limit_w=meter.power_limit_w() if meter else None,
+        )
+        if meter is not None:
+            meter.close()
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._interval_s):
+            self._read()
+
+    def _read(self) -> None:
+        assert self._meter is not None  # noqa: S101 - else there is no thread
+        self._samples.append(self._meter.sample())
+
+    def _core_use(self) -> CoreUse | None:
+        before, after = self._cores, read_cores()
+        if not before or not after:
+            return None
+        kept = before.keys() & after.keys()
+        return CoreUse(
+            seconds=time.monotonic() - self._started,
+            busy_s={core: after[core][0] - before[core][0] for core in sorted(kept)},
+            stolen_s={core: after[core][1] - before[core][1] for core in sorted(kept)},
+        )
+
+
+def read_cores() -> dict[int, tuple[float, float]]:
+    """Core number -> seconds busy and seconds stolen since the machine started; empty if it does not tell.
+
+    Fields of /proc/stat as in proc_stat(5): user, nice, system, idle, iowait, irq, softirq, steal.
+    """
+    ticks = os.sysconf("SC_CLK_TCK")
+    cores: dict[int, tuple[float, float]] = {}
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        for line in _STAT.read_text().splitlines():
+            name, *fields = line.split()
+            if name.startswith("cpu") and name != "cpu":
+                user, nice, system, _, _, irq, softirq, steal = map(int, fields[:8])
+                cores[int(name[3:])] = ((user + nice + system + irq + softirq) / ticks, steal / ticks)
+    return cores

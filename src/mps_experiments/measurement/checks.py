@@ -1,0 +1,246 @@
+"""The checks behind a verdict: each looks at the evidence of one run that measured all it should. Pure."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mps_experiments.measurement.findings import Finding, Severity, Thresholds, too_little, too_much
+from mps_experiments.measurement.outputs import OutputDifference
+from mps_experiments.measurement.samples import WorkerSamples
+from mps_experiments.measurement.statistics import summarise
+from mps_experiments.measurement.telemetry import (
+    POWER_CAP,
+    THROTTLING,
+    CpuUsage,
+    Telemetry,
+    summarise_telemetry,
+)
+
+_MIN_FOR_THIRDS = 9  # iterations
+_MIN_OUTLIERS = 2
+_OUTLIER = 2.0  # times the worker's median
+_MIN_CORE_WINDOW_S = 0.5  # the kernel counts in hundredths of a second
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What is known of one complete run.
+
+    Attributes:
+        samples: Of each worker, by rank.
+        usage: CPU time of each worker, by rank; None where it was not told.
+        cores: The CPU cores that each worker could use, by rank.
+        on_gpu: Whether the run used a GPU.
+        mps_on: What the cell claims.
+        telemetry: None where there is none.
+        own_pids: Workers and MPS servers: whose use of the GPU is not foreign.
+        foreign_load: Other processes seen on the GPU, in words.
+        foreign_daemons: MPS daemons of others, in words.
+        parity: The largest difference between the workers' outputs; None if they were not compared.
+    """
+
+    samples: Sequence[WorkerSamples]
+    usage: Sequence[CpuUsage | None]
+    cores: Sequence[tuple[int, ...]]
+    on_gpu: bool
+    mps_on: bool
+    telemetry: Telemetry | None
+    own_pids: frozenset[int]
+    foreign_load: Sequence[str]
+    foreign_daemons: Sequence[str]
+    parity: OutputDifference | None
+
+
+def check(evidence: Evidence, limits: Thresholds) -> tuple[Finding, ...]:
+    """All findings, the grave ones first."""
+    found = [
+        *_parity(evidence, limits),
+        *_foreign_daemons(evidence, limits),
+        *_windows(evidence, limits),
+        *_clocks(evidence, limits),
+        *_foreign_gpu(evidence, limits),
+        *_cores(evidence, limits),
+        *_latency(evidence, limits),
+    ]
+    return tuple(sorted(found, key=lambda finding: finding.severity is not Severity.INVALID))
+
+
+def _some(*findings: Finding | None) -> Iterator[Finding]:
+    return (finding for finding in findings if finding is not None)
+
+
+def _parity(evidence: Evidence, limits: Thresholds) -> Iterator[Finding]:
+    parity = evidence.parity
+    if parity is None or parity.within_tolerance:
+        return
+    text = (
+        f"replicas computed different outputs: they differ by {parity.largest:.3g} in {parity.where} "
+        f"(allowed: {limits.output_atol:g} + {limits.output_rtol:g} of the value)"
+    )
+    value, limit = min(parity.excess, 1e300), 1.0
+    yield Finding(check="parity", severity=Severity.INVALID, text=text, value=value, limit=limit)
+
+
+def _foreign_daemons(evidence: Evidence, limits: Thresholds) -> Iterator[Finding]:
+    """A daemon of others may serve someone, and without MPS it puts the claim itself in doubt."""
+    if not evidence.on_gpu or not evidence.foreign_daemons:
+        return
+    grave = limits.foreign_daemon_invalid and not evidence.mps_on
+    text = "; ".join(evidence.foreign_daemons)
+    if grave:
+        text = f"mps=off, but {text}: quit it, or accept it with validity.foreign_daemon_invalid=false"
+    severity = Severity.INVALID if grave else Severity.WARNING
+    yield Finding(check="foreign_daemon", severity=severity, text=text)
+
+
+def _windows(evidence: Evidence, limits: Thresholds) -> Iterator[Finding]:
+    if len(evidence.samples) < 2:
+        return
+    figures = summarise(evidence.samples)
+    common = figures.common_window_s / figures.makespan_s
+    first = min(evidence.samples, key=lambda worker: worker.end_ns)
+    yield from _some(
+        too_little(
+            "common_window",
+            common,
+            f"worker {first.rank} finished early: all workers were measured together in only "
+            f"{common:.0%} of the makespan",
+            warn=limits.common_window_warn,
+            invalid=limits.common_window_invalid,
+        ),
+        too_much(
+            "start_skew",
+            figures.start_skew_s / figures.makespan_s,
+            f"the last worker started {figures.start_skew_s * 1e3:.1f} ms after the first, "
+            f"{figures.start_skew_s / figures.makespan_s:.1%} of the makespan",
+            warn=limits.start_skew_warn,
+            invalid=limits.start_skew_invalid,
+        ),
+    )
+
+
+def _clocks(evidence: Evidence, limits: Thresholds) -> Iterator[Finding]:
+    if evidence.telemetry is None:
+        return
+    summary = summarise_telemetry(evidence.telemetry, _whole_window(evidence.samples))
+    if summary is None:
+        return
+    clock = summary.sm_clock_min_mhz
+    lowest = f", down to {clock} MHz" if clock else ""
+    if highest := evidence.telemetry.sm_clock_max_mhz:
+        lowest += f" of {highest} MHz" if clock else ""
+    why = [reason for reason in sorted(THROTTLING) if summary.reason_shares.get(reason)]
+    capped = summary.reason_shares.get(POWER_CAP, 0.0)
+    yield from _some(
+        too_much(
+            "throttling",
+            summary.throttled_share,
+            f"the GPU's clock was held down ({', '.join(why)}) in {summary.throttled_share:.0%} of "
+            f"{summary.sample_count} readings{lowest}",
+            invalid=limits.throttled_invalid,
+        ),
+        too_much(
+            "power_cap",
+            capped,
+            f"the power limit held the GPU's clock down in {capped:.0%} of "
+            f"{summary.sample_count} readings{lowest}",
+            warn=limits.power_capped_warn,
+        ),
+    )
+
+
+def _foreign_gpu(evidence: Evidence, limits: Thresholds) -> Iterator[Finding]:
+    shares = evidence.telemetry.gpu_share_by_pid if evidence.telemetry else None
+    # Where NVML counts the pids of another namespace, ours are not among them and nothing can be told.
+    if shares and evidence.own_pids & shares.keys():
+        foreign = {pid: share for pid, share in shares.items() if pid not in evidence.own_pids and share > 0}
+        total = sum(foreign.values())
+        pids = ", ".join(map(str, sorted(foreign)))
+        text = f"other processes (pid {pids}) used {total:.0%} of the GPU"
+        if finding := too_much("foreign_gpu", total, text, warn=0.0, invalid=limits.foreign_gpu_invalid):
+            yield finding
+            return
+    if evidence.foreign_load:
+        text = "; ".join(evidence.foreign_load)
+        yield Finding(check="foreign_gpu", severity=Severity.WARNING, text=text)
+
+
+def _cores(evidence: Evidence, limits: Thresholds) -> Iterator[Finding]:
+    workers, together = len(evidence.cores), set().union(*evidence.cores)
+    if together and len(together) < workers:
+        plural = "s" if len(together) > 1 else ""
+        yield Finding(
+            check="shared_cores",
+            severity=Severity.WARNING,
+            text=f"{workers} workers share {len(together)} CPU core{plural}",
+            value=workers / len(together),
+            limit=1.0,
+        )
+    for worker, usage in zip(evidence.samples, evidence.usage, strict=True):
+        waited = usage.run_queue_wait_s if usage else None
+        if waited is not None:
+            share = waited / worker.elapsed_s
+            text = f"worker {worker.rank} waited for a CPU core in {share:.0%} of its window"
+            yield from _some(too_much("core_wait", share, text, warn=limits.core_wait_warn))
+    yield from _some(_foreign_cpu(evidence, limits))
+
+
+def _foreign_cpu(evidence: Evidence, limits: Thresholds) -> Finding | None:
+    share = foreign_cpu_share(evidence)
+    if share is None:
+        return None
+    return too_much(
+        "foreign_cpu",
+        share,
+        f"other processes or the hypervisor used {share:.0%} of the workers' CPU cores",
+        warn=limits.foreign_cpu_warn,
+        invalid=limits.foreign_cpu_invalid,
+    )
+
+
+def foreign_cpu_share(evidence: Evidence) -> float | None:
+    """Time that neither workers nor parent spent on the workers' cores, per worker; None if it is unknown."""
+    use = evidence.telemetry.cores if evidence.telemetry else None
+    cores = set().union(*evidence.cores) & (use.busy_s.keys() if use else set())
+    if use is None or not cores or use.seconds < _MIN_CORE_WINDOW_S or None in evidence.usage:
+        return None
+    alone = all(len(each) == 1 for each in evidence.cores)  # then the parent was moved elsewhere
+    own = sum(usage.cpu_s for usage in evidence.usage if usage is not None)
+    own += 0.0 if alone or evidence.telemetry is None else evidence.telemetry.own_cpu_s
+    taken = sum(use.busy_s[core] + use.stolen_s.get(core, 0.0) for core in cores) - own
+    return max(0.0, taken) / (use.seconds * min(len(cores), len(evidence.cores)))
+
+
+def _latency(evidence: Evidence, limits: Thresholds) -> Iterator[Finding]:
+    for worker in evidence.samples:
+        drift = _drift(worker)
+        if drift is not None:
+            word = "slower" if drift > 0 else "faster"
+            text = f"worker {worker.rank} became {abs(drift):.0%} {word} from the first third to the last"
+            yield from _some(
+                too_much("drift", abs(drift), text, warn=limits.drift_warn, invalid=limits.drift_invalid)
+            )
+    slow = sum(_slow_iterations(worker) for worker in evidence.samples)
+    total = sum(len(worker.latencies_ns) for worker in evidence.samples)
+    if slow >= _MIN_OUTLIERS:
+        text = f"{slow} of {total} iterations took over twice their worker's median"
+        yield from _some(too_much("outliers", slow / total, text, warn=limits.outliers_warn))
+
+
+def _drift(worker: WorkerSamples) -> float | None:
+    """Median latency of the last third over that of the first, minus one."""
+    latencies = worker.latencies_s()
+    third = len(latencies) // 3
+    if len(latencies) < _MIN_FOR_THIRDS:
+        return None
+    return float(np.median(latencies[-third:]) / np.median(latencies[:third])) - 1
+
+
+def _slow_iterations(worker: WorkerSamples) -> int:
+    latencies = worker.latencies_s()
+    return int((latencies > _OUTLIER * np.median(latencies)).sum())
+
+
+def _whole_window(samples: Sequence[WorkerSamples]) -> tuple[int, int]:
+    return min(worker.start_ns for worker in samples), max(worker.end_ns for worker in samples)

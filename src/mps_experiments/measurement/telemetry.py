@@ -1,0 +1,205 @@
+"""What GPU and CPU did around one measured window, as it was read, and what follows from that. Pure."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+POWER_CAP = "sw_power_cap"
+# Heat, power brake, other hardware: not the clock this GPU runs at. (The power cap is its normal limit.)
+THROTTLING = frozenset(
+    {"hw_slowdown", "sw_thermal_slowdown", "hw_thermal_slowdown", "hw_power_brake_slowdown"}
+)
+_MIN_ENERGY_WINDOW_S = 1.0  # the counter moves ten times a second
+
+
+@dataclass(frozen=True, kw_only=True)
+class GpuSample:
+    """The GPU at one moment; None where this GPU or driver does not tell. Shares lie between 0 and 1.
+
+    Attributes:
+        at_ns: System-wide monotonic clock.
+        utilization: NVML's: share of its last sampling period in which any kernel ran.
+        memory_utilization: NVML's: share of that period in which device memory was read or written.
+        memory_used_bytes: Device memory in use, by anyone.
+        power_w: Power draw; on recent GPUs NVML's average of the last second.
+        sm_clock_mhz, memory_clock_mhz: Clocks.
+        temperature_c: Of the GPU.
+        clock_event_reasons: Why the clock is not higher, by NVML's names; empty: nothing holds it back.
+        energy_j: The GPU's counter of all energy since the driver was loaded.
+        sm_activity: Share of the multiprocessors' time with a warp in place, mean since the sample before
+            (GPM, from Hopper on).
+        sm_occupancy: Share of the warps that would fit, likewise.
+        dram_activity: Share of the device memory's peak bandwidth in use, likewise.
+    """
+
+    at_ns: int
+    utilization: float | None = None
+    memory_utilization: float | None = None
+    memory_used_bytes: int | None = None
+    power_w: float | None = None
+    sm_clock_mhz: int | None = None
+    memory_clock_mhz: int | None = None
+    temperature_c: int | None = None
+    clock_event_reasons: tuple[str, ...] | None = None
+    energy_j: float | None = None
+    sm_activity: float | None = None
+    sm_occupancy: float | None = None
+    dram_activity: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CpuUsage:
+    """A process's use of the CPU, all of its threads, between two moments.
+
+    Attributes:
+        user_s, system_s: CPU time in user and kernel mode.
+        voluntary_switches: Times it gave its core away to wait for something.
+        involuntary_switches: Times its core was taken from it.
+        run_queue_wait_s: Time in which its main thread, which launches the work, was ready to run but had no
+            core; None where the kernel does not tell.
+    """
+
+    user_s: float
+    system_s: float
+    voluntary_switches: int
+    involuntary_switches: int
+    run_queue_wait_s: float | None
+
+    @property
+    def cpu_s(self) -> float:
+        """CPU time in both modes."""
+        return self.user_s + self.system_s
+
+    def since(self, earlier: "CpuUsage") -> "CpuUsage":
+        """What was used after `earlier`."""
+        now, then = self.run_queue_wait_s, earlier.run_queue_wait_s
+        return CpuUsage(
+            user_s=self.user_s - earlier.user_s,
+            system_s=self.system_s - earlier.system_s,
+            voluntary_switches=self.voluntary_switches - earlier.voluntary_switches,
+            involuntary_switches=self.involuntary_switches - earlier.involuntary_switches,
+            run_queue_wait_s=None if now is None or then is None else now - then,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CoreUse:
+    """CPU time spent on this machine's cores between two moments, in seconds, by core number.
+
+    Attributes:
+        seconds: Between the two moments.
+        busy_s: By any process, this program's included.
+        stolen_s: Taken by the hypervisor.
+    """
+
+    seconds: float
+    busy_s: dict[int, float]
+    stolen_s: dict[int, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Telemetry:
+    """What was read around one measured window: it begins before and ends after it.
+
+    Attributes:
+        gpu: Samples in order of time; empty without NVML.
+        gpu_share_by_pid: Share of the GPU's multiprocessor time by process id, as NVML counted it; None if it
+            cannot tell.
+        cores: None where the kernel does not tell.
+        own_cpu_s: CPU time of the parent in between, seconds.
+        sm_clock_max_mhz: The highest clock the GPU can have.
+        power_limit_w: The limit in force.
+    """
+
+    gpu: tuple[GpuSample, ...] = ()
+    gpu_share_by_pid: dict[int, float] | None = None
+    cores: CoreUse | None = None
+    own_cpu_s: float = 0.0
+    sm_clock_max_mhz: int | None = None
+    power_limit_w: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TelemetrySummary:
+    """The samples inside a window, condensed; None where nothing was read.
+
+    Attributes:
+        sample_count: Samples inside the window.
+        energy_j: The energy counter's difference between the window's ends, interpolated linearly between the
+            samples around each; None below 1 s, since the counter moves ten times a second.
+        mean: Attribute of `GpuSample` -> its mean.
+        sm_clock_min_mhz: The lowest SM clock.
+        memory_used_max_bytes: The most device memory in use.
+        reason_shares: Clock event reason -> share of the samples that had it.
+    """
+
+    sample_count: int
+    energy_j: float | None
+    mean: dict[str, float]
+    sm_clock_min_mhz: int | None
+    memory_used_max_bytes: int | None
+    reason_shares: dict[str, float]
+
+    @property
+    def throttled_share(self) -> float:
+        """Share of the samples in which heat, a power brake or other hardware held the clock down."""
+        return max((self.reason_shares.get(reason, 0.0) for reason in THROTTLING), default=0.0)
+
+
+_MEANS = (
+    "utilization",
+    "memory_utilization",
+    "power_w",
+    "sm_clock_mhz",
+    "memory_clock_mhz",
+    "temperature_c",
+    "sm_activity",
+    "sm_occupancy",
+    "dram_activity",
+)
+
+
+def summarise_telemetry(telemetry: Telemetry, window_ns: tuple[int, int]) -> TelemetrySummary | None:
+    """Condense the samples inside a window of the monotonic clock; None if there is none."""
+    start, end = window_ns
+    inside = [sample for sample in telemetry.gpu if start <= sample.at_ns <= end]
+    if not inside:
+        return None
+    with_reasons = [s.clock_event_reasons for s in inside if s.clock_event_reasons is not None]
+    reasons = {reason for sample in with_reasons for reason in sample}
+    return TelemetrySummary(
+        sample_count=len(inside),
+        energy_j=_energy_j(telemetry.gpu, start, end),
+        mean={name: float(np.mean(values)) for name in _MEANS if (values := _values(inside, name))},
+        sm_clock_min_mhz=_extreme(inside, "sm_clock_mhz", min),
+        memory_used_max_bytes=_extreme(inside, "memory_used_bytes", max),
+        reason_shares={
+            reason: sum(reason in sample for sample in with_reasons) / len(with_reasons)
+            for reason in sorted(reasons)
+        },
+    )
+
+
+def _values(samples: Sequence[GpuSample], name: str) -> list[float]:
+    return [value for sample in samples if (value := getattr(sample, name)) is not None]
+
+
+def _extreme(samples: Sequence[GpuSample], name: str, pick: Callable[..., float]) -> int | None:
+    values = _values(samples, name)
+    return int(pick(values)) if values else None
+
+
+def _energy_j(samples: Sequence[GpuSample], start: int, end: int) -> float | None:
+    known = [(s.at_ns, s.energy_j) for s in samples if s.energy_j is not None]
+    if (
+        len(known) < 2
+        or known[0][0] > start
+        or known[-1][0] < end
+        or end - start < _MIN_ENERGY_WINDOW_S * 1e9
+    ):
+        return None
+    times = np.asarray([at - start for at, _ in known], dtype=float)
+    energies = np.asarray([energy for _, energy in known])
+    at_start, at_end = np.interp([0, end - start], times, energies)
+    return float(at_end - at_start)

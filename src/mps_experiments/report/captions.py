@@ -1,0 +1,73 @@
+"""What stands below a table: what is missing and why, what to read its numbers with; pure."""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from mps_experiments.measurement.findings import Finding, Severity
+from mps_experiments.measurement.verdict import Status
+from mps_experiments.record import Measurement
+from mps_experiments.report.comparison import Ratio, groups
+
+_MAX_WARNINGS = 8  # shown one by one up to this many, then together by their check
+_ONE_REPEAT = "one repeat each: spread unknown; add repeat=0,1,2"
+_FEW = 5  # repeats; see `ratio_interval`
+
+
+def warnings_of(measurement: Measurement) -> list[Finding]:
+    """What to know of a VALID run's numbers; none of any other run, which has no numbers."""
+    if measurement.verdict.status is not Status.VALID:
+        return []
+    return [finding for finding in measurement.findings if finding.severity is Severity.WARNING]
+
+
+def caption_lines(cells: Sequence[Measurement], by_ratio: dict[str, Ratio]) -> list[str]:
+    """The lines below the table of these cells; what repeats have in common is said once."""
+    lines = [line for m in cells for line in _about(m, by_ratio[m.record_id])]
+    return list(dict.fromkeys([*lines, *_warnings(cells), *_spread(cells, by_ratio)]))
+
+
+def _about(m: Measurement, ratio: Ratio) -> Iterator[str]:
+    if m.verdict.status is Status.SKIPPED:
+        yield f"{_cell_name(m)}: SKIPPED: {m.verdict.reason}"
+    elif m.verdict.status is not Status.VALID:
+        yield f"{m.name}: {m.verdict.status.value}: {m.verdict.reason}"
+    elif ratio.value is None and (m.cell.procs > 1 or ratio.repeats > 1):
+        yield f"{_cell_name(m)}: no ratio: {ratio.reason}"
+    if m.contended:
+        yield f"{m.name}: contended: {'; '.join(m.contended)}"
+
+
+def _warnings(cells: Sequence[Measurement]) -> Iterator[str]:
+    """Each warning, or if there are many, each check with one example."""
+    found = [(m, finding) for m in cells for finding in warnings_of(m)]
+    if len(found) <= _MAX_WARNINGS:
+        yield from (f"{m.name}: warning: {finding.text}" for m, finding in found)
+        return
+    for check in dict.fromkeys(finding.check for _, finding in found):
+        same = [(m, finding.text) for m, finding in found if finding.check == check]
+        count = len({m.record_id for m, _ in same})
+        example, text = same[0]
+        yield f"{check}: {count} cell{'s' if count > 1 else ''}, for example {example.name}: {text}"
+
+
+def _spread(cells: Sequence[Measurement], by_ratio: dict[str, Ratio]) -> Iterator[str]:
+    """What is known of the spread, and what is not."""
+    repeated = groups(cells)
+    if not repeated:
+        return
+    if all(len(group) == 1 for group in repeated):
+        yield _ONE_REPEAT
+        return
+    counts = sorted({len(group) for group in repeated} - {1})
+    hint = f", only a hint below {_FEW} runs" if counts[0] < _FEW else ""
+    text = f"median makespan (shortest to longest) of {' or '.join(map(str, counts))} runs"
+    yield f"{text}; ratio of medians [95 % interval{hint}]"
+    for group in repeated:
+        ratio = by_ratio[group.first.record_id]
+        if group.first.cell.procs > 1 and ratio.value is not None and ratio.interval is None:
+            yield f"{_cell_name(group.first)}: {ratio.spread}"
+
+
+def _cell_name(measurement: Measurement) -> str:
+    """The name without the number of the repeat."""
+    return re.sub(r" \+*repeat=\d+(?= |$)", "", measurement.name)

@@ -1,0 +1,93 @@
+"""What two runs must agree in before they are compared, by name; pure."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+
+from mps_experiments.record import Cell, Measurement
+
+# Which GPU and which daemon is in use is known better than from these.
+_IGNORED = {
+    "CUDA_VISIBLE_DEVICES",
+    "CUDA_DEVICE_ORDER",
+    "CUDA_MPS_PIPE_DIRECTORY",
+    "CUDA_MPS_LOG_DIRECTORY",
+}
+
+
+def comparison_keys(measurement: Measurement) -> dict[str, object]:
+    """What two runs must agree in before the number of processes may be called the cause, by name."""
+    cell, machine = measurement.cell, measurement.machine
+    facts = next((w.facts.torch_facts for w in measurement.workers if w.rank == 0 and w.facts), {})
+    gpu = (machine.gpu.name, machine.gpu.uuid) if machine.gpu else ()
+    return {
+        "mps": cell.mps,
+        "times": cell.times,
+        "gpu": " ".join(dict.fromkeys((*gpu, cell.device))),
+        "host": machine.hostname,
+        "cpu": f"{machine.cpu}, {len(machine.usable_cores)} cores usable",
+        "driver": machine.driver_version,
+        "torch": machine.packages.get("torch"),
+        "torchvision": machine.packages.get("torchvision"),
+        "cuda": facts.get("cuda"),
+        "cudnn": facts.get("cudnn"),
+        "python": machine.python,
+        "mps_experiments": machine.mps_experiments,
+        "environment": {k: v for k, v in machine.environment.items() if k not in _IGNORED},
+        "model": cell.model,
+        "weights": " ".join(filter(None, (cell.weights, _short(measurement.weights_file_sha256)))),
+        "input": ", ".join(f"{image.name} {_short(image.sha256)}" for image in cell.inputs),
+        "options": cell.options,
+        "seed": cell.seed,
+        "synchronize": _setting(measurement, "workload", "synchronize"),
+        "telemetry": _setting(measurement, "telemetry", "interval_s"),
+        "placement": "pinned" if cell.pinned else "not pinned",
+        "start_method": cell.start_method,
+        "compute_mode": cell.compute_mode,
+        "verbose": cell.verbose,
+        "warmup": cell.warmup,
+    }
+
+
+def table_key(measurement: Measurement) -> tuple[object, ...]:
+    """What all cells of one table have in common: all of the cell but mps, procs, times and repeat."""
+    rest: Cell = replace(measurement.cell, mps="", procs=0, times=0, repeat=0)
+    keys = comparison_keys(measurement)
+    shared = (keys[name] for name in ("torch", "torchvision", "synchronize", "telemetry"))
+    return (frozen(asdict(rest)), *shared)
+
+
+def differing_keys(own: Mapping[str, object], other: Mapping[str, object]) -> list[str]:
+    """Each key that differs, with both values; of a dict only the entries that do."""
+    found = []
+    for name, one in own.items():
+        two = other[name]
+        if isinstance(one, dict) and isinstance(two, dict):
+            one, two = _without_equal(one, two), _without_equal(two, one)
+        if frozen(one) != frozen(two):
+            found.append(f"{name} ({_shown(one)} against {_shown(two)})")
+    return found
+
+
+def _without_equal(one: dict[str, object], two: dict[str, object]) -> dict[str, object]:
+    return {key: value for key, value in one.items() if key not in two or two[key] != value}
+
+
+def _shown(value: object) -> str:
+    if value is None or value in ("", {}):
+        return "none"
+    return value if isinstance(value, str) else frozen(value)
+
+
+def _setting(measurement: Measurement, group: str, name: str) -> object:
+    """What the configuration says that is no coordinate of the cell; None in records without it."""
+    return (measurement.config.get(group) or {}).get(name)
+
+
+def _short(digest: str | None) -> str:
+    return (digest or "")[:16]
+
+
+def frozen(value: object) -> str:
+    """The same text for equal values, whatever the order of their keys."""
+    return json.dumps(value, sort_keys=True, default=str)

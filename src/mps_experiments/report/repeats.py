@@ -1,0 +1,111 @@
+"""Repeats of one cell, and how sure a ratio of two such groups is; pure."""
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mps_experiments.record import Measurement
+
+CONFIDENCE = 0.95
+_RESAMPLES = 9999
+_SEED = 0  # the same records always give the same interval
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """The VALID repeats of one cell.
+
+    Attributes:
+        measurements: In an order that does not depend on the order in which they were read; at least one.
+        makespans_s: Makespan of each, in seconds.
+        throughputs_per_s: Throughput of each, in iterations of all workers per second.
+    """
+
+    measurements: tuple[Measurement, ...]
+    makespans_s: tuple[float, ...]
+    throughputs_per_s: tuple[float, ...]
+
+    @classmethod
+    def of(cls, measurements: Sequence[Measurement]) -> "Group":
+        """From the repeats of one cell; those that are not VALID have no figures and are left out."""
+        ordered = sorted(measurements, key=lambda m: (m.cell.repeat, m.started_at, m.record_id))
+        valid = [(m, figures) for m in ordered if (figures := m.statistics())]
+        return cls(
+            measurements=tuple(measurement for measurement, _ in valid),
+            makespans_s=tuple(figures.makespan_s for _, figures in valid),
+            throughputs_per_s=tuple(figures.throughput_per_s for _, figures in valid),
+        )
+
+    def __post_init__(self) -> None:
+        if not self.measurements:
+            raise ValueError("a group needs at least one VALID run")
+
+    @property
+    def first(self) -> Measurement:
+        return self.measurements[0]
+
+    @property
+    def median_s(self) -> float:
+        """Median makespan."""
+        return statistics.median(self.makespans_s)
+
+    @property
+    def low_s(self) -> float:
+        """Shortest makespan."""
+        return min(self.makespans_s)
+
+    @property
+    def high_s(self) -> float:
+        """Longest makespan."""
+        return max(self.makespans_s)
+
+    @property
+    def throughput_median_per_s(self) -> float:
+        return statistics.median(self.throughputs_per_s)
+
+    def __len__(self) -> int:
+        return len(self.measurements)
+
+
+def ratio_interval(numerators_s: Sequence[float], denominators_s: Sequence[float]) -> tuple[float, float]:
+    """A 95 % confidence interval of ``median(numerators) / median(denominators)``.
+
+    The percentile interval of the bootstrap (Efron and Tibshirani, An Introduction to the Bootstrap, 1993,
+    chapter 13), as `scipy.stats.bootstrap` computes it. With x the N-process and y the one-process makespans,
+    both are drawn with replacement, independently of each other, ``b = 1 ... 9999`` times::
+
+        theta_b = median(x_b) / median(y_b)
+        interval = (2.5 % quantile of theta_b, 97.5 % quantile of theta_b)
+
+    It takes the repeats as independent draws, so it says nothing of what they all share (this machine, this
+    day). With fewer than 5 repeats it is only a hint: it cannot reach beyond the smallest and the largest
+    ratio of two runs seen, and covers the true ratio in less than 95 % of all cases.
+
+    Args:
+        numerators_s: Makespans with N processes, at least two.
+        denominators_s: Makespans with one process, at least two.
+
+    Raises:
+        ValueError: If either has fewer than two values.
+    """
+    if min(len(numerators_s), len(denominators_s)) < 2:
+        raise ValueError("an interval needs at least two repeats of both cells")
+    from scipy.stats import bootstrap  # takes half a second, which a sweep without repeats need not pay
+
+    found = bootstrap(
+        (np.sort(numerators_s), np.sort(denominators_s)),  # sorted: draws are by position
+        _ratio_of_medians,
+        n_resamples=_RESAMPLES,
+        vectorized=True,
+        confidence_level=CONFIDENCE,
+        method="percentile",
+        rng=np.random.default_rng(_SEED),
+    ).confidence_interval
+    return float(found.low), float(found.high)
+
+
+def _ratio_of_medians(x: NDArray[np.float64], y: NDArray[np.float64], axis: int = -1) -> NDArray[np.float64]:
+    return np.asarray(np.median(x, axis=axis) / np.median(y, axis=axis))

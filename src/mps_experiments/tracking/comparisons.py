@@ -1,0 +1,70 @@
+"""What of the comparison of all cells becomes metrics and tags of each run; pure."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from mps_experiments.measurement.outputs import OutputDifference
+from mps_experiments.record import Measurement
+from mps_experiments.report.comparison import Ratio, ratios
+from mps_experiments.report.parity import difference_text, output_differences, output_references
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fields:
+    """What is logged of one run, once all runs are known."""
+
+    metrics: dict[str, float]
+    tags: dict[str, str]
+
+
+def comparison_fields(measurements: Sequence[Measurement], run_ids: Mapping[str, str]) -> dict[str, Fields]:
+    """Record id -> its ratio and how far its output lies from the reference.
+
+    Args:
+        measurements: All runs to be compared.
+        run_ids: Record id -> the id under which the tracker knows the run; others are named by record id.
+    """
+    differences = output_differences(measurements)
+    references = output_references(measurements)
+    found = {}
+    for record_id, ratio in ratios(measurements).items():
+        metrics, tags = _ratio_metrics(ratio), _ratio_tags(ratio, run_ids)
+        if difference := differences.get(record_id):
+            reference = references[record_id].record_id
+            metrics |= _output_metrics(difference)
+            tags |= {
+                "output_reference": run_ids.get(reference, reference),
+                "output_difference": _verdict(difference),
+            }
+        found[record_id] = Fields(metrics=metrics, tags=tags)
+    return found
+
+
+def _ratio_metrics(ratio: Ratio) -> dict[str, float]:
+    metrics = {"ratio": ratio.value}
+    if ratio.repeats > 1:
+        low, high = ratio.interval or (None, None)
+        metrics |= {"ratio_median": ratio.median, "ratio_ci_low": low, "ratio_ci_high": high}
+    return {name: value for name, value in metrics.items() if value is not None}
+
+
+def _ratio_tags(ratio: Ratio, run_ids: Mapping[str, str]) -> dict[str, str]:
+    if ratio.value is None:
+        return {"ratio_missing": ratio.reason}
+    return {
+        "ratio_partner": ",".join(run_ids.get(partner, partner) for partner in ratio.partner_ids),
+        "ratio_spread": "unknown: one repeat" if ratio.repeats == 1 else ratio.spread,
+    }
+
+
+def _output_metrics(difference: OutputDifference) -> dict[str, float]:
+    """No number where outputs do not even have the same tensors: MLflow would keep 1.8e308."""
+    return {"output_difference/largest": difference.largest} if math.isfinite(difference.largest) else {}
+
+
+def _verdict(difference: OutputDifference) -> str:
+    if difference.identical:
+        return "identical"
+    within = "within" if difference.within_tolerance else "beyond"
+    return f"{within} tolerance: {difference_text(difference)}"

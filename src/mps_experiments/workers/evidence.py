@@ -1,0 +1,115 @@
+"""The child side after the measured window: answer what the parent wants to know, until it says exit.
+
+What fails here is told and costs no number: the window is over.
+"""
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Protocol
+
+from mps_experiments.errors import MpsExperimentsError
+from mps_experiments.trace_files import save_trace
+from mps_experiments.workers.messages import (
+    Compute,
+    Computed,
+    Go,
+    Trace,
+    Traced,
+    Tracing,
+    clipped,
+    receive,
+    send,
+)
+from mps_experiments.workers.timing import wait_until
+
+
+class Runnable(Protocol):
+    """What a worker executes; see `workloads.loading.Workload`."""
+
+    @property
+    def forward(self) -> Callable[[], object]: ...
+
+    @property
+    def forward_first(self) -> Callable[[], object]: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Witness:
+    """A worker that is done and can be asked.
+
+    Attributes:
+        timeout_s: Seconds to wait for the parent's next word.
+    """
+
+    rank: int
+    on_gpu: bool
+    workload: Runnable
+    synchronize: Callable[[], None]
+    channel: Connection
+    timeout_s: float
+
+    def answer(self) -> None:
+        """Answer until the parent says exit, or is gone."""
+        while True:
+            match receive(self.channel, self.timeout_s):
+                case Compute():
+                    send(self.channel, self._computed())
+                case Trace() as order:
+                    if not self._traced_pass(order):
+                        return
+                case _:
+                    return
+
+    def _computed(self) -> Computed:
+        from mps_experiments.workloads.digest import digest_output
+
+        try:
+            output = self.workload.forward_first()
+            self.synchronize()
+            return Computed(output=digest_output(output))
+        except Exception as error:  # a model may raise anything, its framework too
+            return Computed(output=None, problem=_in_words(error))
+
+    def _traced_pass(self, order: Trace) -> bool:
+        """One traced pass; False if the parent wants no more."""
+        from mps_experiments.workers.tracing import KernelTracer
+
+        tracer = KernelTracer(self.on_gpu)
+        try:
+            tracer.start()
+        except Exception as error:
+            send(self.channel, Tracing(problem=_in_words(error)))
+            return True
+        send(self.channel, Tracing())
+        go = receive(self.channel, self.timeout_s)
+        if not isinstance(go, Go):
+            return False
+        try:
+            boundaries_ns = self._iterate(go, order.iterations)
+            path = Path(order.path)
+            save_trace(tracer.stop(self.rank, os.getpid(), boundaries_ns, path.parent), path)
+        except Exception as error:
+            send(self.channel, Traced(problem=_in_words(error)))
+        else:
+            send(self.channel, Traced())
+        return True
+
+    def _iterate(self, go: Go, iterations: int) -> list[int]:
+        """Run as in the measured window; the profiler's clock is the wall clock."""
+        wait_until(go.start_at_ns)
+        boundaries_ns = [time.time_ns()]
+        for _ in range(iterations):
+            self.workload.forward()
+            self.synchronize()
+            boundaries_ns.append(time.time_ns())
+        return boundaries_ns
+
+
+def _in_words(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    known = isinstance(error, MpsExperimentsError)
+    return clipped(text if known and text else f"{type(error).__name__}: {text}"[:500])

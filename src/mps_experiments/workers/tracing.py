@@ -1,0 +1,147 @@
+"""The child side of the traced pass: which GPU operations ran when, as PyTorch's profiler (CUPTI) saw them.
+
+Nothing here is imported or loaded before the measured window is over.
+"""
+
+import json
+import tempfile
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mps_experiments.errors import EvidenceError
+from mps_experiments.measurement.overlap import CPU_OPERATOR, KERNEL, MEMCPY, MEMSET, KernelTrace
+
+_GPU_KINDS = {"kernel": KERNEL, "gpu_memcpy": MEMCPY, "gpu_memset": MEMSET}
+_LAUNCHES = ("cuda_runtime", "cuda_driver")
+
+
+class _Operation(NamedTuple):
+    start_ns: int
+    end_ns: int
+    kind: int
+    stream: int
+    correlation: int
+    sm_fill: float
+    name: str
+
+
+class KernelTracer:
+    """Records the operations of this process between `start` and `stop`.
+
+    Args:
+        on_gpu: Record the GPU's operations; else PyTorch's operators on the CPU.
+    """
+
+    def __init__(self, on_gpu: bool) -> None:
+        self._on_gpu = on_gpu
+
+    def start(self) -> None:
+        """Begin; the first start of a process loads CUPTI.
+
+        Raises:
+            EvidenceError: If this PyTorch cannot trace, or something else traces already.
+        """
+        import torch.profiler
+
+        wanted = torch.profiler.ProfilerActivity.CUDA if self._on_gpu else torch.profiler.ProfilerActivity.CPU
+        if wanted not in torch.profiler.supported_activities():  # type: ignore[no-untyped-call]
+            raise EvidenceError("this PyTorch was built without CUPTI")
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # that events are kept for one cycle only
+                self._profile = torch.profiler.profile(activities=[wanted])
+                self._profile.start()
+        except (RuntimeError, AssertionError) as error:
+            raise EvidenceError(f"the profiler does not start: {error}") from error
+
+    def stop(self, rank: int, pid: int, boundaries_ns: list[int], scratch: Path) -> KernelTrace:
+        """End, and give what was recorded within the boundaries.
+
+        Raises:
+            EvidenceError: If nothing was recorded.
+        """
+        self._profile.stop()
+        with tempfile.TemporaryDirectory(dir=scratch) as folder:
+            path = Path(folder) / "trace.json"
+            self._profile.export_chrome_trace(str(path))
+            content = json.loads(path.read_bytes())
+        operations, launches = _read(content, self._on_gpu)
+        operations = [each for each in operations if each.end_ns > boundaries_ns[0]]
+        if not operations:
+            what = "GPU operation: CUPTI is missing, in use or not permitted" if self._on_gpu else "operator"
+            raise EvidenceError(f"the profiler recorded no {what} (see worker-{rank}.log)")
+        return _kernel_trace(rank, pid, boundaries_ns, operations, launches)
+
+
+def _read(content: dict[str, Any], on_gpu: bool) -> tuple[list[_Operation], dict[int, tuple[int, int]]]:
+    """Operations in order of their start, and correlation number -> begin and end of the launching call."""
+    base_ns = int(content.get("baseTimeNanoseconds", 0))
+    operations, launches = [], {}
+    for event in content["traceEvents"]:
+        category = event.get("cat")
+        if event.get("ph") != "X" or category is None:
+            continue
+        if category in _LAUNCHES:
+            start, end = _times(event, base_ns)
+            launches[event["args"].get("correlation", 0)] = (start, end)
+        elif category in _GPU_KINDS or (category == "cpu_op" and not on_gpu):
+            operations.append(_operation(event, base_ns))
+    operations.sort()
+    return operations if on_gpu else list(_outermost(operations)), launches
+
+
+def _times(event: dict[str, Any], base_ns: int) -> tuple[int, int]:
+    start_ns = base_ns + round(event["ts"] * 1000)
+    return start_ns, start_ns + round(event["dur"] * 1000)
+
+
+def _operation(event: dict[str, Any], base_ns: int) -> _Operation:
+    arguments = event.get("args", {})
+    start_ns, end_ns = _times(event, base_ns)
+    return _Operation(
+        start_ns=start_ns,
+        end_ns=end_ns,
+        kind=_GPU_KINDS.get(event["cat"], CPU_OPERATOR),
+        stream=int(arguments.get("stream", event.get("tid", 0))),
+        correlation=int(arguments.get("correlation", 0)),
+        sm_fill=min(float(arguments.get("blocks per SM", "nan")), 1.0),  # in this order NaN stays NaN
+        name=str(event["name"]),
+    )
+
+
+def _outermost(operations: Iterable[_Operation]) -> Iterable[_Operation]:
+    """Operators that no other one called, per thread."""
+    reached: dict[int, int] = {}
+    for each in sorted(operations, key=lambda one: (one.start_ns, -one.end_ns)):
+        if each.start_ns >= reached.get(each.stream, 0):
+            reached[each.stream] = each.end_ns
+            yield each
+
+
+def _kernel_trace(
+    rank: int,
+    pid: int,
+    boundaries_ns: list[int],
+    operations: list[_Operation],
+    launches: dict[int, tuple[int, int]],
+) -> KernelTrace:
+    names = {name: index for index, name in enumerate(dict.fromkeys(each.name for each in operations))}
+    calls = [launches.get(each.correlation, (each.start_ns, each.start_ns)) for each in operations]
+    return KernelTrace(
+        rank=rank,
+        pid=pid,
+        boundaries_ns=np.asarray(boundaries_ns, dtype=np.int64),
+        starts_ns=np.asarray([each.start_ns for each in operations], dtype=np.int64),
+        ends_ns=np.asarray([each.end_ns for each in operations], dtype=np.int64),
+        launches_ns=np.asarray([begin for begin, _ in calls], dtype=np.int64),
+        launched_ns=np.asarray([end for _, end in calls], dtype=np.int64),
+        streams=np.asarray([each.stream for each in operations], dtype=np.int64),
+        kinds=np.asarray([each.kind for each in operations], dtype=np.int8),
+        sm_fill=np.asarray([each.sm_fill for each in operations], dtype=np.float64),
+        name_ids=np.asarray([names[each.name] for each in operations], dtype=np.int64),
+        names=tuple(names),
+    )

@@ -1,0 +1,93 @@
+"""A digest of what a model computed, small enough for a message; executed in workers only."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import torch
+
+from mps_experiments.measurement.outputs import OutputDigest, TensorDigest
+
+_MAX_HASHED = 2**20  # elements per tensor: masks of 100 detections have 27 million
+_MAX_VALUES = 256  # of all tensors together: a digest travels in one message
+_MAX_TENSORS = 32
+
+
+def digest_output(output: object) -> OutputDigest:
+    """Digest every tensor of an output, the nested ones too; what is neither tensor nor array is left out.
+
+    Of a large tensor evenly spread elements are hashed, the same ones in every worker.
+    """
+    tensors = [(name, value) for name, value in _tensors(output, "") if value.size][:_MAX_TENSORS]
+    share = _MAX_VALUES // max(1, len(tensors))
+    return tuple(_digest(name, value, share) for name, value in tensors)
+
+
+class _Strided:
+    """A tensor on the host, thinned out before it was copied there."""
+
+    def __init__(self, shape: tuple[int, ...], dtype: str, kept: np.ndarray) -> None:
+        self.shape, self.dtype, self.kept = shape, dtype, kept
+
+    @property
+    def size(self) -> int:
+        return int(self.kept.size)
+
+
+def _tensors(output: object, name: str) -> Iterator[tuple[str, _Strided]]:
+    match output:
+        case torch.Tensor():
+            yield name, _from_torch(output)
+        case np.ndarray() if output.dtype.kind in "biufc":
+            flat = output.reshape(-1)
+            yield name, _Strided(output.shape, str(output.dtype), flat[:: _stride(flat.size)])
+        case Mapping():
+            for key, value in output.items():
+                yield from _tensors(value, f"{name}.{key}" if name else str(key))
+        case list() | tuple():
+            for index, value in enumerate(output):
+                yield from _tensors(value, f"{name}.{index}" if name else str(index))
+        case bool() | int() | float():
+            yield name, _Strided((), type(output).__name__, np.asarray([output]))
+
+
+def _from_torch(tensor: torch.Tensor) -> _Strided:
+    flat = tensor.detach().reshape(-1)
+    kept = flat[:: _stride(flat.numel())]
+    if kept.dtype not in _EXACT:  # NumPy has no bfloat16 or float8; float32 holds each of their values
+        kept = kept.to(torch.float32)
+    return _Strided(tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."), kept.cpu().numpy())
+
+
+_EXACT = (
+    torch.float16,
+    torch.float32,
+    torch.float64,
+    torch.int8,
+    torch.int16,
+    torch.int32,
+    torch.int64,
+    torch.uint8,
+    torch.bool,
+    torch.complex64,
+    torch.complex128,
+)
+
+
+def _stride(size: int) -> int:
+    return max(1, -(-size // _MAX_HASHED))
+
+
+def _digest(name: str, tensor: _Strided, value_count: int) -> TensorDigest:
+    kept = np.ascontiguousarray(tensor.kept)
+    shown = kept[:: max(1, -(-kept.size // value_count))]
+    if np.iscomplexobj(shown):
+        shown = np.abs(shown)
+    return TensorDigest(
+        name=name,
+        shape=tuple(int(length) for length in tensor.shape),
+        dtype=tensor.dtype,
+        hashed=int(kept.size),
+        sha256=hashlib.sha256(kept.tobytes()).hexdigest(),
+        values=tuple(float(f"{value:.9g}") for value in shown.astype(np.float64)),
+    )

@@ -1,0 +1,99 @@
+"""What stands below a table."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from mps_experiments.measurement.findings import Finding, Severity
+from mps_experiments.record import Measurement
+from mps_experiments.report.captions import caption_lines, warnings_of
+from mps_experiments.report.comparison import ratios
+from tests.outputs import with_output
+from tests.records import INVALID, SKIPPED, make_measurement
+
+ONE_REPEAT = "one repeat each: spread unknown; add repeat=0,1,2"
+TWO_RUNS = (
+    "median makespan (shortest to longest) of 2 runs; "
+    "ratio of medians [95 % interval, only a hint below 5 runs]"
+)
+
+
+def lines(cells: Sequence[Measurement]) -> list[str]:
+    return caption_lines(cells, ratios(cells))
+
+
+def repeats(count: int, procs: int = 2) -> list[Measurement]:
+    made = [make_measurement(f"{procs}-{n}", procs=procs, repeat=n) for n in range(count)]
+    return [replace(m, name=f"{m.name} repeat={m.cell.repeat}") for m in made]
+
+
+def warned(measurement: Measurement, *checks: str) -> Measurement:
+    findings = [Finding(check=c, severity=Severity.WARNING, text=f"too much {c}") for c in checks]
+    grave = Finding(check="grave", severity=Severity.INVALID, text="grave")
+    return replace(measurement, findings=(grave, *findings))
+
+
+def test_one_repeat_each_says_that_the_spread_is_unknown_and_what_to_do() -> None:
+    assert lines([make_measurement("1"), make_measurement("2", procs=2)]) == [ONE_REPEAT]
+
+
+def test_nothing_is_said_of_the_spread_where_there_are_no_numbers() -> None:
+    assert lines([make_measurement("1", verdict=SKIPPED)]) == [
+        "mps=off procs=1 times=2: SKIPPED: MPS needs an NVIDIA GPU"
+    ]
+
+
+def test_with_repeats_the_figures_are_explained() -> None:
+    assert lines([*repeats(2), *repeats(2, procs=1)]) == [TWO_RUNS]
+    unequal = lines([*repeats(6), *repeats(5, procs=1)])
+    assert unequal == [
+        "median makespan (shortest to longest) of 5 or 6 runs; ratio of medians [95 % interval]"
+    ]
+
+
+def test_a_cell_whose_spread_is_unknown_beside_repeats_is_named() -> None:
+    assert lines([*repeats(1), *repeats(2, procs=1)]) == [
+        TWO_RUNS,
+        "mps=off procs=2 times=2: spread unknown (one repeat)",
+    ]
+
+
+def test_what_repeats_have_in_common_is_said_once_and_an_invalid_one_is_named() -> None:
+    skipped = [replace(m, verdict=SKIPPED) for m in repeats(3)]
+    assert lines(skipped) == ["mps=off procs=2 times=2: SKIPPED: MPS needs an NVIDIA GPU"]
+    invalid = [replace(m, verdict=INVALID) for m in repeats(2)]
+    assert lines(invalid) == [
+        f"mps=off procs=2 times=2 repeat={n}: INVALID: worker 1 was killed by SIGKILL" for n in (0, 1)
+    ]
+    assert lines(repeats(2)) == [
+        "mps=off procs=2 times=2: no ratio: no VALID one-process run with mps=off times=2",
+        TWO_RUNS,
+    ]
+
+
+def test_one_process_whose_repeats_compute_different_things_is_named() -> None:
+    cells = [with_output(m, float(m.cell.repeat)) for m in repeats(2, procs=1)]
+    assert "mps=off procs=1 times=2: no ratio: not comparable" in lines(cells)[0]
+
+
+def test_warnings_of_valid_runs_are_listed() -> None:
+    cells = [
+        warned(make_measurement("1"), "skew", "drift"),
+        warned(make_measurement("2", verdict=INVALID), "skew"),
+    ]
+    assert lines(cells)[:-1] == [
+        "mps=off procs=1 times=2: INVALID: worker 1 was killed by SIGKILL",
+        "mps=off procs=1 times=2: warning: too much skew",
+        "mps=off procs=1 times=2: warning: too much drift",
+    ]
+    assert [finding.check for finding in warnings_of(cells[0])] == ["skew", "drift"]
+    assert warnings_of(cells[1]) == []
+
+
+def test_many_warnings_are_put_together_by_their_check() -> None:
+    eight = [warned(m, "skew") for m in repeats(8, procs=1)]
+    assert len(lines(eight)) == 9
+    nine = [*eight, warned(make_measurement("x", procs=2), "skew", "drift")]
+    assert lines(nine)[:2] == [
+        "skew: 9 cells, for example mps=off procs=1 times=2 repeat=0: too much skew",
+        "drift: 1 cell, for example mps=off procs=2 times=2: too much drift",
+    ]

@@ -1,0 +1,100 @@
+"""What two runs must agree in, and what is said of what differs."""
+
+from dataclasses import replace
+
+import pytest
+
+from mps_experiments.record import Measurement
+from mps_experiments.report.keys import comparison_keys, differing_keys, table_key
+from tests.records import GPU, MACHINE, make_measurement
+
+
+def with_facts(**torch_facts: str) -> Measurement:
+    measurement = make_measurement()
+    (worker,) = measurement.workers
+    assert worker.facts is not None
+    return replace(
+        measurement, workers=(replace(worker, facts=replace(worker.facts, torch_facts=torch_facts)),)
+    )
+
+
+def with_environment(**variables: str) -> Measurement:
+    return make_measurement(machine=replace(MACHINE, environment=variables))
+
+
+def differing(own: Measurement, other: Measurement) -> list[str]:
+    return differing_keys(comparison_keys(own), comparison_keys(other))
+
+
+def test_the_number_of_processes_and_of_the_repeat_may_differ() -> None:
+    assert comparison_keys(make_measurement(procs=4, repeat=2)) == comparison_keys(make_measurement())
+
+
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [
+        (
+            make_measurement(machine=replace(MACHINE, driver_version="575.2")),
+            "driver (575.2 against 580.1)",
+        ),
+        (make_measurement(pinned=False), "placement (not pinned against pinned)"),
+        (make_measurement(verbose=True), "verbose (true against false)"),
+        (make_measurement(warmup=9), "warmup (9 against 2)"),
+        (make_measurement(inputs=()), "input (none against sample abababababababab)"),
+        (make_measurement(options={"batch": 8}), 'options ({"batch": 8} against none)'),
+        (
+            replace(make_measurement(), weights_file_sha256="0123456789abcdef" * 4),
+            "weights (random 0123456789abcdef against random)",
+        ),
+        (with_facts(torch="2.11", cudnn="91002"), "cudnn (91002 against none)"),
+        (with_facts(torch="2.11", cuda="13.0"), "cuda (13.0 against none)"),
+        (
+            make_measurement(device="GPU-2", machine=replace(MACHINE, gpu=replace(GPU, uuid="GPU-2"))),
+            "gpu (NVIDIA H100 GPU-2 against NVIDIA H100 GPU-1)",
+        ),
+        (
+            make_measurement(device="cpu", machine=replace(MACHINE, gpu=None)),
+            "gpu (cpu against NVIDIA H100 GPU-1)",
+        ),
+        (
+            make_measurement(machine=replace(MACHINE, usable_cores=(0,))),
+            "cpu (a CPU, 1 cores usable against a CPU, 3 cores usable)",
+        ),
+        (with_environment(OMP_NUM_THREADS="1"), 'environment ({"OMP_NUM_THREADS": "1"} against none)'),
+        (
+            replace(make_measurement(), config={"workload": {"synchronize": "device"}}),
+            "synchronize (device against none)",
+        ),
+        (
+            replace(make_measurement(), config={"telemetry": {"interval_s": 0.1}}),
+            "telemetry (0.1 against none)",
+        ),
+    ],
+    ids=lambda value: value.partition(" ")[0] if isinstance(value, str) else "",
+)
+def test_what_differs_is_named_with_both_values(own: Measurement, expected: str) -> None:
+    assert differing(own, make_measurement()) == [expected]
+
+
+def test_of_options_only_the_different_ones_are_shown() -> None:
+    one, two = make_measurement(options={"a": 1, "b": 2}), make_measurement(options={"b": 3, "a": 1})
+    assert differing(one, two) == ['options ({"b": 2} against {"b": 3})']
+    assert differing(one, make_measurement(options={"b": 2, "a": 1})) == []
+
+
+def test_variables_that_only_choose_the_gpu_or_the_daemon_may_differ() -> None:
+    own = with_environment(CUDA_VISIBLE_DEVICES="0", CUDA_MPS_PIPE_DIRECTORY="/tmp/nvidia-mps")
+    assert differing(own, make_measurement()) == []
+
+
+def test_all_cells_of_a_seed_table_share_it() -> None:
+    cells = [
+        make_measurement(mps=s, procs=p, times=t, repeat=r)
+        for s, p, t, r in zip(("on", "off"), (1, 2), (3, 4), (0, 1), strict=True)
+    ]
+    assert table_key(cells[0]) == table_key(cells[1])
+
+
+def test_what_ends_an_iteration_sets_tables_apart() -> None:
+    other = replace(make_measurement(), config={"workload": {"synchronize": "device"}})
+    assert table_key(other) != table_key(make_measurement())
