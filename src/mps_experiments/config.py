@@ -121,6 +121,8 @@ class TraceConfig:
 
     iterations: int = 3
     """Traced iterations per worker, after the measured window and never inside it; 0: no traced pass."""
+    min_s: float = 0.1
+    """Trace at least as many iterations as took this many seconds in the measured window."""
     timeout_s: float = 120.0
     """Seconds for the workers to start tracing, and again to run and write the pass."""
 
@@ -148,7 +150,7 @@ class ValidityConfig:
     throttled_invalid: float = 0.05
     """INVALID if heat, a power brake or other hardware held the clock down in more of the readings."""
     power_capped_warn: float = 0.05
-    """Warn if the power limit held the clock down in more than this share of the readings."""
+    """Warn if the power limit lowered the clock in more than this share of the readings."""
     drift_warn: float = 0.1
     """Warn if a worker's median latency changed by more than this from the first third to the last."""
     drift_invalid: float = 0.5

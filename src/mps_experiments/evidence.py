@@ -4,6 +4,7 @@ Where a piece cannot be had, the numbers stay, and the run's state says what is 
 """
 
 import contextlib
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -11,13 +12,15 @@ from mps_experiments.errors import EvidenceError, MpsExperimentsError
 from mps_experiments.machine.gpus import GpuProbe
 from mps_experiments.machine.sampler import Sampler
 from mps_experiments.measurement.outputs import OutputDifference, OutputDigest, compare_outputs
-from mps_experiments.measurement.overlap import activity_of
+from mps_experiments.measurement.overlap import Activity, activity_of
 from mps_experiments.plan import RunPlan
 from mps_experiments.recorder import RunState
 from mps_experiments.report.timeline import draw_timeline
 from mps_experiments.trace_files import load_trace, write_merged_trace
 from mps_experiments.workers.messages import Compute, Computed, Trace, Traced, Tracing
 from mps_experiments.workers.pool import WorkerPool
+
+_MAX_TRACED = 1000  # iterations; beyond that the profiler's events would fill the memory
 
 
 @contextlib.contextmanager
@@ -57,8 +60,9 @@ def gather_trace(plan: RunPlan, pool: WorkerPool, scratch: Path, state: RunState
     """Have all workers run a short traced pass together, and derive what ran when."""
     if not plan.trace.iterations:
         return
+    iterations = _iterations_to_trace(plan, pool)
     paths = [scratch / f"trace-{rank}.npz" for rank in range(plan.worker_count)]
-    orders = [Trace(iterations=plan.trace.iterations, path=str(path)) for path in paths]
+    orders = [Trace(iterations=iterations, path=str(path)) for path in paths]
     with _optional("traced pass", state):
         _refuse_problems(pool.ask(orders, Tracing, plan.trace.timeout_s))
         go = pool.next_start()
@@ -67,6 +71,14 @@ def gather_trace(plan: RunPlan, pool: WorkerPool, scratch: Path, state: RunState
         state.activity = activity_of(state.traces)
         if state.activity is None:
             raise EvidenceError("the workers' passes share no time")
+
+
+def _iterations_to_trace(plan: RunPlan, pool: WorkerPool) -> int:
+    """More than planned where iterations are short: a pass of a millisecond may lie in one time slice."""
+    boundaries = pool.workers[0].samples_ns()
+    iteration_s = (boundaries[-1] - boundaries[0]) / 1e9 / max(1, len(boundaries) - 1)
+    enough = math.ceil(plan.trace.min_s / iteration_s) if iteration_s else 0
+    return max(plan.trace.iterations, min(enough, _MAX_TRACED))
 
 
 def _refuse_problems(answers: Sequence[Tracing | Traced]) -> None:
@@ -79,8 +91,7 @@ def write_artifacts(plan: RunPlan, state: RunState) -> None:
     """The traced pass for a trace viewer and as a picture, in the run's folder."""
     if not state.traces or state.activity is None:
         return
-    overlap = f"{state.activity.overlap_share:.0%} of busy time with two workers or more"
-    title = f"{plan.name} · {plan.workloads[0].model}" + (f" · {overlap}" if plan.worker_count > 1 else "")
+    title = " · ".join([plan.name, plan.workloads[0].model, *_about_overlap(plan, state.activity)])
     with _optional("files of the traced pass", state):
         try:
             plan.paths.folder.mkdir(parents=True, exist_ok=True)
@@ -88,6 +99,14 @@ def write_artifacts(plan: RunPlan, state: RunState) -> None:
             draw_timeline(state.traces, title, plan.paths.timeline)
         except OSError as error:
             raise EvidenceError(str(error)) from error
+
+
+def _about_overlap(plan: RunPlan, activity: Activity) -> list[str]:
+    if plan.worker_count < 2:
+        return []
+    if activity.tells_overlap(plan.mps.enabled):
+        return [f"{activity.overlap_share:.1%} of busy time with two workers or more"]
+    return ["operations span time slices: they did not run together"]
 
 
 @contextlib.contextmanager

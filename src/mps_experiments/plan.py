@@ -18,6 +18,7 @@ from mps_experiments.workloads.spec import WorkloadSpec
 _MAX_WORKERS = 1024
 _MAX_ITERATIONS = 10_000_000
 _MAX_TRACED = 1000  # a traced iteration may have thousands of kernels, and all are kept in memory
+_MAX_TRACED_S = 10.0
 _MAX_INTERVAL_S = 60.0
 _MAX_SECONDS = 1_000_000.0  # the kernel's poll takes at most 2**31 milliseconds
 
@@ -88,9 +89,10 @@ class WorkersPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class TracePlan:
-    """The traced pass; none if `iterations` is 0. The deadline is in seconds."""
+    """The traced pass; none if `iterations` is 0. Times are in seconds."""
 
     iterations: int
+    min_s: float
     timeout_s: float
 
 
@@ -154,7 +156,9 @@ def build_plan(config: Config, probe: GpuProbe, folder: Path, user_id: int | Non
             stall_timeout_s=config.workers.stall_timeout_s,
             stop_timeout_s=config.workers.stop_timeout_s,
         ),
-        trace=TracePlan(iterations=config.trace.iterations, timeout_s=config.trace.timeout_s),
+        trace=TracePlan(
+            iterations=config.trace.iterations, min_s=config.trace.min_s, timeout_s=config.trace.timeout_s
+        ),
         telemetry_interval_s=config.telemetry.interval_s,
         thresholds=Thresholds(**vars(config.validity)),
         paths=RunPaths(folder=folder),
@@ -219,6 +223,7 @@ def _check_numbers(config: Config) -> None:
     _check_whole("workload.seed", config.workload.seed, 0, 2**63 - 1)
     _check_whole("min_free_disk_mb", config.min_free_disk_mb, 0, 2**40)
     _check_whole("trace.iterations", config.trace.iterations, 0, _MAX_TRACED)
+    _check_number("trace.min_s", config.trace.min_s, 0, _MAX_TRACED_S)
     _check_number("telemetry.interval_s", config.telemetry.interval_s, 0, _MAX_INTERVAL_S)
     for name, value in vars(config.validity).items():
         if not isinstance(value, bool):

@@ -141,6 +141,13 @@ class Measurement:
             return None
         return summarise([worker.samples for worker in self.workers if worker.samples is not None])
 
+    def window_ns(self) -> tuple[int, int] | None:
+        """First worker's start and last worker's end, of the monotonic clock; None if none was measured."""
+        samples = [worker.samples for worker in self.workers if worker.samples is not None]
+        if not samples:
+            return None
+        return min(worker.start_ns for worker in samples), max(worker.end_ns for worker in samples)
+
     def overhead_s(self) -> float | None:
         """Seconds of the run outside the measured window; None unless VALID."""
         figures = self.statistics()

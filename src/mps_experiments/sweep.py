@@ -24,7 +24,8 @@ from mps_experiments.plan import RunPlan, build_plan
 from mps_experiments.preflight import prepare
 from mps_experiments.record import Measurement, write_atomically, write_measurement
 from mps_experiments.report.lines import cell_line
-from mps_experiments.report.tables import table_text, tables
+from mps_experiments.report.summary import summary_text, why_lines
+from mps_experiments.report.tables import tables
 from mps_experiments.runner import Surroundings, run_cell
 from mps_experiments.signals import held_back
 from mps_experiments.terminal import Terminal, complain
@@ -150,8 +151,10 @@ class Sweep:
         """Tables, ratios, sweep.json and where to look next; also when cells failed or a signal came."""
         if self.measurements:
             self.terminal.show(tables(self.measurements))
+            for line in why_lines(self.measurements):
+                self.terminal.line(line)
         status = "KILLED" if self.interruption else "FINISHED" if self._cells_are_fine else "FAILED"
-        text = table_text(self.measurements)
+        text = summary_text(self.measurements)
         self._log_untracked()
         self._track(lambda: self.tracker.finish_sweep(self.measurements, text, status))
         if self.folder is None:

@@ -75,7 +75,7 @@ def _collect(folders: list[Path]) -> tuple[dict[str, list[tuple[Measurement, Pat
 
 def _log(by_sweep: dict[str, list[tuple[Measurement, Path]]], args: argparse.Namespace) -> int:
     from mps_experiments.preflight import open_tracker
-    from mps_experiments.report.tables import table_text
+    from mps_experiments.report.summary import summary_text
 
     logged = 0
     for sweep_id, records in by_sweep.items():
@@ -98,7 +98,7 @@ def _log(by_sweep: dict[str, list[tuple[Measurement, Path]]], args: argparse.Nam
         measurements = [measurement for measurement, _ in records]
         new = sum(tracker.log_cell(each, place, each.was_interrupted) for each, place in records)
         logged += new
-        tracker.finish_sweep(measurements, table_text(measurements), _status(summary, measurements))
+        tracker.finish_sweep(measurements, summary_text(measurements), _status(summary, measurements))
     return logged
 
 

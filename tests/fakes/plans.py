@@ -92,7 +92,7 @@ def run_plan(
         name="a cell",
         worker_count=len(workloads) or 1,
         repeat=0,
-        trace=TracePlan(iterations=0, timeout_s=60.0),
+        trace=TracePlan(iterations=0, min_s=0.0, timeout_s=60.0),
         telemetry_interval_s=0.02,
         thresholds=Thresholds(),
         iterations_per_worker=times,

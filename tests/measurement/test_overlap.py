@@ -96,15 +96,6 @@ def test_an_operation_waits_only_from_the_end_of_the_one_before_on_its_stream() 
     assert parts_ns(found) == [50, 0, (10 - 1) + (60 - 50), 31]
 
 
-def test_an_operation_waits_for_all_before_it_on_its_stream_not_only_the_last() -> None:
-    found = activity(make_trace([(1, 50), (10, 20), (60, 70)], launches=[(0, 1), (9, 10), (11, 12)]))
-    assert parts_ns(found) == [59, 0, 10, 31]
-    behind = activity(
-        make_trace([(1, 50), (10, 20), (60, 70)], launches=[(0, 1), (9, 10), (11, 12)], streams=[7, 8, 8])
-    )
-    assert parts_ns(behind) == [59, 0, 10, 31]
-
-
 def test_an_operation_does_not_wait_for_another_stream() -> None:
     spans, launches = [(1, 10), (20, 40), (50, 60)], [(0, 1), (19, 20), (2, 3)]
     two = activity(make_trace(spans, launches=launches, streams=[7, 7, 8]))

@@ -69,6 +69,7 @@ class Sampler:
         if meter is not None:
             self._read()
         self.telemetry = Telemetry(
+            epoch_offset_ns=time.time_ns() - time.monotonic_ns(),
             gpu=tuple(self._samples),
             gpu_share_by_pid=meter.share_by_pid(self._since_us) if meter else None,
             cores=self._core_use(),

@@ -20,6 +20,7 @@ from mps_experiments.measurement.telemetry import (
 _MIN_FOR_THIRDS = 9  # iterations
 _MIN_OUTLIERS = 2
 _OUTLIER = 2.0  # times the worker's median
+_CLOCK_FELL = 0.98  # of the highest clock: the limit is touched now and then without any effect
 _MIN_CORE_WINDOW_S = 0.5  # the kernel counts in hundredths of a second
 
 
@@ -128,10 +129,13 @@ def _clocks(evidence: Evidence, limits: Thresholds) -> Iterator[Finding]:
         return
     clock = summary.sm_clock_min_mhz
     lowest = f", down to {clock} MHz" if clock else ""
-    if highest := evidence.telemetry.sm_clock_max_mhz:
-        lowest += f" of {highest} MHz" if clock else ""
+    highest = evidence.telemetry.sm_clock_max_mhz
+    if clock and highest:
+        lowest += f" of {highest} MHz"
     why = [reason for reason in sorted(THROTTLING) if summary.reason_shares.get(reason)]
-    capped = summary.reason_shares.get(POWER_CAP, 0.0)
+    mean = summary.mean.get("sm_clock_mhz")
+    fell = not (mean and highest and mean > _CLOCK_FELL * highest)
+    capped = summary.reason_shares.get(POWER_CAP, 0.0) if fell else 0.0
     yield from _some(
         too_much(
             "throttling",

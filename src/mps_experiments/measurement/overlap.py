@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 from mps_experiments.measurement.intervals import Intervals, Times
 
 KERNEL, MEMCPY, MEMSET, CPU_OPERATOR = range(4)
+_MAX_LATENCY_NS = 10_000
+_LONG_NS = 1_000_000
+_MAX_LONG_SHARE = 0.2
 KIND_NAMES = ("kernel", "memcpy", "memset", "cpu operator")
 
 
@@ -71,7 +74,7 @@ class WorkerActivity:
         behind_others_s: It waited while an operation of another worker ran.
         waiting_idle_s: It waited although no worker's operation ran: for its time slice, or for the launch to
             arrive.
-        host_s: Nothing was launched: Python, launching, synchronising. Tracing itself makes this longer.
+        host_s: Nothing waited: Python, launching and its latency, synchronising. Tracing makes this longer.
         operations: Operations per iteration.
         operations_s: Durations of all operations, summed.
         sm_fill: Mean over running time of the multiprocessors that the launches can reach; None if unknown.
@@ -99,6 +102,7 @@ class Activity:
         busy_share: Share of the window in which any worker's operation ran.
         overlap_share: Share of the busy time in which operations of two or more workers ran.
         mean_active_workers: Mean number of workers with a running operation, over the busy time.
+        long_share: Share of the operations' time in operations over a millisecond, half a time slice.
         gaps_per_s: Times in which no operation ran, per second.
         gap_p50_s: Median length of these.
         workers: By rank.
@@ -110,9 +114,19 @@ class Activity:
     busy_share: float
     overlap_share: float
     mean_active_workers: float
+    long_share: float
     gaps_per_s: float
     gap_p50_s: float
     workers: tuple[WorkerActivity, ...]
+
+    def tells_overlap(self, mps_on: bool) -> bool:
+        """Whether `overlap_share` means that operations ran at the same time.
+
+        Without MPS the GPU takes turns, and an operation that is longer than a turn (about 2 ms) counts as
+        running in the turns of others too: the spans of long operations overlap although they never ran
+        together.
+        """
+        return len(self.workers) > 1 and (mps_on or self.long_share <= _MAX_LONG_SHARE)
 
 
 def activity_of(traces: Sequence[KernelTrace]) -> Activity | None:
@@ -142,6 +156,7 @@ def activity_of(traces: Sequence[KernelTrace]) -> Activity | None:
         busy_share=busy_ns / window_ns,
         overlap_share=float(lengths[active > 1].sum() / busy_ns),
         mean_active_workers=float((lengths * active).sum() / busy_ns),
+        long_share=_long_share(traces, start, end),
         gaps_per_s=len(gap_lengths) / (window_ns / 1e9),
         gap_p50_s=float(np.median(gap_lengths)) / 1e9 if len(gap_lengths) else 0.0,
         workers=tuple(
@@ -155,7 +170,8 @@ def _waiting(trace: KernelTrace) -> Intervals:
     """When an operation could have run but did not yet.
 
     A launch is taken to need the worker's median launch time: a call that takes longer was itself blocked, as
-    a copy to the host is until it is done.
+    a copy to the host is until it is done. Nor is the latency of a launch on an idle GPU waiting: the median,
+    but at most 10 microseconds, since where operations queue up the median is waiting itself.
     """
     calls = trace.launched_ns - trace.launches_ns
     usual = int(np.median(calls[trace.kinds == KERNEL])) if (trace.kinds == KERNEL).any() else 0
@@ -164,7 +180,18 @@ def _waiting(trace: KernelTrace) -> Intervals:
     for stream in np.unique(trace.streams):
         own = np.flatnonzero(trace.streams == stream)
         before[own[1:]] = np.maximum.accumulate(trace.ends_ns[own])[:-1]
-    return Intervals.union(np.maximum(issued, before), trace.starts_ns)
+    could_start = np.maximum(issued, before)
+    delays = np.maximum(trace.starts_ns - could_start, 0)
+    latency = min(int(np.median(delays)), _MAX_LATENCY_NS) if len(delays) else 0
+    return Intervals.union(could_start + latency, trace.starts_ns)
+
+
+def _long_share(traces: Sequence[KernelTrace], start: int, end: int) -> float:
+    durations = np.concatenate(
+        [(t.ends_ns - t.starts_ns)[(t.starts_ns >= start) & (t.ends_ns <= end)] for t in traces]
+    )
+    total = durations.sum()
+    return float(durations[durations > _LONG_NS].sum() / total) if total else 0.0
 
 
 def _worker(

@@ -103,6 +103,7 @@ class Telemetry:
     """What was read around one measured window: it begins before and ends after it.
 
     Attributes:
+        epoch_offset_ns: What added to the monotonic clock gives the wall clock.
         gpu: Samples in order of time; empty without NVML.
         gpu_share_by_pid: Share of the GPU's multiprocessor time by process id, as NVML counted it; None if it
             cannot tell.
@@ -112,6 +113,7 @@ class Telemetry:
         power_limit_w: The limit in force.
     """
 
+    epoch_offset_ns: int = 0
     gpu: tuple[GpuSample, ...] = ()
     gpu_share_by_pid: dict[int, float] | None = None
     cores: CoreUse | None = None

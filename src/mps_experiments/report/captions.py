@@ -28,12 +28,12 @@ def caption_lines(cells: Sequence[Measurement], by_ratio: dict[str, Ratio]) -> l
 
 def _about(m: Measurement, ratio: Ratio) -> Iterator[str]:
     if m.verdict.status is Status.SKIPPED:
-        yield f"{_cell_name(m)}: SKIPPED: {m.verdict.reason}"
+        yield f"{cell_name(m)}: SKIPPED: {m.verdict.reason}"
     elif m.verdict.status is not Status.VALID:
         yield f"{m.name}: {m.verdict.status.value}: {m.verdict.reason}"
     elif ratio.value is None and (m.cell.procs > 1 or ratio.repeats > 1):
-        yield f"{_cell_name(m)}: no ratio: {ratio.reason}"
-    if m.contended:
+        yield f"{cell_name(m)}: no ratio: {ratio.reason}"
+    if m.contended and not m.findings:  # records of version 1 have no findings
         yield f"{m.name}: contended: {'; '.join(m.contended)}"
 
 
@@ -65,9 +65,9 @@ def _spread(cells: Sequence[Measurement], by_ratio: dict[str, Ratio]) -> Iterato
     for group in repeated:
         ratio = by_ratio[group.first.record_id]
         if group.first.cell.procs > 1 and ratio.value is not None and ratio.interval is None:
-            yield f"{_cell_name(group.first)}: {ratio.spread}"
+            yield f"{cell_name(group.first)}: {ratio.spread}"
 
 
-def _cell_name(measurement: Measurement) -> str:
+def cell_name(measurement: Measurement) -> str:
     """The name without the number of the repeat."""
     return re.sub(r" \+*repeat=\d+(?= |$)", "", measurement.name)

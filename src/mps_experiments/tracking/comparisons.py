@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from mps_experiments.measurement.outputs import OutputDifference
 from mps_experiments.record import Measurement
 from mps_experiments.report.comparison import Ratio, ratios
+from mps_experiments.report.explanation import explanations
 from mps_experiments.report.parity import difference_text, output_differences, output_references
 
 
@@ -19,7 +20,7 @@ class Fields:
 
 
 def comparison_fields(measurements: Sequence[Measurement], run_ids: Mapping[str, str]) -> dict[str, Fields]:
-    """Record id -> its ratio and how far its output lies from the reference.
+    """Record id -> its ratio, its cause, and how far its output lies from the reference.
 
     Args:
         measurements: All runs to be compared.
@@ -27,8 +28,10 @@ def comparison_fields(measurements: Sequence[Measurement], run_ids: Mapping[str,
     """
     differences = output_differences(measurements)
     references = output_references(measurements)
+    by_ratio = ratios(measurements)
+    explained = explanations(measurements, {each: ratio.partner_ids for each, ratio in by_ratio.items()})
     found = {}
-    for record_id, ratio in ratios(measurements).items():
+    for record_id, ratio in by_ratio.items():
         metrics, tags = _ratio_metrics(ratio), _ratio_tags(ratio, run_ids)
         if difference := differences.get(record_id):
             reference = references[record_id].record_id
@@ -37,6 +40,9 @@ def comparison_fields(measurements: Sequence[Measurement], run_ids: Mapping[str,
                 "output_reference": run_ids.get(reference, reference),
                 "output_difference": _verdict(difference),
             }
+        if explanation := explained.get(record_id):
+            tags |= {"cause": explanation.cause.value, "why": explanation.text}
+            metrics |= {f"why/{name}": value for name, value in explanation.figures.items()}
         found[record_id] = Fields(metrics=metrics, tags=tags)
     return found
 

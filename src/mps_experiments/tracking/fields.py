@@ -3,6 +3,7 @@
 import json
 
 from mps_experiments.record import Measurement
+from mps_experiments.tracking.evidence_fields import evidence_metrics, evidence_tags
 
 _MAX_VALUE = 500  # characters of a param that MLflow takes everywhere
 
@@ -14,6 +15,7 @@ def params_of(measurement: Measurement) -> dict[str, str]:
         "mps": cell.mps,
         "procs": cell.procs,
         "times": cell.times,
+        "repeat": cell.repeat,
         "model": cell.model,
         "weights": cell.weights,
         "input": ",".join(image.name for image in cell.inputs),
@@ -64,7 +66,7 @@ def metrics_of(measurement: Measurement) -> dict[str, float]:
             metrics[f"{prefix}/peak_rss_mib"] = worker.done.peak_rss_bytes / 2**20
             if peak is not None:
                 metrics[f"{prefix}/torch_peak_mib"] = peak / 2**20
-    return metrics
+    return metrics | evidence_metrics(measurement)
 
 
 def tags_of(measurement: Measurement) -> dict[str, str]:
@@ -89,4 +91,4 @@ def tags_of(measurement: Measurement) -> dict[str, str]:
         "overrides": " ".join(measurement.overrides) or None,
         "weights_sha256": next((w.facts.weights_sha256 for w in measurement.workers if w.facts), None),
     }
-    return {key: str(value) for key, value in tags.items() if value is not None}
+    return {key: str(value) for key, value in tags.items() if value is not None} | evidence_tags(measurement)

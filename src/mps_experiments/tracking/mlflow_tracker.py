@@ -23,6 +23,7 @@ from mps_experiments.measurement.verdict import Status
 from mps_experiments.record import FILE_NAME, Measurement, to_json
 from mps_experiments.tracking.comparisons import comparison_fields
 from mps_experiments.tracking.deadline import within
+from mps_experiments.tracking.evidence_fields import telemetry_series
 from mps_experiments.tracking.fields import metrics_of, params_of, tags_of
 from mps_experiments.tracking.tracker import SweepInfo
 
@@ -33,7 +34,8 @@ _RUNNER = "runner"
 _PARENT = "mlflow.parentRunId"
 _NOTE = "mlflow.note.content"
 _PROBE_TIMEOUT_S = 5.0
-_FILES = ("worker-*.log", "control.log", "server.log")
+_FILES = ("worker-*.log", "control.log", "server.log", "trace.json.gz", "timeline.png")
+_MAX_BATCH = 1000  # metrics that MLflow takes in one call
 _HTTP = ("http", "https")
 _SQLITE = "sqlite:///"
 
@@ -137,12 +139,18 @@ class MlflowTracker:
         metrics = [Metric(key, value, end_ms, 0) for key, value in metrics_of(measurement).items()]
         params = [Param(key, value) for key, value in params_of(measurement).items()]
         self._client.log_batch(run_id, metrics=metrics, params=params)
+        self._log_series(run_id, measurement)
         self._log_files(run_id, measurement, folder)
         self._client.set_tag(run_id, _COMPLETE, "true")
         failed = measurement.verdict.status is Status.INVALID
         status = "KILLED" if interrupted else "FAILED" if failed else "FINISHED"
         self._client.set_terminated(run_id, status, end_ms)
         return True
+
+    def _log_series(self, run_id: str, measurement: Measurement) -> None:
+        points = [Metric(p.name, p.value, p.at_ms, p.step) for p in telemetry_series(measurement)]
+        for first in range(0, len(points), _MAX_BATCH):
+            self._client.log_batch(run_id, metrics=points[first : first + _MAX_BATCH])
 
     def _log_files(self, run_id: str, measurement: Measurement, folder: Path) -> None:
         """The run's own files only: with hydra.run.dir=. the folder holds more, even the store itself."""
@@ -152,10 +160,10 @@ class MlflowTracker:
         if (folder / ".hydra").is_dir():
             self._client.log_artifacts(run_id, str(folder / ".hydra"), ".hydra")
 
-    def finish_sweep(self, measurements: Sequence[Measurement], table_text: str, status: str) -> None:
-        within(self._timeout_s, "finish the sweep", lambda: self._finish(measurements, table_text, status))
+    def finish_sweep(self, measurements: Sequence[Measurement], summary: str, status: str) -> None:
+        within(self._timeout_s, "finish the sweep", lambda: self._finish(measurements, summary, status))
 
-    def _finish(self, measurements: Sequence[Measurement], table_text: str, status: str) -> None:
+    def _finish(self, measurements: Sequence[Measurement], summary: str, status: str) -> None:
         for record_id, fields in comparison_fields(measurements, self._run_ids).items():
             if run_id := self._run_ids.get(record_id):
                 self._log_changed(run_id, fields.metrics, fields.tags)
@@ -166,8 +174,8 @@ class MlflowTracker:
             for each in Status
         }
         self._log_changed(self._parent_id, counts)
-        self._client.set_tag(self._parent_id, _NOTE, f"```\n{table_text}\n```")
-        self._client.log_text(self._parent_id, table_text, "tables.txt")
+        self._client.set_tag(self._parent_id, _NOTE, f"```\n{summary}\n```")
+        self._client.log_text(self._parent_id, summary, "tables.txt")
         self._client.set_terminated(self._parent_id, status)
 
     def _log_changed(

@@ -36,7 +36,7 @@ class Tracker(Protocol):
     def log_cell(self, measurement: Measurement, folder: Path, interrupted: bool) -> bool:
         """Log one finished run with the files in its folder; False if it was there already."""
 
-    def finish_sweep(self, measurements: Sequence[Measurement], table_text: str, status: str) -> None:
+    def finish_sweep(self, measurements: Sequence[Measurement], summary: str, status: str) -> None:
         """Log ratios and tables and close the parent run as FINISHED, FAILED or KILLED."""
 
     def browse_hint(self) -> str:
@@ -56,7 +56,7 @@ class NoTracker:
         """Nothing."""
         return False
 
-    def finish_sweep(self, measurements: Sequence[Measurement], table_text: str, status: str) -> None:
+    def finish_sweep(self, measurements: Sequence[Measurement], summary: str, status: str) -> None:
         """Nothing."""
 
     def browse_hint(self) -> str:

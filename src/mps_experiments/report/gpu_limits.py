@@ -1,0 +1,94 @@
+"""Which resource of the GPU is used up, by the telemetry of the timed window; pure."""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+import numpy as np
+
+from mps_experiments.measurement.telemetry import POWER_CAP
+from mps_experiments.report.growth import Growth
+
+# Shares from which a resource counts as used up. On an H100, copies reach 0.88 of the memory's peak and large
+# matrix products 0.99 of the multiprocessors' time.
+_DRAM_USED_UP = 0.6
+_SM_USED_UP = 0.8
+# Coarser figures, for GPUs without GPM.
+_NVML_MEMORY_USED_UP = 0.8
+_LAUNCHES_FILL = 0.8
+_ALWAYS_BUSY = 0.9
+_CLOCK_FELL = 1.03
+
+
+class Limit(Enum):
+    """A resource of the GPU."""
+
+    MULTIPROCESSORS = auto()
+    MEMORY = auto()
+    CLOCK = auto()
+    UNKNOWN = auto()
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundLimit:
+    """A resource, and the sentences that show it."""
+
+    limit: Limit
+    text: str
+
+
+def gpu_limit(growth: Growth) -> FoundLimit:
+    """The resource that N workers use up."""
+    found = _clock(growth) or _by_gpm(growth) or _by_nvml(growth)
+    if found.limit is Limit.CLOCK or growth.clock_factor <= _CLOCK_FELL:
+        return found
+    return FoundLimit(limit=found.limit, text=f"{found.text} {_clock_text(growth)}")
+
+
+def _clock(growth: Growth) -> FoundLimit | None:
+    """If a lower clock alone explains most of the growth."""
+    explained = growth.one.run_s * (growth.clock_factor - 1)
+    if growth.clock_factor <= _CLOCK_FELL or not growth.is_mostly(explained):
+        return None
+    return FoundLimit(limit=Limit.CLOCK, text=_clock_text(growth))
+
+
+def _clock_text(growth: Growth) -> str:
+    capped = growth.gpu.reason_shares.get(POWER_CAP, 0.0) if growth.gpu else 0.0
+    why = f", the power limit held it down in {capped:.0%} of the readings" if capped else ""
+    return f"The SM clock was {growth.clock_factor:.2f} times as high with one process{why}."
+
+
+def _by_gpm(growth: Growth) -> FoundLimit | None:
+    mean = growth.gpu.mean if growth.gpu else {}
+    sm, dram = mean.get("sm_activity"), mean.get("dram_activity")
+    if sm is None or dram is None:
+        return None
+    figures = (
+        f"In the timed window the multiprocessors were active {sm:.0%} of the time and the device memory "
+        f"moved {dram:.0%} of its peak"
+    )
+    if dram >= _DRAM_USED_UP:
+        return FoundLimit(limit=Limit.MEMORY, text=f"{figures}: memory bandwidth is used up.")
+    if sm >= _SM_USED_UP:
+        return FoundLimit(limit=Limit.MULTIPROCESSORS, text=f"{figures}: the multiprocessors are used up.")
+    text = f"{figures}: neither is used up, and the figures do not decide what else is."
+    return FoundLimit(limit=Limit.UNKNOWN, text=text)
+
+
+def _by_nvml(growth: Growth) -> FoundLimit:
+    memory = growth.gpu.mean.get("memory_utilization") if growth.gpu else None
+    if memory is not None and memory >= _NVML_MEMORY_USED_UP:
+        text = f"NVML counted the device memory as in use {memory:.0%} of the time (a coarse figure)."
+        return FoundLimit(limit=Limit.MEMORY, text=text)
+    fills = [worker.sm_fill for worker in growth.activity.workers if worker.sm_fill is not None]
+    fill, busy = float(np.mean(fills)) if fills else 0.0, growth.activity.busy_share
+    if fill >= _LAUNCHES_FILL and busy >= _ALWAYS_BUSY:
+        text = (
+            f"Operations ran {busy:.0%} of the time, and their launches reach {fill:.0%} of the "
+            "multiprocessors (by their size; this GPU does not tell how active these are)."
+        )
+        return FoundLimit(limit=Limit.MULTIPROCESSORS, text=text)
+    text = (
+        "This GPU does not tell how busy its multiprocessors and its memory are: which is used up is unknown."
+    )
+    return FoundLimit(limit=Limit.UNKNOWN, text=text)

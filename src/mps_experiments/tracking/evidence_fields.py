@@ -1,0 +1,129 @@
+"""What of a run's evidence becomes metrics, series and tags; pure. Units are in the names."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from mps_experiments.measurement.telemetry import GpuSample, summarise_telemetry
+from mps_experiments.record import Measurement
+
+_MAX_POINTS = 1000
+# MLflow's own names where it has one, so that its page of system metrics shows them.
+_SERIES: dict[str, Callable[[GpuSample], float | None]] = {
+    "utilization_percentage": lambda s: _times(s.utilization, 100),
+    "memory_usage_megabytes": lambda s: _times(s.memory_used_bytes, 1e-6),
+    "power_usage_watts": lambda s: s.power_w,
+    "sm_clock_mhz": lambda s: s.sm_clock_mhz,
+    "memory_clock_mhz": lambda s: s.memory_clock_mhz,
+    "temperature_celsius": lambda s: s.temperature_c,
+    "sm_activity_percentage": lambda s: _times(s.sm_activity, 100),
+    "dram_activity_percentage": lambda s: _times(s.dram_activity, 100),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """One point of a series.
+
+    Attributes:
+        at_ms: Milliseconds since the epoch.
+    """
+
+    name: str
+    value: float
+    at_ms: int
+    step: int
+
+
+def evidence_metrics(measurement: Measurement) -> dict[str, float]:
+    """What explains a VALID run's numbers, where it is known."""
+    metrics = {**_gpu_metrics(measurement), **_trace_metrics(measurement), **_cpu_metrics(measurement)}
+    if measurement.parity is not None and measurement.parity.compared:
+        metrics["output/largest_difference"] = measurement.parity.largest
+    return {name: value for name, value in metrics.items() if value is not None}
+
+
+def _gpu_metrics(measurement: Measurement) -> dict[str, float | None]:
+    window = measurement.window_ns()
+    summary = summarise_telemetry(measurement.telemetry, window) if measurement.telemetry and window else None
+    if summary is None:
+        return {}
+    iterations = sum(len(worker.samples.latencies_ns) for worker in measurement.workers if worker.samples)
+    mean = summary.mean.get
+    return {
+        "gpu/energy_j": summary.energy_j,
+        "gpu/energy_per_iteration_j": None if summary.energy_j is None else summary.energy_j / iterations,
+        "gpu/power_mean_w": mean("power_w"),
+        "gpu/utilization_mean": mean("utilization"),
+        "gpu/sm_activity_mean": mean("sm_activity"),
+        "gpu/sm_occupancy_mean": mean("sm_occupancy"),
+        "gpu/dram_activity_mean": mean("dram_activity"),
+        "gpu/sm_clock_mean_mhz": mean("sm_clock_mhz"),
+        "gpu/sm_clock_min_mhz": summary.sm_clock_min_mhz,
+        "gpu/memory_clock_mean_mhz": mean("memory_clock_mhz"),
+        "gpu/memory_used_max_mib": _times(summary.memory_used_max_bytes, 2**-20),
+        "gpu/throttled_share": summary.throttled_share,
+        "gpu/power_capped_share": summary.reason_shares.get("sw_power_cap", 0.0),
+    }
+
+
+def _trace_metrics(measurement: Measurement) -> dict[str, float | None]:
+    """None for a run on the CPU: its operations are no kernels."""
+    activity = measurement.activity
+    if activity is None or not activity.on_gpu:
+        return {}
+    count = len(activity.workers)
+    telling = activity.tells_overlap(measurement.cell.mps == "on")
+    return {
+        "trace/gpu_busy_share": activity.busy_share,
+        "trace/overlap_share": activity.overlap_share if telling else None,
+        "trace/mean_active_workers": activity.mean_active_workers if telling else None,
+        "trace/gaps_per_s": activity.gaps_per_s,
+        "trace/gap_p50_us": activity.gap_p50_s * 1e6,
+        "trace/kernel_time_per_iteration_ms": sum(w.operations_s for w in activity.workers) / count * 1e3,
+        "trace/kernels_per_iteration": sum(w.operations for w in activity.workers) / count,
+        "trace/behind_others_ms": sum(w.behind_others_s for w in activity.workers) / count * 1e3,
+        "trace/waiting_idle_ms": sum(w.waiting_idle_s for w in activity.workers) / count * 1e3,
+        "trace/iteration_ms": sum(w.iteration_s for w in activity.workers) / count * 1e3,
+    }
+
+
+def _cpu_metrics(measurement: Measurement) -> dict[str, float | None]:
+    metrics: dict[str, float | None] = {}
+    for worker in measurement.workers:
+        if worker.samples is None or worker.done is None or worker.done.cpu is None:
+            continue
+        used, prefix = worker.done.cpu, f"worker_{worker.rank}"
+        metrics[f"{prefix}/cpu_s"] = used.cpu_s
+        metrics[f"{prefix}/cores_used"] = used.cpu_s / worker.samples.elapsed_s
+        metrics[f"{prefix}/voluntary_switches"] = used.voluntary_switches
+        metrics[f"{prefix}/involuntary_switches"] = used.involuntary_switches
+        metrics[f"{prefix}/core_wait_s"] = used.run_queue_wait_s
+    return metrics
+
+
+def telemetry_series(measurement: Measurement) -> Iterator[Point]:
+    """The GPU's samples as series, thinned out evenly to at most 1,000 points each."""
+    telemetry, gpu = measurement.telemetry, measurement.machine.gpu
+    if telemetry is None or gpu is None:
+        return
+    kept = telemetry.gpu[:: -(-len(telemetry.gpu) // _MAX_POINTS) or 1]
+    for step, sample in enumerate(kept):
+        at_ms = (sample.at_ns + telemetry.epoch_offset_ns) // 1_000_000
+        for name, read in _SERIES.items():
+            if (value := read(sample)) is not None:
+                yield Point(name=f"system/gpu_{gpu.index}_{name}", value=value, at_ms=at_ms, step=step)
+
+
+def evidence_tags(measurement: Measurement) -> dict[str, str]:
+    """What was found and what is missing, in words."""
+    tags = {
+        "findings": "; ".join(
+            f"{finding.severity.value}: {finding.text}" for finding in measurement.findings
+        ),
+        "missing": "; ".join(measurement.missing),
+    }
+    return {name: text for name, text in tags.items() if text}
+
+
+def _times(value: float | None, factor: float) -> float | None:
+    return None if value is None else value * factor
