@@ -1,7 +1,7 @@
 """Workloads whose limit is made, to see whether the program names it.
 
-python -m mps_experiments -m procs=1,2 mps=off,on times=200 workload=custom workload.factory=examples.causes:build \
-    +workload.options.kind=tiny_kernels,matrix_product,copy
+python -m mps_experiments -m procs=1,2 mps=off,on times=200 workload=custom \
+    workload.factory=examples.causes:build +workload.options.kind=tiny_kernels,matrix_product,copy
 
 For the fourth, workers that share one CPU core, start the same under `taskset -c 0` with kind=tiny_kernels.
 """

@@ -36,6 +36,8 @@ ONLY_IN = {
     "hydra": {"config", "composition", "cli", "sweep"},
     "pynvml": {"machine"},
     "PIL": {"workloads"},
+    "matplotlib": {"report"},
+    "scipy": {"report"},
 }
 FORBIDDEN_NAMES = {"utils", "helpers", "common", "base"}
 
