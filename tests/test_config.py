@@ -35,6 +35,10 @@ def test_every_field_has_a_description_that_is_a_sentence(option: Option) -> Non
         ("workload.cpu_model", "null"),
         ("mps.compute_mode", "keep"),
         ("procs", "1"),
+        ("trace.iterations", "3"),
+        ("telemetry.interval_s", "0.1"),
+        ("validity.foreign_daemon_invalid", "true"),
+        ("validity.output_rtol", "0.001"),
     ],
 )
 def test_a_default_is_shown_as_it_would_be_typed(name: str, shown: str) -> None:
@@ -50,3 +54,14 @@ def test_a_duration_has_its_unit_in_its_name(option: Option) -> None:
 
 def test_a_checkout_has_the_tree_at_its_top() -> None:
     assert (conf_dir() / "config.yaml").is_file()
+
+
+@pytest.mark.parametrize("option", [each for each in options() if each.name.startswith("validity.")])
+def test_a_limit_of_validity_says_what_crossing_it_does(option: Option) -> None:
+    """By its name it warns or makes a run INVALID, and the text says the same."""
+    kinds = {"warn": "Warn", "invalid": "INVALID"}
+    kind = option.name.rpartition("_")[2]
+    if kind in kinds:
+        assert option.description.startswith(kinds[kind])
+    else:
+        assert option.name in ("validity.output_rtol", "validity.output_atol")

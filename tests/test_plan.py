@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from mps_experiments.config import ComputeMode, Config, CpuAffinity, WorkloadKind
+from mps_experiments.config import ComputeMode, Config, CpuAffinity, ValidityConfig, WorkloadKind
 from mps_experiments.errors import ConfigError
 from mps_experiments.machine.gpus import FixedProbe, Gpu
-from mps_experiments.plan import RunPlan, build_plan
+from mps_experiments.measurement.findings import Thresholds
+from mps_experiments.plan import RunPlan, TracePlan, build_plan
 
 GPU = Gpu(index=0, uuid="GPU-1", name="NVIDIA H100", memory_total_bytes=80 * 10**9)
 ON_GPU, ON_CPU = FixedProbe((GPU,)), FixedProbe()
@@ -50,6 +51,7 @@ def refused(probe: FixedProbe = ON_CPU, user_id: int = SOMEBODY, **values: Any) 
         ("workers__warmup", 0, 10_000_000),
         ("workload__seed", 0, 2**63 - 1),
         ("min_free_disk_mb", 0, 2**40),
+        ("trace__iterations", 0, 1000),
     ],
 )
 def test_a_count_is_taken_within_its_bounds_only(name: str, lowest: int, highest: int) -> None:
@@ -70,6 +72,7 @@ TIMEOUTS = [
     "workers__ready_timeout_s",
     "workers__stall_timeout_s",
     "workers__stop_timeout_s",
+    "trace__timeout_s",
     "tracking__timeout_s",
 ]
 
@@ -92,6 +95,43 @@ def test_every_deadline_of_the_schema_is_tested_here() -> None:
         if field.name.endswith("timeout_s")
     ]
     assert sorted(found) == sorted(TIMEOUTS)
+
+
+@pytest.mark.parametrize(("name", "highest"), [("trace__min_s", 10), ("telemetry__interval_s", 60)])
+def test_a_time_that_may_be_zero_has_its_bounds(name: str, highest: int) -> None:
+    option = name.replace("__", ".")
+    assert planned(**one(name, 0.0))
+    assert planned(**one(name, float(highest)))
+    for wrong in (-0.001, highest + 0.001, float("nan"), float("inf"), float("-inf")):
+        assert refused(**one(name, wrong)) == f"{option}={wrong}: must be a number from 0 to {highest}"
+
+
+LIMITS = [
+    field.name for field in dataclasses.fields(ValidityConfig) if field.name != "foreign_daemon_invalid"
+]
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_a_limit_of_validity_is_a_number_of_at_least_zero(name: str) -> None:
+    for right in (0.0, 0.125, 3.0, float("inf")):
+        assert getattr(planned(**one(f"validity__{name}", right)).thresholds, name) == right
+    for wrong in (-0.001, float("nan"), float("-inf")):
+        assert (
+            refused(**one(f"validity__{name}", wrong))
+            == f"validity.{name}={wrong}: must be a number of at least 0"
+        )
+
+
+def test_the_limits_of_a_plan_are_those_of_the_configuration() -> None:
+    assert planned().thresholds == Thresholds()
+    changed = planned(validity__drift_warn=0.3, validity__foreign_daemon_invalid=False).thresholds
+    assert changed == Thresholds(drift_warn=0.3, foreign_daemon_invalid=False)
+
+
+def test_what_is_read_and_traced_is_planned() -> None:
+    plan = planned(trace__iterations=7, trace__min_s=0.5, trace__timeout_s=9.0, telemetry__interval_s=0.25)
+    assert plan.trace == TracePlan(iterations=7, min_s=0.5, timeout_s=9.0)
+    assert plan.telemetry_interval_s == 0.25
 
 
 def test_exclusive_process_needs_root_on_a_gpu() -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from mps_experiments.errors import RecordError
 from mps_experiments.record import (
+    SCHEMA_VERSION,
     Measurement,
     find_measurements,
     read_measurement,
@@ -36,6 +37,21 @@ except RecordError as error:
 """
 FULL_DISK = "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))"
 CRASH = "os.fsync = lambda _: os._exit(9)  # the machine stops before the content is safe"
+
+
+VERSION_1 = CHECKOUT / "docs" / "results" / "2026-11-23-h100"
+
+
+def find_measurements_of_version_1() -> list[Path]:
+    found = sorted(VERSION_1.glob("mps=*.json"))
+    assert found, "nothing would be tested"
+    return found
+
+
+def _of_version(version: int, content: bytes) -> bytes:
+    changed = content.replace(b'"schema_version": 2', b'"schema_version": %d' % version)
+    assert changed != content
+    return changed
 
 
 @pytest.mark.parametrize(
@@ -89,9 +105,10 @@ def test_an_earlier_record_is_kept_aside_and_found_again(tmp_path: Path) -> None
         (lambda _: b"", "is not a record"),
         (lambda _: b"\xff\xfe\x00", "is not a record"),
         (lambda _: b"[]", "is not a record"),
-        (lambda content: content.replace(b'"schema_version": 1', b'"schema_version": 2'), "version 2, not 1"),
+        (lambda content: _of_version(3, content), "is a record of version 3, not 2"),
+        (lambda content: _of_version(0, content), "is a record of version 0, not 2"),
     ],
-    ids=["half", "empty", "binary", "another shape", "another version"],
+    ids=["half", "empty", "binary", "another shape", "a later version", "an earlier version"],
 )
 def test_a_damaged_record_is_refused(tmp_path: Path, damage: Callable[[bytes], bytes], expected: str) -> None:
     path = tmp_path / "measurement.json"
@@ -99,6 +116,32 @@ def test_a_damaged_record_is_refused(tmp_path: Path, damage: Callable[[bytes], b
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(RecordError, match=expected):
         read_measurement(path)
+
+
+@pytest.mark.parametrize("path", find_measurements_of_version_1(), ids=lambda path: path.stem)
+def test_a_record_of_version_1_still_reads_and_has_its_numbers(path: Path) -> None:
+    """Measured on a real GPU before there was any evidence beside the samples."""
+    on_disk, measurement = read_json(path), read_measurement(path)
+    assert (on_disk["schema_version"], measurement.schema_version) == (1, 1)
+    assert (measurement.cell.procs, measurement.cell.repeat) == (on_disk["cell"]["procs"], 0)
+    assert (measurement.findings, measurement.missing) == ((), ())
+    assert (measurement.activity, measurement.telemetry, measurement.parity) == (None, None, None)
+    assert [worker.output for worker in measurement.workers] == [None] * measurement.cell.procs
+    figures = measurement.statistics()
+    assert figures is not None
+    iterations = measurement.cell.procs * measurement.cell.times
+    assert figures.throughput_per_s == pytest.approx(iterations / figures.makespan_s)
+    assert measurement.overhead_s() == pytest.approx(on_disk["wall_s"] - figures.makespan_s)
+
+
+def test_what_version_2_added_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "measurement.json"
+    write_measurement(make_measurement(), path)
+    added = {"findings", "missing", "activity", "telemetry", "parity"}
+    on_disk = read_json(path)
+    assert on_disk["schema_version"] == SCHEMA_VERSION == 2
+    assert added <= on_disk.keys()
+    assert all("output" in worker for worker in on_disk["workers"])
 
 
 def test_a_missing_record_is_refused(tmp_path: Path) -> None:

@@ -76,8 +76,8 @@ def test_a_cell_is_valid_with_a_proof_taken_while_the_workers_were_measured(
 def test_the_phases_come_in_order_and_their_times_are_kept(lab: Lab, tmp_path: Path) -> None:
     witness = Witness()
     measurement = lab.run(two_workers(lab, tmp_path), witness).measurement
-    order = ["environment", "workers", "proof", "measured_window", "proof"]
-    order += ["workers_teardown", "environment_teardown"]
+    order = ["environment", "workers", "proof", "measured_window", "proof", "outputs", "traced_pass"]
+    order += ["workers_teardown", "environment_teardown", "artifacts"]
     assert witness.phases == order
     assert set(measurement.phases_s) == set(order)
     assert sum(measurement.phases_s.values()) <= measurement.wall_s

@@ -1,18 +1,25 @@
 """What a run records of its surroundings: who else was there, cores, notes, the order of events."""
 
+import contextlib
 import os
 import re
+import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
+from mps_experiments.environment import Environment, open_environment
 from mps_experiments.machine.gpus import FixedProbe, GpuProcess
+from mps_experiments.measurement.findings import Finding, Severity, Thresholds
 from mps_experiments.measurement.verdict import Status
-from mps_experiments.mps.control import PIPE_DIRECTORY, MpsControl, control_program
+from mps_experiments.mps.control import DEFAULT_PIPE_DIRECTORY, PIPE_DIRECTORY, MpsControl, control_program
 from mps_experiments.mps.guardian import Guardian
 from mps_experiments.plan import RunPaths
+from mps_experiments.record import Measurement
 from mps_experiments.runner import Outcome
 from tests.fakes.client import Attachment
 from tests.fakes.plans import (
@@ -52,6 +59,18 @@ def foreign(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         yield folder / "pipe"
 
 
+def only_finding(measurement: Measurement, check: str) -> Finding:
+    (finding,) = (each for each in measurement.findings if each.check == check)
+    return finding
+
+
+def is_left_alone(pipe_dir: Path, pid: int) -> bool:
+    """Whether the daemon runs, answers and has never had a client of ours."""
+    program = control_program()
+    assert program is not None
+    return MpsControl(program, pipe_dir, 5.0).clients() == () and is_running(psutil.Process(pid))
+
+
 def valid(outcome: Outcome) -> Outcome:
     assert outcome.measurement.verdict.status is Status.VALID, outcome.measurement.verdict.reason
     return outcome
@@ -84,24 +103,104 @@ def test_a_foreign_daemon_marks_the_run_as_contended_and_is_left_alone(
     lab: Lab, foreign: Path, tmp_path: Path, enabled: bool
 ) -> None:
     pid = int((foreign / "nvidia-cuda-mps-control.pid").read_text())
-    plan = run_plan(tmp_path / "run", attaching(), gpu=lab.gpu, mps={"enabled": enabled})
+    strict = {"foreign_daemon_invalid": enabled}  # with MPS on it never counts as grave
+    plan = run_plan(tmp_path / "run", attaching(), gpu=lab.gpu, mps={"enabled": enabled}, strict=strict)
     measurement = valid(lab.run(plan)).measurement
     assert f"a foreign MPS daemon (pid {pid}) serves {foreign}" in measurement.contended
     assert str(foreign) in {daemon.pipe_dir for daemon in measurement.foreign_daemons}
-    program = control_program()
-    assert program is not None
-    assert MpsControl(program, foreign, 5.0).clients() == ()
-    assert is_running(psutil.Process(pid))
+    finding = only_finding(measurement, "foreign_daemon")
+    assert finding.severity is Severity.WARNING
+    assert f"a foreign MPS daemon (pid {pid}) serves {foreign}" in finding.text
+    assert "foreign_daemon" in measurement.verdict.reason
+    assert is_left_alone(foreign, pid)
+
+
+def test_with_mps_off_a_foreign_daemon_makes_the_run_invalid_unless_that_is_accepted(
+    lab: Lab, foreign: Path, tmp_path: Path
+) -> None:
+    assert Thresholds().foreign_daemon_invalid, "unless it is accepted"
+    pid = int((foreign / "nvidia-cuda-mps-control.pid").read_text())
+    strict = {"foreign_daemon_invalid": True}
+    plan = run_plan(tmp_path / "run", attaching(), gpu=lab.gpu, mps={"enabled": False}, strict=strict)
+    measurement = lab.run(plan).measurement
+    assert measurement.verdict.status is Status.INVALID
+    assert f"mps=off, but a foreign MPS daemon (pid {pid}) serves {foreign}" in measurement.verdict.reason
+    assert "validity.foreign_daemon_invalid=false" in measurement.verdict.reason
+    assert only_finding(measurement, "foreign_daemon").severity is Severity.INVALID
+    assert measurement.proof is not None
+    assert measurement.proof.failure is None, "that the workers were not attached is proved all the same"
+    assert is_left_alone(foreign, pid)
+
+
+def test_with_mps_off_a_daemon_at_the_default_path_makes_the_run_invalid(lab: Lab, tmp_path: Path) -> None:
+    plan = run_plan(
+        tmp_path / "run",
+        attaching(sleep_s=0.02),
+        gpu=lab.gpu,
+        mps={"enabled": False},
+        strict={"foreign_daemon_invalid": True},
+    )
+    with daemon_at_the_default_path():
+        measurement = lab.run(plan).measurement
+    assert measurement.verdict.status is Status.INVALID
+    assert f"serves {DEFAULT_PIPE_DIRECTORY}" in measurement.verdict.reason
+    assert measurement.proof is not None
+    assert measurement.proof.failure is None
+
+
+@contextlib.contextmanager
+def daemon_at_the_default_path() -> Iterator[None]:
+    """The folder goes again if it was not there before."""
+    was_there = DEFAULT_PIPE_DIRECTORY.exists()
+    try:
+        with daemon_of_somebody_else(DEFAULT_PIPE_DIRECTORY):
+            yield
+    finally:
+        if not was_there:
+            shutil.rmtree(DEFAULT_PIPE_DIRECTORY)
+
+
+@pytest.mark.parametrize(
+    ("enabled", "reason"),
+    [
+        (True, "are not in our MPS server's client list: they ran without MPS"),
+        (False, "are clients of another MPS daemon"),
+    ],
+)
+def test_workers_that_attach_to_another_daemon_are_found_out(
+    lab: Lab, foreign: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, enabled: bool, reason: str
+) -> None:
+    @contextlib.contextmanager
+    def misled(*arguments: Any) -> Iterator[Environment]:
+        with open_environment(*arguments) as environment:
+            variables = environment.variables | {PIPE_DIRECTORY: str(foreign)}
+            yield replace(environment, variables=variables)
+
+    monkeypatch.setattr("mps_experiments.runner.open_environment", misled)
+    plan = run_plan(tmp_path / "run", *[attaching()] * 2, gpu=lab.gpu, mps={"enabled": enabled})
+    witness = Witness()
+    measurement = lab.run(plan, witness).measurement
+    assert measurement.verdict.status is Status.INVALID
+    assert reason in measurement.verdict.reason
+    assert "measured_window" not in witness.phases
+    assert measurement.proof is not None
+    (daemon,) = (
+        each for each in measurement.proof.observations[0].foreign_daemons if each.pipe_dir == str(foreign)
+    )
+    assert set(daemon.client_pids or ()) == {worker.pid for worker in measurement.workers}
 
 
 def test_a_foreign_daemon_that_comes_during_the_run_is_noticed(fake_lab: Lab, tmp_path: Path) -> None:
+    strict = {"foreign_daemon_invalid": True}
     with short_folder() as folder:
         comes = daemon_of_somebody_else(folder / "late")
-        plan = run_plan(tmp_path / "run", attaching(), mps={"enabled": False})
+        plan = run_plan(tmp_path / "run", attaching(), mps={"enabled": False}, strict=strict)
         measurement = fake_lab.run(plan, Witness({"measured_window": comes.__enter__})).measurement
         comes.__exit__(None, None, None)
     assert str(folder / "late") in " ".join(measurement.contended)
     assert str(folder / "late") not in {daemon.pipe_dir for daemon in measurement.foreign_daemons}
+    assert measurement.verdict.status is Status.INVALID
+    assert str(folder / "late") in measurement.verdict.reason
 
 
 def test_a_process_that_was_on_the_gpu_before_marks_the_run_as_contended(
@@ -112,6 +211,7 @@ def test_a_process_that_was_on_the_gpu_before_marks_the_run_as_contended(
     measurement = valid(fake_lab.run(plan, probe=FixedProbe((FAKE_GPU,), (other,)))).measurement
     assert "process 4711 was on the GPU before the workers" in measurement.contended
     assert measurement.foreign_processes == (other,)
+    assert only_finding(measurement, "foreign_gpu").severity is Severity.WARNING
 
 
 def test_every_worker_looks_for_mps_in_the_private_directory(fake_lab: Lab, tmp_path: Path) -> None:
@@ -139,11 +239,20 @@ def test_a_pinned_worker_has_its_core_for_itself_and_the_parent_comes_back(lab: 
     assert measurement.cell.pinned
 
 
-def test_workers_without_cores_of_their_own_are_noted(fake_lab: Lab, tmp_path: Path) -> None:
+def test_where_cores_are_too_few_workers_are_left_unpinned(fake_lab: Lab, tmp_path: Path) -> None:
     plan = run_plan(tmp_path / "run", *[attaching()] * 2, workers={"pinned": True})
     measurement = valid(fake_lab.run(plan, cores=(0,))).measurement
-    assert "fewer CPU cores than workers: cores were shared" in measurement.notes
     assert [worker.cpu_cores_planned for worker in measurement.workers] == [(), ()]
+
+
+def test_workers_that_share_a_core_are_a_finding(lab: Lab, tmp_path: Path) -> None:
+    core = max(os.sched_getaffinity(0))
+    plan = run_plan(tmp_path / "run", *[attaching(core=core)] * 2, gpu=lab.gpu, mps={"enabled": False})
+    measurement = valid(lab.run(plan)).measurement
+    finding = only_finding(measurement, "shared_cores")
+    assert finding.text == "2 workers share 1 CPU core"
+    assert finding.severity is Severity.WARNING
+    assert "shared_cores" in measurement.verdict.reason
 
 
 def test_on_the_cpu_the_record_says_so(fake_lab: Lab, tmp_path: Path) -> None:

@@ -10,12 +10,12 @@ from typing import Any
 from mps_experiments.environment import Environment
 from mps_experiments.errors import Interrupted
 from mps_experiments.machine.facts import MachineFacts
-from mps_experiments.measurement.checks import Evidence, check
+from mps_experiments.measurement.checks import Evidence, check, whole_window_ns
 from mps_experiments.measurement.outputs import OutputDifference, OutputDigest
 from mps_experiments.measurement.overlap import Activity, KernelTrace
 from mps_experiments.measurement.samples import WorkerSamples
 from mps_experiments.measurement.statistics import common_window_ns
-from mps_experiments.measurement.telemetry import Telemetry
+from mps_experiments.measurement.telemetry import Telemetry, summarise_telemetry
 from mps_experiments.measurement.verdict import Verdict, judge
 from mps_experiments.mps.attachment import Observation, prove
 from mps_experiments.plan import RunPlan
@@ -97,7 +97,8 @@ def make_measurement(
         window = common_window_ns(samples) if complete else None
         pids = tuple(worker.pid for worker in workers)
         proof = prove(plan.mps.enabled, pids, state.observations, window)
-    findings = check(_evidence(plan, state, samples), plan.thresholds) if complete else ()
+    all_done = complete and all(len(each.latencies_ns) == plan.iterations_per_worker for each in samples)
+    findings = check(_evidence(plan, state, samples), plan.thresholds) if all_done else ()
     verdict = skipped or judge(
         state.failure.reason if state.failure else None,
         proof.failure if proof else "the run never got to its proof",
@@ -130,7 +131,7 @@ def make_measurement(
         failure=state.failure,
         verdict=verdict,
         findings=findings,
-        missing=(*state.missing, *_missing_telemetry(plan, state)),
+        missing=(*state.missing, *_missing_telemetry(plan, state, samples if complete else ())),
         activity=state.activity,
         telemetry=state.telemetry,
         parity=state.parity,
@@ -240,14 +241,18 @@ def _notes(plan: RunPlan, state: RunState) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _missing_telemetry(plan: RunPlan, state: RunState) -> Iterator[str]:
+def _missing_telemetry(plan: RunPlan, state: RunState, samples: Sequence[WorkerSamples]) -> Iterator[str]:
     """What NVML did not tell, and what cannot be judged for that reason."""
     telemetry = state.telemetry
     if telemetry is None or plan.device.is_cpu or not plan.telemetry_interval_s:
         return
+    if telemetry.problem:
+        yield f"telemetry: not every reading of the GPU came: {telemetry.problem}"
     if not telemetry.gpu:
         yield "telemetry: NVML cannot read this GPU: throttling, energy and other processes' use are unknown"
         return
+    if samples and summarise_telemetry(telemetry, whole_window_ns(samples)) is None:
+        yield "telemetry: the measured window was too short for a reading: throttling is unknown"
     unknown = {name for name in _TELLING if all(getattr(each, name) is None for each in telemetry.gpu)}
     yield from (f"telemetry: this GPU or driver does not tell {_TELLING[name]}" for name in sorted(unknown))
     if telemetry.gpu_share_by_pid is None:

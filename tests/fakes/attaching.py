@@ -5,7 +5,11 @@ silent fallback of the real thing. On a GPU the CUDA context attaches by itself.
 
 Options; calls are counted from 1 and include the warm-up:
     sleep_s         each call takes so long
-    raise_at, memory_error_at, kill_at, hang_at   the call that goes wrong, and how
+    add             added to the output, a matrix of zeros and ones; a text for what JSON has no number for
+    output          false: the calls return nothing
+    profile         the factory starts PyTorch's profiler and leaves it running
+    core            the CPU core to which the worker binds itself
+    raise_at, memory_error_at, kill_at, exit_at, hang_at   the call that goes wrong, and how
     print_line      printed by each call
     never_ready     the factory never returns
     beacon          a folder: call number `beacon_at` leaves a file there, named by the pid, with the
@@ -21,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.profiler
 
 from tests.fakes.client import PIPE_DIRECTORY, Attachment
 
@@ -30,11 +35,15 @@ ENDLESS_BYTES = 2**60
 def build(device: torch.device, options: dict[str, Any]) -> tuple[Callable[[torch.Tensor], object], object]:
     """The factory: see the options above."""
     attachment = Attachment() if device.type == "cpu" else None
+    if options.get("profile"):
+        _profile(device)
+    if "core" in options:
+        os.sched_setaffinity(0, {options["core"]})
     if options.get("never_ready"):
         threading.Event().wait()
     calls = 0
 
-    def model(matrix: torch.Tensor) -> torch.Tensor:
+    def model(matrix: torch.Tensor) -> torch.Tensor | None:
         nonlocal calls
         calls += 1
         if attachment is not None:
@@ -42,9 +51,21 @@ def build(device: torch.device, options: dict[str, Any]) -> tuple[Callable[[torc
         _beacon(options, calls)
         _go_wrong(options, calls, device)
         time.sleep(options.get("sleep_s", 0.0))
-        return matrix @ matrix
+        product = matrix @ matrix + float(options.get("add", 0.0))
+        return product if options.get("output", True) else None
 
     return model, torch.eye(8, device=device)
+
+
+def _profile(device: torch.device) -> None:
+    activities = torch.profiler.ProfilerActivity
+    kind = activities.CUDA if device.type == "cuda" else activities.CPU
+    profile = torch.profiler.profile(activities=[kind])
+    profile.start()
+    _kept.append(profile)
+
+
+_kept: list[torch.profiler.profile] = []
 
 
 def _beacon(options: dict[str, Any], call: int) -> None:
@@ -65,5 +86,7 @@ def _go_wrong(options: dict[str, Any], call: int, device: torch.device) -> None:
         raise MemoryError("out of memory")
     if call == options.get("kill_at"):
         os.kill(os.getpid(), signal.SIGKILL)
+    if call == options.get("exit_at"):
+        os._exit(3)
     if call == options.get("hang_at"):
         threading.Event().wait()

@@ -85,15 +85,18 @@ def test_a_worker_without_operations_leaves_the_others_their_figures() -> None:
 
 
 def test_waiting_is_split_into_behind_others_and_idle() -> None:
-    waits = make_trace([(10, 20), (60, 70)], launches=[(0, 10), (20, 30)])
+    prompt, late = [(10, 20), (22, 24)], (60, 70)
+    waits = make_trace([*prompt, late], launches=[(0, 10), (12, 22), (20, 30)])
     found = activity(waits, make_trace([(40, 55)], rank=1))
-    assert parts_ns(found) == [20, 15, 15, 50]
+    assert parts_ns(found) == [22, 15, 15, 48]
     assert parts_ns(found, rank=1) == [15, 0, 0, 85]
 
 
 def test_an_operation_waits_only_from_the_end_of_the_one_before_on_its_stream() -> None:
-    found = activity(make_trace([(10, 50), (60, 70)], launches=[(0, 1), (2, 3)]))
-    assert parts_ns(found) == [50, 0, (10 - 1) + (60 - 50), 31]
+    prompt = [(71, 72), (73, 74), (75, 76)]
+    launches = [(0, 1), (2, 3), (70, 71), (72, 73), (74, 75)]
+    found = activity(make_trace([(10, 50), (60, 70), *prompt], launches=launches))
+    assert parts_ns(found) == [53, 0, (10 - 1) + (60 - 50), 28]
 
 
 def test_an_operation_does_not_wait_for_another_stream() -> None:
@@ -112,6 +115,91 @@ def test_a_call_that_takes_longer_than_a_usual_launch_is_itself_waiting() -> Non
 
 def test_without_known_launches_nothing_waits() -> None:
     assert parts_ns(activity(make_trace([(10, 30), (80, 100)]))) == [40, 0, 0, 60]
+
+
+def delayed_trace(*delays_ns: int) -> KernelTrace:
+    """Kernels of 10 us, 100 us apart, each launched in 1 us and begun so long after."""
+    launched = [100_000 * number + 1_000 for number in range(len(delays_ns))]
+    starts = [each + delay for each, delay in zip(launched, delays_ns, strict=True)]
+    return make_trace(
+        [(start, start + 10_000) for start in starts],
+        launches=[(each - 1_000, each) for each in launched],
+        boundaries_ns=(0, 100_000 * len(delays_ns)),
+    )
+
+
+def test_the_usual_latency_of_a_launch_is_not_waiting() -> None:
+    assert parts_ns(activity(delayed_trace(5_000, 5_000, 5_000)))[1:3] == [0, 0]
+    running, _, idle, host = parts_ns(activity(delayed_trace(4_000, 5_000, 35_000)))
+    assert (running, idle, host) == (30_000, 30_000, 300_000 - 60_000)
+
+
+def test_the_usual_latency_is_the_median_and_an_even_number_of_delays_has_one_too() -> None:
+    assert parts_ns(activity(delayed_trace(2_000, 4_001, 9_000, 9_000)))[2] == 2 * (9_000 - 6_500)
+
+
+def test_where_everything_queues_up_only_ten_microseconds_are_latency() -> None:
+    assert parts_ns(activity(delayed_trace(10_000, 10_000)))[2] == 0
+    assert parts_ns(activity(delayed_trace(50_000, 50_000, 50_000)))[2] == 3 * 40_000
+
+
+def test_the_latency_is_each_workers_own() -> None:
+    found = activity(delayed_trace(5_000, 5_000), make_trace([], rank=1, boundaries_ns=(0, 200_000)))
+    assert parts_ns(found)[2] == parts_ns(found, rank=1)[2] == 0
+
+
+MS = 1_000_000
+
+
+def test_the_long_share_is_that_of_operations_over_a_millisecond() -> None:
+    spans = [(0, 2 * MS), (2 * MS, 3 * MS), (3 * MS, 4 * MS + 1)]
+    found = activity(make_trace(spans, boundaries_ns=(0, 5 * MS)))
+    assert found.long_share == pytest.approx((3 * MS + 1) / (4 * MS + 1))
+    assert activity(make_trace([(0, MS)], boundaries_ns=(0, MS))).long_share == 0
+
+
+def test_the_long_share_is_over_all_workers_and_the_time_they_share() -> None:
+    long = make_trace([(0, 2 * MS), (4 * MS, 6 * MS)], boundaries_ns=(0, 6 * MS))
+    short = make_trace([(3 * MS, 4 * MS)], rank=1, boundaries_ns=(3 * MS, 9 * MS))
+    assert activity(long, short).long_share == pytest.approx(2 / 3)
+    across = make_trace([(2 * MS, 5 * MS)], boundaries_ns=(0, 6 * MS))
+    assert activity(across, short).long_share == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize(
+    ("lengths_ms", "mps_on", "told"),
+    [
+        ((0.5, 0.5), False, True),
+        ((8.0, 8.0), False, False),  # spans of several time slices
+        ((8.0, 8.0), True, True),
+        ((2.0, 0.5), False, False),
+    ],
+)
+def test_without_mps_long_operations_tell_of_no_overlap(
+    lengths_ms: tuple[float, float], mps_on: bool, told: bool
+) -> None:
+    found = activity(
+        *(
+            make_trace([(0, int(length * MS))], rank=rank, boundaries_ns=(0, 10 * MS))
+            for rank, length in enumerate(lengths_ms)
+        )
+    )
+    assert found.overlap_share > 0
+    assert found.tells_overlap(mps_on) is told
+
+
+def test_a_fifth_of_the_time_in_long_operations_still_tells_of_overlap() -> None:
+    short = [(number * MS, (number + 1) * MS) for number in range(8)]
+    for length, told in ((2 * MS, True), (2 * MS + MS // 10, False)):
+        traces = [
+            make_trace(short, boundaries_ns=(0, 12 * MS)),
+            make_trace([(8 * MS, 8 * MS + length)], rank=1, boundaries_ns=(0, 12 * MS)),
+        ]
+        assert activity(*traces).tells_overlap(False) is told
+
+
+def test_one_worker_alone_has_no_overlap_to_tell_of() -> None:
+    assert not activity(make_trace([(0, 50)])).tells_overlap(True)
 
 
 def test_parts_are_scaled_from_the_shared_time_to_the_workers_own_iteration() -> None:
@@ -174,12 +262,17 @@ def _running(trace: KernelTrace) -> list[tuple[int, int]]:
 
 
 def _waiting(trace: KernelTrace) -> list[tuple[int, int]]:
-    """Each operation's wait, from its definition: launched, and all before it on its stream at their end."""
+    """Each operation's wait, from its definition: launched, and all before it on its stream at their end.
+
+    Nothing in random passes is late by 10 us, so the usual latency is always the median.
+    """
     calls = list(zip(trace.launches_ns.tolist(), trace.launched_ns.tolist(), strict=True))
     usual = int(median(end - begin for begin, end in calls))
-    waits = []
-    for index, (start, (begin, end)) in enumerate(zip(trace.starts_ns.tolist(), calls, strict=True)):
+    could_start = []
+    for index, (begin, end) in enumerate(calls):
         earlier = [e for e, s in zip(trace.ends_ns[:index], trace.streams[:index], strict=True)
                    if s == trace.streams[index]]  # fmt: skip
-        waits.append((max(begin + min(end - begin, usual), *(int(e) for e in earlier), 0), start))
-    return waits
+        could_start.append(max(begin + min(end - begin, usual), *(int(e) for e in earlier), 0))
+    starts = trace.starts_ns.tolist()
+    latency = int(median(max(a - b, 0) for a, b in zip(starts, could_start, strict=True)))
+    return [(could + latency, start) for could, start in zip(could_start, starts, strict=True)]

@@ -2,6 +2,7 @@
 
 import pytest
 
+from mps_experiments.measurement.findings import Finding, Severity
 from mps_experiments.measurement.samples import WorkerSamples
 from mps_experiments.measurement.verdict import Status, Verdict, judge
 from tests.records import samples
@@ -40,6 +41,44 @@ def test_missing_iterations_make_the_run_invalid(workers: tuple[WorkerSamples, .
         Status.INVALID,
         f"only {finished} of 4 iterations were measured",
     )
+
+
+def found(check: str, severity: Severity) -> Finding:
+    return Finding(check=check, severity=severity, text=f"{check} in figures")
+
+
+HOT, FOREIGN = found("throttling", Severity.INVALID), found("foreign_gpu", Severity.INVALID)
+DRIFT, OUTLIERS = found("drift", Severity.WARNING), found("outliers", Severity.WARNING)
+
+
+def judged(*findings: Finding, failure: str | None = None, proof_failure: str | None = None) -> Verdict:
+    return judge(failure, proof_failure, COMPLETE, 2, 2, findings, "proved by a test")
+
+
+def test_a_valid_verdict_says_what_was_proved() -> None:
+    assert judged().reason == "all iterations measured, proved by a test"
+
+
+def test_grave_findings_make_the_run_invalid_and_are_joined_without_the_warnings() -> None:
+    verdict = judged(HOT, FOREIGN, DRIFT)
+    assert (verdict.status, verdict.reason) == (
+        Status.INVALID,
+        "throttling in figures; foreign_gpu in figures",
+    )
+
+
+def test_warnings_leave_the_run_valid_and_each_check_is_named_once() -> None:
+    verdict = judged(DRIFT, OUTLIERS, DRIFT)
+    assert (verdict.status, verdict.reason) == (
+        Status.VALID,
+        "all iterations measured, proved by a test; warnings: drift, outliers",
+    )
+
+
+def test_findings_come_after_a_failure_a_failed_proof_and_missing_iterations() -> None:
+    assert judged(HOT, failure="worker 1 died").reason == "worker 1 died"
+    assert judged(HOT, proof_failure="not attached").reason == "not attached"
+    assert judge(None, None, COMPLETE[:1], 2, 2, (HOT,)).reason == "only 2 of 4 iterations were measured"
 
 
 def test_a_verdict_needs_a_reason() -> None:

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+import pytest
+
 from mps_experiments.measurement.findings import Finding, Severity
 from mps_experiments.record import Measurement
-from mps_experiments.report.captions import caption_lines, warnings_of
+from mps_experiments.report.captions import caption_lines, cell_name, warnings_of
 from mps_experiments.report.comparison import ratios
 from tests.outputs import with_output
 from tests.records import INVALID, SKIPPED, make_measurement
@@ -97,3 +99,28 @@ def test_many_warnings_are_put_together_by_their_check() -> None:
         "skew: 9 cells, for example mps=off procs=1 times=2 repeat=0: too much skew",
         "drift: 1 cell, for example mps=off procs=2 times=2: too much drift",
     ]
+
+
+def test_contention_is_told_of_old_records_only_since_new_ones_have_findings() -> None:
+    old = make_measurement("1", contended=("process 9 was on the GPU", "a daemon"))
+    told = "mps=off procs=1 times=2: contended: process 9 was on the GPU; a daemon"
+    assert lines([old]) == [told, ONE_REPEAT]
+    assert lines([warned(old, "foreign_gpu")]) == [
+        "mps=off procs=1 times=2: warning: too much foreign_gpu",
+        ONE_REPEAT,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("mps=on procs=2 repeat=3", "mps=on procs=2"),
+        ("mps=on repeat=12 workload.seed=3", "mps=on workload.seed=3"),
+        ("mps=on ++repeat=0", "mps=on"),
+        ("mps=on procs=2", "mps=on procs=2"),
+        ("mps=on workload.options.repeat=3", "mps=on workload.options.repeat=3"),
+        ("mps=on repeat=3x", "mps=on repeat=3x"),
+    ],
+)
+def test_the_name_of_a_cell_is_that_of_its_runs_without_the_repeat(name: str, expected: str) -> None:
+    assert cell_name(replace(make_measurement(), name=name)) == expected

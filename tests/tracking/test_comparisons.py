@@ -1,12 +1,24 @@
 """What of the comparison becomes metrics and tags."""
 
+import math
+
 import pytest
+from mlflow.utils.validation import _validate_metric, _validate_tag
 
 from mps_experiments.record import Measurement
 from mps_experiments.report.comparison import ratios
+from mps_experiments.report.explanation import explain
+from mps_experiments.report.growth import Growth
 from mps_experiments.tracking.comparisons import comparison_fields
+from tests.evidence_records import traced_run
 from tests.outputs import with_output
 from tests.records import SKIPPED, make_measurement
+
+UNTRACED = {
+    "cause": "undecided",
+    "why": "undecided: this run has no traced pass of the GPU (its record holds none), "
+    "so nothing is claimed.",
+}
 
 
 def repeats(procs: int, *makespans_s: float) -> list[Measurement]:
@@ -19,7 +31,11 @@ def repeats(procs: int, *makespans_s: float) -> list[Measurement]:
 def test_one_repeat_has_its_ratio_and_no_more() -> None:
     found = comparison_fields([*repeats(1, 2.0), *repeats(2, 3.0)], {"1-0": "run of one"})["2-0"]
     assert found.metrics == {"ratio": pytest.approx(1.5)}
-    assert found.tags == {"ratio_partner": "run of one", "ratio_spread": "unknown: one repeat"}
+    assert found.tags == {
+        "ratio_partner": "run of one",
+        "ratio_spread": "unknown: one repeat",
+        **UNTRACED,
+    }
 
 
 def test_repeats_have_their_own_ratio_and_that_of_the_cell_with_its_interval() -> None:
@@ -36,6 +52,7 @@ def test_repeats_have_their_own_ratio_and_that_of_the_cell_with_its_interval() -
     assert found.tags == {
         "ratio_partner": "1-0,1-1,1-2",
         "ratio_spread": "95 % interval over 3 repeats",
+        **UNTRACED,
     }
 
 
@@ -68,3 +85,60 @@ def test_the_largest_difference_of_outputs_and_the_reference_are_told() -> None:
         "beyond tolerance: no number: 0.boxes (1,) against 0.boxes (1, 4)",
     ]
     assert "output (by up to 0.5" in found["far"].tags["ratio_missing"]
+
+
+ONE = traced_run("one", procs=1, mps="on", iteration_ms=10.0, running_ms=9.5)
+TWO = traced_run("two", mps="on", iteration_ms=18.0, running_ms=15.0, behind_ms=2.5)
+
+
+def test_the_cause_is_a_tag_with_its_paragraph_and_what_it_rests_on_are_metrics() -> None:
+    found = comparison_fields([ONE, TWO], {})["two"]
+    why = explain(TWO, ONE)
+    assert why is not None
+    assert (found.tags["cause"], found.tags["why"]) == ("GPU-limited", why.text)
+    growth = {f"why/{name}": value for name, value in Growth.between(TWO, ONE).figures().items()}
+    assert found.metrics == growth | {"ratio": pytest.approx(1.8)}
+    assert found.metrics["why/growth/kernels_ms"] == pytest.approx(5.5)
+
+
+def test_one_process_has_no_cause() -> None:
+    found = comparison_fields([ONE, TWO], {})["one"]
+    assert not {"cause", "why"} & set(found.tags)
+    assert found.metrics == {"ratio": 1.0}
+
+
+def test_each_repeat_is_explained_by_the_one_process_run_of_its_own() -> None:
+    """The wait of 0.5 ms in the one and 0.1 ms in the other run with one process is what differs."""
+    ones = [
+        traced_run(f"1-{n}", procs=1, mps="on", idle_ms=idle, repeat=n) for n, idle in enumerate((0.5, 0.1))
+    ]
+    twos = [traced_run(f"2-{n}", mps="on", iteration_ms=20.0, idle_ms=2.0, repeat=n) for n in (0, 1)]
+    found = comparison_fields([*twos, *ones], {})
+    grew = [found[f"2-{n}"].metrics["why/growth/waiting_idle_ms"] for n in (0, 1)]
+    assert grew == pytest.approx([1.5, 1.9])
+
+
+def test_a_ratio_that_is_refused_has_no_cause_to_name() -> None:
+    found = comparison_fields([with_output(ONE, 1.0), with_output(TWO, 2.0)], {})["two"]
+    assert "ratio_missing" in found.tags
+    assert found.tags["cause"] == "undecided"
+    assert set(found.metrics) == {"output_difference/largest"}
+    assert "no comparable one-process run" in found.tags["why"]
+
+
+def test_mlflow_takes_all_of_it() -> None:
+    cells = [with_output(ONE, 1.0), with_output(TWO, 1.0), make_measurement("off", verdict=SKIPPED)]
+    for fields in comparison_fields(cells, {}).values():
+        for name, value in fields.metrics.items():
+            assert math.isfinite(value), name
+            _validate_metric(name, value, 0, 0)
+        for name, text in fields.tags.items():
+            _validate_tag(name, text)
+
+
+@pytest.mark.parametrize("value", [math.inf, math.nan])
+def test_an_output_that_is_no_number_gives_no_metric_that_is_none(value: float) -> None:
+    cells = [with_output(make_measurement("off"), 1.0), with_output(make_measurement("on", mps="on"), value)]
+    found = comparison_fields(cells, {})["on"]
+    assert found.metrics == {"ratio": 1.0}
+    assert found.tags["output_difference"] == "beyond tolerance: no number: 0.boxes"

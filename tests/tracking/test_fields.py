@@ -1,18 +1,61 @@
 """What of a record goes to MLflow."""
 
+import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from mlflow.utils.validation import _validate_metric, _validate_param, _validate_tag
 
+from mps_experiments.measurement.findings import Finding, Severity
+from mps_experiments.measurement.verdict import Verdict
+from mps_experiments.record import Measurement
 from mps_experiments.tracking.fields import metrics_of, params_of, tags_of
+from tests.evidence_records import traced_run, with_core_waits, with_telemetry
 from tests.records import INVALID, MACHINE, SKIPPED, make_measurement
 
-UNITS = ("_s", "_ms", "_per_s", "_mib")
+UNITS = ("_s", "_ms", "_us", "_per_s", "_mib", "_j", "_w", "_mhz")
+SHARES = ("_share", "utilization_mean", "activity_mean", "occupancy_mean")
+COUNTS = ("cores_used", "_switches", "kernels_per_iteration", "mean_active_workers")
+
+
+def evident() -> Measurement:
+    """A run of which all is known."""
+    run = with_core_waits(traced_run(mps="on", iteration_ms=20.0), 0.1, 0.2)
+    gpu: dict[str, Any] = {
+        "power_w": 300.0,
+        "sm_clock_mhz": 1700,
+        "memory_clock_mhz": 2619,
+        "memory_used_bytes": 2**30,
+    }
+    gpu |= dict.fromkeys(("utilization", "sm_activity", "sm_occupancy", "dram_activity"), 0.5)
+    return with_telemetry(run, capped=0.5, **gpu)
 
 
 def test_every_metric_has_its_unit_in_its_name() -> None:
-    names = metrics_of(make_measurement(procs=2))
-    assert [name for name in names if not name.endswith(UNITS)] == []
+    assert [name for name in metrics_of(evident()) if not name.endswith((*UNITS, *SHARES, *COUNTS))] == []
+
+
+def test_evidence_is_among_the_metrics_and_tags() -> None:
+    metrics = metrics_of(evident())
+    assert metrics["makespan_s"] == pytest.approx(2.0)
+    assert (metrics["gpu/power_mean_w"], metrics["gpu/power_capped_share"]) == (300.0, 0.5)
+    assert metrics["trace/overlap_share"] == 0.125
+    assert metrics["worker_1/core_wait_s"] == pytest.approx(0.4)
+    finding = Finding(check="drift", severity=Severity.WARNING, text="slower")
+    tags = tags_of(replace(evident(), findings=(finding,), missing=("outputs: none",)))
+    assert (tags["findings"], tags["missing"]) == ("warning: slower", "outputs: none")
+
+
+def test_mlflow_takes_all_of_it() -> None:
+    run = evident()
+    for name, value in metrics_of(run).items():
+        assert math.isfinite(value), name
+        _validate_metric(name, value, 0, 0)
+    for name, text in params_of(run).items():
+        _validate_param(name, text)
+    for name, text in tags_of(run).items():
+        _validate_tag(name, text)
 
 
 def test_metrics_are_the_figures_of_the_run() -> None:
@@ -40,8 +83,9 @@ def test_metrics_are_the_figures_of_the_run() -> None:
 
 
 @pytest.mark.parametrize("verdict", [INVALID, SKIPPED])
-def test_a_run_that_is_not_valid_has_no_metrics(verdict: object) -> None:
-    assert metrics_of(replace(make_measurement(), verdict=verdict)) == {}  # type: ignore[arg-type]
+def test_a_run_that_is_not_valid_has_no_metrics_whatever_is_known_of_it(verdict: Verdict) -> None:
+    assert metrics_of(replace(make_measurement(), verdict=verdict)) == {}
+    assert metrics_of(replace(evident(), verdict=verdict)) == {}
 
 
 def test_params_are_what_one_filters_by() -> None:

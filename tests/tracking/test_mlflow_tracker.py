@@ -1,23 +1,30 @@
 """The MLflow index on a real SQLite store and on a real server."""
 
+import math
 import os
 import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from mps_experiments.errors import ConfigError, TrackingError
+from mps_experiments.measurement.outputs import OutputDifference
 from mps_experiments.record import Measurement, read_measurement
+from mps_experiments.report.explanation import explain
+from mps_experiments.tracking.evidence_fields import telemetry_series
 from mps_experiments.tracking.mlflow_tracker import MlflowTracker
 from mps_experiments.tracking.tracker import SweepInfo
 from tests.conftest import CHECKOUT, SRC
+from tests.evidence_records import traced_run, with_core_waits, with_telemetry
 from tests.outputs import with_output
 from tests.records import INVALID, SKIPPED, make_measurement
 from tests.tracking.conftest import free_port, mlflow_server
@@ -191,6 +198,99 @@ def test_repeats_show_median_interval_and_output_and_logging_again_adds_no_point
     client = MlflowClient(tracking_uri=uri)
     for key in two.data.metrics:
         assert len(client.get_metric_history(two.info.run_id, key)) == 1, key
+
+
+def evident_cells() -> list[Measurement]:
+    """A cell and its one-process run, both with all evidence, read 1,500 times."""
+    one = traced_run("one", procs=1, mps="on", iteration_ms=10.0, running_ms=9.5)
+    two = traced_run("two", mps="on", iteration_ms=18.0, running_ms=15.0, behind_ms=2.5)
+    gpu: dict[str, Any] = {"power_w": 350.0, "sm_activity": 0.97, "dram_activity": 0.25, "sm_clock_mhz": 1980}
+    infinite = OutputDifference(identical=False, largest=math.inf, excess=0.5, where="0.boxes", compared=1)
+    return [
+        replace(with_core_waits(one, 0.0), telemetry=None),
+        replace(with_telemetry(with_core_waits(two, 0.01, 0.02), count=1500, **gpu), parity=infinite),
+    ]
+
+
+def test_evidence_is_in_mlflow_as_series_files_metrics_and_the_cause(
+    opened: Callable[[], MlflowTracker],
+    runs: Callable[[], dict[str, Run]],
+    folder: Path,
+    uri: str,
+    tmp_path: Path,
+) -> None:
+    cells = evident_cells()
+    (folder / "trace.json.gz").write_bytes(b"\x1f\x8bwhole")
+    (folder / "timeline.png").write_bytes(b"\x89PNG whole")
+    log_all(opened(), folder, cells, "FINISHED")
+    found, client = runs(), MlflowClient(tracking_uri=uri)
+    one, two = found["one"], found["two"]
+
+    series = {name for name in two.data.metrics if name.startswith("system/")}
+    assert series == {
+        f"system/gpu_0_{name}"
+        for name in (
+            "power_usage_watts",
+            "sm_activity_percentage",
+            "dram_activity_percentage",
+            "sm_clock_mhz",
+        )
+    }
+    assert [name for name in one.data.metrics if name.startswith(("system/", "gpu/"))] == []
+    expected = [point for point in telemetry_series(cells[1]) if point.name.endswith("percentage")]
+    assert len(expected) == 2 * 750
+    for name, value in (("sm_activity", 97.0), ("dram_activity", 25.0)):
+        key = f"system/gpu_0_{name}_percentage"
+        history = client.get_metric_history(two.info.run_id, key)
+        assert [(point.step, point.timestamp) for point in sorted(history, key=lambda each: each.step)] == [
+            (point.step, point.at_ms) for point in expected if point.name == key
+        ]
+        assert {point.value for point in history} == {value}
+
+    names = {each.path for each in client.list_artifacts(two.info.run_id)}
+    assert names >= {"measurement.json", "timeline.png", "trace.json.gz"}
+    assert "other.bin" not in names
+    for name in ("timeline.png", "trace.json.gz"):
+        copy = Path(client.download_artifacts(two.info.run_id, name, str(tmp_path)))
+        assert copy.read_bytes() == (folder / name).read_bytes()
+
+    why = explain(cells[1], cells[0])
+    assert why is not None
+    assert (two.data.tags["cause"], two.data.tags["why"]) == ("SM-limited", why.text)
+    assert "cause" not in one.data.tags
+    logged = {name: value for name, value in two.data.metrics.items() if name.startswith("why/")}
+    assert logged == {f"why/{name}": value for name, value in why.figures.items()}
+    assert two.data.metrics["trace/overlap_share"] == 0.125
+    assert two.data.metrics["gpu/power_mean_w"] == 350.0
+    assert two.data.metrics["worker_1/core_wait_s"] == pytest.approx(0.036)
+
+
+def test_nothing_infinite_is_logged_which_mlflow_would_keep_as_a_number(
+    opened: Callable[[], MlflowTracker], runs: Callable[[], dict[str, Run]], folder: Path
+) -> None:
+    log_all(opened(), folder, evident_cells(), "FINISHED")
+    metrics = runs()["two"].data.metrics
+    assert "output/largest_difference" not in metrics
+    assert max(map(abs, metrics.values())) < 1e12
+
+
+def test_evidence_logged_again_adds_nothing(
+    opened: Callable[[], MlflowTracker], runs: Callable[[], dict[str, Run]], folder: Path, uri: str
+) -> None:
+    client, seen = MlflowClient(tracking_uri=uri), []
+    for _ in range(2):
+        log_all(opened(), folder, evident_cells(), "FINISHED")
+        found = runs()
+        two = found["two"]
+        points = {
+            name: [(p.step, p.timestamp, p.value) for p in client.get_metric_history(two.info.run_id, name)]
+            for name in two.data.metrics
+        }
+        seen.append(({run.info.run_id: run.data.to_dictionary() for run in found.values()}, points))
+    assert seen[0] == seen[1]
+    lengths = {name: len(history) for name, history in seen[0][1].items()}
+    assert {length for name, length in lengths.items() if name.startswith("system/")} == {750}
+    assert {length for name, length in lengths.items() if not name.startswith("system/")} == {1}
 
 
 def test_a_run_cut_off_before_it_was_complete_is_replaced(

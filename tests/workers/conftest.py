@@ -46,6 +46,18 @@ def fails_at(device, options):
 
 def exits(device, options):
     os._exit(7)
+
+def exits_at(device, options):
+    calls = []
+    def model(_):
+        calls.append(0)
+        if len(calls) > options["calls"]:
+            os._exit(7)
+        return torch.zeros(1)
+    return model, 0
+
+def its_pid(device, options):
+    return (lambda x: x + os.getpid()), torch.zeros(1, dtype=torch.int64)
 """
 
 MakeSpecs = Callable[..., list[WorkerSpec]]

@@ -1,10 +1,17 @@
 """The words between parent and worker."""
 
+import math
+from dataclasses import replace
+
 import pytest
 
 from mps_experiments.errors import RunError
+from mps_experiments.measurement.outputs import TensorDigest
+from mps_experiments.measurement.telemetry import CpuUsage
 from mps_experiments.workers.messages import (
     Checked,
+    Compute,
+    Computed,
     Done,
     Exit,
     Failed,
@@ -13,6 +20,9 @@ from mps_experiments.workers.messages import (
     Go,
     Ready,
     ToWorker,
+    Trace,
+    Traced,
+    Tracing,
     WorkerFacts,
     clipped,
     decode_from_worker,
@@ -27,6 +37,10 @@ FACTS = WorkerFacts(
     weights_sha256=None,
     output_shape="ü",
 )
+USAGE = CpuUsage(
+    user_s=1.0, system_s=0.5, voluntary_switches=1, involuntary_switches=2, run_queue_wait_s=None
+)
+DIGEST = TensorDigest(name="0.boxes", shape=(2, 4), dtype="bool", hashed=8, sha256="ab", values=(0.1, -1e-30))
 
 
 @pytest.mark.parametrize(
@@ -35,6 +49,13 @@ FACTS = WorkerFacts(
         Ready(facts=FACTS),
         Forward(iteration=1, stream="0x1", shape="(1,)"),
         Done(peak_memory_allocated_bytes=None, peak_memory_reserved_bytes=1, peak_rss_bytes=2),
+        Done(peak_memory_allocated_bytes=0, peak_memory_reserved_bytes=0, peak_rss_bytes=2**40, cpu=USAGE),
+        Computed(output=(DIGEST, DIGEST)),
+        Computed(output=()),
+        Computed(output=None, problem="ValueError: ü"),
+        Tracing(),
+        Tracing(problem="no"),
+        Traced(problem="no"),
         Failed(
             phase="load",
             error="E\0",
@@ -47,7 +68,9 @@ def test_what_a_worker_says_arrives_as_it_was_said(message: FromWorker) -> None:
     assert decode_from_worker(encode(message)) == message
 
 
-@pytest.mark.parametrize("message", [Go(start_at_ns=2**62), Exit()])
+@pytest.mark.parametrize(
+    "message", [Go(start_at_ns=2**62), Compute(), Trace(iterations=3, path="/ü/0.npz"), Exit()]
+)
 def test_what_the_parent_says_arrives_as_it_was_said(message: ToWorker) -> None:
     assert decode_to_worker(encode(message)) == message
 
@@ -61,6 +84,14 @@ def test_bytes_that_are_no_message_make_the_run_invalid(data: bytes) -> None:
         decode_from_worker(data)
     with pytest.raises(RunError, match="the parent sent something that is no message"):
         decode_to_worker(data)
+
+
+def test_values_that_json_does_not_know_arrive_too() -> None:
+    values = (math.nan, math.inf, -math.inf, 0.0)
+    answer = decode_from_worker(encode(Computed(output=(replace(DIGEST, values=values),))))
+    assert isinstance(answer, Computed)
+    assert answer.output is not None
+    assert repr(answer.output[0].values) == repr(values)
 
 
 def test_phases_keep_their_order() -> None:

@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from multiprocessing.context import ForkServerContext, SpawnContext
 from pathlib import Path
 
@@ -12,8 +13,9 @@ import psutil
 import pytest
 
 from mps_experiments.errors import WorkerError
+from mps_experiments.trace_files import load_trace
 from mps_experiments.workers.child import WorkerSpec
-from mps_experiments.workers.messages import Forward
+from mps_experiments.workers.messages import Compute, Computed, Forward, Go, Trace, Traced, Tracing
 from mps_experiments.workers.pool import WorkerPool, keep_off, process_context
 from tests.workers.conftest import MakeSpecs
 
@@ -170,6 +172,94 @@ def test_leaving_the_block_ends_workers_in_every_state(forkserver: Context, make
         with pool_of(forkserver, make_specs("hangs_in_loading")) as loading:
             pass
     assert not any(psutil.pid_exists(pid) for pid in (*busy.pids, *loading.pids))
+
+
+def measure(pool: WorkerPool) -> None:
+    """Through the measured window, after which workers can be asked."""
+    pool.wait_ready(READY_S)
+    pool.release()
+    pool.wait_done(DEADLINE_S, 0.01, ignore)
+
+
+def test_answers_come_by_rank(forkserver: Context, make_specs: MakeSpecs) -> None:
+    with pool_of(forkserver, make_specs("its_pid", 3)) as pool:
+        measure(pool)
+        for _ in range(2):
+            answers = pool.ask([Compute()] * 3, Computed, DEADLINE_S)
+            assert [answer.output[0].values for answer in answers if answer.output] == [
+                (float(pid),) for pid in pool.pids
+            ]
+    assert [worker.process.exitcode for worker in pool.workers] == [0, 0, 0]
+
+
+def test_workers_trace_a_pass_together(forkserver: Context, make_specs: MakeSpecs, tmp_path: Path) -> None:
+    orders = [Trace(iterations=2, path=str(tmp_path / f"{rank}.npz")) for rank in range(2)]
+    with pool_of(forkserver, make_specs("small", 2)) as pool:
+        measure(pool)
+        assert pool.ask(orders, Tracing, DEADLINE_S) == [Tracing()] * 2
+        go = pool.next_start()
+        assert pool.ask([go] * 2, Traced, DEADLINE_S) == [Traced()] * 2
+        offset_ns = time.time_ns() - time.monotonic_ns()
+    traces = [load_trace(Path(order.path)) for order in orders]
+    assert [(trace.rank, trace.pid, trace.iterations) for trace in traces] == [
+        (rank, pid, 2) for rank, pid in enumerate(pool.pids)
+    ]
+    for trace in traces:
+        assert trace.boundaries_ns[0] - offset_ns >= go.start_at_ns - 1_000_000
+    assert [worker.process.exitcode for worker in pool.workers] == [0, 0]
+
+
+def test_a_worker_that_dies_instead_of_answering_is_told(forkserver: Context, make_specs: MakeSpecs) -> None:
+    with pool_of(forkserver, [*make_specs("small"), *exits_after_the_window(make_specs)]) as pool:
+        measure(pool)
+        with pytest.raises(WorkerError, match="worker 1 exited with code 7 without a word") as caught:
+            pool.ask([Compute()] * 2, Computed, DEADLINE_S)
+        assert caught.value.rank == 1
+        with pytest.raises(WorkerError, match="worker 1 exited with code 7"):  # nor can it be asked again
+            pool.ask([Compute()] * 2, Computed, DEADLINE_S)
+
+
+def exits_after_the_window(make_specs: MakeSpecs) -> list[WorkerSpec]:
+    """The spec of rank 1."""
+    return [replace(spec, rank=1) for spec in make_specs("exits_at", options={"calls": 6})]
+
+
+def test_a_worker_that_was_killed_is_told_at_the_next_question(
+    forkserver: Context, make_specs: MakeSpecs
+) -> None:
+    with pool_of(forkserver, make_specs("small", 2)) as pool:
+        measure(pool)
+        os.kill(pool.pids[1], signal.SIGKILL)
+        with pytest.raises(WorkerError, match="worker 1 was killed by SIGKILL"):
+            pool.ask([Compute()] * 2, Computed, DEADLINE_S)
+
+
+def test_an_answer_of_another_kind_is_refused(forkserver: Context, make_specs: MakeSpecs) -> None:
+    with pool_of(forkserver, make_specs("small", 2)) as pool:
+        measure(pool)
+        with pytest.raises(WorkerError, match="worker 0 answered Computed, not Traced"):
+            pool.ask([Compute()] * 2, Traced, DEADLINE_S)
+
+
+def test_a_worker_that_does_not_answer_in_time_is_given_up_and_ended_at_once(
+    forkserver: Context, make_specs: MakeSpecs
+) -> None:
+    with pool_of(forkserver, make_specs("hangs_at", options={"calls": 6})) as pool:
+        measure(pool)
+        with pytest.raises(WorkerError, match=r"worker 0 did not answer within 0.3 s"):
+            pool.ask([Compute()], Computed, 0.3)
+        left = time.monotonic()
+    assert time.monotonic() - left < 4.0, "it was given the 5 s to exit in which it cannot read the word"
+    assert not psutil.pid_exists(pool.pids[0])
+
+
+def test_a_worker_that_is_sent_off_without_a_pass_says_nothing_and_can_still_be_ended(
+    forkserver: Context, make_specs: MakeSpecs
+) -> None:
+    with pool_of(forkserver, make_specs("small")) as pool:
+        measure(pool)
+        with pytest.raises(WorkerError, match="worker 0 exited with code 0 without a word"):
+            pool.ask([Go(start_at_ns=0)], Traced, DEADLINE_S)
 
 
 def test_many_pools_leave_no_open_file(forkserver: Context, make_specs: MakeSpecs) -> None:

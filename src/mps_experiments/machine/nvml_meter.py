@@ -78,9 +78,9 @@ class NvmlMeter:
         return None if limit is None else limit / 1000
 
     def close(self) -> None:
-        if self._last is not None:
-            pynvml.nvmlGpmSampleFree(self._last)
-            self._last = None
+        last, self._last = self._last, None
+        if last is not None:
+            _free(last)
 
     def _reasons(self) -> tuple[str, ...] | None:
         bits = or_none(lambda: pynvml.nvmlDeviceGetCurrentClocksThrottleReasons(self._handle))
@@ -97,15 +97,19 @@ class NvmlMeter:
         try:
             return {} if now is None else _between(last, now)
         finally:
-            pynvml.nvmlGpmSampleFree(last)
+            _free(last)
 
     def _gpm_sample(self) -> Any:
         sample = pynvml.nvmlGpmSampleAlloc()
         try:
             return pynvml.nvmlGpmSampleGet(self._handle, sample)
         except pynvml.NVMLError:
-            pynvml.nvmlGpmSampleFree(sample)
+            _free(sample)
             raise
+
+
+def _free(sample: Any) -> None:
+    or_none(lambda: pynvml.nvmlGpmSampleFree(sample))
 
 
 def _between(first: Any, second: Any) -> dict[str, float]:

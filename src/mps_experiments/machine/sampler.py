@@ -1,17 +1,20 @@
 """Read GPU and CPU while workers are measured, from a thread that sleeps in between."""
 
 import contextlib
+import dataclasses
 import os
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeVar
 
 from mps_experiments.measurement.telemetry import CoreUse, GpuSample, Telemetry
 
 _STAT = Path("/proc/stat")
 _STOP_TIMEOUT_S = 5.0
+_T = TypeVar("_T")
 
 
 class GpuMeter(Protocol):
@@ -34,17 +37,18 @@ class GpuMeter(Protocol):
 
 
 class Sampler:
-    """Samples between entering and leaving a block.
+    """Samples between entering and leaving a block, which never fails for a reading that does.
 
     Args:
-        meter: Reads the GPU; None leaves it out.
+        meter: Reads the GPU, closed at the end; None leaves it out.
         interval_s: Seconds between two readings; 0 reads the GPU not at all.
     """
 
     def __init__(self, meter: GpuMeter | None, interval_s: float) -> None:
-        self._meter = meter if interval_s else None
+        self._meter = meter
         self._interval_s = interval_s
         self._samples: list[GpuSample] = []
+        self._problem = ""
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="telemetry", daemon=True)
         self.telemetry = Telemetry()
@@ -54,7 +58,7 @@ class Sampler:
         self._cores = read_cores()
         self._own_s = time.process_time()
         self._started = time.monotonic()
-        if self._meter is not None:
+        if self._meter is not None and self._interval_s:
             self._read()  # one before the window, for the energy
             self._thread.start()
         return self
@@ -63,30 +67,55 @@ class Sampler:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop.set()
+        try:
+            self._end_thread()
+            self.telemetry = self._telemetry()
+        finally:
+            self._ask(lambda meter: meter.close())
+
+    def _end_thread(self) -> None:
         if self._thread.is_alive():
             self._thread.join(_STOP_TIMEOUT_S)
-        meter = self._meter
-        if meter is not None:
-            self._read()
-        self.telemetry = Telemetry(
+        if self._thread.is_alive():  # inside a reading: nobody else may touch the meter any more
+            self._meter = None
+            self._problem = f"a reading has not come back for {_STOP_TIMEOUT_S:g} s"
+
+    def _telemetry(self) -> Telemetry:
+        of_cpu = Telemetry(
             epoch_offset_ns=time.time_ns() - time.monotonic_ns(),
-            gpu=tuple(self._samples),
-            gpu_share_by_pid=meter.share_by_pid(self._since_us) if meter else None,
             cores=self._core_use(),
             own_cpu_s=time.process_time() - self._own_s,
-            sm_clock_max_mhz=meter.sm_clock_max_mhz() if meter else None,
-            power_limit_w=meter.power_limit_w() if meter else None,
         )
-        if meter is not None:
-            meter.close()
+        if not self._interval_s:
+            return of_cpu
+        self._read()
+        return dataclasses.replace(
+            of_cpu,
+            gpu=tuple(self._samples),
+            gpu_share_by_pid=self._ask(lambda meter: meter.share_by_pid(self._since_us)),
+            sm_clock_max_mhz=self._ask(lambda meter: meter.sm_clock_max_mhz()),
+            power_limit_w=self._ask(lambda meter: meter.power_limit_w()),
+            problem=self._problem,
+        )
 
     def _run(self) -> None:
         while not self._stop.wait(self._interval_s):
             self._read()
 
     def _read(self) -> None:
-        assert self._meter is not None  # noqa: S101 - else there is no thread
-        self._samples.append(self._meter.sample())
+        sample = self._ask(lambda meter: meter.sample())
+        if sample is not None:
+            self._samples.append(sample)
+
+    def _ask(self, question: Callable[[GpuMeter], _T]) -> _T | None:
+        """The answer; None without a meter, or if it fails, and then the first failure is noted."""
+        if self._meter is None:
+            return None
+        try:
+            return question(self._meter)
+        except Exception as error:  # whatever it is, the workers' numbers do not depend on it
+            self._problem = self._problem or f"{type(error).__name__}: {error}"
+            return None
 
     def _core_use(self) -> CoreUse | None:
         before, after = self._cores, read_cores()

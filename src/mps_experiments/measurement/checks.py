@@ -99,7 +99,7 @@ def _windows(evidence: Evidence, limits: Thresholds) -> Iterator[Finding]:
     if len(evidence.samples) < 2:
         return
     figures = summarise(evidence.samples)
-    common = figures.common_window_s / figures.makespan_s
+    common = max(0.0, figures.common_window_s / figures.makespan_s)
     first = min(evidence.samples, key=lambda worker: worker.end_ns)
     yield from _some(
         too_little(
@@ -124,7 +124,7 @@ def _windows(evidence: Evidence, limits: Thresholds) -> Iterator[Finding]:
 def _clocks(evidence: Evidence, limits: Thresholds) -> Iterator[Finding]:
     if evidence.telemetry is None:
         return
-    summary = summarise_telemetry(evidence.telemetry, _whole_window(evidence.samples))
+    summary = summarise_telemetry(evidence.telemetry, whole_window_ns(evidence.samples))
     if summary is None:
         return
     clock = summary.sm_clock_min_mhz
@@ -204,7 +204,7 @@ def _foreign_cpu(evidence: Evidence, limits: Thresholds) -> Finding | None:
 
 
 def foreign_cpu_share(evidence: Evidence) -> float | None:
-    """Time that neither workers nor parent spent on the workers' cores, per worker; None if it is unknown."""
+    """Share of the workers' cores that neither workers nor parent used; None if it is unknown."""
     use = evidence.telemetry.cores if evidence.telemetry else None
     cores = set().union(*evidence.cores) & (use.busy_s.keys() if use else set())
     if use is None or not cores or use.seconds < _MIN_CORE_WINDOW_S or None in evidence.usage:
@@ -213,7 +213,7 @@ def foreign_cpu_share(evidence: Evidence) -> float | None:
     own = sum(usage.cpu_s for usage in evidence.usage if usage is not None)
     own += 0.0 if alone or evidence.telemetry is None else evidence.telemetry.own_cpu_s
     taken = sum(use.busy_s[core] + use.stolen_s.get(core, 0.0) for core in cores) - own
-    return max(0.0, taken) / (use.seconds * min(len(cores), len(evidence.cores)))
+    return max(0.0, taken) / (use.seconds * len(cores))
 
 
 def _latency(evidence: Evidence, limits: Thresholds) -> Iterator[Finding]:
@@ -246,5 +246,6 @@ def _slow_iterations(worker: WorkerSamples) -> int:
     return int((latencies > _OUTLIER * np.median(latencies)).sum())
 
 
-def _whole_window(samples: Sequence[WorkerSamples]) -> tuple[int, int]:
+def whole_window_ns(samples: Sequence[WorkerSamples]) -> tuple[int, int]:
+    """From the first worker's start to the last worker's end."""
     return min(worker.start_ns for worker in samples), max(worker.end_ns for worker in samples)

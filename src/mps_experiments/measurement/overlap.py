@@ -187,11 +187,11 @@ def _waiting(trace: KernelTrace) -> Intervals:
 
 
 def _long_share(traces: Sequence[KernelTrace], start: int, end: int) -> float:
-    durations = np.concatenate(
-        [(t.ends_ns - t.starts_ns)[(t.starts_ns >= start) & (t.ends_ns <= end)] for t in traces]
-    )
-    total = durations.sum()
-    return float(durations[durations > _LONG_NS].sum() / total) if total else 0.0
+    starts = np.concatenate([trace.starts_ns for trace in traces])
+    ends = np.concatenate([trace.ends_ns for trace in traces])
+    inside = np.maximum(np.minimum(ends, end) - np.maximum(starts, start), 0)
+    total = inside.sum()
+    return float(inside[ends - starts > _LONG_NS].sum() / total) if total else 0.0
 
 
 def _worker(

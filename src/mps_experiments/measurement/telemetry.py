@@ -111,6 +111,7 @@ class Telemetry:
         own_cpu_s: CPU time of the parent in between, seconds.
         sm_clock_max_mhz: The highest clock the GPU can have.
         power_limit_w: The limit in force.
+        problem: Why some readings of the GPU are missing; empty if none failed.
     """
 
     epoch_offset_ns: int = 0
@@ -120,6 +121,7 @@ class Telemetry:
     own_cpu_s: float = 0.0
     sm_clock_max_mhz: int | None = None
     power_limit_w: float | None = None
+    problem: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +136,8 @@ class TelemetrySummary:
         sm_clock_min_mhz: The lowest SM clock.
         memory_used_max_bytes: The most device memory in use.
         reason_shares: Clock event reason -> share of the samples that had it.
+        throttled_share: Share of the samples in which heat, a power brake or other hardware (any of them)
+            held the clock down.
     """
 
     sample_count: int
@@ -142,11 +146,7 @@ class TelemetrySummary:
     sm_clock_min_mhz: int | None
     memory_used_max_bytes: int | None
     reason_shares: dict[str, float]
-
-    @property
-    def throttled_share(self) -> float:
-        """Share of the samples in which heat, a power brake or other hardware held the clock down."""
-        return max((self.reason_shares.get(reason, 0.0) for reason in THROTTLING), default=0.0)
+    throttled_share: float
 
 
 _MEANS = (
@@ -180,6 +180,8 @@ def summarise_telemetry(telemetry: Telemetry, window_ns: tuple[int, int]) -> Tel
             reason: sum(reason in sample for sample in with_reasons) / len(with_reasons)
             for reason in sorted(reasons)
         },
+        throttled_share=sum(not THROTTLING.isdisjoint(each) for each in with_reasons)
+        / max(1, len(with_reasons)),
     )
 
 

@@ -8,14 +8,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-import numpy as np
-
 from mps_experiments.record import Measurement
-from mps_experiments.report.gpu_limits import Limit, gpu_limit
+from mps_experiments.report.gpu_limits import Limit, gpu_limit, lower_clock, power_limit
 from mps_experiments.report.growth import Growth
 
+_FASTER = 0.95  # ratio below which the one-process run was slowed down by something else
+_FASTER_WORDS = (
+    "More processes cannot be faster than one: something else slowed the one-process run; repeat both."
+)
 _FREE = 1.05  # ratio up to which the others count as running for free
 _STARVED = 0.1  # share of the window without a core
+_SEEN = 0.01  # share of the growth from which a late start is told
 _FILLED = 0.8  # share of a worker's time in which it keeps the GPU busy, from which the GPU is its limit
 
 
@@ -70,12 +73,20 @@ def explain(many: Measurement, one: Measurement | None) -> Explanation | None:
         return _nothing("there is no comparable one-process run")
     for run, name in ((many, "this run"), (one, "the one-process run")):
         if run.activity is None or not run.activity.on_gpu:
-            why = next((text for text in run.missing if text.startswith("traced pass")), "trace.iterations=0")
-            return _nothing(f"{name} has no traced pass ({why})")
+            return _nothing(f"{name} has no traced pass of the GPU ({_why_untraced(run)})")
     growth = Growth.between(many, one)
     cause, sentences = _judge(growth)
     text = " ".join([f"{cause}: {_how_long(growth)}", *sentences])
     return Explanation(cause=cause, text=text, figures=growth.figures())
+
+
+def _why_untraced(run: Measurement) -> str:
+    if told := next((text for text in run.missing if text.startswith("traced pass")), None):
+        return told
+    if run.activity is not None:
+        return "the profiler saw only operators of the CPU"
+    off = (run.config.get("trace") or {}).get("iterations") == 0
+    return "trace.iterations=0" if off else "its record holds none"
 
 
 def _nothing(why: str) -> Explanation:
@@ -85,22 +96,27 @@ def _nothing(why: str) -> Explanation:
 
 def _judge(growth: Growth) -> tuple[Cause, list[str]]:
     """The cause, and the sentences that show it."""
+    if growth.ratio < _FASTER:
+        return Cause.UNDECIDED, [_FASTER_WORDS, _room(growth), _overlap(growth)]
     if growth.ratio < _FREE:
-        cause = Cause.HOST if growth.gpu_busy_alone < _FILLED else Cause.GPU
+        cause = Cause.HOST if growth.gpu_busy_alone < _FILLED else Cause.UNDECIDED
         return cause, [_room(growth), _overlap(growth)]
     if starved := _starved(growth):
         return Cause.CPU, [starved]
-    waits_s = growth.idle_s + growth.behind_s
-    if growth.run.cell.mps == "off" and growth.is_mostly(waits_s + growth.kernels_s):
-        return Cause.TIME_SLICED, [_overlap(growth), _slices(growth)]
-    if growth.is_mostly(growth.host_s + growth.idle_s):
+    if limit := power_limit(growth):
+        return Cause.POWER, [_parts(growth), limit.text, _overlap(growth)]
+    # Without MPS an operation that waits while nothing runs waits for its time slice, not for the host.
+    sliced, on_gpu_s = growth.run.cell.mps == "off", growth.kernels_s + growth.behind_s
+    if sliced and (growth.is_mostly(on_gpu_s) or growth.is_mostly(on_gpu_s + growth.idle_s)):
+        return Cause.TIME_SLICED, [_overlap(growth), _slices(growth), *lower_clock(growth)]
+    if growth.is_mostly(growth.host_s if sliced else growth.host_s + growth.idle_s):
         return Cause.HOST, [_room(growth), _parts(growth), _overlap(growth)]
-    if growth.is_mostly(growth.kernels_s + growth.behind_s):
+    if growth.is_mostly(on_gpu_s):
         limit = gpu_limit(growth)
         return _OF_LIMIT[limit.limit], [_parts(growth), _behind(growth), limit.text, _overlap(growth)]
     return Cause.UNDECIDED, [
         _parts(growth),
-        "None makes up most of it: the figures do not decide.",
+        "Neither the host's part of it nor the GPU's is most of it: the figures do not decide.",
         _overlap(growth),
     ]
 
@@ -114,8 +130,8 @@ def _how_long(growth: Growth) -> str:
 
 def _room(growth: Growth) -> str:
     busy = growth.gpu_busy_alone
-    room = int(1 / busy) if busy > 0 else 0
-    fits = f", so about {room} fit beside each other" if 1 < room < 100 else ""
+    room = int(round(1 / busy, 6)) if busy > 0 else 0
+    fits = f", so about {room} fit beside each other even without overlap" if 1 < room < 100 else ""
     run, iteration = _ms(growth.one.run_s), _ms(growth.one.iteration_s)
     return f"One worker keeps the GPU busy {busy:.0%} of its time ({run} of {iteration}){fits}."
 
@@ -124,7 +140,10 @@ def _overlap(growth: Growth) -> str:
     activity = growth.activity
     busy = f"In the traced pass the GPU ran operations {activity.busy_share:.0%} of the time"
     if not activity.tells_overlap(growth.run.cell.mps == "on"):
-        return f"{busy}; they are longer than a time slice, so whether any overlapped cannot be told."
+        return (
+            f"{busy}; {activity.long_share:.0%} of their time is in operations over 1 ms, which may span "
+            "time slices, so whether any overlapped cannot be told."
+        )
     return f"{busy}, of two workers or more together in {activity.overlap_share:.1%} of that."
 
 
@@ -132,8 +151,8 @@ def _slices(growth: Growth) -> str:
     many = growth.many
     text = (
         f"In {_ms(many.idle_s)} of an iteration ({many.idle_s / many.iteration_s:.0%}) a launched operation "
-        f"waited for its time slice while the GPU ran nothing, in {_ms(many.behind_s)} "
-        f"({many.behind_s / many.iteration_s:.0%}) while it ran another worker's"
+        f"waited while the GPU ran nothing (with one process in {_ms(growth.one.idle_s)}), "
+        f"in {_ms(many.behind_s)} ({many.behind_s / many.iteration_s:.0%}) while it ran another worker's"
     )
     if growth.is_mostly(growth.kernels_s):
         return f"{text}; operations took {_ms(growth.kernels_s)} longer, the slices of others included."
@@ -147,36 +166,47 @@ def _parts(growth: Growth) -> str:
         "waiting behind other workers' operations": growth.behind_s,
         "operations that ran longer": growth.kernels_s,
     }
+    if abs(growth.late_start_s) > _SEEN * growth.total_s:
+        parts["late start of a worker"] = growth.late_start_s
     ordered = sorted(parts.items(), key=lambda part: -part[1])
-    listed = ", ".join(f"{name} {seconds * 1e3:+.3g} ms" for name, seconds in ordered)
-    return f"An iteration grew by {growth.total_s * 1e3:.3g} ms: {listed}."
+    listed = ", ".join(f"{name} {_ms(seconds, '+')}" for name, seconds in ordered)
+    return f"Per iteration the makespan grew by {_ms(growth.total_s)}: {listed}."
 
 
 def _behind(growth: Growth) -> str:
     share = growth.many.behind_s / growth.many.iteration_s
-    return f"Each worker waited behind the others {share:.0%} of its time."
+    return f"A worker waited behind the others' operations {share:.0%} of its time."
 
 
 def _starved(growth: Growth) -> str | None:
-    """Evidence that the workers lacked CPU cores; None if there is none."""
-    run = growth.run
-    waits = [
-        worker.done.cpu.run_queue_wait_s / worker.samples.elapsed_s
-        for worker in run.workers
-        if worker.samples and worker.done and worker.done.cpu and worker.done.cpu.run_queue_wait_s is not None
-    ]
-    waited = float(np.mean(waits)) if waits else 0.0
-    if waited < _STARVED or not growth.is_mostly(2 * waited * growth.many.iteration_s):
+    """Evidence that the worker whose path is the makespan lacked a CPU core; None if there is none."""
+    waited, alone = _core_wait_share(growth.run), _core_wait_share(growth.run_of_one)
+    if waited is None or alone is None or waited < _STARVED:
         return None
+    added_s = waited * growth.many.iteration_s - alone * growth.one.iteration_s
+    if not growth.is_mostly(added_s):
+        return None
+    run = growth.run
     cores = len({core for worker in run.workers if worker.facts for core in worker.facts.cpu_cores})
     return (
-        f"Each worker was ready to run but had no CPU core for {waited:.0%} of its time ({run.cell.procs} "
-        f"workers on {cores} core{'s' if cores > 1 else ''})."
+        f"The worker that ended last was ready to run but had no CPU core for {waited:.0%} of its time "
+        f"(with one process {alone:.0%}); {run.cell.procs} workers ran on {cores} core{'s' * (cores > 1)}."
     )
 
 
-def _ms(seconds: float) -> str:
-    return f"{seconds * 1e3:.3g} ms"
+def _core_wait_share(run: Measurement) -> float | None:
+    """Share of its window in which the worker that ended last had no core; None if it is unknown."""
+    measured = [(worker.samples, worker.done) for worker in run.workers if worker.samples]
+    samples, done = max(measured, key=lambda worker: worker[0].end_ns)
+    if done is None or done.cpu is None or done.cpu.run_queue_wait_s is None:
+        return None
+    return done.cpu.run_queue_wait_s / samples.elapsed_s
+
+
+def _ms(seconds: float, sign: str = "") -> str:
+    """Three digits; what is below 0.1 microseconds is noise of the arithmetic."""
+    value = round(seconds * 1e3, 4) + 0.0  # not -0
+    return f"{value:{sign}.0f} ms" if abs(value) >= 100 else f"{value:{sign}.3g} ms"
 
 
 def explanations(

@@ -1,5 +1,6 @@
 """Which resource of the GPU is used up, by the telemetry of the timed window; pure."""
 
+import math
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -17,6 +18,7 @@ _NVML_MEMORY_USED_UP = 0.8
 _LAUNCHES_FILL = 0.8
 _ALWAYS_BUSY = 0.9
 _CLOCK_FELL = 1.03
+_CAPPED = 0.5  # share of the readings in which the power limit held the clock down
 
 
 class Limit(Enum):
@@ -38,30 +40,38 @@ class FoundLimit:
 
 def gpu_limit(growth: Growth) -> FoundLimit:
     """The resource that N workers use up."""
-    found = _clock(growth) or _by_gpm(growth) or _by_nvml(growth)
-    if found.limit is Limit.CLOCK or growth.clock_factor <= _CLOCK_FELL:
+    if found := power_limit(growth):
         return found
-    return FoundLimit(limit=found.limit, text=f"{found.text} {_clock_text(growth)}")
+    found = _by_gpm(growth) or _by_nvml(growth)
+    return FoundLimit(limit=found.limit, text=" ".join([found.text, *lower_clock(growth)]))
 
 
-def _clock(growth: Growth) -> FoundLimit | None:
-    """If a lower clock alone explains most of the growth."""
-    explained = growth.one.run_s * (growth.clock_factor - 1)
-    if growth.clock_factor <= _CLOCK_FELL or not growth.is_mostly(explained):
+def power_limit(growth: Growth) -> FoundLimit | None:
+    """The clock, if the power limit held it down and alone explains most of the growth."""
+    explained = min(growth.one.run_s * (growth.clock_factor - 1), growth.kernels_s)
+    fell = growth.clock_factor > _CLOCK_FELL and _capped_share(growth) >= _CAPPED
+    if not fell or not growth.is_mostly(explained):
         return None
-    return FoundLimit(limit=Limit.CLOCK, text=_clock_text(growth))
+    return FoundLimit(limit=Limit.CLOCK, text=" ".join(lower_clock(growth)))
 
 
-def _clock_text(growth: Growth) -> str:
-    capped = growth.gpu.reason_shares.get(POWER_CAP, 0.0) if growth.gpu else 0.0
+def lower_clock(growth: Growth) -> list[str]:
+    """A sentence if the clock was lower than with one process; else none."""
+    if growth.clock_factor <= _CLOCK_FELL:
+        return []
+    capped = _capped_share(growth)
     why = f", the power limit held it down in {capped:.0%} of the readings" if capped else ""
-    return f"The SM clock was {growth.clock_factor:.2f} times as high with one process{why}."
+    return [f"The SM clock was {growth.clock_factor:.2f} times as high with one process{why}."]
+
+
+def _capped_share(growth: Growth) -> float:
+    return growth.gpu.reason_shares.get(POWER_CAP, 0.0) if growth.gpu else 0.0
 
 
 def _by_gpm(growth: Growth) -> FoundLimit | None:
     mean = growth.gpu.mean if growth.gpu else {}
     sm, dram = mean.get("sm_activity"), mean.get("dram_activity")
-    if sm is None or dram is None:
+    if sm is None or dram is None or not math.isfinite(sm + dram):
         return None
     figures = (
         f"In the timed window the multiprocessors were active {sm:.0%} of the time and the device memory "
@@ -84,11 +94,12 @@ def _by_nvml(growth: Growth) -> FoundLimit:
     fill, busy = float(np.mean(fills)) if fills else 0.0, growth.activity.busy_share
     if fill >= _LAUNCHES_FILL and busy >= _ALWAYS_BUSY:
         text = (
-            f"Operations ran {busy:.0%} of the time, and their launches reach {fill:.0%} of the "
-            "multiprocessors (by their size; this GPU does not tell how active these are)."
+            f"In the traced pass operations ran {busy:.0%} of the time, and their launches reach {fill:.0%} "
+            "of the multiprocessors (by their size: how active these were was not read)."
         )
         return FoundLimit(limit=Limit.MULTIPROCESSORS, text=text)
     text = (
-        "This GPU does not tell how busy its multiprocessors and its memory are: which is used up is unknown."
+        "How active the multiprocessors were and how much the device memory moved was not read: "
+        "which is used up is unknown."
     )
     return FoundLimit(limit=Limit.UNKNOWN, text=text)

@@ -22,12 +22,14 @@ class Growth:
 
     Attributes:
         run: The run with several workers.
+        run_of_one: The run with one.
         many, one: Where the makespan of each went.
         activity: What the traced pass of `run` showed.
         gpu, gpu_of_one: Telemetry in the windows of the two; None where there is none.
     """
 
     run: Measurement
+    run_of_one: Measurement
     many: Decomposition
     one: Decomposition
     activity: Activity
@@ -40,6 +42,7 @@ class Growth:
         assert many.activity is not None  # noqa: S101 - the caller looked
         return cls(
             run=many,
+            run_of_one=one,
             many=_decomposed(many),
             one=_decomposed(one),
             activity=many.activity,
@@ -73,6 +76,11 @@ class Growth:
         return (self.many.makespan_s - self.one.makespan_s) / self.run.cell.times
 
     @property
+    def late_start_s(self) -> float:
+        """What the makespan's late start adds, spread over the iterations; no part of an iteration."""
+        return self.total_s - (self.many.iteration_s - self.one.iteration_s)
+
+    @property
     def gpu_busy_alone(self) -> float:
         """Share of one worker's timed iteration in which the GPU ran its operations."""
         return self.one.run_s / self.one.iteration_s
@@ -102,6 +110,7 @@ class Growth:
             "growth/behind_others_ms": self.behind_s * 1e3,
             "growth/waiting_idle_ms": self.idle_s * 1e3,
             "growth/host_ms": self.host_s * 1e3,
+            "growth/late_start_ms": self.late_start_s * 1e3,
             "growth/total_ms": self.total_s * 1e3,
             "gpu_busy_alone_share": self.gpu_busy_alone,
             "sm_clock_factor": self.clock_factor,

@@ -5,24 +5,31 @@ from collections.abc import Sequence
 from mps_experiments.record import Measurement
 from mps_experiments.report.captions import cell_name
 from mps_experiments.report.comparison import groups, ratios
-from mps_experiments.report.explanation import explanations
+from mps_experiments.report.explanation import explain
+from mps_experiments.report.repeats import Group
 from mps_experiments.report.tables import table_text
 
 
 def why_lines(measurements: Sequence[Measurement]) -> list[str]:
-    """For each cell with several workers why it takes longer than one; of repeats the middle one."""
-    partners = {record_id: ratio.partner_ids for record_id, ratio in ratios(measurements).items()}
-    explained = explanations(measurements, partners)
+    """For each cell with several workers why it takes longer than one.
+
+    Of repeats the middle ones are compared, so that the text has the ratio that the table has.
+    """
+    by_ratio, by_id = ratios(measurements), {m.record_id: m for m in measurements}
     lines = []
     for group in groups(measurements):
-        by_distance = sorted(
-            zip(group.makespans_s, group.measurements, strict=True),
-            key=lambda run: (abs(run[0] - group.median_s), run[1].cell.repeat),
-        )
-        found = next((explained[m.record_id] for _, m in by_distance if m.record_id in explained), None)
+        partner_ids = by_ratio[group.first.record_id].partner_ids
+        ones = [by_id[partner] for partner in partner_ids if partner in by_id]
+        found = explain(_middle(group), _middle(Group.of(ones)) if ones else None)
         if found is not None:
             lines.append(f"{cell_name(group.first)}: {found.text}")
     return lines
+
+
+def _middle(group: Group) -> Measurement:
+    """The run whose makespan is nearest to the median; the earlier repeat of two."""
+    runs = zip(group.makespans_s, group.measurements, strict=True)
+    return min(runs, key=lambda run: (round(abs(run[0] - group.median_s), 9), run[1].cell.repeat))[1]
 
 
 def summary_text(measurements: Sequence[Measurement]) -> str:

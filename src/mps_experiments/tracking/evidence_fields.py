@@ -1,9 +1,10 @@
 """What of a run's evidence becomes metrics, series and tags; pure. Units are in the names."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from mps_experiments.measurement.telemetry import GpuSample, summarise_telemetry
+from mps_experiments.measurement.telemetry import POWER_CAP, GpuSample, summarise_telemetry
 from mps_experiments.record import Measurement
 
 _MAX_POINTS = 1000
@@ -39,16 +40,17 @@ def evidence_metrics(measurement: Measurement) -> dict[str, float]:
     metrics = {**_gpu_metrics(measurement), **_trace_metrics(measurement), **_cpu_metrics(measurement)}
     if measurement.parity is not None and measurement.parity.compared:
         metrics["output/largest_difference"] = measurement.parity.largest
-    return {name: value for name, value in metrics.items() if value is not None}
+    return {name: value for name, value in metrics.items() if value is not None and math.isfinite(value)}
 
 
 def _gpu_metrics(measurement: Measurement) -> dict[str, float | None]:
-    window = measurement.window_ns()
-    summary = summarise_telemetry(measurement.telemetry, window) if measurement.telemetry and window else None
-    if summary is None:
+    telemetry, window = measurement.telemetry, measurement.window_ns()
+    summary = summarise_telemetry(telemetry, window) if telemetry and window else None
+    if telemetry is None or summary is None:
         return {}
     iterations = sum(len(worker.samples.latencies_ns) for worker in measurement.workers if worker.samples)
     mean = summary.mean.get
+    has_reasons = any(sample.clock_event_reasons is not None for sample in telemetry.gpu)
     return {
         "gpu/energy_j": summary.energy_j,
         "gpu/energy_per_iteration_j": None if summary.energy_j is None else summary.energy_j / iterations,
@@ -61,8 +63,8 @@ def _gpu_metrics(measurement: Measurement) -> dict[str, float | None]:
         "gpu/sm_clock_min_mhz": summary.sm_clock_min_mhz,
         "gpu/memory_clock_mean_mhz": mean("memory_clock_mhz"),
         "gpu/memory_used_max_mib": _times(summary.memory_used_max_bytes, 2**-20),
-        "gpu/throttled_share": summary.throttled_share,
-        "gpu/power_capped_share": summary.reason_shares.get("sw_power_cap", 0.0),
+        "gpu/throttled_share": summary.throttled_share if has_reasons else None,
+        "gpu/power_capped_share": summary.reason_shares.get(POWER_CAP, 0.0) if has_reasons else None,
     }
 
 
@@ -110,7 +112,7 @@ def telemetry_series(measurement: Measurement) -> Iterator[Point]:
     for step, sample in enumerate(kept):
         at_ms = (sample.at_ns + telemetry.epoch_offset_ns) // 1_000_000
         for name, read in _SERIES.items():
-            if (value := read(sample)) is not None:
+            if (value := read(sample)) is not None and math.isfinite(value):
                 yield Point(name=f"system/gpu_{gpu.index}_{name}", value=value, at_ms=at_ms, step=step)
 
 

@@ -65,6 +65,7 @@ class Worker:
     boundaries_ns: Boundaries
     ready: Ready | None = None
     done: Done | None = None
+    asked: bool = False
     answer: FromWorker | None = None
     started_ns: int = 0
     ready_ns: int = 0
@@ -198,7 +199,7 @@ class WorkerPool:
             WorkerError: If a worker failed, died, said something else or did not answer in time.
         """
         for worker, question in zip(self.workers, questions, strict=True):
-            worker.answer = None
+            worker.asked, worker.answer = True, None
             self._send(worker, question)
         deadline = time.monotonic() + timeout_s
         while waiting := [worker for worker in self.workers if worker.answer is None]:
@@ -219,8 +220,8 @@ class WorkerPool:
                 self._send(worker, Exit())
         deadline = time.monotonic() + self.stop_timeout_s
         try:
-            busy = [w for w in self.workers if w.done is None]
-            for worker in busy:  # it reads no message inside its loop
+            busy = [w for w in self.workers if w.done is None or w.asked]
+            for worker in busy:  # it reads no message inside its loop, nor before it has answered
                 worker.process.kill()
             for worker in self.workers:
                 worker.process.join(max(0.0, deadline - time.monotonic()))
@@ -254,7 +255,7 @@ class WorkerPool:
                     worker.spec.rank, f"failed ({message.phase}): {message.error}", message.traceback
                 )
             case _:
-                worker.answer = message
+                worker.asked, worker.answer = False, message
 
     def _send(self, worker: Worker, message: ToWorker) -> None:
         try:

@@ -50,6 +50,8 @@ class KernelTracer:
         wanted = torch.profiler.ProfilerActivity.CUDA if self._on_gpu else torch.profiler.ProfilerActivity.CPU
         if wanted not in torch.profiler.supported_activities():  # type: ignore[no-untyped-call]
             raise EvidenceError("this PyTorch was built without CUPTI")
+        if torch.autograd._profiler_enabled():  # type: ignore[attr-defined] # a second would end the first
+            raise EvidenceError("the model runs a profiler of its own")
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # that events are kept for one cycle only
@@ -80,14 +82,15 @@ class KernelTracer:
 def _read(content: dict[str, Any], on_gpu: bool) -> tuple[list[_Operation], dict[int, tuple[int, int]]]:
     """Operations in order of their start, and correlation number -> begin and end of the launching call."""
     base_ns = int(content.get("baseTimeNanoseconds", 0))
-    operations, launches = [], {}
+    operations: list[_Operation] = []
+    launches: dict[int, tuple[int, int]] = {}
     for event in content["traceEvents"]:
         category = event.get("cat")
         if event.get("ph") != "X" or category is None:
             continue
         if category in _LAUNCHES:
-            start, end = _times(event, base_ns)
-            launches[event["args"].get("correlation", 0)] = (start, end)
+            if correlation := event.get("args", {}).get("correlation"):
+                launches[correlation] = _times(event, base_ns)
         elif category in _GPU_KINDS or (category == "cpu_op" and not on_gpu):
             operations.append(_operation(event, base_ns))
     operations.sort()

@@ -38,7 +38,7 @@ def _tensors(output: object, name: str) -> Iterator[tuple[str, _Strided]]:
     match output:
         case torch.Tensor():
             yield name, _from_torch(output)
-        case np.ndarray() if output.dtype.kind in "biufc":
+        case np.ndarray() | np.generic() if output.dtype.kind in "biufc":
             flat = output.reshape(-1)
             yield name, _Strided(output.shape, str(output.dtype), flat[:: _stride(flat.size)])
         case Mapping():
@@ -48,12 +48,12 @@ def _tensors(output: object, name: str) -> Iterator[tuple[str, _Strided]]:
             for index, value in enumerate(output):
                 yield from _tensors(value, f"{name}.{index}" if name else str(index))
         case bool() | int() | float():
-            yield name, _Strided((), type(output).__name__, np.asarray([output]))
+            yield name, _Strided((), type(output).__name__, np.asarray([output], np.float64))
 
 
 def _from_torch(tensor: torch.Tensor) -> _Strided:
     flat = tensor.detach().reshape(-1)
-    kept = flat[:: _stride(flat.numel())]
+    kept = flat[:: _stride(flat.numel())].resolve_conj().resolve_neg()
     if kept.dtype not in _EXACT:  # NumPy has no bfloat16 or float8; float32 holds each of their values
         kept = kept.to(torch.float32)
     return _Strided(tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."), kept.cpu().numpy())

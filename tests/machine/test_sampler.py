@@ -1,0 +1,335 @@
+"""Reading a scripted GPU, and the machine's own cores."""
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mps_experiments.machine import sampler
+from mps_experiments.machine.sampler import Sampler, read_cores
+from mps_experiments.measurement.telemetry import GpuSample
+
+DEADLINE_S = 20.0
+OFTEN_S = 0.001
+NEVER_S = 1000.0  # no reading in between
+
+
+class ScriptedMeter:
+    """A `GpuMeter` that numbers its readings, and does something at one of them.
+
+    Args:
+        at: Called with the number of each reading, from 1, before it is answered.
+    """
+
+    def __init__(self, at: Callable[[int], None] = lambda _: None) -> None:
+        self.calls: list[str] = []
+        self.threads: list[str] = []
+        self.since_us: int | None = None
+        self.readings = 0
+        self._at = at
+
+    def sample(self) -> GpuSample:
+        self.calls.append("sample")
+        self.threads.append(threading.current_thread().name)
+        self.readings += 1
+        self._at(self.readings)
+        return GpuSample(at_ns=time.monotonic_ns(), power_w=float(self.readings))
+
+    def share_by_pid(self, since_us: int) -> dict[int, float] | None:
+        self.calls.append("share_by_pid")
+        self.since_us = since_us
+        return {7: 0.5}
+
+    def sm_clock_max_mhz(self) -> int | None:
+        return 1980
+
+    def power_limit_w(self) -> float | None:
+        return 700.0
+
+    def close(self) -> None:
+        self.calls.append("close")
+
+
+class BrokenMeter(ScriptedMeter):
+    """A meter of which one method raises."""
+
+    def __init__(self, broken: str) -> None:
+        super().__init__()
+        setattr(self, broken, self._fail)
+
+    def _fail(self, *_: object) -> None:
+        raise OSError("the GPU has fallen off the bus")
+
+
+def telemetry_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "telemetry"]
+
+
+def reached(number: int) -> tuple[threading.Event, Callable[[int], None]]:
+    """An event, and what sets it at a reading of this number."""
+    event = threading.Event()
+
+    def at(reading: int) -> None:
+        if reading >= number:
+            event.set()
+
+    return event, at
+
+
+def test_one_reading_before_the_block_and_one_after_it_surround_the_window() -> None:
+    meter = ScriptedMeter()
+    with Sampler(meter, NEVER_S) as sampling:
+        start = time.monotonic_ns()
+        assert meter.readings == 1
+        end = time.monotonic_ns()
+    first, last = sampling.telemetry.gpu
+    assert first.at_ns <= start < end <= last.at_ns
+    assert (first.power_w, last.power_w) == (1.0, 2.0)
+
+
+def test_readings_in_between_are_made_by_a_thread_of_their_own_and_come_in_order() -> None:
+    event, at = reached(5)
+    meter = ScriptedMeter(at)
+    with Sampler(meter, OFTEN_S) as sampling:
+        assert telemetry_threads()
+        assert event.wait(DEADLINE_S)
+    assert telemetry_threads() == []
+    gpu = sampling.telemetry.gpu
+    assert len(gpu) == meter.readings >= 6
+    assert [each.power_w for each in gpu] == [float(number + 1) for number in range(len(gpu))]
+    assert sorted(each.at_ns for each in gpu) == [each.at_ns for each in gpu]
+    own = threading.current_thread().name
+    assert (meter.threads[0], meter.threads[-1]) == (own, own)
+    assert set(meter.threads[1:-1]) == {"telemetry"}
+
+
+def test_what_the_meter_tells_of_the_whole_window_is_in_the_telemetry() -> None:
+    meter = ScriptedMeter()
+    before_us = time.time_ns() // 1000
+    with Sampler(meter, NEVER_S) as sampling:
+        entered_us = time.time_ns() // 1000
+    told = sampling.telemetry
+    assert (told.gpu_share_by_pid, told.sm_clock_max_mhz, told.power_limit_w) == ({7: 0.5}, 1980, 700.0)
+    assert told.problem == ""
+    assert meter.since_us is not None
+    assert before_us <= meter.since_us <= entered_us
+    assert meter.calls == ["sample", "sample", "share_by_pid", "close"]
+
+
+def test_the_offset_turns_the_monotonic_clock_into_the_wall_clock() -> None:
+    before = time.time_ns() - time.monotonic_ns()
+    with Sampler(None, NEVER_S) as sampling:
+        pass
+    after = time.time_ns() - time.monotonic_ns()
+    slack_ns = 1_000_000_000  # between the two clocks a process may lose its core, and clocks are adjusted
+    assert (
+        min(before, after) - slack_ns <= sampling.telemetry.epoch_offset_ns <= max(before, after) + slack_ns
+    )
+
+
+def test_an_interval_of_zero_reads_nothing_and_starts_no_thread_but_closes_the_meter() -> None:
+    meter = ScriptedMeter()
+    with Sampler(meter, 0.0) as sampling:
+        assert telemetry_threads() == []
+    told = sampling.telemetry
+    assert meter.calls == ["close"]
+    assert (told.gpu, told.gpu_share_by_pid, told.sm_clock_max_mhz, told.power_limit_w) == (
+        (),
+        None,
+        None,
+        None,
+    )
+    assert (told.cores is None) == (not read_cores())
+
+
+def test_without_a_meter_the_cpu_alone_is_read() -> None:
+    with Sampler(None, OFTEN_S) as sampling:
+        assert telemetry_threads() == []
+    told = sampling.telemetry
+    assert (told.gpu, told.gpu_share_by_pid, told.problem) == ((), None, "")
+    assert told.own_cpu_s >= 0
+
+
+def test_a_block_that_raises_leaves_no_thread_and_loses_no_reading() -> None:
+    event, at = reached(3)
+    meter = ScriptedMeter(at)
+    sampling = Sampler(meter, OFTEN_S)
+
+    def interrupted() -> None:
+        with sampling:
+            assert event.wait(DEADLINE_S)
+            raise KeyboardInterrupt("a signal")
+
+    with pytest.raises(KeyboardInterrupt, match="a signal"):
+        interrupted()
+    assert telemetry_threads() == []
+    assert meter.calls[-1] == "close"
+    assert len(sampling.telemetry.gpu) == meter.readings >= 4
+
+
+@pytest.mark.parametrize("failing", [1, 2, 3])
+def test_a_reading_that_fails_is_left_out_the_others_go_on_and_the_telemetry_says_why(failing: int) -> None:
+    event = threading.Event()
+
+    def at(reading: int) -> None:
+        if reading == failing:
+            raise OSError("no answer")
+        if reading >= 5:
+            event.set()
+
+    meter = ScriptedMeter(at)
+    with Sampler(meter, OFTEN_S) as sampling:
+        assert event.wait(DEADLINE_S)
+    told = sampling.telemetry
+    assert failing not in [each.power_w for each in told.gpu]
+    assert len(told.gpu) == meter.readings - 1
+    assert told.problem == "OSError: no answer"
+    assert told.gpu_share_by_pid == {7: 0.5}
+    assert meter.calls[-1] == "close"
+
+
+def test_of_several_failures_the_first_is_told() -> None:
+    def at(reading: int) -> None:
+        raise OSError(f"reading {reading}")
+
+    meter = ScriptedMeter(at)
+    with Sampler(meter, NEVER_S) as sampling:
+        pass
+    assert sampling.telemetry.gpu == ()
+    assert sampling.telemetry.problem == "OSError: reading 1"
+
+
+@pytest.mark.parametrize(
+    ("broken", "gone"),
+    [
+        ("share_by_pid", "gpu_share_by_pid"),
+        ("sm_clock_max_mhz", "sm_clock_max_mhz"),
+        ("power_limit_w", "power_limit_w"),
+    ],
+)
+def test_a_question_that_fails_at_the_end_loses_its_answer_only(broken: str, gone: str) -> None:
+    meter = BrokenMeter(broken)
+    with Sampler(meter, NEVER_S) as sampling:
+        pass
+    told = sampling.telemetry
+    answers = {
+        name: getattr(told, name) for name in ("gpu_share_by_pid", "sm_clock_max_mhz", "power_limit_w")
+    }
+    assert [name for name, answer in answers.items() if answer is None] == [gone]
+    assert told.problem == "OSError: the GPU has fallen off the bus"
+    assert len(told.gpu) == 2
+    assert meter.calls[-1] == "close"
+
+
+def test_a_meter_that_cannot_be_closed_does_not_fail_the_run() -> None:
+    with Sampler(BrokenMeter("close"), NEVER_S) as sampling:
+        pass
+    assert len(sampling.telemetry.gpu) == 2
+
+
+def test_an_error_of_the_block_is_not_hidden_by_a_broken_meter() -> None:
+    with pytest.raises(ValueError, match="of the block"), Sampler(BrokenMeter("sample"), NEVER_S):
+        raise ValueError("of the block")
+
+
+def test_a_reading_that_does_not_come_back_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sampler, "_STOP_TIMEOUT_S", 0.01)
+    stuck, let_go = threading.Event(), threading.Event()
+
+    def at(reading: int) -> None:
+        if reading == 3:
+            stuck.set()
+            assert let_go.wait(DEADLINE_S)
+
+    meter = ScriptedMeter(at)
+    try:
+        with Sampler(meter, OFTEN_S) as sampling:
+            assert stuck.wait(DEADLINE_S)
+        told = sampling.telemetry
+        assert [each.power_w for each in told.gpu] == [1.0, 2.0]
+        assert told.problem == "a reading has not come back for 0.01 s"
+        assert (
+            meter.calls == ["sample"] * 3
+        )  # nobody touches a meter that is being read, not even to close it
+    finally:
+        let_go.set()
+        for thread in telemetry_threads():
+            thread.join(DEADLINE_S)
+    assert telemetry_threads() == []
+
+
+# /proc/stat
+
+STAT = """\
+cpu  400 0 0 0 0 0 0 0 0 0
+cpu0 100 20 30 4000 500 6 7 80 900 1000
+cpu3 200 0 0 0 0 0 0 0 0 0
+intr 1 2 3
+ctxt 4
+"""
+
+
+@pytest.fixture
+def stat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file in place of /proc/stat, in a kernel that counts in hundredths."""
+    path = tmp_path / "stat"
+    path.write_text(STAT)
+    monkeypatch.setattr(sampler, "_STAT", path)
+    monkeypatch.setattr(os, "sysconf", {"SC_CLK_TCK": 100}.__getitem__)
+    return path
+
+
+def test_a_core_is_busy_in_user_nice_system_and_interrupt_time_and_stolen_time_is_apart(stat: Path) -> None:
+    """Idle time and waiting for input are not busy; guest time is in user time already."""
+    busy = pytest.approx((100 + 20 + 30 + 6 + 7) / 100)
+    assert read_cores() == {0: (busy, pytest.approx(0.8)), 3: (2.0, 0.0)}
+
+
+@pytest.mark.parametrize(
+    ("content", "cores"),
+    [
+        ("", set()),
+        ("cpu0 1 2 3\ncpu1 1 2 3 4 5 6 7 8\n", set()),
+        ("cpu0 1 2 3 4 5 6 7 8\ncpu1 a b c d e f g h\n", {0}),
+        ("cpux 1 2 3 4 5 6 7 8\n", set()),
+        ("cpu0 1 2 3 4 5 6 7 8\n\ncpu1 1 2 3 4 5 6 7 8\n", {0}),
+    ],
+    ids=["empty", "an old kernel", "letters", "no number", "an empty line"],
+)
+def test_a_damaged_table_gives_what_was_read_before_the_damage(
+    stat: Path, content: str, cores: set[int]
+) -> None:
+    stat.write_text(content)
+    assert set(read_cores()) == cores
+
+
+def test_a_missing_table_gives_nothing(stat: Path) -> None:
+    stat.unlink()
+    assert read_cores() == {}
+    with Sampler(None, NEVER_S) as sampling:
+        pass
+    assert sampling.telemetry.cores is None
+
+
+def test_the_use_of_a_core_is_the_difference_of_the_cores_that_stayed(stat: Path) -> None:
+    with Sampler(None, NEVER_S) as sampling:
+        stat.write_text(
+            "cpu0 150 20 30 9999 500 6 7 95 0 0\ncpu5 1 1 1 1 1 1 1 1 1 1\n"  # core 3 went, core 5 came
+        )
+    use = sampling.telemetry.cores
+    assert use is not None
+    assert use.busy_s == {0: pytest.approx(0.5)}
+    assert use.stolen_s == {0: pytest.approx(0.15)}
+    assert use.seconds > 0
+
+
+@pytest.mark.skipif(not Path("/proc/stat").exists(), reason="no /proc/stat here")
+def test_the_kernel_tells_of_every_core_that_this_process_may_use() -> None:
+    before = read_cores()
+    assert os.sched_getaffinity(0) <= before.keys()
+    assert all(busy >= 0 and stolen >= 0 for busy, stolen in before.values())
+    after = read_cores()
+    assert all(after[core][0] >= before[core][0] for core in before)

@@ -1,0 +1,128 @@
+"""What the traced pass shows of real models on a real GPU, and the causes that follow from it."""
+
+import gzip
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mps_experiments.measurement.overlap import Activity
+from mps_experiments.measurement.verdict import Status
+from mps_experiments.mps.guardian import Guardian
+from mps_experiments.record import Measurement
+from mps_experiments.report.explanation import Cause, Explanation, explain
+from mps_experiments.workloads.inputs import resolve_inputs
+from mps_experiments.workloads.spec import WorkloadSpec
+from tests.fakes.plans import CHECKOUT, run_plan
+from tests.fakes.running import Lab, assert_nothing_is_left, open_lab
+
+pytestmark = pytest.mark.gpu
+
+TRACE = {"iterations": 3, "min_s": 0.1}
+MASK_RCNN = WorkloadSpec(
+    kind="torchvision", model="maskrcnn_resnet50_fpn", inputs=resolve_inputs("sample"), synchronize="stream"
+)
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    with Guardian() as guardian, open_lab(guardian, real=True) as opened:
+        yield opened
+
+
+def made(kind: str) -> WorkloadSpec:
+    """A workload whose limit is known."""
+    factory = "examples.causes:build"
+    return WorkloadSpec(
+        kind="custom",
+        model=factory,
+        factory=factory,
+        import_path=str(CHECKOUT),
+        options={"kind": kind},
+        synchronize="device",
+    )
+
+
+def measured(lab: Lab, folder: Path, spec: WorkloadSpec, procs: int, times: int, *, mps: bool) -> Measurement:
+    """A VALID run, each worker on a core of its own, telemetry as by default."""
+    plan = run_plan(
+        folder,
+        *[spec] * procs,
+        gpu=lab.gpu,
+        times=times,
+        mps={"enabled": mps},
+        workers={"pinned": True, "warmup_iterations": 2},
+        trace=TRACE,
+    )
+    measurement = lab.run(replace(plan, telemetry_interval_s=0.1)).measurement
+    assert measurement.verdict.status is Status.VALID, measurement.verdict.reason
+    assert not [text for text in measurement.missing if not text.startswith("telemetry")]
+    assert_nothing_is_left(measurement)
+    return measurement
+
+
+def activity(measurement: Measurement) -> Activity:
+    assert measurement.activity is not None
+    assert measurement.activity.on_gpu
+    return measurement.activity
+
+
+@pytest.mark.parametrize(("mps", "low", "high"), [(False, 0.0, 0.05), (True, 0.1, 1.0)])
+def test_kernels_of_two_mask_rcnn_overlap_only_with_mps(
+    lab: Lab, tmp_path: Path, mps: bool, low: float, high: float
+) -> None:
+    measurement = measured(lab, tmp_path, MASK_RCNN, 2, 5, mps=mps)
+    found = activity(measurement)
+    assert low <= found.overlap_share < high
+    assert found.tells_overlap(mps)
+    for worker in found.workers:
+        assert 5_000 <= worker.operations <= 7_000
+        parts = worker.running_s + worker.behind_others_s + worker.waiting_idle_s + worker.host_s
+        assert parts == pytest.approx(worker.iteration_s)
+        assert worker.sm_fill is not None
+        assert 0 < worker.sm_fill <= 1
+    assert measurement.parity is not None
+    assert (measurement.parity.identical, measurement.parity.largest) == (True, 0.0)
+    outputs = [worker.output for worker in measurement.workers]
+    assert outputs[0]
+    assert outputs[0] == outputs[1]
+
+    events = json.loads(gzip.decompress((tmp_path / "trace.json.gz").read_bytes()))["traceEvents"]
+    kernels = Counter(event["pid"] for event in events if event.get("cat") == "kernel")
+    assert set(kernels) == {worker.pid for worker in measurement.workers}
+    assert all(count > 3 * 4_500 for count in kernels.values())
+    assert (tmp_path / "timeline.png").stat().st_size > 10_000
+
+
+def explained(lab: Lab, folder: Path, kind: str, times: int, *, mps: bool) -> tuple[Explanation, Measurement]:
+    """Two processes against one, both with a window of about a second or more."""
+    one = measured(lab, folder / "one", made(kind), 1, times, mps=mps)
+    two = measured(lab, folder / "two", made(kind), 2, times, mps=mps)
+    figures = one.statistics()
+    assert figures is not None
+    assert figures.makespan_s > 0.5, "too short for the energy counter and for NVML's averages"
+    explanation = explain(two, one)
+    assert explanation is not None
+    return explanation, two
+
+
+def test_workers_that_launch_tiny_kernels_are_limited_by_the_host(lab: Lab, tmp_path: Path) -> None:
+    explanation, two = explained(lab, tmp_path, "tiny_kernels", 300, mps=True)
+    assert explanation.cause is Cause.HOST, explanation.text
+    for worker in activity(two).workers:
+        assert worker.operations == pytest.approx(1000, abs=10)
+
+
+def test_workers_that_multiply_matrices_are_limited_by_the_multiprocessors(lab: Lab, tmp_path: Path) -> None:
+    explanation, two = explained(lab, tmp_path, "matrix_product", 70, mps=True)
+    assert explanation.cause is Cause.MULTIPROCESSORS, explanation.text
+    assert activity(two).long_share > 0.9
+
+
+def test_without_mps_matrix_products_are_time_sliced_and_tell_of_no_overlap(lab: Lab, tmp_path: Path) -> None:
+    explanation, two = explained(lab, tmp_path, "matrix_product", 70, mps=False)
+    assert explanation.cause is Cause.TIME_SLICED, explanation.text
+    assert not activity(two).tells_overlap(False)

@@ -1,0 +1,308 @@
+"""What of a run's evidence becomes metrics, series and tags: units, and nothing that is not known."""
+
+import itertools
+import math
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from mlflow.utils.validation import _validate_metric, _validate_tag
+
+from mps_experiments.measurement.findings import Finding, Severity
+from mps_experiments.measurement.outputs import OutputDifference
+from mps_experiments.measurement.telemetry import POWER_CAP, GpuSample, Telemetry
+from mps_experiments.record import Measurement
+from mps_experiments.tracking.evidence_fields import (
+    Point,
+    evidence_metrics,
+    evidence_tags,
+    telemetry_series,
+)
+from tests.evidence_records import (
+    EPOCH_OFFSET_NS,
+    traced_run,
+    with_core_waits,
+    with_telemetry,
+)
+from tests.records import GPU, MACHINE, make_measurement
+
+START_NS = 5_000_000_000  # of every record's window
+SECOND_NS = 1_000_000_000
+READING: dict[str, Any] = {
+    "utilization": 0.9,
+    "memory_utilization": 0.4,
+    "memory_used_bytes": 3 * 2**30,
+    "power_w": 350.0,
+    "sm_clock_mhz": 1700,
+    "memory_clock_mhz": 2619,
+    "temperature_c": 41,
+    "sm_activity": 0.6,
+    "sm_occupancy": 0.3,
+    "dram_activity": 0.2,
+}
+
+
+def measured(mps: str = "on", **parts: Any) -> Measurement:
+    """Two workers, 100 iterations of 20 ms each: a window of 2 s."""
+    values = {"iteration_ms": 20.0, "running_ms": 8.0, "behind_ms": 3.0, "idle_ms": 1.0}
+    return traced_run(mps=mps, **(values | parts))
+
+
+def reading(at_s: float, **values: Any) -> GpuSample:
+    """A reading so many seconds after the window's start; the counter moves by 100 J/s."""
+    energy_j = 5000 + 100 * at_s
+    return GpuSample(at_ns=START_NS + round(at_s * SECOND_NS), **({"energy_j": energy_j} | READING | values))
+
+
+def with_readings(run: Measurement, *readings: GpuSample) -> Measurement:
+    return replace(run, telemetry=Telemetry(epoch_offset_ns=EPOCH_OFFSET_NS, gpu=readings))
+
+
+def watched() -> Measurement:
+    """Two readings outside the window, which would change every mean, and two inside."""
+    outside = dict.fromkeys(READING, 0) | {"clock_event_reasons": ("hw_slowdown", POWER_CAP)}
+    return with_readings(
+        measured(),
+        reading(-0.1, **outside),
+        reading(0.5, sm_clock_mhz=1500, memory_used_bytes=2**30, clock_event_reasons=(POWER_CAP,)),
+        reading(1.5, clock_event_reasons=()),
+        reading(2.1, **outside),
+    )
+
+
+def test_the_gpus_figures_are_of_the_window_and_in_the_units_of_their_names() -> None:
+    found = {name: value for name, value in evidence_metrics(watched()).items() if name[:4] == "gpu/"}
+    assert found == pytest.approx(
+        {
+            "gpu/energy_j": 200.0,
+            "gpu/energy_per_iteration_j": 1.0,  # 200 iterations of both workers
+            "gpu/power_mean_w": 350.0,
+            "gpu/utilization_mean": 0.9,
+            "gpu/sm_activity_mean": 0.6,
+            "gpu/sm_occupancy_mean": 0.3,
+            "gpu/dram_activity_mean": 0.2,
+            "gpu/sm_clock_mean_mhz": 1600.0,
+            "gpu/sm_clock_min_mhz": 1500.0,
+            "gpu/memory_clock_mean_mhz": 2619.0,
+            "gpu/memory_used_max_mib": 3072.0,
+            "gpu/throttled_share": 0.0,
+            "gpu/power_capped_share": 0.5,
+        }
+    )
+
+
+def test_throttling_is_a_share_of_the_readings() -> None:
+    reasons = [("hw_slowdown",), (POWER_CAP,), (), ("sw_thermal_slowdown", POWER_CAP)]
+    readings = [reading(n / 2, clock_event_reasons=each) for n, each in enumerate(reasons)]
+    found = evidence_metrics(with_readings(measured(), *readings))
+    assert (found["gpu/throttled_share"], found["gpu/power_capped_share"]) == (0.5, 0.5)
+
+
+def test_energy_is_shared_out_over_the_iterations_of_all_workers() -> None:
+    readings = [reading(at) for at in (-0.1, 1.0, 2.1)]
+    four = with_readings(measured(procs=4), *readings)
+    assert evidence_metrics(four)["gpu/energy_per_iteration_j"] == pytest.approx(0.5)
+
+
+def test_what_the_gpu_does_not_tell_is_no_metric() -> None:
+    bare = with_readings(measured(), GpuSample(at_ns=START_NS), GpuSample(at_ns=START_NS + SECOND_NS))
+    assert [name for name in evidence_metrics(bare) if name.startswith("gpu/")] == []
+    powered = with_readings(measured(), GpuSample(at_ns=START_NS, power_w=70.0))
+    found = {name: value for name, value in evidence_metrics(powered).items() if name[:4] == "gpu/"}
+    assert found == {"gpu/power_mean_w": 70.0}
+
+
+@pytest.mark.parametrize("telemetry", [None, Telemetry(), Telemetry(gpu=(reading(-1.0), reading(9.0)))])
+def test_without_readings_in_the_window_there_are_no_figures_of_the_gpu(telemetry: Telemetry | None) -> None:
+    found = evidence_metrics(replace(measured(), telemetry=telemetry))
+    assert [name for name in found if name.startswith("gpu/")] == []
+
+
+def test_the_traced_passs_figures_are_means_over_workers_in_the_units_of_their_names() -> None:
+    found = {name: value for name, value in evidence_metrics(measured()).items() if name[:6] == "trace/"}
+    assert found == pytest.approx(
+        {
+            "trace/gpu_busy_share": 0.75,
+            "trace/overlap_share": 0.125,
+            "trace/mean_active_workers": 1.125,
+            "trace/gaps_per_s": 500.0,
+            "trace/gap_p50_us": 25.0,
+            "trace/kernel_time_per_iteration_ms": 8.0,
+            "trace/kernels_per_iteration": 200.0,
+            "trace/behind_others_ms": 3.0,
+            "trace/waiting_idle_ms": 1.0,
+            "trace/iteration_ms": 20.0,
+        }
+    )
+
+
+def test_unlike_workers_count_alike() -> None:
+    run = measured()
+    assert run.activity is not None
+    first, second = run.activity.workers
+    slow = replace(second, operations=400.0, operations_s=0.016, iteration_s=0.040, behind_others_s=0.0)
+    found = evidence_metrics(replace(run, activity=replace(run.activity, workers=(first, slow))))
+    assert found["trace/kernels_per_iteration"] == pytest.approx(300.0)
+    assert found["trace/kernel_time_per_iteration_ms"] == pytest.approx(12.0)
+    assert found["trace/iteration_ms"] == pytest.approx(30.0)
+    assert found["trace/behind_others_ms"] == pytest.approx(1.5)
+
+
+@pytest.mark.parametrize(
+    ("run", "tells"),
+    [
+        (measured(mps="off"), True),
+        (measured(mps="off", long=0.9), False),
+        (measured(mps="on", long=0.9), True),
+        (measured(procs=1), False),
+    ],
+    ids=["short", "long", "long under MPS", "one worker"],
+)
+def test_overlap_is_left_out_where_it_means_nothing(run: Measurement, tells: bool) -> None:
+    assert run.activity is not None
+    assert run.activity.tells_overlap(run.cell.mps == "on") is tells
+    names = {"trace/overlap_share", "trace/mean_active_workers"}
+    assert names & evidence_metrics(run).keys() == (names if tells else set())
+    assert evidence_metrics(run)["trace/gpu_busy_share"] == 0.75
+
+
+def test_a_run_on_the_cpu_has_neither_kernels_nor_a_gpu() -> None:
+    run = measured(on_gpu=False, machine=replace(MACHINE, gpu=None), device="cpu")
+    cpu = replace(with_core_waits(run, 0.0, 0.0), telemetry=Telemetry(own_cpu_s=1.0))
+    assert {name.split("/")[0] for name in evidence_metrics(cpu)} == {"worker_0", "worker_1"}
+    assert list(telemetry_series(cpu)) == []
+
+
+def test_each_worker_tells_its_use_of_the_cpu() -> None:
+    found = evidence_metrics(with_core_waits(measured(), 0.25, None))
+    expected = {
+        f"worker_{rank}/{name}": value
+        for rank in (0, 1)
+        for name, value in {
+            "cpu_s": 1.5,
+            "cores_used": 0.75,
+            "voluntary_switches": 30,
+            "involuntary_switches": 4,
+            "core_wait_s": 0.5,
+        }.items()
+    }
+    del expected["worker_1/core_wait_s"]  # the kernel did not tell
+    assert {name: value for name, value in found.items() if name[:6] == "worker"} == pytest.approx(expected)
+
+
+def parity(largest: float, compared: int = 8) -> OutputDifference:
+    return OutputDifference(identical=False, largest=largest, excess=0.1, where="0.boxes", compared=compared)
+
+
+def test_the_workers_largest_difference_is_a_metric_where_values_were_compared() -> None:
+    name = "output/largest_difference"
+    assert evidence_metrics(replace(make_measurement(), parity=parity(1e-5))) == {name: 1e-5}
+    assert evidence_metrics(replace(make_measurement(), parity=parity(0.0, compared=0))) == {}
+    assert evidence_metrics(make_measurement()) == {}
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
+def test_what_is_no_finite_number_is_never_logged(value: float) -> None:
+    odd = with_readings(replace(measured(), parity=parity(value)), reading(0.5, sm_activity=value))
+    found = evidence_metrics(odd)
+    assert "output/largest_difference" not in found
+    assert "gpu/sm_activity_mean" not in found
+    assert all(math.isfinite(each) for each in found.values())
+    series = {point.name for point in telemetry_series(odd)}
+    assert "system/gpu_0_sm_activity_percentage" not in series
+    assert "system/gpu_0_power_usage_watts" in series
+
+
+def test_the_series_have_mlflows_names_and_units_and_the_time_of_the_wall_clock() -> None:
+    gpu = replace(GPU, index=3)
+    run = with_readings(measured(machine=replace(MACHINE, gpu=gpu)), reading(0.25), reading(0.75))
+    points = list(telemetry_series(run))
+    first = {point.name: point.value for point in points if point.step == 0}
+    assert first == pytest.approx(
+        {
+            "system/gpu_3_utilization_percentage": 90.0,
+            "system/gpu_3_memory_usage_megabytes": 3221.225472,
+            "system/gpu_3_power_usage_watts": 350.0,
+            "system/gpu_3_sm_clock_mhz": 1700.0,
+            "system/gpu_3_memory_clock_mhz": 2619.0,
+            "system/gpu_3_temperature_celsius": 41.0,
+            "system/gpu_3_sm_activity_percentage": 60.0,
+            "system/gpu_3_dram_activity_percentage": 20.0,
+        }
+    )
+    assert {(point.step, point.at_ms) for point in points} == {
+        (0, 1_700_000_005_250),
+        (1, 1_700_000_005_750),
+    }
+
+
+def test_what_one_reading_does_not_tell_is_a_gap_in_its_series() -> None:
+    run = with_readings(measured(), reading(0.1), reading(0.2, power_w=None), reading(0.3))
+    power = [point.step for point in telemetry_series(run) if "power" in point.name]
+    assert power == [0, 2]
+
+
+def long_series(count: int) -> list[Point]:
+    """The temperatures of so many readings, 10 ms apart, each its number."""
+    readings = (reading(number / 100, temperature_c=number) for number in range(count))
+    found = telemetry_series(with_readings(measured(), *readings))
+    return [point for point in found if point.name.endswith("temperature_celsius")]
+
+
+@pytest.mark.parametrize(
+    ("count", "points", "last"),
+    [(0, 0, None), (1, 1, 0), (1000, 1000, 999), (1001, 501, 1000), (1500, 750, 1498), (10_000, 1000, 9990)],
+)
+def test_a_long_series_is_thinned_out_evenly_to_a_thousand_points(
+    count: int, points: int, last: int | None
+) -> None:
+    found = long_series(count)
+    assert len(found) == points
+    assert [point.step for point in found] == list(range(points))
+    if last is not None:
+        assert (found[0].value, found[-1].value) == (0, last)
+        assert found[-1].at_ms == 1_700_000_005_000 + last * 10
+        assert len({b.at_ms - a.at_ms for a, b in itertools.pairwise(found)}) <= 1
+
+
+def test_mlflow_takes_every_name_and_value() -> None:
+    run = with_core_waits(replace(watched(), parity=parity(1e-5)), 0.1, 0.2)
+    metrics, points = evidence_metrics(run), list(telemetry_series(run))
+    assert len(metrics) == 13 + 10 + 10 + 1
+    assert len({point.name for point in points}) == 8
+    for name, value in metrics.items():
+        _validate_metric(name, value, 0, 0)
+    for point in points:
+        _validate_metric(point.name, point.value, point.at_ms, point.step)
+
+
+def test_shares_lie_between_zero_and_one() -> None:
+    metrics = evidence_metrics(watched())
+    shares = {
+        n: v for n, v in metrics.items() if n.endswith("_share") or "utilization" in n or "activity" in n
+    }
+    assert len(shares) == 7
+    assert all(0 <= value <= 1 for value in shares.values())
+
+
+def test_findings_and_what_is_missing_are_tags_in_words() -> None:
+    findings = (
+        Finding(check="skew", severity=Severity.INVALID, text="worker 1 came late"),
+        Finding(check="drift", severity=Severity.WARNING, text="worker 0 became slower"),
+    )
+    run = replace(measured(), findings=findings, missing=("telemetry: none", "traced pass: none"))
+    tags = evidence_tags(run)
+    assert tags == {
+        "findings": "invalid: worker 1 came late; warning: worker 0 became slower",
+        "missing": "telemetry: none; traced pass: none",
+    }
+    for name, text in tags.items():
+        _validate_tag(name, text)
+    assert evidence_tags(measured()) == {}
+
+
+def test_a_telemetry_builder_without_values_tells_nothing_of_the_gpu_but_reasons() -> None:
+    """Reasons that are empty are known: the clock was not held down."""
+    found = evidence_metrics(with_telemetry(measured()))
+    gpu = {name: value for name, value in found.items() if name.startswith("gpu/")}
+    assert gpu == {"gpu/throttled_share": 0.0, "gpu/power_capped_share": 0.0}
