@@ -93,7 +93,7 @@ def test_kernels_of_two_mask_rcnn_overlap_only_with_mps(
     events = json.loads(gzip.decompress((tmp_path / "trace.json.gz").read_bytes()))["traceEvents"]
     kernels = Counter(event["pid"] for event in events if event.get("cat") == "kernel")
     assert set(kernels) == {worker.pid for worker in measurement.workers}
-    assert all(count > 3 * 4_500 for count in kernels.values())
+    assert all(count > 3 * 4_000 for count in kernels.values())
     assert (tmp_path / "timeline.png").stat().st_size > 10_000
 
 

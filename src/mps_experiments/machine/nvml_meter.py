@@ -3,6 +3,7 @@
 Only queries: nothing here changes a setting of the GPU.
 """
 
+import math
 import time
 from typing import Any
 
@@ -122,4 +123,9 @@ def _between(first: Any, second: Any) -> dict[str, float]:
     if or_none(lambda: pynvml.nvmlGpmMetricsGet(request)) is None:
         return {}
     answers = zip(_GPM, request.metrics, strict=False)
-    return {name: answer.value / 100 for name, answer in answers if answer.nvmlReturn == pynvml.NVML_SUCCESS}
+    return {
+        name: answer.value / 100
+        for name, answer in answers
+        # Two samples a moment apart may give no number at all.
+        if answer.nvmlReturn == pynvml.NVML_SUCCESS and math.isfinite(answer.value)
+    }
