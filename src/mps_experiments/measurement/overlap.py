@@ -102,7 +102,7 @@ class Activity:
         busy_share: Share of the window in which any worker's operation ran.
         overlap_share: Share of the busy time in which operations of two or more workers ran.
         mean_active_workers: Mean number of workers with a running operation, over the busy time.
-        long_share: Share of the operations' time in operations over a millisecond, half a time slice.
+        long_share: Share of the operations' time in operations over a millisecond, about a time slice.
         gaps_per_s: Times in which no operation ran, per second.
         gap_p50_s: Median length of these.
         workers: By rank.
@@ -122,7 +122,7 @@ class Activity:
     def tells_overlap(self, mps_on: bool) -> bool:
         """Whether `overlap_share` means that operations ran at the same time.
 
-        Without MPS the GPU takes turns, and an operation that is longer than a turn (about 2 ms) counts as
+        Without MPS the GPU takes turns, and an operation that is longer than a turn (0.4 to 2 ms) counts as
         running in the turns of others too: the spans of long operations overlap although they never ran
         together.
         """
