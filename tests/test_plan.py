@@ -106,8 +106,11 @@ def test_a_time_that_may_be_zero_has_its_bounds(name: str, highest: int) -> None
         assert refused(**one(name, wrong)) == f"{option}={wrong}: must be a number from 0 to {highest}"
 
 
+SHARES_AT_LEAST = ["common_window_warn", "common_window_invalid"]
 LIMITS = [
-    field.name for field in dataclasses.fields(ValidityConfig) if field.name != "foreign_daemon_invalid"
+    field.name
+    for field in dataclasses.fields(ValidityConfig)
+    if field.name not in ("foreign_daemon_invalid", *SHARES_AT_LEAST)
 ]
 
 
@@ -120,6 +123,15 @@ def test_a_limit_of_validity_is_a_number_of_at_least_zero(name: str) -> None:
             refused(**one(f"validity__{name}", wrong))
             == f"validity.{name}={wrong}: must be a number of at least 0"
         )
+
+
+@pytest.mark.parametrize("name", SHARES_AT_LEAST)
+def test_a_share_that_must_be_reached_is_at_most_the_whole(name: str) -> None:
+    for right in (0.0, 0.5, 1.0):
+        assert getattr(planned(**one(f"validity__{name}", right)).thresholds, name) == right
+    for wrong in (-0.001, 1.001, float("nan"), float("inf")):
+        text = f"validity.{name}={wrong}: must be a number from 0 to 1"
+        assert refused(**one(f"validity__{name}", wrong)) == text
 
 
 def test_the_limits_of_a_plan_are_those_of_the_configuration() -> None:

@@ -16,7 +16,8 @@ from mps_experiments.measurement.telemetry import GpuSample, Telemetry
 from mps_experiments.measurement.verdict import Status, Verdict
 from mps_experiments.mps.attachment import ForeignDaemon, Observation
 from mps_experiments.record import FailureRecord, Measurement, read_measurement, write_measurement
-from mps_experiments.recorder import Origin, RunState, make_measurement
+from mps_experiments.recorder import Origin, make_measurement
+from mps_experiments.run_state import RunState
 from mps_experiments.workers.child import WorkerSpec
 from mps_experiments.workers.messages import Done, Ready, WorkerFacts
 from mps_experiments.workers.pool import Worker

@@ -14,8 +14,8 @@ from mps_experiments.machine.sampler import Sampler
 from mps_experiments.measurement.outputs import OutputDifference, OutputDigest, compare_outputs
 from mps_experiments.measurement.overlap import Activity, activity_of
 from mps_experiments.plan import RunPlan
-from mps_experiments.recorder import RunState
 from mps_experiments.report.timeline import draw_timeline
+from mps_experiments.run_state import RunState
 from mps_experiments.trace_files import load_trace, write_merged_trace
 from mps_experiments.workers.messages import Compute, Computed, Trace, Traced, Tracing
 from mps_experiments.workers.pool import WorkerPool

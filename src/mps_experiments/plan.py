@@ -1,26 +1,18 @@
 """The frozen plan of one run, made from a composed configuration; what cannot work is refused here."""
 
-import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from mps_experiments.config import ComputeMode, Config, CpuAffinity, WorkloadKind
 from mps_experiments.errors import ConfigError
 from mps_experiments.machine.device import Device, resolve_device
 from mps_experiments.machine.gpus import GpuProbe
 from mps_experiments.measurement.findings import Thresholds
+from mps_experiments.option_limits import check_numbers
 from mps_experiments.workloads.factory import check_factory
 from mps_experiments.workloads.inputs import resolve_inputs
 from mps_experiments.workloads.spec import WorkloadSpec
-
-_MAX_WORKERS = 1024
-_MAX_ITERATIONS = 10_000_000
-_MAX_TRACED = 1000  # a traced iteration may have thousands of kernels, and all are kept in memory
-_MAX_TRACED_S = 10.0
-_MAX_INTERVAL_S = 60.0
-_MAX_SECONDS = 1_000_000.0  # the kernel's poll takes at most 2**31 milliseconds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +121,7 @@ def build_plan(config: Config, probe: GpuProbe, folder: Path, user_id: int | Non
     Raises:
         ConfigError: If a value cannot work on this machine; nothing has been started.
     """
-    _check_numbers(config)
+    check_numbers(config)
     device = resolve_device(config.device, probe)
     _check_privilege(config, device, os.geteuid() if user_id is None else user_id)
     workload = workload_spec(config, device)
@@ -213,46 +205,6 @@ def _resolve_weights(weights: str) -> str:
             f"cannot be read ({reason}); give random, default or the path of a .pth state dict",
         ) from error
     return str(path)
-
-
-def _check_numbers(config: Config) -> None:
-    _check_whole("procs", config.procs, 1, _MAX_WORKERS)
-    _check_whole("times", config.times, 1, _MAX_ITERATIONS)
-    _check_whole("repeat", config.repeat, 0, _MAX_ITERATIONS)
-    _check_whole("workers.warmup", config.workers.warmup, 0, _MAX_ITERATIONS)
-    _check_whole("workload.seed", config.workload.seed, 0, 2**63 - 1)
-    _check_whole("min_free_disk_mb", config.min_free_disk_mb, 0, 2**40)
-    _check_whole("trace.iterations", config.trace.iterations, 0, _MAX_TRACED)
-    _check_number("trace.min_s", config.trace.min_s, 0, _MAX_TRACED_S)
-    _check_number("telemetry.interval_s", config.telemetry.interval_s, 0, _MAX_INTERVAL_S)
-    for name, value in vars(config.validity).items():
-        if not isinstance(value, bool):
-            _check_number(f"validity.{name}", value, 0, math.inf)
-    for group_name, group in (
-        ("mps", config.mps),
-        ("workers", config.workers),
-        ("trace", config.trace),
-        ("tracking", config.tracking),
-    ):
-        for name, value in vars(group).items():
-            if name.endswith("_timeout_s") or name == "timeout_s":
-                _check_seconds(f"{group_name}.{name}", value)
-
-
-def _check_whole(option: str, value: int, low: int, high: int) -> None:
-    if not low <= value <= high:
-        raise ConfigError(option, value, f"must be a whole number from {low} to {high}")
-
-
-def _check_number(option: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:  # not a number compares as false, too
-        limits = f"of at least {low:g}" if high == math.inf else f"from {low:g} to {high:g}"
-        raise ConfigError(option, value, f"must be a number {limits}")
-
-
-def _check_seconds(option: str, value: Any) -> None:
-    if not 0 < value <= _MAX_SECONDS:  # not a number compares as false, too
-        raise ConfigError(option, value, f"must be a number of seconds above 0, at most {_MAX_SECONDS:g}")
 
 
 def _check_privilege(config: Config, device: Device, user_id: int) -> None:

@@ -12,7 +12,7 @@ from mps_experiments.machine.gpus import GpuProbe
 from mps_experiments.plan import RunPlan, build_plan
 from mps_experiments.tracking.tracker import NoTracker, Tracker
 from mps_experiments.workers.check import check_workload
-from mps_experiments.workers.pool import process_context
+from mps_experiments.workers.context import process_context
 from mps_experiments.workloads.spec import WorkloadSpec
 
 

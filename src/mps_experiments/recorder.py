@@ -1,26 +1,21 @@
-"""What is known of a run, kept while it goes on, and the record made of it when it has ended."""
+"""The record of a run that has ended, made of what is known of it."""
 
-import contextlib
-import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mps_experiments.environment import Environment
-from mps_experiments.errors import Interrupted
+from mps_experiments.bystanders import foreign_daemons, foreign_load
 from mps_experiments.machine.facts import MachineFacts
 from mps_experiments.measurement.checks import Evidence, check, whole_window_ns
-from mps_experiments.measurement.outputs import OutputDifference, OutputDigest
-from mps_experiments.measurement.overlap import Activity, KernelTrace
 from mps_experiments.measurement.samples import WorkerSamples
 from mps_experiments.measurement.statistics import common_window_ns
-from mps_experiments.measurement.telemetry import Telemetry, summarise_telemetry
+from mps_experiments.measurement.telemetry import summarise_telemetry
 from mps_experiments.measurement.verdict import Verdict, judge
 from mps_experiments.mps.attachment import Observation, prove
 from mps_experiments.plan import RunPlan
-from mps_experiments.record import SCHEMA_VERSION, Cell, FailureRecord, Measurement, WorkerRecord
-from mps_experiments.workers.placement import Placement
+from mps_experiments.record import SCHEMA_VERSION, Cell, Measurement, WorkerRecord
+from mps_experiments.run_state import RunState
 from mps_experiments.workers.pool import Worker
 
 
@@ -39,36 +34,6 @@ class Origin:
     overrides: tuple[str, ...] = ()
     config: dict[str, Any] = field(default_factory=dict)
     weights_file_sha256: str | None = None
-
-
-@dataclass
-class RunState:
-    """What is known of a run so far; the runner fills it, and it survives whatever ends the run."""
-
-    on_phase: Callable[[str], None]
-    phases_s: dict[str, float] = field(default_factory=dict)
-    observations: list[Observation] = field(default_factory=list)
-    environment: Environment | None = None
-    placement: Placement | None = None
-    workers: list[Worker] = field(default_factory=list)
-    failure: FailureRecord | None = None
-    interruption: Interrupted | None = None
-    telemetry: Telemetry | None = None
-    outputs: list[OutputDigest] = field(default_factory=list)
-    parity: OutputDifference | None = None
-    traces: list[KernelTrace] = field(default_factory=list)
-    activity: Activity | None = None
-    missing: list[str] = field(default_factory=list)
-
-    @contextlib.contextmanager
-    def phase(self, name: str) -> Iterator[None]:
-        """Note how long the block takes; a phase entered twice adds up."""
-        self.on_phase(name)
-        started = time.monotonic()
-        try:
-            yield
-        finally:
-            self.phases_s[name] = self.phases_s.get(name, 0.0) + time.monotonic() - started
 
 
 def make_measurement(
@@ -126,7 +91,7 @@ def make_measurement(
         proof=proof,
         foreign_daemons=environment.foreign_daemons if environment else (),
         foreign_processes=environment.foreign_processes if environment else (),
-        contended=(*_foreign_load(plan, state), *_foreign_daemons(plan, state)),
+        contended=(*foreign_load(plan, state), *foreign_daemons(plan, state)),
         notes=_notes(plan, state),
         failure=state.failure,
         verdict=verdict,
@@ -193,43 +158,10 @@ def _evidence(plan: RunPlan, state: RunState, samples: Sequence[WorkerSamples]) 
         mps_on=plan.mps.enabled,
         telemetry=state.telemetry,
         own_pids=frozenset({worker.pid for worker in state.workers} | servers),
-        foreign_load=_foreign_load(plan, state),
-        foreign_daemons=_foreign_daemons(plan, state),
+        foreign_load=foreign_load(plan, state),
+        foreign_daemons=foreign_daemons(plan, state),
         parity=state.parity,
     )
-
-
-def _foreign_load(plan: RunPlan, state: RunState) -> tuple[str, ...]:
-    """Which other processes were seen on the GPU, each in words."""
-    environment = state.environment
-    if environment is None or plan.device.is_cpu:
-        return ()
-    workers = {worker.pid for worker in state.workers}
-    before = {process.pid for process in environment.foreign_processes}
-    during = {pid for seen in state.observations for pid in _strangers(seen, workers)} - before
-    return (
-        *(f"process {pid} was on the GPU before the workers" for pid in sorted(before)),
-        *(f"process {pid} came to the GPU during the run" for pid in sorted(during)),
-    )
-
-
-def _foreign_daemons(plan: RunPlan, state: RunState) -> tuple[str, ...]:
-    """Which MPS daemons of others were seen, each in words."""
-    environment = state.environment
-    if environment is None or plan.device.is_cpu:
-        return ()
-    daemons = {daemon.pipe_dir: daemon for seen in state.observations for daemon in seen.foreign_daemons}
-    daemons |= {daemon.pipe_dir: daemon for daemon in environment.foreign_daemons}
-    return tuple(
-        f"a foreign MPS daemon (pid {daemon.pid}) serves {pipe_dir or 'an unknown directory'}"
-        for pipe_dir, daemon in daemons.items()
-    )
-
-
-def _strangers(seen: Observation, worker_pids: set[int]) -> set[int]:
-    """Processes on the GPU that are not ours; none where NVML counts pids of another namespace."""
-    listed = {process.pid for process in seen.gpu_processes}
-    return listed - worker_pids - set(seen.server_status) if listed & worker_pids else set()
 
 
 def _notes(plan: RunPlan, state: RunState) -> tuple[str, ...]:

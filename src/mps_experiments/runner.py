@@ -16,13 +16,14 @@ from mps_experiments.mps.attachment import failure_in
 from mps_experiments.mps.guardian import Guardian
 from mps_experiments.plan import RunPlan
 from mps_experiments.record import FailureRecord, Measurement
-from mps_experiments.recorder import Origin, RunState, make_measurement
+from mps_experiments.recorder import Origin, make_measurement
+from mps_experiments.run_state import RunState
 from mps_experiments.signals import let_through
 from mps_experiments.skip import reason_to_skip
 from mps_experiments.workers.child import WorkerSpec
 from mps_experiments.workers.messages import Forward
-from mps_experiments.workers.placement import Placement, place, unpinned
-from mps_experiments.workers.pool import WorkerPool, keep_off
+from mps_experiments.workers.placement import Placement, keep_off, place, unpinned
+from mps_experiments.workers.pool import WorkerPool
 
 _T = TypeVar("_T")
 _LOOK_AFTER_S = 0.01  # from the start of the window to the look into it

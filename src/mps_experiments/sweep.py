@@ -30,7 +30,7 @@ from mps_experiments.runner import Surroundings, run_cell
 from mps_experiments.signals import held_back
 from mps_experiments.terminal import Terminal, complain
 from mps_experiments.tracking.tracker import SweepInfo, Tracker
-from mps_experiments.workers.pool import process_context
+from mps_experiments.workers.context import process_context
 
 SUMMARY = "sweep.json"
 

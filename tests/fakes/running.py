@@ -13,8 +13,8 @@ from mps_experiments.mps.guardian import Guardian
 from mps_experiments.plan import RunPlan
 from mps_experiments.record import Measurement
 from mps_experiments.runner import Outcome, Surroundings, run_cell
+from mps_experiments.workers.context import process_context
 from mps_experiments.workers.messages import Forward
-from mps_experiments.workers.pool import process_context
 from tests.fakes.plans import FAKE_GPU, own_mps_processes, stray_mps_processes, use_fakes
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mps_experiments.workers.child import WorkerSpec
-from mps_experiments.workers.pool import process_context
+from mps_experiments.workers.context import process_context
 from mps_experiments.workloads.spec import WorkloadSpec
 
 MODULE = """\

@@ -1,6 +1,7 @@
 """Which CPU cores each worker gets: contention for cores looks just like "MPS does not help"."""
 
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +54,14 @@ def place(
 def unpinned(worker_count: int) -> Placement:
     """Leave every process where the kernel puts it."""
     return Placement(workers=((),) * worker_count, parent=())
+
+
+def keep_off(cores: Sequence[int]) -> Callable[[], None]:
+    """Move this process to the given cores, away from the workers'; returns what undoes it."""
+    before = os.sched_getaffinity(0)
+    if cores:
+        os.sched_setaffinity(0, cores)
+    return lambda: os.sched_setaffinity(0, before)
 
 
 def _physical_core(core: int) -> int:

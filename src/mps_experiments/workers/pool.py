@@ -1,21 +1,18 @@
 """The parent side: start workers, wait for them with deadlines, release them together, end them."""
 
-import multiprocessing
-import os
 import signal
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from ctypes import c_longlong
 from dataclasses import dataclass, field
-from multiprocessing import connection, forkserver, resource_tracker
+from multiprocessing import connection
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from typing import Self, TypeVar
 
 from mps_experiments.errors import RunError, WorkerError
-from mps_experiments.signals import blocked_for_children
 from mps_experiments.workers.child import WorkerSpec, worker_main
 from mps_experiments.workers.messages import (
     Done,
@@ -31,28 +28,9 @@ from mps_experiments.workers.messages import (
 )
 from mps_experiments.workers.timing import Boundaries
 
-_PRELOAD = [
-    "torch",
-    "torchvision",
-    "mps_experiments.workers.child",
-    "mps_experiments.workloads.vision",
-    "mps_experiments.workloads.loading",
-]
 _LEAD_NS = 5_000_000  # from the word to start until the start: long enough to reach every worker
 _KILL_TIMEOUT_S = 10.0
 _T = TypeVar("_T")
-
-
-def process_context(start_method: str) -> ForkServerContext | SpawnContext:
-    """The multiprocessing context; with ``forkserver`` its server starts importing torch at once."""
-    if start_method == "spawn":
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(_PRELOAD)
-    resource_tracker.ensure_running()  # first: starting it lets SIGINT through again
-    with blocked_for_children():  # Ctrl-C must not reach the server while it imports torch
-        forkserver.ensure_running()
-    return context
 
 
 @dataclass
@@ -272,11 +250,3 @@ class WorkerPool:
         if code < 0:
             return f"was killed by {signal.Signals(-code).name}"
         return f"exited with code {code} without a word"
-
-
-def keep_off(cores: Sequence[int]) -> Callable[[], None]:
-    """Move this process to the given cores, away from the workers'; returns what undoes it."""
-    before = os.sched_getaffinity(0)
-    if cores:
-        os.sched_setaffinity(0, cores)
-    return lambda: os.sched_setaffinity(0, before)

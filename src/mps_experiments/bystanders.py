@@ -1,0 +1,38 @@
+"""Who else used the GPU or served MPS during a run, in words."""
+
+from mps_experiments.mps.attachment import Observation
+from mps_experiments.plan import RunPlan
+from mps_experiments.run_state import RunState
+
+
+def foreign_load(plan: RunPlan, state: RunState) -> tuple[str, ...]:
+    """Which other processes were seen on the GPU, each in words."""
+    environment = state.environment
+    if environment is None or plan.device.is_cpu:
+        return ()
+    workers = {worker.pid for worker in state.workers}
+    before = {process.pid for process in environment.foreign_processes}
+    during = {pid for seen in state.observations for pid in _strangers(seen, workers)} - before
+    return (
+        *(f"process {pid} was on the GPU before the workers" for pid in sorted(before)),
+        *(f"process {pid} came to the GPU during the run" for pid in sorted(during)),
+    )
+
+
+def foreign_daemons(plan: RunPlan, state: RunState) -> tuple[str, ...]:
+    """Which MPS daemons of others were seen, each in words."""
+    environment = state.environment
+    if environment is None or plan.device.is_cpu:
+        return ()
+    daemons = {daemon.pipe_dir: daemon for seen in state.observations for daemon in seen.foreign_daemons}
+    daemons |= {daemon.pipe_dir: daemon for daemon in environment.foreign_daemons}
+    return tuple(
+        f"a foreign MPS daemon (pid {daemon.pid}) serves {pipe_dir or 'an unknown directory'}"
+        for pipe_dir, daemon in daemons.items()
+    )
+
+
+def _strangers(seen: Observation, worker_pids: set[int]) -> set[int]:
+    """Processes on the GPU that are not ours; none where NVML counts pids of another namespace."""
+    listed = {process.pid for process in seen.gpu_processes}
+    return listed - worker_pids - set(seen.server_status) if listed & worker_pids else set()

@@ -1,0 +1,59 @@
+"""The numbers that options may have."""
+
+import math
+from typing import Any
+
+from mps_experiments.config import Config
+from mps_experiments.errors import ConfigError
+
+_MAX_WORKERS = 1024
+_MAX_ITERATIONS = 10_000_000
+_MAX_TRACED = 1000  # a traced iteration may have thousands of kernels, and all are kept in memory
+_MAX_TRACED_S = 10.0
+_MAX_INTERVAL_S = 60.0
+_MAX_SECONDS = 1_000_000.0  # the kernel's poll takes at most 2**31 milliseconds
+
+
+def check_numbers(config: Config) -> None:
+    """Refuse numbers that cannot be meant.
+
+    Raises:
+        ConfigError: With the first that is out of its limits.
+    """
+    _check_whole("procs", config.procs, 1, _MAX_WORKERS)
+    _check_whole("times", config.times, 1, _MAX_ITERATIONS)
+    _check_whole("repeat", config.repeat, 0, _MAX_ITERATIONS)
+    _check_whole("workers.warmup", config.workers.warmup, 0, _MAX_ITERATIONS)
+    _check_whole("workload.seed", config.workload.seed, 0, 2**63 - 1)
+    _check_whole("min_free_disk_mb", config.min_free_disk_mb, 0, 2**40)
+    _check_whole("trace.iterations", config.trace.iterations, 0, _MAX_TRACED)
+    _check_number("trace.min_s", config.trace.min_s, 0, _MAX_TRACED_S)
+    _check_number("telemetry.interval_s", config.telemetry.interval_s, 0, _MAX_INTERVAL_S)
+    for name, value in vars(config.validity).items():
+        if not isinstance(value, bool):
+            _check_number(f"validity.{name}", value, 0, 1 if name.startswith("common_window") else math.inf)
+    for group_name, group in (
+        ("mps", config.mps),
+        ("workers", config.workers),
+        ("trace", config.trace),
+        ("tracking", config.tracking),
+    ):
+        for name, value in vars(group).items():
+            if name.endswith("_timeout_s") or name == "timeout_s":
+                _check_seconds(f"{group_name}.{name}", value)
+
+
+def _check_whole(option: str, value: int, low: int, high: int) -> None:
+    if not low <= value <= high:
+        raise ConfigError(option, value, f"must be a whole number from {low} to {high}")
+
+
+def _check_number(option: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:  # not a number compares as false, too
+        limits = f"of at least {low:g}" if high == math.inf else f"from {low:g} to {high:g}"
+        raise ConfigError(option, value, f"must be a number {limits}")
+
+
+def _check_seconds(option: str, value: Any) -> None:
+    if not 0 < value <= _MAX_SECONDS:  # not a number compares as false, too
+        raise ConfigError(option, value, f"must be a number of seconds above 0, at most {_MAX_SECONDS:g}")

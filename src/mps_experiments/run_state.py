@@ -1,0 +1,46 @@
+"""What is known of a run while it goes on."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from mps_experiments.environment import Environment
+from mps_experiments.errors import Interrupted
+from mps_experiments.measurement.outputs import OutputDifference, OutputDigest
+from mps_experiments.measurement.overlap import Activity, KernelTrace
+from mps_experiments.measurement.telemetry import Telemetry
+from mps_experiments.mps.attachment import Observation
+from mps_experiments.record import FailureRecord
+from mps_experiments.workers.placement import Placement
+from mps_experiments.workers.pool import Worker
+
+
+@dataclass
+class RunState:
+    """What is known of a run so far; the runner fills it, and it survives whatever ends the run."""
+
+    on_phase: Callable[[str], None]
+    phases_s: dict[str, float] = field(default_factory=dict)
+    observations: list[Observation] = field(default_factory=list)
+    environment: Environment | None = None
+    placement: Placement | None = None
+    workers: list[Worker] = field(default_factory=list)
+    failure: FailureRecord | None = None
+    interruption: Interrupted | None = None
+    telemetry: Telemetry | None = None
+    outputs: list[OutputDigest] = field(default_factory=list)
+    parity: OutputDifference | None = None
+    traces: list[KernelTrace] = field(default_factory=list)
+    activity: Activity | None = None
+    missing: list[str] = field(default_factory=list)
+
+    @contextlib.contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Note how long the block takes; a phase entered twice adds up."""
+        self.on_phase(name)
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self.phases_s[name] = self.phases_s.get(name, 0.0) + time.monotonic() - started
