@@ -1,5 +1,6 @@
 """A picture of the traced pass: whether the workers' operations ran in turn or at the same time."""
 
+import logging
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -107,6 +108,7 @@ def draw_timeline(traces: Sequence[KernelTrace], title: str, path: Path) -> None
     Raises:
         OSError: If it cannot be written.
     """
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it tells where it keeps its cache
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
