@@ -71,7 +71,12 @@ def test_help_has_every_option_and_every_group(mps_experiments: Command) -> None
     done = mps_experiments("--help")
     assert (done.returncode, done.stderr) == (0, "")
     assert [option.name for option in options() if f"\n{option.name}=" not in done.stdout] == []
-    for group in ("mps: off, on", "workload: custom, maskrcnn", "tracking: none", "experiment: quickstart"):
+    for group in (
+        "mps: off, on",
+        "workload: custom, maskrcnn",
+        "tracking: none",
+        "experiment: packing, quickstart",
+    ):
         assert group in done.stdout
     assert "--multirun" in done.stdout
 

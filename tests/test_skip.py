@@ -39,8 +39,8 @@ def test_a_gpu_with_mps_runs_every_cell(tmp_path: Path, enabled: bool) -> None:
 @pytest.mark.parametrize(
     ("gpu", "chosen", "reason"),
     [
-        (None, True, "MPS needs an NVIDIA GPU: device=cpu"),
-        (None, False, "MPS needs an NVIDIA GPU: none here"),
+        (None, True, "MPS needs an NVIDIA GPU: device=cpu (mps=off runs here)"),
+        (None, False, "MPS needs an NVIDIA GPU: none here (mps=off runs)"),
         (MIG, True, "MIG is enabled on Stand-in"),
         (PROHIBITED, True, "Stand-in is in compute mode Prohibited"),
     ],

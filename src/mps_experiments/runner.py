@@ -1,6 +1,7 @@
 """Run one cell: environment, workers, measured window, proof; whatever happens, a record comes out."""
 
 import contextlib
+import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -88,7 +89,7 @@ def run_cell(
         except (RunError, OSError) as error:
             state.failure = FailureRecord(reason=str(error), rank=None, traceback="")
         except KeyboardInterrupt as error:
-            state.interruption = error if isinstance(error, Interrupted) else Interrupted(2)
+            state.interruption = _interruption(error)
             state.failure = FailureRecord(reason=str(state.interruption), rank=None, traceback="")
         with state.phase("artifacts"):
             write_artifacts(plan, state)
@@ -101,6 +102,10 @@ def run_cell(
     )
     measurement = make_measurement(plan, origin, state, verdict, started_at, time.monotonic() - started)
     return Outcome(measurement=measurement, interruption=state.interruption)
+
+
+def _interruption(error: KeyboardInterrupt) -> Interrupted:
+    return error if isinstance(error, Interrupted) else Interrupted(signal.SIGINT)
 
 
 def _measure(plan: RunPlan, around: Surroundings, state: RunState) -> None:
@@ -128,10 +133,14 @@ def _measure(plan: RunPlan, around: Surroundings, state: RunState) -> None:
             pool.wait_done(plan.workers.stall_timeout_s, watcher.tick_s, watcher.progress)
         with state.phase("proof"):
             state.observations.append(environment.observe(look_again=True))
-        with state.phase("outputs"):
-            gather_outputs(plan, pool, state)
-        with state.phase("traced_pass"):
-            gather_trace(plan, pool, environment.scratch, state)
+        try:
+            with state.phase("outputs"):
+                gather_outputs(plan, pool, state)
+            with state.phase("traced_pass"):
+                gather_trace(plan, pool, environment.scratch, state)
+        except KeyboardInterrupt as error:  # the sweep ends, but what is measured and proved stays
+            state.interruption = _interruption(error)
+            state.missing.append(f"evidence: {state.interruption}")
 
 
 def _look(environment: Environment, pool: WorkerPool, state: RunState, expected_on: bool) -> None:

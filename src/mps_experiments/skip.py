@@ -20,9 +20,9 @@ def _missing_for_mps(plan: RunPlan) -> str | None:
     gpu = plan.device.gpu
     if gpu is None:
         return (
-            "MPS needs an NVIDIA GPU: device=cpu"
+            "MPS needs an NVIDIA GPU: device=cpu (mps=off runs here)"
             if plan.device.chosen
-            else "MPS needs an NVIDIA GPU: none here"
+            else "MPS needs an NVIDIA GPU: none here (mps=off runs)"
         )
     if "microsoft" in _KERNEL_RELEASE.read_text().lower():
         return "MPS is not available under WSL"

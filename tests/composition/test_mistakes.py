@@ -26,7 +26,7 @@ MISTAKES = [
     ("mps=[on,off]", "mps=[on,off]: not an option; choose one of off, on"),
     ("tracking=nope", "tracking=nope: not an option; choose one of none, server, sqlite"),
     ("workload=nope", "workload=nope: not an option; choose one of custom, maskrcnn, resnet50, ssdlite"),
-    ("experiment=nope", "experiment=nope: not an option; choose one of quickstart, seed_table"),
+    ("experiment=nope", "experiment=nope: not an option; choose one of packing, quickstart, seed_table"),
     ("hydra/launcher=foo", "hydra/launcher=foo: not an option; choose one of basic"),
     ("procs=abc", f"procs=abc: {WHOLE} procs=1"),
     ("procs=1.5", f"procs=1.5: {WHOLE} procs=1"),

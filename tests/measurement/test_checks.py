@@ -137,6 +137,17 @@ def test_a_worker_that_finishes_half_way_makes_the_run_invalid() -> None:
     )
 
 
+def test_on_the_cpu_only_different_outputs_make_a_run_invalid() -> None:
+    early = (samples(0, 0, *[100] * 5), samples(1, 0, *[100] * 10))
+    differ = OutputDifference(identical=False, largest=1.0, excess=9.0, where="0", compared=1)
+    on_gpu, on_cpu = (
+        {each.check: each.severity for each in findings(*early, parity=differ, on_gpu=on_gpu)}
+        for on_gpu in (True, False)
+    )
+    assert on_gpu == {"parity": INVALID, "common_window": INVALID}
+    assert on_cpu == {"parity": INVALID, "common_window": WARNING}
+
+
 def test_a_worker_that_finishes_a_little_early_is_a_warning() -> None:
     assert_is(
         only(*finishing_after(900)),

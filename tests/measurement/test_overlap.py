@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mps_experiments.measurement.overlap import CPU_OPERATOR, MEMCPY, Activity, KernelTrace, activity_of
+from mps_experiments.measurement.overlap import (
+    CPU_OPERATOR,
+    KERNEL,
+    MEMCPY,
+    Activity,
+    KernelTrace,
+    activity_of,
+)
 from tests.traces import make_trace, random_trace
 
 NS = 1e-9
@@ -196,6 +203,15 @@ def test_a_fifth_of_the_time_in_long_operations_still_tells_of_overlap() -> None
             make_trace([(8 * MS, 8 * MS + length)], rank=1, boundaries_ns=(0, 12 * MS)),
         ]
         assert activity(*traces).tells_overlap(False) is told
+
+
+def test_the_cpu_takes_no_turns_so_long_operators_tell_of_overlap() -> None:
+    long = [(0, 9 * MS)]
+    for kind, told in ((CPU_OPERATOR, True), (KERNEL, False)):
+        found = activity(
+            *(make_trace(long, rank=rank, kinds=[kind], boundaries_ns=(0, 10 * MS)) for rank in (0, 1))
+        )
+        assert found.tells_overlap(mps_on=False) is told
 
 
 def test_one_worker_alone_has_no_overlap_to_tell_of() -> None:

@@ -48,7 +48,8 @@ def test_each_cell_has_one_line_which_compares_the_middle_repeats(
     alone, many = repeats(1, *ones), repeats(2, *twos, running_ms=0.5)
     text = text_of(many[middle_of_two], alone[middle_of_one])
     for cells in ([*alone, *many], [*many, *alone], [*reversed(many), *alone]):
-        assert why_lines(cells) == [f"mps=on procs=2 times={TIMES}: {text}"]
+        (line,) = why_lines(cells)
+        assert line.startswith(f"mps=on procs=2 times={TIMES}: {text}")
 
 
 def test_of_an_odd_number_the_text_has_the_ratio_of_the_table() -> None:
@@ -56,6 +57,19 @@ def test_of_an_odd_number_the_text_has_the_ratio_of_the_table() -> None:
     (line,) = why_lines(cells)
     assert f"{22.0 / 10.2:.2f} times the time of one" in line
     assert f"{22.0 / 10.2:.2f} [" in table_text(cells)
+
+
+def test_repeats_that_do_not_agree_on_the_cause_are_counted() -> None:
+    alone = repeats(1, 10.0, 10.0, 10.0)
+    slower_host, slower_kernels = repeats(2, 14.0, 14.2), repeats(2, 14.1, running_ms=8.1)[0]
+    many = [
+        *slower_host,
+        replace(slower_kernels, record_id="2-2", cell=replace(slower_kernels.cell, repeat=2)),
+    ]
+    (line,) = why_lines([*alone, *many])
+    assert line.endswith("The repeats do not agree: host-limited in 2, GPU-limited in 1 of 3.")
+    (agreed,) = why_lines([*alone, *slower_host])
+    assert "do not agree" not in agreed
 
 
 def test_cells_are_explained_in_the_order_of_the_sweep() -> None:

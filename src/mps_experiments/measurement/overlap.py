@@ -126,7 +126,8 @@ class Activity:
         running in the turns of others too: the spans of long operations overlap although they never ran
         together.
         """
-        return len(self.workers) > 1 and (mps_on or self.long_share <= _MAX_LONG_SHARE)
+        takes_turns = self.on_gpu and not mps_on
+        return len(self.workers) > 1 and not (takes_turns and self.long_share > _MAX_LONG_SHARE)
 
 
 def activity_of(traces: Sequence[KernelTrace]) -> Activity | None:

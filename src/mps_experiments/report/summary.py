@@ -1,11 +1,12 @@
 """All that is said at the end of a sweep, as text; pure."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from mps_experiments.record import Measurement
 from mps_experiments.report.captions import cell_name
 from mps_experiments.report.comparison import groups, ratios
-from mps_experiments.report.explanation import explain
+from mps_experiments.report.explanation import explain, explanations
 from mps_experiments.report.repeats import Group
 from mps_experiments.report.tables import table_text
 
@@ -16,14 +17,24 @@ def why_lines(measurements: Sequence[Measurement]) -> list[str]:
     Of repeats the middle ones are compared, so that the text has the ratio that the table has.
     """
     by_ratio, by_id = ratios(measurements), {m.record_id: m for m in measurements}
+    by_repeat = explanations(measurements, {each: ratio.partner_ids for each, ratio in by_ratio.items()})
     lines = []
     for group in groups(measurements):
         partner_ids = by_ratio[group.first.record_id].partner_ids
         ones = [by_id[partner] for partner in partner_ids if partner in by_id]
         found = explain(_middle(group), _middle(Group.of(ones)) if ones else None)
         if found is not None:
-            lines.append(f"{cell_name(group.first)}: {found.text}")
+            causes = Counter(by_repeat[m.record_id].cause.value for m in group.measurements)
+            lines.append(f"{cell_name(group.first)}: {found.text}{_disagreement(causes)}")
     return lines
+
+
+def _disagreement(causes: Counter[str]) -> str:
+    """A sentence where the repeats, each with its own one-process run, have not all the same cause."""
+    if len(causes) < 2:
+        return ""
+    each = ", ".join(f"{cause} in {count}" for cause, count in causes.most_common())
+    return f" The repeats do not agree: {each} of {causes.total()}."
 
 
 def _middle(group: Group) -> Measurement:
