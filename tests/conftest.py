@@ -1,15 +1,18 @@
-"""What all tests share: the command line as a user has it, and the gpu marker."""
+"""What all tests share: the command line as a user has it, labs for single runs, and the gpu marker."""
 
 import os
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pynvml
 import pytest
+
+from mps_experiments.mps.guardian import Guardian
+from tests.fakes.running import Lab, open_lab
 
 CHECKOUT = Path(__file__).parents[1]
 SRC = CHECKOUT / "src"
@@ -42,6 +45,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("gpu"):
             item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(scope="module")
+def guardian() -> Iterator[Guardian]:
+    with Guardian() as started:
+        yield started
+
+
+@pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.gpu)])
+def lab(request: pytest.FixtureRequest, guardian: Guardian) -> Iterator[Lab]:
+    with open_lab(guardian, real=request.param == "real") as opened:
+        yield opened
+
+
+@pytest.fixture
+def fake_lab(guardian: Guardian) -> Iterator[Lab]:
+    with open_lab(guardian, real=False) as opened:
+        yield opened
 
 
 Command = Callable[..., subprocess.CompletedProcess[str]]

@@ -4,7 +4,6 @@ import gzip
 import json
 import os
 import signal
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,33 +16,14 @@ from mps_experiments.errors import Interrupted
 from mps_experiments.measurement.findings import Finding, Severity, Thresholds
 from mps_experiments.measurement.verdict import Status
 from mps_experiments.mps.control import CONTROL_PROGRAM
-from mps_experiments.mps.guardian import Guardian
 from mps_experiments.plan import RunPlan
 from mps_experiments.record import Measurement, read_measurement, write_measurement
 from tests.fakes.meters import MeteredProbe, ScriptedMeter
 from tests.fakes.plans import FAKE_GPU, attaching, own_mps_processes, run_plan, running, wait_until
-from tests.fakes.running import Lab, Witness, assert_nothing_is_left, open_lab
+from tests.fakes.running import Lab, Witness, assert_nothing_is_left
 
 TIMES = 10
 WINDOW = TIMES + 1  # calls of a worker until its window has ended, the warm-up included
-
-
-@pytest.fixture(scope="module")
-def guardian() -> Iterator[Guardian]:
-    with Guardian() as started:
-        yield started
-
-
-@pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.gpu)])
-def lab(request: pytest.FixtureRequest, guardian: Guardian) -> Iterator[Lab]:
-    with open_lab(guardian, real=request.param == "real") as opened:
-        yield opened
-
-
-@pytest.fixture
-def fake_lab(guardian: Guardian) -> Iterator[Lab]:
-    with open_lab(guardian, real=False) as opened:
-        yield opened
 
 
 def plan_of(lab: Lab, tmp_path: Path, *workers: dict[str, Any], **more: Any) -> RunPlan:

@@ -48,19 +48,6 @@ def new_state(folder: Path, *seen: Observation) -> RunState:
     return RunState(on_phase=lambda _: None, environment=environment, observations=list(seen))
 
 
-def test_a_phase_entered_twice_adds_up_and_is_told_each_time() -> None:
-    told: list[str] = []
-    state = RunState(on_phase=told.append)
-    for _ in range(2):
-        with state.phase("proof"):
-            pass
-    first = state.phases_s["proof"]
-    with pytest.raises(ValueError, match="inside"), state.phase("proof"):
-        raise ValueError("inside")
-    assert state.phases_s["proof"] > first > 0
-    assert told == ["proof"] * 3
-
-
 def test_a_skipped_run_has_its_reason_and_claims_nothing(tmp_path: Path) -> None:
     measurement = recorded(tmp_path, RunState(on_phase=lambda _: None), gpu=None, skipped=SKIPPED)
     assert measurement.verdict == SKIPPED

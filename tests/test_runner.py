@@ -2,7 +2,6 @@
 
 import re
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,24 +18,6 @@ from mps_experiments.workloads.inputs import resolve_inputs
 from mps_experiments.workloads.spec import WorkloadSpec
 from tests.fakes.plans import attaching, own_mps_processes, run_plan, running, wait_until
 from tests.fakes.running import Lab, Witness, assert_nothing_is_left, open_lab
-
-
-@pytest.fixture(scope="module")
-def guardian() -> Iterator[Guardian]:
-    with Guardian() as started:
-        yield started
-
-
-@pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.gpu)])
-def lab(request: pytest.FixtureRequest, guardian: Guardian) -> Iterator[Lab]:
-    with open_lab(guardian, real=request.param == "real") as opened:
-        yield opened
-
-
-@pytest.fixture
-def fake_lab(guardian: Guardian) -> Iterator[Lab]:
-    with open_lab(guardian, real=False) as opened:
-        yield opened
 
 
 def two_workers(lab: Lab, tmp_path: Path, *, enabled: bool = True, **more: Any) -> RunPlan:

@@ -17,7 +17,6 @@ from mps_experiments.machine.gpus import FixedProbe, GpuProcess
 from mps_experiments.measurement.findings import Finding, Severity, Thresholds
 from mps_experiments.measurement.verdict import Status
 from mps_experiments.mps.control import DEFAULT_PIPE_DIRECTORY, PIPE_DIRECTORY, MpsControl, control_program
-from mps_experiments.mps.guardian import Guardian
 from mps_experiments.plan import RunPaths
 from mps_experiments.record import Measurement
 from mps_experiments.runner import Outcome
@@ -30,25 +29,7 @@ from tests.fakes.plans import (
     run_plan,
     short_folder,
 )
-from tests.fakes.running import Lab, Witness, open_lab
-
-
-@pytest.fixture(scope="module")
-def guardian() -> Iterator[Guardian]:
-    with Guardian() as started:
-        yield started
-
-
-@pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.gpu)])
-def lab(request: pytest.FixtureRequest, guardian: Guardian) -> Iterator[Lab]:
-    with open_lab(guardian, real=request.param == "real") as opened:
-        yield opened
-
-
-@pytest.fixture
-def fake_lab(guardian: Guardian) -> Iterator[Lab]:
-    with open_lab(guardian, real=False) as opened:
-        yield opened
+from tests.fakes.running import Lab, Witness
 
 
 @pytest.fixture

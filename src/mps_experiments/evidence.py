@@ -39,9 +39,7 @@ def gather_outputs(plan: RunPlan, pool: WorkerPool, state: RunState) -> None:
     """Have every worker compute the first input once more, and compare what comes out."""
     with _optional("outputs", state):
         answers = pool.ask([Compute()] * plan.worker_count, Computed, plan.workers.stall_timeout_s)
-        problems = [f"worker {rank}: {each.problem}" for rank, each in enumerate(answers) if each.problem]
-        if problems:
-            raise EvidenceError(problems[0])
+        _refuse_problems(answers)
         outputs = [answer.output or () for answer in answers]
         if not any(outputs):
             raise EvidenceError("the model returns no tensors to compare")
@@ -82,7 +80,7 @@ def _iterations_to_trace(plan: RunPlan, pool: WorkerPool) -> int:
     return max(plan.trace.iterations, min(enough, _MAX_TRACED))
 
 
-def _refuse_problems(answers: Sequence[Tracing | Traced]) -> None:
+def _refuse_problems(answers: Sequence[Computed | Tracing | Traced]) -> None:
     for rank, answer in enumerate(answers):
         if answer.problem:
             raise EvidenceError(f"worker {rank}: {answer.problem}")
@@ -94,12 +92,9 @@ def write_artifacts(plan: RunPlan, state: RunState) -> None:
         return
     title = " · ".join([plan.name, plan.workloads[0].model, *_about_overlap(plan, state.activity)])
     with _optional("files of the traced pass", state):
-        try:
-            plan.paths.folder.mkdir(parents=True, exist_ok=True)
-            write_merged_trace(state.traces, plan.paths.trace, title)
-            draw_timeline(state.traces, title, plan.paths.timeline)
-        except OSError as error:
-            raise EvidenceError(str(error)) from error
+        plan.paths.folder.mkdir(parents=True, exist_ok=True)
+        write_merged_trace(state.traces, plan.paths.trace, title)
+        draw_timeline(state.traces, title, plan.paths.timeline)
 
 
 def _about_overlap(plan: RunPlan, activity: Activity) -> list[str]:
@@ -115,7 +110,7 @@ def _optional(what: str, state: RunState) -> Iterator[None]:
     """Note what could not be had instead of failing: the window is over and its numbers stand."""
     try:
         yield
-    except MpsExperimentsError as error:
+    except (MpsExperimentsError, OSError) as error:
         state.missing.append(f"{what}: {error}")
     except Exception as error:  # reading and drawing a trace run much code of others
         state.missing.append(f"{what}: {type(error).__name__}: {error}")

@@ -1,8 +1,5 @@
 """The record of one run: what `measurement.json` holds, and how it gets to disk and back."""
 
-import contextlib
-import itertools
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +7,7 @@ from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 
+from mps_experiments.disk import write_atomically
 from mps_experiments.errors import RecordError
 from mps_experiments.machine.facts import MachineFacts
 from mps_experiments.machine.gpus import GpuProcess
@@ -17,8 +15,8 @@ from mps_experiments.measurement.findings import Finding
 from mps_experiments.measurement.outputs import OutputDifference, OutputDigest
 from mps_experiments.measurement.overlap import Activity
 from mps_experiments.measurement.samples import WorkerSamples
-from mps_experiments.measurement.statistics import Statistics, summarise
-from mps_experiments.measurement.telemetry import Telemetry
+from mps_experiments.measurement.statistics import Statistics, summarise, whole_window_ns
+from mps_experiments.measurement.telemetry import Telemetry, TelemetrySummary, summarise_telemetry
 from mps_experiments.measurement.verdict import Status, Verdict
 from mps_experiments.mps.attachment import ForeignDaemon, Proof
 from mps_experiments.workers.messages import Done, WorkerFacts
@@ -146,7 +144,12 @@ class Measurement:
         samples = [worker.samples for worker in self.workers if worker.samples is not None]
         if not samples:
             return None
-        return min(worker.start_ns for worker in samples), max(worker.end_ns for worker in samples)
+        return whole_window_ns(samples)
+
+    def telemetry_summary(self) -> TelemetrySummary | None:
+        """The GPU inside the window; None if nothing was read or measured there."""
+        window = self.window_ns()
+        return summarise_telemetry(self.telemetry, window) if self.telemetry and window else None
 
     def overhead_s(self) -> float | None:
         """Seconds of the run outside the measured window; None unless VALID."""
@@ -200,42 +203,3 @@ def read_measurement(path: Path) -> Measurement:
     if measurement.schema_version not in _READABLE:
         raise RecordError(f"{path} is a record of version {measurement.schema_version}, not {SCHEMA_VERSION}")
     return measurement
-
-
-def write_atomically(path: Path, content: bytes, *, keep_earlier: bool = False) -> None:
-    """Replace a file's content at once, also through a crash of the machine.
-
-    Args:
-        path: The file.
-        content: All of its new content.
-        keep_earlier: Leave an earlier file there under a numbered name, once the new content is safe.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        if keep_earlier:
-            _keep_aside(path)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    with contextlib.suppress(OSError):  # not every file system lets a folder be synced
-        descriptor = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def _keep_aside(path: Path) -> None:
-    """Give an earlier file a second name, so that it outlives its replacement."""
-    if not path.exists():
-        return
-    names = (path.with_name(f"{path.stem}.{number}{path.suffix}") for number in itertools.count(1))
-    aside = next(name for name in names if not name.exists())
-    try:
-        aside.hardlink_to(path)  # unlike a rename it leaves no moment without `path`
-    except OSError:  # a file system without hard links
-        path.rename(aside)

@@ -7,9 +7,9 @@ from typing import Any
 
 from mps_experiments.bystanders import foreign_daemons, foreign_load
 from mps_experiments.machine.facts import MachineFacts
-from mps_experiments.measurement.checks import Evidence, check, whole_window_ns
+from mps_experiments.measurement.checks import Evidence, check
 from mps_experiments.measurement.samples import WorkerSamples
-from mps_experiments.measurement.statistics import common_window_ns
+from mps_experiments.measurement.statistics import common_window_ns, whole_window_ns
 from mps_experiments.measurement.telemetry import summarise_telemetry
 from mps_experiments.measurement.verdict import Verdict, judge
 from mps_experiments.mps.attachment import Observation, prove

@@ -16,13 +16,14 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from mps_experiments.composition import Request, key_of, to_config
+from mps_experiments.disk import write_atomically
 from mps_experiments.errors import ConfigError, Interrupted, RecordError, TrackingError
 from mps_experiments.machine.facts import collect_facts
 from mps_experiments.machine.gpus import GpuProbe
 from mps_experiments.mps.guardian import Guardian
 from mps_experiments.plan import RunPlan, build_plan
 from mps_experiments.preflight import prepare
-from mps_experiments.record import Measurement, write_atomically, write_measurement
+from mps_experiments.record import Measurement, write_measurement
 from mps_experiments.report.lines import cell_line
 from mps_experiments.report.summary import summary_text, why_lines
 from mps_experiments.report.tables import tables

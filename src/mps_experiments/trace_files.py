@@ -3,7 +3,6 @@
 import gzip
 import io
 import json
-import os
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mps_experiments.disk import write_atomically
 from mps_experiments.errors import RecordError
 from mps_experiments.measurement.intervals import Times
 from mps_experiments.measurement.overlap import CPU_OPERATOR, KIND_NAMES, KernelTrace
@@ -190,12 +190,7 @@ def _lanes(starts_ns: Times, ends_ns: Times) -> list[NDArray[np.int64]]:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        try:
-            temporary.write_bytes(content)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_atomically(path, content)
     except OSError as error:
         raise RecordError(f"{path} cannot be written: {error.strerror}") from error

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from mps_experiments.measurement.checks import Evidence, check, foreign_cpu_share, whole_window_ns
+from mps_experiments.measurement.checks import Evidence, check, foreign_cpu_share
 from mps_experiments.measurement.findings import Finding, Severity, Thresholds
 from mps_experiments.measurement.outputs import OutputDifference
 from mps_experiments.measurement.samples import WorkerSamples
+from mps_experiments.measurement.statistics import whole_window_ns
 from mps_experiments.measurement.telemetry import CoreUse, CpuUsage, GpuSample, Telemetry
 from tests.records import samples
 

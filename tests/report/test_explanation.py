@@ -11,6 +11,7 @@ import pytest
 
 from mps_experiments.measurement.verdict import Status, Verdict
 from mps_experiments.record import Measurement
+from mps_experiments.report.comparison import Ratio
 from mps_experiments.report.explanation import Cause, Explanation, explain, explanations
 from mps_experiments.report.growth import Growth
 from tests.evidence_records import (
@@ -406,14 +407,18 @@ def test_where_there_is_nothing_to_explain_there_is_no_explanation(run: Measurem
 def test_a_run_is_explained_by_the_one_process_run_of_its_repeat() -> None:
     ones = [replace(one(iteration_ms=10.0 + n, repeat=n), record_id=f"one-{n}") for n in range(3)]
     twos = [full_two(record_id=f"two-{n}", repeat=n) for n in (1, 2, 7)]
-    partners = {two.record_id: ("gone", "one-0", "one-1", "one-2") for two in twos}
-    found = explanations([*twos, *ones], partners)
+    partners = Ratio(value=1.0, partner_ids=("gone", "one-0", "one-1", "one-2"))
+    alone = Ratio(value=None)
+    by_ratio = {m.record_id: partners for m in twos} | {m.record_id: alone for m in ones}
+    found = explanations([*twos, *ones], by_ratio)
     against = {name: re.findall(r"against (\S+) ms", each.text)[0] for name, each in found.items()}
     assert against == {"two-1": "11", "two-2": "12", "two-7": "10"}
 
 
 def test_a_run_whose_partner_is_not_known_claims_nothing() -> None:
-    found = explanations([full_two(), full()], {"many": ("gone",)})
+    many, alone = full_two(), full()
+    gone, none = Ratio(value=1.0, partner_ids=("gone",)), Ratio(value=None)
+    found = explanations([many, alone], {many.record_id: gone, alone.record_id: none})
     assert list(found) == ["many"]
     assert found["many"].cause is Cause.UNDECIDED
 

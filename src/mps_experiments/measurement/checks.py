@@ -8,7 +8,7 @@ import numpy as np
 from mps_experiments.measurement.findings import Finding, Severity, Thresholds, too_little, too_much
 from mps_experiments.measurement.outputs import OutputDifference
 from mps_experiments.measurement.samples import WorkerSamples
-from mps_experiments.measurement.statistics import summarise
+from mps_experiments.measurement.statistics import summarise, whole_window_ns
 from mps_experiments.measurement.telemetry import (
     POWER_CAP,
     THROTTLING,
@@ -250,8 +250,3 @@ def _drift(worker: WorkerSamples) -> float | None:
 def _slow_iterations(worker: WorkerSamples) -> int:
     latencies = worker.latencies_s()
     return int((latencies > _OUTLIER * np.median(latencies)).sum())
-
-
-def whole_window_ns(samples: Sequence[WorkerSamples]) -> tuple[int, int]:
-    """From the first worker's start to the last worker's end."""
-    return min(worker.start_ns for worker in samples), max(worker.end_ns for worker in samples)

@@ -20,7 +20,7 @@ import numpy as np
 
 from mps_experiments.measurement.overlap import Activity
 from mps_experiments.measurement.samples import WorkerSamples
-from mps_experiments.measurement.statistics import summarise
+from mps_experiments.measurement.statistics import whole_window_ns
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,8 +61,8 @@ def decompose(samples: Sequence[WorkerSamples], activity: Activity) -> Decomposi
         samples: Of all workers, by rank; each with at least one iteration.
         activity: Of the same workers.
     """
-    makespan_s = summarise(samples).makespan_s
-    first_ns, end_ns = min(worker.start_ns for worker in samples), max(worker.end_ns for worker in samples)
+    first_ns, end_ns = whole_window_ns(samples)
+    makespan_s = (end_ns - first_ns) / 1e9
     last = max(samples, key=lambda worker: worker.end_ns)
     timed = [worker.elapsed_s / len(worker.latencies_ns) for worker in samples]
     slowdowns = [each.iteration_s / own for each, own in zip(activity.workers, timed, strict=True)]

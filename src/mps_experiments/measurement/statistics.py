@@ -43,7 +43,7 @@ def summarise(workers: Sequence[WorkerSamples]) -> Statistics:
     """
     if not workers or not all(worker.latencies_ns for worker in workers):
         raise ValueError("statistics need at least one finished iteration of every worker")
-    start, end = min(w.start_ns for w in workers), max(w.end_ns for w in workers)
+    start, end = whole_window_ns(workers)
     window_start, window_end = common_window_ns(workers)
     latencies = np.concatenate([worker.latencies_s() for worker in workers])
     p50, p95, p99 = (float(value) for value in np.percentile(latencies, (50, 95, 99)))
@@ -60,6 +60,11 @@ def summarise(workers: Sequence[WorkerSamples]) -> Statistics:
         latency_max_s=float(latencies.max()),
         elapsed_s=tuple(worker.elapsed_s for worker in workers),
     )
+
+
+def whole_window_ns(workers: Sequence[WorkerSamples]) -> tuple[int, int]:
+    """From the first worker's start to the last worker's end: the makespan."""
+    return min(w.start_ns for w in workers), max(w.end_ns for w in workers)
 
 
 def common_window_ns(workers: Sequence[WorkerSamples]) -> tuple[int, int]:

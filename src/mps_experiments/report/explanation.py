@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from mps_experiments.record import Measurement
+from mps_experiments.report.comparison import Ratio
 from mps_experiments.report.gpu_limits import Limit, gpu_limit, lower_clock, power_limit
 from mps_experiments.report.growth import Growth
 
@@ -210,18 +211,18 @@ def _ms(seconds: float, sign: str = "") -> str:
 
 
 def explanations(
-    measurements: Sequence[Measurement], partner_ids: Mapping[str, Sequence[str]]
+    measurements: Sequence[Measurement], by_ratio: Mapping[str, Ratio]
 ) -> dict[str, Explanation]:
     """Record id -> explanation, for every run that has one.
 
     Args:
         measurements: All runs.
-        partner_ids: Record id -> the one-process runs it is compared with; that of the same repeat counts.
+        by_ratio: As `comparison.ratios` gives it; of a run's partners that of the same repeat counts.
     """
     by_id = {m.record_id: m for m in measurements}
     found = {}
     for m in measurements:
-        ones = [by_id[each] for each in partner_ids.get(m.record_id, ()) if each in by_id]
+        ones = [by_id[each] for each in by_ratio[m.record_id].partner_ids if each in by_id]
         one = next((each for each in ones if each.cell.repeat == m.cell.repeat), ones[0] if ones else None)
         if explanation := explain(m, one):
             found[m.record_id] = explanation

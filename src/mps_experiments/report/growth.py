@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from mps_experiments.measurement.decomposition import Decomposition, decompose
 from mps_experiments.measurement.overlap import Activity
-from mps_experiments.measurement.telemetry import TelemetrySummary, summarise_telemetry
+from mps_experiments.measurement.telemetry import TelemetrySummary
 from mps_experiments.record import Measurement
 
 
@@ -46,8 +46,8 @@ class Growth:
             many=_decomposed(many),
             one=_decomposed(one),
             activity=many.activity,
-            gpu=_summary(many),
-            gpu_of_one=_summary(one),
+            gpu=many.telemetry_summary(),
+            gpu_of_one=one.telemetry_summary(),
         )
 
     @property
@@ -124,8 +124,3 @@ _MOST = 0.6
 def _decomposed(run: Measurement) -> Decomposition:
     assert run.activity is not None  # noqa: S101 - the caller looked
     return decompose([worker.samples for worker in run.workers if worker.samples], run.activity)
-
-
-def _summary(run: Measurement) -> TelemetrySummary | None:
-    window = run.window_ns()
-    return summarise_telemetry(run.telemetry, window) if run.telemetry and window else None

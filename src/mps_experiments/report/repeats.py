@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,6 +94,11 @@ def ratio_interval(numerators_s: Sequence[float], denominators_s: Sequence[float
     """
     if min(len(numerators_s), len(denominators_s)) < 2:
         raise ValueError("an interval needs at least two repeats of both cells")
+    return _interval(tuple(numerators_s), tuple(denominators_s))
+
+
+@cache  # tables, causes and tracker each ask for it
+def _interval(numerators_s: tuple[float, ...], denominators_s: tuple[float, ...]) -> tuple[float, float]:
     from scipy.stats import bootstrap  # takes half a second, which a sweep without repeats need not pay
 
     found = bootstrap(

@@ -17,7 +17,7 @@ def why_lines(measurements: Sequence[Measurement]) -> list[str]:
     Of repeats the middle ones are compared, so that the text has the ratio that the table has.
     """
     by_ratio, by_id = ratios(measurements), {m.record_id: m for m in measurements}
-    by_repeat = explanations(measurements, {each: ratio.partner_ids for each, ratio in by_ratio.items()})
+    by_repeat = explanations(measurements, by_ratio)
     lines = []
     for group in groups(measurements):
         partner_ids = by_ratio[group.first.record_id].partner_ids

@@ -29,7 +29,7 @@ def comparison_fields(measurements: Sequence[Measurement], run_ids: Mapping[str,
     differences = output_differences(measurements)
     references = output_references(measurements)
     by_ratio = ratios(measurements)
-    explained = explanations(measurements, {each: ratio.partner_ids for each, ratio in by_ratio.items()})
+    explained = explanations(measurements, by_ratio)
     found = {}
     for record_id, ratio in by_ratio.items():
         metrics, tags = _ratio_metrics(ratio), _ratio_tags(ratio, run_ids)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from mps_experiments.measurement.telemetry import POWER_CAP, GpuSample, summarise_telemetry
+from mps_experiments.measurement.telemetry import POWER_CAP, GpuSample
 from mps_experiments.record import Measurement
 
 _MAX_POINTS = 1000
@@ -44,8 +44,7 @@ def evidence_metrics(measurement: Measurement) -> dict[str, float]:
 
 
 def _gpu_metrics(measurement: Measurement) -> dict[str, float | None]:
-    telemetry, window = measurement.telemetry, measurement.window_ns()
-    summary = summarise_telemetry(telemetry, window) if telemetry and window else None
+    telemetry, summary = measurement.telemetry, measurement.telemetry_summary()
     if telemetry is None or summary is None:
         return {}
     iterations = sum(len(worker.samples.latencies_ns) for worker in measurement.workers if worker.samples)

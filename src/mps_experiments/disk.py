@@ -1,0 +1,45 @@
+"""Files that a reader sees whole or not at all."""
+
+import contextlib
+import itertools
+import os
+from pathlib import Path
+
+
+def write_atomically(path: Path, content: bytes, *, keep_earlier: bool = False) -> None:
+    """Replace a file's content at once, also through a crash of the machine.
+
+    Args:
+        path: The file.
+        content: All of its new content.
+        keep_earlier: Leave an earlier file there under a numbered name, once the new content is safe.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        if keep_earlier:
+            _keep_aside(path)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # not every file system lets a folder be synced
+        descriptor = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _keep_aside(path: Path) -> None:
+    """Give an earlier file a second name, so that it outlives its replacement."""
+    if not path.exists():
+        return
+    names = (path.with_name(f"{path.stem}.{number}{path.suffix}") for number in itertools.count(1))
+    aside = next(name for name in names if not name.exists())
+    try:
+        aside.hardlink_to(path)  # unlike a rename it leaves no moment without `path`
+    except OSError:  # a file system without hard links
+        path.rename(aside)

@@ -1,0 +1,100 @@
+"""The numbers that options may have."""
+
+import dataclasses
+
+import pytest
+
+from mps_experiments.config import Config, ValidityConfig
+from tests.planned import one, planned, refused
+
+
+@pytest.mark.parametrize(
+    ("name", "lowest", "highest"),
+    [
+        ("procs", 1, 1024),
+        ("times", 1, 10_000_000),
+        ("repeat", 0, 10_000_000),
+        ("workers__warmup", 0, 10_000_000),
+        ("workload__seed", 0, 2**63 - 1),
+        ("min_free_disk_mb", 0, 2**40),
+        ("trace__iterations", 0, 1000),
+    ],
+)
+def test_a_count_is_taken_within_its_bounds_only(name: str, lowest: int, highest: int) -> None:
+    option = name.replace("__", ".")
+    assert planned(**one(name, lowest))
+    assert planned(**one(name, highest))
+    for wrong in (lowest - 1, -(10**30), highest + 1, 10**30):
+        assert (
+            refused(**one(name, wrong))
+            == f"{option}={wrong}: must be a whole number from {lowest} to {highest}"
+        )
+
+
+TIMEOUTS = [
+    "mps__start_timeout_s",
+    "mps__command_timeout_s",
+    "mps__quit_timeout_s",
+    "workers__ready_timeout_s",
+    "workers__stall_timeout_s",
+    "workers__stop_timeout_s",
+    "trace__timeout_s",
+    "tracking__timeout_s",
+]
+
+
+@pytest.mark.parametrize("name", TIMEOUTS)
+@pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan"), float("inf"), float("-inf"), 1e300])
+def test_a_deadline_is_a_number_of_seconds_that_the_kernel_can_wait(name: str, seconds: float) -> None:
+    assert refused(**one(name, seconds)).startswith(
+        f"{name.replace('__', '.')}={seconds}: must be a number of"
+    )
+
+
+def test_every_deadline_of_the_schema_is_tested_here() -> None:
+    config = Config()
+    found = [
+        f"{group.name}__{field.name}"
+        for group in dataclasses.fields(config)
+        if dataclasses.is_dataclass(value := getattr(config, group.name))
+        for field in dataclasses.fields(value)
+        if field.name.endswith("timeout_s")
+    ]
+    assert sorted(found) == sorted(TIMEOUTS)
+
+
+@pytest.mark.parametrize(("name", "highest"), [("trace__min_s", 10), ("telemetry__interval_s", 60)])
+def test_a_time_that_may_be_zero_has_its_bounds(name: str, highest: int) -> None:
+    option = name.replace("__", ".")
+    assert planned(**one(name, 0.0))
+    assert planned(**one(name, float(highest)))
+    for wrong in (-0.001, highest + 0.001, float("nan"), float("inf"), float("-inf")):
+        assert refused(**one(name, wrong)) == f"{option}={wrong}: must be a number from 0 to {highest}"
+
+
+SHARES_AT_LEAST = ["common_window_warn", "common_window_invalid"]
+LIMITS = [
+    field.name
+    for field in dataclasses.fields(ValidityConfig)
+    if field.name not in ("foreign_daemon_invalid", *SHARES_AT_LEAST)
+]
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_a_limit_of_validity_is_a_number_of_at_least_zero(name: str) -> None:
+    for right in (0.0, 0.125, 3.0, float("inf")):
+        assert getattr(planned(**one(f"validity__{name}", right)).thresholds, name) == right
+    for wrong in (-0.001, float("nan"), float("-inf")):
+        assert (
+            refused(**one(f"validity__{name}", wrong))
+            == f"validity.{name}={wrong}: must be a number of at least 0"
+        )
+
+
+@pytest.mark.parametrize("name", SHARES_AT_LEAST)
+def test_a_share_that_must_be_reached_is_at_most_the_whole(name: str) -> None:
+    for right in (0.0, 0.5, 1.0):
+        assert getattr(planned(**one(f"validity__{name}", right)).thresholds, name) == right
+    for wrong in (-0.001, 1.001, float("nan"), float("inf")):
+        text = f"validity.{name}={wrong}: must be a number from 0 to 1"
+        assert refused(**one(f"validity__{name}", wrong)) == text
