@@ -13,14 +13,13 @@ from mps_experiments.machine.gpus import GpuProbe
 from mps_experiments.machine.sampler import Sampler
 from mps_experiments.measurement.outputs import OutputDifference, OutputDigest, compare_outputs
 from mps_experiments.measurement.overlap import Activity, activity_of
+from mps_experiments.option_limits import MAX_TRACED
 from mps_experiments.plan import RunPlan
 from mps_experiments.report.timeline import draw_timeline
 from mps_experiments.run_state import RunState
 from mps_experiments.trace_files import load_trace, write_merged_trace
 from mps_experiments.workers.messages import Compute, Computed, Trace, Traced, Tracing
 from mps_experiments.workers.pool import WorkerPool
-
-_MAX_TRACED = 1000  # iterations; beyond that the profiler's events would fill the memory
 
 
 @contextlib.contextmanager
@@ -77,7 +76,7 @@ def _iterations_to_trace(plan: RunPlan, pool: WorkerPool) -> int:
     boundaries = pool.workers[0].samples_ns()
     iteration_s = (boundaries[-1] - boundaries[0]) / 1e9 / max(1, len(boundaries) - 1)
     enough = math.ceil(plan.trace.min_s / iteration_s) if iteration_s else 0
-    return max(plan.trace.iterations, min(enough, _MAX_TRACED))
+    return max(plan.trace.iterations, min(enough, MAX_TRACED))
 
 
 def _refuse_problems(answers: Sequence[Computed | Tracing | Traced]) -> None:

@@ -8,7 +8,7 @@ from mps_experiments.errors import ConfigError
 
 _MAX_WORKERS = 1024
 _MAX_ITERATIONS = 10_000_000
-_MAX_TRACED = 1000  # a traced iteration may have thousands of kernels, and all are kept in memory
+MAX_TRACED = 1000  # a traced iteration may have thousands of kernels, and all are kept in memory
 _MAX_TRACED_S = 10.0
 _MAX_INTERVAL_S = 60.0
 _MAX_SECONDS = 1_000_000.0  # the kernel's poll takes at most 2**31 milliseconds
@@ -26,7 +26,7 @@ def check_numbers(config: Config) -> None:
     _check_whole("workers.warmup", config.workers.warmup, 0, _MAX_ITERATIONS)
     _check_whole("workload.seed", config.workload.seed, 0, 2**63 - 1)
     _check_whole("min_free_disk_mb", config.min_free_disk_mb, 0, 2**40)
-    _check_whole("trace.iterations", config.trace.iterations, 0, _MAX_TRACED)
+    _check_whole("trace.iterations", config.trace.iterations, 0, MAX_TRACED)
     _check_number("trace.min_s", config.trace.min_s, 0, _MAX_TRACED_S)
     _check_number("telemetry.interval_s", config.telemetry.interval_s, 0, _MAX_INTERVAL_S)
     for name, value in vars(config.validity).items():

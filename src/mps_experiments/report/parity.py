@@ -6,11 +6,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from mps_experiments.measurement.findings import Thresholds
 from mps_experiments.measurement.outputs import OutputDifference, OutputDigest, compare_outputs
 from mps_experiments.measurement.verdict import Status
 from mps_experiments.record import Measurement
 
-_RTOL, _ATOL = 1e-3, 1e-4  # for records whose configuration does not say
+_DEFAULT = Thresholds()  # for records whose configuration does not say
 
 
 def output_references(measurements: Sequence[Measurement]) -> dict[str, Measurement]:
@@ -61,7 +62,10 @@ def _compare(reference: Measurement, other: Measurement) -> OutputDifference | N
     if one is None or two is None:
         return None
     validity = other.config.get("validity") or {}
-    rtol, atol = validity.get("output_rtol", _RTOL), validity.get("output_atol", _ATOL)
+    rtol, atol = (
+        validity.get("output_rtol", _DEFAULT.output_rtol),
+        validity.get("output_atol", _DEFAULT.output_atol),
+    )
     return compare_outputs(one, two, float(rtol), float(atol))
 
 
