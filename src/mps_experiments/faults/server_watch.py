@@ -1,0 +1,58 @@
+"""What the MPS daemon says of its servers while a trial goes on."""
+
+import threading
+import time
+from typing import Self
+
+from mps_experiments.errors import DaemonError
+from mps_experiments.measurement.faults import ServerState
+from mps_experiments.mps.control import MpsControl
+
+_INTERVAL_S = 0.05
+
+
+class ServerWatch:
+    """Asks again and again inside the block, in a thread, and keeps each change.
+
+    Args:
+        control: To our own daemon; None watches nothing.
+    """
+
+    def __init__(self, control: MpsControl | None) -> None:
+        self._control = control
+        self._states: list[ServerState] = []
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="MPS server state", daemon=True)
+
+    def __enter__(self) -> Self:
+        if self._control is not None:
+            self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        if self._control is not None:  # two commands may be under way; a later answer is of no interest
+            self._thread.join(2 * self._control.timeout_s)
+
+    @property
+    def states(self) -> tuple[ServerState, ...]:
+        """The changes so far, the first look included."""
+        return tuple(self._states)
+
+    def _watch(self) -> None:
+        assert self._control is not None  # noqa: S101 - else the thread is not started
+        while not self._stop.is_set():
+            state = _look(self._control)
+            last = self._states[-1] if self._states else None
+            if last is None or (last.servers, last.in_words) != (state.servers, state.in_words):
+                self._states.append(state)
+            self._stop.wait(_INTERVAL_S)
+
+
+def _look(control: MpsControl) -> ServerState:
+    now = time.monotonic_ns()
+    try:
+        servers = {pid: control.server_status(pid) for pid in control.servers()}
+    except DaemonError as error:
+        return ServerState(at_ns=now, servers={}, no_answer=str(error))
+    return ServerState(at_ns=now, servers=servers)

@@ -1,0 +1,233 @@
+"""What one trial of a fault showed: raw observations, and the figures that follow from them. Pure.
+
+All times are of the system-wide monotonic clock, in nanoseconds, where a name ends in ``_ns``.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from mps_experiments.measurement.samples import WorkerSamples
+
+HITS_EVERY_CLIENT = ("server_kill", "daemon_kill")
+
+
+class Outcome(StrEnum):
+    """How a worker came out of a trial."""
+
+    FINISHED = "finished"
+    """It did all of its iterations."""
+    FAILED = "failed"
+    """It saw an error and gave up."""
+    DIED = "died"
+    """It was gone without a word."""
+    STALLED = "stalled"
+    """It was alive and did nothing more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fate:
+    """How one worker came out of a trial.
+
+    Attributes:
+        ended_ns: When the runner heard that it had failed or died, or gave up on it; None if it finished.
+        text: The error it saw, or how it ended; empty if it finished.
+    """
+
+    rank: int
+    outcome: Outcome
+    ended_ns: int | None = None
+    text: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerState:
+    """What the MPS daemon said of its servers from this moment on, until the next entry.
+
+    Attributes:
+        servers: Process id -> ``ACTIVE`` or another word of the daemon's; empty if it has none.
+        no_answer: Why the daemon could not be asked; None if it answered.
+    """
+
+    at_ns: int
+    servers: dict[int, str]
+    no_answer: str | None = None
+
+    @property
+    def in_words(self) -> str:
+        """``ACTIVE``, ``no server``, ``no daemon``, ..."""
+        if self.no_answer is not None:
+            return "no daemon"
+        return ", ".join(sorted(self.servers.values())) or "no server"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Newcomer:
+    """A client that came after the fault and asked to be served: a worker with a new replica.
+
+    Attributes:
+        asked_ns: When its first process was started.
+        served_ns: When the first operation of its own on the device was done; None if none was in time.
+        result_ns: When its first forward was done; None if none was.
+        left_ns: When its last process was gone.
+        start_s: Seconds that the attempt that was served took to its first operation, its start included.
+        attached: Whether it was in our MPS server's client list when it had been served; None if it was not.
+        failures: What earlier attempts, each a new process, saw.
+    """
+
+    asked_ns: int
+    served_ns: int | None
+    result_ns: int | None
+    left_ns: int
+    start_s: float | None
+    attached: bool | None
+    failures: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceMemory:
+    """Device memory in use by anybody, in bytes, as NVML counts it.
+
+    Attributes:
+        before: Before the run began.
+        workers_gone: When the last worker was gone; with MPS its daemon and server were still there.
+        end: When everything was gone.
+    """
+
+    before: int
+    workers_gone: int
+    end: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class FaultTrial:
+    """One trial.
+
+    Attributes:
+        kind: What was made to go wrong.
+        worker: Rank of the worker that was hit or whose progress set the moment.
+        at: The share of that worker's iterations after which it was to happen.
+        injected_ns: When it happened.
+        injected_after: Iterations of that worker that were done then.
+        fates: By rank.
+        server_states: The daemon's account of its servers, one entry for each change; empty without MPS.
+        newcomer: None if nobody came.
+        memory: None where NVML does not tell.
+    """
+
+    kind: str
+    worker: int
+    trial: int
+    at: float
+    injected_ns: int
+    injected_after: int
+    fates: tuple[Fate, ...]
+    server_states: tuple[ServerState, ...]
+    newcomer: Newcomer | None
+    memory: DeviceMemory | None = None
+
+    @property
+    def neighbours(self) -> tuple[Fate, ...]:
+        """The workers that did nothing wrong."""
+        return tuple(f for f in self.fates if self.kind in HITS_EVERY_CLIENT or f.rank != self.worker)
+
+    @property
+    def survivors(self) -> tuple[Fate, ...]:
+        """The neighbours that did all of their iterations."""
+        return tuple(fate for fate in self.neighbours if fate.outcome is Outcome.FINISHED)
+
+    @property
+    def culprit(self) -> Fate | None:
+        """The worker that was hit; None where the MPS server or daemon was."""
+        return None if self.kind in HITS_EVERY_CLIENT else self.fates[self.worker]
+
+    @property
+    def fell_back_silently(self) -> bool | None:
+        """Whether the newcomer was served without MPS and without a word; None if it was not served.
+
+        To be read for runs with MPS only.
+        """
+        attached = self.newcomer.attached if self.newcomer else None
+        return None if attached is None else not attached
+
+    @property
+    def leftover_bytes(self) -> int | None:
+        """Device memory that was not given back when everything was gone; 0 if none."""
+        return None if self.memory is None else max(0, self.memory.end - self.memory.before)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SurvivorFigures:
+    """What the survivors of one trial went through.
+
+    Attributes:
+        elapsed_s: The slowest survivor's own time.
+        before_s: Median latency of the iterations that were done before the fault; None if there was none.
+        at_s: The longest iteration that was under way at the fault, or later until the newcomer asked.
+        after_s: Median latency of the iterations that began after the fault, without those that overlap the
+            newcomer's stay; None if there was none.
+    """
+
+    elapsed_s: float
+    before_s: float | None
+    at_s: float | None
+    after_s: float | None
+
+    @property
+    def blip_s(self) -> float | None:
+        """By how much the longest iteration at the fault exceeded the median before; 0 if it did not."""
+        if self.before_s is None or self.at_s is None:
+            return None
+        return max(0.0, self.at_s - self.before_s)
+
+
+def survivor_figures(trial: FaultTrial, samples: Mapping[int, WorkerSamples]) -> SurvivorFigures | None:
+    """The survivors' figures; None if nobody survived.
+
+    Args:
+        trial: The trial.
+        samples: Rank -> samples; the survivors' are complete.
+    """
+    survivors = [samples[fate.rank] for fate in trial.survivors]
+    if not survivors:
+        return None
+    before: list[float] = []
+    at: list[float] = []
+    after: list[float] = []
+    newcomer = trial.newcomer
+    quiet_until_ns = newcomer.asked_ns if newcomer else max(worker.end_ns for worker in survivors)
+    for worker in survivors:
+        for start, end in _spans_ns(worker):
+            latency_s = (end - start) / 1e9
+            if end <= trial.injected_ns:
+                before.append(latency_s)
+            elif start < quiet_until_ns:
+                at.append(latency_s)
+            alone = newcomer is None or end <= newcomer.asked_ns or start >= newcomer.left_ns
+            if start >= trial.injected_ns and alone:
+                after.append(latency_s)
+    return SurvivorFigures(
+        elapsed_s=max(worker.elapsed_s for worker in survivors),
+        before_s=_median(before),
+        at_s=max(at, default=None),
+        after_s=_median(after),
+    )
+
+
+def _spans_ns(worker: WorkerSamples) -> Sequence[tuple[int, int]]:
+    ends = worker.start_ns + np.cumsum(worker.latencies_ns)
+    return [(int(end) - latency, int(end)) for end, latency in zip(ends, worker.latencies_ns, strict=True)]
+
+
+def _median(values: Sequence[float]) -> float | None:
+    return float(np.median(values)) if values else None
+
+
+def no_effect(trial: FaultTrial) -> str | None:
+    """Why the fault did not happen as it should have; None if it did."""
+    culprit = trial.culprit
+    if culprit is not None and culprit.outcome is Outcome.FINISHED:
+        return f"fault={trial.kind} had no effect: worker {trial.worker} did all of its iterations"
+    return None

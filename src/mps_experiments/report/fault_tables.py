@@ -1,0 +1,151 @@
+"""What breaks and what survives: one table for each setting, a line for each fault and MPS state."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from rich.table import Table
+from rich.text import Text
+
+from mps_experiments.measurement.verdict import Status
+from mps_experiments.record import Measurement
+from mps_experiments.report.fault_rows import FaultRow, fault_rows
+from mps_experiments.report.keys import frozen, table_key
+from mps_experiments.report.lines import shortened
+from mps_experiments.report.numbers import milliseconds, seconds
+from mps_experiments.report.parity import difference_text
+
+_COLUMNS = (
+    "fault",
+    "mps",
+    "trials",
+    "others finished",
+    "survivor",
+    "/ one process",
+    "latency before, at, after",
+    "blip",
+    "server",
+    "new client",
+    "without MPS",
+    "left over",
+)
+_NONE = "-"
+_MIB = 2**20
+_MAX_TEXTS = 3
+
+
+def fault_tables(measurements: Sequence[Measurement]) -> Iterator[Table]:
+    """The tables; none if nothing was made to go wrong."""
+    by_table: dict[str, list[FaultRow]] = {}
+    for row in fault_rows(measurements):
+        cell = row.first.cell
+        by_table.setdefault(frozen((table_key(row.first), cell.procs, cell.times)), []).append(row)
+    for rows in by_table.values():
+        yield _table(rows)
+
+
+def _table(rows: Sequence[FaultRow]) -> Table:
+    cell = rows[0].first.cell
+    processes = f"{cell.procs} process{'es' if cell.procs > 1 else ''}"
+    table = Table(
+        title=Text(f"FAULTS · {cell.model} · {processes}, times={cell.times}", no_wrap=True),
+        title_justify="left",
+        caption=Text("\n".join(_lines(rows)), no_wrap=True, overflow="ignore"),
+        caption_justify="left",
+    )
+    for name in _COLUMNS:
+        table.add_column(name)
+    for row in rows:
+        table.add_row(*_cells(row))
+    return table
+
+
+def _cells(row: FaultRow) -> Iterator[str]:
+    cell, count = row.first.cell, len(row.trials)
+    yield cell.fault
+    yield cell.mps
+    if not count:
+        yield row.first.verdict.status.value
+        yield from [_NONE] * (len(_COLUMNS) - 3)
+        return
+    yield str(count) if count == len(row.measurements) else f"{count} VALID of {len(row.measurements)}"
+    yield f"{row.all_others_finished} of {count}" if row.has_others else _NONE
+    yield _NONE if row.elapsed_s is None else f"{seconds(row.elapsed_s)} s"
+    yield _NONE if row.ratio is None else f"{row.ratio:.2f}"
+    latencies = [_NONE if each is None else milliseconds(each) for each in row.latencies_s]
+    yield f"{', '.join(latencies)} ms" if row.elapsed_s is not None else _NONE
+    yield _blip(row)
+    yield _most_common(row.server_states(), count) if cell.mps == "on" else _NONE
+    after = row.served_after_s
+    yield f"{row.served} of {count}" + ("" if after is None else f", {after:.2f} s")
+    yield f"{row.fell_back} of {row.served}" if cell.mps == "on" else _NONE
+    left = row.leftover_bytes
+    yield _NONE if left is None else f"{left / _MIB:.0f} MiB"
+
+
+def _blip(row: FaultRow) -> str:
+    """The median blip and the largest."""
+    blips = row.blips_s
+    if not blips:
+        return _NONE
+    middle = (blips[(len(blips) - 1) // 2] + blips[len(blips) // 2]) / 2
+    return f"{milliseconds(middle)} (max {milliseconds(blips[-1])}) ms"
+
+
+def _most_common(texts: Counter[str], count: int) -> str:
+    if not texts:
+        return _NONE
+    ((text, times),) = texts.most_common(1)
+    return text if times == count else f"{text} ({times} of {count})"
+
+
+def _lines(rows: Sequence[FaultRow]) -> Iterator[str]:
+    """What each saw, and how to read the columns."""
+    for row in rows:
+        name = f"fault={row.first.cell.fault} mps={row.first.cell.mps}"
+        for status in (Status.SKIPPED, Status.INVALID):
+            reasons = Counter(m.verdict.reason for m in row.measurements if m.verdict.status is status)
+            yield from (f"{name}: {status.value}: {text}{_times(n)}" for text, n in reasons.items())
+        for who, texts in (
+            ("the worker that was hit", row.culprit_ends()),
+            ("other workers", row.other_ends()),
+            ("refused new clients", row.refused()),
+        ):
+            found = _alike(texts).most_common(_MAX_TEXTS)
+            yield from (f"{name}: {who}: {shortened(text)}{_times(n)}" for text, n in found)
+        yield from (f"{name}: {text}" for text in _outputs(row))
+    if any(row.elapsed_s is not None for row in rows):
+        yield (
+            "survivor: median over trials of the slowest other worker's time, and that time over the time of "
+            "a process that is alone (same mps); blip: longest iteration from the fault until the new client "
+            "asked, less the median before; new client: median from its asking to its first operation on the "
+            "device, its start included"
+        )
+
+
+def _outputs(row: FaultRow) -> Iterator[str]:
+    """Whether the survivors still compute what they should."""
+    differences = row.output_differences()
+    wrong = [each for each in differences if not each.within_tolerance]
+    if wrong:
+        yield (
+            f"SURVIVORS COMPUTED SOMETHING ELSE in {len(wrong)} of {len(differences)} cases: "
+            f"{difference_text(max(wrong, key=lambda each: each.excess))}"
+        )
+    elif differences:
+        same = sum(each.identical for each in differences)
+        yield f"survivors' outputs afterwards: {same} of {len(differences)} as those of a process alone"
+
+
+def _alike(texts: Counter[str]) -> Counter[str]:
+    """Texts that differ in numbers and addresses only, taken together under the first."""
+    first: dict[str, str] = {}
+    found: Counter[str] = Counter()
+    for text, count in texts.items():
+        shape = re.sub(r"0x[0-9a-f]+|\d+", "#", text)
+        found[first.setdefault(shape, text)] += count
+    return found
+
+
+def _times(count: int) -> str:
+    return f" ({count} times)" if count > 1 else ""

@@ -1,0 +1,72 @@
+"""The runs of one cell: one, or with a fault a one-process run to compare with and then the trials."""
+
+import copy
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mps_experiments.plan import RunPaths, RunPlan
+from mps_experiments.skip import reason_to_skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellRun:
+    """One run of a cell.
+
+    Attributes:
+        plan: With a folder of its own.
+        config: The configuration that asks for just this run.
+        overrides: What set it apart on the command line.
+    """
+
+    plan: RunPlan
+    config: dict[str, Any]
+    overrides: tuple[str, ...]
+
+
+def runs_of(plan: RunPlan, config: dict[str, Any], overrides: Sequence[str]) -> Iterator[CellRun]:
+    """The runs of the cell that `plan` describes, in order.
+
+    With a fault a run with one process and without the fault comes first, in the folder ``reference``, so
+    that the survivors' time has a number to be compared with; then each trial, in a folder ``trial-N``. A
+    cell that is skipped is one run.
+    """
+    if plan.fault is None or reason_to_skip(plan) is not None:
+        yield CellRun(plan=plan, config=config, overrides=tuple(overrides))
+        return
+    yield _reference(plan, config, overrides)
+    for trial in range(plan.fault.trials):
+        numbered = replace(
+            plan,
+            name=f"{plan.name} trial={trial}",
+            fault=replace(plan.fault, trial=trial),
+            paths=RunPaths(folder=plan.paths.folder / f"trial-{trial}"),
+        )
+        yield CellRun(plan=numbered, config=config, overrides=tuple(overrides))
+
+
+def count_runs(plans: Sequence[RunPlan]) -> int:
+    """How many runs these cells have together."""
+    return sum(len(list(runs_of(plan, {}, ()))) for plan in plans)
+
+
+def _reference(plan: RunPlan, config: dict[str, Any], overrides: Sequence[str]) -> CellRun:
+    single = copy.deepcopy(config)
+    single["procs"] = 1
+    single["fault"] = {**single.get("fault", {}), "kind": "none", "worker": 0}
+    kept = [
+        text for text in overrides if text.lstrip("+").partition("=")[0].partition(".")[0] not in _REPLACED
+    ]
+    alone = replace(
+        plan,
+        name=re.sub(r" procs=\d+", " procs=1", re.sub(r" \+*fault(\.\w+)?=\S+", "", plan.name), count=1),
+        worker_count=1,
+        workloads=plan.workloads[:1],
+        fault=None,
+        paths=RunPaths(folder=plan.paths.folder / "reference"),
+    )
+    return CellRun(plan=alone, config=single, overrides=(*kept, "procs=1"))
+
+
+_REPLACED = ("procs", "fault")

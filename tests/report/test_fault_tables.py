@@ -1,0 +1,211 @@
+"""The tables of faults, read as a person reads them."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from rich.table import Table
+
+from mps_experiments.measurement.faults import DeviceMemory, ServerState
+from mps_experiments.measurement.verdict import Status, Verdict
+from mps_experiments.record import Measurement
+from mps_experiments.report.fault_tables import fault_tables
+from mps_experiments.report.tables import table_text, tables
+from tests.fault_records import (
+    FAILED,
+    KILLED,
+    NOT_APPLICABLE,
+    TOO_LATE,
+    alone,
+    faulty_run,
+    make_trial,
+    newcomer,
+)
+from tests.outputs import with_output
+from tests.records import make_measurement
+
+NOTHING = "-"
+
+
+def only(*measurements: Measurement) -> Table:
+    (table,) = fault_tables(measurements)
+    return table
+
+
+def rows(table: Table) -> list[dict[str, str]]:
+    """Column -> text, for each row."""
+    columns = {str(column.header): list(column.cells) for column in table.columns}
+    return [{name: str(cells[n]) for name, cells in columns.items()} for n in range(table.row_count)]
+
+
+def row_of(*measurements: Measurement) -> dict[str, str]:
+    (row,) = rows(only(*measurements))
+    return row
+
+
+def lines(*measurements: Measurement) -> list[str]:
+    """What stands below the table."""
+    return str(only(*measurements).caption).splitlines()
+
+
+def test_where_nothing_went_wrong_there_is_no_table() -> None:
+    assert list(fault_tables([alone(), make_measurement(procs=2)])) == []
+
+
+def test_a_line_of_the_table_tells_what_became_of_everybody() -> None:
+    active = (ServerState(at_ns=10, servers={7: "ACTIVE"}),)
+    trials = [
+        make_trial(came=newcomer(1000, 1400), server_states=active, memory=memory(left=0)),
+        make_trial("kill", KILLED, FAILED, came=newcomer(1000, 2000), server_states=active),
+        make_trial(came=newcomer(1000, 1400, attached=False), memory=memory(left=3 * 2**20)),
+    ]
+    latencies = {0: (100, 100), 1: (100, 100, 300, 100)}  # the third is under way at the fault
+    found = [
+        faulty_run(str(n), mps="on", number=n, trial=trial, latencies_ms=latencies)
+        for n, trial in enumerate(trials)
+    ]
+    assert row_of(*found, alone(mps="on")) == {
+        "fault": "kill",
+        "mps": "on",
+        "trials": "3",
+        "others finished": "2 of 3",
+        "survivor": "0.6 s",
+        "/ one process": "1.50",
+        "latency before, at, after": "100.0, 300.0, 100.0 ms",
+        "blip": "200.0 (max 200.0) ms",
+        "server": "ACTIVE (2 of 3)",
+        "new client": "3 of 3, 0.20 s",
+        "without MPS": "1 of 3",
+        "left over": "3 MiB",
+    }
+
+
+def memory(left: int) -> DeviceMemory:
+    return DeviceMemory(before=2**30, workers_gone=2**31, end=2**30 + left)
+
+
+def test_without_mps_nothing_is_said_of_a_server_or_of_who_fell_back() -> None:
+    row = row_of(faulty_run("one", trial=make_trial(came=newcomer(1000, 1400, attached=False))))
+    assert (row["server"], row["without MPS"]) == (NOTHING, NOTHING)
+    assert row["new client"] == "1 of 1, 0.20 s"
+
+
+def test_where_nobody_survived_the_survivors_columns_are_empty() -> None:
+    row = row_of(faulty_run("one", "daemon_kill", mps="on"), alone(mps="on"))
+    assert row["others finished"] == "0 of 1"
+    empty = ("survivor", "/ one process", "latency before, at, after", "blip", "server", "left over")
+    assert {row[name] for name in empty} == {NOTHING}
+    assert row["new client"] == "0 of 1"
+
+
+def test_a_latency_that_is_not_known_is_left_out() -> None:
+    row = row_of(faulty_run("one", trial=make_trial(injected_ms=0, came=newcomer(1, 9000))))
+    assert row["latency before, at, after"] == "-, 100.0, - ms"
+    assert row["blip"] == NOTHING
+
+
+def test_a_worker_that_was_alone_has_no_others() -> None:
+    assert row_of(faulty_run("one", trial=make_trial("kill", KILLED)))["others finished"] == NOTHING
+
+
+def test_invalid_trials_are_counted_apart_with_their_reasons() -> None:
+    run = [faulty_run("a"), faulty_run("b", number=1)]
+    late = [faulty_run(f"late {n}", number=n, verdict=TOO_LATE) for n in (2, 3)]
+    other = replace(late[0], record_id="other", verdict=Verdict(status=Status.INVALID, reason="not attached"))
+    row = row_of(*run, *late, other)
+    assert (row["trials"], row["others finished"]) == ("2 VALID of 5", "2 of 2")
+    told = lines(*run, *late, other)
+    assert f"fault=kill mps=off: INVALID: {TOO_LATE.reason} (2 times)" in told
+    assert "fault=kill mps=off: INVALID: not attached" in told
+
+
+@pytest.mark.parametrize("verdict", [NOT_APPLICABLE, TOO_LATE], ids=lambda verdict: verdict.status.value)
+def test_a_cell_without_a_valid_trial_shows_its_verdict_and_nothing_else(verdict: Verdict) -> None:
+    run = faulty_run("one", "server_kill", verdict=verdict)
+    values = list(row_of(run).values())
+    assert values == ["server_kill", "off", verdict.status.value, *[NOTHING] * (len(values) - 3)]
+    assert lines(run) == [f"fault=server_kill mps=off: {verdict.status.value}: {verdict.reason}"]
+
+
+def test_what_was_seen_stands_below_once_for_texts_that_differ_in_numbers_only() -> None:
+    seen = [replace(FAILED, text=f"failed: CUDA error {n} at 0x7f{n}a") for n in (1, 2, 3)]
+    came = newcomer(500, 900, failures=("worker 2 died",))
+    found = [
+        faulty_run(str(n), number=n, trial=make_trial("kill", KILLED, fate, came=came))
+        for n, fate in enumerate(seen)
+    ]
+    assert lines(*found) == [
+        "fault=kill mps=off: the worker that was hit: was killed by SIGKILL (3 times)",
+        "fault=kill mps=off: other workers: failed: CUDA error 1 at 0x7f1a (3 times)",
+        "fault=kill mps=off: refused new clients: worker 2 died (3 times)",
+    ]
+
+
+def test_of_many_different_texts_the_most_frequent_are_shown_and_long_ones_are_cut() -> None:
+    texts = ["x " * 200, *"bccddd"]
+    found = [
+        faulty_run(
+            str(n), number=n, trial=make_trial("kill", replace(KILLED, text=text), replace(FAILED, text="!"))
+        )
+        for n, text in enumerate(texts)
+    ]
+    told = [line for line in lines(*found) if "the worker that was hit" in line]
+    assert [line.rpartition(": ")[2] for line in told[:2]] == ["d (3 times)", "c (2 times)"]
+    assert len(told) == 3
+    assert told[2].endswith(" ...")
+
+
+def test_how_to_read_the_columns_is_said_where_somebody_survived() -> None:
+    assert "survivor: median over trials" in lines(faulty_run("one"))[-1]
+    assert not any("survivor:" in line for line in lines(faulty_run("one", "server_kill", mps="on")))
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ((1.0, 2.0), "survivors' outputs afterwards: 1 of 1 "),
+        ((1.0, 2.00001), "survivors' outputs afterwards: 0 of 1 "),
+        ((1.0, 2.5), "SURVIVORS COMPUTED SOMETHING ELSE in 1 of 1 cases: by up to 0.5, most in 0.boxes"),
+    ],
+)
+def test_whether_survivors_still_compute_what_they_should_is_told(values: Sequence[float], text: str) -> None:
+    told = lines(with_output(faulty_run("one"), *values), with_output(alone(), 1.0, 2.0))
+    assert [line for line in told if line.startswith(f"fault=kill mps=off: {text}")]
+
+
+def test_off_and_on_share_a_table_and_other_models_processes_or_times_have_their_own() -> None:
+    together = only(faulty_run("off"), faulty_run("on", mps="on"), faulty_run("exit", "exit"))
+    assert [(row["fault"], row["mps"]) for row in rows(together)] == [
+        ("kill", "off"),
+        ("kill", "on"),
+        ("exit", "off"),
+    ]
+    others: list[dict[str, Any]] = [{"model": "resnet50"}]
+    for other in others:
+        assert len(list(fault_tables([faulty_run("a"), faulty_run("b", **other)]))) == 2
+    longer = replace(faulty_run("b"), cell=replace(faulty_run("b").cell, times=9))
+    wider = replace(faulty_run("c"), cell=replace(faulty_run("c").cell, procs=3))
+    titles = [str(table.title) for table in fault_tables([faulty_run("a"), longer, wider])]
+    assert [title.rpartition(" · ")[2] for title in titles] == [
+        "2 processes, times=4",
+        "2 processes, times=9",
+        "3 processes, times=4",
+    ]
+
+
+def test_the_text_of_a_sweep_holds_the_ordinary_table_and_that_of_faults() -> None:
+    cells = [alone(), faulty_run("one"), make_measurement("two", procs=2, times=4)]
+    text = table_text(cells)
+    assert text.index("MPS OFF · ") < text.index("FAULTS · maskrcnn_resnet50_fpn · 2 processes, times=4")
+    assert "was killed by SIGKILL" in text
+
+
+def test_runs_with_a_fault_are_not_in_the_ordinary_tables() -> None:
+    assert list(tables([faulty_run("one"), faulty_run("bad", number=1, verdict=TOO_LATE)])) == []
+    with_faults = [alone(), faulty_run("one"), faulty_run("bad", number=1, verdict=TOO_LATE)]
+    (table,) = tables(with_faults)
+    (alike,) = tables([alone()])
+    assert rows(table) == rows(alike)
+    assert str(table.title) == str(alike.title)
+    assert str(table.caption) == str(alike.caption)
