@@ -5,11 +5,14 @@ import shlex
 import pytest
 
 from mps_experiments.composition import parse
+from mps_experiments.config import FaultKind
 from mps_experiments.errors import ConfigError
 
 WHOLE = "must be a whole number; write for example"
 QUOTE = "special characters need quotes in quotes: "
 TORCHVISION = "workload.model=maskrcnn_resnet50_fpn"
+FAULTS = ", ".join(sorted(FaultKind.__members__))
+KINDS = ", ".join(FaultKind.__members__)
 
 MISTAKES = [
     ("porcs=2", "porcs=2: no such option; did you mean procs?"),
@@ -26,7 +29,12 @@ MISTAKES = [
     ("mps=[on,off]", "mps=[on,off]: not an option; choose one of off, on"),
     ("tracking=nope", "tracking=nope: not an option; choose one of none, server, sqlite"),
     ("workload=nope", "workload=nope: not an option; choose one of custom, maskrcnn, resnet50, ssdlite"),
-    ("experiment=nope", "experiment=nope: not an option; choose one of packing, quickstart, seed_table"),
+    (
+        "experiment=nope",
+        "experiment=nope: not an option; choose one of fault_table, packing, quickstart, seed_table",
+    ),
+    ("fault=nope", f"fault=nope: not an option; choose one of {FAULTS}"),
+    ("fault.kind=nope", f"fault.kind=nope: must be one of {KINDS}; write for example fault.kind=none"),
     ("hydra/launcher=foo", "hydra/launcher=foo: not an option; choose one of basic"),
     ("procs=abc", f"procs=abc: {WHOLE} procs=1"),
     ("procs=1.5", f"procs=1.5: {WHOLE} procs=1"),

@@ -1,6 +1,7 @@
 """Every cell of a command line, composed as Hydra will compose it when its turn comes."""
 
 import argparse
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +15,14 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, flag_override
+from omegaconf.errors import OmegaConfBaseException
 
 from mps_experiments.composition import mistakes
+from mps_experiments.composition.launcher import register_launcher
+from mps_experiments.composition.places import refuse_places
 from mps_experiments.composition.resolvers import register_resolvers
+from mps_experiments.composition.safety import Trust, close_environment, refuse_code, trust_in
+from mps_experiments.composition.sources import read_files_with_care, refuse_packages
 from mps_experiments.config import CONFIG_NAME, Config, conf_dir, register_schema
 from mps_experiments.errors import ConfigError
 
@@ -44,16 +50,19 @@ def parse(arguments: list[str]) -> Request:
     """
     register_schema()
     register_resolvers()
+    register_launcher()
     args = _flags(arguments)
+    _check_current_folder()
+    read_files_with_care(allow_code=False)
     only_shows = args.help or args.hydra_help or args.cfg or args.info or args.shell_completion
-    if args.shell_completion or args.hydra_help or args.experimental_rerun is not None:
-        return Request(runs=args.experimental_rerun is not None, multirun=False, cells=())
+    if args.shell_completion or args.hydra_help:
+        return Request(runs=False, multirun=False, cells=())
     directory, extra = _config_directories(args)
     with initialize_config_dir(version_base="1.3", config_dir=str(directory)):
-        composer = _Composer(args.config_name or CONFIG_NAME, extra)
         overrides = _read(args.overrides)
+        composer = _Composer(args.config_name or CONFIG_NAME, extra, _trust_in(overrides))
         multirun, lists = _expand(composer, overrides, args.multirun)
-        cells = tuple(to_config(composer.compose(each)) for each in lists)
+        cells = tuple(composer.compose(each)[1] for each in lists)
     return Request(runs=not only_shows, multirun=multirun, varied=_varied(lists), cells=cells)
 
 
@@ -67,6 +76,13 @@ def to_config(config: DictConfig) -> Config:
     converted = OmegaConf.to_object(config)
     assert isinstance(converted, Config)  # noqa: S101 - the schema is the root of the tree
     return converted
+
+
+def _check_current_folder() -> None:
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise ConfigError("current folder", "", "is not there any more; change to one that is") from error
 
 
 def _flags(arguments: list[str]) -> argparse.Namespace:
@@ -88,6 +104,11 @@ def _flags(arguments: list[str]) -> argparse.Namespace:
     ]
     if len(given) > 1 and not (args.help or args.hydra_help):
         raise ConfigError(" ".join(given), "", "these cannot be combined; give one of them")
+    if args.experimental_rerun is not None:
+        what = "a pickle can run code; repeat the run with the command in sweep.json"
+        raise ConfigError("--experimental-rerun", args.experimental_rerun, what)
+    if args.hydra_help and args.overrides:
+        raise ConfigError("--hydra-help", "", "stands alone; leave the options away")
     if args.resolve and not (args.cfg or args.help):
         raise ConfigError("--resolve", "", "works only with --cfg or --help")
     return args
@@ -98,6 +119,8 @@ def _config_directories(args: argparse.Namespace) -> tuple[Path, list[str]]:
     directory = Path(args.config_path).absolute() if args.config_path else conf_dir()
     if not directory.is_dir():
         raise ConfigError("--config-path", args.config_path, "no such folder")
+    if args.config_path and not Path(args.config_path).is_absolute():  # Hydra would look inside our package
+        raise ConfigError("--config-path", args.config_path, f"give the whole path: {directory}")
     if args.config_name and not (directory / args.config_name).with_suffix(".yaml").is_file():
         raise ConfigError("--config-name", args.config_name, f"no such file in {directory}; leave it away")
     if args.config_dir is None:
@@ -115,7 +138,7 @@ def _read(texts: Sequence[str]) -> list[Override]:
     for text in texts:
         try:
             override = parser.parse_overrides([text])[0]
-        except HydraException as error:
+        except (HydraException, ValueError) as error:  # ValueError: a number of thousands of digits
             raise mistakes.unreadable(text) from error
         override.input_line = text
         mistakes.refuse_form(override, _choices)
@@ -123,22 +146,45 @@ def _read(texts: Sequence[str]) -> list[Override]:
     return overrides
 
 
+def _trust_in(overrides: Sequence[Override]) -> Trust:
+    """What the command line vouches for; from now on Hydra reads files and environment accordingly."""
+    trust = trust_in(overrides)
+    read_files_with_care(trust.allow_code)
+    close_environment(trust)
+    for override in overrides:
+        if override.key_or_group == "hydra.searchpath" and not trust.allow_code:
+            refuse_packages(override.value())
+    return trust
+
+
 def _expand(composer: "_Composer", given: list[Override], multirun: bool) -> tuple[bool, list[list[str]]]:
     """Whether this is a sweep, and the overrides of each cell."""
     texts = {id(override): str(override.input_line) for override in given}
-    base = composer.compose([texts[id(o)] for o in given if not o.is_sweep_override()], with_hydra=True)
-    multirun = multirun or base.hydra.mode == RunMode.MULTIRUN
+    hydra, _ = composer.compose([texts[id(o)] for o in given if not o.is_sweep_override()])
+    multirun = multirun or _mode(hydra) == RunMode.MULTIRUN
     for override in given:
         mistakes.refuse_sweep(override, multirun)
     if not multirun:
         return False, [list(texts.values())]
-    if base.hydra.sweeper.get("_target_", "").rpartition(".")[2] != BasicSweeper.__name__:
+    if (hydra.sweeper or {}).get("_target_", "").rpartition(".")[2] != BasicSweeper.__name__:
         return True, []
-    from_config = _read([f"{key}={value}" for key, value in (base.hydra.sweeper.params or {}).items()])
+    from_config = _read([f"{key}={value}" for key, value in (hydra.sweeper.params or {}).items()])
     for override in from_config:
         mistakes.refuse_sweep(override, multirun)
     swept = [o for o in [*from_config, *given] if not o.key_or_group.startswith("hydra.sweep")]
-    return True, [list(cell) for cell in BasicSweeper.split_arguments(swept, None)[0]]
+    count = math.prod(len(list(o.sweep_string_iterator())) for o in swept if o.is_sweep_override())
+    if count > mistakes.MAX_CELLS:
+        what = f"{count} cells are more than {mistakes.MAX_CELLS}; sweep over fewer values"
+        raise ConfigError("command line", "", what)
+    kept = [texts[id(o)] for o in given if o.key_or_group.startswith("hydra.sweep")]
+    return True, [[*kept, *cell] for cell in BasicSweeper.split_arguments(swept, None)[0]]
+
+
+def _mode(hydra: DictConfig) -> object:
+    try:
+        return hydra.mode
+    except OmegaConfBaseException as error:  # an interpolation that means something in a running cell only
+        raise ConfigError("hydra.mode", "", "must be RUN or MULTIRUN, written out") from error
 
 
 def _varied(lists: list[list[str]]) -> frozenset[str]:
@@ -162,31 +208,41 @@ class _Composer:
 
     config_name: str
     extra: Sequence[str]
+    trust: Trust
 
-    def compose(self, overrides: Sequence[str], with_hydra: bool = False) -> DictConfig:
-        """Compose.
+    def compose(self, overrides: Sequence[str]) -> tuple[DictConfig, Config]:
+        """Hydra's own part, and the cell.
 
         Raises:
             ConfigError: With the first override that does not fit.
         """
         try:
-            return self._checked(overrides, with_hydra)
+            return self._checked(overrides)
         except mistakes.COMPOSITION_ERRORS as error:
             raise self._first_mistake(overrides, error) from error
 
-    def _checked(self, overrides: Sequence[str], with_hydra: bool) -> DictConfig:
-        config = compose(self.config_name, [*self.extra, *overrides], return_hydra_config=with_hydra)
-        task = config.copy()
-        with flag_override(task, ["struct", "readonly"], [False, False]):
-            task.pop("hydra", None)
-        to_config(task)
-        return config
+    def _checked(self, overrides: Sequence[str]) -> tuple[DictConfig, Config]:
+        given = [*self.extra, *overrides]
+        try:
+            config = compose(self.config_name, given, return_hydra_config=True)
+        except KeyError as error:
+            if isinstance(error, OmegaConfBaseException):
+                raise
+            what = f"hydra.job.env_copy={error} names no environment variable; leave it away"
+            raise ConfigError("configuration", "", what) from error
+        refuse_code(config, self.trust, given)
+        with flag_override(config, ["struct", "readonly"], [False, False]):
+            hydra = config.pop("hydra")
+            cell = to_config(config)  # first: the places are made of its values
+            config["hydra"] = hydra
+        refuse_places(config)
+        return config.hydra, cell
 
     def _first_mistake(self, overrides: Sequence[str], error: Exception) -> ConfigError:
         """Hydra seldom says which override it means: find the first without which all is well."""
         for count in range(len(overrides) + 1):
             try:
-                self._checked(overrides[:count], with_hydra=True)
+                self._checked(overrides[:count])
             except mistakes.COMPOSITION_ERRORS as first:
                 culprit = overrides[count - 1] if count else ""
                 return mistakes.explain(first, culprit, _choices)

@@ -4,6 +4,7 @@ Hydra's own messages span lines, speak of its internals and often leave out the 
 """
 
 import difflib
+import itertools
 import re
 import shlex
 from collections.abc import Callable, Iterator, Sequence
@@ -22,14 +23,20 @@ from yaml import YAMLError  # type: ignore[import-untyped]
 from mps_experiments.config import Config, options
 from mps_experiments.errors import ConfigError
 
-# What composing raises on a user's mistake; Hydra raises ValueError for a group set to null or a number.
-COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, YAMLError, ValueError, ConfigError)
-GROUPS = ("mps", "workload", "tracking", "experiment")
+# What composing raises on a user's mistake. The plain ones are Hydra's own surprise at values of another kind
+# than it has in mind: a group set to a number, a text where it looks for keys.
+COMPOSITION_ERRORS = (
+    *(HydraException, OmegaConfBaseException, YAMLError, ConfigError),
+    *(ValueError, TypeError, AttributeError, AssertionError),
+)
+MAX_CELLS = 10_000  # all are composed before the first one runs
+GROUPS = ("mps", "workload", "fault", "tracking", "experiment")
 
 Choices = Callable[[str], Sequence[str]]  # from a group's name to its options
 _NO_CHOICE = re.compile(r"Could not find '(.+)/(.+?)'\n\nAvailable options in .*?:\n((?:\t.*\n?)+)")
 _ALREADY_THERE = ("Could not append to config", "appears more than once", "Multiple values for")
 _NO_KEY = re.compile(r"^Could not (override|delete)|^Key '.*' (is )?not in ", re.MULTILINE)
+_IN_INTERPOLATION = re.compile(r"^ConfigError raised while resolving interpolation: configuration: ")
 _WRONG_TYPE = (ValidationError, UnsupportedValueType, MissingMandatoryValue, TypeError)
 _KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a text"}
 
@@ -70,11 +77,11 @@ def refuse_form(override: Override, choices: Choices) -> None:
             raise ConfigError(option, value, f"nothing can be removed; {_what_works(key, choices)}")
     elif "=" not in text or not key:
         raise ConfigError(option or text, "", f"not an option; {_what_works(key, choices)}")
-    elif key in GROUPS and not all(_names_choice(key, each) for each in _values(override)):
+    elif key in GROUPS and not all(_names_choice(key, each) for each in values_of(override)):
         raise ConfigError(option, value, f"not an option; {_what_works(key, choices)}")
 
 
-def _values(override: Override) -> list[object]:
+def values_of(override: Override) -> list[object]:
     """The value, or the values of a sweep that lists them."""
     given = override.value()
     return list(getattr(given, "list", [])) if override.is_sweep_override() else [given]
@@ -102,12 +109,15 @@ def refuse_sweep(override: Override, multirun: bool) -> None:
             quoted = shlex.quote(f'{option}="{value}"')
             hint = f"; or, if the comma belongs to it, quote it: {quoted}"
         raise ConfigError(option, value, f"several values need a sweep: add -m{hint}")
-    if override.is_discrete_sweep():
-        swept = list(override.sweep_string_iterator())
-        if not swept:
-            raise ConfigError(option, value, "gives no value at all")
-        if len(set(swept)) < len(swept):
-            raise ConfigError(option, value, "the same value twice would give two runs one folder")
+    if not override.is_discrete_sweep():
+        raise ConfigError(option, value, "has no single values; list them, such as 1,2")
+    swept = list(itertools.islice(override.sweep_string_iterator(), MAX_CELLS + 1))
+    if len(swept) > MAX_CELLS:
+        raise ConfigError(option, value, f"more than {MAX_CELLS} values; sweep over fewer")
+    if not swept:
+        raise ConfigError(option, value, "gives no value at all")
+    if len(set(swept)) < len(swept):
+        raise ConfigError(option, value, "the same value twice would give two runs one folder")
 
 
 def refuse_unknown(config: DictConfig) -> None:
@@ -139,7 +149,7 @@ def explain(error: Exception, override: str, choices: Choices) -> ConfigError:
     """
     option, value = split(override) if override else ("command line", "")
     if isinstance(error, ConfigError):
-        return ConfigError(option, value, error.expected)
+        return ConfigError(option, value, error.expected.removeprefix(f"{override} ")) if override else error
     message = str(error)
     if any(text in message for text in _ALREADY_THERE):
         return ConfigError(option, value, f"is there already; leave the + away: {override.lstrip('+')}")
@@ -161,7 +171,7 @@ def _reason(error: Exception, message: str, option: str, choices: Choices) -> st
     if _NO_KEY.search(f"{message}\n{text}"):
         return f"{inner}{_no_such_option(key if inner else option)}"
     lines = [line for line in text.splitlines() if not line.endswith("raised while composing config:")]
-    detail = lines[0].rstrip(".")
+    detail = _IN_INTERPOLATION.sub("", lines[0]).rstrip(".") if lines else "Hydra cannot take it"
     if isinstance(cause, _WRONG_TYPE) or "ValidationError raised" in text:
         detail = _must_be(key) or detail
     return f"{inner}{detail}"
