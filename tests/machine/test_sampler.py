@@ -13,6 +13,7 @@ from mps_experiments.machine.sampler import Sampler, read_cores
 from mps_experiments.measurement.telemetry import GpuSample
 
 DEADLINE_S = 20.0
+TIMEOUT_S = 5.0
 OFTEN_S = 0.001
 NEVER_S = 1000.0  # no reading in between
 
@@ -81,7 +82,7 @@ def reached(number: int) -> tuple[threading.Event, Callable[[int], None]]:
 
 def test_one_reading_before_the_block_and_one_after_it_surround_the_window() -> None:
     meter = ScriptedMeter()
-    with Sampler(meter, NEVER_S) as sampling:
+    with Sampler(meter, NEVER_S, TIMEOUT_S) as sampling:
         start = time.monotonic_ns()
         assert meter.readings == 1
         end = time.monotonic_ns()
@@ -93,7 +94,7 @@ def test_one_reading_before_the_block_and_one_after_it_surround_the_window() -> 
 def test_readings_in_between_are_made_by_a_thread_of_their_own_and_come_in_order() -> None:
     event, at = reached(5)
     meter = ScriptedMeter(at)
-    with Sampler(meter, OFTEN_S) as sampling:
+    with Sampler(meter, OFTEN_S, TIMEOUT_S) as sampling:
         assert telemetry_threads()
         assert event.wait(DEADLINE_S)
     assert telemetry_threads() == []
@@ -109,7 +110,7 @@ def test_readings_in_between_are_made_by_a_thread_of_their_own_and_come_in_order
 def test_what_the_meter_tells_of_the_whole_window_is_in_the_telemetry() -> None:
     meter = ScriptedMeter()
     before_us = time.time_ns() // 1000
-    with Sampler(meter, NEVER_S) as sampling:
+    with Sampler(meter, NEVER_S, TIMEOUT_S) as sampling:
         entered_us = time.time_ns() // 1000
     told = sampling.telemetry
     assert (told.gpu_share_by_pid, told.sm_clock_max_mhz, told.power_limit_w) == ({7: 0.5}, 1980, 700.0)
@@ -121,7 +122,7 @@ def test_what_the_meter_tells_of_the_whole_window_is_in_the_telemetry() -> None:
 
 def test_the_offset_turns_the_monotonic_clock_into_the_wall_clock() -> None:
     before = time.time_ns() - time.monotonic_ns()
-    with Sampler(None, NEVER_S) as sampling:
+    with Sampler(None, NEVER_S, TIMEOUT_S) as sampling:
         pass
     after = time.time_ns() - time.monotonic_ns()
     slack_ns = 1_000_000_000  # between the two clocks a process may lose its core, and clocks are adjusted
@@ -132,7 +133,7 @@ def test_the_offset_turns_the_monotonic_clock_into_the_wall_clock() -> None:
 
 def test_an_interval_of_zero_reads_nothing_and_starts_no_thread_but_closes_the_meter() -> None:
     meter = ScriptedMeter()
-    with Sampler(meter, 0.0) as sampling:
+    with Sampler(meter, 0.0, TIMEOUT_S) as sampling:
         assert telemetry_threads() == []
     told = sampling.telemetry
     assert meter.calls == ["close"]
@@ -146,7 +147,7 @@ def test_an_interval_of_zero_reads_nothing_and_starts_no_thread_but_closes_the_m
 
 
 def test_without_a_meter_the_cpu_alone_is_read() -> None:
-    with Sampler(None, OFTEN_S) as sampling:
+    with Sampler(None, OFTEN_S, TIMEOUT_S) as sampling:
         assert telemetry_threads() == []
     told = sampling.telemetry
     assert (told.gpu, told.gpu_share_by_pid, told.problem) == ((), None, "")
@@ -156,7 +157,7 @@ def test_without_a_meter_the_cpu_alone_is_read() -> None:
 def test_a_block_that_raises_leaves_no_thread_and_loses_no_reading() -> None:
     event, at = reached(3)
     meter = ScriptedMeter(at)
-    sampling = Sampler(meter, OFTEN_S)
+    sampling = Sampler(meter, OFTEN_S, TIMEOUT_S)
 
     def interrupted() -> None:
         with sampling:
@@ -181,7 +182,7 @@ def test_a_reading_that_fails_is_left_out_the_others_go_on_and_the_telemetry_say
             event.set()
 
     meter = ScriptedMeter(at)
-    with Sampler(meter, OFTEN_S) as sampling:
+    with Sampler(meter, OFTEN_S, TIMEOUT_S) as sampling:
         assert event.wait(DEADLINE_S)
     told = sampling.telemetry
     assert failing not in [each.power_w for each in told.gpu]
@@ -196,7 +197,7 @@ def test_of_several_failures_the_first_is_told() -> None:
         raise OSError(f"reading {reading}")
 
     meter = ScriptedMeter(at)
-    with Sampler(meter, NEVER_S) as sampling:
+    with Sampler(meter, NEVER_S, TIMEOUT_S) as sampling:
         pass
     assert sampling.telemetry.gpu == ()
     assert sampling.telemetry.problem == "OSError: reading 1"
@@ -212,7 +213,7 @@ def test_of_several_failures_the_first_is_told() -> None:
 )
 def test_a_question_that_fails_at_the_end_loses_its_answer_only(broken: str, gone: str) -> None:
     meter = BrokenMeter(broken)
-    with Sampler(meter, NEVER_S) as sampling:
+    with Sampler(meter, NEVER_S, TIMEOUT_S) as sampling:
         pass
     told = sampling.telemetry
     answers = {
@@ -225,18 +226,17 @@ def test_a_question_that_fails_at_the_end_loses_its_answer_only(broken: str, gon
 
 
 def test_a_meter_that_cannot_be_closed_does_not_fail_the_run() -> None:
-    with Sampler(BrokenMeter("close"), NEVER_S) as sampling:
+    with Sampler(BrokenMeter("close"), NEVER_S, TIMEOUT_S) as sampling:
         pass
     assert len(sampling.telemetry.gpu) == 2
 
 
 def test_an_error_of_the_block_is_not_hidden_by_a_broken_meter() -> None:
-    with pytest.raises(ValueError, match="of the block"), Sampler(BrokenMeter("sample"), NEVER_S):
+    with pytest.raises(ValueError, match="of the block"), Sampler(BrokenMeter("sample"), NEVER_S, TIMEOUT_S):
         raise ValueError("of the block")
 
 
-def test_a_reading_that_does_not_come_back_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sampler, "_STOP_TIMEOUT_S", 0.01)
+def test_a_reading_that_does_not_come_back_is_left_behind() -> None:
     stuck, let_go = threading.Event(), threading.Event()
 
     def at(reading: int) -> None:
@@ -246,7 +246,7 @@ def test_a_reading_that_does_not_come_back_is_left_behind(monkeypatch: pytest.Mo
 
     meter = ScriptedMeter(at)
     try:
-        with Sampler(meter, OFTEN_S) as sampling:
+        with Sampler(meter, OFTEN_S, 0.01) as sampling:
             assert stuck.wait(DEADLINE_S)
         told = sampling.telemetry
         assert [each.power_w for each in told.gpu] == [1.0, 2.0]
@@ -309,13 +309,13 @@ def test_a_damaged_table_gives_what_was_read_before_the_damage(
 def test_a_missing_table_gives_nothing(stat: Path) -> None:
     stat.unlink()
     assert read_cores() == {}
-    with Sampler(None, NEVER_S) as sampling:
+    with Sampler(None, NEVER_S, TIMEOUT_S) as sampling:
         pass
     assert sampling.telemetry.cores is None
 
 
 def test_the_use_of_a_core_is_the_difference_of_the_cores_that_stayed(stat: Path) -> None:
-    with Sampler(None, NEVER_S) as sampling:
+    with Sampler(None, NEVER_S, TIMEOUT_S) as sampling:
         stat.write_text(
             "cpu0 150 20 30 9999 500 6 7 95 0 0\ncpu5 1 1 1 1 1 1 1 1 1 1\n"  # core 3 went, core 5 came
         )

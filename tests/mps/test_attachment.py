@@ -24,6 +24,7 @@ from tests.fakes.client import Attachment
 from tests.fakes.plans import FAKE_GPU, wait_until
 from tests.mps.conftest import NewDaemon
 
+TIMEOUT_S = 2.0
 WORKERS = (548, 549)
 ON = Observation(
     from_ns=100,
@@ -122,6 +123,39 @@ def test_a_proof_says_how_it_was_seen(
     assert (proof.worker_pids, proof.observations) == (WORKERS, tuple(looks))
 
 
+@pytest.mark.parametrize(("claim", "expected_on"), [(ON, True), (OFF, False)])
+@pytest.mark.parametrize(
+    ("spans", "window", "method"),
+    [
+        pytest.param([(0, 10), (100, 200)], (90, 800), "during", id="seen before and in the window"),
+        pytest.param([(0, 10), (100, 200)], (90, 190), "before", id="the fault came while we looked"),
+        pytest.param([(0, 10)], (90, 190), "before", id="nobody looked again"),
+        pytest.param([(0, 10), (500, 600)], (10, 190), "before", id="and after it, touching"),
+        pytest.param([(100, 200)], (90, 190), None, id="never before"),
+        pytest.param([(0, 10)], None, None, id="no window"),
+        pytest.param([(0, 10), (100, 200)], (300, 250), "before", id="before all had begun"),
+    ],
+)
+def test_of_a_run_with_a_fault_it_is_enough_to_have_looked_before_the_start(
+    claim: Observation,
+    expected_on: bool,
+    spans: list[tuple[int, int]],
+    window: tuple[int, int] | None,
+    method: str | None,
+) -> None:
+    looks = [replace(claim, from_ns=start, to_ns=end) for start, end in spans]
+    proof = prove(expected_on, WORKERS, looks, window, before_is_enough=True)
+    assert proof.method == method
+    assert proof.failure == (None if method else "nobody looked while the workers were measured")
+
+
+def test_a_look_before_that_denies_the_claim_is_not_enough_for_a_run_with_a_fault() -> None:
+    denied = replace(ON, from_ns=0, to_ns=10, client_pids=())
+    proof = prove(True, WORKERS, [denied], (90, 190), before_is_enough=True)
+    assert proof.method is None
+    assert "they ran without MPS" in str(proof.failure)
+
+
 def test_one_look_that_denies_the_claim_spoils_the_proof_and_the_first_is_told() -> None:
     looks = [ON, replace(ON, server_status={}), replace(ON, client_pids=())]
     proof = prove(True, WORKERS, looks, (90, 300))
@@ -144,7 +178,7 @@ def test_a_look_sees_clients_server_and_what_nvml_lists(
     fake_programs: None, new_daemon: NewDaemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with new_daemon() as daemon, attached(daemon.pipe_dir, monkeypatch):
-        seen = observe(daemon.control, ListingProbe(), FAKE_GPU.uuid, ())
+        seen = observe(daemon.control, ListingProbe(), FAKE_GPU.uuid, (), TIMEOUT_S)
         server = daemon.control.servers()[0]
     assert (seen.client_pids, seen.server_status) == ((os.getpid(),), {server: "ACTIVE"})
     assert seen.nvml_mps_pids == WORKERS
@@ -169,14 +203,14 @@ def test_a_daemon_that_does_not_show_the_worker_proves_nothing(
 ) -> None:
     monkeypatch.setenv("FAKE_MPS", misbehaviour)
     with new_daemon(quit_s=0.5) as daemon, attached(daemon.pipe_dir, monkeypatch):
-        seen = observe(daemon.control, FixedProbe(), FAKE_GPU.uuid, ())
+        seen = observe(daemon.control, FixedProbe(), FAKE_GPU.uuid, (), TIMEOUT_S)
     assert re.search(reason, str(failure_in(seen, True, [os.getpid()])))
 
 
 def test_a_daemon_that_is_gone_has_no_clients(gpu_uuid: str, new_daemon: NewDaemon) -> None:
     with new_daemon(gpu_uuid) as daemon:
         pass
-    seen = observe(daemon.control, FixedProbe(), None, ())
+    seen = observe(daemon.control, FixedProbe(), None, (), TIMEOUT_S)
     assert (seen.client_pids, seen.server_status, seen.nvml_mps_pids) == ((), {}, None)
 
 
@@ -184,16 +218,16 @@ def test_a_foreign_daemon_and_its_clients_are_found_and_ours_is_not_one(
     fake_programs: None, new_daemon: NewDaemon, foreign_daemon: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with new_daemon() as daemon, attached(foreign_daemon, monkeypatch):
-        found = {each.pipe_dir: each for each in find_foreign_daemons(daemon.pipe_dir)}
+        found = {each.pipe_dir: each for each in find_foreign_daemons(daemon.pipe_dir, TIMEOUT_S)}
         assert str(daemon.pipe_dir) not in found
         assert found[str(foreign_daemon)].client_pids == (os.getpid(),)
         assert found[str(foreign_daemon)].pid == processes_of(foreign_daemon)[0].pid
-        seen = observe(None, FixedProbe(), None, tuple(found.values()))
+        seen = observe(None, FixedProbe(), None, tuple(found.values()), TIMEOUT_S)
     assert "clients of another MPS daemon" in str(failure_in(seen, False, [os.getpid()]))
 
 
 def test_a_foreign_daemon_without_clients_is_found_too(gpu_uuid: str, foreign_daemon: Path) -> None:
-    found = {each.pipe_dir: each for each in find_foreign_daemons(Path("/nowhere"))}
+    found = {each.pipe_dir: each for each in find_foreign_daemons(Path("/nowhere"), TIMEOUT_S)}
     assert found[str(foreign_daemon)].client_pids == ()
 
 
@@ -203,7 +237,7 @@ def test_a_daemon_that_is_reachable_but_not_visible_is_found_by_its_directory(
     mirror = short_dir / "mirror"  # as a mounted directory of another container shows it
     mirror.symlink_to(foreign_daemon)
     monkeypatch.setenv(PIPE_DIRECTORY, str(mirror))
-    found = {each.pipe_dir: each for each in find_foreign_daemons(Path("/nowhere"))}
+    found = {each.pipe_dir: each for each in find_foreign_daemons(Path("/nowhere"), TIMEOUT_S)}
     assert found[str(mirror)] == ForeignDaemon(pid=None, pipe_dir=str(mirror), client_pids=())
 
 
@@ -212,7 +246,7 @@ def test_a_variable_that_names_no_daemon_is_no_daemon(
     fake_programs: None, monkeypatch: pytest.MonkeyPatch, directory: str
 ) -> None:
     monkeypatch.setenv(PIPE_DIRECTORY, directory)
-    assert directory not in {each.pipe_dir for each in find_foreign_daemons(Path("/own"))}
+    assert directory not in {each.pipe_dir for each in find_foreign_daemons(Path("/own"), TIMEOUT_S)}
 
 
 def test_a_foreign_daemon_that_does_not_answer_is_reported_without_clients(
@@ -221,5 +255,5 @@ def test_a_foreign_daemon_that_does_not_answer_is_reported_without_clients(
     monkeypatch.setenv("FAKE_MPS", "silent")
     pipe_dir: Path = request.getfixturevalue("foreign_daemon")
     wait_until(lambda: processes_of(pipe_dir), "it is there")
-    found = {each.pipe_dir: each for each in find_foreign_daemons(Path("/own"))}
+    found = {each.pipe_dir: each for each in find_foreign_daemons(Path("/own"), TIMEOUT_S)}
     assert found[str(pipe_dir)].client_pids is None

@@ -1,5 +1,6 @@
 """The compute mode, set through a stand-in for nvidia-smi: a test never changes a real card."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -8,13 +9,15 @@ from mps_experiments.errors import DaemonError
 from mps_experiments.mps.compute_mode import EXCLUSIVE_PROCESS, set_compute_mode
 from tests.fakes.plans import FAKE_GPU
 
+TIMEOUT_S = 20.0
+
 
 def test_the_mode_reaches_nvidia_smi_in_capitals(
     fake_programs: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("FAKE_SMI_MODES", str(tmp_path / "modes"))
-    set_compute_mode(FAKE_GPU.uuid, EXCLUSIVE_PROCESS)
-    set_compute_mode(FAKE_GPU.uuid, "Default")
+    set_compute_mode(FAKE_GPU.uuid, EXCLUSIVE_PROCESS, TIMEOUT_S)
+    set_compute_mode(FAKE_GPU.uuid, "Default", TIMEOUT_S)
     assert (tmp_path / "modes").read_text().split() == ["EXCLUSIVE_PROCESS", "DEFAULT"]
 
 
@@ -23,13 +26,13 @@ def test_without_root_the_refusal_is_told_in_one_line(
 ) -> None:
     monkeypatch.setenv("FAKE_SMI", "refuse")
     with pytest.raises(DaemonError, match=r"^nvidia-smi refused .*: Unable .* Insufficient Permissions .*$"):
-        set_compute_mode(FAKE_GPU.uuid, EXCLUSIVE_PROCESS)
+        set_compute_mode(FAKE_GPU.uuid, EXCLUSIVE_PROCESS, TIMEOUT_S)
 
 
 def test_without_nvidia_smi_the_error_names_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(DaemonError, match="nvidia-smi is not on PATH"):
-        set_compute_mode(FAKE_GPU.uuid, EXCLUSIVE_PROCESS)
+        set_compute_mode(FAKE_GPU.uuid, EXCLUSIVE_PROCESS, TIMEOUT_S)
 
 
 def test_an_nvidia_smi_that_cannot_be_run_is_an_error(
@@ -40,4 +43,15 @@ def test_an_nvidia_smi_that_cannot_be_run_is_an_error(
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(DaemonError, match="could not set the compute mode"):
-        set_compute_mode(FAKE_GPU.uuid, EXCLUSIVE_PROCESS)
+        set_compute_mode(FAKE_GPU.uuid, EXCLUSIVE_PROCESS, TIMEOUT_S)
+
+
+def test_an_nvidia_smi_that_does_not_answer_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    program = tmp_path / "nvidia-smi"
+    program.write_text("#!/bin/sh\nexec sleep 1000\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(DaemonError, match=r"to Default: .* timed out after 0\.2 seconds"):
+        set_compute_mode(FAKE_GPU.uuid, "Default", 0.2)

@@ -1,11 +1,16 @@
 """The dialogue with the control program: its real answers, and anything else."""
 
+import fcntl
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mps_experiments.errors import DaemonError
 from mps_experiments.mps.control import (
+    PIPE_DIRECTORY,
     MpsClient,
     MpsControl,
     control_program,
@@ -13,6 +18,7 @@ from mps_experiments.mps.control import (
     parse_clients,
     parse_pids,
 )
+from tests.fakes.client import Attachment
 from tests.fakes.plans import BIN, use_fakes
 from tests.mps.conftest import NewDaemon
 
@@ -137,3 +143,76 @@ def test_bytes_that_are_no_text_do_not_stop_the_parent(tmp_path: Path) -> None:
     program.write_text("#!/bin/sh\nprintf '\\377\\376\\n476\\n'\n")
     program.chmod(0o755)
     assert MpsControl(program, tmp_path, 5.0).servers() == (476,)
+
+
+def test_a_client_is_terminated_and_its_next_call_fails(
+    new_daemon: NewDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_fakes(monkeypatch)
+    with new_daemon() as daemon:
+        monkeypatch.setenv(PIPE_DIRECTORY, str(daemon.pipe_dir))
+        with Attachment() as attachment:
+            (client,) = daemon.control.clients()
+            attachment.check()
+            with pytest.raises(DaemonError, match=f"did not terminate client {client.pid + 1}: 201"):
+                daemon.control.terminate_client(client.server_pid, client.pid + 1)
+            with pytest.raises(DaemonError, match=r"did not terminate client .*: Server .* not found 1"):
+                daemon.control.terminate_client(client.server_pid + 1, client.pid)
+            assert daemon.control.clients() == (client,)
+            daemon.control.terminate_client(client.server_pid, client.pid)
+            assert daemon.control.clients() == ()
+            assert daemon.control.servers() == (client.server_pid,)
+            with pytest.raises(RuntimeError, match="CUDA error"):
+                attachment.check()
+
+
+def test_without_a_daemon_nobody_can_be_terminated(gpu_uuid: str, short_dir: Path) -> None:
+    program = control_program()
+    assert program is not None
+    with pytest.raises(DaemonError, match="refused 'terminate_client 1 2': Cannot find MPS control daemon"):
+        MpsControl(program, short_dir, 5.0).terminate_client(1, 2)
+
+
+ONE_AT_A_TIME = """\
+#!/bin/sh
+mkdir "$CUDA_MPS_PIPE_DIRECTORY/asked" || exit 1
+cat
+rmdir "$CUDA_MPS_PIPE_DIRECTORY/asked"
+echo 476
+"""
+
+
+@pytest.fixture
+def one_at_a_time(tmp_path: Path) -> MpsControl:
+    """A daemon that, as the real one, does not bear to be asked by two at once."""
+    program = tmp_path / "program"
+    program.write_text(ONE_AT_A_TIME)
+    program.chmod(0o755)
+    (tmp_path / "pipe").mkdir()
+    return MpsControl(program, tmp_path / "pipe", 20.0)
+
+
+def test_threads_ask_a_daemon_one_after_the_other(one_at_a_time: MpsControl) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(lambda _: one_at_a_time.servers(), range(40)))
+    assert answers == [(476,)] * 40
+    assert list(one_at_a_time.pipe_dir.iterdir()) == [], "nothing is written into the directory"
+
+
+def test_whoever_does_not_get_its_turn_in_time_is_told(one_at_a_time: MpsControl) -> None:
+    impatient = replace(one_at_a_time, timeout_s=0.1)
+    directory = os.open(one_at_a_time.pipe_dir, os.O_RDONLY)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        with pytest.raises(DaemonError, match=r"others ask the MPS daemon for more than 0\.1 s"):
+            impatient.servers()
+    finally:
+        os.close(directory)
+    assert one_at_a_time.servers() == (476,)
+
+
+def test_a_directory_that_cannot_be_looked_into_is_for_the_program_to_judge(tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    program.write_text("#!/bin/sh\necho 476\n")
+    program.chmod(0o755)
+    assert MpsControl(program, tmp_path / "absent", 5.0).servers() == (476,)

@@ -47,6 +47,31 @@ def test_an_error_inside_the_block_ends_the_daemon_too(gpu_uuid: str, new_daemon
     assert processes_of(daemon.pipe_dir) == ()
 
 
+def test_a_daemon_that_was_killed_is_gone_and_its_end_is_in_order(
+    gpu_uuid: str, new_daemon: NewDaemon, tmp_path: Path
+) -> None:
+    with new_daemon(gpu_uuid) as daemon:
+        daemon.kill()
+        assert not daemon.is_alive()
+        with pytest.raises(DaemonError, match="Cannot find MPS control daemon"):
+            daemon.control.servers()
+    assert processes_of(daemon.pipe_dir) == ()
+    assert str(daemon.pid) in (tmp_path / "d-control.log").read_text()
+
+
+def test_a_server_that_outlives_its_killed_daemon_is_ended_too(
+    fake_programs: None, new_daemon: NewDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_MPS", "server_stays")
+    with new_daemon(quit_s=0.5) as daemon:
+        monkeypatch.setenv(PIPE_DIRECTORY, str(daemon.pipe_dir))
+        with Attachment():
+            server = daemon.control.servers()[0]
+            daemon.kill()
+            assert [process.pid for process in processes_of(daemon.pipe_dir)] == [server]
+    assert processes_of(daemon.pipe_dir) == ()
+
+
 def test_the_daemon_is_out_of_reach_of_ctrl_c(gpu_uuid: str, new_daemon: NewDaemon) -> None:
     with new_daemon(gpu_uuid) as daemon:
         assert os.getpgid(daemon.pid) != os.getpgid(0)

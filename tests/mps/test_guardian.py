@@ -15,6 +15,8 @@ from mps_experiments.mps.processes import processes_of
 from tests.fakes.plans import FAKE_GPU, is_running, wait_until
 from tests.mps.conftest import NewDaemon
 
+TIMEOUT_S = 20.0
+
 
 @pytest.fixture
 def modes(fake_programs: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
@@ -30,7 +32,7 @@ def test_what_was_announced_is_undone_when_the_pipe_closes(
 ) -> None:
     with new_daemon() as daemon:
         with Guardian() as guardian:
-            guardian.will_restore(FAKE_GPU.uuid, "Default")
+            guardian.will_restore(FAKE_GPU.uuid, "Default", TIMEOUT_S)
             guardian.will_remove(short_dir / "d")
             assert daemon.is_alive()
         assert processes_of(daemon.pipe_dir) == ()
@@ -43,8 +45,8 @@ def test_what_was_forgotten_is_left_alone_and_only_that(modes: Path, short_dir: 
     kept.mkdir()
     removed.mkdir()
     with Guardian() as guardian:
-        undone = [guardian.will_remove(kept), guardian.will_restore(FAKE_GPU.uuid, "Prohibited")]
-        guardian.will_restore(FAKE_GPU.uuid, "Default")
+        undone = [guardian.will_remove(kept), guardian.will_restore(FAKE_GPU.uuid, "Prohibited", TIMEOUT_S)]
+        guardian.will_restore(FAKE_GPU.uuid, "Default", TIMEOUT_S)
         guardian.will_remove(removed)
         for entry in undone:
             guardian.forget(entry)
@@ -55,8 +57,8 @@ def test_what_was_forgotten_is_left_alone_and_only_that(modes: Path, short_dir: 
 
 def test_the_newest_entry_is_undone_first(modes: Path) -> None:
     with Guardian() as guardian:
-        guardian.will_restore(FAKE_GPU.uuid, "Default")
-        guardian.will_restore(FAKE_GPU.uuid, "Exclusive_Process")
+        guardian.will_restore(FAKE_GPU.uuid, "Default", TIMEOUT_S)
+        guardian.will_restore(FAKE_GPU.uuid, "Exclusive_Process", TIMEOUT_S)
     assert modes.read_text().split() == ["EXCLUSIVE_PROCESS", "DEFAULT"]
 
 
@@ -68,7 +70,7 @@ def test_an_entry_that_cannot_be_undone_does_not_keep_the_next(
     with Guardian() as guardian:
         guardian.will_remove(short_dir / "d")
         guardian.will_remove(short_dir / "never there")
-        guardian.will_restore(FAKE_GPU.uuid, "Default")
+        guardian.will_restore(FAKE_GPU.uuid, "Default", TIMEOUT_S)
     assert not (short_dir / "d").exists()
 
 
@@ -132,3 +134,10 @@ def test_a_covered_folder_is_left_to_its_owner_in_an_orderly_end(short_dir: Path
     with Guardian() as guardian, guardian.covering(short_dir):
         pass
     assert short_dir.is_dir()
+
+
+def test_a_guardian_that_does_not_end_in_time_is_killed() -> None:
+    with Guardian(timeout_s=0.1) as guardian:
+        process = psutil.Process(guardian.pid)
+        process.suspend()
+    assert not is_running(process)

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from mps_experiments.mps.control import CONTROL_PROGRAM, PIPE_DIRECTORY, SERVER_PROGRAM
-from mps_experiments.mps.processes import end_processes_of, mps_processes, processes_of
+from mps_experiments.mps.processes import end_processes_of, kill_servers_of, mps_processes, processes_of
 from tests.fakes.client import Attachment
 from tests.fakes.plans import BIN, is_running, wait_until
 from tests.mps.conftest import NewDaemon
@@ -57,6 +57,28 @@ def test_ending_one_directory_leaves_another_alone(
         end_processes_of(daemon.pipe_dir, 5.0)
         assert not daemon.is_alive()
         assert [process.program for process in processes_of(foreign_daemon)] == [CONTROL_PROGRAM]
+
+
+def test_the_servers_of_one_directory_are_killed_and_nothing_else(
+    fake_programs: None, new_daemon: NewDaemon, stack: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with new_daemon() as daemon, new_daemon(name="other") as other:
+        for each in (daemon, other):
+            attach(each.pipe_dir, stack, monkeypatch)
+        (server,), others = daemon.control.servers(), processes_of(other.pipe_dir)
+        assert kill_servers_of(daemon.pipe_dir) == (server,)
+        wait_until(lambda: daemon.control.servers() == (), "the daemon has seen it")
+        assert [process.pid for process in processes_of(daemon.pipe_dir)] == [daemon.pid]
+        assert len(others) == 2
+        assert processes_of(other.pipe_dir) == others
+        assert kill_servers_of(daemon.pipe_dir) == ()
+
+
+def test_where_there_is_no_server_none_is_killed(gpu_uuid: str, new_daemon: NewDaemon) -> None:
+    with new_daemon(gpu_uuid) as daemon:
+        assert kill_servers_of(daemon.pipe_dir) == ()
+        assert daemon.is_alive()
+        assert daemon.control.servers() == ()
 
 
 @pytest.mark.parametrize("misbehaviour", ["ignore_term", "ignore_term server_stays"])

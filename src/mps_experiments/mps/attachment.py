@@ -69,7 +69,8 @@ class Proof:
     Attributes:
         expected: ``on`` or ``off``.
         method: ``during``: seen inside the window that all workers share; ``bracketed``: the window was too
-            short to look into, so the same was seen just before and just after it, the workers held.
+            short to look into, so the same was seen just before and just after it, the workers held;
+            ``before``: of a run with a fault too early to look before it, seen before the start.
         failure: None if the claim holds, else why it does not.
     """
 
@@ -81,7 +82,11 @@ class Proof:
 
 
 def observe(
-    control: MpsControl | None, probe: GpuProbe, gpu_uuid: str | None, foreign: Sequence[ForeignDaemon]
+    control: MpsControl | None,
+    probe: GpuProbe,
+    gpu_uuid: str | None,
+    foreign: Sequence[ForeignDaemon],
+    foreign_timeout_s: float,
 ) -> Observation:
     """Look once.
 
@@ -90,6 +95,7 @@ def observe(
         probe: Asked for the processes that NVML lists.
         gpu_uuid: The GPU in use; None on the CPU.
         foreign: Daemons found earlier; each is asked again.
+        foreign_timeout_s: Seconds for each of them to answer.
     """
     started = time.monotonic_ns()
     servers: dict[int, str] = {}
@@ -108,13 +114,18 @@ def observe(
         no_answer=no_answer,
         nvml_mps_pids=probe.mps_pids(gpu_uuid) if gpu_uuid else None,
         gpu_processes=probe.compute_processes(gpu_uuid) if gpu_uuid else (),
-        foreign_daemons=tuple(_ask_again(daemon) for daemon in foreign),
+        foreign_daemons=tuple(_ask_again(daemon, foreign_timeout_s) for daemon in foreign),
         to_ns=time.monotonic_ns(),
     )
 
 
-def find_foreign_daemons(own_pipe_dir: Path) -> tuple[ForeignDaemon, ...]:
-    """Daemons on this machine other than ours, running or reachable, with their clients."""
+def find_foreign_daemons(own_pipe_dir: Path, timeout_s: float) -> tuple[ForeignDaemon, ...]:
+    """Daemons on this machine other than ours, running or reachable, with their clients.
+
+    Args:
+        own_pipe_dir: Ours.
+        timeout_s: Seconds for each of the others to answer.
+    """
     by_dir: dict[str | None, int | None] = dict.fromkeys(
         filter(None, (str(DEFAULT_PIPE_DIRECTORY), os.environ.get(PIPE_DIRECTORY)))
     )
@@ -122,17 +133,18 @@ def find_foreign_daemons(own_pipe_dir: Path) -> tuple[ForeignDaemon, ...]:
         if process.program == CONTROL_PROGRAM:
             by_dir[process.pipe_dir] = process.pid
     by_dir.pop(str(own_pipe_dir), None)
-    asked = (_ask_again(ForeignDaemon(pid=pid, pipe_dir=d, client_pids=None)) for d, pid in by_dir.items())
+    found = (ForeignDaemon(pid=pid, pipe_dir=d, client_pids=None) for d, pid in by_dir.items())
+    asked = (_ask_again(daemon, timeout_s) for daemon in found)
     return tuple(daemon for daemon in asked if daemon.pid is not None or daemon.client_pids is not None)
 
 
-def _ask_again(daemon: ForeignDaemon) -> ForeignDaemon:
+def _ask_again(daemon: ForeignDaemon, timeout_s: float) -> ForeignDaemon:
     program = control_program()
     clients: tuple[int, ...] | None = None
     if program is not None and daemon.pipe_dir is not None:
         with contextlib.suppress(DaemonError, OSError):  # another user's folder may not even be looked into
             (Path(daemon.pipe_dir) / "control").stat()
-            clients = tuple(c.pid for c in MpsControl(program, Path(daemon.pipe_dir), 2.0).clients())
+            clients = tuple(c.pid for c in MpsControl(program, Path(daemon.pipe_dir), timeout_s).clients())
     return ForeignDaemon(pid=daemon.pid, pipe_dir=daemon.pipe_dir, client_pids=clients)
 
 
@@ -160,6 +172,7 @@ def prove(
     worker_pids: tuple[int, ...],
     observations: Sequence[Observation],
     window_ns: tuple[int, int] | None,
+    before_is_enough: bool = False,
 ) -> Proof:
     """Judge a run's observations.
 
@@ -167,13 +180,15 @@ def prove(
         expected_on: What the cell claims.
         worker_pids: By rank.
         observations: In order of time.
-        window_ns: From the last worker's start to the first worker's end; None where there was none.
+        window_ns: From the last worker's start to the first worker's end, or to the fault; None where there
+            was none.
+        before_is_enough: Nobody can be asked to be as before after a fault.
     """
     method, failure = None, None
     for observation in observations:
         failure = failure or failure_in(observation, expected_on, worker_pids)
     if failure is None:
-        method = _method(observations, window_ns)
+        method = _method(observations, window_ns, before_is_enough)
         failure = None if method else "nobody looked while the workers were measured"
     return Proof(
         expected="on" if expected_on else "off",
@@ -184,7 +199,9 @@ def prove(
     )
 
 
-def _method(observations: Sequence[Observation], window_ns: tuple[int, int] | None) -> str | None:
+def _method(
+    observations: Sequence[Observation], window_ns: tuple[int, int] | None, before_is_enough: bool
+) -> str | None:
     if window_ns is None:
         return None
     start, end = window_ns
@@ -192,4 +209,6 @@ def _method(observations: Sequence[Observation], window_ns: tuple[int, int] | No
         return "during"
     before = any(seen.to_ns <= start for seen in observations)
     after = any(seen.from_ns >= end for seen in observations)
+    if before and before_is_enough:
+        return "before"
     return "bracketed" if before and after else None

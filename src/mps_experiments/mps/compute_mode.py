@@ -6,11 +6,15 @@ import subprocess
 from mps_experiments.errors import DaemonError
 
 EXCLUSIVE_PROCESS = "EXCLUSIVE_PROCESS"
-_TIMEOUT_S = 30.0
 
 
-def set_compute_mode(uuid: str, mode: str) -> None:
+def set_compute_mode(uuid: str, mode: str, timeout_s: float) -> None:
     """Set the compute mode of one GPU, for example ``DEFAULT`` or ``EXCLUSIVE_PROCESS``.
+
+    Args:
+        uuid: The GPU's.
+        mode: As nvidia-smi knows it.
+        timeout_s: Seconds for nvidia-smi to do it.
 
     Raises:
         DaemonError: If nvidia-smi is missing, refuses (it needs root) or does not answer.
@@ -23,7 +27,7 @@ def set_compute_mode(uuid: str, mode: str) -> None:
             [program, "-i", uuid, "-c", mode.upper()],
             capture_output=True,
             text=True,
-            timeout=_TIMEOUT_S,
+            timeout=timeout_s,
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:

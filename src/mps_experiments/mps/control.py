@@ -1,9 +1,13 @@
 """The dialogue with ``nvidia-cuda-mps-control``; the only file that knows its commands and answers."""
 
+import contextlib
+import fcntl
 import os
 import re
 import shutil
 import subprocess
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +18,7 @@ SERVER_PROGRAM = "nvidia-cuda-mps-server"
 PIPE_DIRECTORY = "CUDA_MPS_PIPE_DIRECTORY"
 LOG_DIRECTORY = "CUDA_MPS_LOG_DIRECTORY"
 DEFAULT_PIPE_DIRECTORY = Path("/tmp/nvidia-mps")  # noqa: S108 - where every CUDA process looks by default
+_POLL_S = 0.002
 MAX_SOCKET_PATH_BYTES = 106  # one more and the daemon exits with code 1 and no word (seen with 580)
 
 
@@ -60,11 +65,22 @@ class MpsControl:
         """``ACTIVE`` while a server can serve, else what the daemon says."""
         return self._send(f"get_server_status {server_pid}").strip()
 
+    def terminate_client(self, server_pid: int, client_pid: int) -> None:
+        """End one client in order: what NVIDIA documents instead of killing it."""
+        answer = self._send(f"terminate_client {server_pid} {client_pid}").split("\n")
+        code = [line for line in answer if line.strip()][-1:]
+        if code not in ([], ["0"]):  # as a CUresult; the program's own exit code is 0 all the same
+            raise DaemonError(f"the MPS daemon did not terminate client {client_pid}: {' '.join(answer)}")
+
     def quit(self, grace_s: float) -> None:
         """Ask the daemon to end; servers with clients are forced after `grace_s` seconds."""
         self._send(f"quit -t {max(1, round(grace_s))}", extra_s=grace_s)
 
     def _send(self, command: str, extra_s: float = 0.0) -> str:
+        with _turn(self.pipe_dir, self.timeout_s):
+            return self._ask(command, extra_s)
+
+    def _ask(self, command: str, extra_s: float) -> str:
         try:
             result = subprocess.run(
                 [str(self.program)],
@@ -88,6 +104,37 @@ class MpsControl:
         return result.stdout
 
 
+@contextlib.contextmanager
+def _turn(pipe_dir: Path, timeout_s: float) -> Iterator[None]:
+    """One thread or process of ours at a time asks a daemon; nothing is written into its directory.
+
+    A daemon that two ask at once refuses one of ten commands and answers a few with nothing at all (driver
+    580), as if it had no server and no client.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            directory = os.open(pipe_dir, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError:  # the program will say what is wrong with it
+            directory = None
+        if directory is not None:
+            stack.callback(os.close, directory)
+            _lock(directory, timeout_s)
+        yield
+
+
+def _lock(directory: int, timeout_s: float) -> None:
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            return fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() > deadline:
+                raise DaemonError(f"others ask the MPS daemon for more than {timeout_s:.2g} s") from error
+            time.sleep(_POLL_S)
+        except OSError:  # not every file system has locks of folders
+            return None
+
+
 def parse_pids(text: str) -> tuple[int, ...]:
     """The lines that are one number; other lines are messages for people.
 
@@ -100,7 +147,9 @@ def parse_pids(text: str) -> tuple[int, ...]:
 def parse_clients(text: str) -> tuple[MpsClient, ...]:
     """The rows of ``ps``: PID ID SERVER DEVICE NAMESPACE COMMAND; anything else is passed over."""
     rows = re.findall(
-        r"^\s*([0-9]{1,10})\s+[0-9]+\s+([0-9]{1,10})\s+(\S+)\s", text + "\n", flags=re.MULTILINE | re.ASCII
+        r"^[ \t]*([0-9]{1,10})[ \t]+[0-9]+[ \t]+([0-9]{1,10})[ \t]+(\S+)\s",
+        text + "\n",
+        flags=re.MULTILINE | re.ASCII,
     )
     return tuple(
         MpsClient(pid=int(pid), server_pid=int(server), device=device) for pid, server, device in rows

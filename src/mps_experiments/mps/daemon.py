@@ -12,6 +12,7 @@ from typing import IO, Self
 
 import psutil
 
+from mps_experiments.disk import write_atomically
 from mps_experiments.errors import DaemonError
 from mps_experiments.mps.control import (
     LOG_DIRECTORY,
@@ -121,6 +122,8 @@ class MpsDaemon:
             else:
                 break
         written = self._pid_in_file()
+        if written is None:
+            raise DaemonError(f"{self._program} answers but is no MPS daemon: it has written no pid file")
         if written != self.pid:
             raise DaemonError(
                 f"another daemon answers in {self.pipe_dir}: pid {written}, not ours, {self.pid}"
@@ -135,6 +138,11 @@ class MpsDaemon:
     def is_alive(self) -> bool:
         """Whether the daemon still runs; a zombie is gone."""
         return self._process.poll() is None
+
+    def kill(self) -> None:
+        """SIGKILL to the daemon alone, its servers left to themselves; returns when it is gone."""
+        self._process.kill()
+        self._wait()
 
     def stop(self) -> None:
         """Quit, then SIGTERM, then SIGKILL, each with its deadline; then the servers; then the logs.
@@ -178,5 +186,6 @@ class MpsDaemon:
         with contextlib.suppress(OSError):
             lines = self._raw_log.read_text(errors="replace").splitlines(keepends=True)
             is_server = re.compile(r"^\[[^]]*\bServer\s+\d+\]")
-            self._control_log.write_text("".join(line for line in lines if not is_server.match(line)))
-            self._server_log.write_text("".join(line for line in lines if is_server.match(line)))
+            for path, from_server in ((self._control_log, False), (self._server_log, True)):
+                text = "".join(line for line in lines if bool(is_server.match(line)) is from_server)
+                write_atomically(path, text.encode())

@@ -14,18 +14,26 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from mps_experiments.errors import DaemonError
 from mps_experiments.mps.compute_mode import set_compute_mode
 from mps_experiments.mps.processes import end_processes_of
 
-_END_TIMEOUT_S = 2.0
-_EXIT_TIMEOUT_S = 15.0
+_END_TIMEOUT_S = 2.0  # no option: nobody is left who was served, so what is slow is killed without loss
+_KILL_TIMEOUT_S = 5.0  # no option: a process that SIGKILL does not end is not worth more waiting
+Entry = dict[str, Any]
 
 
 class Guardian:
-    """The runner's end of the pipe. Leaving the block lets the guardian finish and waits for it."""
+    """The runner's end of the pipe. Leaving the block lets the guardian finish and waits for it.
+
+    Args:
+        timeout_s: Seconds for it to put back what is left.
+    """
+
+    def __init__(self, timeout_s: float = 60.0) -> None:
+        self._timeout_s = timeout_s
 
     def __enter__(self) -> Self:
         self._numbers = itertools.count(1)
@@ -43,10 +51,11 @@ class Guardian:
         with contextlib.suppress(OSError):
             self._process.stdin.close()
         try:
-            self._process.wait(_EXIT_TIMEOUT_S)
+            self._process.wait(self._timeout_s)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            self._process.wait()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_KILL_TIMEOUT_S)
 
     @property
     def pid(self) -> int:
@@ -60,9 +69,9 @@ class Guardian:
         """
         return self._add({"do": "remove", "folder": str(folder)})
 
-    def will_restore(self, uuid: str, mode: str) -> str:
-        """From now on: put this compute mode back on this GPU. Returns the entry's name."""
-        return self._add({"do": "restore", "uuid": uuid, "mode": mode})
+    def will_restore(self, uuid: str, mode: str, timeout_s: float) -> str:
+        """From now on: put this compute mode back on this GPU, in `timeout_s`. Returns the entry's name."""
+        return self._add({"do": "restore", "uuid": uuid, "mode": mode, "timeout_s": timeout_s})
 
     @contextlib.contextmanager
     def covering(self, folder: Path) -> Iterator[None]:
@@ -78,7 +87,7 @@ class Guardian:
         with contextlib.suppress(OSError):
             self._write({"do": "forget", "name": name})
 
-    def _add(self, entry: dict[str, str]) -> str:
+    def _add(self, entry: Entry) -> str:
         name = str(next(self._numbers))
         try:
             self._write({**entry, "name": name})
@@ -86,13 +95,13 @@ class Guardian:
             raise DaemonError("the guardian process is gone; without it nothing is started") from error
         return name
 
-    def _write(self, entry: dict[str, str]) -> None:
+    def _write(self, entry: Entry) -> None:
         assert self._process.stdin is not None  # noqa: S101 - opened with PIPE
         self._process.stdin.write(json.dumps(entry) + "\n")
         self._process.stdin.flush()
 
 
-def undo(entry: dict[str, str]) -> None:
+def undo(entry: Entry) -> None:
     """Undo one entry; an entry that cannot be undone never keeps the next from being tried."""
     if entry["do"] == "remove":
         folder = Path(entry["folder"])
@@ -100,14 +109,14 @@ def undo(entry: dict[str, str]) -> None:
         shutil.rmtree(folder, ignore_errors=True)
     else:
         with contextlib.suppress(DaemonError):
-            set_compute_mode(entry["uuid"], entry["mode"])
+            set_compute_mode(entry["uuid"], entry["mode"], entry["timeout_s"])
 
 
 def main() -> None:
     """Read entries until the runner is gone, then undo what is left, newest first."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    left: dict[str, dict[str, str]] = {}
+    left: dict[str, Entry] = {}
     for line in sys.stdin:
         try:
             entry = json.loads(line)

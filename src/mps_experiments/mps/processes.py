@@ -52,6 +52,18 @@ def processes_of(pipe_dir: Path) -> tuple[MpsProcess, ...]:
     return tuple(process for process in mps_processes() if process.pipe_dir == str(pipe_dir))
 
 
+def kill_servers_of(pipe_dir: Path) -> tuple[int, ...]:
+    """SIGKILL to the MPS servers of this pipe directory, verified before; returns their process ids."""
+    killed = []
+    for ours in processes_of(pipe_dir):
+        process = _same(ours) if ours.program == SERVER_PROGRAM else None
+        if process is not None:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+                killed.append(process.pid)
+    return tuple(killed)
+
+
 def end_processes_of(pipe_dir: Path, timeout_s: float) -> None:
     """SIGTERM, then SIGKILL, to the MPS processes of this pipe directory; verified before each signal."""
     for ask in (psutil.Process.terminate, psutil.Process.kill):

@@ -1,0 +1,281 @@
+"""A GPU is locked by one sweep at a time, and free again as soon as that sweep is gone."""
+
+import contextlib
+import fcntl
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+from mps_experiments.errors import ConfigError
+from mps_experiments.machine.gpu_lock import LOCK_FOLDER, GpuLocks
+from tests.fakes.lock_holder import COMMAND
+from tests.fakes.plans import CHECKOUT, running, short_folder
+
+HOLDER = CHECKOUT / "tests" / "fakes" / "lock_holder.py"
+GPU = "GPU-b"
+LONG_S = 3600.0
+NOBODY = 65534
+
+
+def never(text: str) -> None:
+    pytest.fail(f"it waits: {text}")
+
+
+def locks_in(folder: Path, say: Callable[[str], None] = never) -> GpuLocks:
+    return GpuLocks("python -m mps_experiments times=9", say, folder)
+
+
+def refusal(folder: Path, wait_s: float = 0.0, say: Callable[[str], None] = never) -> str:
+    """Why another sweep cannot have the GPU."""
+    with locks_in(folder, say) as locks, pytest.raises(ConfigError) as caught:
+        locks.acquire(GPU, wait_s)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def is_free(folder: Path) -> bool:
+    with locks_in(folder) as locks:
+        try:
+            locks.acquire(GPU, 0.0)
+        except ConfigError:
+            return False
+    return True
+
+
+@dataclass
+class Holder:
+    """A process that has locked the GPU, and its children."""
+
+    process: subprocess.Popen[str]
+    children: list[psutil.Process]
+
+    def kill(self) -> None:
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+
+@contextlib.contextmanager
+def holder(folder: Path, uuid: str = GPU) -> Iterator[Holder]:
+    with subprocess.Popen(
+        [sys.executable, HOLDER, folder, uuid],
+        env=os.environ | {"PYTHONPATH": f"{CHECKOUT}:{CHECKOUT / 'src'}"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        children = [psutil.Process(pid) for pid in json.loads(process.stdout.readline())]
+        try:
+            yield Holder(process, children)
+        finally:
+            process.kill()
+            for child in running(children):
+                child.kill()
+
+
+def test_a_gpu_in_use_is_refused_with_pid_command_and_the_way_out(tmp_path: Path) -> None:
+    with holder(tmp_path) as first:
+        assert refusal(tmp_path) == (
+            f"device={GPU}: in use by another sweep, pid {first.process.pid} ({COMMAND}); "
+            "gpu_wait_s=3600 waits up to an hour"
+        )
+
+
+def test_sigkill_frees_the_gpu_although_children_live_on(tmp_path: Path) -> None:
+    with holder(tmp_path) as first:
+        assert not is_free(tmp_path)
+        first.kill()
+        assert len(running(first.children)) == 3
+        assert is_free(tmp_path)
+
+
+def test_an_orderly_end_frees_the_gpu_and_leaves_an_empty_file(tmp_path: Path) -> None:
+    with holder(tmp_path) as first:
+        first.process.communicate("")
+        assert first.process.returncode == 0
+        assert is_free(tmp_path)
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(f"mpsx-{GPU}.lock", "")]
+
+
+def test_a_gpu_is_waited_for_and_one_line_says_for_whom(tmp_path: Path) -> None:
+    told: list[str] = []
+    with holder(tmp_path) as first:
+
+        def tell_and_end_the_first(text: str) -> None:
+            told.append(text)
+            first.kill()
+
+        with locks_in(tmp_path, tell_and_end_the_first) as locks:
+            locks.acquire(GPU, LONG_S)
+            assert not is_free(tmp_path)
+    assert told == [
+        f"waiting up to 3600 s for {GPU}, in use by another sweep, pid {first.process.pid} ({COMMAND})"
+    ]
+
+
+def test_who_has_waited_in_vain_is_refused(tmp_path: Path) -> None:
+    told: list[str] = []
+    with locks_in(tmp_path) as first:
+        first.acquire(GPU, 0.0)
+        assert "in use and was for 0.3 s by another sweep, pid" in refusal(tmp_path, 0.3, told.append)
+    assert len(told) == 1
+
+
+def test_a_gpu_that_this_sweep_has_locked_is_not_locked_again(tmp_path: Path) -> None:
+    with locks_in(tmp_path) as locks:
+        locks.acquire(GPU, 0.0)
+        locks.acquire(GPU, LONG_S)
+        assert not is_free(tmp_path)
+    assert is_free(tmp_path)
+
+
+def test_each_gpu_has_a_lock_of_its_own(tmp_path: Path) -> None:
+    with locks_in(tmp_path) as first, locks_in(tmp_path) as second:
+        first.acquire("GPU-a", 0.0)
+        second.acquire(GPU, 0.0)
+
+
+def test_a_gpu_out_of_order_is_not_waited_for(tmp_path: Path) -> None:
+    """The other sweep may be waiting for the one that this sweep holds."""
+    with locks_in(tmp_path) as first, locks_in(tmp_path) as second:
+        first.acquire("GPU-a", 0.0)
+        second.acquire(GPU, 0.0)
+        with pytest.raises(ConfigError, match="device=GPU-a: in use by another sweep"):
+            second.acquire("GPU-a", LONG_S)
+
+
+def test_the_file_is_open_to_every_user_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        assert is_free(tmp_path)
+    finally:
+        os.umask(before)
+    assert (tmp_path / f"mpsx-{GPU}.lock").stat().st_mode & 0o777 == 0o666
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+def test_another_user_locks_the_file_that_this_one_has_made() -> None:
+    with short_folder() as folder:
+        folder.chmod(0o1777)  # as /tmp, where the kernel may refuse O_CREAT for the file of another user
+        assert is_free(folder)
+        assert as_nobody(lambda: is_free(folder))
+        with locks_in(folder) as first:
+            first.acquire(GPU, 0.0)
+            assert as_nobody(lambda: f"another sweep, pid {os.getppid()} (python" in refusal(folder))
+        assert is_free(folder)
+
+
+def as_nobody(question: Callable[[], bool]) -> bool:
+    """The answer of a child process with another user; its interpreter may not be there for a new one."""
+    child = os.fork()
+    if child == 0:
+        code = 2
+        try:
+            os.setgroups([])
+            os.setgid(NOBODY)
+            os.setuid(NOBODY)
+            code = 0 if question() else 1
+        finally:
+            os._exit(code)
+    _, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status) == 0
+
+
+def a_link(lock: Path, target: Path) -> None:
+    lock.symlink_to(target)
+
+
+def a_dangling_link(lock: Path, target: Path) -> None:
+    lock.symlink_to(target.with_name("nothing"))
+
+
+def a_second_name(lock: Path, target: Path) -> None:
+    lock.hardlink_to(target)
+
+
+def a_folder(lock: Path, target: Path) -> None:
+    lock.mkdir()
+
+
+def a_pipe(lock: Path, target: Path) -> None:
+    os.mkfifo(lock)
+
+
+def a_long_file(lock: Path, target: Path) -> None:
+    lock.write_bytes(b"x" * 5000)
+
+
+@pytest.mark.parametrize(
+    "make", [a_link, a_dangling_link, a_second_name, a_folder, a_pipe, a_long_file], ids=lambda f: f.__name__
+)
+def test_what_is_no_lock_file_is_refused_and_not_touched(
+    tmp_path: Path, make: Callable[[Path, Path], None]
+) -> None:
+    target, lock = tmp_path / "target", tmp_path / f"mpsx-{GPU}.lock"
+    target.write_text("precious")
+    make(lock, target)
+    before = lock.lstat()
+    assert refusal(tmp_path).startswith(f"device={GPU}: cannot be locked for this sweep ({lock}: ")
+    assert target.read_text() == "precious"
+    assert {path.name for path in tmp_path.iterdir()} == {"target", lock.name}
+    assert (before.st_size, before.st_mode) == (lock.lstat().st_size, lock.lstat().st_mode)
+
+
+def test_a_folder_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    assert "mpsx-GPU-b.lock: No such file or directory); device=cpu" in refusal(tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "another sweep, of which .*lock does not tell"),
+        (b"\xff\x00\n", "another sweep, of which .*lock does not tell"),
+        (b"12 34\nrm -rf /\n", "another sweep, of which .*lock does not tell"),
+        ("٤٧٢\nx\n".encode(), "another sweep, of which .*lock does not tell"),
+        (b"4194305\npython x\n", r"another sweep, pid 4194305, not to be seen from here \(python x\)"),
+        (b"9999999999\nx\n", r"another sweep, pid 9999999999, not to be seen from here \(x\)"),
+        (b"1\n", r"another sweep, pid 1 \(no command told\)"),
+        (b"1\nred \x1b[31m\nnext\xff\x07", r"another sweep, pid 1 \(red \[31m next\ufffd\)"),
+        ("1\nleft \u202e right".encode(), r"another sweep, pid 1 \(left right\)"),
+        (b"1\n" + b"x" * 4000, r"another sweep, pid 1 \(x{300}\.\.\.\)"),
+    ],
+)
+def test_what_the_file_says_is_made_harmless(tmp_path: Path, content: bytes, told: str) -> None:
+    with locks_in(tmp_path) as first:
+        first.acquire(GPU, 0.0)
+        (tmp_path / f"mpsx-{GPU}.lock").write_bytes(content)
+        text = refusal(tmp_path)
+    assert re.search(f"in use by {told}; gpu_wait_s", text), text
+    assert text.isprintable()
+
+
+def test_a_file_that_is_removed_at_the_moment_of_locking_is_not_what_is_locked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flock, lock = fcntl.flock, tmp_path / f"mpsx-{GPU}.lock"
+    removed: list[int] = []
+
+    def remove_first(descriptor: int, operation: int) -> None:
+        if not removed:
+            removed.append(lock.stat().st_ino)
+            lock.unlink()
+        flock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", remove_first)
+    with locks_in(tmp_path) as locks:
+        locks.acquire(GPU, 0.0)
+        assert removed
+        assert not is_free(tmp_path)
+
+
+def test_the_place_is_the_same_for_all_users_and_sessions() -> None:
+    assert Path("/tmp") == LOCK_FOLDER

@@ -1,0 +1,151 @@
+"""MPS that does not work is found before anything is measured, with the reason and what works."""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mps_experiments.errors import ConfigError
+from mps_experiments.mps.control import CONTROL_PROGRAM
+from mps_experiments.mps.guardian import Guardian
+from mps_experiments.mps_check import MpsCheck
+from mps_experiments.plan import RunPlan
+from tests.fakes.plans import (
+    CHECKOUT,
+    own_mps_processes,
+    path_with_fakes,
+    run_plan,
+    short_folder,
+)
+from tests.fakes.running import Lab
+
+GARBAGE = "#!/bin/sh\necho 476\nexit 0\n"
+HANGS = "#!/bin/sh\nexec sleep 1000\n"
+NO_INTERPRETER = "#!/nowhere/interpreter\n"
+
+
+@pytest.fixture
+def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where private folders are made; empty again at the end."""
+    with short_folder() as folder:
+        monkeypatch.setattr(tempfile, "tempdir", str(folder))
+        yield folder
+        assert list(folder.iterdir()) == []
+
+
+def plan(tmp_path: Path, **mps: object) -> RunPlan:
+    short = {"start_timeout_s": 0.5, "command_timeout_s": 0.5, "quit_timeout_s": 0.5}
+    return run_plan(tmp_path / "run", mps=short | mps)
+
+
+def refusal(guardian: Guardian, planned: RunPlan) -> str:
+    with pytest.raises(ConfigError) as caught:
+        MpsCheck(guardian).check(planned)
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).startswith("mps=on: MPS does not work here: ")
+    return str(caught.value)
+
+
+def test_mps_that_works_passes_and_leaves_nothing(tmp_path: Path, temporary: Path, lab: Lab) -> None:
+    MpsCheck(lab.guardian).check(run_plan(tmp_path / "run", gpu=lab.gpu))
+    assert own_mps_processes() == []
+    assert list((tmp_path / "run").iterdir()) == []
+
+
+def test_each_gpu_is_asked_once(
+    tmp_path: Path, temporary: Path, fake_lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check, planned = MpsCheck(fake_lab.guardian), run_plan(tmp_path / "run")
+    check.check(planned)
+    monkeypatch.setenv("FAKE_MPS", "exit=1")
+    check.check(planned)
+    other = replace(fake_lab.gpu, uuid="GPU-2")
+    with pytest.raises(ConfigError):
+        check.check(run_plan(tmp_path / "other", gpu=other))
+
+
+@pytest.mark.parametrize("mps", [{"enabled": False}, {"enabled": True}], ids=["mps off", "skipped"])
+def test_a_cell_that_will_not_use_mps_asks_nothing(
+    tmp_path: Path, temporary: Path, fake_lab: Lab, monkeypatch: pytest.MonkeyPatch, mps: dict[str, bool]
+) -> None:
+    monkeypatch.setenv("FAKE_MPS", "exit=1")
+    gpu = fake_lab.gpu if not mps["enabled"] else replace(fake_lab.gpu, mig_enabled=True)
+    MpsCheck(fake_lab.guardian).check(run_plan(tmp_path / "run", gpu=gpu, mps=mps))
+    MpsCheck(fake_lab.guardian).check(run_plan(tmp_path / "run", gpu=None, mps=mps))
+
+
+@pytest.mark.parametrize(
+    ("misbehaviour", "reason"),
+    [
+        ("exit=1", "the MPS daemon ended at once with code 1: .*device is unavailable"),
+        ("silent", r"the MPS daemon did not answer within 0\.5 s"),
+        ("refuse", "Permission denied"),
+        ("stale_pid", "another daemon answers in .*: pid 1, not ours"),
+    ],
+)
+def test_a_daemon_that_misbehaves_is_refused_with_the_reason(
+    tmp_path: Path,
+    temporary: Path,
+    fake_lab: Lab,
+    monkeypatch: pytest.MonkeyPatch,
+    misbehaviour: str,
+    reason: str,
+) -> None:
+    monkeypatch.setenv("FAKE_MPS", misbehaviour)
+    assert re.search(reason, refusal(fake_lab.guardian, plan(tmp_path)))
+    assert own_mps_processes() == []
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        (GARBAGE, "is no MPS daemon: it has written no pid file|ended at once with code 0: 476"),
+        (HANGS, r"did not answer within 0\.5 s"),
+        (NO_INTERPRETER, "cannot be run: No such file or directory"),
+    ],
+    ids=["garbage", "hangs", "no interpreter"],
+)
+def test_a_program_that_only_has_the_name_is_refused_and_named(
+    tmp_path: Path,
+    temporary: Path,
+    guardian: Guardian,
+    monkeypatch: pytest.MonkeyPatch,
+    script: str,
+    reason: str,
+) -> None:
+    program = tmp_path / CONTROL_PROGRAM
+    program.write_text(script)
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", os.pathsep.join([str(tmp_path), os.environ["PATH"]]))
+    text = refusal(guardian, plan(tmp_path))
+    assert re.search(reason, text)
+    assert text.endswith(
+        f"; mps=off works without it; `which {CONTROL_PROGRAM}` names {program}: is it the driver's?"
+    )
+
+
+def test_the_command_refuses_before_the_first_cell_in_one_line(tmp_path: Path) -> None:
+    with short_folder() as temporary:
+        done = subprocess.run(
+            [
+                *[sys.executable, str(CHECKOUT / "tests" / "fakes" / "cli_runner.py"), "-m", "mps=off,on"],
+                *["workload=custom", "workload.factory=tests.fakes.moody:build", "tracking=none"],
+            ],
+            cwd=tmp_path,
+            env=os.environ
+            | {"PYTHONPATH": f"{CHECKOUT}:{CHECKOUT / 'src'}", "TMPDIR": str(temporary)}
+            | {"PATH": path_with_fakes(), "FAKE_MPS": "exit=1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert [path.name for path in temporary.iterdir() if path.name[:5] in ("mpsx-", "pymp-")] == []
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(r"mps_experiments: mps=on: MPS does not work here: .*\n", done.stderr)
+    assert not list(tmp_path.rglob("measurement.json"))
