@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pynvml
 import pytest
+from hypothesis import settings
 
 from mps_experiments.mps.guardian import Guardian
 from tests.fakes.running import Lab, open_lab
@@ -20,6 +21,10 @@ COMMAND_TIMEOUT_S = 240.0
 
 # A shell starts background jobs with SIGINT ignored, and children inherit that: tests that send it need it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# The same examples in every session, and none kept on disk: a red test stays red until it is mended.
+settings.register_profile("steady", derandomize=True, database=None, deadline=None, max_examples=200)
+settings.load_profile("steady")
 
 
 def why_no_gpu() -> str | None:

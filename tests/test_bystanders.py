@@ -23,10 +23,11 @@ def state_of(folder: Path, *seen: Observation, daemons: tuple[ForeignDaemon, ...
         scratch=folder,
         foreign_daemons=daemons,
         foreign_processes=(GpuProcess(pid=7, memory_bytes=None),),
-        _control=None,
+        daemon=None,
         _probe=FixedProbe(),
         _gpu_uuid=None,
         _pipe_dir=folder,
+        _foreign_timeout_s=2.0,
     )
     return RunState(on_phase=lambda _: None, environment=environment, observations=list(seen))
 

@@ -75,7 +75,8 @@ def test_help_has_every_option_and_every_group(mps_experiments: Command) -> None
         "mps: off, on",
         "workload: custom, maskrcnn",
         "tracking: none",
-        "experiment: packing, quickstart",
+        "fault: daemon_kill, device_assert",
+        "experiment: fault_table, packing, quickstart",
     ):
         assert group in done.stdout
     assert "--multirun" in done.stdout

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mps_experiments.composition import parse
-from mps_experiments.config import Config, StartMethod, WorkloadKind, conf_dir
+from mps_experiments.config import Config, FaultKind, StartMethod, WorkloadKind, conf_dir
 
 OPTIONS = sorted(
     path.relative_to(conf_dir()).with_suffix("").parts
@@ -40,7 +40,7 @@ def test_every_option_of_every_group_composes(group_and_option: tuple[str, str])
 
 
 def test_the_groups_are_those_that_are_promised() -> None:
-    assert {group for group, _ in OPTIONS} == {"mps", "workload", "tracking", "experiment"}
+    assert {group for group, _ in OPTIONS} == {"mps", "workload", "fault", "tracking", "experiment"}
 
 
 def test_the_defaults_are_one_cell_of_mask_rcnn_with_mps_on() -> None:
@@ -98,3 +98,18 @@ def test_the_quickstart_is_four_small_cells_that_also_fit_a_cpu() -> None:
 def test_the_command_line_wins_over_the_grid_of_an_experiment() -> None:
     cells = grid("experiment=quickstart", "procs=1,2,4", "times=7")
     assert cells == [(mps, procs, 7) for mps in ("off", "on") for procs in (1, 2, 4)]
+
+
+def test_each_kind_of_fault_is_an_option_of_its_group() -> None:
+    kinds = {kind.value for kind in FaultKind}
+    assert {option for group, option in OPTIONS if group == "fault"} == kinds
+    assert {only(f"fault={kind}").fault.kind.value for kind in kinds} == kinds
+
+
+def test_the_fault_table_tries_every_fault_in_both_states_of_mps() -> None:
+    cells = parse(["experiment=fault_table", "times=20"]).cells
+    assert {(cell.fault.kind, cell.mps.enabled) for cell in cells} == {
+        (kind, enabled) for kind in FaultKind for enabled in (True, False)
+    }
+    assert len(cells) == 2 * len(FaultKind)
+    assert {(cell.procs, cell.times, cell.fault.trials) for cell in cells} == {(2, 20, 5)}

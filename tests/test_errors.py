@@ -23,6 +23,29 @@ def test_a_mistake_is_one_line_with_option_value_and_what_would_work(value: obje
     assert str(ConfigError("procs", value, "must be\nmore")) == shown
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("http://me:secret@host:5000/x", "http://***@host:5000/x"),
+        ("http://secret@host", "http://***@host"),
+        ("postgresql://me:se/cr@et@host/db", "postgresql://***@host/db"),
+        ("http://host?password=secret&a=b", "http://host?password=***&a=b"),
+        ("sqlite:////home/a@b/x.db", "sqlite:////home/a@b/x.db"),
+        ("a@b", "a@b"),
+    ],
+)
+def test_a_password_in_an_address_is_never_shown(text: str, shown: str) -> None:
+    assert str(ConfigError("tracking.uri", text, "no")) == f"tracking.uri={shown}: no"
+
+
+def test_what_would_tell_a_terminal_something_is_shown_as_its_code() -> None:
+    assert str(ConfigError("device", "\x1b[2J\u202ex\udcff", "no")) == r"device=\x1b[2J\u202ex\udcff: no"
+
+
+def test_a_very_long_value_is_cut() -> None:
+    assert str(ConfigError("times", "9" * 1001, "no")) == f"times={'9' * 1000}...: no"
+
+
 def test_a_failed_worker_is_named_by_its_rank() -> None:
     error = WorkerError(3, "was killed by SIGKILL", "Traceback ...")
     assert str(error) == "worker 3 was killed by SIGKILL"

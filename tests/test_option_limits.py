@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from mps_experiments.config import Config, ValidityConfig
+from mps_experiments.config import Config, FaultKind, ValidityConfig
 from tests.planned import one, planned, refused
 
 
@@ -18,6 +18,8 @@ from tests.planned import one, planned, refused
         ("workload__seed", 0, 2**63 - 1),
         ("min_free_disk_mb", 0, 2**40),
         ("trace__iterations", 0, 1000),
+        ("fault__trials", 1, 1000),
+        ("fault__worker", 0, 1023),
     ],
 )
 def test_a_count_is_taken_within_its_bounds_only(name: str, lowest: int, highest: int) -> None:
@@ -35,11 +37,18 @@ TIMEOUTS = [
     "mps__start_timeout_s",
     "mps__command_timeout_s",
     "mps__quit_timeout_s",
+    "mps__foreign_timeout_s",
+    "mps__compute_mode_timeout_s",
+    "mps__guardian_timeout_s",
     "workers__ready_timeout_s",
     "workers__stall_timeout_s",
     "workers__stop_timeout_s",
+    "workers__kill_timeout_s",
     "trace__timeout_s",
+    "telemetry__reading_timeout_s",
     "tracking__timeout_s",
+    "tracking__connect_timeout_s",
+    "fault__newcomer_timeout_s",
 ]
 
 
@@ -98,3 +107,34 @@ def test_a_share_that_must_be_reached_is_at_most_the_whole(name: str) -> None:
     for wrong in (-0.001, 1.001, float("nan"), float("inf")):
         text = f"validity.{name}={wrong}: must be a number from 0 to 1"
         assert refused(**one(f"validity__{name}", wrong)) == text
+
+
+@pytest.mark.parametrize("share", [1.0, 1.5, -0.1, float("nan"), float("inf"), float("-inf")])
+def test_a_fault_happens_while_there_are_iterations_left(share: float) -> None:
+    text = f"fault.at={share}: must be a number from 0 to below 1"
+    assert refused(fault__at=share) == text
+
+
+@pytest.mark.parametrize(
+    ("share", "times", "after"),
+    [(0.0, 5, 0), (0.5, 5, 2), (0.29, 100, 29), (0.999, 5, 4), (1 - 1e-12, 10, 9), (0.5, 1, 0)],
+)
+def test_a_fault_happens_after_that_share_of_the_iterations_and_before_the_last(
+    share: float, times: int, after: int
+) -> None:
+    plan = planned(fault__kind=FaultKind.kill, fault__at=share, times=times, procs=2)
+    assert plan.fault is not None
+    assert plan.fault.after_iterations == after
+
+
+@pytest.mark.parametrize(("procs", "worker"), [(2, 2), (1, 1), (4, -1)])
+def test_only_a_worker_that_is_there_can_be_hit(procs: int, worker: int) -> None:
+    text = f"fault.worker={worker}: must be a whole number from 0 to {procs - 1}"
+    assert refused(fault__kind=FaultKind.kill, fault__worker=worker, procs=procs) == text
+    assert planned(fault__kind=FaultKind.kill, fault__worker=procs - 1, procs=procs)
+
+
+@pytest.mark.parametrize("seconds", [-0.1, float("nan"), float("inf"), 1e7])
+def test_a_newcomer_comes_after_a_number_of_seconds(seconds: float) -> None:
+    assert refused(fault__newcomer_after_s=seconds).startswith("fault.newcomer_after_s=")
+    assert planned(fault__newcomer_after_s=0.0)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mps_experiments.config import ComputeMode, CpuAffinity, WorkloadKind
+from mps_experiments.config import ComputeMode, Config, CpuAffinity, WorkloadKind
 from mps_experiments.measurement.findings import Thresholds
 from mps_experiments.plan import TracePlan
 from tests.planned import GPU, ON_CPU, ON_GPU, ROOT, SOMEBODY, one, planned, refused
@@ -22,6 +22,16 @@ def test_what_is_read_and_traced_is_planned() -> None:
     plan = planned(trace__iterations=7, trace__min_s=0.5, trace__timeout_s=9.0, telemetry__interval_s=0.25)
     assert plan.trace == TracePlan(iterations=7, min_s=0.5, timeout_s=9.0)
     assert plan.telemetry_interval_s == 0.25
+
+
+@pytest.mark.parametrize("group", ["mps", "workers"])
+def test_every_deadline_reaches_the_plan(group: str) -> None:
+    names = [f.name for f in dataclasses.fields(getattr(Config(), group)) if f.name.endswith("_timeout_s")]
+    assert len(names) > 3
+    for name in names:
+        assert getattr(getattr(planned(**one(f"{group}__{name}", 7.5)), group), name) == 7.5
+    assert planned(telemetry__reading_timeout_s=7.5).telemetry_timeout_s == 7.5
+    assert planned(gpu_wait_s=7.5).gpu_wait_s == 7.5
 
 
 def test_exclusive_process_needs_root_on_a_gpu() -> None:
@@ -71,6 +81,7 @@ def test_weights_are_an_absolute_path_or_a_word(tmp_path: Path, monkeypatch: pyt
         ("x" * 300, "File name too long"),
         ("~nobody-has-this-name/w.pth", "home directory"),
         ("a\0b", "null"),
+        ("/dev/zero", "a pipe or a device, not a file"),
     ],
 )
 def test_weights_that_cannot_be_read_are_refused(weights: str, reason: str) -> None:

@@ -45,7 +45,7 @@ def find_measurements_of_version_1() -> list[Path]:
 
 
 def _of_version(version: int, content: bytes) -> bytes:
-    changed = content.replace(b'"schema_version": 2', b'"schema_version": %d' % version)
+    changed = content.replace(b'"schema_version": 3', b'"schema_version": %d' % version)
     assert changed != content
     return changed
 
@@ -101,8 +101,8 @@ def test_an_earlier_record_is_kept_aside_and_found_again(tmp_path: Path) -> None
         (lambda _: b"", "is not a record"),
         (lambda _: b"\xff\xfe\x00", "is not a record"),
         (lambda _: b"[]", "is not a record"),
-        (lambda content: _of_version(3, content), "is a record of version 3, not 2"),
-        (lambda content: _of_version(0, content), "is a record of version 0, not 2"),
+        (lambda content: _of_version(4, content), "is a record of version 4, not 3"),
+        (lambda content: _of_version(0, content), "is a record of version 0, not 3"),
     ],
     ids=["half", "empty", "binary", "another shape", "a later version", "an earlier version"],
 )
@@ -135,7 +135,7 @@ def test_what_version_2_added_is_written(tmp_path: Path) -> None:
     write_measurement(make_measurement(), path)
     added = {"findings", "missing", "activity", "telemetry", "parity"}
     on_disk = read_json(path)
-    assert on_disk["schema_version"] == SCHEMA_VERSION == 2
+    assert on_disk["schema_version"] == SCHEMA_VERSION == 3
     assert added <= on_disk.keys()
     assert all("output" in worker for worker in on_disk["workers"])
 

@@ -40,10 +40,11 @@ def new_state(folder: Path, *seen: Observation) -> RunState:
         scratch=folder,
         foreign_daemons=(),
         foreign_processes=(GpuProcess(pid=7, memory_bytes=None),),
-        _control=None,
+        daemon=None,
         _probe=FixedProbe(),
         _gpu_uuid=None,
         _pipe_dir=folder,
+        _foreign_timeout_s=2.0,
     )
     return RunState(on_phase=lambda _: None, environment=environment, observations=list(seen))
 

@@ -48,11 +48,15 @@ class Finished:
         found = [read_measurement(path) for path in find_measurements(self.folder)]
         return {measurement.name: measurement for measurement in found}
 
-    def runs(self) -> dict[str, Run]:
-        """MLflow's runs by name; the parent of the sweep is called PARENT."""
+    def all_runs(self) -> list[Run]:
+        """MLflow's runs."""
         client = MlflowClient(tracking_uri=f"sqlite:///{self.folder / 'outputs' / 'mlflow.db'}")
         experiment = client.get_experiment_by_name("mps_experiments")
-        found = client.search_runs([experiment.experiment_id])
+        return list(client.search_runs([experiment.experiment_id]))
+
+    def runs(self) -> dict[str, Run]:
+        """MLflow's runs by name; the parent of the sweep is called PARENT."""
+        found = self.all_runs()
         return {"PARENT" if "command" in run.data.tags else str(run.info.run_name): run for run in found}
 
 

@@ -1,6 +1,7 @@
 """What is printed, without a terminal and on one."""
 
-from io import StringIO
+import sys
+from io import BytesIO, StringIO, TextIOWrapper
 
 import pytest
 from rich.console import Console
@@ -69,6 +70,15 @@ def test_a_line_is_printed_as_it_is(text: str) -> None:
     with Terminal(1, Console(file=file, soft_wrap=True)) as terminal:
         terminal.line(text)
     assert file.getvalue() == text + "\n"
+
+
+def test_a_character_that_the_locale_lacks_does_not_end_the_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = BytesIO()
+    output = TextIOWrapper(written, encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", output)
+    Terminal(1).line("0.1 ± 0.2 · é")
+    output.flush()
+    assert written.getvalue() == b"0.1 ? 0.2 ? ?\n"
 
 
 def test_a_complaint_is_one_line_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,11 +13,12 @@ from mps_experiments.terminal import complain
 EXIT_USER_ERROR = 2
 
 
-def main(probe: Any = None) -> int:
+def main(probe: Any = None, lock_folder: Any = None) -> int:
     """Run the command line in `sys.argv`.
 
     Args:
         probe: A `machine.gpus.GpuProbe`; None asks NVML.
+        lock_folder: Where the locks of GPUs are, a Path; None for the place that all sweeps share.
 
     Returns:
         0 if every cell is VALID, or SKIPPED for want of hardware; 1 if not; 2 for a user's mistake; 128 + the
@@ -25,8 +26,9 @@ def main(probe: Any = None) -> int:
     """
     # Imported late: a worker started with `spawn` imports this module through the console script.
     from mps_experiments.composition import parse
+    from mps_experiments.machine.gpu_lock import LOCK_FOLDER
     from mps_experiments.machine.gpus import open_probe
-    from mps_experiments.sweep import open_sweep
+    from mps_experiments.opening import open_sweep
 
     catch_signals()
     arguments = sys.argv[1:]
@@ -38,7 +40,7 @@ def main(probe: Any = None) -> int:
             return 0
         with (
             contextlib.nullcontext(probe) if probe else open_probe() as gpus,
-            open_sweep(request, arguments, gpus) as sweep,
+            open_sweep(request, arguments, gpus, lock_folder or LOCK_FOLDER) as sweep,
         ):
             _run_hydra(sweep.run_cell)
     except ConfigError as error:

@@ -55,6 +55,22 @@ class Synchronize(Enum):
     device = "device"
 
 
+class FaultKind(Enum):
+    """What goes wrong on purpose."""
+
+    none = "none"
+    kill = "kill"
+    terminate = "terminate"
+    exit = "exit"
+    exception = "exception"
+    oom = "oom"
+    device_assert = "device_assert"
+    illegal_address = "illegal_address"
+    server_kill = "server_kill"
+    daemon_kill = "daemon_kill"
+    hang = "hang"
+
+
 @dataclass(kw_only=True)
 class MpsConfig:
     """The state of NVIDIA MPS in one cell."""
@@ -69,6 +85,12 @@ class MpsConfig:
     """Seconds for the daemon to answer any later command."""
     quit_timeout_s: float = 5.0
     """Seconds for the daemon to go after `quit`, and again after each signal that follows."""
+    foreign_timeout_s: float = 2.0
+    """Seconds for an MPS daemon of others to tell its clients; it counts as there if it does not."""
+    compute_mode_timeout_s: float = 30.0
+    """Seconds for nvidia-smi to change the compute mode."""
+    guardian_timeout_s: float = 60.0
+    """Seconds for the guardian process to put back what is left when the sweep ends."""
 
 
 @dataclass(kw_only=True)
@@ -113,6 +135,8 @@ class WorkersConfig:
     """Seconds without one finished iteration in any worker before the run is given up."""
     stop_timeout_s: float = 10.0
     """Seconds for the workers to exit before they are killed."""
+    kill_timeout_s: float = 30.0
+    """Seconds for a worker that was killed or has died to be gone."""
 
 
 @dataclass(kw_only=True)
@@ -133,6 +157,8 @@ class TelemetryConfig:
 
     interval_s: float = 0.1
     """Seconds between two readings of the GPU through NVML; 0: none."""
+    reading_timeout_s: float = 10.0
+    """Seconds for the reading under way at the end of the window to come back."""
 
 
 @dataclass(kw_only=True)
@@ -174,6 +200,24 @@ class ValidityConfig:
 
 
 @dataclass(kw_only=True)
+class FaultConfig:
+    """What goes wrong on purpose in the middle of the measured window, and how its effect is watched."""
+
+    kind: FaultKind = FaultKind.none
+    """What happens to one worker, to the MPS server or to its daemon; see conf/fault."""
+    worker: int = 0
+    """Rank of the worker that is hit; with server_kill and daemon_kill its progress sets the moment."""
+    at: float = 0.5
+    """The share of that worker's iterations that are done when it happens, from 0 up to below 1."""
+    trials: int = 1
+    """How many times to try, each with new workers and, with mps=on, a new daemon."""
+    newcomer_after_s: float = 1.0
+    """Seconds from the fault until a new client asks to be served; at once if no worker is left."""
+    newcomer_timeout_s: float = 60.0
+    """Seconds for a new client to be served, over all its attempts."""
+
+
+@dataclass(kw_only=True)
 class TrackingConfig:
     """Where finished runs are logged for browsing."""
 
@@ -185,6 +229,8 @@ class TrackingConfig:
     """Name of the MLflow experiment."""
     timeout_s: float = 30.0
     """Seconds for MLflow to take one cell."""
+    connect_timeout_s: float = 10.0
+    """Seconds for an MLflow server to say that it is there, before anything starts."""
 
 
 @dataclass(kw_only=True)
@@ -197,6 +243,7 @@ class Config:
     trace: TraceConfig = field(default_factory=TraceConfig)
     telemetry: TelemetryConfig = field(default_factory=TelemetryConfig)
     validity: ValidityConfig = field(default_factory=ValidityConfig)
+    fault: FaultConfig = field(default_factory=FaultConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     procs: int = 1
     """Number of worker processes, each with a replica of the model."""
@@ -206,6 +253,12 @@ class Config:
     """Number of the repeat: repeat=0,1,2 measures each cell three times, each with new workers."""
     device: str = "auto"
     """auto, cuda, cuda:N (as nvidia-smi numbers them), a GPU UUID, or cpu."""
+    gpu_wait_s: float = 0.0
+    """Seconds to wait for a GPU that another sweep is using; 0: refuse at once."""
+    resume: bool = False
+    """Skip cells that have a VALID record under output_dir of the same configuration, code and machine."""
+    allow_code: bool = False
+    """On the command line only: let the configuration name code to run (_target_, logging classes, ...)."""
     output_dir: str = "outputs"
     """Folder of run folders and of the embedded MLflow store."""
     min_free_disk_mb: int = 200

@@ -1,10 +1,6 @@
 """Everything a run needs on the machine before its workers start, and its removal afterwards."""
 
 import contextlib
-import os
-import secrets
-import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +8,11 @@ from pathlib import Path
 from mps_experiments.machine.gpus import GpuProbe, GpuProcess
 from mps_experiments.mps.attachment import ForeignDaemon, Observation, find_foreign_daemons, observe
 from mps_experiments.mps.compute_mode import EXCLUSIVE_PROCESS, set_compute_mode
-from mps_experiments.mps.control import PIPE_DIRECTORY, MpsControl, control_program
+from mps_experiments.mps.control import PIPE_DIRECTORY, control_program
 from mps_experiments.mps.daemon import DaemonTimeouts, MpsDaemon
+from mps_experiments.mps.folders import private_folder
 from mps_experiments.mps.guardian import Guardian
 from mps_experiments.plan import RunPlan
-
-_FOLDER_PREFIX = "mpsx-"
-_MAX_PARENT_BYTES = 60  # a socket's path below it may have 106 bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,21 +24,26 @@ class Environment:
         scratch: A private folder for what workers write for the parent; gone with the environment.
         foreign_daemons: MPS daemons found that are not ours.
         foreign_processes: Processes that were on the GPU before our workers.
+        daemon: Our own MPS daemon; None when off.
     """
 
     variables: dict[str, str]
     scratch: Path
     foreign_daemons: tuple[ForeignDaemon, ...]
     foreign_processes: tuple[GpuProcess, ...]
-    _control: MpsControl | None
+    daemon: MpsDaemon | None
     _probe: GpuProbe
     _gpu_uuid: str | None
     _pipe_dir: Path
+    _foreign_timeout_s: float
 
     def observe(self, look_again: bool = False) -> Observation:
         """Who is attached now; `look_again` also searches for daemons that came since."""
-        foreign = find_foreign_daemons(self._pipe_dir) if look_again else self.foreign_daemons
-        return observe(self._control, self._probe, self._gpu_uuid, foreign)
+        foreign, timeout_s = self.foreign_daemons, self._foreign_timeout_s
+        if look_again:
+            foreign = find_foreign_daemons(self._pipe_dir, timeout_s)
+        control = self.daemon.control if self.daemon else None
+        return observe(control, self._probe, self._gpu_uuid, foreign, timeout_s)
 
 
 @contextlib.contextmanager
@@ -61,20 +60,21 @@ def open_environment(plan: RunPlan, probe: GpuProbe, guardian: Guardian) -> Iter
 
 def _enter(plan: RunPlan, probe: GpuProbe, guardian: Guardian, stack: contextlib.ExitStack) -> Environment:
     gpu = plan.device.gpu
-    folder = stack.enter_context(_private_folder(guardian))
+    folder = stack.enter_context(private_folder(guardian))
     pipe_dir = folder / "pipe"
     pipe_dir.mkdir(mode=0o700)
     foreign_processes = probe.compute_processes(gpu.uuid) if gpu else ()
-    control = stack.enter_context(_daemon(plan, folder)).control if plan.mps.enabled else None
+    daemon = stack.enter_context(new_daemon(plan, folder)) if plan.mps.enabled else None
     return Environment(
         variables={PIPE_DIRECTORY: str(pipe_dir), "CUDA_VISIBLE_DEVICES": gpu.uuid if gpu else ""},
         scratch=folder,
-        foreign_daemons=find_foreign_daemons(pipe_dir),
+        foreign_daemons=find_foreign_daemons(pipe_dir, plan.mps.foreign_timeout_s),
         foreign_processes=foreign_processes,
-        _control=control,
+        daemon=daemon,
         _probe=probe,
         _gpu_uuid=gpu.uuid if gpu else None,
         _pipe_dir=pipe_dir,
+        _foreign_timeout_s=plan.mps.foreign_timeout_s,
     )
 
 
@@ -85,32 +85,18 @@ def _compute_mode(plan: RunPlan, guardian: Guardian) -> Iterator[None]:
     if gpu is None or not plan.mps.exclusive_process or gpu.compute_mode.upper() == EXCLUSIVE_PROCESS:
         yield
         return
-    entry = guardian.will_restore(gpu.uuid, gpu.compute_mode)
-    set_compute_mode(gpu.uuid, EXCLUSIVE_PROCESS)
+    timeout_s = plan.mps.compute_mode_timeout_s
+    entry = guardian.will_restore(gpu.uuid, gpu.compute_mode, timeout_s)
+    set_compute_mode(gpu.uuid, EXCLUSIVE_PROCESS, timeout_s)
     try:
         yield
     finally:
-        set_compute_mode(gpu.uuid, gpu.compute_mode)
+        set_compute_mode(gpu.uuid, gpu.compute_mode, timeout_s)
         guardian.forget(entry)
 
 
-@contextlib.contextmanager
-def _private_folder(guardian: Guardian) -> Iterator[Path]:
-    """A short folder, 0700, announced to the guardian before it exists."""
-    parent = Path(tempfile.gettempdir())
-    if len(os.fsencode(parent)) > _MAX_PARENT_BYTES:
-        parent = Path("/tmp")  # noqa: S108 - the folder in it is private and new
-    folder = parent / f"{_FOLDER_PREFIX}{secrets.token_hex(6)}"
-    entry = guardian.will_remove(folder)
-    folder.mkdir(mode=0o700)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        guardian.forget(entry)
-
-
-def _daemon(plan: RunPlan, folder: Path) -> MpsDaemon:
+def new_daemon(plan: RunPlan, folder: Path) -> MpsDaemon:
+    """The private daemon that a cell with MPS needs, not started yet; `folder` becomes its folder."""
     program, gpu = control_program(), plan.device.gpu
     assert program is not None, "a cell without the control program is skipped"  # noqa: S101
     assert gpu is not None, "a cell on the CPU is skipped"  # noqa: S101

@@ -15,7 +15,12 @@
     Interrupted          a signal asked the runner to stop (a KeyboardInterrupt, so nothing swallows it)
 """
 
+import re
 import signal
+
+_MAX_VALUE = 1000  # characters of a value in a line
+_USER_INFO = re.compile(r"(?<=://)[^\s/@]\S*@")
+_QUERY = re.compile(r"([?&][^\s=&]*(?:pass|pwd|token|secret|key)[^\s=&]*=)[^\s&;:,]+", re.IGNORECASE)
 
 
 class MpsExperimentsError(Exception):
@@ -34,14 +39,30 @@ class ConfigError(MpsExperimentsError):
     def __init__(self, option: str, value: object, expected: str) -> None:
         self.option, self.value, self.expected = option, value, expected
         given = f"{option}={_as_typed(value)}" if value != "" else option
-        super().__init__(" ".join(f"{given}: {expected}".split()))
+        line = " ".join(without_passwords(f"{given}: {expected}").split())
+        super().__init__("".join(each if each.isprintable() else _escaped(each) for each in line))
+
+
+def _escaped(character: str) -> str:
+    """A character that would tell the terminal to do something."""
+    return character.encode("unicode_escape").decode()
+
+
+def without_passwords(text: str) -> str:
+    """A line for a terminal or a log, in which no address shows its password.
+
+    >>> without_passwords("tracking.uri=http://me:secret@host:5000: no")
+    'tracking.uri=http://***@host:5000: no'
+    """
+    return _QUERY.sub(r"\1***", _USER_INFO.sub("***@", text))
 
 
 def _as_typed(value: object) -> str:
     """A value that YAML has read, as it is written on the command line."""
     if value is None:
         return "null"
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return text if len(text) <= _MAX_VALUE else f"{text[:_MAX_VALUE]}..."
 
 
 class RunError(MpsExperimentsError):

@@ -26,7 +26,8 @@ from mps_experiments.workers.pool import WorkerPool
 def sampling(plan: RunPlan, probe: GpuProbe, state: RunState) -> Iterator[None]:
     """Read GPU and CPU while the block runs; what was read is in the state even if the block fails."""
     gpu = plan.device.gpu
-    sampler = Sampler(probe.meter(gpu.uuid) if gpu else None, plan.telemetry_interval_s)
+    meter = probe.meter(gpu.uuid) if gpu else None
+    sampler = Sampler(meter, plan.telemetry_interval_s, plan.telemetry_timeout_s)
     try:
         with sampler:
             yield
@@ -35,15 +36,19 @@ def sampling(plan: RunPlan, probe: GpuProbe, state: RunState) -> Iterator[None]:
 
 
 def gather_outputs(plan: RunPlan, pool: WorkerPool, state: RunState) -> None:
-    """Have every worker compute the first input once more, and compare what comes out."""
+    """Have every worker that has finished compute the first input once more, and compare what comes out."""
+    finished = [worker for worker in pool.workers if worker.done is not None]
+    if not finished:
+        return
     with _optional("outputs", state):
-        answers = pool.ask([Compute()] * plan.worker_count, Computed, plan.workers.stall_timeout_s)
+        questions = [Compute()] * len(finished)
+        answers = pool.ask(questions, Computed, plan.workers.stall_timeout_s, finished)
         _refuse_problems(answers)
         outputs = [answer.output or () for answer in answers]
         if not any(outputs):
             raise EvidenceError("the model returns no tensors to compare")
-        state.outputs = outputs
-        state.parity = _largest_difference(state.outputs, plan)
+        state.outputs = {worker.spec.rank: out for worker, out in zip(finished, outputs, strict=True)}
+        state.parity = _largest_difference(outputs, plan)
 
 
 def _largest_difference(outputs: Sequence[OutputDigest], plan: RunPlan) -> OutputDifference | None:

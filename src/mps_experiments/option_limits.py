@@ -3,11 +3,12 @@
 import math
 from typing import Any
 
-from mps_experiments.config import Config
+from mps_experiments.config import Config, FaultKind
 from mps_experiments.errors import ConfigError
 
 _MAX_WORKERS = 1024
 _MAX_ITERATIONS = 10_000_000
+_MAX_TRIALS = 1000
 MAX_TRACED = 1000  # a traced iteration may have thousands of kernels, and all are kept in memory
 _MAX_TRACED_S = 10.0
 _MAX_INTERVAL_S = 60.0
@@ -29,6 +30,8 @@ def check_numbers(config: Config) -> None:
     _check_whole("trace.iterations", config.trace.iterations, 0, MAX_TRACED)
     _check_number("trace.min_s", config.trace.min_s, 0, _MAX_TRACED_S)
     _check_number("telemetry.interval_s", config.telemetry.interval_s, 0, _MAX_INTERVAL_S)
+    _check_number("gpu_wait_s", config.gpu_wait_s, 0, _MAX_SECONDS)
+    _check_fault(config)
     for name, value in vars(config.validity).items():
         if not isinstance(value, bool):
             _check_number(f"validity.{name}", value, 0, 1 if name.startswith("common_window") else math.inf)
@@ -36,11 +39,25 @@ def check_numbers(config: Config) -> None:
         ("mps", config.mps),
         ("workers", config.workers),
         ("trace", config.trace),
+        ("telemetry", config.telemetry),
+        ("fault", config.fault),
         ("tracking", config.tracking),
     ):
         for name, value in vars(group).items():
             if name.endswith("_timeout_s") or name == "timeout_s":
                 _check_seconds(f"{group_name}.{name}", value)
+
+
+def _check_fault(config: Config) -> None:
+    fault = config.fault
+    _check_whole("fault.trials", fault.trials, 1, _MAX_TRIALS)
+    _check_number("fault.newcomer_after_s", fault.newcomer_after_s, 0, _MAX_SECONDS)
+    if not 0 <= fault.at < 1:  # not a number compares as false, too
+        raise ConfigError("fault.at", fault.at, "must be a number from 0 to below 1")
+    if fault.kind is not FaultKind.none:
+        _check_whole("fault.worker", fault.worker, 0, config.procs - 1)
+    else:
+        _check_whole("fault.worker", fault.worker, 0, _MAX_WORKERS - 1)
 
 
 def _check_whole(option: str, value: int, low: int, high: int) -> None:

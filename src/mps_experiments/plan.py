@@ -4,14 +4,16 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from mps_experiments.config import ComputeMode, Config, CpuAffinity, WorkloadKind
+from mps_experiments.config import ComputeMode, Config, CpuAffinity, FaultKind, WorkloadKind
 from mps_experiments.errors import ConfigError
 from mps_experiments.machine.device import Device, resolve_device
 from mps_experiments.machine.gpus import GpuProbe
+from mps_experiments.measurement.faults import HITS_EVERY_CLIENT
 from mps_experiments.measurement.findings import Thresholds
 from mps_experiments.option_limits import check_numbers
 from mps_experiments.workloads.factory import check_factory
 from mps_experiments.workloads.inputs import resolve_inputs
+from mps_experiments.workloads.sources import source_sha256
 from mps_experiments.workloads.spec import WorkloadSpec
 
 
@@ -50,6 +52,11 @@ class RunPaths:
         """The traced pass as a picture."""
         return self.folder / "timeline.png"
 
+    @property
+    def newcomer_log(self) -> Path:
+        """What the clients printed that came after a fault."""
+        return self.folder / "newcomer.log"
+
     def worker_log(self, rank: int) -> Path:
         """What worker `rank` printed."""
         return self.folder / f"worker-{rank}.log"
@@ -64,6 +71,9 @@ class MpsPlan:
     start_timeout_s: float
     command_timeout_s: float
     quit_timeout_s: float
+    foreign_timeout_s: float
+    compute_mode_timeout_s: float
+    guardian_timeout_s: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +87,7 @@ class WorkersPlan:
     ready_timeout_s: float
     stall_timeout_s: float
     stop_timeout_s: float
+    kill_timeout_s: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +97,39 @@ class TracePlan:
     iterations: int
     min_s: float
     timeout_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class FaultPlan:
+    """What goes wrong on purpose in this run; the meaning of each is in `config.FaultConfig`.
+
+    Attributes:
+        trial: Number of this trial, from 0.
+        trials: How many there are to be.
+        after_iterations: Iterations of that worker that are done when it happens.
+    """
+
+    kind: str
+    worker: int
+    at: float
+    after_iterations: int
+    trial: int
+    trials: int
+    newcomer_after_s: float
+    newcomer_timeout_s: float
+
+    @property
+    def is_in_worker(self) -> bool:
+        """Whether the worker itself does it; else the runner does it to the worker or to MPS."""
+        return self.kind not in ("kill", "terminate", *HITS_EVERY_CLIENT)
+
+    @property
+    def needs_mps(self) -> bool:
+        return self.kind in ("terminate", *HITS_EVERY_CLIENT)
+
+    @property
+    def needs_gpu(self) -> bool:
+        return self.kind in ("oom", "device_assert", "illegal_address") or self.needs_mps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,8 +149,11 @@ class RunPlan:
     workers: WorkersPlan
     trace: TracePlan
     telemetry_interval_s: float
+    telemetry_timeout_s: float
     thresholds: Thresholds
     paths: RunPaths
+    gpu_wait_s: float = 0.0
+    fault: FaultPlan | None = None
 
 
 def build_plan(config: Config, probe: GpuProbe, folder: Path, user_id: int | None = None) -> RunPlan:
@@ -126,7 +173,7 @@ def build_plan(config: Config, probe: GpuProbe, folder: Path, user_id: int | Non
     _check_privilege(config, device, os.geteuid() if user_id is None else user_id)
     workload = workload_spec(config, device)
     return RunPlan(
-        name=f"mps={'on' if config.mps.enabled else 'off'} procs={config.procs} times={config.times}",
+        name=_name(config),
         worker_count=config.procs,
         iterations_per_worker=config.times,
         repeat=config.repeat,
@@ -136,6 +183,9 @@ def build_plan(config: Config, probe: GpuProbe, folder: Path, user_id: int | Non
             start_timeout_s=config.mps.start_timeout_s,
             command_timeout_s=config.mps.command_timeout_s,
             quit_timeout_s=config.mps.quit_timeout_s,
+            foreign_timeout_s=config.mps.foreign_timeout_s,
+            compute_mode_timeout_s=config.mps.compute_mode_timeout_s,
+            guardian_timeout_s=config.mps.guardian_timeout_s,
         ),
         device=device,
         workloads=(workload,) * config.procs,
@@ -147,13 +197,38 @@ def build_plan(config: Config, probe: GpuProbe, folder: Path, user_id: int | Non
             ready_timeout_s=config.workers.ready_timeout_s,
             stall_timeout_s=config.workers.stall_timeout_s,
             stop_timeout_s=config.workers.stop_timeout_s,
+            kill_timeout_s=config.workers.kill_timeout_s,
         ),
         trace=TracePlan(
             iterations=config.trace.iterations, min_s=config.trace.min_s, timeout_s=config.trace.timeout_s
         ),
         telemetry_interval_s=config.telemetry.interval_s,
+        telemetry_timeout_s=config.telemetry.reading_timeout_s,
         thresholds=Thresholds(**vars(config.validity)),
         paths=RunPaths(folder=folder),
+        gpu_wait_s=config.gpu_wait_s,
+        fault=_fault_plan(config),
+    )
+
+
+def _name(config: Config) -> str:
+    name = f"mps={'on' if config.mps.enabled else 'off'} procs={config.procs} times={config.times}"
+    return name if config.fault.kind is FaultKind.none else f"{name} fault={config.fault.kind.value}"
+
+
+def _fault_plan(config: Config) -> FaultPlan | None:
+    fault = config.fault
+    if fault.kind is FaultKind.none:
+        return None
+    return FaultPlan(
+        kind=fault.kind.value,
+        worker=fault.worker,
+        at=fault.at,
+        after_iterations=min(int(fault.at * config.times + 1e-9), config.times - 1),  # 0.29 * 100 is 28.99
+        trial=0,
+        trials=fault.trials,
+        newcomer_after_s=fault.newcomer_after_s,
+        newcomer_timeout_s=fault.newcomer_timeout_s,
     )
 
 
@@ -174,6 +249,7 @@ def workload_spec(config: Config, device: Device) -> WorkloadSpec:
             options=dict(workload.options),
             seed=workload.seed,
             synchronize=workload.synchronize.value,
+            source_sha256=source_sha256(str(workload.factory), module_path),
         )
     if workload.options:
         raise ConfigError("workload.options", dict(workload.options), "needs workload=custom")
@@ -195,6 +271,8 @@ def _resolve_weights(weights: str) -> str:
         return weights
     try:
         path = Path(weights).expanduser().absolute()
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise ValueError("a pipe or a device, not a file")  # noqa: TRY301 - opening it might never end
         with path.open("rb") as file:
             file.read(1)
     except (OSError, RuntimeError, ValueError) as error:  # a ~user nobody has, a zero byte in the name

@@ -2,14 +2,17 @@
 
 import os
 import shutil
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mps_experiments.config import Config, TrackingConfig
 from mps_experiments.errors import ConfigError
+from mps_experiments.machine.gpu_lock import GpuLocks
 from mps_experiments.machine.gpus import GpuProbe
 from mps_experiments.plan import RunPlan, build_plan
+from mps_experiments.tracking.addresses import check_tracking
 from mps_experiments.tracking.tracker import NoTracker, Tracker
 from mps_experiments.workers.check import check_workload
 from mps_experiments.workers.context import process_context
@@ -31,29 +34,59 @@ class Prepared:
     weights_sha256: dict[str, str | None]
 
 
-def prepare(cells: Sequence[Config], probe: GpuProbe) -> Prepared:
+def plan_cells(cells: Sequence[Config], probe: GpuProbe) -> tuple[RunPlan, ...]:
+    """The plans of all cells, not yet with the cells' own folders; starts nothing.
+
+    Raises:
+        ConfigError: If any of them cannot work.
+    """
+    for config in cells:
+        check_tracking(config.tracking)
+    return tuple(build_plan(config, probe, Path(config.output_dir)) for config in cells)
+
+
+def lock_gpus(locks: GpuLocks, plans: Sequence[RunPlan]) -> None:
+    """Lock the GPUs of these cells for this sweep, in the order in which every sweep does.
+
+    Raises:
+        ConfigError: If another sweep has one of them.
+    """
+    gpus = [(plan.device.gpu.uuid, -plan.gpu_wait_s) for plan in plans if plan.device.gpu is not None]
+    for uuid, minus_wait_s in sorted(gpus):  # of the cells of one GPU, the most patient first
+        locks.acquire(uuid, -minus_wait_s)
+
+
+def prepare(cells: Sequence[Config], plans: tuple[RunPlan, ...]) -> Prepared:
     """Check all cells of a sweep; leaves nothing behind where it refuses but an empty output folder.
 
     Raises:
         ConfigError: If any of them cannot work.
     """
     first = cells[0] if cells else Config()
-    plans = tuple(build_plan(config, probe, Path(config.output_dir)) for config in cells)
     output_dir = check_output_dir(first)
     for method in dict.fromkeys(plan.workers.start_method for plan in plans):
-        process_context(method)  # the fork server imports torch while the tracker is imported here
+        _start_fork_server(method)  # it imports torch while the tracker is imported here
     tracker = _new_tracker(first.tracking, output_dir)
     hashes = _check_workloads(plans)
     tracker.open()  # last: a refused command leaves no store behind
     return Prepared(plans=plans, tracker=tracker, weights_sha256=hashes)
 
 
+def _start_fork_server(method: str) -> None:
+    try:
+        process_context(method)
+    except OSError as error:  # its socket is in the temporary folder
+        what = f"no worker can be started from there ({error}); name a folder with a short name that is yours"
+        raise ConfigError("TMPDIR", tempfile.gettempdir(), what) from error
+
+
 def open_tracker(tracking: TrackingConfig, output_dir: Path) -> Tracker:
     """The tracker that the configuration names, its store reached.
 
     Raises:
-        ConfigError: If its address does not answer.
+        ConfigError: If its address holds a password or does not answer.
     """
+    check_tracking(tracking)
     tracker = _new_tracker(tracking, output_dir)
     tracker.open()
     return tracker
@@ -66,7 +99,9 @@ def _new_tracker(tracking: TrackingConfig, output_dir: Path) -> Tracker:
     from mps_experiments.tracking.mlflow_tracker import MlflowTracker
 
     uri = tracking.uri or f"sqlite:///{output_dir / 'mlflow.db'}"
-    return MlflowTracker(uri, tracking.experiment, output_dir / "mlartifacts", tracking.timeout_s)
+    return MlflowTracker(
+        uri, tracking.experiment, output_dir / "mlartifacts", tracking.timeout_s, tracking.connect_timeout_s
+    )
 
 
 def check_output_dir(config: Config) -> Path:

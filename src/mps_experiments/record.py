@@ -7,10 +7,11 @@ from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 
-from mps_experiments.disk import write_atomically
+from mps_experiments.disk import Reservation, write_atomically
 from mps_experiments.errors import RecordError
 from mps_experiments.machine.facts import MachineFacts
 from mps_experiments.machine.gpus import GpuProcess
+from mps_experiments.measurement.faults import FaultTrial, SurvivorFigures, survivor_figures
 from mps_experiments.measurement.findings import Finding
 from mps_experiments.measurement.outputs import OutputDifference, OutputDigest
 from mps_experiments.measurement.overlap import Activity
@@ -22,8 +23,8 @@ from mps_experiments.mps.attachment import ForeignDaemon, Proof
 from mps_experiments.workers.messages import Done, WorkerFacts
 from mps_experiments.workloads.spec import ImageInput, WorkloadSpec
 
-SCHEMA_VERSION = 2
-_READABLE = (1, 2)  # what version 2 added has defaults
+SCHEMA_VERSION = 3
+_READABLE = (1, 2, 3)  # what versions 2 and 3 added has defaults
 FILE_NAME = "measurement.json"
 _ANY_NAME = re.compile(r"measurement(\.\d+)?\.json")  # an earlier record kept aside has a number
 
@@ -79,6 +80,8 @@ class Cell:
     seed: int
     warmup: int
     repeat: int = 0
+    fault: str = "none"
+    trial: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +102,7 @@ class Measurement:
         activity: What the traced pass showed.
         telemetry: What GPU and CPU did in the measured window.
         parity: The largest difference between the workers' outputs.
+        fault: What happened in a run with a fault; such a run has no figures of an ordinary one.
     """
 
     schema_version: int
@@ -126,6 +130,12 @@ class Measurement:
     activity: Activity | None = None
     telemetry: Telemetry | None = None
     parity: OutputDifference | None = None
+    fault: FaultTrial | None = None
+
+    @property
+    def is_ordinary(self) -> bool:
+        """Whether nothing was made to go wrong: only such runs are compared with each other."""
+        return self.cell.fault == "none"
 
     @property
     def was_interrupted(self) -> bool:
@@ -134,10 +144,17 @@ class Measurement:
         return failure is not None and failure.rank is None and failure.reason.startswith("interrupted by ")
 
     def statistics(self) -> Statistics | None:
-        """The figures of a VALID run; None for any other, which has no numbers."""
-        if self.verdict.status is not Status.VALID:
+        """The figures of a VALID ordinary run; None for any other, which has no numbers."""
+        if self.verdict.status is not Status.VALID or not self.is_ordinary:
             return None
         return summarise([worker.samples for worker in self.workers if worker.samples is not None])
+
+    def survivor_figures(self) -> SurvivorFigures | None:
+        """What the survivors of a VALID run with a fault went through; None if there is none."""
+        if self.fault is None or self.verdict.status is not Status.VALID:
+            return None
+        samples = {worker.rank: worker.samples for worker in self.workers if worker.samples is not None}
+        return survivor_figures(self.fault, samples)
 
     def window_ns(self) -> tuple[int, int] | None:
         """First worker's start and last worker's end, of the monotonic clock; None if none was measured."""
@@ -163,15 +180,20 @@ _adapter: TypeAdapter[Measurement] = TypeAdapter(
 )
 
 
-def write_measurement(measurement: Measurement, path: Path) -> None:
+def write_measurement(measurement: Measurement, path: Path, room: Reservation | None = None) -> None:
     """Write the record so that a reader sees all of it or nothing; an earlier record there is kept aside.
+
+    Args:
+        measurement: The record.
+        path: The file.
+        room: What was set aside for it in the same folder.
 
     Raises:
         RecordError: If the folder cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, to_json(measurement), keep_earlier=True)
+        write_atomically(path, to_json(measurement), keep_earlier=True, room=room)
     except OSError as error:
         raise RecordError(f"{path} cannot be written: {error.strerror}") from error
 

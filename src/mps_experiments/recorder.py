@@ -8,11 +8,13 @@ from typing import Any
 from mps_experiments.bystanders import foreign_daemons, foreign_load
 from mps_experiments.machine.facts import MachineFacts
 from mps_experiments.measurement.checks import Evidence, check
+from mps_experiments.measurement.faults import FaultTrial
+from mps_experiments.measurement.findings import Finding
 from mps_experiments.measurement.samples import WorkerSamples
 from mps_experiments.measurement.statistics import common_window_ns, whole_window_ns
 from mps_experiments.measurement.telemetry import summarise_telemetry
-from mps_experiments.measurement.verdict import Verdict, judge
-from mps_experiments.mps.attachment import Observation, prove
+from mps_experiments.measurement.verdict import Verdict, judge, judge_fault
+from mps_experiments.mps.attachment import Observation, Proof, prove
 from mps_experiments.plan import RunPlan
 from mps_experiments.record import SCHEMA_VERSION, Cell, Measurement, WorkerRecord
 from mps_experiments.run_state import RunState
@@ -56,30 +58,26 @@ def make_measurement(
     """
     workers = tuple(_worker_record(worker, state) for worker in state.workers)
     samples = [worker.samples for worker in workers if worker.samples is not None]
-    complete = len(samples) == plan.worker_count and all(each.latencies_ns for each in samples)
+    complete = len(samples) == plan.worker_count and (
+        plan.fault is not None or all(each.latencies_ns for each in samples)
+    )
     proof = None
     if state.observations:
-        window = common_window_ns(samples) if complete else None
+        window = _window_ns(samples, state.fault) if complete else None
         pids = tuple(worker.pid for worker in workers)
-        proof = prove(plan.mps.enabled, pids, state.observations, window)
+        proof = prove(plan.mps.enabled, pids, state.observations, window, plan.fault is not None)
     all_done = complete and all(len(each.latencies_ns) == plan.iterations_per_worker for each in samples)
-    findings = check(_evidence(plan, state, samples), plan.thresholds) if all_done else ()
-    verdict = skipped or judge(
-        state.failure.reason if state.failure else None,
-        proof.failure if proof else "the run never got to its proof",
-        samples,
-        plan.worker_count,
-        plan.iterations_per_worker,
-        findings,
-        "on the CPU, where there is nothing to attach to" if plan.device.is_cpu else "attachment proved",
-    )
+    findings: tuple[Finding, ...] = ()
+    if all_done and plan.fault is None:
+        findings = check(_evidence(plan, state, samples), plan.thresholds)
+    verdict = skipped or _judge(plan, state, proof, samples, findings)
     environment = state.environment
     return Measurement(
         schema_version=SCHEMA_VERSION,
         record_id=uuid.uuid4().hex,
         sweep_id=origin.sweep_id,
         name=plan.name,
-        cell=_cell(plan),
+        cell=cell_of(plan),
         started_at=started_at,
         wall_s=wall_s,
         phases_s=state.phases_s,
@@ -96,10 +94,44 @@ def make_measurement(
         failure=state.failure,
         verdict=verdict,
         findings=findings,
-        missing=(*state.missing, *_missing_telemetry(plan, state, samples if complete else ())),
+        missing=(
+            *state.missing,
+            *_missing_telemetry(plan, state, samples if complete else ()),
+            *_missing_logs(plan, state),
+        ),
         activity=state.activity,
         telemetry=state.telemetry,
         parity=state.parity,
+        fault=state.fault,
+    )
+
+
+def _window_ns(samples: Sequence[WorkerSamples], fault: FaultTrial | None) -> tuple[int, int]:
+    """When all workers were measured together, up to the fault if there is one."""
+    if fault is None:
+        return common_window_ns(samples)
+    return max(each.start_ns for each in samples), fault.injected_ns
+
+
+def _judge(
+    plan: RunPlan,
+    state: RunState,
+    proof: Proof | None,
+    samples: Sequence[WorkerSamples],
+    findings: Sequence[Finding],
+) -> Verdict:
+    failure = state.failure.reason if state.failure else None
+    proof_failure = proof.failure if proof else "the run never got to its proof"
+    if plan.fault is not None:
+        return judge_fault(failure, proof_failure, state.fault)
+    return judge(
+        failure,
+        proof_failure,
+        samples,
+        plan.worker_count,
+        plan.iterations_per_worker,
+        findings,
+        "on the CPU, where there is nothing to attach to" if plan.device.is_cpu else "attachment proved",
     )
 
 
@@ -115,11 +147,12 @@ def _worker_record(worker: Worker, state: RunState) -> WorkerRecord:
         done=worker.done,
         gpu_memory_bytes=_gpu_memory_bytes(worker.pid, state.observations),
         samples=WorkerSamples.from_boundaries(rank, boundaries) if boundaries else None,
-        output=state.outputs[rank] if rank < len(state.outputs) else None,
+        output=state.outputs.get(rank),
     )
 
 
-def _cell(plan: RunPlan) -> Cell:
+def cell_of(plan: RunPlan) -> Cell:
+    """The coordinates of the run that this plan describes."""
     first = plan.workloads[0]
     gpu = plan.device.gpu
     return Cell(
@@ -138,6 +171,8 @@ def _cell(plan: RunPlan) -> Cell:
         seed=first.seed,
         warmup=plan.workers.warmup_iterations,
         repeat=plan.repeat,
+        fault=plan.fault.kind if plan.fault else "none",
+        trial=plan.fault.trial if plan.fault else 0,
     )
 
 
@@ -189,6 +224,17 @@ def _missing_telemetry(plan: RunPlan, state: RunState, samples: Sequence[WorkerS
     yield from (f"telemetry: this GPU or driver does not tell {_TELLING[name]}" for name in sorted(unknown))
     if telemetry.gpu_share_by_pid is None:
         yield "telemetry: this GPU or driver does not tell which process used it"
+
+
+def _missing_logs(plan: RunPlan, state: RunState) -> Iterator[str]:
+    """What was printed and is in no file."""
+    for worker in state.workers:
+        if worker.done is not None and worker.done.log_problem:
+            yield f"worker-{worker.spec.rank}.log: {worker.done.log_problem}"
+    if plan.mps.enabled and state.environment is not None:
+        for path in (plan.paths.control_log, plan.paths.server_log):
+            if not path.exists():
+                yield f"{path.name}: could not be written"
 
 
 _TELLING = {

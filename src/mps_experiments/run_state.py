@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from mps_experiments.environment import Environment
 from mps_experiments.errors import Interrupted
+from mps_experiments.measurement.faults import FaultTrial
 from mps_experiments.measurement.outputs import OutputDifference, OutputDigest
 from mps_experiments.measurement.overlap import Activity, KernelTrace
 from mps_experiments.measurement.telemetry import Telemetry
@@ -29,10 +30,11 @@ class RunState:
     failure: FailureRecord | None = None
     interruption: Interrupted | None = None
     telemetry: Telemetry | None = None
-    outputs: list[OutputDigest] = field(default_factory=list)
+    outputs: dict[int, OutputDigest] = field(default_factory=dict)
     parity: OutputDifference | None = None
     traces: list[KernelTrace] = field(default_factory=list)
     activity: Activity | None = None
+    fault: FaultTrial | None = None
     missing: list[str] = field(default_factory=list)
 
     @contextlib.contextmanager

@@ -4,18 +4,21 @@ import contextlib
 import signal
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.context import ForkServerContext, SpawnContext
 from typing import Any, Protocol, TypeVar
 
 from mps_experiments.environment import Environment, open_environment
 from mps_experiments.errors import Interrupted, ProofError, RunError, WorkerError
 from mps_experiments.evidence import gather_outputs, gather_trace, sampling, write_artifacts
+from mps_experiments.faults.memory_watch import MemoryWatch
+from mps_experiments.faults.newcomer import NewcomerDesk
+from mps_experiments.faults.trial import Trial
 from mps_experiments.machine.facts import MachineFacts
 from mps_experiments.machine.gpus import GpuProbe
 from mps_experiments.mps.attachment import failure_in
 from mps_experiments.mps.guardian import Guardian
-from mps_experiments.plan import RunPlan
+from mps_experiments.plan import FaultPlan, RunPlan
 from mps_experiments.record import FailureRecord, Measurement
 from mps_experiments.recorder import Origin, make_measurement
 from mps_experiments.run_state import RunState
@@ -110,8 +113,10 @@ def _interruption(error: KeyboardInterrupt) -> Interrupted:
 
 def _measure(plan: RunPlan, around: Surroundings, state: RunState) -> None:
     watcher = around.watcher
+    plan.paths.folder.mkdir(parents=True, exist_ok=True)
     context = around.context(plan.workers.start_method)
     with contextlib.ExitStack() as stack:
+        memory = stack.enter_context(_memory_watch(plan, around, state))
         with state.phase("environment"):
             opening = open_environment(plan, around.probe, around.guardian)
             environment = stack.enter_context(_timed_exit(opening, "environment_teardown", state))
@@ -119,8 +124,12 @@ def _measure(plan: RunPlan, around: Surroundings, state: RunState) -> None:
         state.placement = _placement(plan, around.machine)
         stack.callback(keep_off(state.placement.parent))
         with state.phase("workers"):
+            stack.callback(memory.workers_gone)
             specs = _worker_specs(plan, environment, state.placement)
-            pool = WorkerPool(context, specs, plan.workers.stop_timeout_s, watcher.forward)
+            pool = WorkerPool(
+                *(context, specs, plan.workers.stop_timeout_s, watcher.forward),
+                kill_timeout_s=plan.workers.kill_timeout_s,
+            )
             stack.enter_context(_timed_exit(pool, "workers_teardown", state))
             state.workers = pool.workers
             pool.wait_ready(plan.workers.ready_timeout_s)
@@ -130,7 +139,14 @@ def _measure(plan: RunPlan, around: Surroundings, state: RunState) -> None:
             start_at_ns = pool.release()
             time.sleep(max(0.0, (start_at_ns - time.monotonic_ns()) / 1e9) + _LOOK_AFTER_S)
             state.observations.append(environment.observe())
-            pool.wait_done(plan.workers.stall_timeout_s, watcher.tick_s, watcher.progress)
+            if plan.fault is not None:
+                state.fault = _trial(plan, plan.fault, pool, environment, state, watcher).run()
+            else:
+                pool.wait_done(plan.workers.stall_timeout_s, watcher.tick_s, watcher.progress)
+        if plan.fault is not None:  # nothing is as it was: no look, no traced pass
+            with state.phase("outputs"):
+                gather_outputs(plan, pool, state)
+            return
         with state.phase("proof"):
             state.observations.append(environment.observe(look_again=True))
         try:
@@ -141,6 +157,46 @@ def _measure(plan: RunPlan, around: Surroundings, state: RunState) -> None:
         except KeyboardInterrupt as error:  # the sweep ends, but what is measured and proved stays
             state.interruption = _interruption(error)
             state.missing.append(f"evidence: {state.interruption}")
+
+
+def _memory_watch(plan: RunPlan, around: Surroundings, state: RunState) -> MemoryWatch:
+    """Reads nothing in an ordinary run."""
+    gpu = plan.device.gpu
+    return MemoryWatch(around.probe, gpu.uuid if gpu and plan.fault else None, state)
+
+
+def _trial(
+    plan: RunPlan,
+    fault: FaultPlan,
+    pool: WorkerPool,
+    environment: Environment,
+    state: RunState,
+    watcher: Watcher,
+) -> Trial:
+    assert state.placement is not None  # noqa: S101 - the workers have been placed
+    newcomer = replace(
+        pool.specs[fault.worker],
+        rank=plan.worker_count,
+        iterations=1,
+        warmup_iterations=0,
+        cpu_cores=state.placement.parent,
+        verbose=False,
+        log_path=str(plan.paths.newcomer_log),
+        misbehaviour=None,
+    )
+    return Trial(
+        fault=fault,
+        pool=pool,
+        environment=environment,
+        desk=NewcomerDesk(
+            lambda: replace(pool, specs=[newcomer], workers=[]),
+            environment.observe,
+            fault.newcomer_timeout_s,
+        ),
+        stall_timeout_s=plan.workers.stall_timeout_s,
+        tick_s=watcher.tick_s,
+        on_tick=watcher.progress,
+    )
 
 
 def _look(environment: Environment, pool: WorkerPool, state: RunState, expected_on: bool) -> None:
@@ -182,6 +238,14 @@ def _worker_specs(plan: RunPlan, environment: Environment, placement: Placement)
             verbose=plan.workers.verbose,
             log_path=str(plan.paths.worker_log(rank)),
             go_timeout_s=plan.workers.ready_timeout_s,
+            **_misbehaviour(plan.fault, rank),
         )
         for rank, workload in enumerate(plan.workloads)
     ]
+
+
+def _misbehaviour(fault: FaultPlan | None, rank: int) -> dict[str, Any]:
+    """What this worker does to itself."""
+    if fault is None or not fault.is_in_worker or rank != fault.worker:
+        return {}
+    return {"misbehaviour": fault.kind, "misbehave_after": fault.after_iterations}

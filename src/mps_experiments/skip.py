@@ -4,16 +4,29 @@ from pathlib import Path
 
 from mps_experiments.measurement.verdict import Status, Verdict
 from mps_experiments.mps.control import CONTROL_PROGRAM, control_program
-from mps_experiments.plan import RunPlan
+from mps_experiments.plan import FaultPlan, RunPlan
 
 _KERNEL_RELEASE = Path("/proc/sys/kernel/osrelease")
 
 
 def reason_to_skip(plan: RunPlan) -> Verdict | None:
     """Why this cell cannot run on this machine; None if it can."""
+    if plan.fault is not None and (verdict := _cannot_go_wrong_here(plan, plan.fault)):
+        return verdict
     if plan.mps.enabled and (missing := _missing_for_mps(plan)):
         return Verdict(status=Status.SKIPPED, reason=missing, for_want_of_hardware=True)
     return _ruled_out_by_compute_mode(plan)
+
+
+def _cannot_go_wrong_here(plan: RunPlan, fault: FaultPlan) -> Verdict | None:
+    """A fault of something that is not there."""
+    if fault.needs_gpu and plan.device.is_cpu:
+        reason = f"fault={fault.kind} happens on an NVIDIA GPU: this run is on the CPU"
+        return Verdict(status=Status.SKIPPED, reason=reason, for_want_of_hardware=True)
+    if fault.needs_mps and not plan.mps.enabled:
+        reason = f"fault={fault.kind} needs an MPS daemon: there is none with mps=off"
+        return Verdict(status=Status.SKIPPED, reason=reason, not_applicable=True)
+    return None
 
 
 def _missing_for_mps(plan: RunPlan) -> str | None:

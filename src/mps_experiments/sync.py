@@ -4,13 +4,18 @@ A run is known by its record id, so calling this again logs nothing twice.
 """
 
 import argparse
+import contextlib
 import json
 import sys
 import time
 from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from mps_experiments.config import TrackingConfig
+from mps_experiments.disk import alone_in
 from mps_experiments.errors import ConfigError, RecordError, TrackingError
 from mps_experiments.record import FILE_NAME, Measurement, find_measurements, read_measurement
 from mps_experiments.terminal import complain
@@ -74,39 +79,65 @@ def _collect(folders: list[Path]) -> tuple[dict[str, list[tuple[Measurement, Pat
 
 
 def _log(by_sweep: dict[str, list[tuple[Measurement, Path]]], args: argparse.Namespace) -> int:
+    logged = 0
+    for sweep_id, records in by_sweep.items():
+        folder, summary = _summary([place for _, place in records], sweep_id)
+        with alone_in(folder):  # two of these at once would each open a parent run
+            logged += _log_sweep(sweep_id, records, summary, args)
+    return logged
+
+
+def _log_sweep(
+    sweep_id: str,
+    records: list[tuple[Measurement, Path]],
+    summary: dict[str, Any],
+    args: argparse.Namespace,
+) -> int:
     from mps_experiments.preflight import open_tracker
     from mps_experiments.report.summary import summary_text
 
-    logged = 0
-    for sweep_id, records in by_sweep.items():
-        first, folder = records[0]
-        stored = first.config.get("tracking", {})
-        tracking = TrackingConfig(
-            uri=args.tracking_uri or stored.get("uri"),
-            experiment=args.experiment or stored.get("experiment") or TrackingConfig().experiment,
+    first, _ = records[0]
+    stored = first.config.get("tracking", {})
+    tracking = TrackingConfig(
+        uri=args.tracking_uri or stored.get("uri"),
+        experiment=args.experiment or stored.get("experiment") or TrackingConfig().experiment,
+    )
+    tracker = open_tracker(tracking, Path(str(first.config.get("output_dir", "outputs"))).absolute())
+    tracker.start_sweep(
+        SweepInfo(
+            sweep_id=sweep_id,
+            name=f"{first.cell.model} {_date(first)} (logged later)",
+            command=str(summary.get("command", "unknown")),
+            is_sweep=bool(summary),
         )
-        tracker = open_tracker(tracking, Path(str(first.config.get("output_dir", "outputs"))).absolute())
-        summary = _summary(folder.parent, sweep_id)
-        tracker.start_sweep(
-            SweepInfo(
-                sweep_id=sweep_id,
-                name=f"{first.cell.model} {_date(first)} (logged later)",
-                command=str(summary.get("command", "unknown")),
-                is_sweep=bool(summary),
-            )
-        )
-        measurements = [measurement for measurement, _ in records]
-        new = sum(tracker.log_cell(each, place, each.was_interrupted) for each, place in records)
-        logged += new
-        tracker.finish_sweep(measurements, summary_text(measurements), _status(summary, measurements))
+    )
+    logged = sum(tracker.log_cell(each, place, each.was_interrupted) for each, place in records)
+    resumed = list(_resumed(summary))
+    for measurement, place in resumed:
+        tracker.log_cell(measurement, place, measurement.was_interrupted)
+    measurements = [measurement for measurement, _ in [*records, *resumed]]
+    tracker.finish_sweep(measurements, summary_text(measurements), _status(summary, measurements))
     return logged
+
+
+def _resumed(summary: dict[str, Any]) -> Iterator[tuple[Measurement, Path]]:
+    """The records of earlier sweeps that this one took over, as far as they are still there."""
+    for cell in summary.get("cells", []):
+        if "resumed_from" not in cell:
+            continue
+        folder = Path(cell["resumed_from"])
+        for path in find_measurements(folder):
+            with contextlib.suppress(RecordError):
+                measurement = read_measurement(path)
+                if measurement.record_id == cell["record_id"]:
+                    yield replace(measurement, name=cell["name"]), folder
 
 
 def _date(measurement: Measurement) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(measurement.started_at))
 
 
-def _status(summary: dict[str, object], measurements: list[Measurement]) -> str:
+def _status(summary: dict[str, Any], measurements: list[Measurement]) -> str:
     """How the sweep ended; one that never said so was killed."""
     ended = summary.get("status", "KILLED")
     if ended == "RUNNING" or any(measurement.was_interrupted for measurement in measurements):
@@ -114,16 +145,18 @@ def _status(summary: dict[str, object], measurements: list[Measurement]) -> str:
     return str(ended)
 
 
-def _summary(folder: Path, sweep_id: str) -> dict[str, object]:
-    """What sweep.json says of this sweep; empty for a run on its own, or if there is none."""
-    for path in sorted(folder.glob("sweep*.json")):  # a folder that was used again holds several
-        try:
-            loaded = json.loads(path.read_bytes())
-        except (OSError, ValueError):
-            continue
-        if isinstance(loaded, dict) and loaded.get("sweep_id") == sweep_id and loaded.get("is_sweep", True):
-            return loaded
-    return {}
+def _summary(run_folders: list[Path], sweep_id: str) -> tuple[Path, dict[str, Any]]:
+    """The sweep's folder and what sweep.json says there; empty for a run on its own, or if there is none."""
+    above = dict.fromkeys(folder for each in run_folders for folder in (each.parent, each.parent.parent))
+    for folder in above:  # a cell with trials has a folder for each of them
+        for path in sorted(folder.glob("sweep*.json")):  # a folder that was used again holds several
+            try:
+                found = json.loads(path.read_bytes())
+            except (OSError, ValueError):
+                continue
+            if isinstance(found, dict) and found.get("sweep_id") == sweep_id and found.get("is_sweep", True):
+                return folder, found
+    return run_folders[0].parent, {}
 
 
 if __name__ == "__main__":

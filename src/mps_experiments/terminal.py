@@ -1,5 +1,6 @@
 """What the person sees while a sweep runs: two progress bars, or plain lines where there is no terminal."""
 
+import io
 import sys
 from collections.abc import Iterable
 from types import TracebackType
@@ -23,6 +24,8 @@ class Terminal:
     """
 
     def __init__(self, cell_count: int | None, console: Console | None = None) -> None:
+        if isinstance(sys.stdout, io.TextIOWrapper):  # what a locale lacks is no reason to end a sweep
+            sys.stdout.reconfigure(errors="replace")
         self._console = console or Console(soft_wrap=True)
         if not self._console.is_terminal:
             self._console.width = _PLAIN_WIDTH

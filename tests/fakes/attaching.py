@@ -12,6 +12,7 @@ Options; calls are counted from 1 and include the warm-up:
     raise_at, memory_error_at, kill_at, exit_at, hang_at   the call that goes wrong, and how
     print_line      printed by each call
     never_ready     the factory never returns
+    refuse_if       a path; where it is there, the factory raises
     beacon          a folder: call number `beacon_at` leaves a file there, named by the pid, with the
                     directory in which the worker looks for MPS
 """
@@ -39,6 +40,8 @@ def build(device: torch.device, options: dict[str, Any]) -> tuple[Callable[[torc
         _profile(device)
     if "core" in options:
         os.sched_setaffinity(0, {options["core"]})
+    if "refuse_if" in options and Path(options["refuse_if"]).exists():
+        raise RuntimeError("refused")
     if options.get("never_ready"):
         threading.Event().wait()
     calls = 0

@@ -1,10 +1,17 @@
-"""The command line on a machine with one GPU that is not there: its workers compute on the CPU."""
+"""The command line on a machine with one GPU that is not there: its workers compute on the CPU.
+
+Locks of GPUs are in TMPDIR, so that test sessions with folders of their own never wait for one another.
+"""
 
 import sys
+import tempfile
+from pathlib import Path
 
 from mps_experiments.cli import main
 from mps_experiments.machine.gpus import FixedProbe
 from tests.fakes.plans import FAKE_GPU
 
 if __name__ == "__main__":
-    sys.exit(main(FixedProbe((FAKE_GPU,))))
+    lock_folder = Path(tempfile.gettempdir()) / "locks"
+    lock_folder.mkdir(exist_ok=True)
+    sys.exit(main(FixedProbe((FAKE_GPU,)), lock_folder))

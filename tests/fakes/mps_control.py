@@ -173,11 +173,20 @@ class Daemon:
             case "get_server_status":
                 status = self.faults.get("status", "ACTIVE")
                 return f"{status}\n" if rest == known else f"Server {rest} not found\n"
+            case "terminate_client":
+                server, _, pid = rest.partition(" ")
+                return self.terminate(pid) if server == known else f"Server {server} not found\n1\n"
             case "quit":
                 if "ignore_quit" not in self.faults:
                     self.quit_at = time.monotonic() + float(rest.removeprefix("-t ") or 0)
                 return ""
         return f'Unknown command "{word}"\n'
+
+    def terminate(self, pid: str) -> str:
+        found = [connection for connection, client in self.clients.items() if str(client) == pid]
+        for connection in found:
+            self.leave(connection)
+        return "0\n" if found else "201\n"
 
     def table(self) -> str:
         if not self.clients or self.server is None:

@@ -21,7 +21,7 @@ from mps_experiments.machine.gpus import Gpu
 from mps_experiments.measurement.findings import Thresholds
 from mps_experiments.mps.control import LOG_DIRECTORY, PIPE_DIRECTORY, control_program
 from mps_experiments.mps.processes import MpsProcess, end_processes_of, mps_processes
-from mps_experiments.plan import MpsPlan, RunPaths, RunPlan, TracePlan, WorkersPlan
+from mps_experiments.plan import FaultPlan, MpsPlan, RunPaths, RunPlan, TracePlan, WorkersPlan
 from mps_experiments.workloads.spec import WorkloadSpec
 
 CHECKOUT = Path(__file__).parents[2]
@@ -36,7 +36,14 @@ FAKE_GPU = Gpu(
 DEADLINE_S = 20.0
 
 MPS = MpsPlan(
-    enabled=True, exclusive_process=False, start_timeout_s=10.0, command_timeout_s=5.0, quit_timeout_s=3.0
+    enabled=True,
+    exclusive_process=False,
+    start_timeout_s=10.0,
+    command_timeout_s=5.0,
+    quit_timeout_s=3.0,
+    foreign_timeout_s=2.0,
+    compute_mode_timeout_s=20.0,
+    guardian_timeout_s=20.0,
 )
 WORKERS = WorkersPlan(
     start_method="forkserver",
@@ -46,6 +53,7 @@ WORKERS = WorkersPlan(
     ready_timeout_s=120.0,
     stall_timeout_s=60.0,
     stop_timeout_s=10.0,
+    kill_timeout_s=10.0,
 )
 TRACE = TracePlan(iterations=0, min_s=0.0, timeout_s=60.0)
 
@@ -94,6 +102,7 @@ def run_plan(
     workers: dict[str, Any] | None = None,
     trace: dict[str, Any] | None = None,
     strict: dict[str, Any] | None = None,
+    fault: FaultPlan | None = None,
 ) -> RunPlan:
     """A plan with one worker for each workload.
 
@@ -104,6 +113,7 @@ def run_plan(
         workers: Fields of `WorkersPlan` that differ.
         trace: Fields of `TracePlan` that differ; by default there is no traced pass.
         strict: Limits of `thresholds` that count.
+        fault: What goes wrong on purpose; see `fault_plan`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     return RunPlan(
@@ -112,6 +122,7 @@ def run_plan(
         repeat=0,
         trace=dataclasses.replace(TRACE, **(trace or {})),
         telemetry_interval_s=0.02,
+        telemetry_timeout_s=10.0,
         thresholds=thresholds(**(strict or {})),
         iterations_per_worker=times,
         mps=dataclasses.replace(MPS, **(mps or {})),
@@ -119,7 +130,22 @@ def run_plan(
         workloads=workloads or (attaching(),),
         workers=dataclasses.replace(WORKERS, **(workers or {})),
         paths=RunPaths(folder=folder),
+        fault=fault,
     )
+
+
+def fault_plan(kind: str, **values: Any) -> FaultPlan:
+    """A fault of worker 0 after two iterations; the newcomer comes soon."""
+    defaults: dict[str, Any] = {
+        "worker": 0,
+        "at": 0.5,
+        "after_iterations": 2,
+        "trial": 0,
+        "trials": 1,
+        "newcomer_after_s": 0.1,
+        "newcomer_timeout_s": 60.0,
+    }
+    return FaultPlan(kind=kind, **(defaults | values))
 
 
 def wait_until(condition: Callable[[], object], what: str, deadline_s: float = DEADLINE_S) -> None:

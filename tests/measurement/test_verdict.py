@@ -1,10 +1,13 @@
 """Which runs have numbers."""
 
+from dataclasses import replace
+
 import pytest
 
 from mps_experiments.measurement.findings import Finding, Severity
 from mps_experiments.measurement.samples import WorkerSamples
-from mps_experiments.measurement.verdict import Status, Verdict, judge
+from mps_experiments.measurement.verdict import Status, Verdict, judge, judge_fault
+from tests.fault_records import FINISHED, make_trial
 from tests.records import samples
 
 COMPLETE = (samples(0, 0, 1, 1), samples(1, 0, 1, 1))
@@ -101,3 +104,39 @@ def test_a_sweep_succeeds_only_with_valid_cells_and_those_the_machine_lacks_hard
 ) -> None:
     verdict = Verdict(status=status, reason="a reason", for_want_of_hardware=for_want_of_hardware)
     assert verdict.is_success is is_success
+
+
+def test_a_cell_that_has_no_meaning_is_a_success_only_if_it_is_skipped() -> None:
+    for status, is_success in ((Status.SKIPPED, True), (Status.INVALID, False), (Status.VALID, True)):
+        assert Verdict(status=status, reason="a reason", not_applicable=True).is_success is is_success
+
+
+def test_a_fault_that_happened_and_was_watched_is_valid_whatever_became_of_the_workers() -> None:
+    verdict = judge_fault(None, None, make_trial())
+    assert (verdict.status, verdict.reason) == (
+        Status.VALID,
+        "the fault happened and was watched to the end",
+    )
+
+
+@pytest.mark.parametrize(
+    ("failure", "proof_failure", "happened", "reason"),
+    [
+        ("interrupted", "not attached", False, "interrupted"),
+        (None, "not attached", True, "not attached"),
+        (None, None, False, "the fault was not watched to the end"),
+        ("interrupted", None, True, "interrupted"),
+    ],
+)
+def test_a_fault_that_was_not_watched_in_a_proved_state_is_invalid(
+    failure: str | None, proof_failure: str | None, happened: bool, reason: str
+) -> None:
+    verdict = judge_fault(failure, proof_failure, make_trial() if happened else None)
+    assert (verdict.status, verdict.reason) == (Status.INVALID, reason)
+
+
+def test_a_fault_without_effect_is_invalid() -> None:
+    unharmed = make_trial("oom", replace(FINISHED, rank=0), FINISHED)
+    verdict = judge_fault(None, None, unharmed)
+    assert verdict.status is Status.INVALID
+    assert verdict.reason == "fault=oom had no effect: worker 0 did all of its iterations"

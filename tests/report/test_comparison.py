@@ -9,6 +9,7 @@ import pytest
 from mps_experiments.record import Measurement
 from mps_experiments.report.comparison import groups, ratios
 from mps_experiments.report.repeats import ratio_interval
+from tests.fault_records import faulty_run, make_trial
 from tests.outputs import with_output, with_tolerance
 from tests.records import GPU, INVALID, MACHINE, SKIPPED, make_measurement
 
@@ -222,3 +223,25 @@ def test_one_repeat_with_another_output_refuses_the_whole_cell() -> None:
 def test_outputs_that_are_not_known_do_not_refuse_anything() -> None:
     found = ratios([with_output(one_process(), 1.0), make_measurement("two", procs=2)])
     assert found["two"].value is not None
+
+
+FAULTY = [
+    faulty_run("trial", "kill"),
+    faulty_run("its time would count", "exit", trial=make_trial("exit")),
+    replace(faulty_run("one process"), cell=replace(faulty_run("").cell, procs=1)),
+]
+
+
+def test_runs_with_a_fault_are_in_no_group_and_no_partner_of_anybody() -> None:
+    ordinary = [make_measurement("one", times=4), make_measurement("two", procs=2, times=4)]
+    assert groups([*FAULTY, *ordinary]) == groups(ordinary)
+    found = ratios([*FAULTY, *ordinary])
+    assert {m.record_id: found[m.record_id] for m in ordinary} == ratios(ordinary)
+    assert {(found[m.record_id].value, found[m.record_id].reason) for m in FAULTY} == {
+        (None, "a run with a fault")
+    }
+
+
+def test_without_an_ordinary_run_of_one_process_one_with_a_fault_does_not_stand_in() -> None:
+    found = ratios([*FAULTY, make_measurement("two", procs=2, times=4)])["two"]
+    assert (found.value, found.reason) == (None, "no VALID one-process run with mps=off times=4")

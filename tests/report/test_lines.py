@@ -4,9 +4,11 @@ from dataclasses import replace
 
 import pytest
 
+from mps_experiments.measurement.faults import FaultTrial
 from mps_experiments.measurement.findings import Finding, Severity
 from mps_experiments.record import Measurement
 from mps_experiments.report.lines import cell_line
+from tests.fault_records import FAILED, KILLED, TOO_LATE, faulty_run, make_trial, newcomer
 from tests.records import INVALID, SKIPPED, make_measurement
 
 
@@ -44,3 +46,55 @@ def test_a_line_ends_with_the_checks_that_warn() -> None:
     contended = replace(warned, contended=("process 9",))
     assert cell_line(contended).endswith("  CONTENDED  WARNING: skew, drift")
     assert "WARNING" not in cell_line(replace(warned, verdict=INVALID))
+
+
+def of_fault(trial: FaultTrial, kind: str = "kill", mps: str = "on") -> str:
+    line = cell_line(faulty_run("one", kind, mps=mps, number=3, trial=trial))
+    start = f"mps={mps} procs=2 times=4 fault={kind} trial=3: VALID  "
+    assert line.startswith(start)
+    return line.removeprefix(start)
+
+
+CAME = newcomer(1000, 1400)
+
+
+@pytest.mark.parametrize(
+    ("trial", "expected"),
+    [
+        (
+            make_trial(came=CAME),
+            "worker 0 was killed by SIGKILL; 1 of 1 others finished (slowest 0.5 s); "
+            "a new client was served after 0.20 s",
+        ),
+        (
+            make_trial("kill", KILLED, FAILED),
+            "worker 0 was killed by SIGKILL; 0 of 1 others finished; no new client was served",
+        ),
+        (
+            make_trial("kill", KILLED, came=replace(CAME, served_ns=None, attached=None)),
+            "worker 0 was killed by SIGKILL; no new client was served",
+        ),
+        (
+            make_trial("server_kill", replace(FAILED, rank=0), FAILED, came=replace(CAME, attached=False)),
+            "0 of 2 others finished; a new client was served after 0.20 s WITHOUT MPS, silently",
+        ),
+    ],
+    ids=["a survivor", "nobody", "it was alone", "MPS was hit"],
+)
+def test_a_trial_tells_what_became_of_everybody(trial: FaultTrial, expected: str) -> None:
+    assert of_fault(trial, trial.kind) == expected
+
+
+def test_without_mps_nobody_does_without_it_silently() -> None:
+    assert "WITHOUT MPS" not in of_fault(make_trial(came=replace(CAME, attached=False)), mps="off")
+
+
+def test_a_trial_that_is_not_valid_tells_why() -> None:
+    late = faulty_run("late", verdict=TOO_LATE, trial=make_trial())
+    assert cell_line(late) == f"{late.name}: INVALID: {TOO_LATE.reason}"
+
+
+def test_a_long_error_is_cut() -> None:
+    text = of_fault(make_trial("kill", replace(KILLED, text="CUDA error " * 100)))
+    assert " ...; no new client" in text
+    assert len(text.partition(";")[0]) < 160

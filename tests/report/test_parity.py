@@ -9,8 +9,10 @@ from mps_experiments.report.parity import (
     difference_text,
     output_differences,
     output_references,
+    survivor_differences,
     worst_difference,
 )
+from tests.fault_records import faulty_run
 from tests.outputs import with_output, with_tolerance
 from tests.records import GPU, INVALID, MACHINE, make_measurement
 
@@ -99,3 +101,21 @@ def test_a_difference_is_told_in_words() -> None:
         "by up to 1e-05, most in 0.boxes",
         "no number: 0.boxes (2,) against 0.boxes (1, 4)",
     ]
+
+
+def test_no_run_is_compared_with_one_that_had_a_fault() -> None:
+    """Its first worker may be a survivor, with an output; what a fault leaves is not what is expected."""
+    faulty = replace(with_output(faulty_run("faulty", options={"worker": 1}), 9.0, 9.0), started_at=0.0)
+    assert output_references([faulty, TWO, ON]) == output_references([TWO, ON])
+    assert set(output_differences([faulty, ONE, TWO])) == {"one", "two"}
+
+
+def test_each_survivors_output_is_compared_with_that_of_a_process_alone() -> None:
+    trial = with_output(faulty_run("trial"), 1.0, 2.5)
+    first, second = trial.workers
+    of_second = replace(trial, workers=(replace(first, output=None), replace(second, output=first.output)))
+    of_both = replace(trial, workers=(first, replace(second, output=first.output)))
+    assert [difference.largest for difference in survivor_differences(ONE, of_second)] == [0.5]
+    assert len(survivor_differences(ONE, of_both)) == 2
+    assert survivor_differences(ONE, faulty_run("all died")) == []
+    assert survivor_differences(make_measurement("silent"), of_both) == []

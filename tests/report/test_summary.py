@@ -11,6 +11,7 @@ from mps_experiments.report.explanation import explain
 from mps_experiments.report.summary import summary_text, why_lines
 from mps_experiments.report.tables import table_text
 from tests.evidence_records import TIMES, traced_run
+from tests.fault_records import make_trial
 from tests.records import INVALID, MACHINE, SKIPPED, make_measurement
 
 
@@ -132,3 +133,10 @@ def test_where_there_is_nothing_to_explain_the_summary_is_the_tables() -> None:
     cells = repeats(1, 10.0)
     assert summary_text(cells) == table_text(cells)
     assert summary_text([]) == ""
+
+
+def test_runs_with_a_fault_have_no_cause_and_change_none() -> None:
+    cells = [*repeats(1, 10.0), *repeats(2, 20.0)]
+    faulty = replace(traced_run("trial", mps="on", iteration_ms=90.0, fault="kill"), fault=make_trial())
+    assert why_lines([faulty, *cells]) == why_lines(cells)
+    assert why_lines([faulty, cells[0]]) == []

@@ -1,6 +1,7 @@
 """What of the comparison becomes metrics and tags."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from mlflow.utils.validation import _validate_metric, _validate_tag
@@ -11,6 +12,7 @@ from mps_experiments.report.explanation import explain
 from mps_experiments.report.growth import Growth
 from mps_experiments.tracking.comparisons import comparison_fields
 from tests.evidence_records import traced_run
+from tests.fault_records import faulty_run
 from tests.outputs import with_output
 from tests.records import SKIPPED, make_measurement
 
@@ -142,3 +144,12 @@ def test_an_output_that_is_no_number_gives_no_metric_that_is_none(value: float) 
     found = comparison_fields(cells, {})["on"]
     assert found.metrics == {"ratio": 1.0}
     assert found.tags["output_difference"] == "beyond tolerance: no number: 0.boxes"
+
+
+def test_a_run_with_a_fault_has_no_comparison_and_is_in_none() -> None:
+    ordinary = [with_output(ONE, 1.0), with_output(TWO, 1.0)]
+    faulty = [with_output(replace(faulty_run("trial"), started_at=0.0), 2.0), faulty_run("other", "exit")]
+    found = comparison_fields([*faulty, *ordinary], {})
+    assert {name: found[name] for name in ("one", "two")} == comparison_fields(ordinary, {})
+    for name in ("trial", "other"):
+        assert (found[name].metrics, found[name].tags) == ({}, {"ratio_missing": "a run with a fault"})

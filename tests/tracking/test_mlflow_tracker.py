@@ -1,5 +1,6 @@
 """The MLflow index on a real SQLite store and on a real server."""
 
+import contextlib
 import math
 import os
 import socket
@@ -36,7 +37,7 @@ from pathlib import Path
 from mps_experiments.errors import TrackingError
 from tests.records import make_measurement
 from tests.tracking.test_mlflow_tracker import INFO, MlflowTracker
-tracker = MlflowTracker(sys.argv[1], sys.argv[2], Path(sys.argv[3]) / "artifacts", 60)
+tracker = MlflowTracker(sys.argv[1], sys.argv[2], Path(sys.argv[3]) / "artifacts", 60, 10)
 tracker.open()
 tracker.start_sweep(INFO)
 try:
@@ -64,7 +65,7 @@ def opened(uri: str, tmp_path: Path, request: pytest.FixtureRequest) -> Callable
     """Opens a tracker, as each start of the program does."""
 
     def open_tracker() -> MlflowTracker:
-        tracker = MlflowTracker(uri, request.node.name, tmp_path / "art ifacts", 60)
+        tracker = MlflowTracker(uri, request.node.name, tmp_path / "art ifacts", 60, 10)
         tracker.open()
         return tracker
 
@@ -364,6 +365,21 @@ class _Broken(BaseHTTPRequestHandler):
         """Nothing: the test's output stays readable."""
 
 
+class _Endless(BaseHTTPRequestHandler):
+    """A server that sends header after header."""
+
+    enough = threading.Event()
+
+    def do_GET(self) -> None:
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nX: ")
+        with contextlib.suppress(OSError):
+            while not self.enough.wait(0.05):
+                self.wfile.write(b"x")
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Nothing: the test's output stays readable."""
+
+
 @pytest.mark.parametrize(
     "address", ["127.0.0.1:5000", "mlruns", "foo://bar", "http://", "http://127.0.0.1:x"]
 )
@@ -377,7 +393,25 @@ def test_a_port_that_nobody_listens_on_is_refused_in_one_line(tmp_path: Path) ->
 
 def test_a_port_that_never_answers_is_refused_in_one_line(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        assert "timed out" in refusal(f"http://127.0.0.1:{silent.getsockname()[1]}", tmp_path)
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        said = refusal(address, tmp_path, connect_timeout_s=0.5)
+    # Two deadlines of the same length: that of the socket and that of all of the question.
+    assert "(timed out)" in said or "(MLflow did not answer within 0.5 s)" in said
+
+
+def test_a_server_that_never_ends_its_answer_is_refused_in_one_line(tmp_path: Path) -> None:
+    """Each byte comes in time, so only a deadline for all of it ends this."""
+    with HTTPServer(("127.0.0.1", 0), _Endless) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            address = f"http://127.0.0.1:{server.server_port}"
+            said = refusal(address, tmp_path, connect_timeout_s=0.5)
+            assert "(MLflow did not answer within 0.5 s)" in said
+        finally:
+            _Endless.enough.set()
+            server.shutdown()
+            thread.join()
 
 
 def test_a_server_that_answers_500_is_refused_in_one_line(tmp_path: Path) -> None:
@@ -391,9 +425,9 @@ def test_a_server_that_answers_500_is_refused_in_one_line(tmp_path: Path) -> Non
             thread.join()
 
 
-def refusal(address: str, tmp_path: Path) -> str:
+def refusal(address: str, tmp_path: Path, connect_timeout_s: float = 10.0) -> str:
     with pytest.raises(ConfigError) as caught:
-        MlflowTracker(address, "e", tmp_path / "artifacts", 20).open()
+        MlflowTracker(address, "e", tmp_path / "artifacts", 20, connect_timeout_s).open()
     text = str(caught.value)
     assert text.startswith(f"tracking.uri={address}: no MLflow store answers there (")
     assert "tracking=none" in text
@@ -407,7 +441,7 @@ import sys
 from pathlib import Path
 from mps_experiments.tracking.mlflow_tracker import MlflowTracker
 sys.stdin.read()
-MlflowTracker(sys.argv[1], "e", Path(sys.argv[2]), 60).open()
+MlflowTracker(sys.argv[1], "e", Path(sys.argv[2]), 60, 10).open()
 """
 
 
@@ -428,3 +462,23 @@ def test_two_programs_may_open_a_new_store_at_once(tmp_path: Path) -> None:
         opener.stdin.close()
         opener.stdin = None
     assert [(opener.communicate(timeout=100)[1], opener.returncode) for opener in openers] == [(b"", 0)] * 2
+
+
+def test_the_deadline_is_that_of_one_run_however_many_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tracker = MlflowTracker(f"sqlite:///{tmp_path / 'mlflow.db'}", "e", tmp_path / "artifacts", 30, 30)
+    tracker.open()
+    cells = [make_measurement(str(number), repeat=number) for number in range(4)]
+    tracker.start_sweep(INFO)
+    for cell in cells:
+        tracker.log_cell(cell, tmp_path, interrupted=False)
+    asked = []
+
+    def slow(timeout_s: float, what: str, call: Callable[[], object]) -> object:
+        asked.append((timeout_s, what))
+        return call()
+
+    monkeypatch.setattr("mps_experiments.tracking.mlflow_tracker.within", slow)
+    tracker.finish_sweep(cells, "the tables", "FINISHED")
+    assert asked == [(30, "log a ratio")] * 4 + [(30, "finish the sweep")]

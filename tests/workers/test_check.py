@@ -6,10 +6,12 @@ import pickle
 from multiprocessing.context import ForkServerContext, SpawnContext
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 
-from mps_experiments.errors import ConfigError
+from mps_experiments.errors import ConfigError, RunError
+from mps_experiments.workers import check
 from mps_experiments.workers.check import check_workload
 from mps_experiments.workloads.spec import WorkloadSpec
 from mps_experiments.workloads.vision import build_model
@@ -142,9 +144,36 @@ def test_a_weights_file_cannot_run_code(forkserver: Context, tmp_path: Path, wit
     assert marker.exists()
 
 
+def test_a_check_that_breaks_off_is_a_refusal_too(
+    forkserver: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken_off(_: object) -> None:
+        raise RunError("a worker sent half a message")
+
+    monkeypatch.setattr(check, "receive_from_worker", broken_off)
+    with pytest.raises(ConfigError, match=rf"workload.model={SMALL}: the check broke off: a worker sent"):
+        checked(forkserver)
+
+
 def test_a_check_that_takes_too_long_is_given_up(forkserver: Context) -> None:
     with pytest.raises(ConfigError, match=rf"workload.model={SMALL}: could not be checked in 1e-06 s"):
         checked(forkserver, timeout_s=1e-6)
+
+
+def test_a_fork_server_that_does_not_answer_is_given_up(forkserver: Context) -> None:
+    assert checked(forkserver) is None
+    (server,) = (
+        child
+        for child in psutil.Process().children()
+        if "multiprocessing.forkserver" in " ".join(child.cmdline())
+    )
+    server.suspend()
+    try:
+        with pytest.raises(ConfigError, match=rf"workload.model={SMALL}: could not be checked in 0.2 s"):
+            checked(forkserver, timeout_s=0.2)
+    finally:
+        server.resume()
+    assert checked(forkserver) is None
 
 
 def test_a_gpu_needs_a_torch_with_cuda(forkserver: Context) -> None:

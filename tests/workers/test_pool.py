@@ -264,6 +264,63 @@ def test_a_worker_that_is_sent_off_without_a_pass_says_nothing_and_can_still_be_
             pool.ask([Go(start_at_ns=0)], Traced, DEADLINE_S)
 
 
+def test_whoever_listens_hears_of_each_end_and_can_go_on(forkserver: Context, make_specs: MakeSpecs) -> None:
+    functions = ("exits_at", "fails_at", "slow")
+    specs = [replace(make_specs(name, options={"calls": 3})[0], rank=n) for n, name in enumerate(functions)]
+    with pool_of(forkserver, specs) as pool:
+        pool.wait_ready(READY_S)
+        pool.release()
+        heard: list[WorkerError] = []
+        deadline = time.monotonic() + DEADLINE_S
+        while waiting := [worker for worker in pool.workers if worker.ended is None and worker.done is None]:
+            assert time.monotonic() < deadline
+            heard += pool.listen(waiting, 1.0)
+    exited, failed, finished = pool.workers
+    assert {error.rank: error for error in heard} == {0: exited.ended, 1: failed.ended}
+    assert str(exited.ended) == "worker 0 exited with code 7 without a word"
+    assert "ValueError: bad number" in str(failed.ended)
+    assert (exited.ended_ns > 0, failed.ended_ns > 0) == (True, True)
+    assert (finished.ended, finished.ended_ns, finished.finished_iterations()) == (None, 0, 5)
+    assert finished.done is not None
+
+
+def test_whoever_listens_hears_of_all_that_ended_at_once(forkserver: Context, make_specs: MakeSpecs) -> None:
+    with pool_of(forkserver, make_specs("slow", 3, iterations=100_000)) as pool:
+        pool.wait_ready(READY_S)
+        pool.release()
+        for pid in pool.pids[:2]:
+            os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not any(map(psutil.pid_exists, pool.pids[:2])))
+        assert sorted(map(str, pool.listen(pool.workers, DEADLINE_S))) == [
+            "worker 0 was killed by SIGKILL",
+            "worker 1 was killed by SIGKILL",
+        ]
+        assert pool.workers[2].ended is None
+
+
+def test_only_those_who_are_listened_to_are_heard(forkserver: Context, make_specs: MakeSpecs) -> None:
+    with pool_of(forkserver, make_specs("slow", 2, iterations=100_000)) as pool:
+        pool.wait_ready(READY_S)
+        os.kill(pool.pids[0], signal.SIGKILL)
+        wait_until(lambda: not psutil.pid_exists(pool.pids[0]))
+        assert pool.listen(pool.workers[1:], 0.0) == []
+        assert pool.workers[0].ended is None
+        assert [error.rank for error in pool.listen(pool.workers, DEADLINE_S)] == [0]
+
+
+def test_some_workers_can_be_asked_though_others_are_gone(forkserver: Context, make_specs: MakeSpecs) -> None:
+    with pool_of(forkserver, make_specs("its_pid", 3)) as pool:
+        measure(pool)
+        os.kill(pool.pids[1], signal.SIGKILL)
+        asked = [pool.workers[2], pool.workers[0]]
+        answers = pool.ask([Compute()] * 2, Computed, DEADLINE_S, asked)
+        assert [answer.output[0].values for answer in answers if answer.output] == [
+            (float(worker.pid),) for worker in asked
+        ]
+        with pytest.raises(WorkerError, match="worker 1 was killed by SIGKILL"):
+            pool.ask([Compute()], Computed, DEADLINE_S, [pool.workers[1]])
+
+
 def test_many_pools_leave_no_open_file(forkserver: Context, make_specs: MakeSpecs) -> None:
     def run() -> None:
         with pool_of(forkserver, make_specs("small")) as pool:
@@ -289,3 +346,12 @@ def test_the_parent_keeps_off_the_workers_cores_and_comes_back() -> None:
     assert os.sched_getaffinity(0) == before
     keep_off([])()
     assert os.sched_getaffinity(0) == before
+
+
+def test_a_worker_that_hangs_up_and_lives_on_is_waited_for_as_long_as_was_said(
+    forkserver: Context, make_specs: MakeSpecs
+) -> None:
+    pool = pool_of(forkserver, make_specs("hangs_up"))
+    pool.kill_timeout_s = 0.1
+    with pool, pytest.raises(WorkerError, match="worker 0 closed its channel but is still alive"):
+        pool.wait_ready(READY_S)

@@ -1,8 +1,10 @@
 """The sample photo, and an image as the workers read it; what is none is refused."""
 
 import hashlib
+import os
 import shutil
 import sys
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -47,6 +49,18 @@ def test_every_kind_of_image_is_read_as_rgb(tmp_path: Path, mode: str) -> None:
     assert read_image(path).mode == "RGB"
 
 
+def test_a_large_file_is_hashed_without_being_held_in_memory(tmp_path: Path) -> None:
+    """A photo with 100 MB behind it that no decoder looks at."""
+    path = tmp_path / "photo.jpg"
+    shutil.copy(sample_photo(), path)
+    os.truncate(path, 100_000_000)
+    tracemalloc.start()
+    resolve_inputs(str(path))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 50_000_000
+
+
 def refused(value: object) -> str:
     with pytest.raises(ConfigError) as caught:
         resolve_inputs(value)
@@ -68,6 +82,15 @@ def broken(tmp_path: Path, kind: str) -> str:
             path.mkdir()
         case "bomb":
             Image.new("1", (20_000, 20_000)).save(path, "png")
+        case "pipe":
+            os.mkfifo(path)
+        case "device":
+            path.symlink_to("/dev/zero")
+        case "huge":
+            path.touch()
+            os.truncate(path, 2**30 + 1)
+        case "program":
+            path.write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n")
         case "long":
             path = tmp_path / ("x" * 300)
     return str(path)
@@ -82,6 +105,10 @@ def broken(tmp_path: Path, kind: str) -> str:
         ("empty", "not an image that Pillow can read"),
         ("truncated", "damaged or unreadable (image file is truncated"),
         ("bomb", "too many pixels to decode safely; give a smaller image"),
+        ("pipe", "a pipe or a device, not an image"),
+        ("device", "a pipe or a device, not an image"),
+        ("huge", "larger than 1073741824 bytes"),
+        ("program", "not an image that Pillow can read"),
         ("long", "cannot be read ([Errno 36] File name too long"),
     ],
 )

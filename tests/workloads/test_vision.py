@@ -1,6 +1,7 @@
 """torchvision models, on the CPU: their input form, their weights, their output."""
 
 import itertools
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,14 @@ def test_weights_on_the_meta_device_are_checked_without_the_memory_of_a_model(tm
         model = build_model(spec(CLASSIFICATION), torch.device("meta"))
     load_weights(model, str(tmp_path / "w.pth"))
     assert not any(parameter.is_meta for parameter in model.parameters())
+
+
+def test_weights_that_unpack_to_more_than_their_file_are_refused_before_they_are(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "w.pth", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data.pkl", b"")
+        archive.writestr("archive/data/0", bytes(10_000_000))
+    with pytest.raises(ValueError, match="unpacks to 10000000 bytes, far more than it has"):
+        load_weights(build_model(spec(CLASSIFICATION), CPU), str(tmp_path / "w.pth"))
 
 
 def test_supported_models_are_those_that_one_photo_can_feed() -> None:

@@ -1,5 +1,6 @@
 """What a reader must know of the machine to judge or repeat a measurement."""
 
+import hashlib
 import os
 import platform
 import socket
@@ -24,6 +25,8 @@ class MachineFacts:
 
     Attributes:
         environment: Variables that can change how fast CUDA, PyTorch or OpenMP run.
+        source_sha256: Digest of this program's own modules: an edited checkout has the version and the commit
+            of the one it was made from.
     """
 
     hostname: str
@@ -42,6 +45,7 @@ class MachineFacts:
     git_commit: str | None
     git_dirty: bool | None
     environment: dict[str, str] = field(default_factory=dict)
+    source_sha256: str | None = None
 
 
 def collect_facts(probe: GpuProbe, gpu: Gpu | None) -> MachineFacts:
@@ -64,7 +68,17 @@ def collect_facts(probe: GpuProbe, gpu: Gpu | None) -> MachineFacts:
         git_commit=commit,
         git_dirty=dirty,
         environment={key: value for key, value in sorted(os.environ.items()) if key.startswith(_TELLING)},
+        source_sha256=digest_of_modules(Path(__file__).parents[1]),
     )
+
+
+def digest_of_modules(package: Path) -> str:
+    """SHA-256 over the names and contents of all modules of a package."""
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(package)}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()
 
 
 def _version(package: str) -> str | None:
@@ -96,4 +110,5 @@ def _git_state(folder: Path) -> tuple[str | None, bool | None]:
 
 def _git(folder: Path, *arguments: str) -> str:
     command = ["git", "-C", str(folder), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    # No option: where git is slower than that, the record is whole but for the commit.
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout.strip()

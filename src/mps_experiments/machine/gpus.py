@@ -64,6 +64,9 @@ class GpuProbe(Protocol):
     def compute_processes(self, uuid: str) -> tuple[GpuProcess, ...]:
         """Processes with a compute context on the GPU."""
 
+    def memory_used_bytes(self, uuid: str) -> int | None:
+        """Device memory in use by anybody; None where nothing tells."""
+
     def meter(self, uuid: str) -> GpuMeter | None:
         """What reads this GPU while workers run; None where nothing can."""
 
@@ -90,6 +93,9 @@ class FixedProbe:
         return self._processes
 
     def mps_pids(self, uuid: str) -> tuple[int, ...] | None:  # noqa: ARG002
+        return None
+
+    def memory_used_bytes(self, uuid: str) -> int | None:  # noqa: ARG002
         return None
 
     def meter(self, uuid: str) -> GpuMeter | None:  # noqa: ARG002
@@ -129,6 +135,10 @@ class NvmlProbe:
         handle = pynvml.nvmlDeviceGetHandleByUUID(uuid)
         found = or_none(lambda: pynvml.nvmlDeviceGetComputeRunningProcesses(handle)) or ()
         return tuple(GpuProcess(pid=int(p.pid), memory_bytes=p.usedGpuMemory) for p in found)
+
+    def memory_used_bytes(self, uuid: str) -> int | None:
+        handle = pynvml.nvmlDeviceGetHandleByUUID(uuid)
+        return or_none(lambda: int(pynvml.nvmlDeviceGetMemoryInfo(handle).used))
 
     def meter(self, uuid: str) -> GpuMeter | None:
         return or_none(lambda: NvmlMeter(uuid))

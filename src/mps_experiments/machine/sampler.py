@@ -13,7 +13,6 @@ from typing import Protocol, Self, TypeVar
 from mps_experiments.measurement.telemetry import CoreUse, GpuSample, Telemetry
 
 _STAT = Path("/proc/stat")
-_STOP_TIMEOUT_S = 5.0
 _T = TypeVar("_T")
 
 
@@ -42,11 +41,12 @@ class Sampler:
     Args:
         meter: Reads the GPU, closed at the end; None leaves it out.
         interval_s: Seconds between two readings; 0 reads the GPU not at all.
+        timeout_s: Seconds for a reading under way at the end to come back.
     """
 
-    def __init__(self, meter: GpuMeter | None, interval_s: float) -> None:
+    def __init__(self, meter: GpuMeter | None, interval_s: float, timeout_s: float) -> None:
         self._meter = meter
-        self._interval_s = interval_s
+        self._interval_s, self._timeout_s = interval_s, timeout_s
         self._samples: list[GpuSample] = []
         self._problem = ""
         self._stop = threading.Event()
@@ -75,10 +75,10 @@ class Sampler:
 
     def _end_thread(self) -> None:
         if self._thread.is_alive():
-            self._thread.join(_STOP_TIMEOUT_S)
+            self._thread.join(self._timeout_s)
         if self._thread.is_alive():  # inside a reading: nobody else may touch the meter any more
             self._meter = None
-            self._problem = f"a reading has not come back for {_STOP_TIMEOUT_S:g} s"
+            self._problem = f"a reading has not come back for {self._timeout_s:g} s"
 
     def _telemetry(self) -> Telemetry:
         of_cpu = Telemetry(

@@ -64,9 +64,9 @@ def decompose(samples: Sequence[WorkerSamples], activity: Activity) -> Decomposi
     first_ns, end_ns = whole_window_ns(samples)
     makespan_s = (end_ns - first_ns) / 1e9
     last = max(samples, key=lambda worker: worker.end_ns)
-    timed = [worker.elapsed_s / len(worker.latencies_ns) for worker in samples]
+    timed = [worker.elapsed_s / worker.iteration_count for worker in samples]
     slowdowns = [each.iteration_s / own for each, own in zip(activity.workers, timed, strict=True)]
-    iteration_s = last.elapsed_s / len(last.latencies_ns)
+    iteration_s = last.elapsed_s / last.iteration_count
     run, behind, idle, host = _parts(iteration_s, activity)
     return Decomposition(
         makespan_s=makespan_s,

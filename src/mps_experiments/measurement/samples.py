@@ -32,6 +32,11 @@ class WorkerSamples:
         return cls(rank=rank, start_ns=boundaries_ns[0], latencies_ns=tuple(latencies))
 
     @property
+    def iteration_count(self) -> int:
+        """How many iterations were finished."""
+        return len(self.latencies_ns)
+
+    @property
     def end_ns(self) -> int:
         """When the last finished iteration ended."""
         return self.start_ns + sum(self.latencies_ns)
@@ -39,8 +44,34 @@ class WorkerSamples:
     @property
     def elapsed_s(self) -> float:
         """Seconds from start to end."""
-        return sum(self.latencies_ns) / 1e9
+        return (self.end_ns - self.start_ns) / 1e9
 
     def latencies_s(self) -> NDArray[np.float64]:
         """Latencies in seconds, shape ``(iterations,)``."""
         return np.asarray(self.latencies_ns, dtype=np.float64) / 1e9
+
+
+@dataclass(frozen=True, kw_only=True)
+class CondensedSamples(WorkerSamples):
+    """Start, end and number of iterations; the single latencies were dropped."""
+
+    count: int
+    last_ns: int
+
+    @classmethod
+    def of(cls, samples: WorkerSamples) -> "CondensedSamples":
+        return cls(
+            rank=samples.rank,
+            start_ns=samples.start_ns,
+            latencies_ns=(),
+            count=samples.iteration_count,
+            last_ns=samples.end_ns,
+        )
+
+    @property
+    def iteration_count(self) -> int:
+        return self.count
+
+    @property
+    def end_ns(self) -> int:
+        return self.last_ns

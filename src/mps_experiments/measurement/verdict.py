@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from mps_experiments.measurement.faults import FaultTrial, no_effect
 from mps_experiments.measurement.findings import Finding, Severity
 from mps_experiments.measurement.samples import WorkerSamples
 
@@ -23,11 +24,14 @@ class Verdict:
     Attributes:
         for_want_of_hardware: With SKIPPED: this machine lacks what the cell needs, so the sweep is still a
             success. False where the configuration itself rules the cell out.
+        not_applicable: With SKIPPED: the cell has no meaning, as a fault of MPS has none without MPS; a sweep
+            over both is still a success.
     """
 
     status: Status
     reason: str
     for_want_of_hardware: bool = False
+    not_applicable: bool = False
 
     def __post_init__(self) -> None:
         if not self.reason:
@@ -36,7 +40,8 @@ class Verdict:
     @property
     def is_success(self) -> bool:
         """Whether a sweep with only such cells succeeds."""
-        return self.status is Status.VALID or (self.status is Status.SKIPPED and self.for_want_of_hardware)
+        skipped = self.status is Status.SKIPPED and (self.for_want_of_hardware or self.not_applicable)
+        return self.status is Status.VALID or skipped
 
 
 def judge(
@@ -75,3 +80,17 @@ def judge(
         status=Status.VALID,
         reason=f"all iterations measured, {proved}" + (f"; warnings: {warned}" if warned else ""),
     )
+
+
+def judge_fault(failure: str | None, proof_failure: str | None, trial: FaultTrial | None) -> Verdict:
+    """The verdict of a run with a fault: VALID if the fault happened and its effect was watched to the end.
+
+    Args:
+        failure: What went wrong before the fault, or kept it from happening.
+        proof_failure: Why the claim about MPS did not hold before the fault, if so.
+        trial: What was watched.
+    """
+    missing = "the fault was not watched to the end" if trial is None else no_effect(trial)
+    if problem := failure or proof_failure or missing:
+        return Verdict(status=Status.INVALID, reason=problem)
+    return Verdict(status=Status.VALID, reason="the fault happened and was watched to the end")

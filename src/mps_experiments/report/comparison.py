@@ -38,10 +38,8 @@ class Ratio:
 
 
 def ratios(measurements: Sequence[Measurement]) -> dict[str, Ratio]:
-    """Record id -> ratio, over VALID runs that agree in all but the number of processes and the repeat."""
-    found = {
-        m.record_id: Ratio(value=None, reason=f"the run is {m.verdict.status.value}") for m in measurements
-    }
+    """Record id -> ratio, over VALID ordinary runs that agree in all but procs and repeat."""
+    found = {m.record_id: Ratio(value=None, reason=_not_compared(m)) for m in measurements}
     every = groups(measurements)
     ones = [group for group in every if group.first.cell.procs == 1]
     partners = {frozen(comparison_keys(group.first)): group for group in ones}
@@ -51,11 +49,15 @@ def ratios(measurements: Sequence[Measurement]) -> dict[str, Ratio]:
     return found
 
 
+def _not_compared(m: Measurement) -> str:
+    return f"the run is {m.verdict.status.value}" if m.is_ordinary else "a run with a fault"
+
+
 def groups(measurements: Sequence[Measurement]) -> list[Group]:
-    """The VALID runs, repeats of one cell together; cells in the order of their first run."""
+    """The VALID ordinary runs, repeats of one cell together; cells in the order of their first run."""
     by_cell: dict[tuple[str, int], list[Measurement]] = defaultdict(list)
     for m in measurements:
-        if m.verdict.status is Status.VALID:
+        if m.verdict.status is Status.VALID and m.is_ordinary:
             by_cell[frozen(comparison_keys(m)), m.cell.procs].append(m)
     return [Group.of(repeats) for repeats in by_cell.values()]
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 
+from mps_experiments.machine.facts import MachineFacts
 from mps_experiments.record import Cell, Measurement
 
 # Which GPU and which daemon is in use is known better than from these.
@@ -33,7 +34,7 @@ def comparison_keys(measurement: Measurement) -> dict[str, object]:
         "cudnn": facts.get("cudnn"),
         "python": machine.python,
         "mps_experiments": machine.mps_experiments,
-        "environment": {k: v for k, v in machine.environment.items() if k not in _IGNORED},
+        "environment": telling_environment(machine),
         "model": cell.model,
         "weights": " ".join(filter(None, (cell.weights, _short(measurement.weights_file_sha256)))),
         "input": ", ".join(f"{image.name} {_short(image.sha256)}" for image in cell.inputs),
@@ -49,9 +50,14 @@ def comparison_keys(measurement: Measurement) -> dict[str, object]:
     }
 
 
+def telling_environment(machine: MachineFacts) -> dict[str, str]:
+    """The variables that can change a number."""
+    return {key: value for key, value in machine.environment.items() if key not in _IGNORED}
+
+
 def table_key(measurement: Measurement) -> tuple[object, ...]:
-    """What all cells of one table have in common: all of the cell but mps, procs, times and repeat."""
-    rest: Cell = replace(measurement.cell, mps="", procs=0, times=0, repeat=0)
+    """What all cells of one table have in common: all of the cell but mps, procs, times, repeat and fault."""
+    rest: Cell = replace(measurement.cell, mps="", procs=0, times=0, repeat=0, fault="none", trial=0)
     keys = comparison_keys(measurement)
     shared = (keys[name] for name in ("torch", "torchvision", "synchronize", "telemetry"))
     return (frozen(asdict(rest)), *shared)

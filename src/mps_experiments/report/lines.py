@@ -1,12 +1,20 @@
 """One line for one finished cell."""
 
+import textwrap
+
+from mps_experiments.measurement.faults import FaultTrial
+from mps_experiments.measurement.verdict import Status
 from mps_experiments.record import Measurement
 from mps_experiments.report.captions import warnings_of
 from mps_experiments.report.numbers import milliseconds, seconds
 
+_MAX_ERROR = 140  # characters
+
 
 def cell_line(measurement: Measurement) -> str:
     """The cell's name, its verdict, and its main figures or the reason why it has none."""
+    if measurement.fault is not None and measurement.verdict.status is Status.VALID:
+        return f"{measurement.name}: VALID  {fault_text(measurement.fault, measurement)}"
     figures = measurement.statistics()
     status = measurement.verdict.status.value
     if figures is None:
@@ -22,3 +30,28 @@ def cell_line(measurement: Measurement) -> str:
     checks = dict.fromkeys(finding.check for finding in warnings_of(measurement))
     warning = f"  WARNING: {', '.join(checks)}" if checks else ""
     return text + ("  CONTENDED" if measurement.contended else "") + warning
+
+
+def shortened(text: str) -> str:
+    """The beginning of what may be a long error; the record has all of it."""
+    return textwrap.shorten(text, _MAX_ERROR, placeholder=" ...")
+
+
+def fault_text(trial: FaultTrial, measurement: Measurement) -> str:
+    """What became of the worker that was hit, of the others and of the client that came afterwards."""
+    culprit, others = trial.culprit, len(trial.neighbours)
+    parts = [f"worker {culprit.rank} {shortened(culprit.text)}"] if culprit else []
+    figures = measurement.survivor_figures()
+    if others:
+        took = f" (slowest {seconds(figures.elapsed_s)} s)" if figures else ""
+        parts.append(f"{len(trial.survivors)} of {others} others finished{took}")
+    newcomer = trial.newcomer
+    if newcomer is None or newcomer.served_ns is None:
+        parts.append("no new client was served")
+    else:
+        silently = measurement.cell.mps == "on" and trial.fell_back_silently
+        how = " WITHOUT MPS, silently" if silently else ""
+        parts.append(
+            f"a new client was served after {(newcomer.served_ns - newcomer.asked_ns) / 1e9:.2f} s{how}"
+        )
+    return "; ".join(parts)

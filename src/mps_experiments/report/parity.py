@@ -15,13 +15,13 @@ _DEFAULT = Thresholds()  # for records whose configuration does not say
 
 
 def output_references(measurements: Sequence[Measurement]) -> dict[str, Measurement]:
-    """Record id -> the run whose output it is compared with, for each VALID run with an output.
+    """Record id -> the run whose output it is compared with, for each VALID ordinary run with an output.
 
     Runs with MPS are compared with runs without: the reference is an off-run with one process if there is
     one, else any, the earliest of several. It is its own reference.
     """
     by_workload: dict[str, list[Measurement]] = defaultdict(list)
-    for measurement in measurements:
+    for measurement in filter(lambda m: m.is_ordinary, measurements):
         if measurement.verdict.status is Status.VALID and _output(measurement) is not None:
             by_workload[_workload_key(measurement)].append(measurement)
     return {m.record_id: min(group, key=_rank) for group in by_workload.values() for m in group}
@@ -44,6 +44,13 @@ def worst_difference(
     return max(found, key=lambda difference: difference.excess, default=None)
 
 
+def survivor_differences(reference: Measurement, trial: Measurement) -> list[OutputDifference]:
+    """How far what each survivor of a fault computed afterwards lies from what a process alone computed."""
+    one = _output(reference)
+    outputs = [worker.output for worker in trial.workers if worker.output]
+    return [_difference(one, output, trial) for output in outputs] if one else []
+
+
 def difference_text(difference: OutputDifference) -> str:
     """The difference in words.
 
@@ -59,9 +66,12 @@ def difference_text(difference: OutputDifference) -> str:
 
 def _compare(reference: Measurement, other: Measurement) -> OutputDifference | None:
     one, two = _output(reference), _output(other)
-    if one is None or two is None:
-        return None
-    validity = other.config.get("validity") or {}
+    return None if one is None or two is None else _difference(one, two, other)
+
+
+def _difference(one: OutputDigest, two: OutputDigest, measurement: Measurement) -> OutputDifference:
+    """As tolerant as the configuration of the run says."""
+    validity = measurement.config.get("validity") or {}
     rtol, atol = (
         validity.get("output_rtol", _DEFAULT.output_rtol),
         validity.get("output_atol", _DEFAULT.output_atol),

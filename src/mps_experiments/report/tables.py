@@ -12,6 +12,7 @@ from mps_experiments.measurement.verdict import Status
 from mps_experiments.record import Measurement
 from mps_experiments.report.captions import caption_lines
 from mps_experiments.report.comparison import Ratio, groups, ratios
+from mps_experiments.report.fault_tables import fault_tables
 from mps_experiments.report.keys import table_key
 from mps_experiments.report.numbers import seconds
 from mps_experiments.report.repeats import Group
@@ -24,7 +25,7 @@ def tables(measurements: Sequence[Measurement]) -> Iterator[Table]:
     """One table per MPS state for each workload and setting that the sweep held, OFF before ON."""
     by_ratio = ratios(measurements)
     by_table: dict[object, list[Measurement]] = {}
-    for measurement in measurements:
+    for measurement in filter(lambda m: m.is_ordinary, measurements):
         by_table.setdefault(table_key(measurement), []).append(measurement)
     for together in by_table.values():
         for state in ("off", "on"):
@@ -36,7 +37,7 @@ def table_text(measurements: Sequence[Measurement]) -> str:
     """The same tables as plain text."""
     file = StringIO()
     console = Console(file=file, width=_TEXT_WIDTH, force_terminal=False)
-    for table in tables(measurements):
+    for table in (*tables(measurements), *fault_tables(measurements)):
         console.print(table)
     return file.getvalue()
 

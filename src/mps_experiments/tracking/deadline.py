@@ -31,7 +31,7 @@ def within(timeout_s: float, what: str, call: Callable[[], _T]) -> _T:
     thread.start()
     thread.join(timeout_s)
     if errors:
-        text = " ".join(str(errors[0]).split())[:300]
+        text = " ".join(str(errors[0]).partition("[SQL:")[0].split())[:300]
         raise TrackingError(f"MLflow could not {what}: {type(errors[0]).__name__}: {text}") from errors[0]
     if not results:
         raise TrackingError(f"MLflow did not {what} within {timeout_s:g} s")

@@ -4,6 +4,7 @@ import json
 
 from mps_experiments.record import Measurement
 from mps_experiments.tracking.evidence_fields import evidence_metrics, evidence_tags
+from mps_experiments.tracking.fault_fields import fault_metrics, fault_params, fault_tags
 
 _MAX_VALUE = 500  # characters of a param that MLflow takes everywhere
 
@@ -30,6 +31,7 @@ def params_of(measurement: Measurement) -> dict[str, str]:
     if not cell.inputs:  # a workload of the user's own has weights and inputs that we do not know
         for key in ("weights", "input", "seed"):
             del values[key]
+    values |= fault_params(measurement)
     if cell.options:
         values["options"] = json.dumps(cell.options, sort_keys=True, default=str)
     return {key: str(value)[:_MAX_VALUE] for key, value in values.items()}
@@ -37,6 +39,8 @@ def params_of(measurement: Measurement) -> dict[str, str]:
 
 def metrics_of(measurement: Measurement) -> dict[str, float]:
     """What one would sort by; empty unless the run is VALID: no other run has numbers."""
+    if not measurement.is_ordinary:
+        return fault_metrics(measurement)
     figures, overhead_s = measurement.statistics(), measurement.overhead_s()
     if figures is None or overhead_s is None:
         return {}
@@ -91,4 +95,5 @@ def tags_of(measurement: Measurement) -> dict[str, str]:
         "overrides": " ".join(measurement.overrides) or None,
         "weights_sha256": next((w.facts.weights_sha256 for w in measurement.workers if w.facts), None),
     }
-    return {key: str(value) for key, value in tags.items() if value is not None} | evidence_tags(measurement)
+    known = {key: str(value) for key, value in tags.items() if value is not None}
+    return known | evidence_tags(measurement) | fault_tags(measurement)

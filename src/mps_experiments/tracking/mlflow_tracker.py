@@ -1,7 +1,6 @@
 """MLflow as the index that people browse: a parent run per sweep, a child run per cell."""
 
 import contextlib
-import fcntl
 import logging
 import shlex
 import socket
@@ -10,14 +9,18 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from http.client import HTTPException
 from pathlib import Path
+from typing import TypeVar
 
 import psutil
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag, ViewType
 
+from mps_experiments import __version__
+from mps_experiments.disk import alone_in, locked
 from mps_experiments.errors import ConfigError, TrackingError
 from mps_experiments.measurement.verdict import Status
 from mps_experiments.record import FILE_NAME, Measurement, to_json
@@ -25,22 +28,24 @@ from mps_experiments.tracking.comparisons import comparison_fields
 from mps_experiments.tracking.deadline import within
 from mps_experiments.tracking.evidence_fields import telemetry_series
 from mps_experiments.tracking.fields import metrics_of, params_of, tags_of
+from mps_experiments.tracking.sqlite import database_of, patiently
 from mps_experiments.tracking.tracker import SweepInfo
 
 RECORD_ID = "record_id"
 SWEEP_ID = "sweep_id"
 _COMPLETE = "complete"  # set last, so that a run cut off while it was logged is recognised
 _RUNNER = "runner"
+_WRITTEN_BY = "mps_experiments"
 _PARENT = "mlflow.parentRunId"
 _NOTE = "mlflow.note.content"
-_PROBE_TIMEOUT_S = 5.0
-_FILES = ("worker-*.log", "control.log", "server.log", "trace.json.gz", "timeline.png")
+_FILES = ("worker-*.log", "newcomer.log", "control.log", "server.log", "trace.json.gz", "timeline.png")
 _MAX_BATCH = 1000  # metrics that MLflow takes in one call
 _HTTP = ("http", "https")
-_SQLITE = "sqlite:///"
+
+_T = TypeVar("_T")
 
 for _name in ("mlflow", "alembic", "urllib3"):  # they tell of every retry; we say it once, at the end
-    logging.getLogger(_name).setLevel(logging.ERROR)
+    logging.getLogger(_name).setLevel(logging.CRITICAL)
 
 
 class MlflowTracker:
@@ -51,24 +56,28 @@ class MlflowTracker:
         experiment: Name of the experiment; created if it is not there.
         artifact_dir: Where the embedded store keeps files; ignored for a server, which has its own place.
         timeout_s: Deadline of each call.
+        connect_timeout_s: Deadline for a server to say that it is there.
     """
 
-    def __init__(self, uri: str, experiment: str, artifact_dir: Path, timeout_s: float) -> None:
+    def __init__(
+        self, uri: str, experiment: str, artifact_dir: Path, timeout_s: float, connect_timeout_s: float
+    ) -> None:
         self._uri, self._experiment, self._timeout_s = uri, experiment, timeout_s
+        self._connect_timeout_s = connect_timeout_s
         self._artifact_dir = artifact_dir
         self._info: SweepInfo | None = None
         self._parent_id: str | None = None
         self._run_ids: dict[str, str] = {}
 
     def open(self) -> None:
-        """Reach the store and find or create the experiment.
+        """Reach the store, find or create the experiment, and see that it can be written.
 
         Raises:
-            ConfigError: If the address does not answer or is none.
+            ConfigError: If the address does not answer or is none, or the store can only be read.
         """
         try:
-            _probe(self._uri)
-            within(self._timeout_s, "open the store", self._open)
+            self._probe()
+            self._within("open the store", self._open)
         except (TrackingError, ValueError) as error:
             raise ConfigError(
                 "tracking.uri",
@@ -76,6 +85,24 @@ class MlflowTracker:
                 f"no MLflow store answers there ({error}); "
                 "start one with `mlflow server`, or use tracking=sqlite or tracking=none",
             ) from error
+        try:
+            self._within("write to it", self._sign)
+        except TrackingError as error:
+            raise ConfigError(
+                "tracking.uri",
+                self._uri,
+                f"the store cannot be written ({error}); name another, or use tracking=none and sync later",
+            ) from error
+
+    def _sign(self) -> None:
+        """The smallest thing to write that changes no run."""
+        self._client.set_experiment_tag(self._experiment_id, _WRITTEN_BY, __version__)
+
+    def _probe(self) -> None:
+        # The deadline of urlopen leaves out the look-up of the name.
+        timeout_s = self._connect_timeout_s
+        if (problem := within(timeout_s, "answer", lambda: _problem_with(self._uri, timeout_s))) is not None:
+            raise TrackingError(problem)
 
     def _open(self) -> None:
         with _alone(self._uri):
@@ -98,7 +125,7 @@ class MlflowTracker:
 
     def start_sweep(self, info: SweepInfo) -> None:
         self._info = info
-        within(self._timeout_s, "start the sweep", self._start_sweep)
+        self._within("start the sweep", self._start_sweep)
 
     def _start_sweep(self) -> None:
         info = self._info
@@ -112,11 +139,11 @@ class MlflowTracker:
                 self._parent_id = run.info.run_id
 
     def log_cell(self, measurement: Measurement, folder: Path, interrupted: bool) -> bool:
-        return within(
-            self._timeout_s,
-            f"log {measurement.name}",
-            lambda: self._log_cell(measurement, folder, interrupted),
-        )
+        def log() -> bool:
+            with alone_in(folder):  # a sweep and `sync`, or two of these, may have the same record
+                return self._log_cell(measurement, folder, interrupted)
+
+        return self._within(f"log {measurement.name}", log)
 
     def _log_cell(self, measurement: Measurement, folder: Path, interrupted: bool) -> bool:
         existing = self._find(f"tags.{RECORD_ID} = '{measurement.record_id}'")
@@ -157,18 +184,21 @@ class MlflowTracker:
         self._client.log_text(run_id, to_json(measurement).decode(), FILE_NAME)
         for path in sorted(path for pattern in _FILES for path in folder.glob(pattern)):
             self._client.log_artifact(run_id, str(path))
-        if (folder / ".hydra").is_dir():
-            self._client.log_artifacts(run_id, str(folder / ".hydra"), ".hydra")
+        for composed in (folder / ".hydra", folder.parent / ".hydra"):  # a trial's is its cell's
+            if composed.is_dir():
+                self._client.log_artifacts(run_id, str(composed), ".hydra")
+                break
 
     def finish_sweep(self, measurements: Sequence[Measurement], summary: str, status: str) -> None:
-        within(self._timeout_s, "finish the sweep", lambda: self._finish(measurements, summary, status))
+        for record_id, fields in comparison_fields(measurements, self._run_ids).items():
+            if run_id := self._run_ids.get(record_id):  # each with its own deadline: there may be hundreds
+                log = partial(self._log_changed, run_id, fields.metrics, fields.tags)
+                self._within("log a ratio", log)
+        if self._parent_id is not None:
+            self._within("finish the sweep", lambda: self._finish(measurements, summary, status))
 
     def _finish(self, measurements: Sequence[Measurement], summary: str, status: str) -> None:
-        for record_id, fields in comparison_fields(measurements, self._run_ids).items():
-            if run_id := self._run_ids.get(record_id):
-                self._log_changed(run_id, fields.metrics, fields.tags)
-        if self._parent_id is None:
-            return
+        assert self._parent_id is not None  # noqa: S101 - the caller looked
         counts = {
             f"cells/{each.value.lower()}": float(sum(m.verdict.status is each for m in measurements))
             for each in Status
@@ -186,6 +216,9 @@ class MlflowTracker:
         changed = [Metric(k, v, _now_ms(), 0) for k, v in metrics.items() if known.metrics.get(k) != v]
         renamed = [RunTag(k, v) for k, v in (tags or {}).items() if known.tags.get(k) != v]
         self._client.log_batch(run_id, metrics=changed, tags=renamed)
+
+    def _within(self, what: str, call: Callable[[], _T]) -> _T:
+        return within(self._timeout_s, what, lambda: patiently(call, self._timeout_s))
 
     def browse_hint(self) -> str:
         if urllib.parse.urlsplit(self._uri).scheme in _HTTP:
@@ -207,32 +240,32 @@ class MlflowTracker:
                 self._client.set_terminated(run.info.run_id, "KILLED")
 
 
-def _probe(uri: str) -> None:
+def _problem_with(uri: str, timeout_s: float) -> str | None:
     """Ask a server for its health once: MLflow itself would retry a dead one for minutes."""
     if "://" not in uri and uri != "databricks":  # MLflow would take it for a folder
-        raise TrackingError("it has no scheme such as http:// or sqlite:///")
+        return "it has no scheme such as http:// or sqlite:///"
     if urllib.parse.urlsplit(uri).scheme not in _HTTP:
-        return
+        return None
     try:
-        with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=_PROBE_TIMEOUT_S):  # noqa: S310 - http(s) only
+        with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=timeout_s):  # noqa: S310 - http(s) only
             pass
     except urllib.error.HTTPError as error:
         error.close()
         if error.code >= 500:
-            raise TrackingError(f"it answers {error.code}") from error
+            return f"it answers {error.code}"
     except (OSError, ValueError, HTTPException) as error:
-        raise TrackingError(str(getattr(error, "reason", error))) from error
+        return str(getattr(error, "reason", error))
+    return None
 
 
 @contextlib.contextmanager
 def _alone(uri: str) -> Iterator[None]:
     """One process at a time opens an SQLite store: MLflow's migrations of a new one do not bear two."""
-    if not uri.startswith(_SQLITE):
+    database = database_of(uri)
+    if database is None:
         yield
         return
-    database = Path(uri.removeprefix(_SQLITE))
-    with database.with_name(f".{database.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(database.with_name(f".{database.name}.lock")):  # the caller's deadline is this wait's, too
         yield
 
 

@@ -8,14 +8,19 @@ import hashlib
 import os
 import signal
 import sys
+import threading
+import time
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, SpawnContext
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from mps_experiments.errors import ConfigError
+from mps_experiments.errors import ConfigError, RunError
 from mps_experiments.workers.lifeline import die_with_parent
-from mps_experiments.workers.messages import Checked, decode_from_worker, encode
+from mps_experiments.workers.messages import Checked, encode, receive_from_worker
 from mps_experiments.workloads.spec import WorkloadSpec
+
+_KILL_TIMEOUT_S = 10.0  # no option: a check that does not go has no GPU, and dies with this process
 
 
 def check_workload(
@@ -28,25 +33,51 @@ def check_workload(
     """
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_check_main, args=(spec, on_gpu, sender), daemon=True)
-    process.start()
-    sender.close()
+    deadline = time.monotonic() + timeout_s
     try:
-        if not receiver.poll(timeout_s):
+        started = _start(process, timeout_s)
+        sender.close()
+        if not started or not receiver.poll(max(0.0, deadline - time.monotonic())):
             raise ConfigError("workload.model", spec.model, f"could not be checked in {timeout_s:g} s")
-        result = decode_from_worker(receiver.recv_bytes())
+        result = receive_from_worker(receiver)
     except EOFError as error:
         process.join(timeout_s)
         raise ConfigError(
             "workload.model", spec.model, f"the check died, exit code {process.exitcode}"
         ) from error
+    except RunError as error:
+        raise ConfigError("workload.model", spec.model, f"the check broke off: {error}") from error
     finally:
-        process.kill()
-        process.join()
+        if process.pid is not None:
+            process.kill()
+            process.join(_KILL_TIMEOUT_S)
         receiver.close()
     assert isinstance(result, Checked)  # noqa: S101 - a check sends nothing else
     if result.expected is not None:
         raise ConfigError(result.option, result.value, result.expected)
     return result.weights_file_sha256
+
+
+def _start(process: BaseProcess, timeout_s: float) -> bool:
+    """Start it; returns whether that was done in time.
+
+    The fork server answers once it has imported torch, and `Process.start` waits for that without a deadline:
+    it does so in a thread, left behind when it is late.
+    """
+    errors: list[BaseException] = []
+
+    def start() -> None:
+        try:
+            process.start()
+        except BaseException as error:
+            errors.append(error)
+
+    starting = threading.Thread(target=start, name="start of the check", daemon=True)
+    starting.start()
+    starting.join(timeout_s)
+    if errors:
+        raise errors[0]
+    return not starting.is_alive()
 
 
 def _check_main(spec: WorkloadSpec, on_gpu: bool, channel: Connection) -> None:

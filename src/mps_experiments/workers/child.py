@@ -14,11 +14,11 @@ import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
-from pathlib import Path
 
 from mps_experiments.measurement.telemetry import CpuUsage
 from mps_experiments.workers.evidence import Witness
 from mps_experiments.workers.lifeline import die_with_parent
+from mps_experiments.workers.log import WorkerLog
 from mps_experiments.workers.messages import (
     Done,
     Failed,
@@ -30,6 +30,7 @@ from mps_experiments.workers.messages import (
     receive,
     send,
 )
+from mps_experiments.workers.misbehaviour import prepare
 from mps_experiments.workers.timing import Boundaries, timed_loop, wait_until
 from mps_experiments.workers.usage import cpu_usage
 from mps_experiments.workloads.spec import WorkloadSpec
@@ -44,6 +45,8 @@ class WorkerSpec:
         cpu_cores: Cores the worker is bound to before it warms up; empty leaves it unpinned.
         environment: Set before the worker's first CUDA call.
         go_timeout_s: Seconds to wait for the start, and afterwards for the word to exit.
+        misbehaviour: What it does to itself in its measured window; see `misbehaviour.prepare`.
+        misbehave_after: Iterations that are done when it does.
     """
 
     rank: int
@@ -56,6 +59,8 @@ class WorkerSpec:
     verbose: bool
     log_path: str
     go_timeout_s: float
+    misbehaviour: str | None = None
+    misbehave_after: int = 0
 
 
 @dataclass
@@ -85,11 +90,11 @@ def worker_main(spec: WorkerSpec, boundaries_ns: Boundaries, channel: Connection
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())  # the fork server holds signals back
     die_with_parent()
-    _print_to(spec.log_path)
+    log = WorkerLog(spec.log_path)
     os.environ.update(spec.environment)
     watch = _Stopwatch()
     try:
-        _run(spec, boundaries_ns, channel, watch)
+        _run(spec, boundaries_ns, channel, watch, log)
     except BaseException as error:
         text = traceback.format_exc()
         sys.stderr.write(text)
@@ -104,7 +109,9 @@ def worker_main(spec: WorkerSpec, boundaries_ns: Boundaries, channel: Connection
     os._exit(0)  # the driver cleans up after the process faster than torch does in it
 
 
-def _run(spec: WorkerSpec, boundaries_ns: Boundaries, channel: Connection, watch: _Stopwatch) -> None:
+def _run(
+    spec: WorkerSpec, boundaries_ns: Boundaries, channel: Connection, watch: _Stopwatch, log: WorkerLog
+) -> None:
     with watch.phase("import"):
         import torch
 
@@ -117,12 +124,14 @@ def _run(spec: WorkerSpec, boundaries_ns: Boundaries, channel: Connection, watch
         if device.type == "cuda":
             stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         torch.zeros(1, device=device).cpu()
+    served_ns = time.monotonic_ns()
     with torch.inference_mode(), torch.cuda.stream(stream) if stream else contextlib.nullcontext():
         with watch.phase("load"):
             workload = load(spec.workload, device)
             synchronize = synchronizer(spec.workload.synchronize, stream)
             synchronize()  # the hash reads the weights from another thread, on another stream
             digest = hash_weights(workload)
+            misbehave = prepare(spec.misbehaviour, spec.device) if spec.misbehaviour else None
         if spec.cpu_cores:
             os.sched_setaffinity(0, spec.cpu_cores)
         with watch.phase("warmup"):
@@ -136,6 +145,7 @@ def _run(spec: WorkerSpec, boundaries_ns: Boundaries, channel: Connection, watch
             torch_facts=describe_torch(device),
             weights_sha256=digest.result(timeout=spec.go_timeout_s),
             output_shape=workload.shape_of(output) if spec.warmup_iterations else "",
+            served_ns=served_ns,
         )
         send(channel, Ready(facts=facts))
         watch.current = "waiting for the start"
@@ -146,10 +156,13 @@ def _run(spec: WorkerSpec, boundaries_ns: Boundaries, channel: Connection, watch
         report = _forward_reporter(channel, stream, workload.shape_of) if spec.verbose else None
         before = cpu_usage()
         wait_until(go.start_at_ns)
-        timed_loop(workload.forward, synchronize, boundaries_ns, spec.iterations, report)
+        iterations = spec.misbehave_after if misbehave else spec.iterations
+        timed_loop(workload.forward, synchronize, boundaries_ns, iterations, report)
+        if misbehave:
+            misbehave()
         used = cpu_usage().since(before)
         watch.current = "after the measured window"
-        send(channel, _done(device, used))
+        send(channel, _done(device, used, log))
         Witness(
             rank=spec.rank,
             on_gpu=device.type == "cuda",
@@ -172,7 +185,7 @@ def _forward_reporter(
     return report
 
 
-def _done(device: object, used: CpuUsage) -> Done:
+def _done(device: object, used: CpuUsage, log: WorkerLog) -> Done:
     import torch
 
     on_gpu = getattr(device, "type", "cpu") == "cuda"
@@ -181,19 +194,10 @@ def _done(device: object, used: CpuUsage) -> Done:
         peak_memory_reserved_bytes=torch.cuda.max_memory_reserved() if on_gpu else None,
         peak_rss_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         cpu=used,
+        log_problem=log.problem,
     )
 
 
 def _summary(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
-
-
-def _print_to(path: str) -> None:
-    """Send this process's standard output and error to a file, also what C libraries print."""
-    descriptor = os.open(Path(path), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    os.dup2(descriptor, 1)
-    os.dup2(descriptor, 2)
-    os.close(descriptor)
-    sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
-    sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)

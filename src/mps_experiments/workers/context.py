@@ -7,6 +7,7 @@ from multiprocessing.context import ForkServerContext, SpawnContext
 from mps_experiments.signals import blocked_for_children
 
 _PRELOAD = [
+    "mps_experiments.workers.forkserver_lifeline",  # first: the others take seconds
     "torch",
     "torchvision",
     "mps_experiments.workers.child",

@@ -4,6 +4,9 @@ Each fits into one pipe write, so that a worker that dies never leaves half a me
 do not travel here: a worker writes them into shared memory, where they outlive it.
 """
 
+import os
+import struct
+import time
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Annotated, Literal
@@ -14,6 +17,8 @@ from mps_experiments.errors import RunError
 from mps_experiments.measurement.outputs import OutputDigest
 from mps_experiments.measurement.telemetry import CpuUsage
 
+MESSAGE_TIMEOUT_S = 5.0  # from the first byte of a message to its last
+_MAX_BYTES = 2**24
 _MAX_TEXT = 6000  # characters; keeps a message in one write of multiprocessing's Connection
 
 
@@ -25,6 +30,7 @@ class WorkerFacts:
         phases_s: Seconds per phase of getting ready, in order.
         torch_facts: Versions and device as torch sees them.
         weights_sha256: Digest of the tensors loaded; None where the workload has no state dict.
+        served_ns: When its first operation on the device was done, of the system-wide monotonic clock.
     """
 
     cpu_cores: tuple[int, ...]
@@ -32,6 +38,7 @@ class WorkerFacts:
     torch_facts: dict[str, str]
     weights_sha256: str | None
     output_shape: str
+    served_ns: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,13 +61,18 @@ class Forward:
 
 @dataclass(frozen=True, kw_only=True)
 class Done:
-    """All iterations were done; the worker stays attached until it is told to exit."""
+    """All iterations were done; the worker stays attached until it is told to exit.
+
+    Attributes:
+        log_problem: What is missing of what the worker printed; empty if nothing is.
+    """
 
     kind: Literal["done"] = "done"
     peak_memory_allocated_bytes: int | None
     peak_memory_reserved_bytes: int | None
     peak_rss_bytes: int
     cpu: CpuUsage | None = None
+    log_problem: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,6 +214,36 @@ def receive(channel: Connection, timeout_s: float) -> ToWorker:
         return decode_to_worker(channel.recv_bytes())
     except EOFError:
         return Exit()
+
+
+def receive_from_worker(channel: Connection, timeout_s: float = MESSAGE_TIMEOUT_S) -> FromWorker:
+    """A worker's next word, to be called when there is something to read.
+
+    Reads what `Connection.send_bytes` writes, but `Connection.recv_bytes` would wait forever for the rest of
+    half a message, and make room for any length that is announced.
+
+    Raises:
+        RunError: If the bytes are no message, or the rest of a message does not come in time.
+        EOFError: If the channel was closed.
+        OSError: If the channel is broken.
+    """
+    deadline = time.monotonic() + timeout_s
+    (length,) = struct.unpack("!i", _read(channel, 4, deadline))
+    if not 0 <= length <= _MAX_BYTES:
+        raise RunError(f"a worker announced a message of {length} bytes")
+    return decode_from_worker(_read(channel, length, deadline))
+
+
+def _read(channel: Connection, length: int, deadline: float) -> bytes:
+    data = b""
+    while len(data) < length:
+        if not channel.poll(max(0.0, deadline - time.monotonic())):
+            raise RunError("a worker sent half a message")
+        piece = os.read(channel.fileno(), length - len(data))
+        if not piece:
+            raise EOFError
+        data += piece
+    return data
 
 
 def clipped(text: str) -> str:

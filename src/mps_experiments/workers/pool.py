@@ -23,19 +23,23 @@ from mps_experiments.workers.messages import (
     Go,
     Ready,
     ToWorker,
-    decode_from_worker,
     encode,
+    receive_from_worker,
 )
 from mps_experiments.workers.timing import Boundaries
 
 _LEAD_NS = 5_000_000  # from the word to start until the start: long enough to reach every worker
-_KILL_TIMEOUT_S = 10.0
 _T = TypeVar("_T")
 
 
 @dataclass
 class Worker:
-    """One worker as the parent sees it."""
+    """One worker as the parent sees it.
+
+    Attributes:
+        ended: How it failed or died; None as long as it did not.
+        ended_ns: When the parent heard of it.
+    """
 
     spec: WorkerSpec
     process: BaseProcess
@@ -45,8 +49,10 @@ class Worker:
     done: Done | None = None
     asked: bool = False
     answer: FromWorker | None = None
+    ended: WorkerError | None = None
     started_ns: int = 0
     ready_ns: int = 0
+    ended_ns: int = 0
 
     @property
     def pid(self) -> int:
@@ -82,6 +88,7 @@ class WorkerPool:
     stop_timeout_s: float
     on_forward: Callable[[int, int, Forward], None]
     workers: list[Worker] = field(default_factory=list)
+    kill_timeout_s: float = 30.0
 
     def __enter__(self) -> Self:
         try:
@@ -170,24 +177,37 @@ class WorkerPool:
                 )
             self._take_messages(waiting, min(remaining, tick_s))
 
-    def ask(self, questions: Sequence[ToWorker], kind: type[_T], timeout_s: float) -> list[_T]:
-        """Put one question to each worker and wait for all answers, of one kind and by rank.
+    def ask(
+        self,
+        questions: Sequence[ToWorker],
+        kind: type[_T],
+        timeout_s: float,
+        workers: Sequence[Worker] | None = None,
+    ) -> list[_T]:
+        """Put one question to each worker and wait for all answers, of one kind and in the same order.
+
+        Args:
+            questions: One for each of the workers asked.
+            kind: What the answers are to be.
+            timeout_s: Seconds for all of them to answer.
+            workers: Who is asked; None asks all.
 
         Raises:
             WorkerError: If a worker failed, died, said something else or did not answer in time.
         """
-        for worker, question in zip(self.workers, questions, strict=True):
+        workers = self.workers if workers is None else workers
+        for worker, question in zip(workers, questions, strict=True):
             worker.asked, worker.answer = True, None
             self._send(worker, question)
         deadline = time.monotonic() + timeout_s
-        while waiting := [worker for worker in self.workers if worker.answer is None]:
+        while waiting := [worker for worker in workers if worker.answer is None]:
             remaining = deadline - time.monotonic()
             if remaining <= 0:
                 raise WorkerError(waiting[0].spec.rank, f"did not answer within {timeout_s:g} s")
             self._take_messages(waiting, remaining)
-        answers = [worker.answer for worker in self.workers if isinstance(worker.answer, kind)]
-        if len(answers) < len(self.workers):
-            other = next(worker for worker in self.workers if not isinstance(worker.answer, kind))
+        answers = [worker.answer for worker in workers if isinstance(worker.answer, kind)]
+        if len(answers) < len(workers):
+            other = next(worker for worker in workers if not isinstance(worker.answer, kind))
             raise WorkerError(other.spec.rank, f"answered {type(other.answer).__name__}, not {kind.__name__}")
         return answers
 
@@ -207,18 +227,38 @@ class WorkerPool:
             for worker in self.workers:
                 worker.process.kill()
             for worker in self.workers:
-                worker.process.join(_KILL_TIMEOUT_S)
+                worker.process.join(self.kill_timeout_s)
                 worker.channel.close()
 
     def _take_messages(self, workers: Sequence[Worker], timeout_s: float) -> None:
-        """Wait for the next messages or deaths and note them."""
+        """Wait for the next messages or deaths and note them; the first failure or death is raised."""
+        for error in self.listen(workers, timeout_s):
+            raise error
+
+    def listen(self, workers: Sequence[Worker], timeout_s: float) -> list[WorkerError]:
+        """Wait for the next messages or deaths and note them; returns the failures and deaths among them."""
         by_channel: dict[object, Worker] = {worker.channel: worker for worker in workers}
-        for channel in connection.wait([worker.channel for worker in workers], timeout_s):
+        ended = []
+        heard = connection.wait([worker.channel for worker in workers], timeout_s)
+        heard_ns = time.monotonic_ns()
+        for channel in heard:
             worker = by_channel[channel]
             try:
-                self._note(worker, decode_from_worker(worker.channel.recv_bytes()))
-            except (EOFError, OSError) as error:
-                raise WorkerError(worker.spec.rank, self._death(worker)) from error
+                self._take_message(worker)
+            except WorkerError as error:
+                worker.ended, worker.ended_ns = error, heard_ns
+                ended.append(error)
+        return ended
+
+    def _take_message(self, worker: Worker) -> None:
+        try:
+            self._note(worker, receive_from_worker(worker.channel))
+        except WorkerError:
+            raise
+        except RunError as error:
+            raise WorkerError(worker.spec.rank, f"is not to be understood: {error}") from error
+        except (EOFError, OSError) as error:
+            raise WorkerError(worker.spec.rank, self._death(worker)) from error
 
     def _note(self, worker: Worker, message: FromWorker) -> None:
         match message:
@@ -243,7 +283,7 @@ class WorkerPool:
 
     def _death(self, worker: Worker) -> str:
         """How a worker that closed its channel without a word ended."""
-        worker.process.join(_KILL_TIMEOUT_S)
+        worker.process.join(self.kill_timeout_s)
         code = worker.process.exitcode
         if code is None:
             return "closed its channel but is still alive"

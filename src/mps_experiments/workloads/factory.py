@@ -22,7 +22,7 @@ def check_factory(factory: str | None) -> Path:
     if not all(part.isidentifier() for part in [*module_name.split("."), function]):
         raise ConfigError(_OPTION, factory, f"not a factory; {_EXPECTED}")
     folder = Path.cwd()
-    spec = _find(module_name, [str(folder), *sys.path])
+    spec = find_module(module_name, [str(folder), *sys.path])
     if spec is None:
         raise ConfigError(_OPTION, factory, f"there is no module {module_name}; {_EXPECTED}")
     if not _defines(spec, function, factory):
@@ -30,7 +30,7 @@ def check_factory(factory: str | None) -> Path:
     return folder
 
 
-def _find(module_name: str, path: list[str]) -> ModuleSpec | None:
+def find_module(module_name: str, path: list[str]) -> ModuleSpec | None:
     """The spec of a dotted name; unlike importlib.util.find_spec it imports no parent package."""
     spec: ModuleSpec | None = None
     search: list[str] | None = path

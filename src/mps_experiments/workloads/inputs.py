@@ -12,6 +12,9 @@ from mps_experiments.workloads.spec import ImageInput
 
 SAMPLE = "sample"
 _OPTION = "workload.input"
+# Those that Pillow decodes itself: for EPS, it would run Ghostscript on the file.
+_FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TGA", "TIFF", "WEBP")
+_MAX_BYTES = 2**30
 _EXPECTED = "give sample, the path of an image, or a list of paths [a.jpg,b.jpg]"
 
 
@@ -45,7 +48,8 @@ def sample_photo() -> Path:
 
 def read_image(path: Path) -> Image.Image:
     """The image as RGB, fully decoded."""
-    with Image.open(path) as image:
+    Image.init()  # registers all formats that this Pillow was built with
+    with Image.open(path, formats=[name for name in _FORMATS if name in Image.OPEN]) as image:
         return image.convert("RGB")
 
 
@@ -55,7 +59,8 @@ def _checked(name: str) -> ImageInput:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             read_image(path)
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
     except UnidentifiedImageError as error:
         raise ConfigError(_OPTION, name, f"not an image that Pillow can read; {_EXPECTED}") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -69,12 +74,21 @@ def _existing(name: str) -> Path:
     """The absolute path of an existing file."""
     try:
         path = Path(name).expanduser().absolute()
-        if path.is_file():
+        if path.is_file() and path.stat().st_size <= _MAX_BYTES:
             return path
-        kind = "a folder, not an image" if path.is_dir() else "no such file"
+        kind = _what_else(path)
     except (
         OSError,
         RuntimeError,
     ) as error:  # a name too long, a folder not to be entered, a ~user nobody has
         kind = f"cannot be read ({error})"
     raise ConfigError(_OPTION, name, f"{kind}; {_EXPECTED}")
+
+
+def _what_else(path: Path) -> str:
+    """What is there instead of an image; nothing is opened, since a pipe would never answer."""
+    if path.is_dir():
+        return "a folder, not an image"
+    if path.is_file():
+        return f"larger than {_MAX_BYTES} bytes"
+    return "a pipe or a device, not an image" if path.exists() else "no such file"

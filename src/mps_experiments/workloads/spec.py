@@ -31,6 +31,7 @@ class WorkloadSpec:
         factory: ``module:function`` of a custom workload.
         import_path: The folder from which a custom workload's module is imported.
         options: Handed to the factory.
+        source_sha256: Digest of a custom workload's source, see `sources.source_sha256`.
     """
 
     kind: str
@@ -42,3 +43,4 @@ class WorkloadSpec:
     factory: str | None = None
     import_path: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
+    source_sha256: str | None = None

@@ -1,6 +1,9 @@
 """torchvision models by name, built and fed in the form that each kind of model wants."""
 
+import contextlib
+import zipfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -9,6 +12,7 @@ from torchvision.models import get_model, get_model_builder, get_model_weights, 
 from mps_experiments.workloads.inputs import path_of, read_image
 from mps_experiments.workloads.spec import WorkloadSpec
 
+_SLACK_BYTES = 2**20
 _UNSUPPORTED = ("quantization", "video", "optical_flow")
 
 
@@ -52,6 +56,7 @@ def load_weights(model: torch.nn.Module, path: str) -> None:
     Raises:
         ValueError: If the file is no state dict, or does not fit.
     """
+    _refuse_bomb(Path(path))
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (
@@ -71,6 +76,14 @@ def load_weights(model: torch.nn.Module, path: str) -> None:
             f"does not fit the model: {len(missing)} keys missing, {len(unexpected)} unexpected, "
             f"the first is {[*missing, *unexpected][0]}"
         )
+
+
+def _refuse_bomb(path: Path) -> None:
+    """Refuse an archive that unpacks to more than it holds; torch.save does not compress."""
+    with contextlib.suppress(zipfile.BadZipFile, NotImplementedError), zipfile.ZipFile(path) as archive:
+        unpacked = sum(entry.file_size for entry in archive.infolist())
+        if unpacked > 2 * path.stat().st_size + _SLACK_BYTES:
+            raise ValueError(f"unpacks to {unpacked} bytes, far more than it has; save it with torch.save")
 
 
 def _is_meta(model: torch.nn.Module) -> bool:

@@ -1,0 +1,124 @@
+"""Does the parent of a long sweep grow? Memory, descriptors, threads, zombies and /dev/shm after each cell.
+
+python benchmarks/long_sweep.py --cells 500 --json long_sweep.json
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+WORKLOAD = '''"""A model that does nothing."""
+
+
+def build(device, options):
+    return (lambda value: value + 1), 0
+'''
+COUNTED = ("fds", "threads", "children", "zombies", "shared_memory")
+MEMORY = ("rss_kib", "uss_kib")
+
+
+def sample(parent: psutil.Process) -> dict[str, int]:
+    """What the parent has now, seen from outside."""
+    memory, children = parent.memory_full_info(), parent.children(recursive=True)
+    return {
+        "rss_kib": memory.rss // 1024,
+        "uss_kib": memory.uss // 1024,
+        "fds": parent.num_fds(),
+        "threads": parent.num_threads(),
+        "children": len(children),
+        "zombies": sum(_is_zombie(child) for child in children),
+        "shared_memory": len(os.listdir("/dev/shm")),  # noqa: S108, PTH208 - counted, not used
+    }
+
+
+def _is_zombie(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def run_sweep(folder: Path, cells: int, arguments: list[str]) -> list[dict[str, int]]:
+    """One sweep of equal cells; a sample after each cell, at the moment its line is printed.
+
+    The line is the last thing a cell does, and the next one has not started its workers yet.
+    """
+    (folder / "does_nothing.py").write_text(WORKLOAD)
+    command = [
+        *(sys.executable, "-m", "mps_experiments", "-m", f"repeat=range(0,{cells})"),
+        *("workload=custom", "workload.factory=does_nothing:build", "device=cpu", "mps=off", "times=20"),
+        *(
+            "validity.start_skew_invalid=1e9",
+            "validity.foreign_cpu_invalid=1e9",
+            "validity.drift_invalid=1e9",
+        ),
+        *("validity.common_window_invalid=0", f"output_dir={folder / 'outputs'}", *arguments),
+    ]
+    found = []
+    runner = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True)
+    try:
+        parent = psutil.Process(runner.pid)
+        assert runner.stdout is not None
+        for line in runner.stdout:
+            if ": VALID  makespan" in line and line.startswith("mps="):
+                parent.suspend()  # or the next cell begins while we look
+                found.append(sample(parent))
+                parent.resume()
+        if runner.wait() != 0:
+            print(f"the sweep ended with {runner.returncode}", file=sys.stderr)
+    finally:
+        runner.kill()
+        runner.communicate()
+    return found
+
+
+def summarise(samples: list[dict[str, int]]) -> dict[str, dict[str, float]]:
+    """For each figure the mean of the first and the last tenth, and the slope per cell of a straight line."""
+    tenth = max(1, len(samples) // 10)
+    summary = {}
+    for name in (*MEMORY, *COUNTED):
+        values = [each[name] for each in samples]
+        summary[name] = {
+            "first_tenth": statistics.mean(values[:tenth]),
+            "last_tenth": statistics.mean(values[-tenth:]),
+            "slope_per_cell": statistics.linear_regression(range(len(values)), values).slope,
+            # What starting up costs once is over by then.
+            "slope_of_second_half": statistics.linear_regression(
+                range(len(values) - len(values) // 2), values[len(values) // 2 :]
+            ).slope,
+        }
+    return summary
+
+
+def main() -> None:
+    """Run the sweep, print a table, and write all samples as JSON where asked."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cells", type=int, default=500)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument(
+        "overrides", nargs="*", help="further options of the sweep, for example tracking=none"
+    )
+    args = parser.parse_args()
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        samples = run_sweep(Path(folder), args.cells, args.overrides)
+    summary: dict[str, Any] = summarise(samples)
+    print(f"{len(samples)} cells in {time.monotonic() - started:.0f} s")
+    print(f"{'':14}{'first 10 %':>12}{'last 10 %':>12}{'per cell':>12}{'2nd half':>12}")
+    for name, figures in summary.items():
+        print(f"{name:14}" + "".join(f"{value:12.2f}" for value in figures.values()))
+    if args.json:
+        args.json.write_text(json.dumps({"summary": summary, "samples": samples}, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,168 @@
+"""What a run's numbers depend on, the same from its plan and from its record; pure."""
+
+import hashlib
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from mps_experiments.machine.facts import MachineFacts
+from mps_experiments.plan import RunPlan
+from mps_experiments.record import Cell, Measurement
+from mps_experiments.recorder import cell_of
+from mps_experiments.report.keys import differing_keys, frozen, telling_environment
+
+# Options that change no number. (A threshold does: it decides whether a number is VALID.)
+IRRELEVANT = frozenset(
+    {
+        "output_dir",
+        "min_free_disk_mb",
+        "resume",
+        "allow_code",
+        "gpu_wait_s",
+        "fault.trials",
+        "tracking.enabled",
+        "tracking.uri",
+        "tracking.experiment",
+        "tracking.timeout_s",
+    }
+)
+# Options whose meaning for this run is in its cell: device=auto is one GPU today and another tomorrow.
+_IN_CELL = frozenset(
+    {
+        "device",
+        "fault.kind",
+        "mps.enabled",
+        "mps.compute_mode",
+        "procs",
+        "repeat",
+        "times",
+        "workers.cpu_affinity",
+        "workers.start_method",
+        "workers.verbose",
+        "workers.warmup",
+        "workload.cpu_model",
+        "workload.factory",
+        "workload.input",
+        "workload.model",
+        "workload.options",
+        "workload.seed",
+        "workload.weights",
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fingerprint:
+    """Two runs of one fingerprint are repeats that nothing tells apart.
+
+    Attributes:
+        configuration: What the user chose, by name.
+        circumstances: Code, machine and the contents of files, by name.
+    """
+
+    configuration: dict[str, object]
+    circumstances: dict[str, object]
+
+    @property
+    def digest(self) -> str:
+        return _digest([self.configuration, self.circumstances])
+
+    @property
+    def configuration_digest(self) -> str:
+        return _digest(self.configuration)
+
+    def differences(self, now: "Fingerprint") -> list[str]:
+        """Each circumstance that differs, with both values."""
+        return differing_keys(self.circumstances, now.circumstances)
+
+
+def of_plan(
+    plan: RunPlan, config: Mapping[str, Any], machine: MachineFacts, weights_sha256: str | None
+) -> Fingerprint:
+    """The fingerprint of a run that is to come.
+
+    Args:
+        plan: The run.
+        config: The configuration that asks for it, as the record will have it.
+        machine: Where it will run.
+        weights_sha256: Digest of the weights file, if there is one.
+    """
+    return _fingerprint(cell_of(plan), config, machine, weights_sha256, plan.workloads[0].source_sha256)
+
+
+def of_record(measurement: Measurement) -> Fingerprint:
+    """The fingerprint of a run that was."""
+    source = next((worker.workload.source_sha256 for worker in measurement.workers), None)
+    m = measurement
+    return _fingerprint(m.cell, m.config, m.machine, m.weights_file_sha256, source)
+
+
+def _fingerprint(
+    cell: Cell,
+    config: Mapping[str, Any],
+    machine: MachineFacts,
+    weights_sha256: str | None,
+    source_sha256: str | None,
+) -> Fingerprint:
+    coordinates = asdict(cell)
+    inputs, device = coordinates.pop("inputs"), coordinates.pop("device")
+    coordinates["input"] = [image["name"] for image in inputs]
+    gpu = machine.gpu if machine.gpu and device != "cpu" else None
+    code = f"{machine.mps_experiments} {_short(machine.source_sha256)}"
+    return Fingerprint(
+        configuration=_plain({**coordinates, **_options(config, cell.fault != "none")}),
+        circumstances=_plain(
+            {
+                "code": code,
+                "source of the workload": _short(source_sha256),
+                "content of the input": " ".join(_short(image["sha256"]) for image in inputs),
+                "content of the weights": _short(weights_sha256),
+                "host": machine.hostname,
+                "gpu": " ".join((gpu.name, gpu.uuid)) if gpu else device,
+                "driver": machine.driver_version,
+                "cpu": machine.cpu,
+                "usable cores": " ".join(map(str, machine.usable_cores)),
+                "python": machine.python,
+                "packages": machine.packages,
+                "environment": telling_environment(machine),
+            }
+        ),
+    )
+
+
+def _options(config: Mapping[str, Any], with_fault: bool) -> dict[str, object]:
+    """Name -> value of each option that the cell does not tell."""
+    found = {}
+    for name, value in _flattened(config):
+        if name in IRRELEVANT or name in _IN_CELL:
+            continue
+        if not with_fault and (name.startswith("fault.") or name.endswith("timeout_s")):
+            continue  # what is done about a fault, and when somebody gives up, changes no ordinary run
+        found[name] = value
+    return found
+
+
+def _flattened(config: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
+    for name, value in config.items():
+        if isinstance(value, Mapping):
+            yield from ((f"{name}.{key}", inner) for key, inner in value.items())
+        else:
+            yield name, value
+
+
+def _plain(value: Any) -> Any:
+    """As a record gives it back: names are texts, no tuples, null for what is no finite number."""
+    if isinstance(value, Mapping):
+        return {str(name): _plain(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _short(digest: str | None) -> str:
+    return (digest or "")[:16]
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(frozen(value).encode()).hexdigest()

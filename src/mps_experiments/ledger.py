@@ -1,0 +1,151 @@
+"""What becomes of each run of a sweep: its record on disk first, then MLflow, sweep.json and the tables."""
+
+import contextlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+from mps_experiments.disk import Reservation, write_atomically
+from mps_experiments.errors import RecordError, TrackingError
+from mps_experiments.keeping import keep
+from mps_experiments.plan import RunPlan
+from mps_experiments.record import Measurement
+from mps_experiments.report.condensed import condensed
+from mps_experiments.terminal import complain
+from mps_experiments.tracking.tracker import SweepInfo, Tracker
+
+SUMMARY = "sweep.json"
+
+
+@dataclass
+class Ledger:
+    """The runs of one command line so far.
+
+    Attributes:
+        folder: The sweep's folder, once it is known.
+        measurements: Of each run what the tables need.
+        refused: How many runs could not be begun.
+        misplaced: How many records are not where they should be.
+        tracking_problem: Why MLflow is missing runs; None if it is not. After its first failure it is not
+            asked again: each time would cost a deadline.
+    """
+
+    info: SweepInfo
+    tracker: Tracker
+    folder: Path | None = None
+    measurements: list[Measurement] = field(default_factory=list)
+    refused: int = 0
+    misplaced: int = 0
+    tracking_problem: str | None = None
+    _entries: list[dict[str, object]] = field(default_factory=list)
+    _untracked: list[tuple[Measurement, Path]] = field(default_factory=list)
+    _kept_aside: list[Path] = field(default_factory=list)
+    _summary_written: bool = False
+
+    def keep(self, measurement: Measurement, plan: RunPlan, room: Reservation) -> None:
+        """Write the record. Disk first: what MLflow refuses can be logged later from there."""
+        self.measurements.append(condensed(measurement))
+        self._untracked.append((measurement, plan.paths.folder))
+        try:
+            path = keep(measurement, plan.paths.measurement, room)
+        except RecordError as error:
+            self.misplaced += 1
+            complain(str(error))
+            return
+        if path != plan.paths.measurement:
+            self.misplaced += 1
+            self._kept_aside.append(path.parent)
+            complain(f"{plan.name}: {plan.paths.folder} has no room for its record: it is {path}")
+
+    def take_over(self, measurement: Measurement, folder: Path, name: str) -> None:
+        """An earlier sweep's record counts as this one's, under this name; MLflow gets it if it lacks it."""
+        self.measurements.append(condensed(replace(measurement, name=name)))
+        self._untracked.append((measurement, folder))
+
+    def refuse(self, name: str, reason: str) -> None:
+        """A run that could not be begun."""
+        self.refused += 1
+        self._entries.append({"name": name, "verdict": "REFUSED", "reason": reason})
+        self.write_summary("RUNNING")
+
+    def log(self) -> None:
+        """Log what is not in MLflow yet; a run that a signal kept from being logged gets its turn later."""
+        while self._untracked and self.tracking_problem is None:
+            measurement, folder = self._untracked[0]
+            self._track(partial(self.tracker.log_cell, measurement, folder, measurement.was_interrupted))
+            self._untracked.pop(0)
+        if self.tracking_problem is not None:
+            self._untracked.clear()
+
+    def note(
+        self, plan: RunPlan, measurement: Measurement, started: float, recorded: float, **more: str
+    ) -> None:
+        """One more run in sweep.json.
+
+        Args:
+            plan: The run.
+            measurement: Its record.
+            started: When it began, of the monotonic clock, in seconds.
+            recorded: When its record was made.
+            more: What else is to be said of it.
+        """
+        assert self.folder is not None  # noqa: S101 - a run has a folder
+        now = time.monotonic()
+        self._entries.append(
+            {
+                "folder": str(plan.paths.folder.relative_to(self.folder)),
+                "name": plan.name,
+                "record_id": measurement.record_id,
+                "verdict": measurement.verdict.status.value,
+                "total_s": now - started,
+                "record_and_tracking_s": now - recorded,
+                **more,
+            }
+        )
+        self.write_summary("RUNNING")
+
+    def start(self) -> None:
+        """Open the sweep's run in MLflow."""
+        self._track(lambda: self.tracker.start_sweep(self.info))
+
+    def finish(self, text: str, status: str) -> None:
+        """Log what is left and the comparison; then sweep.json and tables.txt."""
+        self.log()
+        self._track(lambda: self.tracker.finish_sweep(self.measurements, text, status))
+        if self.folder is not None:
+            self.write_summary(status)
+            with contextlib.suppress(OSError):
+                write_atomically(self.folder / "tables.txt", text.encode())
+
+    def folders(self) -> list[Path]:
+        """Where the records are."""
+        aside = dict.fromkeys(path.parent for path in self._kept_aside)
+        return [*([self.folder] if self.folder else []), *aside]
+
+    def write_summary(self, status: str) -> None:
+        """sweep.json, after each run: it lets a sweep that was killed be logged as one later."""
+        if self.folder is None:
+            return
+        summary = {
+            "sweep_id": self.info.sweep_id,
+            "command": self.info.command,
+            "is_sweep": self.info.is_sweep,
+            "status": status,
+            "cells": self._entries,
+        }
+        content = json.dumps(summary, indent=1).encode()
+        with contextlib.suppress(OSError):  # the records say the same, run by run
+            write_atomically(self.folder / SUMMARY, content, keep_earlier=not self._summary_written)
+            self._summary_written = True
+
+    def _track(self, call: Callable[[], object]) -> None:
+        if self.tracking_problem is not None:
+            return
+        try:
+            call()
+        except TrackingError as error:
+            self.tracking_problem = str(error)
+            complain(f"{error}; the records stay on disk and can be logged later")

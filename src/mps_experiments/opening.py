@@ -1,0 +1,99 @@
+"""Open a sweep: refuse what cannot work, take the GPU, tidy up, and only then let the first cell begin."""
+
+import contextlib
+import multiprocessing.util
+import shlex
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from mps_experiments.composition import Request
+from mps_experiments.config import Config
+from mps_experiments.errors import Interrupted
+from mps_experiments.ledger import Ledger
+from mps_experiments.machine.gpu_lock import LOCK_FOLDER, GpuLocks
+from mps_experiments.machine.gpus import GpuProbe
+from mps_experiments.mps.folders import parent_folder, remove_stale_folders
+from mps_experiments.mps.guardian import Guardian
+from mps_experiments.mps_check import MpsCheck
+from mps_experiments.plan import RunPlan
+from mps_experiments.preflight import lock_gpus, plan_cells, prepare
+from mps_experiments.sweep import Sweep
+from mps_experiments.terminal import Terminal
+from mps_experiments.tracking.tracker import SweepInfo
+from mps_experiments.trials import count_runs
+
+_STALE_TIMEOUT_S = 5.0  # daemons of the dead: they serve nobody, so being killed early costs nothing
+
+
+@contextlib.contextmanager
+def open_sweep(
+    request: Request, arguments: list[str], probe: GpuProbe, lock_folder: Path = LOCK_FOLDER
+) -> Iterator[Sweep]:
+    """Refuse what cannot work, then open all that the cells share; the tables come when the block is left.
+
+    Raises:
+        ConfigError: If any cell of the sweep cannot work, or another sweep has the GPU. Nothing has been
+            started on the GPU, but a daemon for a moment to see whether MPS works.
+    """
+    plans = plan_cells(request.cells, probe)
+    info = _info(request, arguments, plans)
+    terminal = Terminal(count_runs(plans) or None)
+    with contextlib.ExitStack() as stack:
+        locks = stack.enter_context(GpuLocks(info.command, terminal.line, lock_folder))
+        lock_gpus(locks, plans)  # first: whatever costs time would show in what another sweep measures
+        guardian = stack.enter_context(_guardian(request.cells))
+        mps_check = _tidy_and_check_mps(plans, guardian, terminal)
+        prepared = prepare(request.cells, plans)
+        if prepared.plans and prepared.plans[0].device.is_cpu:
+            terminal.line("no GPU in use: the same pipeline runs on the CPU, mps=on is skipped")
+        stack.enter_context(terminal)
+        sweep = Sweep(
+            ledger=Ledger(info, prepared.tracker),
+            probe=probe,
+            guardian=guardian,
+            locks=locks,
+            mps_check=mps_check,
+            terminal=terminal,
+            weights_sha256=prepared.weights_sha256,
+            varied=request.varied,
+            planned=len(plans),
+        )
+        sweep.ledger.start()
+        try:
+            yield sweep
+        except Interrupted as error:
+            sweep.interruption = error
+            raise
+        finally:
+            sweep.finish()
+
+
+@contextlib.contextmanager
+def _guardian(cells: Sequence[Config]) -> Iterator[Guardian]:
+    """The guardian, also of what multiprocessing keeps for the fork server (and removes unless killed)."""
+    temporary = Path(multiprocessing.util.get_temp_dir())
+    timeout_s = (cells[0] if cells else Config()).mps.guardian_timeout_s
+    with Guardian(timeout_s) as guardian, guardian.covering(temporary):
+        yield guardian
+
+
+def _tidy_and_check_mps(plans: Sequence[RunPlan], guardian: Guardian, terminal: Terminal) -> MpsCheck:
+    for folder in remove_stale_folders(parent_folder(), _STALE_TIMEOUT_S):
+        terminal.line(f"removed what a dead runner left: {folder}")
+    mps_check = MpsCheck(guardian)
+    for plan in plans:
+        mps_check.check(plan)
+    return mps_check
+
+
+def _info(request: Request, arguments: list[str], plans: Sequence[RunPlan]) -> SweepInfo:
+    model = plans[0].workloads[0].model if plans else "sweep"
+    moment = time.strftime("%Y-%m-%d %H:%M:%S")
+    return SweepInfo(
+        sweep_id=uuid.uuid4().hex,
+        name=f"{model} {moment}",
+        command=shlex.join(["python", "-m", "mps_experiments", *arguments]),
+        is_sweep=request.multirun,
+    )

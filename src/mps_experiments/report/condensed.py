@@ -1,0 +1,48 @@
+"""A record without its raw samples: what a long sweep keeps of each run until the end."""
+
+from dataclasses import dataclass, fields, replace
+
+from mps_experiments.measurement.faults import SurvivorFigures
+from mps_experiments.measurement.samples import CondensedSamples
+from mps_experiments.measurement.statistics import Statistics
+from mps_experiments.measurement.telemetry import TelemetrySummary
+from mps_experiments.record import Measurement
+
+
+@dataclass(frozen=True, kw_only=True)
+class Condensed(Measurement):
+    """A record as the report needs it; the figures were derived before the samples were dropped.
+
+    It is never written: the record on disk has the samples.
+    """
+
+    _statistics: Statistics | None
+    _telemetry_summary: TelemetrySummary | None
+    _survivor_figures: SurvivorFigures | None
+
+    def statistics(self) -> Statistics | None:
+        return self._statistics
+
+    def telemetry_summary(self) -> TelemetrySummary | None:
+        return self._telemetry_summary
+
+    def survivor_figures(self) -> SurvivorFigures | None:
+        return self._survivor_figures
+
+
+def condensed(measurement: Measurement) -> Condensed:
+    """The same run for tables, ratios and causes; its size does not depend on how long it was measured."""
+    if isinstance(measurement, Condensed):
+        return measurement
+    values = {each.name: getattr(measurement, each.name) for each in fields(Measurement)}
+    values["telemetry"] = None
+    values["workers"] = tuple(
+        replace(worker, samples=CondensedSamples.of(worker.samples) if worker.samples else None)
+        for worker in measurement.workers
+    )
+    return Condensed(
+        **values,
+        _statistics=measurement.statistics(),
+        _telemetry_summary=measurement.telemetry_summary(),
+        _survivor_figures=measurement.survivor_figures(),
+    )

@@ -1,0 +1,83 @@
+"""Disks and stores that misbehave, as the kernel makes them: full, read-only, locked by another process."""
+
+import contextlib
+import errno
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+@contextlib.contextmanager
+def mounted(folder: Path, size: str) -> Iterator[Path]:
+    """A disk of its own in memory; the test is skipped where mounting is not permitted."""
+    folder.mkdir()
+    _or_skip("mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder))
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def read_only(folder: Path) -> None:
+    """From now on nobody writes to this mounted disk, root neither."""
+    subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
+
+
+@contextlib.contextmanager
+def immutable(*paths: Path) -> Iterator[None]:
+    """Nobody, root neither, writes to these files or creates one in these folders, also who has them open."""
+    _or_skip("chattr", "+i", *map(str, paths))
+    try:
+        yield
+    finally:
+        subprocess.run(["chattr", "-i", *map(str, paths)], check=True)
+
+
+def _or_skip(*command: str) -> None:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        pytest.skip(f"{command[0]} is not installed")
+    if done.returncode != 0:
+        pytest.skip(f"{' '.join(command)}: {done.stderr.strip()}")
+
+
+def fill(folder: Path) -> Path:
+    """Take all room on a disk; returns the file that takes it."""
+    path = folder / "filling"
+    size = 2**20
+    with path.open("ab", buffering=0) as file:
+        while size:
+            try:
+                size = file.write(b"0" * size)
+            except OSError as error:
+                assert error.errno == errno.ENOSPC  # noqa: PT017 - what ends the loop, not what is tested
+                size //= 2
+    return path
+
+
+LOCKER = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("BEGIN EXCLUSIVE")
+sys.stdout.write("LOCKED\\n")
+sys.stdout.flush()
+sys.stdin.read()
+"""
+
+
+@contextlib.contextmanager
+def locked(database: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Another process has locked a SQLite store until its input is closed."""
+    with subprocess.Popen(
+        [sys.executable, "-c", LOCKER, str(database)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as locker:
+        try:
+            assert locker.stdout is not None
+            assert locker.stdout.readline() == b"LOCKED\n"
+            yield locker
+        finally:
+            locker.kill()

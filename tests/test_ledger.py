@@ -1,0 +1,109 @@
+"""What becomes of each run of a sweep, with a tracker that remembers, or fails when it is told to."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from mps_experiments.errors import TrackingError
+from mps_experiments.keeping import room_for_record
+from mps_experiments.ledger import SUMMARY, Ledger
+from mps_experiments.record import Measurement, find_measurements, read_measurement
+from mps_experiments.tracking.tracker import NoTracker, SweepInfo
+from tests.fakes.plans import run_plan
+from tests.records import make_measurement, read_json
+
+INFO = SweepInfo(sweep_id="sweep", name="a sweep", command="python -m mps_experiments -m", is_sweep=True)
+
+
+@dataclass
+class Remembering(NoTracker):
+    """Attributes: fails_at: the record that it does not take."""
+
+    fails_at: str = ""
+    logged: list[str] = field(default_factory=list)
+    finished: list[str] = field(default_factory=list)
+
+    def log_cell(self, measurement: Measurement, folder: Path, interrupted: bool) -> bool:  # noqa: ARG002
+        if measurement.record_id == self.fails_at:
+            raise TrackingError("MLflow is not there")
+        self.logged.append(measurement.record_id)
+        return True
+
+    def finish_sweep(self, measurements: Sequence[Measurement], summary: str, status: str) -> None:  # noqa: ARG002
+        self.finished.append(status)
+
+
+def ledger(folder: Path, tracker: Remembering | None = None) -> Ledger:
+    return Ledger(INFO, tracker or Remembering(), folder=folder)
+
+
+def keep(book: Ledger, folder: Path, record_id: str) -> None:
+    plan = run_plan(folder / record_id)
+    with room_for_record(plan, 0) as room:
+        book.keep(make_measurement(record_id), plan, room)
+    book.log()
+    book.note(plan, make_measurement(record_id), 0.0, 0.0)
+
+
+def test_a_run_is_on_disk_in_mlflow_and_in_sweep_json(tmp_path: Path) -> None:
+    tracker = Remembering()
+    book = ledger(tmp_path, tracker)
+    keep(book, tmp_path, "one")
+    assert [read_measurement(path).record_id for path in find_measurements(tmp_path)] == ["one"]
+    assert tracker.logged == ["one"]
+    summary = read_json(tmp_path / SUMMARY)
+    assert (summary["status"], summary["command"]) == ("RUNNING", INFO.command)
+    assert [(cell["folder"], cell["verdict"]) for cell in summary["cells"]] == [("one", "VALID")]
+
+
+def test_after_its_first_failure_the_tracker_is_not_asked_again_and_every_record_is_on_disk(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tracker = Remembering(fails_at="two")
+    book = ledger(tmp_path, tracker)
+    for record_id in ("one", "two", "three"):
+        keep(book, tmp_path, record_id)
+    book.finish("tables", "FINISHED")
+    assert tracker.logged == ["one"]
+    assert tracker.finished == []
+    assert len(find_measurements(tmp_path)) == 3
+    assert book.tracking_problem == "MLflow is not there"
+    assert capsys.readouterr().err.count("MLflow is not there") == 1
+
+
+def test_a_run_taken_over_counts_under_its_new_name_and_is_logged_as_it_was(tmp_path: Path) -> None:
+    tracker = Remembering()
+    book = ledger(tmp_path, tracker)
+    book.take_over(replace(make_measurement("old"), name="old name"), tmp_path, "new name")
+    book.log()
+    assert [m.name for m in book.measurements] == ["new name"]
+    assert tracker.logged == ["old"]
+
+
+def test_a_refused_run_is_counted_and_named_with_its_reason(tmp_path: Path) -> None:
+    book = ledger(tmp_path)
+    book.refuse("mps=off procs=1", "the disk is full")
+    assert book.refused == 1
+    assert read_json(tmp_path / SUMMARY)["cells"] == [
+        {"name": "mps=off procs=1", "verdict": "REFUSED", "reason": "the disk is full"}
+    ]
+
+
+def test_at_the_end_the_tables_lie_beside_the_records_and_the_sweep_is_closed(tmp_path: Path) -> None:
+    tracker = Remembering()
+    book = ledger(tmp_path, tracker)
+    keep(book, tmp_path, "one")
+    book.finish("the tables\n", "KILLED")
+    assert (tmp_path / "tables.txt").read_text() == "the tables\n"
+    assert read_json(tmp_path / SUMMARY)["status"] == "KILLED"
+    assert tracker.finished == ["KILLED"]
+    assert book.folders() == [tmp_path]
+
+
+def test_a_sweep_of_which_no_run_was_begun_leaves_nothing(tmp_path: Path) -> None:
+    book = Ledger(INFO, Remembering())
+    book.finish("", "KILLED")
+    assert list(tmp_path.iterdir()) == []
+    assert book.folders() == []

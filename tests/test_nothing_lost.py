@@ -1,0 +1,310 @@
+"""Stores and disks that fail in a sweep: every finished cell has its record on disk, `sync` does the rest."""
+
+import contextlib
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from mps_experiments.measurement.verdict import Status
+from mps_experiments.record import Measurement, find_measurements, read_measurement
+from tests.fakes.plans import wait_until
+from tests.fakes.stores import fill, immutable, locked, mounted, read_only
+from tests.records import read_json
+from tests.test_sweep import DEADLINE_S, MOODY, command, environment
+from tests.tracking.conftest import free_port, mlflow_server, stop
+
+NAMES = [f"mps=off procs=1 times={times}" for times in (3, 4, 5)]
+UNCHECKED = ("min_free_disk_mb=0",)
+CALM = ("validity.foreign_cpu_invalid=1000", "validity.start_skew_invalid=1000")
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A sweep of three cells that stands still in its second one, until its turnstile is opened."""
+
+    runner: subprocess.Popen[str]
+    turnstile: Path
+    outputs: Path
+    uri: str
+
+    def finish(self) -> tuple[int, str, str]:
+        """Let it go on, and wait: its exit code, what it printed, what it complained of."""
+        (self.turnstile / "closed").unlink()
+        out, err = self.runner.communicate(timeout=DEADLINE_S)
+        return self.runner.returncode, out, err
+
+    def records(self) -> dict[str, Measurement]:
+        """Name -> record."""
+        found = [path for path in find_measurements(self.outputs) if "mlartifacts" not in path.parts]
+        return {measurement.name: measurement for measurement in map(read_measurement, found)}
+
+    def logged(self) -> list[str]:
+        """The names of the runs that MLflow has, sorted; the parent's begins with its model."""
+        client = MlflowClient(tracking_uri=self.uri)
+        experiment = client.get_experiment_by_name("mps_experiments")
+        return sorted(str(run.info.run_name) for run in client.search_runs([experiment.experiment_id]))
+
+    def sync(self, *folders: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [*command()[:2], "mps_experiments.sync", *(folders or [str(self.outputs)])],
+            env=environment(), capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+
+@contextlib.contextmanager
+def standing_still(
+    folder: Path, *arguments: str, outputs: Path | None = None, uri: str = ""
+) -> Iterator[Sweep]:
+    """A sweep that has finished its first cell and is in its second."""
+    turnstile, outputs = folder / "turnstile", outputs or folder / "outputs"
+    turnstile.mkdir()
+    (folder / "temporary").mkdir()
+    (turnstile / "closed").touch()
+    options = f"{{turnstile: {turnstile}, admits: 1, sleep_s: 0.02, say: {'x' * 100}}}"
+    runner = subprocess.Popen(
+        command(
+            *("-m", *MOODY, "procs=1", "times=3,4,5", f"workload.options={options}", f"output_dir={outputs}"),
+            *CALM,
+            *([f"tracking.uri={uri}"] if uri else []),
+            *arguments,
+        ),
+        cwd=folder, env=environment() | {"TMPDIR": str(folder / "temporary")},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        wait_until(
+            lambda: len(list(turnstile.iterdir())) == 3 or runner.poll() is not None,
+            "the second cell waits",
+            DEADLINE_S,
+        )
+        assert runner.poll() is None, runner.communicate()
+        yield Sweep(runner, turnstile, outputs, uri or f"sqlite:///{outputs / 'mlflow.db'}")
+    finally:
+        runner.kill()
+        runner.communicate()
+
+
+def assert_sync_brings_all(sweep: Sweep, *folders: str) -> None:
+    for _ in range(2):
+        synced = sweep.sync(*folders)
+        assert synced.returncode == 0, synced.stderr
+    assert sweep.logged()[: len(NAMES)] == NAMES
+    assert len(sweep.logged()) == len(NAMES) + 1, "one parent"
+
+
+def assert_it_said_what_is_missing(finished: tuple[int, str, str], reason: str) -> None:
+    code, out, err = finished
+    assert code == 1, out + err
+    assert out.count(": VALID  makespan") == 3
+    assert re.search(
+        rf"^mps_experiments: MLflow .*{reason}.*; the records stay on disk", err, re.MULTILINE
+    ), err
+    assert len(err.splitlines()) == 1
+    assert re.search(r"^MLflow is missing runs \(.*\); log them later: ", out, re.MULTILINE)
+
+
+def test_a_store_locked_for_longer_than_the_deadline_is_synced_later(tmp_path: Path) -> None:
+    with standing_still(tmp_path, "tracking.timeout_s=15") as sweep:
+        with locked(tmp_path / "outputs" / "mlflow.db"):
+            assert_it_said_what_is_missing(sweep.finish(), "did not log mps=off procs=1 times=4 within 15 s")
+        assert set(sweep.records()) == set(NAMES)
+        assert set(sweep.logged()) & set(NAMES) == {NAMES[0]}
+        assert_sync_brings_all(sweep)
+
+
+def test_a_store_locked_for_a_while_misses_nothing(tmp_path: Path) -> None:
+    with standing_still(tmp_path, "tracking.timeout_s=100") as sweep:
+        with locked(tmp_path / "outputs" / "mlflow.db"):
+            (sweep.turnstile / "closed").unlink()
+            wait_until(lambda: NAMES[1] in sweep.records(), "the second cell's record is there", DEADLINE_S)
+        out, err = sweep.runner.communicate(timeout=DEADLINE_S)
+        assert (sweep.runner.returncode, err) == (0, ""), out + err
+        assert sweep.logged()[:3] == NAMES
+
+
+def test_a_store_that_is_locked_at_the_start_is_refused(tmp_path: Path) -> None:
+    database = tmp_path / "mlflow.db"
+    subprocess.run([sys.executable, "-c", CREATE, f"sqlite:///{database}"], check=True)
+    with locked(database):
+        done = subprocess.run(
+            command(*MOODY, "times=3", f"tracking.uri=sqlite:///{database}", "tracking.timeout_s=3"),
+            cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert re.fullmatch(r"mps_experiments: tracking\.uri=sqlite.* within 3 s\).*\n", done.stderr)
+    assert find_measurements(tmp_path) == []
+
+
+def test_a_store_that_becomes_read_only_is_synced_later(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    store.mkdir()
+    with standing_still(tmp_path, uri=f"sqlite:///{store / 'mlflow.db'}") as sweep:
+        with immutable(store / "mlflow.db", store):
+            assert_it_said_what_is_missing(sweep.finish(), "could not log mps=off procs=1 times=4")
+            synced = sweep.sync()
+            assert synced.returncode == 2
+            assert "cannot be written" in synced.stderr
+        assert set(sweep.records()) == set(NAMES)
+        assert_sync_brings_all(sweep)
+
+
+def test_a_server_that_is_killed_is_synced_later(tmp_path: Path) -> None:
+    port = free_port()
+    with (
+        mlflow_server(tmp_path, port) as (address, server),
+        standing_still(tmp_path, "tracking.timeout_s=15", uri=address) as sweep,
+    ):
+        stop(server)
+        assert server.returncode == -signal.SIGKILL
+        assert_it_said_what_is_missing(sweep.finish(), "mps=off procs=1 times=4")
+    assert set(sweep.records()) == set(NAMES)
+    refused = sweep.sync()
+    assert refused.returncode == 2
+    assert f"tracking.uri={address}" in refused.stderr
+    with mlflow_server(tmp_path, port):
+        assert_sync_brings_all(sweep)
+
+
+def test_a_full_disk_costs_no_finished_cell_and_begins_no_other(tmp_path: Path) -> None:
+    with mounted(tmp_path / "disk", "16m") as disk:
+        with standing_still(tmp_path, "min_free_disk_mb=1", outputs=disk) as sweep:
+            filling = fill(disk)
+            code, out, err = sweep.finish()
+        assert code == 1
+        assert set(sweep.records()) == set(NAMES[:2])
+        assert {m.verdict.status for m in sweep.records().values()} == {Status.VALID}
+        refused = rf"^{NAMES[2]}: REFUSED: no room for its record, up to 0\.1 MB \(No space left on device: "
+        assert re.search(refused, out, re.MULTILINE), out + err
+        assert "MPS OFF" in out
+        filling.unlink()
+        for _ in range(2):
+            synced = sweep.sync()
+            assert synced.returncode == 0, synced.stderr
+        assert sweep.logged()[:2] == NAMES[:2]
+        assert len(sweep.logged()) == 3
+
+
+def test_a_store_on_a_full_disk_is_synced_later(tmp_path: Path) -> None:
+    with (
+        mounted(tmp_path / "store", "2m") as store,
+        standing_still(tmp_path, uri=f"sqlite:///{store / 'mlflow.db'}") as sweep,
+    ):
+        filling = fill(store)
+        assert_it_said_what_is_missing(sweep.finish(), "could not log mps=off procs=1 times=4.* full")
+        assert set(sweep.records()) == set(NAMES)
+        filling.unlink()
+        assert_sync_brings_all(sweep)
+
+
+def test_a_disk_with_less_room_than_asked_for_begins_no_other_cell(tmp_path: Path) -> None:
+    with mounted(tmp_path / "disk", "16m") as disk:
+        with standing_still(tmp_path, "min_free_disk_mb=1", "tracking=none", outputs=disk) as sweep:
+            with fill(disk).open("r+b") as filling:
+                filling.truncate(filling.seek(0, 2) - 900_000)
+            code, out, err = sweep.finish()
+        assert code == 1
+        assert set(sweep.records()) == set(NAMES[:2])
+        (path,) = disk.rglob("sweep.json")
+        assert [cell["verdict"] for cell in read_json(path)["cells"]] == ["VALID", "VALID", "REFUSED"]
+        refused = rf"^{NAMES[2]}: REFUSED: only 0 MB are free in .*, less than min_free_disk_mb=1$"
+        assert re.search(refused, out, re.MULTILINE), out + err
+
+
+def test_what_of_a_run_does_not_fit_on_the_disk_is_named_and_costs_no_number(tmp_path: Path) -> None:
+    """A worker that prints 20 MB on a disk of 16 MB, after which a trace and a picture are to be written."""
+    with mounted(tmp_path / "disk", "16m") as disk:
+        options = f"workload.options={{torch: true, say: {'x' * 20_000}}}"
+        done = subprocess.run(
+            command(*MOODY, "times=1000", options, f"output_dir={disk}", *UNCHECKED, "tracking=none", *CALM),
+            cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        (path,) = find_measurements(disk)
+        record = read_measurement(path)
+    assert record.verdict.status is Status.VALID, done.stdout + done.stderr
+    assert done.returncode == 0
+    lost = [text for text in record.missing if text.startswith("worker-0.log: ")]
+    assert len(lost) == 1
+    assert re.fullmatch(r"worker-0\.log: \d{7,8} bytes did not fit on the disk", lost[0])
+    assert any(text.startswith("files of the traced pass: ") for text in record.missing), record.missing
+
+
+def test_a_record_that_outgrows_its_room_on_a_full_disk_is_in_the_temporary_folder(tmp_path: Path) -> None:
+    """The configuration, which a record repeats for each worker, is larger than the room set aside."""
+    with (
+        mounted(tmp_path / "disk", "16m") as disk,
+        standing_still(
+            tmp_path,
+            f"+workload.options.more={'y' * 100_000}",
+            "min_free_disk_mb=0",
+            "tracking=none",
+            outputs=disk,
+        ) as sweep,
+    ):
+        fill(disk)
+        code, out, err = sweep.finish()
+    assert code == 1
+    match = re.search(
+        rf"^mps_experiments: {NAMES[1]}: .* has no room for its record: it is (\S+)$", err, re.MULTILINE
+    )
+    assert match, out + err
+    assert Path(match[1]).is_relative_to(tmp_path / "temporary")
+    assert read_measurement(Path(match[1])).name == NAMES[1]
+
+
+def test_two_syncs_at_once_log_each_record_once(tmp_path: Path) -> None:
+    done = subprocess.run(
+        command("-m", *MOODY, "times=3,4,5", "workload.options.sleep_s=0.02", *CALM, "tracking=none"),
+        cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    outputs = tmp_path / "outputs"
+    sweep = Sweep(
+        subprocess.Popen(["true"], text=True), tmp_path, outputs, f"sqlite:///{outputs / 'mlflow.db'}"
+    )
+    sweep.runner.wait()
+    syncs = [
+        subprocess.Popen(
+            [*command()[:2], "mps_experiments.sync", str(outputs)],
+            env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+        for _ in range(2)
+    ]  # fmt: skip
+    said = [each.communicate(timeout=DEADLINE_S) for each in syncs]
+    assert [each.returncode for each in syncs] == [0, 0], said
+    counts = [re.findall(r"\d+", out) for out, _ in said]
+    assert sum(int(logged) for logged, _ in counts) == len(NAMES)
+    assert_sync_brings_all(sweep)
+
+
+CREATE = """
+import sys
+from mlflow import MlflowClient
+MlflowClient(tracking_uri=sys.argv[1]).create_experiment("mps_experiments")
+"""
+
+
+@pytest.mark.parametrize("how", ["the file", "the disk"])
+def test_a_store_that_can_only_be_read_is_refused_before_anything_starts(tmp_path: Path, how: str) -> None:
+    with mounted(tmp_path / "store", "16m") as store, contextlib.ExitStack() as stack:
+        database = store / "mlflow.db"
+        subprocess.run([sys.executable, "-c", CREATE, f"sqlite:///{database}"], check=True)
+        if how == "the file":
+            stack.enter_context(immutable(database))
+        else:
+            read_only(store)
+        done = subprocess.run(
+            command(*MOODY, "times=3", f"tracking.uri=sqlite:///{database}"),
+            cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert done.stderr.startswith("mps_experiments: tracking.uri=sqlite:///")
+    assert "cannot be written" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert find_measurements(tmp_path) == []

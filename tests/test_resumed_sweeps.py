@@ -1,0 +1,166 @@
+"""Sweeps that were cut off and are resumed, through the real command."""
+
+import re
+import shlex
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from mps_experiments.measurement.verdict import Status
+from mps_experiments.record import FILE_NAME, SCHEMA_VERSION, Measurement, find_measurements, read_measurement
+from tests.fakes.plans import wait_until
+from tests.records import read_json
+from tests.test_sweep import DEADLINE_S, MOODY, Finished, command, environment, sweep
+
+VERSION = f'"schema_version": {SCHEMA_VERSION}'
+CALM = ("validity.foreign_cpu_invalid=1000", "validity.start_skew_invalid=1000")  # on a busy machine, too
+SLOWLY = (*CALM, "workload.options.sleep_s=0.02")
+
+
+def records(folder: Path) -> dict[str, Measurement]:
+    """Record id -> record, below outputs, without MLflow's copies."""
+    paths = [path for path in find_measurements(folder / "outputs") if "mlartifacts" not in path.parts]
+    return {measurement.record_id: measurement for measurement in map(read_measurement, paths)}
+
+
+def cut_off(folder: Path, number: signal.Signals, *arguments: str) -> list[str]:
+    """A sweep that got this signal in its third cell of four; returns the command that was given."""
+    turnstile = folder / "turnstile"
+    turnstile.mkdir()
+    (turnstile / "closed").touch()
+    given = [
+        *("-m", *MOODY, "procs=1,2", "times=3,4", *CALM, *arguments),
+        f"workload.options={{turnstile: {turnstile}, admits: 2, sleep_s: 0.02}}",
+    ]
+    runner = subprocess.Popen(
+        command(*given),
+        cwd=folder,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        wait_until(lambda: len(list(turnstile.iterdir())) == 5, "two workers wait", DEADLINE_S)
+        runner.send_signal(number)
+        runner.communicate(timeout=DEADLINE_S)
+    finally:
+        runner.kill()
+        runner.communicate()
+    assert runner.returncode == (-signal.SIGKILL if number is signal.SIGKILL else 128 + number)
+    (turnstile / "closed").unlink()
+    return given
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_the_same_command_runs_only_the_rest_of_a_sweep_that_was_cut_off(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    given = cut_off(tmp_path, number)
+    before = records(tmp_path)
+    done = sweep(tmp_path, *given, "resume=true")
+    out = done.result.stdout
+    assert done.result.returncode == 0, out + done.result.stderr
+
+    valid = {m.name: m for m in before.values() if m.verdict.status is Status.VALID}
+    assert set(valid) == {"mps=off procs=1 times=3", "mps=off procs=1 times=4"}
+    for name in valid:
+        assert re.search(
+            rf"^{name}: RESUMED: VALID record of \S+ \S+ in {tmp_path}/outputs/", out, re.MULTILINE
+        )
+    new = [m.name for record_id, m in records(tmp_path).items() if record_id not in before]
+    assert sorted(new) == ["mps=off procs=2 times=3", "mps=off procs=2 times=4"]
+    why = r"^mps=off procs=2 times=3: runs: the record of .* is INVALID: interrupted by SIGINT$"
+    assert bool(re.search(why, out, re.MULTILINE)) == (number is signal.SIGINT)
+
+    # What was resumed is part of the tables, of sweep.json and of the ratios as if it had been run now.
+    assert len(re.findall(r"^│ +[34] │ +\S+ │ +\S+, \S+ │ +\d+\.\d\d │$", out, re.MULTILINE)) == 2
+    match = re.search(r"^records: (.+)$", out, re.MULTILINE)
+    assert match
+    cells = read_json(Path(match[1]) / "sweep.json")["cells"]
+    assert [cell["name"] for cell in cells] == [
+        f"mps=off procs={p} times={t}" for p in (1, 2) for t in (3, 4)
+    ]
+    for cell in cells:
+        if cell["name"] in valid:
+            assert read_measurement(Path(cell["resumed_from"]) / FILE_NAME).record_id == cell["record_id"]
+        else:
+            assert "resumed_from" not in cell
+    assert set(valid) == {cell["name"] for cell in cells if "resumed_from" in cell}
+    runs = {run.data.tags["record_id"]: run for run in done.all_runs() if "record_id" in run.data.tags}
+    two = runs[next(cell["record_id"] for cell in cells if cell["name"] == "mps=off procs=2 times=3")]
+    assert two.data.tags["ratio_partner"] == runs[valid["mps=off procs=1 times=3"].record_id].info.run_id
+
+
+def test_resumed_the_second_time_nothing_runs_and_mlflow_has_each_record_once(tmp_path: Path) -> None:
+    """The first sweep is not tracked: resuming logs what MLflow missed."""
+    given = ("-m", *MOODY, "procs=1,2", "times=3", *SLOWLY, "resume=true")
+    assert sweep(tmp_path, *given, "tracking=none").result.returncode == 0
+    first = records(tmp_path)
+    assert len(first) == 2
+    for _ in range(2):
+        done = sweep(tmp_path, *given)
+        assert done.result.returncode == 0, done.result.stderr
+        assert done.result.stdout.count(": RESUMED: VALID record of ") == 2
+    assert set(records(tmp_path)) == set(first)
+    logged = [run.data.tags["record_id"] for run in done.all_runs() if "record_id" in run.data.tags]
+    assert sorted(logged) == sorted(first)
+
+
+def test_an_edited_workload_runs_again_and_says_why(tmp_path: Path) -> None:
+    source = tmp_path / "mine.py"
+    source.write_text("def build(device, options):\n    return (lambda value: value + 1), 0\n")
+    given = (
+        "workload=custom",
+        "workload.factory=mine:build",
+        "device=cpu",
+        "mps=off",
+        "times=3",
+        "tracking=none",
+    )
+    assert sweep(tmp_path, *given, *CALM).result.returncode == 0
+    source.write_text(source.read_text().replace("+ 1", "+ 2"))
+    done = sweep(tmp_path, *given, *CALM, "resume=true")
+    assert done.result.returncode == 0, done.result.stderr
+    assert re.search(
+        r"^mps=off procs=1 times=3: runs: the record of .* differs in source of the workload \(",
+        done.result.stdout,
+        re.MULTILINE,
+    )
+    assert len(records(tmp_path)) == 2
+
+
+def test_damaged_records_and_those_of_another_version_are_one_line_and_stop_nothing(tmp_path: Path) -> None:
+    given = (*MOODY, "times=3", "tracking=none", *SLOWLY, "resume=true")
+    assert sweep(tmp_path, *given).result.returncode == 0
+    (good,) = find_measurements(tmp_path / "outputs")
+    for name, text in (("damaged", "{"), ("foreign", good.read_text().replace(VERSION, VERSION + "9", 1))):
+        (tmp_path / "outputs" / name).mkdir()
+        (tmp_path / "outputs" / name / FILE_NAME).write_text(text)
+    done = sweep(tmp_path, *given)
+    assert done.result.returncode == 0, done.result.stderr
+    assert ": RESUMED: VALID record of " in done.result.stdout
+    assert re.fullmatch(
+        r"mps_experiments: resume: 2 records are not used, they cannot be read: \S+damaged/measur\S+ .*\n",
+        done.result.stderr,
+    )
+
+
+def test_sync_knows_the_partner_of_a_run_although_it_was_resumed(tmp_path: Path) -> None:
+    """The sweep could not log at all; the ratio needs a run of the sweep before."""
+    assert sweep(tmp_path, *MOODY, "procs=1", "times=3", *SLOWLY, "tracking=none").result.returncode == 0
+    given = ("-m", *MOODY, "procs=1,2", "times=3", *SLOWLY, "resume=true", "tracking=none")
+    done = sweep(tmp_path, *given)
+    assert done.result.returncode == 0, done.result.stderr
+    match = re.search(r"^records: (.+)$", done.result.stdout, re.MULTILINE)
+    assert match
+    synced = subprocess.run(
+        [*command()[:2], "mps_experiments.sync", match[1], "--tracking-uri", f"sqlite:///{tmp_path}/outputs/mlflow.db"],
+        env=environment(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert synced.returncode == 0, synced.stderr + shlex.join(synced.args)
+    runs = {str(run.info.run_name): run for run in Finished(done.result, tmp_path).all_runs()}
+    two, one = runs["mps=off procs=2 times=3"], runs["mps=off procs=1 times=3"]
+    assert two.data.tags["ratio_partner"] == one.info.run_id
