@@ -82,3 +82,20 @@ def test_leaving_the_block_ends_the_watch(daemon: MpsDaemon) -> None:
     with ServerWatch(daemon.control) as watch:
         wait_until(lambda: watch.states, "it has looked")
     assert "MPS server state" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_looking_closely_is_without_long_pauses(daemon: MpsDaemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    watch = ServerWatch(daemon.control)
+    wait = watch._stop.wait
+
+    def noted(timeout: float | None = None) -> bool:
+        pauses.append(timeout or 0.0)
+        return wait(timeout)
+
+    monkeypatch.setattr(watch._stop, "wait", noted)
+    with watch:
+        wait_until(lambda: len(pauses) > 1, "it has looked")
+        calm = max(pauses)
+        watch.look_closely()
+        wait_until(lambda: pauses[-1] < calm, "it looks more often")

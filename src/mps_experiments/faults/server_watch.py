@@ -9,6 +9,8 @@ from mps_experiments.measurement.faults import ServerState
 from mps_experiments.mps.control import MpsControl
 
 _INTERVAL_S = 0.05
+_CLOSELY_S = 1.0
+_CLOSE_INTERVAL_S = 0.002  # a look takes about 10 ms: a recovering server is in FAULT for not much longer
 
 
 class ServerWatch:
@@ -22,6 +24,7 @@ class ServerWatch:
         self._control = control
         self._states: list[ServerState] = []
         self._stop = threading.Event()
+        self._closely_until = 0.0
         self._thread = threading.Thread(target=self._watch, name="MPS server state", daemon=True)
 
     def __enter__(self) -> Self:
@@ -33,6 +36,10 @@ class ServerWatch:
         self._stop.set()
         if self._control is not None:  # two commands may be under way; a later answer is of no interest
             self._thread.join(2 * self._control.timeout_s)
+
+    def look_closely(self) -> None:
+        """From now on for a second with hardly a pause; always would cost the CPU too much."""
+        self._closely_until = time.monotonic() + _CLOSELY_S
 
     @property
     def states(self) -> tuple[ServerState, ...]:
@@ -46,7 +53,8 @@ class ServerWatch:
             last = self._states[-1] if self._states else None
             if last is None or (last.servers, last.in_words) != (state.servers, state.in_words):
                 self._states.append(state)
-            self._stop.wait(_INTERVAL_S)
+            close = time.monotonic() < self._closely_until
+            self._stop.wait(_CLOSE_INTERVAL_S if close else _INTERVAL_S)
 
 
 def _look(control: MpsControl) -> ServerState:

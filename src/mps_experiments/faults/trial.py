@@ -49,6 +49,7 @@ class Trial:
         with ServerWatch(daemon.control if daemon else None) as watch, self.desk:
             self._wait_for_the_moment()
             injected_after = self._victim.finished_iterations()
+            watch.look_closely()
             injected_ns = hit()
             self._outlast(injected_ns)
             self.desk.open()
