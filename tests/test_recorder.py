@@ -21,7 +21,8 @@ from mps_experiments.run_state import RunState
 from mps_experiments.workers.child import WorkerSpec
 from mps_experiments.workers.messages import Done, Ready, WorkerFacts
 from mps_experiments.workers.pool import Worker
-from tests.fakes.plans import FAKE_GPU, attaching, run_plan
+from tests.fakes.plans import FAKE_GPU, attaching, fault_plan, run_plan
+from tests.fault_records import make_trial
 
 SKIPPED = Verdict(status=Status.SKIPPED, reason="no MPS here", for_want_of_hardware=True)
 
@@ -354,3 +355,45 @@ def test_a_foreign_daemon_is_contended_and_makes_a_run_without_mps_invalid(tmp_p
     assert accepted.contended == (text,)
     on_cpu = measured(tmp_path, state, gpu=None)
     assert (on_cpu.contended, on_cpu.findings) == ((), ())
+
+
+# A run with a fault at 600 ms
+
+
+def with_fault(folder: Path, *seen: Observation) -> Measurement:
+    """Worker 0 was killed after five of its ten iterations; who looked when is the test's."""
+    state = finished_state(folder, fault=make_trial(injected_ms=600))
+    state.workers = [finished_worker(0, LATENCIES_MS[:5]), finished_worker(1)]
+    state.observations = list(seen)
+    plan = run_plan(folder, attaching(), attaching(), times=10, mps={"enabled": False})
+    plan = replace(plan, fault=fault_plan("kill", after_iterations=5))
+    origin = Origin(sweep_id="a sweep", machine=collect_facts(FixedProbe(), FAKE_GPU))
+    return make_measurement(plan, origin, state, None, 1_700_000_000.0, 2.0)
+
+
+BEFORE_START = replace(OFF, from_ns=50 * MS, to_ns=60 * MS)
+AFTER_FAULT = replace(OFF, from_ns=590 * MS, to_ns=610 * MS, nvml_mps_pids=(101,))
+
+
+def test_a_run_with_a_fault_is_valid_though_one_worker_did_not_finish(tmp_path: Path) -> None:
+    measurement = with_fault(tmp_path, BEFORE_START, OFF)
+    assert (measurement.verdict.status, measurement.cell.fault) == (Status.VALID, "kill")
+    assert measurement.proof is not None
+    assert measurement.proof.method == "during"
+    assert measurement.statistics() is None
+
+
+def test_a_look_that_was_not_over_before_the_fault_is_no_part_of_the_proof(tmp_path: Path) -> None:
+    """The runner may be late: what it then sees is the fault's doing."""
+    measurement = with_fault(tmp_path, BEFORE_START, AFTER_FAULT)
+    assert measurement.verdict.status is Status.VALID, measurement.verdict.reason
+    assert measurement.proof is not None
+    assert measurement.proof.method == "before"
+    assert measurement.proof.observations == (BEFORE_START,)
+
+
+def test_a_claim_that_did_not_hold_before_the_fault_makes_the_trial_invalid(tmp_path: Path) -> None:
+    attached = replace(BEFORE_START, nvml_mps_pids=(101,))
+    measurement = with_fault(tmp_path, attached, OFF)
+    assert measurement.verdict.status is Status.INVALID
+    assert "NVML lists workers [101] as MPS clients" in measurement.verdict.reason

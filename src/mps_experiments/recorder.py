@@ -65,7 +65,8 @@ def make_measurement(
     if state.observations:
         window = _window_ns(samples, state.fault) if complete else None
         pids = tuple(worker.pid for worker in workers)
-        proof = prove(plan.mps.enabled, pids, state.observations, window, plan.fault is not None)
+        seen = _until_fault(state.observations, state.fault)
+        proof = prove(plan.mps.enabled, pids, seen, window, plan.fault is not None)
     all_done = complete and all(len(each.latencies_ns) == plan.iterations_per_worker for each in samples)
     findings: tuple[Finding, ...] = ()
     if all_done and plan.fault is None:
@@ -104,6 +105,13 @@ def make_measurement(
         parity=state.parity,
         fault=state.fault,
     )
+
+
+def _until_fault(observations: Sequence[Observation], fault: FaultTrial | None) -> Sequence[Observation]:
+    """A look that was not over before the fault says nothing of the state before it."""
+    if fault is None:
+        return observations
+    return [seen for seen in observations if seen.to_ns <= fault.injected_ns]
 
 
 def _window_ns(samples: Sequence[WorkerSamples], fault: FaultTrial | None) -> tuple[int, int]:

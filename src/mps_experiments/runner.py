@@ -4,7 +4,7 @@ import contextlib
 import signal
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing.context import ForkServerContext, SpawnContext
 from typing import Any, Protocol, TypeVar
 
@@ -12,8 +12,7 @@ from mps_experiments.environment import Environment, open_environment
 from mps_experiments.errors import Interrupted, ProofError, RunError, WorkerError
 from mps_experiments.evidence import gather_outputs, gather_trace, sampling, write_artifacts
 from mps_experiments.faults.memory_watch import MemoryWatch
-from mps_experiments.faults.newcomer import NewcomerDesk
-from mps_experiments.faults.trial import Trial
+from mps_experiments.faults.trial import trial_of
 from mps_experiments.machine.facts import MachineFacts
 from mps_experiments.machine.gpus import GpuProbe
 from mps_experiments.mps.attachment import failure_in
@@ -140,20 +139,19 @@ def _measure(plan: RunPlan, around: Surroundings, state: RunState) -> None:
             time.sleep(max(0.0, (start_at_ns - time.monotonic_ns()) / 1e9) + _LOOK_AFTER_S)
             state.observations.append(environment.observe())
             if plan.fault is not None:
-                state.fault = _trial(plan, plan.fault, pool, environment, state, watcher).run()
+                trial = trial_of(plan, plan.fault, pool, environment, state.placement.parent)
+                state.fault = trial.run(watcher.tick_s, watcher.progress)
             else:
                 pool.wait_done(plan.workers.stall_timeout_s, watcher.tick_s, watcher.progress)
-        if plan.fault is not None:  # nothing is as it was: no look, no traced pass
-            with state.phase("outputs"):
-                gather_outputs(plan, pool, state)
-            return
-        with state.phase("proof"):
-            state.observations.append(environment.observe(look_again=True))
+        if plan.fault is None:
+            with state.phase("proof"):
+                state.observations.append(environment.observe(look_again=True))
         try:
             with state.phase("outputs"):
                 gather_outputs(plan, pool, state)
-            with state.phase("traced_pass"):
-                gather_trace(plan, pool, environment.scratch, state)
+            if plan.fault is None:  # after a fault nothing is as it was
+                with state.phase("traced_pass"):
+                    gather_trace(plan, pool, environment.scratch, state)
         except KeyboardInterrupt as error:  # the sweep ends, but what is measured and proved stays
             state.interruption = _interruption(error)
             state.missing.append(f"evidence: {state.interruption}")
@@ -163,40 +161,6 @@ def _memory_watch(plan: RunPlan, around: Surroundings, state: RunState) -> Memor
     """Reads nothing in an ordinary run."""
     gpu = plan.device.gpu
     return MemoryWatch(around.probe, gpu.uuid if gpu and plan.fault else None, state)
-
-
-def _trial(
-    plan: RunPlan,
-    fault: FaultPlan,
-    pool: WorkerPool,
-    environment: Environment,
-    state: RunState,
-    watcher: Watcher,
-) -> Trial:
-    assert state.placement is not None  # noqa: S101 - the workers have been placed
-    newcomer = replace(
-        pool.specs[fault.worker],
-        rank=plan.worker_count,
-        iterations=1,
-        warmup_iterations=0,
-        cpu_cores=state.placement.parent,
-        verbose=False,
-        log_path=str(plan.paths.newcomer_log),
-        misbehaviour=None,
-    )
-    return Trial(
-        fault=fault,
-        pool=pool,
-        environment=environment,
-        desk=NewcomerDesk(
-            lambda: replace(pool, specs=[newcomer], workers=[]),
-            environment.observe,
-            fault.newcomer_timeout_s,
-        ),
-        stall_timeout_s=plan.workers.stall_timeout_s,
-        tick_s=watcher.tick_s,
-        on_tick=watcher.progress,
-    )
 
 
 def _look(environment: Environment, pool: WorkerPool, state: RunState, expected_on: bool) -> None:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mps_experiments.environment import Environment
 from mps_experiments.errors import RunError
@@ -11,7 +11,7 @@ from mps_experiments.faults.server_watch import ServerWatch
 from mps_experiments.measurement.faults import Fate, FaultTrial, Outcome
 from mps_experiments.mps.control import MpsControl
 from mps_experiments.mps.processes import kill_servers_of
-from mps_experiments.plan import FaultPlan
+from mps_experiments.plan import FaultPlan, RunPlan
 from mps_experiments.workers.pool import Worker, WorkerPool
 
 # The runner, on a core of its own, looks at the shared counter so often to hit a worker in mid-iteration.
@@ -25,8 +25,6 @@ class Trial:
     Attributes:
         pool: Its workers have been released.
         stall_timeout_s: Seconds without a finished iteration after which a worker counts as stalled.
-        tick_s: How often to tell of the progress.
-        on_tick: Called with the number of iterations finished by all workers.
     """
 
     fault: FaultPlan
@@ -34,12 +32,14 @@ class Trial:
     environment: Environment
     desk: NewcomerDesk
     stall_timeout_s: float
-    tick_s: float
-    on_tick: Callable[[int], None]
     _stalled: dict[int, Fate] = field(default_factory=dict)
 
-    def run(self) -> FaultTrial:
+    def run(self, tick_s: float, on_tick: Callable[[int], None]) -> FaultTrial:
         """From the release of the workers to the last of them and the newcomer.
+
+        Args:
+            tick_s: How often to tell of the progress, in seconds.
+            on_tick: Called with the number of iterations finished by all workers.
 
         Raises:
             RunError: If something went wrong before the fault, or the fault could not be made to happen.
@@ -51,7 +51,7 @@ class Trial:
             injected_after = self._victim.finished_iterations()
             watch.look_closely()
             injected_ns = hit()
-            self._outlast(injected_ns)
+            self._outlast(injected_ns, tick_s, on_tick)
             self.desk.open()
             self.desk.wait()
         return FaultTrial(
@@ -114,7 +114,7 @@ class Trial:
         server_pid = _server_of(daemon.control, self._victim.pid)
         return lambda: daemon.control.terminate_client(server_pid, self._victim.pid)
 
-    def _outlast(self, injected_ns: int) -> None:
+    def _outlast(self, injected_ns: int, tick_s: float, on_tick: Callable[[int], None]) -> None:
         """Until every worker has finished, failed, died or stalled; the newcomer is sent on the way."""
         newcomer_at_ns = injected_ns + round(self.fault.newcomer_after_s * 1e9)
         progress = {worker.spec.rank: (-1, 0.0) for worker in self.pool.workers}
@@ -126,11 +126,11 @@ class Trial:
                     progress[worker.spec.rank] = (count, now)
                 elif now - progress[worker.spec.rank][1] > self.stall_timeout_s:
                     self._give_up(worker, f"no iteration finished for {self.stall_timeout_s:g} s")
-            self.on_tick(self._finished_iterations())
+            on_tick(self._finished_iterations())
             until_newcomer_s = (newcomer_at_ns - time.monotonic_ns()) / 1e9
             if until_newcomer_s <= 0:
                 self.desk.open()
-            patience_s = min(self.tick_s, until_newcomer_s) if until_newcomer_s > 0 else self.tick_s
+            patience_s = min(tick_s, until_newcomer_s) if until_newcomer_s > 0 else tick_s
             self.pool.listen(waiting, patience_s)
 
     def _is_given_up(self, worker: Worker) -> bool:
@@ -156,6 +156,45 @@ class Trial:
             return Fate(rank=rank, outcome=outcome, ended_ns=worker.ended_ns, text=worker.ended.reason)
         hanging = Fate(rank=rank, outcome=Outcome.STALLED, text="still hung at the end of the trial")
         return self._stalled.get(rank, hanging)
+
+
+def trial_of(
+    plan: RunPlan,
+    fault: FaultPlan,
+    pool: WorkerPool,
+    environment: Environment,
+    newcomer_cores: tuple[int, ...],
+) -> Trial:
+    """The trial that a run's plan asks for.
+
+    Args:
+        plan: The run.
+        fault: Its fault.
+        pool: Its workers.
+        environment: What surrounds them.
+        newcomer_cores: CPU cores for the client that comes after the fault; empty leaves it unpinned.
+    """
+    newcomer = replace(
+        pool.specs[fault.worker],
+        rank=plan.worker_count,
+        iterations=1,
+        warmup_iterations=0,
+        cpu_cores=newcomer_cores,
+        verbose=False,
+        log_path=str(plan.paths.newcomer_log),
+        misbehaviour=None,
+    )
+    return Trial(
+        fault=fault,
+        pool=pool,
+        environment=environment,
+        desk=NewcomerDesk(
+            lambda: replace(pool, specs=[newcomer], workers=[]),
+            environment.observe,
+            fault.newcomer_timeout_s,
+        ),
+        stall_timeout_s=plan.workers.stall_timeout_s,
+    )
 
 
 def _at_work(workers: Sequence[Worker]) -> list[Worker]:
