@@ -88,12 +88,14 @@ class Range:
         time.sleep(after_s)
         runner.send_signal(signal.SIGKILL)
         killed = time.monotonic()
-        runner.communicate()
+        runner.wait()
         while left := self.left(mark, memory):
             if time.monotonic() - killed > ALLOWED_S:
                 return Kill(after_s=after_s, clean_after_s=None, left=left)
             time.sleep(LOOK_AGAIN_S)
-        return Kill(after_s=after_s, clean_after_s=time.monotonic() - killed, left=())
+        clean_after_s = time.monotonic() - killed
+        runner.communicate()
+        return Kill(after_s=after_s, clean_after_s=clean_after_s, left=())
 
     def whole_sweep_s(self) -> float:
         """Seconds of a sweep that is left alone; raises RuntimeError if it does not end with exit code 0."""

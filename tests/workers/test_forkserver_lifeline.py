@@ -52,6 +52,46 @@ def test_a_killed_runner_takes_a_fork_server_with_it_that_is_importing(tmp_path:
             server.kill()
 
 
+LATE = """\
+import os, subprocess, sys
+server = subprocess.Popen([sys.executable, "late.py"], start_new_session=False)
+print(server.pid, flush=True)
+os._exit(0)
+"""
+WAITS = """\
+import pathlib, time
+from mps_experiments.workers.forkserver_lifeline import end_with_runner
+
+while pathlib.Path("wait").exists():
+    time.sleep(0.01)
+end_with_runner()
+time.sleep(600)
+"""
+
+
+def test_a_fork_server_whose_runner_is_gone_before_it_could_listen_ends_too(tmp_path: Path) -> None:
+    (tmp_path / "runner.py").write_text(LATE)
+    (tmp_path / "late.py").write_text(WAITS)
+    (tmp_path / "wait").touch()
+    with (tmp_path / "pid").open("w") as output:
+        subprocess.run(
+            [sys.executable, "runner.py"],
+            cwd=tmp_path,
+            env={"PYTHONPATH": str(SRC)},
+            stdout=output,
+            start_new_session=True,  # else its orphan might come to a process of its group
+            check=True,
+        )
+    server = psutil.Process(int((tmp_path / "pid").read_text()))
+    try:
+        assert is_running(server)
+        (tmp_path / "wait").unlink()
+        wait_until(lambda: not is_running(server), "the fork server is gone")
+    finally:
+        if is_running(server):
+            server.kill()
+
+
 def test_only_a_fork_server_is_taken_for_one() -> None:
     command = "from multiprocessing.forkserver import main; main(3, 5, ['torch'], **{})"
     assert is_fork_server([sys.executable, "-B", "-c", command])

@@ -5,6 +5,7 @@ own pipe would not do: the write end travels in every request for a worker, also
 """
 
 import ctypes
+import os
 import signal
 import sys
 
@@ -16,5 +17,15 @@ def is_fork_server(command_line: list[str]) -> bool:
     return any("from multiprocessing.forkserver import main" in word for word in command_line)
 
 
-if is_fork_server(sys.orig_argv):
+def end_with_runner() -> None:
+    """Have the kernel send SIGKILL when the parent ends; at once if it has ended already.
+
+    A process that lost its parent has another one, which is hardly ever of the same process group.
+    """
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getpgid(os.getppid()) != os.getpgrp():
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+if is_fork_server(sys.orig_argv):
+    end_with_runner()
