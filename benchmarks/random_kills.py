@@ -6,6 +6,7 @@ which it is found again, whoever its parent is then.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import random
@@ -74,7 +75,7 @@ class Range:
 
     def left(self, mark: str, memory_before: int | None) -> tuple[str, ...]:
         """What there still is of the sweep with this mark, in words."""
-        found = [f"process {p.pid} {' '.join(p.cmdline())[:80]}" for p in marked(mark)]
+        found = marked(mark)
         found += [str(path) for path in self.temporary.iterdir() if not path.name.startswith(STAYS)]
         memory = device_memory()
         if memory is not None and memory_before is not None and memory > memory_before:
@@ -107,15 +108,13 @@ class Range:
         return time.monotonic() - started
 
 
-def marked(mark: str) -> list[psutil.Process]:
-    """Living processes that inherited the mark."""
+def marked(mark: str) -> list[str]:
+    """Living processes that inherited the mark, in words."""
     found = []
     for process in psutil.process_iter():
-        try:
+        with contextlib.suppress(psutil.Error):  # it ended while it was looked at
             if process.environ().get(MARK) == mark and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
-        except psutil.Error:
-            continue
+                found.append(f"process {process.pid} {' '.join(process.cmdline())[:80]}")
     return found
 
 
