@@ -119,14 +119,21 @@ def test_the_logs_of_daemon_and_server_are_kept_apart(
     assert f"Server {server:>5}]" not in control
 
 
+# The last of its tries, cut short by the deadline, may itself be too late on a busy machine.
+LATE = r"the MPS daemon did not answer 'get_server_list' within 0\.\d+ s"
+
+
 @pytest.mark.parametrize(
     ("misbehaviour", "reason"),
     [
         ("exit=1", "ended at once with code 1: .*device is unavailable"),
         ("exit=0", "ended at once with code 0"),
-        ("slow_start=30", r"did not answer within 0\.6 s \(.*Cannot find MPS control daemon process"),
-        ("silent", r"did not answer within 0\.6 s \(.*did not answer 'get_server_list' within 0\.\d+ s"),
-        ("refuse", r"did not answer within 0\.6 s \(.*Permission denied"),
+        (
+            "slow_start=30",
+            rf"did not answer within 0\.6 s \((.*Cannot find MPS control daemon process|{LATE})",
+        ),
+        ("silent", rf"did not answer within 0\.6 s \({LATE}"),
+        ("refuse", rf"did not answer within 0\.6 s \((.*Permission denied|{LATE})"),
         ("stale_pid", "another daemon answers in .*: pid 1, not ours"),
     ],
 )
