@@ -40,6 +40,7 @@ def other_thread() -> Iterator[None]:
 def caught() -> Iterator[None]:
     """Our handlers, and pytest's again afterwards."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # pytest itself may run under nohup
     catch_signals()
     yield
     for number, handler in before.items():
@@ -52,6 +53,14 @@ def test_a_signal_interrupts(number: signal.Signals) -> None:
     with pytest.raises(Interrupted) as interruption:
         os.kill(os.getpid(), number)
     assert interruption.value.signal_number == number
+
+
+@pytest.mark.usefixtures("caught")
+def test_under_nohup_a_lost_terminal_does_not_interrupt() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    catch_signals()
+    os.kill(os.getpid(), signal.SIGHUP)
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
 
 
 @pytest.mark.usefixtures("caught")

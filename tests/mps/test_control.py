@@ -92,6 +92,15 @@ def test_before_its_first_client_a_daemon_has_no_server(gpu_uuid: str, new_daemo
         assert daemon.control.servers() == ()
         assert daemon.control.clients() == ()
         assert daemon.control.server_status(999999) == "Server 999999 not found"
+        assert daemon.control.server_states() == {}
+
+
+def test_a_server_that_goes_between_list_and_status_has_no_state(
+    gpu_uuid: str, new_daemon: NewDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with new_daemon(gpu_uuid) as daemon:
+        monkeypatch.setattr(MpsControl, "servers", lambda _: (999999,))
+        assert daemon.control.server_states() == {}
 
 
 def test_without_a_daemon_every_question_is_an_error(gpu_uuid: str, short_dir: Path) -> None:

@@ -58,9 +58,9 @@ class ServerWatch:
 
 
 def _look(control: MpsControl) -> ServerState:
-    now = time.monotonic_ns()
     try:
-        servers = {pid: control.server_status(pid) for pid in control.servers()}
+        servers, no_answer = control.server_states(), None
     except DaemonError as error:
-        return ServerState(at_ns=now, servers={}, no_answer=str(error))
-    return ServerState(at_ns=now, servers=servers)
+        servers, no_answer = {}, str(error)
+    # When the answer is there: what a fault changed while we asked comes after the fault.
+    return ServerState(at_ns=time.monotonic_ns(), servers=servers, no_answer=no_answer)

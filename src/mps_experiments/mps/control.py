@@ -65,6 +65,11 @@ class MpsControl:
         """``ACTIVE`` while a server can serve, else what the daemon says."""
         return self._send(f"get_server_status {server_pid}").strip()
 
+    def server_states(self) -> dict[int, str]:
+        """Every running server's status; one that went between the two answers is left out."""
+        states = {pid: self.server_status(pid) for pid in self.servers()}
+        return {pid: status for pid, status in states.items() if status != f"Server {pid} not found"}
+
     def terminate_client(self, server_pid: int, client_pid: int) -> None:
         """End one client in order: what NVIDIA documents instead of killing it."""
         answer = self._send(f"terminate_client {server_pid} {client_pid}").split("\n")
