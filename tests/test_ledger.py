@@ -10,7 +10,7 @@ from mps_experiments.errors import TrackingError
 from mps_experiments.keeping import room_for_record
 from mps_experiments.ledger import SUMMARY, Ledger
 from mps_experiments.record import Measurement, find_measurements, read_measurement
-from mps_experiments.tracking.tracker import NoTracker, SweepInfo
+from mps_experiments.tracking.tracker import NoTracker, SweepInfo, SweepReport
 from tests.fakes.plans import run_plan
 from tests.records import make_measurement, read_json
 
@@ -31,8 +31,12 @@ class Remembering(NoTracker):
         self.logged.append(measurement.record_id)
         return True
 
-    def finish_sweep(self, measurements: Sequence[Measurement], summary: str, status: str) -> None:  # noqa: ARG002
+    def finish_sweep(self, measurements: Sequence[Measurement], report: SweepReport, status: str) -> None:  # noqa: ARG002
         self.finished.append(status)
+
+
+def said(tables: str) -> SweepReport:
+    return SweepReport(tables=tables, description=tables)
 
 
 def ledger(folder: Path, tracker: Remembering | None = None) -> Ledger:
@@ -65,7 +69,7 @@ def test_after_its_first_failure_the_tracker_is_not_asked_again_and_every_record
     book = ledger(tmp_path, tracker)
     for record_id in ("one", "two", "three"):
         keep(book, tmp_path, record_id)
-    book.finish("tables", "FINISHED")
+    book.finish(said("tables"), "FINISHED")
     assert tracker.logged == ["one"]
     assert tracker.finished == []
     assert len(find_measurements(tmp_path)) == 3
@@ -95,7 +99,7 @@ def test_at_the_end_the_tables_lie_beside_the_records_and_the_sweep_is_closed(tm
     tracker = Remembering()
     book = ledger(tmp_path, tracker)
     keep(book, tmp_path, "one")
-    book.finish("the tables\n", "KILLED")
+    book.finish(said("the tables\n"), "KILLED")
     assert (tmp_path / "tables.txt").read_text() == "the tables\n"
     assert read_json(tmp_path / SUMMARY)["status"] == "KILLED"
     assert tracker.finished == ["KILLED"]
@@ -104,6 +108,6 @@ def test_at_the_end_the_tables_lie_beside_the_records_and_the_sweep_is_closed(tm
 
 def test_a_sweep_of_which_no_run_was_begun_leaves_nothing(tmp_path: Path) -> None:
     book = Ledger(INFO, Remembering())
-    book.finish("", "KILLED")
+    book.finish(said(""), "KILLED")
     assert list(tmp_path.iterdir()) == []
     assert book.folders() == []

@@ -15,7 +15,7 @@ from mps_experiments.plan import RunPlan
 from mps_experiments.record import Measurement
 from mps_experiments.report.condensed import condensed
 from mps_experiments.terminal import complain
-from mps_experiments.tracking.tracker import SweepInfo, Tracker
+from mps_experiments.tracking.tracker import SweepInfo, SweepReport, Tracker
 
 SUMMARY = "sweep.json"
 
@@ -111,14 +111,14 @@ class Ledger:
         """Open the sweep's run in MLflow."""
         self._track(lambda: self.tracker.start_sweep(self.info))
 
-    def finish(self, text: str, status: str) -> None:
+    def finish(self, report: SweepReport, status: str) -> None:
         """Log what is left and the comparison; then sweep.json and tables.txt."""
         self.log()
-        self._track(lambda: self.tracker.finish_sweep(self.measurements, text, status))
+        self._track(lambda: self.tracker.finish_sweep(self.measurements, report, status))
         if self.folder is not None:
             self.write_summary(status)
             with contextlib.suppress(OSError):
-                write_atomically(self.folder / "tables.txt", text.encode())
+                write_atomically(self.folder / "tables.txt", report.tables.encode())
 
     def folders(self) -> list[Path]:
         """Where the records are."""

@@ -29,6 +29,7 @@ from mps_experiments.resume import EarlierRuns, Kept, look_up
 from mps_experiments.runner import Surroundings, run_cell
 from mps_experiments.signals import held_back
 from mps_experiments.terminal import Terminal, complain
+from mps_experiments.tracking.tracker import SweepReport
 from mps_experiments.trials import CellRun, runs_of
 from mps_experiments.workers.context import process_context
 
@@ -159,7 +160,8 @@ class Sweep:
             for line in why_lines(measurements):
                 self.terminal.line(line)
         status = "KILLED" if self.interruption else "FINISHED" if self._cells_are_fine else "FAILED"
-        ledger.finish(summary_text(measurements), status)
+        text = summary_text(measurements)
+        ledger.finish(SweepReport(tables=text, description=f"```\n{text}\n```"), status)
         if ledger.folder is None:
             return
         self.terminal.line(f"records: {ledger.folder}")

@@ -19,7 +19,7 @@ from mps_experiments.disk import alone_in
 from mps_experiments.errors import ConfigError, RecordError, TrackingError
 from mps_experiments.record import FILE_NAME, Measurement, find_measurements, read_measurement
 from mps_experiments.terminal import complain
-from mps_experiments.tracking.tracker import SweepInfo
+from mps_experiments.tracking.tracker import SweepInfo, SweepReport
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -116,7 +116,9 @@ def _log_sweep(
     for measurement, place in resumed:
         tracker.log_cell(measurement, place, measurement.was_interrupted)
     measurements = [measurement for measurement, _ in [*records, *resumed]]
-    tracker.finish_sweep(measurements, summary_text(measurements), _status(summary, measurements))
+    text = summary_text(measurements)
+    report = SweepReport(tables=text, description=f"```\n{text}\n```")
+    tracker.finish_sweep(measurements, report, _status(summary, measurements))
     return logged
 
 

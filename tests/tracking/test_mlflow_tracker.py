@@ -23,7 +23,7 @@ from mps_experiments.record import Measurement, read_measurement
 from mps_experiments.report.explanation import explain
 from mps_experiments.tracking.evidence_fields import telemetry_series
 from mps_experiments.tracking.mlflow_tracker import MlflowTracker
-from mps_experiments.tracking.tracker import SweepInfo
+from mps_experiments.tracking.tracker import SweepInfo, SweepReport
 from tests.conftest import CHECKOUT, SRC
 from tests.evidence_records import traced_run, with_core_waits, with_telemetry
 from tests.outputs import with_output
@@ -31,6 +31,7 @@ from tests.records import INVALID, SKIPPED, make_measurement
 from tests.tracking.conftest import free_port, mlflow_server
 
 INFO = SweepInfo(sweep_id="sweep", name="a sweep", command="python -m mps_experiments -m", is_sweep=True)
+TABLES = SweepReport(tables="the tables", description="the tables")
 RUNNER = """
 import sys
 from pathlib import Path
@@ -110,7 +111,7 @@ def log_all(tracker: MlflowTracker, folder: Path, cells: list[Measurement], stat
     tracker.start_sweep(INFO)
     for cell in cells:
         tracker.log_cell(cell, folder, interrupted=False)
-    tracker.finish_sweep(cells, "the tables", status)
+    tracker.finish_sweep(cells, TABLES, status)
 
 
 def test_a_sweep_is_a_parent_with_a_child_per_cell(
@@ -480,5 +481,5 @@ def test_the_deadline_is_that_of_one_run_however_many_there_are(
         return call()
 
     monkeypatch.setattr("mps_experiments.tracking.mlflow_tracker.within", slow)
-    tracker.finish_sweep(cells, "the tables", "FINISHED")
+    tracker.finish_sweep(cells, TABLES, "FINISHED")
     assert asked == [(30, "log a ratio")] * 4 + [(30, "finish the sweep")]

@@ -29,7 +29,7 @@ from mps_experiments.tracking.deadline import within
 from mps_experiments.tracking.evidence_fields import telemetry_series
 from mps_experiments.tracking.fields import metrics_of, params_of, tags_of
 from mps_experiments.tracking.sqlite import database_of, patiently
-from mps_experiments.tracking.tracker import SweepInfo
+from mps_experiments.tracking.tracker import SweepInfo, SweepReport
 
 RECORD_ID = "record_id"
 SWEEP_ID = "sweep_id"
@@ -189,23 +189,25 @@ class MlflowTracker:
                 self._client.log_artifacts(run_id, str(composed), ".hydra")
                 break
 
-    def finish_sweep(self, measurements: Sequence[Measurement], summary: str, status: str) -> None:
+    def finish_sweep(self, measurements: Sequence[Measurement], report: SweepReport, status: str) -> None:
         for record_id, fields in comparison_fields(measurements, self._run_ids).items():
             if run_id := self._run_ids.get(record_id):  # each with its own deadline: there may be hundreds
                 log = partial(self._log_changed, run_id, fields.metrics, fields.tags)
                 self._within("log a ratio", log)
         if self._parent_id is not None:
-            self._within("finish the sweep", lambda: self._finish(measurements, summary, status))
+            self._within("finish the sweep", lambda: self._finish(measurements, report, status))
 
-    def _finish(self, measurements: Sequence[Measurement], summary: str, status: str) -> None:
+    def _finish(self, measurements: Sequence[Measurement], report: SweepReport, status: str) -> None:
         assert self._parent_id is not None  # noqa: S101 - the caller looked
         counts = {
             f"cells/{each.value.lower()}": float(sum(m.verdict.status is each for m in measurements))
             for each in Status
         }
         self._log_changed(self._parent_id, counts)
-        self._client.set_tag(self._parent_id, _NOTE, f"```\n{summary}\n```")
-        self._client.log_text(self._parent_id, summary, "tables.txt")
+        self._client.set_tag(self._parent_id, _NOTE, report.description)
+        self._client.log_text(self._parent_id, report.tables, "tables.txt")
+        for path in report.files:
+            self._client.log_artifact(self._parent_id, str(path))
         self._client.set_terminated(self._parent_id, status)
 
     def _log_changed(

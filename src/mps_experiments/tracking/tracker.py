@@ -24,6 +24,21 @@ class SweepInfo:
     is_sweep: bool
 
 
+@dataclass(frozen=True, kw_only=True)
+class SweepReport:
+    """What is said of a sweep as a whole.
+
+    Attributes:
+        tables: Tables and causes as plain text.
+        description: Markdown: the answer, then the tables.
+        files: The report's files, each of which becomes an artifact.
+    """
+
+    tables: str
+    description: str
+    files: tuple[Path, ...] = ()
+
+
 class Tracker(Protocol):
     """Where finished runs go for browsing. Every method may raise TrackingError."""
 
@@ -36,8 +51,8 @@ class Tracker(Protocol):
     def log_cell(self, measurement: Measurement, folder: Path, interrupted: bool) -> bool:
         """Log one finished run with the files in its folder; False if it was there already."""
 
-    def finish_sweep(self, measurements: Sequence[Measurement], summary: str, status: str) -> None:
-        """Log ratios and tables and close the parent run as FINISHED, FAILED or KILLED."""
+    def finish_sweep(self, measurements: Sequence[Measurement], report: SweepReport, status: str) -> None:
+        """Log ratios and the report and close the parent run as FINISHED, FAILED or KILLED."""
 
     def browse_hint(self) -> str:
         """How to look at what was logged."""
@@ -56,7 +71,7 @@ class NoTracker:
         """Nothing."""
         return False
 
-    def finish_sweep(self, measurements: Sequence[Measurement], summary: str, status: str) -> None:
+    def finish_sweep(self, measurements: Sequence[Measurement], report: SweepReport, status: str) -> None:
         """Nothing."""
 
     def browse_hint(self) -> str:
