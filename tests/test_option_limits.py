@@ -72,13 +72,26 @@ def test_every_deadline_of_the_schema_is_tested_here() -> None:
     assert sorted(found) == sorted(TIMEOUTS)
 
 
-@pytest.mark.parametrize(("name", "highest"), [("trace__min_s", 10), ("telemetry__interval_s", 60)])
+@pytest.mark.parametrize(("name", "highest"), [("trace__min_s", 10)])
 def test_a_time_that_may_be_zero_has_its_bounds(name: str, highest: int) -> None:
     option = name.replace("__", ".")
     assert planned(**one(name, 0.0))
     assert planned(**one(name, float(highest)))
     for wrong in (-0.001, highest + 0.001, float("nan"), float("inf"), float("-inf")):
         assert refused(**one(name, wrong)) == f"{option}={wrong}: must be a number from 0 to {highest}"
+
+
+def test_telemetry_is_off_or_leaves_pauses_in_between() -> None:
+    for right in (0.0, 0.005, 60.0):
+        assert planned(telemetry__interval_s=right).telemetry_interval_s == right
+    for wrong in (-0.001, 1e-9, 60.001, float("nan"), float("inf"), float("-inf")):
+        expected = "must be 0 (off) or a number of seconds from 0.005 to 60"
+        assert refused(telemetry__interval_s=wrong) == f"telemetry.interval_s={wrong}: {expected}"
+
+
+@pytest.mark.parametrize("nothing", ["", "  "])
+def test_an_output_folder_without_a_name_is_refused(nothing: str) -> None:
+    assert "must name a folder" in refused(output_dir=nothing)
 
 
 SHARES_AT_LEAST = ["common_window_warn", "common_window_invalid"]

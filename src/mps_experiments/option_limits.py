@@ -11,7 +11,7 @@ _MAX_ITERATIONS = 10_000_000
 _MAX_TRIALS = 1000
 MAX_TRACED = 1000  # a traced iteration may have thousands of kernels, and all are kept in memory
 _MAX_TRACED_S = 10.0
-_MAX_INTERVAL_S = 60.0
+_MIN_INTERVAL_S, _MAX_INTERVAL_S = 0.005, 60.0
 _MAX_SECONDS = 1_000_000.0  # the kernel's poll takes at most 2**31 milliseconds
 
 
@@ -29,7 +29,9 @@ def check_numbers(config: Config) -> None:
     _check_whole("min_free_disk_mb", config.min_free_disk_mb, 0, 2**40)
     _check_whole("trace.iterations", config.trace.iterations, 0, MAX_TRACED)
     _check_number("trace.min_s", config.trace.min_s, 0, _MAX_TRACED_S)
-    _check_number("telemetry.interval_s", config.telemetry.interval_s, 0, _MAX_INTERVAL_S)
+    _check_interval(config.telemetry.interval_s)
+    if not config.output_dir.strip():
+        raise ConfigError("output_dir", config.output_dir or "''", "must name a folder")
     _check_number("gpu_wait_s", config.gpu_wait_s, 0, _MAX_SECONDS)
     _check_fault(config)
     for name, value in vars(config.validity).items():
@@ -46,6 +48,13 @@ def check_numbers(config: Config) -> None:
         for name, value in vars(group).items():
             if name.endswith("_timeout_s") or name == "timeout_s":
                 _check_seconds(f"{group_name}.{name}", value)
+
+
+def _check_interval(interval_s: float) -> None:
+    """Reading without a pause would disturb what is measured."""
+    if interval_s and not _MIN_INTERVAL_S <= interval_s <= _MAX_INTERVAL_S:
+        limits = f"0 (off) or a number of seconds from {_MIN_INTERVAL_S:g} to {_MAX_INTERVAL_S:g}"
+        raise ConfigError("telemetry.interval_s", interval_s, f"must be {limits}")
 
 
 def _check_fault(config: Config) -> None:

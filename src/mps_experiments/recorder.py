@@ -131,7 +131,7 @@ def _judge(
     failure = state.failure.reason if state.failure else None
     proof_failure = proof.failure if proof else "the run never got to its proof"
     if plan.fault is not None:
-        return judge_fault(failure, proof_failure, state.fault)
+        return judge_fault(failure, proof_failure, state.fault, samples)
     return judge(
         failure,
         proof_failure,

@@ -18,11 +18,13 @@ class CellRun:
         plan: With a folder of its own.
         config: The configuration that asks for just this run.
         overrides: What set it apart on the command line.
+        remark: What is said of it beside its name; empty for most.
     """
 
     plan: RunPlan
     config: dict[str, Any]
     overrides: tuple[str, ...]
+    remark: str = ""
 
 
 def runs_of(plan: RunPlan, config: dict[str, Any], overrides: Sequence[str]) -> Iterator[CellRun]:
@@ -66,7 +68,8 @@ def _reference(plan: RunPlan, config: dict[str, Any], overrides: Sequence[str]) 
         fault=None,
         paths=RunPaths(folder=plan.paths.folder / "reference"),
     )
-    return CellRun(plan=alone, config=single, overrides=(*kept, "procs=1"))
+    remark = f"reference for fault={plan.fault.kind}" if plan.fault else ""
+    return CellRun(plan=alone, config=single, overrides=(*kept, "procs=1"), remark=remark)
 
 
 _REPLACED = ("procs", "fault")

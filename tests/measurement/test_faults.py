@@ -14,7 +14,7 @@ from mps_experiments.measurement.faults import (
     no_effect,
     survivor_figures,
 )
-from tests.fault_records import FAILED, FINISHED, KILLED, make_trial, newcomer
+from tests.fault_records import FAILED, FAULT_MS, FINISHED, KILLED, make_trial, newcomer
 from tests.records import samples
 
 THIRD = Fate(rank=2, outcome=Outcome.FINISHED)
@@ -170,16 +170,31 @@ def test_where_nvml_tells_nothing_nothing_is_known_of_memory() -> None:
 
 def test_a_fault_of_a_worker_that_did_all_of_its_iterations_had_no_effect() -> None:
     unharmed = make_trial("oom", Fate(rank=0, outcome=Outcome.FINISHED), FINISHED)
-    assert no_effect(unharmed) == "fault=oom had no effect: worker 0 did all of its iterations"
+    assert no_effect(unharmed, []) == "fault=oom had no effect: worker 0 did all of its iterations"
 
 
 @pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.DIED, Outcome.STALLED])
 def test_a_fault_after_which_its_worker_does_not_finish_had_an_effect(outcome: Outcome) -> None:
-    assert no_effect(make_trial("oom", Fate(rank=0, outcome=outcome), FINISHED)) is None
+    assert no_effect(make_trial("oom", Fate(rank=0, outcome=outcome), FINISHED), []) is None
 
 
 def test_mps_can_be_hit_without_effect_on_anybody_and_that_is_a_result() -> None:
-    assert no_effect(make_trial("server_kill", Fate(rank=0, outcome=Outcome.FINISHED), FINISHED)) is None
+    unharmed = make_trial("server_kill", Fate(rank=0, outcome=Outcome.FINISHED), FINISHED)
+    assert no_effect(unharmed, []) is None
+
+
+@pytest.mark.parametrize(
+    ("end_ms", "too_early"), [(FAULT_MS - 1, True), (FAULT_MS, True), (FAULT_MS + 1, False)]
+)
+def test_a_fault_after_another_worker_was_done_tells_nothing_of_it(end_ms: int, too_early: bool) -> None:
+    reason = no_effect(make_trial(), [samples(0, 0, 10), samples(1, 0, end_ms)])
+    expected = "worker 1 had done all of its iterations before the fault: give more times"
+    assert reason == (expected if too_early else None)
+
+
+def test_a_worker_that_ended_otherwise_before_the_fault_does_not_make_the_trial_invalid() -> None:
+    both_died = make_trial("server_kill", KILLED, replace(KILLED, rank=1))
+    assert no_effect(both_died, [samples(0, 0, 10), samples(1, 0, 10)]) is None
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,7 @@ def test_a_cell_that_has_no_meaning_is_a_success_only_if_it_is_skipped() -> None
 
 
 def test_a_fault_that_happened_and_was_watched_is_valid_whatever_became_of_the_workers() -> None:
-    verdict = judge_fault(None, None, make_trial())
+    verdict = judge_fault(None, None, make_trial(), [])
     assert (verdict.status, verdict.reason) == (
         Status.VALID,
         "the fault happened and was watched to the end",
@@ -131,12 +131,12 @@ def test_a_fault_that_happened_and_was_watched_is_valid_whatever_became_of_the_w
 def test_a_fault_that_was_not_watched_in_a_proved_state_is_invalid(
     failure: str | None, proof_failure: str | None, happened: bool, reason: str
 ) -> None:
-    verdict = judge_fault(failure, proof_failure, make_trial() if happened else None)
+    verdict = judge_fault(failure, proof_failure, make_trial() if happened else None, [])
     assert (verdict.status, verdict.reason) == (Status.INVALID, reason)
 
 
 def test_a_fault_without_effect_is_invalid() -> None:
     unharmed = make_trial("oom", replace(FINISHED, rank=0), FINISHED)
-    verdict = judge_fault(None, None, unharmed)
+    verdict = judge_fault(None, None, unharmed, [])
     assert verdict.status is Status.INVALID
     assert verdict.reason == "fault=oom had no effect: worker 0 did all of its iterations"

@@ -225,9 +225,13 @@ def _median(values: Sequence[float]) -> float | None:
     return float(np.median(values)) if values else None
 
 
-def no_effect(trial: FaultTrial) -> str | None:
-    """Why the fault did not happen as it should have; None if it did."""
+def no_effect(trial: FaultTrial, samples: Sequence[WorkerSamples]) -> str | None:
+    """Why the trial tells nothing: the fault hit nobody, or others were done before it; None if it does."""
     culprit = trial.culprit
     if culprit is not None and culprit.outcome is Outcome.FINISHED:
         return f"fault={trial.kind} had no effect: worker {trial.worker} did all of its iterations"
+    finished = {fate.rank for fate in trial.survivors}
+    early = [each.rank for each in samples if each.rank in finished and each.end_ns <= trial.injected_ns]
+    if early:
+        return f"worker {early[0]} had done all of its iterations before the fault: give more times"
     return None

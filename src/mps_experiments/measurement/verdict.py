@@ -82,15 +82,21 @@ def judge(
     )
 
 
-def judge_fault(failure: str | None, proof_failure: str | None, trial: FaultTrial | None) -> Verdict:
+def judge_fault(
+    failure: str | None,
+    proof_failure: str | None,
+    trial: FaultTrial | None,
+    samples: Sequence[WorkerSamples],
+) -> Verdict:
     """The verdict of a run with a fault: VALID if the fault happened and its effect was watched to the end.
 
     Args:
         failure: What went wrong before the fault, or kept it from happening.
         proof_failure: Why the claim about MPS did not hold before the fault, if so.
         trial: What was watched.
+        samples: Of each worker that began.
     """
-    missing = "the fault was not watched to the end" if trial is None else no_effect(trial)
+    missing = "the fault was not watched to the end" if trial is None else no_effect(trial, samples)
     if problem := failure or proof_failure or missing:
         return Verdict(status=Status.INVALID, reason=problem)
     return Verdict(status=Status.VALID, reason="the fault happened and was watched to the end")
