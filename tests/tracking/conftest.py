@@ -24,10 +24,18 @@ def free_port() -> int:
 
 
 @contextmanager
-def mlflow_server(folder: Path, port: int) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """A real server over a SQLite store in `folder`: its address, and its process to stop it early."""
+def mlflow_server(
+    folder: Path, port: int, store: Path | None = None
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """A real server over a SQLite store: its address, and its process to stop it early.
+
+    Args:
+        folder: Where it works and logs.
+        port: Of 127.0.0.1.
+        store: The database; None for a new one in `folder`.
+    """
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--backend-store-uri", f"sqlite:///{folder / 'server.db'}", "--workers", "1"]
+    command += ["--backend-store-uri", f"sqlite:///{store or folder / 'server.db'}", "--workers", "1"]
     command += ["--artifacts-destination", str(folder / "artifacts")]
     with (folder / f"server-{time.monotonic_ns()}.log").open("wb") as log:
         process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, start_new_session=True)

@@ -1,6 +1,5 @@
-"""What of a run's evidence becomes metrics, series and tags: units, and nothing that is not known."""
+"""What of a run's evidence becomes metrics and tags: units, and nothing that is not known."""
 
-import itertools
 import math
 from dataclasses import replace
 from typing import Any
@@ -13,10 +12,8 @@ from mps_experiments.measurement.outputs import OutputDifference
 from mps_experiments.measurement.telemetry import POWER_CAP, GpuSample, Telemetry
 from mps_experiments.record import Measurement
 from mps_experiments.tracking.evidence_fields import (
-    Point,
     evidence_metrics,
     evidence_tags,
-    telemetry_series,
 )
 from tests.evidence_records import (
     EPOCH_OFFSET_NS,
@@ -24,7 +21,7 @@ from tests.evidence_records import (
     with_core_waits,
     with_telemetry,
 )
-from tests.records import GPU, MACHINE, make_measurement
+from tests.records import MACHINE, make_measurement
 
 START_NS = 5_000_000_000  # of every record's window
 SECOND_NS = 1_000_000_000
@@ -169,8 +166,7 @@ def test_overlap_is_left_out_where_it_means_nothing(run: Measurement, tells: boo
 def test_a_run_on_the_cpu_has_neither_kernels_nor_a_gpu() -> None:
     run = measured(on_gpu=False, machine=replace(MACHINE, gpu=None), device="cpu")
     cpu = replace(with_core_waits(run, 0.0, 0.0), telemetry=Telemetry(own_cpu_s=1.0))
-    assert {name.split("/")[0] for name in evidence_metrics(cpu)} == {"worker_0", "worker_1"}
-    assert list(telemetry_series(cpu)) == []
+    assert {name.split("/")[0] for name in evidence_metrics(cpu)} == {"worker_0", "worker_1", "workers"}
 
 
 def test_each_worker_tells_its_use_of_the_cpu() -> None:
@@ -179,15 +175,23 @@ def test_each_worker_tells_its_use_of_the_cpu() -> None:
         f"worker_{rank}/{name}": value
         for rank in (0, 1)
         for name, value in {
-            "cpu_s": 1.5,
             "cores_used": 0.75,
-            "voluntary_switches": 30,
-            "involuntary_switches": 4,
             "core_wait_s": 0.5,
         }.items()
     }
     del expected["worker_1/core_wait_s"]  # the kernel did not tell
+    expected |= {"workers/cpu_s": 3.0, "workers/voluntary_switches": 60, "workers/involuntary_switches": 8}
     assert {name: value for name, value in found.items() if name[:6] == "worker"} == pytest.approx(expected)
+
+
+def test_a_sum_over_workers_needs_each_of_them() -> None:
+    run = with_core_waits(measured(), 0.25, 0.25)
+    first, second = run.workers
+    assert second.done is not None
+    silent = replace(second, done=replace(second.done, cpu=None))
+    found = evidence_metrics(replace(run, workers=(first, silent)))
+    assert "worker_0/cores_used" in found
+    assert [name for name in found if name.startswith("workers/")] == []
 
 
 def parity(largest: float, compared: int = 8) -> OutputDifference:
@@ -208,72 +212,14 @@ def test_what_is_no_finite_number_is_never_logged(value: float) -> None:
     assert "output/largest_difference" not in found
     assert "gpu/sm_activity_mean" not in found
     assert all(math.isfinite(each) for each in found.values())
-    series = {point.name for point in telemetry_series(odd)}
-    assert "system/gpu_0_sm_activity_percentage" not in series
-    assert "system/gpu_0_power_usage_watts" in series
-
-
-def test_the_series_have_mlflows_names_and_units_and_the_time_of_the_wall_clock() -> None:
-    gpu = replace(GPU, index=3)
-    run = with_readings(measured(machine=replace(MACHINE, gpu=gpu)), reading(0.25), reading(0.75))
-    points = list(telemetry_series(run))
-    first = {point.name: point.value for point in points if point.step == 0}
-    assert first == pytest.approx(
-        {
-            "system/gpu_3_utilization_percentage": 90.0,
-            "system/gpu_3_memory_usage_megabytes": 3221.225472,
-            "system/gpu_3_power_usage_watts": 350.0,
-            "system/gpu_3_sm_clock_mhz": 1700.0,
-            "system/gpu_3_memory_clock_mhz": 2619.0,
-            "system/gpu_3_temperature_celsius": 41.0,
-            "system/gpu_3_sm_activity_percentage": 60.0,
-            "system/gpu_3_dram_activity_percentage": 20.0,
-        }
-    )
-    assert {(point.step, point.at_ms) for point in points} == {
-        (0, 1_700_000_005_250),
-        (1, 1_700_000_005_750),
-    }
-
-
-def test_what_one_reading_does_not_tell_is_a_gap_in_its_series() -> None:
-    run = with_readings(measured(), reading(0.1), reading(0.2, power_w=None), reading(0.3))
-    power = [point.step for point in telemetry_series(run) if "power" in point.name]
-    assert power == [0, 2]
-
-
-def long_series(count: int) -> list[Point]:
-    """The temperatures of so many readings, 10 ms apart, each its number."""
-    readings = (reading(number / 100, temperature_c=number) for number in range(count))
-    found = telemetry_series(with_readings(measured(), *readings))
-    return [point for point in found if point.name.endswith("temperature_celsius")]
-
-
-@pytest.mark.parametrize(
-    ("count", "points", "last"),
-    [(0, 0, None), (1, 1, 0), (1000, 1000, 999), (1001, 501, 1000), (1500, 750, 1498), (10_000, 1000, 9990)],
-)
-def test_a_long_series_is_thinned_out_evenly_to_a_thousand_points(
-    count: int, points: int, last: int | None
-) -> None:
-    found = long_series(count)
-    assert len(found) == points
-    assert [point.step for point in found] == list(range(points))
-    if last is not None:
-        assert (found[0].value, found[-1].value) == (0, last)
-        assert found[-1].at_ms == 1_700_000_005_000 + last * 10
-        assert len({b.at_ms - a.at_ms for a, b in itertools.pairwise(found)}) <= 1
 
 
 def test_mlflow_takes_every_name_and_value() -> None:
     run = with_core_waits(replace(watched(), parity=parity(1e-5)), 0.1, 0.2)
-    metrics, points = evidence_metrics(run), list(telemetry_series(run))
-    assert len(metrics) == 13 + 10 + 10 + 1
-    assert len({point.name for point in points}) == 8
+    metrics = evidence_metrics(run)
+    assert len(metrics) == 13 + 10 + 7 + 1
     for name, value in metrics.items():
         _validate_metric(name, value, 0, 0)
-    for point in points:
-        _validate_metric(point.name, point.value, point.at_ms, point.step)
 
 
 def test_shares_lie_between_zero_and_one() -> None:

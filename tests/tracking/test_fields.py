@@ -10,13 +10,20 @@ from mlflow.utils.validation import _validate_metric, _validate_param, _validate
 from mps_experiments.measurement.findings import Finding, Severity
 from mps_experiments.measurement.verdict import Verdict
 from mps_experiments.record import Measurement
-from mps_experiments.tracking.fields import metrics_of, params_of, tags_of
+from mps_experiments.tracking.fields import metrics_of, params_of, sweep_tags, tags_of
 from tests.evidence_records import traced_run, with_core_waits, with_telemetry
 from tests.records import INVALID, MACHINE, SKIPPED, make_measurement
 
 UNITS = ("_s", "_ms", "_us", "_per_s", "_mib", "_j", "_w", "_mhz")
 SHARES = ("_share", "utilization_mean", "activity_mean", "occupancy_mean")
-COUNTS = ("cores_used", "_switches", "kernels_per_iteration", "mean_active_workers")
+COUNTS = (
+    "cell/procs",
+    "cell/times",
+    "cores_used",
+    "_switches",
+    "kernels_per_iteration",
+    "mean_active_workers",
+)
 
 
 def evident() -> Measurement:
@@ -61,6 +68,10 @@ def test_mlflow_takes_all_of_it() -> None:
 def test_metrics_are_the_figures_of_the_run() -> None:
     metrics = metrics_of(make_measurement(procs=2, times=4, makespan_s=2.0))
     expected = {
+        "cell/procs": 2.0,
+        "cell/times": 4.0,
+        "workers/peak_rss_max_mib": 3072.0,
+        "workers/torch_peak_max_mib": 2048.0,
         "makespan_s": 2.0,
         "throughput_per_s": 4.0,
         "start_skew_ms": 0.0,
@@ -76,8 +87,6 @@ def test_metrics_are_the_figures_of_the_run() -> None:
     for rank in range(2):
         expected |= {
             f"worker_{rank}/elapsed_s": 2.0,
-            f"worker_{rank}/peak_rss_mib": 3072.0,
-            f"worker_{rank}/torch_peak_mib": 2048.0,
         }
     assert metrics == pytest.approx(expected)
 
@@ -118,3 +127,27 @@ def test_what_is_not_known_has_no_tag() -> None:
     assert (tags["gpu"], tags["contended"]) == ("none", "no")
     assert not {"gpu_uuid", "driver", "git_commit", "git_dirty", "proof", "weights_sha256"} & set(tags)
     assert tags["verdict_reason"] == "MPS needs an NVIDIA GPU"
+
+
+def test_a_long_run_says_in_a_tag_what_its_series_leave_out() -> None:
+    assert tags_of(make_measurement(times=1001))["by_iteration"].startswith("of every 3 iterations")
+    assert "by_iteration" not in tags_of(make_measurement(times=1000))
+
+
+def test_a_sweep_has_its_runs_machine_and_the_number_of_each_verdict() -> None:
+    other = replace(MACHINE, driver_version="590.2", git_commit=None)
+    cells = [
+        make_measurement("a"),
+        make_measurement("b"),
+        make_measurement("c", verdict=SKIPPED, machine=other),
+    ]
+    assert sweep_tags(cells) == {
+        "gpu": "NVIDIA H100",
+        "driver": "580.1, 590.2",
+        "torch": "2.11",
+        "host": "host",
+        "mps_experiments": "0.1.0",
+        "git_commit": "c0ffee",
+        "verdict": "2 VALID, 1 SKIPPED",
+    }
+    assert sweep_tags([]) == {}

@@ -1,6 +1,7 @@
 """The MLflow index on a real SQLite store and on a real server."""
 
 import contextlib
+import json
 import math
 import os
 import socket
@@ -21,9 +22,10 @@ from mps_experiments.errors import ConfigError, TrackingError
 from mps_experiments.measurement.outputs import OutputDifference
 from mps_experiments.record import Measurement, read_measurement
 from mps_experiments.report.explanation import explain
-from mps_experiments.tracking.evidence_fields import telemetry_series
 from mps_experiments.tracking.mlflow_tracker import MlflowTracker
+from mps_experiments.tracking.series import telemetry_series
 from mps_experiments.tracking.tracker import SweepInfo, SweepReport
+from mps_experiments.tracking.views import BY_RATIO, View, sweep_view
 from tests.conftest import CHECKOUT, SRC
 from tests.evidence_records import traced_run, with_core_waits, with_telemetry
 from tests.outputs import with_output
@@ -147,6 +149,9 @@ def test_a_sweep_is_a_parent_with_a_child_per_cell(
     assert (found["skipped"].data.metrics, found["invalid"].data.metrics) == ({}, {})
     assert parent.data.metrics == {"cells/valid": 3, "cells/invalid": 1, "cells/skipped": 1}
     assert "the tables" in parent.data.tags["mlflow.note.content"]
+    assert sweep_view("sweep").key in parent.data.tags["mlflow.note.content"]
+    assert (parent.data.tags["gpu"], parent.data.tags["driver"]) == ("NVIDIA H100", "580.1")
+    assert parent.data.tags["verdict"] == "3 VALID, 1 SKIPPED, 1 INVALID"
     assert [each.path for each in client.list_artifacts(parent.info.run_id)] == ["tables.txt"]
 
     names = {each.path for each in client.list_artifacts(two.info.run_id)}
@@ -199,7 +204,8 @@ def test_repeats_show_median_interval_and_output_and_logging_again_adds_no_point
     assert two.data.tags["ratio_partner"] == ",".join(found[f"1-{n}"].info.run_id for n in range(3))
     client = MlflowClient(tracking_uri=uri)
     for key in two.data.metrics:
-        assert len(client.get_metric_history(two.info.run_id, key)) == 1, key
+        points = 2 if key.startswith("by_iteration/") else 1
+        assert len(client.get_metric_history(two.info.run_id, key)) == points, key
 
 
 def evident_cells() -> list[Measurement]:
@@ -261,7 +267,7 @@ def test_evidence_is_in_mlflow_as_series_files_metrics_and_the_cause(
     assert (two.data.tags["cause"], two.data.tags["why"]) == ("SM-limited", why.text)
     assert "cause" not in one.data.tags
     logged = {name: value for name, value in two.data.metrics.items() if name.startswith("why/")}
-    assert logged == {f"why/{name}": value for name, value in why.figures.items()}
+    assert logged == pytest.approx({f"why/{name}": value for name, value in why.figures.items()})
     assert two.data.metrics["trace/overlap_share"] == 0.125
     assert two.data.metrics["gpu/power_mean_w"] == 350.0
     assert two.data.metrics["worker_1/core_wait_s"] == pytest.approx(0.036)
@@ -292,7 +298,9 @@ def test_evidence_logged_again_adds_nothing(
     assert seen[0] == seen[1]
     lengths = {name: len(history) for name, history in seen[0][1].items()}
     assert {length for name, length in lengths.items() if name.startswith("system/")} == {750}
-    assert {length for name, length in lengths.items() if not name.startswith("system/")} == {1}
+    assert {length for name, length in lengths.items() if name.startswith("by_iteration/")} == {100}
+    single = [name for name in lengths if not name.startswith(("system/", "by_iteration/"))]
+    assert {lengths[name] for name in single} == {1}
 
 
 def test_a_run_cut_off_before_it_was_complete_is_replaced(
@@ -348,12 +356,38 @@ def test_a_deleted_experiment_is_refused(
         opened()
 
 
-def test_the_hint_says_how_to_browse(opened: Callable[[], MlflowTracker], uri: str) -> None:
-    hint = opened().browse_hint()
+@pytest.mark.parametrize(("is_sweep", "view"), [(True, sweep_view("sweep")), (False, BY_RATIO)])
+def test_the_hint_says_how_to_browse(
+    opened: Callable[[], MlflowTracker], uri: str, is_sweep: bool, view: View
+) -> None:
+    tracker = opened()
+    tracker.start_sweep(replace(INFO, is_sweep=is_sweep))
+    hint = tracker.browse_hint()
     if uri.startswith("http"):
-        assert hint.startswith(f"browse the runs at {uri}, experiment ")
+        assert hint.startswith(f"browse the runs at {uri}/#/experiments/")
     else:
-        assert hint.endswith(f" -m mlflow ui --backend-store-uri {uri}")
+        command, page = hint.splitlines()
+        assert command.endswith(f" -m mlflow ui --backend-store-uri {uri}")
+        assert page.strip().startswith("then open http://127.0.0.1:5000/#/experiments/")
+    assert f"viewStateShareKey={view.key}&" in hint
+
+
+def test_the_experiment_has_views_and_what_somebody_wrote_or_deleted_there_stays(
+    opened: Callable[[], MlflowTracker], uri: str, request: pytest.FixtureRequest
+) -> None:
+    client = MlflowClient(tracking_uri=uri)
+    opened()
+    experiment = client.get_experiment_by_name(request.node.name)
+    key, _ = BY_RATIO.tag()
+    assert json.loads(experiment.tags[key])["name"] == "MPS: by ratio"
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
+    client.set_experiment_tag(experiment.experiment_id, "mlflow.note.content", "mine")
+    client.delete_experiment_tag(experiment.experiment_id, key)
+    opened().start_sweep(INFO)
+    tags = client.get_experiment(experiment.experiment_id).tags
+    assert tags["mlflow.note.content"] == "mine"
+    assert key not in tags
+    assert sweep_view("sweep").tag()[0] in tags
 
 
 class _Broken(BaseHTTPRequestHandler):

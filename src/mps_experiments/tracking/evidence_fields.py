@@ -1,38 +1,9 @@
-"""What of a run's evidence becomes metrics, series and tags; pure. Units are in the names."""
+"""What of a run's evidence becomes metrics and tags; pure. Units are in the names."""
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
-from mps_experiments.measurement.telemetry import POWER_CAP, GpuSample
+from mps_experiments.measurement.telemetry import POWER_CAP
 from mps_experiments.record import Measurement
-
-_MAX_POINTS = 1000
-# MLflow's own names where it has one, so that its page of system metrics shows them.
-_SERIES: dict[str, Callable[[GpuSample], float | None]] = {
-    "utilization_percentage": lambda s: _times(s.utilization, 100),
-    "memory_usage_megabytes": lambda s: _times(s.memory_used_bytes, 1e-6),
-    "power_usage_watts": lambda s: s.power_w,
-    "sm_clock_mhz": lambda s: s.sm_clock_mhz,
-    "memory_clock_mhz": lambda s: s.memory_clock_mhz,
-    "temperature_celsius": lambda s: s.temperature_c,
-    "sm_activity_percentage": lambda s: _times(s.sm_activity, 100),
-    "dram_activity_percentage": lambda s: _times(s.dram_activity, 100),
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Point:
-    """One point of a series.
-
-    Attributes:
-        at_ms: Milliseconds since the epoch.
-    """
-
-    name: str
-    value: float
-    at_ms: int
-    step: int
 
 
 def evidence_metrics(measurement: Measurement) -> dict[str, float]:
@@ -94,25 +65,21 @@ def _cpu_metrics(measurement: Measurement) -> dict[str, float | None]:
         if worker.samples is None or worker.done is None or worker.done.cpu is None:
             continue
         used, prefix = worker.done.cpu, f"worker_{worker.rank}"
-        metrics[f"{prefix}/cpu_s"] = used.cpu_s
         metrics[f"{prefix}/cores_used"] = used.cpu_s / worker.samples.elapsed_s
-        metrics[f"{prefix}/voluntary_switches"] = used.voluntary_switches
-        metrics[f"{prefix}/involuntary_switches"] = used.involuntary_switches
         metrics[f"{prefix}/core_wait_s"] = used.run_queue_wait_s
-    return metrics
+    return metrics | _sums(measurement)
 
 
-def telemetry_series(measurement: Measurement) -> Iterator[Point]:
-    """The GPU's samples as series, thinned out evenly to at most 1,000 points each."""
-    telemetry, gpu = measurement.telemetry, measurement.machine.gpu
-    if telemetry is None or gpu is None:
-        return
-    kept = telemetry.gpu[:: -(-len(telemetry.gpu) // _MAX_POINTS) or 1]
-    for step, sample in enumerate(kept):
-        at_ms = (sample.at_ns + telemetry.epoch_offset_ns) // 1_000_000
-        for name, read in _SERIES.items():
-            if (value := read(sample)) is not None and math.isfinite(value):
-                yield Point(name=f"system/gpu_{gpu.index}_{name}", value=value, at_ms=at_ms, step=step)
+def _sums(measurement: Measurement) -> dict[str, float | None]:
+    """Over all workers, where each of them told: nobody sorts by one worker's."""
+    uses = [worker.done.cpu for worker in measurement.workers if worker.done and worker.done.cpu]
+    if not uses or len(uses) < len(measurement.workers):
+        return {}
+    return {
+        "workers/cpu_s": sum(used.cpu_s for used in uses),
+        "workers/voluntary_switches": sum(used.voluntary_switches for used in uses),
+        "workers/involuntary_switches": sum(used.involuntary_switches for used in uses),
+    }
 
 
 def evidence_tags(measurement: Measurement) -> dict[str, str]:

@@ -1,11 +1,15 @@
 """What of a record becomes params, metrics and tags; pure. Units are in the names."""
 
 import json
+from collections import Counter
+from collections.abc import Sequence
 
 from mps_experiments.record import Measurement
 from mps_experiments.tracking.evidence_fields import evidence_metrics, evidence_tags
 from mps_experiments.tracking.fault_fields import fault_metrics, fault_params, fault_tags
+from mps_experiments.tracking.series import latency_tag
 
+_OF_A_SWEEP = ("gpu", "driver", "torch", "host", "mps_experiments", "git_commit")
 _MAX_VALUE = 500  # characters of a param that MLflow takes everywhere
 
 
@@ -45,6 +49,8 @@ def metrics_of(measurement: Measurement) -> dict[str, float]:
     if figures is None or overhead_s is None:
         return {}
     metrics = {
+        "cell/procs": measurement.cell.procs,  # as numbers, too: MLflow sorts params as text
+        "cell/times": measurement.cell.times,
         "makespan_s": figures.makespan_s,
         "throughput_per_s": figures.throughput_per_s,
         "start_skew_ms": figures.start_skew_s * 1e3,
@@ -65,12 +71,16 @@ def metrics_of(measurement: Measurement) -> dict[str, float]:
         metrics[f"{prefix}/elapsed_s"] = figures.elapsed_s[worker.rank]
         if worker.gpu_memory_bytes is not None:
             metrics[f"{prefix}/gpu_memory_mib"] = worker.gpu_memory_bytes / 2**20
-        if worker.done is not None:
-            peak = worker.done.peak_memory_reserved_bytes
-            metrics[f"{prefix}/peak_rss_mib"] = worker.done.peak_rss_bytes / 2**20
-            if peak is not None:
-                metrics[f"{prefix}/torch_peak_mib"] = peak / 2**20
+    done = [worker.done for worker in measurement.workers if worker.done is not None]
+    metrics |= _largest_mib("peak_rss", [each.peak_rss_bytes for each in done])
+    metrics |= _largest_mib("torch_peak", [each.peak_memory_reserved_bytes for each in done])
     return metrics | evidence_metrics(measurement)
+
+
+def _largest_mib(name: str, known: Sequence[int | None]) -> dict[str, float]:
+    """The largest of the workers' values in bytes; nothing where none told."""
+    values = [value for value in known if value is not None]
+    return {f"workers/{name}_max_mib": max(values) / 2**20} if values else {}
 
 
 def tags_of(measurement: Measurement) -> dict[str, str]:
@@ -96,4 +106,15 @@ def tags_of(measurement: Measurement) -> dict[str, str]:
         "weights_sha256": next((w.facts.weights_sha256 for w in measurement.workers if w.facts), None),
     }
     known = {key: str(value) for key, value in tags.items() if value is not None}
-    return known | evidence_tags(measurement) | fault_tags(measurement)
+    return known | evidence_tags(measurement) | fault_tags(measurement) | latency_tag(measurement)
+
+
+def sweep_tags(measurements: Sequence[Measurement]) -> dict[str, str]:
+    """What a sweep's runs have in common, and how many have which verdict."""
+    verdicts = Counter(measurement.verdict.status.value for measurement in measurements)
+    known = [tags_of(measurement) for measurement in measurements]
+    shared = {
+        key: ", ".join(dict.fromkeys(tags[key] for tags in known if key in tags)) for key in _OF_A_SWEEP
+    }
+    counted = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.most_common())
+    return {key: text for key, text in (shared | {"verdict": counted}).items() if text}

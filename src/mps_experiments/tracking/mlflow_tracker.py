@@ -9,27 +9,29 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from http.client import HTTPException
 from pathlib import Path
 from typing import TypeVar
 
-import psutil
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, RunTag, ViewType
+from mlflow.entities import ViewType
 
 from mps_experiments import __version__
 from mps_experiments.disk import alone_in, locked
 from mps_experiments.errors import ConfigError, TrackingError
 from mps_experiments.measurement.verdict import Status
-from mps_experiments.record import FILE_NAME, Measurement, to_json
+from mps_experiments.record import Measurement
 from mps_experiments.tracking.comparisons import comparison_fields
 from mps_experiments.tracking.deadline import within
-from mps_experiments.tracking.evidence_fields import telemetry_series
-from mps_experiments.tracking.fields import metrics_of, params_of, tags_of
+from mps_experiments.tracking.fields import sweep_tags, tags_of
+from mps_experiments.tracking.notes import note_of
+from mps_experiments.tracking.run_logging import log_changed, log_files, log_report, log_values
+from mps_experiments.tracking.runners import is_alive, this_runner
 from mps_experiments.tracking.sqlite import database_of, patiently
 from mps_experiments.tracking.tracker import SweepInfo, SweepReport
+from mps_experiments.tracking.views import BY_RATIO, experiment_tags, link, sweep_view
 
 RECORD_ID = "record_id"
 SWEEP_ID = "sweep_id"
@@ -38,9 +40,8 @@ _RUNNER = "runner"
 _WRITTEN_BY = "mps_experiments"
 _PARENT = "mlflow.parentRunId"
 _NOTE = "mlflow.note.content"
-_FILES = ("worker-*.log", "newcomer.log", "control.log", "server.log", "trace.json.gz", "timeline.png")
-_MAX_BATCH = 1000  # metrics that MLflow takes in one call
 _HTTP = ("http", "https")
+_LOCAL_UI = "http://127.0.0.1:5000"  # where `mlflow ui` listens unless told otherwise
 
 _T = TypeVar("_T")
 
@@ -95,7 +96,12 @@ class MlflowTracker:
             ) from error
 
     def _sign(self) -> None:
-        """The smallest thing to write that changes no run."""
+        """The smallest thing to write that changes no run; the views once, so that one can be deleted."""
+        known = self._client.get_experiment(self._experiment_id).tags
+        if known.get(_WRITTEN_BY) != __version__:
+            now_ms = round(time.time() * 1000)
+            for key, value in experiment_tags(self._experiment_id, known, now_ms).items():
+                self._client.set_experiment_tag(self._experiment_id, key, value)
         self._client.set_experiment_tag(self._experiment_id, _WRITTEN_BY, __version__)
 
     def _probe(self) -> None:
@@ -132,11 +138,12 @@ class MlflowTracker:
         assert info is not None  # noqa: S101 - set by start_sweep
         self._close_abandoned()
         if info.is_sweep:
-            tags = {SWEEP_ID: info.sweep_id, "command": info.command, _RUNNER: _this_runner()}
+            tags = {SWEEP_ID: info.sweep_id, "command": info.command, _RUNNER: this_runner()}
             self._parent_id = self._find(f"tags.{SWEEP_ID} = '{info.sweep_id}' and tags.command != ''")
             if self._parent_id is None:
                 run = self._client.create_run(self._experiment_id, tags=tags, run_name=info.name)
                 self._parent_id = run.info.run_id
+            self._client.set_experiment_tag(self._experiment_id, *sweep_view(info.sweep_id).tag())
 
     def log_cell(self, measurement: Measurement, folder: Path, interrupted: bool) -> bool:
         def log() -> bool:
@@ -157,76 +164,53 @@ class MlflowTracker:
         run = self._client.create_run(
             self._experiment_id,
             start_time=start_ms,
-            tags=tags_of(measurement) | parent | {_RUNNER: _this_runner()},
+            tags=tags_of(measurement) | parent | {_RUNNER: this_runner()},
             run_name=measurement.name,
         )
         run_id = run.info.run_id
         self._run_ids[measurement.record_id] = run_id
         end_ms = start_ms + round(measurement.wall_s * 1000)
-        metrics = [Metric(key, value, end_ms, 0) for key, value in metrics_of(measurement).items()]
-        params = [Param(key, value) for key, value in params_of(measurement).items()]
-        self._client.log_batch(run_id, metrics=metrics, params=params)
-        self._log_series(run_id, measurement)
-        self._log_files(run_id, measurement, folder)
+        log_values(self._client, run_id, measurement, end_ms)
+        log_files(self._client, run_id, measurement, folder)
         self._client.set_tag(run_id, _COMPLETE, "true")
         failed = measurement.verdict.status is Status.INVALID
         status = "KILLED" if interrupted else "FAILED" if failed else "FINISHED"
         self._client.set_terminated(run_id, status, end_ms)
         return True
 
-    def _log_series(self, run_id: str, measurement: Measurement) -> None:
-        points = [Metric(p.name, p.value, p.at_ms, p.step) for p in telemetry_series(measurement)]
-        for first in range(0, len(points), _MAX_BATCH):
-            self._client.log_batch(run_id, metrics=points[first : first + _MAX_BATCH])
-
-    def _log_files(self, run_id: str, measurement: Measurement, folder: Path) -> None:
-        """The run's own files only: with hydra.run.dir=. the folder holds more, even the store itself."""
-        self._client.log_text(run_id, to_json(measurement).decode(), FILE_NAME)
-        for path in sorted(path for pattern in _FILES for path in folder.glob(pattern)):
-            self._client.log_artifact(run_id, str(path))
-        for composed in (folder / ".hydra", folder.parent / ".hydra"):  # a trial's is its cell's
-            if composed.is_dir():
-                self._client.log_artifacts(run_id, str(composed), ".hydra")
-                break
-
     def finish_sweep(self, measurements: Sequence[Measurement], report: SweepReport, status: str) -> None:
         for record_id, fields in comparison_fields(measurements, self._run_ids).items():
             if run_id := self._run_ids.get(record_id):  # each with its own deadline: there may be hundreds
-                log = partial(self._log_changed, run_id, fields.metrics, fields.tags)
+                log = partial(log_changed, self._client, run_id, fields.metrics, fields.tags)
                 self._within("log a ratio", log)
         if self._parent_id is not None:
             self._within("finish the sweep", lambda: self._finish(measurements, report, status))
 
     def _finish(self, measurements: Sequence[Measurement], report: SweepReport, status: str) -> None:
+        assert self._info is not None  # noqa: S101 - set by start_sweep
         assert self._parent_id is not None  # noqa: S101 - the caller looked
         counts = {
             f"cells/{each.value.lower()}": float(sum(m.verdict.status is each for m in measurements))
             for each in Status
         }
-        self._log_changed(self._parent_id, counts)
-        self._client.set_tag(self._parent_id, _NOTE, report.description)
-        self._client.log_text(self._parent_id, report.tables, "tables.txt")
-        for path in report.files:
-            self._client.log_artifact(self._parent_id, str(path))
+        log_changed(self._client, self._parent_id, counts, sweep_tags(measurements))
+        note = note_of(report.description, link(self._experiment_id, sweep_view(self._info.sweep_id)))
+        self._client.set_tag(self._parent_id, _NOTE, note)
+        log_report(self._client, self._parent_id, report.tables, report.files)
         self._client.set_terminated(self._parent_id, status)
-
-    def _log_changed(
-        self, run_id: str, metrics: Mapping[str, float], tags: Mapping[str, str] | None = None
-    ) -> None:
-        """Log what is new: a metric logged again becomes a chart of equal points."""
-        known = self._client.get_run(run_id).data
-        changed = [Metric(k, v, _now_ms(), 0) for k, v in metrics.items() if known.metrics.get(k) != v]
-        renamed = [RunTag(k, v) for k, v in (tags or {}).items() if known.tags.get(k) != v]
-        self._client.log_batch(run_id, metrics=changed, tags=renamed)
 
     def _within(self, what: str, call: Callable[[], _T]) -> _T:
         return within(self._timeout_s, what, lambda: patiently(call, self._timeout_s))
 
     def browse_hint(self) -> str:
-        if urllib.parse.urlsplit(self._uri).scheme in _HTTP:
-            return f"browse the runs at {self._uri}, experiment {self._experiment}"
-        command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", self._uri]
-        return f"browse the runs: {shlex.join(command)}"
+        server = self._uri if urllib.parse.urlsplit(self._uri).scheme in _HTTP else _LOCAL_UI
+        is_sweep = self._info is not None and self._info.is_sweep
+        view = sweep_view(self._info.sweep_id) if self._info is not None and is_sweep else BY_RATIO
+        page = f"{server.rstrip('/')}/{link(self._experiment_id, view)}"
+        if server == self._uri:
+            return f"browse the runs at {page}"
+        command = shlex.join([sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", self._uri])
+        return f"browse the runs: {command}\n  then open {page}"
 
     def _find(self, condition: str) -> str | None:
         found = self._client.search_runs(
@@ -238,7 +222,7 @@ class MlflowTracker:
         """Runs still RUNNING whose runner on this machine is gone (it was killed) are KILLED."""
         condition = f"attributes.status = 'RUNNING' and tags.{_RUNNER} LIKE '{socket.gethostname()}:%'"
         for run in self._client.search_runs([self._experiment_id], condition, ViewType.ACTIVE_ONLY):
-            if not _is_alive(run.data.tags[_RUNNER]):
+            if not is_alive(run.data.tags[_RUNNER]):
                 self._client.set_terminated(run.info.run_id, "KILLED")
 
 
@@ -269,22 +253,3 @@ def _alone(uri: str) -> Iterator[None]:
         return
     with locked(database.with_name(f".{database.name}.lock")):  # the caller's deadline is this wait's, too
         yield
-
-
-def _now_ms() -> int:
-    return round(time.time() * 1000)
-
-
-def _this_runner() -> str:
-    process = psutil.Process()
-    return f"{socket.gethostname()}:{process.pid}:{process.create_time():.2f}"
-
-
-def _is_alive(runner: str) -> bool:
-    host, pid, started = runner.rsplit(":", 2)
-    if host != socket.gethostname():  # LIKE takes an underscore in a name for any character
-        return True
-    try:
-        return abs(psutil.Process(int(pid)).create_time() - float(started)) < 1.0
-    except (psutil.Error, ValueError):
-        return False

@@ -30,12 +30,14 @@ class SweepReport:
 
     Attributes:
         tables: Tables and causes as plain text.
+        answers: For each setting what the numbers say about packing, in a few sentences.
         description: Markdown: the answer, then the tables.
         files: The report's files, each of which becomes an artifact.
     """
 
     tables: str
     description: str
+    answers: tuple[str, ...] = ()
     files: tuple[Path, ...] = ()
 
 
