@@ -1,6 +1,7 @@
 """However the runner dies while its workers are measured, nothing of it is left within seconds."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -130,6 +131,7 @@ def test_a_signal_ends_the_sweep_in_order_with_its_record_and_tables(
         assert MEASURED - 2 <= len(worker.samples.latencies_ns) < TIMES
     assert "MPS ON" in output
     assert f"interrupted by {number.name}" in output
+    assert re.search(r"interrupted: \d of \d cells were finished; the same command with resume=true", output)
     assert f"records: {scene.outputs}" in output
 
 

@@ -255,6 +255,8 @@ class Config:
     """auto, cuda, cuda:N (as nvidia-smi numbers them), a GPU UUID, or cpu."""
     gpu_wait_s: float = 0.0
     """Seconds to wait for a GPU that another sweep is using; 0: refuse at once."""
+    report: bool = True
+    """At the end of a sweep write report.html, report.md and figures/ into its folder."""
     resume: bool = False
     """Skip cells that have a VALID record under output_dir of the same configuration, code and machine."""
     allow_code: bool = False

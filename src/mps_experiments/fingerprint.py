@@ -16,6 +16,7 @@ from mps_experiments.report.keys import differing_keys, frozen, telling_environm
 IRRELEVANT = frozenset(
     {
         "output_dir",
+        "report",
         "min_free_disk_mb",
         "resume",
         "allow_code",

@@ -28,6 +28,7 @@ class Ledger:
         folder: The sweep's folder, once it is known.
         measurements: Of each run what the tables need.
         refused: How many runs could not be begun.
+        places: Record id -> the folder that holds it.
         misplaced: How many records are not where they should be.
         tracking_problem: Why MLflow is missing runs; None if it is not. After its first failure it is not
             asked again: each time would cost a deadline.
@@ -37,6 +38,7 @@ class Ledger:
     tracker: Tracker
     folder: Path | None = None
     measurements: list[Measurement] = field(default_factory=list)
+    places: dict[str, Path] = field(default_factory=dict)
     refused: int = 0
     misplaced: int = 0
     tracking_problem: str | None = None
@@ -55,6 +57,7 @@ class Ledger:
             self.misplaced += 1
             complain(str(error))
             return
+        self.places[measurement.record_id] = path.parent
         if path != plan.paths.measurement:
             self.misplaced += 1
             self._kept_aside.append(path.parent)
@@ -63,6 +66,7 @@ class Ledger:
     def take_over(self, measurement: Measurement, folder: Path, name: str) -> None:
         """An earlier sweep's record counts as this one's, under this name; MLflow gets it if it lacks it."""
         self.measurements.append(condensed(replace(measurement, name=name)))
+        self.places[measurement.record_id] = folder
         self._untracked.append((measurement, folder))
 
     def refuse(self, name: str, reason: str) -> None:

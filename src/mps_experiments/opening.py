@@ -59,6 +59,7 @@ def open_sweep(
             weights_sha256=prepared.weights_sha256,
             varied=request.varied,
             planned=len(plans),
+            writes_report=request.multirun and all(cell.report for cell in request.cells),
         )
         sweep.ledger.start()
         try:

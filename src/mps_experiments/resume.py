@@ -1,8 +1,9 @@
 """Records of earlier sweeps that make a run unnecessary, and why the others do not."""
 
+import contextlib
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ class EarlierRuns:
     def __init__(self, output_dir: Path) -> None:
         self.problems: list[str] = []
         by_id: dict[str, _Entry] = {}
-        for path in _originals(output_dir):
+        for path in originals(output_dir):
             try:
                 measurement = read_measurement(path)
             except RecordError as error:
@@ -120,10 +121,26 @@ def _entry(path: Path, measurement: Measurement) -> _Entry:
     )
 
 
-def _originals(output_dir: Path) -> Iterator[Path]:
-    """Records where they were written, not what the embedded MLflow copied."""
-    copies = output_dir / "mlartifacts"
-    return (path for path in find_measurements(output_dir) if copies not in path.parents)
+def originals(folder: Path) -> Iterator[Path]:
+    """Records below a folder where they were written, not what an embedded MLflow copied."""
+    return (path for path in find_measurements(folder) if "mlartifacts" not in path.relative_to(folder).parts)
+
+
+def taken_over(summary: Mapping[str, Any]) -> Iterator[tuple[Measurement, Path]]:
+    """The records of earlier sweeps that a sweep took over, as far as they are still there.
+
+    Args:
+        summary: What its sweep.json says.
+    """
+    for cell in summary.get("cells", []):
+        if "resumed_from" not in cell:
+            continue
+        folder = Path(cell["resumed_from"])
+        for path in sorted(filter(Path.is_file, folder.glob("measurement*.json"))):
+            with contextlib.suppress(RecordError):
+                measurement = read_measurement(path)
+                if measurement.record_id == cell["record_id"]:
+                    yield replace(measurement, name=cell["name"]), folder
 
 
 def _date(started_at: float) -> str:

@@ -23,13 +23,13 @@ from mps_experiments.plan import RunPlan, build_plan
 from mps_experiments.preflight import lock_gpus
 from mps_experiments.report.fault_tables import fault_tables
 from mps_experiments.report.lines import cell_line
-from mps_experiments.report.summary import summary_text, why_lines
+from mps_experiments.report.summary import why_lines
 from mps_experiments.report.tables import tables
+from mps_experiments.reporting import sweep_report
 from mps_experiments.resume import EarlierRuns, Kept, look_up
 from mps_experiments.runner import Surroundings, run_cell
 from mps_experiments.signals import held_back
 from mps_experiments.terminal import Terminal, complain
-from mps_experiments.tracking.tracker import SweepReport
 from mps_experiments.trials import CellRun, runs_of
 from mps_experiments.workers.context import process_context
 
@@ -47,6 +47,7 @@ class Sweep:
     weights_sha256: dict[str, str | None]
     varied: frozenset[str] = frozenset()
     planned: int = 0
+    writes_report: bool = False
     interruption: Interrupted | None = None
     _surroundings: dict[str | None, Surroundings] = field(default_factory=dict)
     _earlier: EarlierRuns | None = None
@@ -61,7 +62,9 @@ class Sweep:
         self._begun += 1
         hydra = HydraConfig.get()
         folder = Path(hydra.runtime.output_dir).absolute()
-        self.ledger.folder = folder.parent if self.ledger.info.is_sweep else folder
+        if self.ledger.folder is None:
+            self.ledger.folder = folder.parent if self.ledger.info.is_sweep else folder
+            self.ledger.write_summary("RUNNING")  # a sweep that is killed in its first cell is known, too
         try:
             plan = build_plan(to_config(composed), self.probe, folder)
             lock_gpus(self.locks, [plan])
@@ -102,7 +105,8 @@ class Sweep:
             self.ledger.keep(outcome.measurement, plan, room)
         self.ledger.log()
         self.ledger.note(plan, outcome.measurement, started, recorded)
-        self.terminal.cell_finished(cell_line(outcome.measurement))
+        remark = f"  ({run.remark})" if run.remark else ""
+        self.terminal.cell_finished(f"{cell_line(outcome.measurement)}{remark}")
         if outcome.interruption is not None:
             raise outcome.interruption
 
@@ -160,11 +164,21 @@ class Sweep:
             for line in why_lines(measurements):
                 self.terminal.line(line)
         status = "KILLED" if self.interruption else "FINISHED" if self._cells_are_fine else "FAILED"
-        text = summary_text(measurements)
-        ledger.finish(SweepReport(tables=text, description=f"```\n{text}\n```"), status)
+        folder = ledger.folder if self.writes_report else None
+        report = sweep_report(measurements, ledger.places, folder, ledger.info.command)
+        for line in report.answers:
+            self.terminal.line(line)
+        ledger.finish(report, status)
+        if self.interruption is not None and self.planned:
+            self.terminal.line(
+                f"interrupted: {max(self._begun - 1, 0)} of {self.planned} cells were finished; "
+                "the same command with resume=true runs the others"
+            )
         if ledger.folder is None:
             return
         self.terminal.line(f"records: {ledger.folder}")
+        if report.files:
+            self.terminal.line(f"report: {report.files[0]}")
         if ledger.tracking_problem is None:
             self.terminal.line(ledger.tracker.browse_hint())
             return

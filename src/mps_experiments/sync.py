@@ -4,13 +4,10 @@ A run is known by its record id, so calling this again logs nothing twice.
 """
 
 import argparse
-import contextlib
 import json
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +15,9 @@ from mps_experiments.config import TrackingConfig
 from mps_experiments.disk import alone_in
 from mps_experiments.errors import ConfigError, RecordError, TrackingError
 from mps_experiments.record import FILE_NAME, Measurement, find_measurements, read_measurement
+from mps_experiments.resume import taken_over
 from mps_experiments.terminal import complain
-from mps_experiments.tracking.tracker import SweepInfo, SweepReport
+from mps_experiments.tracking.tracker import SweepInfo
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -83,7 +81,7 @@ def _log(by_sweep: dict[str, list[tuple[Measurement, Path]]], args: argparse.Nam
     for sweep_id, records in by_sweep.items():
         folder, summary = _summary([place for _, place in records], sweep_id)
         with alone_in(folder):  # two of these at once would each open a parent run
-            logged += _log_sweep(sweep_id, records, summary, args)
+            logged += _log_sweep(sweep_id, records, summary, folder, args)
     return logged
 
 
@@ -91,10 +89,11 @@ def _log_sweep(
     sweep_id: str,
     records: list[tuple[Measurement, Path]],
     summary: dict[str, Any],
+    folder: Path,
     args: argparse.Namespace,
 ) -> int:
     from mps_experiments.preflight import open_tracker
-    from mps_experiments.report.summary import summary_text
+    from mps_experiments.reporting import sweep_report
 
     first, _ = records[0]
     stored = first.config.get("tracking", {})
@@ -112,27 +111,15 @@ def _log_sweep(
         )
     )
     logged = sum(tracker.log_cell(each, place, each.was_interrupted) for each, place in records)
-    resumed = list(_resumed(summary))
+    resumed = list(taken_over(summary))
     for measurement, place in resumed:
         tracker.log_cell(measurement, place, measurement.was_interrupted)
     measurements = [measurement for measurement, _ in [*records, *resumed]]
-    text = summary_text(measurements)
-    report = SweepReport(tables=text, description=f"```\n{text}\n```")
+    places = {measurement.record_id: place for measurement, place in [*records, *resumed]}
+    command = str(summary.get("command", ""))
+    report = sweep_report(measurements, places, folder if logged and summary else None, command)
     tracker.finish_sweep(measurements, report, _status(summary, measurements))
     return logged
-
-
-def _resumed(summary: dict[str, Any]) -> Iterator[tuple[Measurement, Path]]:
-    """The records of earlier sweeps that this one took over, as far as they are still there."""
-    for cell in summary.get("cells", []):
-        if "resumed_from" not in cell:
-            continue
-        folder = Path(cell["resumed_from"])
-        for path in find_measurements(folder):
-            with contextlib.suppress(RecordError):
-                measurement = read_measurement(path)
-                if measurement.record_id == cell["record_id"]:
-                    yield replace(measurement, name=cell["name"]), folder
 
 
 def _date(measurement: Measurement) -> str:

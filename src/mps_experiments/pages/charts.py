@@ -1,0 +1,170 @@
+"""The charts of one panel; each is left out, with the reason, where it would show a single point."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mps_experiments.pages.drawing import (
+    GUIDE,
+    Chart,
+    NoChart,
+    all_counts,
+    doubling,
+    drawn,
+    from_zero,
+    label,
+    lines,
+)
+from mps_experiments.pages.figures import Series, arm_series, quantity_series, said, scoped
+from mps_experiments.pages.latency import latency_chart
+from mps_experiments.pages.panels import Panel
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_TWO_COUNTS = "needs VALID runs with two numbers of processes or more"
+_INTERVAL = "Bars: 95 % interval of the ratio of medians."
+_RANGE = "Bars: smallest to largest repeat, around the median."
+_NO_INTERVAL = "No bars: an interval needs repeats of both cells."
+_ONE_EACH = "No bars: one repeat each, so no spread is known."
+_MEDIAN = "Median over the repeats."
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Quantity:
+    """What is measured beside times; `key` is its name in `quantities`."""
+
+    key: str
+    name: str
+    title: str
+    axis: str
+    unit: str
+    top: float | None
+    comes_from: str
+
+
+_TRACED = "; it comes from the traced pass, which trace.iterations=3 turns on"
+_QUANTITIES = (
+    _Quantity(
+        key="overlap",
+        name="overlap",
+        title="Overlap of the workers on the GPU",
+        axis="% of busy time with two workers or more",
+        unit=" %",
+        top=100,
+        comes_from=_TRACED,
+    ),
+    _Quantity(
+        key="busy",
+        name="busy",
+        title="Share of time in which the GPU ran anything",
+        axis="% of the traced pass",
+        unit=" %",
+        top=100,
+        comes_from=_TRACED,
+    ),
+    _Quantity(
+        key="power_w",
+        name="power",
+        title="Power",
+        axis="mean power in the window, W",
+        unit=" W",
+        top=None,
+        comes_from=" with readings of the GPU's power",
+    ),
+    _Quantity(
+        key="energy_per_iteration_j",
+        name="energy",
+        title="Energy of one iteration",
+        axis="J per iteration",
+        unit=" J",
+        top=None,
+        comes_from=" with readings of the GPU's energy counter",
+    ),
+)
+
+
+def charts(panel: Panel, prefix: str = "") -> list[Chart | NoChart]:
+    """All charts of a panel.
+
+    Args:
+        panel: What is shown.
+        prefix: Put before the name of each, where a page has several panels.
+    """
+    return [
+        *(drawer(panel, prefix) for drawer in (_ratio, _throughput, latency_chart)),
+        *(_quantity(panel, prefix, what) for what in _QUANTITIES),
+    ]
+
+
+def _ratio(panel: Panel, prefix: str) -> Chart | NoChart:
+    series = arm_series(
+        panel, lambda group: panel.ratio(group).median, lambda group: panel.ratio(group).interval
+    )
+
+    def draw(axes: "Axes") -> None:
+        counts = all_counts(series)
+        doubling(axes)
+        axes.plot(counts, counts, **GUIDE, linestyle="-.", label="one after the other")
+        free = [1.0] * len(counts)
+        axes.plot(counts, free, **GUIDE, linestyle=":", label="ideal: the others run for free")
+        lines(axes, series)
+        label(axes, series, "time of N / time of one (log scale)")
+
+    note = _INTERVAL if any(each.errors for each in series) else _NO_INTERVAL
+    return _chart(panel, f"{prefix}ratio", "Ratio over processes", series, "", draw, note, _TWO_COUNTS)
+
+
+def _throughput(panel: Panel, prefix: str) -> Chart | NoChart:
+    series = arm_series(
+        panel,
+        lambda group: group.throughput_median_per_s,
+        lambda group: (
+            (min(group.throughputs_per_s), max(group.throughputs_per_s)) if len(group) > 1 else None
+        ),
+    )
+
+    def draw(axes: "Axes") -> None:
+        lines(axes, series)
+        from_zero(axes)
+        if one := max((each.values[0] for each in series if each.counts[0] == 1), default=0.0):
+            counts = all_counts(series)
+            axes.plot(counts, [one * n for n in counts], **GUIDE, linestyle=":", label="ideal: N times one")
+            axes.set_ylim(axes.get_ylim())
+            axes.legend()
+        label(axes, series, "iterations/s, all processes")
+
+    note = _RANGE if any(each.errors for each in series) else _ONE_EACH
+    title = "Total throughput over processes"
+    return _chart(panel, f"{prefix}throughput", title, series, "/s", draw, note, _TWO_COUNTS)
+
+
+def _quantity(panel: Panel, prefix: str, what: _Quantity) -> Chart | NoChart:
+    """Median over repeats of what is measured beside times."""
+    if not panel.on_gpu:
+        return NoChart(title=what.title, reason="it needs a GPU")
+    series = quantity_series(panel, what.key)
+
+    def draw(axes: "Axes") -> None:
+        lines(axes, series)
+        from_zero(axes, what.top)
+        label(axes, series, what.axis)
+
+    why_not = _TWO_COUNTS + what.comes_from
+    return _chart(panel, prefix + what.name, what.title, series, what.unit, draw, _MEDIAN, why_not)
+
+
+def _chart(
+    panel: Panel,
+    name: str,
+    title: str,
+    series: Sequence[Series],
+    unit: str,
+    draw: Callable[["Axes"], None],
+    note: str,
+    why_not: str,
+) -> Chart | NoChart:
+    """Drawn if some line has two points or more."""
+    if not any(len(each.counts) > 1 for each in series):
+        return NoChart(title=title, reason=why_not)
+    return drawn(name, scoped(panel, title), said(panel, series, unit), draw, note)

@@ -1,0 +1,134 @@
+"""Numbers of a panel as series over the number of processes; pure."""
+
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from mps_experiments.pages.panels import ARMS, Panel
+from mps_experiments.record import Measurement
+from mps_experiments.report.repeats import Group
+
+_LABELS = {"off": "MPS off (time-sliced)", "on": "MPS on"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Series:
+    """One line of a chart.
+
+    Attributes:
+        counts: Numbers of processes, ascending.
+        values: One for each.
+        errors: How far each reaches down and up, shape ``(2, len(counts))``; None if that is unknown.
+    """
+
+    mps: str
+    label: str
+    counts: tuple[int, ...]
+    values: tuple[float, ...]
+    errors: tuple[tuple[float, ...], tuple[float, ...]] | None = None
+
+
+def arm_series(
+    panel: Panel,
+    value_of: Callable[[Group], float | None],
+    range_of: Callable[[Group], tuple[float, float] | None] = lambda _: None,
+) -> list[Series]:
+    """A series for each arm that has a value."""
+    found = []
+    for mps in ARMS:
+        points = [
+            (procs, value, range_of(group))
+            for procs, group in panel.arm(mps).items()
+            if (value := value_of(group)) is not None
+        ]
+        if points:
+            found.append(_series(panel, mps, points))
+    return found
+
+
+def quantity_series(panel: Panel, name: str) -> list[Series]:
+    """Median over repeats of a quantity of `quantities`."""
+    return arm_series(panel, lambda group: median_of(group.measurements, name))
+
+
+def median_of(runs: Sequence[Measurement], name: str) -> float | None:
+    """Median over the runs that have the quantity; None if none has."""
+    values = [value for run in runs if (value := quantities(run)[name]) is not None]
+    return statistics.median(values) if values else None
+
+
+def median_latency_s(group: Group, name: str) -> float:
+    """Median over the repeats of a figure of `Statistics`, for example ``latency_p50_s``."""
+    known = [figures for m in group.measurements if (figures := m.statistics())]
+    values: list[float] = [getattr(figures, name) for figures in known]
+    return statistics.median(values)
+
+
+def rate(group: Group) -> str:
+    """Median iterations per second, without the unit."""
+    value = group.throughput_median_per_s
+    return f"{value:.1f}" if value >= 1 else f"{value:.3g}"
+
+
+def quantities(run: Measurement) -> dict[str, float | None]:
+    """What charts and tables show beside times: shares in percent, power in watts, energy in joules."""
+    activity, summary, figures = run.activity, run.telemetry_summary(), run.statistics()
+    traced = activity is not None and activity.on_gpu
+    telling = activity is not None and traced and activity.tells_overlap(run.cell.mps == "on")
+    energy_j = summary.energy_j if summary else None
+    iterations = figures.throughput_per_s * figures.makespan_s if figures else None
+    sm = summary.mean.get("sm_activity") if summary else None
+    return {
+        "overlap": 100 * activity.overlap_share if activity and telling and run.cell.procs > 1 else None,
+        "busy": 100 * activity.busy_share if activity and traced else None,
+        "power_w": summary.mean.get("power_w") if summary else None,
+        "energy_per_iteration_j": energy_j / iterations if energy_j is not None and iterations else None,
+        "sm_activity": None if sm is None else 100 * sm,
+    }
+
+
+def said(panel: Panel, series: Sequence[Series], unit: str) -> str:
+    """The values in words."""
+    return "; ".join(f"{arm_name(panel, each.mps)}: {_points(each, unit)}" for each in series)
+
+
+def arm_name(panel: Panel, mps: str) -> str:
+    """What an arm is called where there is little room."""
+    return mps if panel.on_gpu else "CPU"
+
+
+def scoped(panel: Panel, title: str) -> str:
+    """A title with what all runs of the chart share."""
+    return f"{title} (times={panel.times})"
+
+
+def short(value: float) -> str:
+    """Three digits, or all of a larger number.
+
+    >>> short(0.012345), short(1560.4)
+    ('0.0123', '1560')
+    """
+    return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+
+
+def _points(series: Series, unit: str) -> str:
+    points = zip(series.counts, series.values, strict=True)
+    return ", ".join(f"{count} {short(value)}{unit}" for count, value in points)
+
+
+def _series(
+    panel: Panel, mps: str, points: Sequence[tuple[int, float, tuple[float, float] | None]]
+) -> Series:
+    known = any(reach is not None for *_, reach in points)
+    reaches = [(value, reach or (value, value)) for _, value, reach in points]
+    errors = (
+        tuple(max(value - low, 0.0) for value, (low, _) in reaches),
+        tuple(max(high - value, 0.0) for value, (_, high) in reaches),
+    )
+    return Series(
+        mps=mps,
+        label=_LABELS[mps] if panel.on_gpu else "on the CPU",
+        counts=tuple(procs for procs, *_ in points),
+        values=tuple(value for _, value, _ in points),
+        errors=errors if known else None,
+    )

@@ -1,0 +1,154 @@
+"""What belongs into one set of tables and charts: one machine, one workload, one setting; pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from textwrap import shorten
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mps_experiments.machine.facts import MachineFacts
+from mps_experiments.pages.runs import ReportRun
+from mps_experiments.record import Measurement
+from mps_experiments.report.comparison import Ratio, groups, ratios
+from mps_experiments.report.keys import comparison_keys, differing_keys, frozen, table_key
+from mps_experiments.report.repeats import Group
+
+ARMS = ("off", "on")
+_MAX_VALUE = 60  # characters of what sets a panel apart
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Panel:
+    """The ordinary runs that differ in nothing but mps, procs, times and repeat.
+
+    Attributes:
+        varied: What sets it apart from the sweep's other panels, as overrides; empty if nothing does.
+    """
+
+    runs: tuple[ReportRun, ...]
+    varied: str = ""
+
+    @cached_property
+    def measurements(self) -> tuple[Measurement, ...]:
+        return tuple(run.measurement for run in self.runs)
+
+    @property
+    def first(self) -> Measurement:
+        return self.measurements[0]
+
+    @property
+    def title(self) -> str:
+        return " · ".join(filter(None, (self.first.cell.model, self.varied)))
+
+    @property
+    def on_gpu(self) -> bool:
+        return self.first.machine.gpu is not None
+
+    @cached_property
+    def ratios(self) -> dict[str, Ratio]:
+        """By record id."""
+        return ratios(self.measurements)
+
+    @cached_property
+    def groups(self) -> tuple[Group, ...]:
+        """Its VALID runs, repeats together."""
+        return tuple(groups(self.measurements))
+
+    @property
+    def times(self) -> int | None:
+        """The longest measurement that tells something of packing; None if there is none."""
+        several = [group.first.cell.times for group in self.alike if group.first.cell.procs > 1]
+        return max(several or [group.first.cell.times for group in self.alike], default=None)
+
+    @cached_property
+    def _settings(self) -> list[list[Group]]:
+        """Its groups, those together that may be compared; the most first."""
+        found: dict[str, list[Group]] = {}
+        for group in self.groups:
+            found.setdefault(frozen(_setting(group.first)), []).append(group)
+        return sorted(found.values(), key=len, reverse=True)
+
+    @property
+    def alike(self) -> list[Group]:
+        """The groups that answer and charts are made of: of several settings the one with the most cells."""
+        return self._settings[0] if self._settings else []
+
+    @property
+    def left_out(self) -> list[str]:
+        """In what the other groups differ; empty if there are none."""
+        others = self._settings[1:]
+        texts = [differing_keys(_setting(each[0].first), _setting(self.alike[0].first)) for each in others]
+        return list(dict.fromkeys(text for several in texts for text in several))
+
+    def arm(self, mps: str) -> dict[int, Group]:
+        """Processes -> VALID repeats at `times`, in ascending order."""
+        found = {
+            group.first.cell.procs: group
+            for group in self.alike
+            if (group.first.cell.mps, group.first.cell.times) == (mps, self.times)
+        }
+        return dict(sorted(found.items()))
+
+    def ratio(self, group: Group) -> Ratio:
+        return self.ratios[group.first.record_id]
+
+    def latencies_ms(self, group: Group) -> NDArray[np.float32]:
+        """Of all iterations of all workers of all repeats."""
+        wanted = {m.record_id for m in group.measurements}
+        parts = [run.latencies_ms for run in self.runs if run.measurement.record_id in wanted]
+        return np.concatenate([np.empty(0, np.float32), *parts])
+
+
+def panels(runs: Sequence[ReportRun]) -> list[Panel]:
+    """The ordinary runs by machine, workload and setting; in the order in which they came."""
+    by_key: dict[str, list[ReportRun]] = {}
+    for run in runs:
+        if run.measurement.is_ordinary:
+            key = frozen([machine_line(run.measurement.machine), str(table_key(run.measurement))])
+            by_key.setdefault(key, []).append(run)
+    found = [Panel(runs=tuple(together), varied=_varied(together)) for together in by_key.values()]
+    return [_told_apart(panel, [each for each in found if _place(each) == _place(panel)]) for panel in found]
+
+
+def machine_line(machine: MachineFacts) -> str:
+    """The machine in one line: GPU, driver, CPU, versions."""
+    gpu = machine.gpu
+    memory = f" ({gpu.memory_total_bytes / 2**30:.0f} GiB)" if gpu and gpu.memory_total_bytes else ""
+    parts = [
+        f"{gpu.name}{memory}, driver {machine.driver_version}" if gpu else "no GPU: on the CPU",
+        f"{machine.cpu}, {len(machine.usable_cores)} usable cores",
+        f"Python {machine.python}, torch {machine.packages.get('torch', 'unknown')}",
+        f"mps_experiments {machine.mps_experiments}",
+        f"host {machine.hostname}",
+    ]
+    return "; ".join(parts)
+
+
+def _setting(measurement: Measurement) -> dict[str, object]:
+    """What two runs must agree in before they may stand in one chart."""
+    return {key: v for key, v in comparison_keys(measurement).items() if key not in ("mps", "times")}
+
+
+def _place(panel: Panel) -> tuple[str, str]:
+    return machine_line(panel.first.machine), panel.title
+
+
+def _told_apart(panel: Panel, namesakes: Sequence[Panel]) -> Panel:
+    """With what it differs in, where another panel of the same machine has the same title."""
+    if len(namesakes) == 1:
+        return panel
+    settings = [_setting(each.first) for each in namesakes]
+    own = _setting(panel.first)
+    differing = [key for key in own if len({frozen(each[key]) for each in settings}) > 1]
+    words = [f"{key} {shorten(str(own[key]), _MAX_VALUE, placeholder=' ...')}" for key in differing]
+    return replace(panel, varied=" ".join(filter(None, (panel.varied, ", ".join(words)))))
+
+
+def _varied(runs: Sequence[ReportRun]) -> str:
+    """What the names of all these runs say beyond the coordinates."""
+    words = [run.measurement.name.split() for run in runs]
+    plain = ("mps=", "procs=", "times=", "repeat=", "+repeat=", "++repeat=")
+    shared = [word for word in words[0] if all(word in each for each in words)]
+    return " ".join(word for word in shared if not word.startswith(plain))

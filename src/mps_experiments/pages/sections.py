@@ -1,0 +1,181 @@
+"""The sections of a report."""
+
+import shlex
+from collections.abc import Iterator, Sequence
+
+from mps_experiments.measurement.verdict import Status
+from mps_experiments.pages import seed
+from mps_experiments.pages.answer import answer
+from mps_experiments.pages.charts import charts
+from mps_experiments.pages.content import (
+    Block,
+    Bullets,
+    Code,
+    Heading,
+    Paragraph,
+    Picture,
+    SideBySide,
+    Table,
+    bullets,
+)
+from mps_experiments.pages.drawing import Chart, NoChart
+from mps_experiments.pages.figure_tables import all_figures
+from mps_experiments.pages.packing import PAYS
+from mps_experiments.pages.panels import ARMS, Panel
+from mps_experiments.record import Measurement
+from mps_experiments.report.captions import cell_name, warnings_of
+from mps_experiments.report.fault_tables import fault_tables
+from mps_experiments.report.repeats import Group
+from mps_experiments.report.summary import why_lines
+from mps_experiments.report.tables import tables
+
+_MAX_LISTED = 40
+_NO_TIMELINE = NoChart(
+    title="Timeline of the workers",
+    reason="needs the files of a VALID run of several processes with a traced pass, which trace.iterations=3 "
+    "turns on",
+)
+_MAX_TIMELINES = 4
+_MAX_TIMELINE_BYTES = 400_000
+
+
+def answer_section(panels: Sequence[Panel]) -> Iterator[Block]:
+    """The answer of each panel, the first thing on the page."""
+    for panel in panels:
+        if len(panels) > 1:
+            yield Heading(text=panel.title, level=3)
+        found = answer(panel)
+        yield Paragraph(text=found.headline, strong=True)
+        yield from bullets(found.details)
+
+
+def table_section(panel: Panel) -> Iterator[Block]:
+    """The two tables people came for, the first experiment's beside them, and all figures in one."""
+    yield from (Table.of(table) for table in tables(panel.measurements))
+    if panel.first.cell.model == seed.MODEL and panel.on_gpu:
+        yield SideBySide(blocks=tuple(seed.seed_tables()))
+    if panel.groups:
+        yield all_figures(panel)
+
+
+def chart_section(panel: Panel, prefix: str) -> Iterator[Block]:
+    """The charts, and why others are not there."""
+    found = charts(panel, prefix)
+    drawn = tuple(each for each in found if isinstance(each, Chart))
+    if drawn:
+        yield SideBySide(blocks=drawn)
+    pictures = list(_timelines(panel, prefix))
+    yield from pictures
+    missing = [each for each in found if isinstance(each, NoChart)]
+    if not pictures:
+        missing.append(_NO_TIMELINE)
+    yield from bullets([f'No chart "{each.title}": {each.reason}.' for each in missing])
+
+
+def why_section(panels: Sequence[Panel]) -> Iterator[Block]:
+    """What keeps N processes from taking the time of one."""
+    lines = [line for panel in panels for line in why_lines(panel.measurements)]
+    if lines:
+        yield Heading(text="Why not more")
+        yield Bullets(items=tuple(lines))
+
+
+def fault_section(measurements: Sequence[Measurement]) -> Iterator[Block]:
+    """What broke, where something was made to."""
+    found = [Table.of(table) for table in fault_tables(measurements)]
+    if found:
+        yield Heading(text="What breaks")
+        yield from found
+
+
+def missing_section(measurements: Sequence[Measurement], problems: Sequence[str]) -> Iterator[Block]:
+    """Cells without numbers, numbers with warnings, and records that cannot be read."""
+    unnumbered = [m for m in measurements if m.verdict.status is not Status.VALID]
+    yield Heading(text="What has no number, and what to read with care")
+    counts = {status: sum(m.verdict.status is status for m in measurements) for status in Status}
+    yield Paragraph(text=", ".join(f"{count} {status.value}" for status, count in counts.items()) + ".")
+    yield from bullets(
+        _shortened([f"{m.name}: {m.verdict.status.value}: {m.verdict.reason}" for m in unnumbered])
+    )
+    warnings = [
+        f"{m.name}: {finding.check}: {finding.text}" for m in measurements for finding in warnings_of(m)
+    ]
+    if warnings:
+        yield Heading(text="Warnings", level=3)
+        yield from bullets(_shortened(warnings))
+    if problems:
+        yield Heading(text="Records that cannot be read", level=3)
+        yield from bullets(_shortened(list(problems)))
+
+
+def reproduce_section(measurements: Sequence[Measurement], commands: Sequence[str]) -> Iterator[Block]:
+    """The commands that give the same numbers again, as far as the machine allows."""
+    if not measurements:
+        return
+    yield Heading(text="Reproduce")
+    if commands:
+        yield Paragraph(text="The sweep:")
+        yield Code(text="\n".join(commands))
+    code = dict.fromkeys(map(_code_version, measurements))
+    yield Paragraph(text=f"With {'; '.join(code)}. One run again, compared with the stored one:")
+    yield Code(text="python -m mps_experiments.replay RUN_FOLDER_OR_MLFLOW_RUN_ID")
+    yield Paragraph(text="Each cell alone:")
+    yield Code(text="\n".join(_shortened(list(dict.fromkeys(map(_command, measurements))))))
+
+
+def reading_section() -> Iterator[Block]:
+    """How the words are meant."""
+    yield Heading(text="How to read this")
+    yield Bullets(
+        items=(
+            "makespan: last worker's end minus first worker's start, inside the measured window.",
+            "ratio: makespan of N processes over that of one, everything else equal. 1.0: the others ran for "
+            "free; N: one after the other; more: worse than that.",
+            "throughput: iterations of all processes, summed, over the makespan.",
+            f"packing pays up to the fewest replicas from which no larger number has {PAYS} times the "
+            "throughput or more.",
+            "interval: 95 %, bootstrap over repeats; it knows nothing of what all repeats share (the "
+            "machine, the day).",
+            "VALID runs only: every claim of MPS on or off was proved while the window was measured.",
+            "All definitions: docs/reading-results.md of mps_experiments.",
+        )
+    )
+
+
+def _timelines(panel: Panel, prefix: str) -> Iterator[Picture]:
+    """Pictures of the traced pass: of the fewest and the most workers, off and on."""
+    chosen: dict[str, Group] = {}
+    for pick in (min, max):
+        for mps in ARMS:
+            several = {count: group for count, group in panel.arm(mps).items() if count > 1}
+            if several:
+                group = several[pick(several)]
+                chosen[group.first.record_id] = group
+    by_id = {run.measurement.record_id: run for run in panel.runs}
+    for record_id, group in list(chosen.items())[:_MAX_TIMELINES]:
+        path = by_id[record_id].timeline
+        if path is None or path.stat().st_size > _MAX_TIMELINE_BYTES:
+            continue
+        name = cell_name(group.first)
+        yield Picture(
+            name=f"{prefix}timeline-mps-{group.first.cell.mps}-procs-{group.first.cell.procs}.png",
+            title=f"Timeline of the workers, {name}",
+            alt=f"Timeline of {name}: a lane for each worker, when its operations ran in the traced pass, "
+            "and below when those of two or more ran together.",
+            png=path.read_bytes(),
+        )
+
+
+def _command(m: Measurement) -> str:
+    return shlex.join(["python", "-m", "mps_experiments", *m.overrides])
+
+
+def _code_version(m: Measurement) -> str:
+    dirty = " with changes" if m.machine.git_dirty else ""
+    commit = f", commit {m.machine.git_commit[:12]}{dirty}" if m.machine.git_commit else ""
+    return f"mps_experiments {m.machine.mps_experiments}{commit}"
+
+
+def _shortened(lines: list[str]) -> list[str]:
+    more = len(lines) - _MAX_LISTED
+    return [*lines[:_MAX_LISTED], f"... and {more} more"] if more > 0 else lines

@@ -1,0 +1,168 @@
+"""What the report says first, sentence by sentence; ten iterations per process."""
+
+from dataclasses import replace
+
+import pytest
+
+from mps_experiments.measurement.verdict import Verdict
+from mps_experiments.pages.answer import Answer, answer
+from mps_experiments.record import Measurement
+from tests.outputs import with_output
+from tests.records import INVALID, MACHINE, SKIPPED, make_measurement
+from tests.report_panels import CPU_ONLY, arm, panel_of
+
+
+def said(*measurements: Measurement) -> Answer:
+    return answer(panel_of(*measurements))
+
+
+def test_both_arms_are_compared_with_one_process_of_their_own() -> None:
+    found = said(*arm("off", {1: 1.0, 2: 3.7}), *arm("on", {1: 1.0, 2: 1.03}))
+    assert found.headline == "Two replicas under MPS take 1.03 times the time of one; time-sliced 3.70."
+    assert found.details == (
+        "Under MPS packing pays up to 2 replicas, the most that were measured: together they do 19.4 "
+        "iterations/s, 1.94 times what one does.",
+        "Without MPS packing does not pay: 2 replicas together do 5.4 iterations/s, "
+        "0.54 times what one does.",
+        "The most with MPS (2 replicas, 19.4 iterations/s) is 1.94 times the most without "
+        "(1 replica, 10.0 iterations/s).",
+        "Under MPS an iteration takes 103.0 ms (median) with 2 replicas, 100.0 ms with one: 1.03 times.",
+        "One repeat each: the spread is unknown; add repeat=0,1,2 before you act on it.",
+    )
+    assert found.text == " ".join((found.headline, *found.details))
+
+
+def test_packing_pays_up_to_a_number_and_not_beyond() -> None:
+    details = said(*arm("on", {1: 1.0, 2: 1.0, 4: 1.96})).details
+    assert details[:2] == (
+        "Under MPS packing pays up to 2 replicas: together they do 20.0 iterations/s, "
+        "2.00 times what one does.",
+        "Beyond that it does not: 4 do 20.4 iterations/s, 1.02 times that.",
+    )
+
+
+def test_a_step_that_gives_nothing_is_named() -> None:
+    details = said(*arm("on", {1: 1.0, 2: 2.0, 4: 1.0})).details
+    assert "The step from 1 to 2 alone does not: 1.00 times." in details
+
+
+def test_repeats_give_intervals_and_few_of_them_are_a_hint() -> None:
+    found = said(*arm("on", {1: (1.0, 1.0, 1.0), 2: (1.2, 1.3, 1.4)}))
+    assert found.headline == (
+        "Two replicas under MPS take 1.30 times the time of one [95 % interval 1.20 to 1.40]."
+    )
+    assert found.details[-1] == "With 3 repeats the intervals are only a hint."
+
+
+def test_five_repeats_need_no_excuse() -> None:
+    found = said(*arm("on", {1: (1.0,) * 5, 2: (1.2,) * 5}))
+    assert "repeat" not in found.text
+
+
+def test_unequal_repeats_are_said() -> None:
+    found = said(*arm("on", {1: (1.0, 1.1), 2: 1.2}))
+    assert "interval" not in found.headline
+    assert found.details[-1] == "Some cells have one repeat only: their spread is unknown."
+
+
+def test_what_the_spread_of_the_repeats_leaves_open_is_said() -> None:
+    noisy = said(*arm("on", {1: (1.0, 1.1, 1.2), 2: (1.2, 1.7, 2.6)})).details
+    assert "That 2 do more than 1 is within the spread of the repeats." in noisy
+    none = said(*arm("on", {1: (1.0,) * 3, 2: (1.5, 2.0, 2.5)})).details
+    assert none[0].endswith("1.00 times what one does; by the spread of the repeats it may yet.")
+
+
+def test_one_arm_alone_asks_for_the_other() -> None:
+    found = said(*arm("off", {1: 1.0, 2: 2.0}))
+    assert found.headline == "Two replicas without MPS take 2.00 times the time of one."
+    assert "mps=on is not among these runs: add mps=on,off for the other half of the answer." in found.details
+
+
+def test_a_skipped_arm_says_why() -> None:
+    skipped = [make_measurement(f"s{n}", mps="on", procs=n, times=10, verdict=SKIPPED) for n in (1, 2)]
+    found = said(*arm("off", {1: 1.0, 2: 2.0}), *skipped)
+    reason = "SKIPPED: MPS needs an NVIDIA GPU"
+    assert f"mps=on has no VALID run of several processes ({reason})." in found.details
+
+
+def test_an_arm_whose_packs_failed_says_why() -> None:
+    failed = make_measurement("x", mps="on", procs=2, times=10, verdict=INVALID)
+    found = said(*arm("off", {1: 1.0, 2: 2.0}), *arm("on", {1: 1.0}), failed)
+    reason = "INVALID: worker 1 was killed by SIGKILL"
+    assert f"mps=on has no VALID run of several processes ({reason})." in found.details
+    assert "under MPS" not in found.headline
+
+
+def test_an_arm_of_one_process_asks_for_several() -> None:
+    found = said(*arm("off", {1: 1.0, 2: 2.0}), *arm("on", {1: 1.0}))
+    assert "mps=on has no run of several processes: add procs=1,2." in found.details
+
+
+def test_an_arm_of_other_times_is_not_mixed_in() -> None:
+    found = said(*arm("off", {1: 1.0, 2: 2.0}), *arm("on", {1: 1.0, 2: 1.1}, times=5, record="short"))
+    assert "mps=on has no VALID run of several processes with times=10 as well." in found.details
+    assert "under MPS" not in found.headline
+
+
+def test_nothing_valid_says_nothing() -> None:
+    runs = [make_measurement(str(n), procs=n, verdict=INVALID) for n in (1, 2)]
+    found = said(*runs)
+    assert found.headline == "No VALID run with several processes: nothing can be said about packing."
+    assert not any(character.isdigit() for character in found.headline)
+
+
+@pytest.mark.parametrize("verdict", [INVALID, SKIPPED])
+def test_only_valid_runs_give_numbers(verdict: Verdict) -> None:
+    """The refused repeat took a hundred times as long."""
+    runs = arm("on", {1: (1.0, 1.0), 2: (1.1, 1.1)})
+    (refused,) = arm("on", {2: 110.0}, record="refused")
+    assert said(*runs, replace(refused, verdict=verdict)) == said(*runs)
+    assert said(*runs, refused) != said(*runs)
+
+
+def test_the_cpu_says_nothing_about_mps() -> None:
+    skipped = make_measurement("s", mps="on", procs=2, times=10, verdict=SKIPPED, machine=CPU_ONLY)
+    found = said(*arm("off", {1: 1.0, 2: 1.5}, machine=CPU_ONLY), skipped)
+    assert found.headline == "Two replicas at once, on the CPU take 1.50 times the time of one."
+    assert found.details[:2] == (
+        "Without a GPU nothing measured here says anything about MPS.",
+        "Packing pays up to 2 replicas, the most that were measured: together they do 13.3 iterations/s, "
+        "1.33 times what one does.",
+    )
+    assert "MPS needs" not in found.text
+
+
+def test_without_one_process_there_is_no_ratio_but_the_packs_are_compared() -> None:
+    found = said(*arm("on", {2: 1.0, 4: 1.2}))
+    assert found.headline == (
+        "Two replicas under MPS take 1.00 s (no ratio: no VALID one-process run with mps=on times=10)."
+    )
+    assert "1.67 times what 2 do." in found.details[0]
+
+
+def test_a_refused_ratio_keeps_the_other_arm_readable() -> None:
+    found = said(*arm("on", {2: 1.0}), *arm("off", {1: 1.0, 2: 3.0}))
+    assert found.headline.endswith("; time-sliced 3.00 times the time of one.")
+
+
+def test_replicas_that_compute_differently_have_no_ratio() -> None:
+    one, two = arm("on", {1: 1.0, 2: 1.1})
+    found = said(with_output(one, 1.0), with_output(two, 2.0))
+    assert "Two replicas under MPS take 1.10 s (no ratio: not comparable" in found.headline
+    assert "output" in found.headline
+
+
+def test_the_smallest_pack_that_both_arms_have_comes_first() -> None:
+    found = said(*arm("off", {1: 1.0, 2: 2.0, 4: 4.0}), *arm("on", {1: 1.0, 4: 1.5}))
+    assert found.headline == "Four replicas under MPS take 1.50 times the time of one; time-sliced 4.00."
+    many = said(*arm("on", {1: 1.0, 48: 3.0})).headline
+    assert many == "48 replicas under MPS take 3.00 times the time of one."
+
+
+def test_runs_under_other_conditions_are_left_out_and_named() -> None:
+    other = replace(MACHINE, environment={"OMP_NUM_THREADS": "8"})
+    found = said(*arm("on", {1: 1.0, 2: 1.1, 4: 1.2}), *arm("on", {2: 50.0}, machine=other, record="other"))
+    (sentence,) = [each for each in found.details if "neither in this answer" in each]
+    assert "environment" in sentence
+    assert "OMP_NUM_THREADS" in sentence
+    assert "1.10 times" in found.headline

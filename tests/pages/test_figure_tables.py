@@ -1,0 +1,71 @@
+"""All figures of a panel, and machines side by side."""
+
+from mps_experiments.pages.figure_tables import all_figures, machines_table
+from mps_experiments.pages.panels import panels
+from tests.records import INVALID, make_measurement
+from tests.report_panels import OTHER_MACHINE, arm, as_runs, full_sweep, panel_of
+
+
+def test_every_cell_has_a_row_off_before_on() -> None:
+    table = all_figures(panel_of(*full_sweep()))
+    assert [row[:4] for row in table.rows] == [
+        (mps, str(procs), "100", "1") for mps in ("off", "on") for procs in (1, 2, 4)
+    ]
+    row = dict(zip(table.header, table.rows[4], strict=True))
+    assert row == {
+        "mps": "on",
+        "procs": "2",
+        "times": "100",
+        "repeats": "1",
+        "makespan s": "1.10",
+        "ratio [95 %]": "1.10",
+        "iterations/s": "181.8",
+        "p50 ms": "11.0",
+        "p99 ms": "11.0",
+        "J per iteration": "0.2",
+        "power W": "200",
+        "overlap %": "12.5",
+        "GPU busy %": "75",
+        "SM activity %": "",
+    }
+
+
+def test_repeats_are_one_row_of_medians() -> None:
+    table = all_figures(panel_of(*arm("on", {1: (1.0, 1.0, 1.0), 2: (1.2, 4.0, 1.4)})))
+    row = dict(zip(table.header, table.rows[1], strict=True))
+    assert (row["repeats"], row["makespan s"], row["p50 ms"]) == ("3", "1.40", "140.0")
+    assert row["ratio [95 %]"] == "1.40 [1.20, 4.00]"
+
+
+def test_what_was_not_measured_is_empty() -> None:
+    row = all_figures(panel_of(*arm("on", {2: 1.0}))).rows[0]
+    assert row[5] == ""
+    assert row[9:] == ("",) * 5
+
+
+def test_runs_that_are_not_valid_have_no_row() -> None:
+    bad = make_measurement("bad", mps="on", procs=4, verdict=INVALID)
+    assert len(all_figures(panel_of(*arm("on", {1: 1.0, 2: 1.0}), bad)).rows) == 2
+
+
+def test_machines_stand_side_by_side_where_they_have_the_same_cells() -> None:
+    runs = [
+        *arm("on", {1: 1.0, 2: 1.5}),
+        *arm("on", {1: 2.0, 2: 2.2, 4: 9.0}, machine=OTHER_MACHINE, record="other"),
+    ]
+    table = machines_table(panels(as_runs(runs)), ["A", "B"])
+    assert table is not None
+    assert table.header == ("cell", "A", "B")
+    assert table.rows == (
+        ("maskrcnn_resnet50_fpn mps=on procs=1 times=10", "1.00 s, 10.0/s", "2.00 s, 5.0/s"),
+        (
+            "maskrcnn_resnet50_fpn mps=on procs=2 times=10",
+            "1.50 s, ratio 1.50, 13.3/s",
+            "2.20 s, ratio 1.10, 9.1/s",
+        ),
+    )
+
+
+def test_machines_with_nothing_in_common_have_no_table() -> None:
+    runs = [*arm("on", {1: 1.0}), *arm("on", {2: 2.0}, machine=OTHER_MACHINE, record="other")]
+    assert machines_table(panels(as_runs(runs)), ["A", "B"]) is None

@@ -1,0 +1,170 @@
+"""Stored runs found by folder, file, MLflow run id and experiment."""
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mps_experiments.errors import ConfigError
+from mps_experiments.lookup import Found, find_runs, last_sweep
+from mps_experiments.record import FILE_NAME, Measurement, write_measurement
+from tests.records import make_measurement
+from tests.tracking.test_stored import log
+
+MIDNIGHT = 1_700_000_000.0
+
+
+def written(folder: Path, record_id: str, later_s: float = 0.0) -> Measurement:
+    measurement = replace(make_measurement(record_id), started_at=MIDNIGHT + later_s)
+    write_measurement(measurement, folder / FILE_NAME)
+    return measurement
+
+
+def summary(folder: Path, *cells: dict[str, str], name: str = "sweep.json") -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text(json.dumps({"sweep_id": "sweep", "cells": list(cells)}))
+
+
+def find(folder: Path, *words: object) -> Found:
+    return find_runs([str(word) for word in words], tracking_uri=None, output_dir=folder)
+
+
+def ids(found: Found) -> list[str]:
+    return [run.measurement.record_id for run in found.runs]
+
+
+def test_a_folder_gives_what_lies_below_it_in_the_order_of_its_start_and_no_copies(tmp_path: Path) -> None:
+    written(tmp_path / "a", "late", 60)
+    written(tmp_path / "b" / "trial-0", "early")
+    written(tmp_path / "mlartifacts" / "x" / "artifacts", "copy")
+    found = find(tmp_path, tmp_path)
+    assert [(run.measurement.record_id, run.folder) for run in found.runs] == [
+        ("early", tmp_path / "b" / "trial-0"),
+        ("late", tmp_path / "a"),
+    ]
+    assert found.problems == ()
+
+
+def test_a_folder_inside_the_copies_may_be_named(tmp_path: Path) -> None:
+    place = tmp_path / "mlartifacts" / "x" / "artifacts"
+    written(place, "copy")
+    assert ids(find(tmp_path, place)) == ["copy"]
+
+
+def test_a_file_is_one_run_and_words_that_overlap_give_each_run_once(tmp_path: Path) -> None:
+    for number in range(3):
+        written(tmp_path / str(number), str(number), number)
+    assert ids(find(tmp_path, tmp_path / "2" / FILE_NAME)) == ["2"]
+    assert ids(find(tmp_path, tmp_path / "2", tmp_path, tmp_path / "0" / FILE_NAME)) == ["0", "1", "2"]
+
+
+def test_a_damaged_record_is_one_line_and_the_rest_is_found(tmp_path: Path) -> None:
+    written(tmp_path / "good", "good")
+    (tmp_path / FILE_NAME).write_text("{")
+    found = find(tmp_path, tmp_path, tmp_path / FILE_NAME)
+    assert ids(found) == ["good"]
+    assert len(found.problems) == 1
+    assert found.problems[0].startswith(str(tmp_path / FILE_NAME))
+
+
+def test_runs_that_a_sweep_took_over_belong_to_it_under_its_own_names(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    written(elsewhere, "earlier")
+    written(tmp_path / "sweep" / "run", "own", 60)
+    summary(
+        tmp_path / "sweep",
+        {"name": "its name", "record_id": "earlier", "resumed_from": str(elsewhere)},
+        {"name": "gone", "record_id": "gone", "resumed_from": str(tmp_path / "nowhere")},
+        {"name": "own", "record_id": "own", "folder": "run"},
+    )
+    found = find(tmp_path, tmp_path / "sweep")
+    assert [(run.measurement.name, run.folder) for run in found.runs] == [
+        ("its name", elsewhere),
+        ("mps=off procs=1 times=2", tmp_path / "sweep" / "run"),
+    ]
+    assert found.problems == (
+        f"gone: its record was taken over from {tmp_path / 'nowhere'}, where it is not now",
+    )
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"cells": {"a": 1}}', '{"cells": [{"resumed_from": 1}, 2]}'])
+def test_a_damaged_summary_costs_no_record(tmp_path: Path, content: str) -> None:
+    written(tmp_path / "run", "one")
+    (tmp_path / "sweep.json").write_text(content)
+    assert ids(find(tmp_path, tmp_path)) == ["one"]
+
+
+def test_an_empty_folder_is_a_mistake(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=f"run={tmp_path}: no {FILE_NAME} below it; give a run's"):
+        find(tmp_path, tmp_path)
+
+
+def test_a_run_of_the_default_store_and_one_on_disk_are_found_together(tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    children = [make_measurement(f"child-{n}") for n in range(2)]
+    parent = log(uri, "an experiment", tmp_path / "files", *children)
+    written(tmp_path / "disk", "disk", 60)
+    found = find(tmp_path, tmp_path / "disk", parent)
+    assert set(ids(found)) == {"child-0", "child-1", "disk"}
+    assert found.parent_run_id == parent
+    assert {run.mlflow_run_id is None for run in found.runs if run.measurement.record_id != "disk"} == {False}
+    assert set(ids(find(tmp_path, "an experiment"))) == {"child-0", "child-1"}
+
+
+def test_a_folder_comes_before_an_experiment_of_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log(f"sqlite:///{tmp_path / 'mlflow.db'}", "name", tmp_path / "files", make_measurement("stored"))
+    written(tmp_path / "name", "on disk")
+    monkeypatch.chdir(tmp_path)
+    assert ids(find(tmp_path, "name")) == ["on disk"]
+
+
+@pytest.mark.parametrize("word", ["0" * 32, "no/such/folder", "", "x" * 9999, "a\0b"])
+def test_an_unknown_word_is_named_with_what_would_work(tmp_path: Path, word: str) -> None:
+    log(f"sqlite:///{tmp_path / 'mlflow.db'}", "name", tmp_path / "files", make_measurement("stored"))
+    with pytest.raises(
+        ConfigError, match=r"no such file or folder, nor a run or experiment in sqlite:.*give"
+    ):
+        find(tmp_path, word)
+
+
+def test_without_a_store_the_word_is_named_and_none_comes_to_be(tmp_path: Path) -> None:
+    with pytest.raises(
+        ConfigError, match=r"run=abc: no such file or folder, and MLflow cannot be asked \(.*"
+    ):
+        find(tmp_path, "abc")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("uri", [None, "http://me:secret@host", "no address", "http://127.0.0.1:9"])
+def test_a_store_that_cannot_be_asked_is_a_reason_in_the_line_about_the_word(
+    tmp_path: Path, uri: str | None
+) -> None:
+    with pytest.raises(ConfigError, match=r"run=abc: .*MLflow cannot be asked") as caught:
+        find_runs(["abc"], tracking_uri=uri, output_dir=tmp_path / "nowhere")
+    assert "secret" not in str(caught.value)
+
+
+def test_the_last_sweep_is_the_one_whose_first_run_started_last(tmp_path: Path) -> None:
+    for name, later_s in (("z-first", 0), ("a-second", 60)):
+        written(tmp_path / name / "run", name, later_s)
+        summary(tmp_path / name, {"name": "run", "record_id": name, "folder": "run"})
+    written(tmp_path / "z-first" / "long after", "long", 999)
+    summary(tmp_path / "mlartifacts" / "x", {"name": "a copy"})
+    assert last_sweep(tmp_path) == tmp_path / "a-second"
+
+
+def test_a_sweep_that_only_took_over_counts_by_its_summary(tmp_path: Path) -> None:
+    written(tmp_path / "done" / "run", "done")
+    summary(tmp_path / "done", {"name": "run", "record_id": "done", "folder": "run"})
+    summary(tmp_path / "again", {"name": "r", "record_id": "done", "resumed_from": "x", "folder": "r"})
+    os.utime(tmp_path / "again" / "sweep.json", (MIDNIGHT + 60, MIDNIGHT + 60))
+    assert last_sweep(tmp_path) == tmp_path / "again"
+
+
+def test_where_nothing_was_measured_there_is_no_last_sweep(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no sweep.json below it"):
+        last_sweep(tmp_path / "nowhere")
