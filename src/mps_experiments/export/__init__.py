@@ -1,0 +1,1 @@
+"""Stored runs as one YAML that gives the same plan again."""

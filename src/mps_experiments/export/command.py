@@ -1,0 +1,98 @@
+"""Write stored runs as one YAML that goes into conf/experiment/ and gives the same plan again."""
+
+import argparse
+import re
+import shlex
+import sys
+from pathlib import Path
+
+from mps_experiments.disk import write_atomically
+from mps_experiments.errors import ConfigError
+from mps_experiments.export.experiment import experiment_of, wanted_of
+from mps_experiments.export.origin import warnings
+from mps_experiments.export.sheet import Sheet, default_name
+from mps_experiments.lookup import find_runs
+from mps_experiments.terminal import complain
+
+_NAME = re.compile(r"[A-Za-z0-9_][\w.-]*", re.ASCII)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Write the file; 0 if it was written, 2 for a user's mistake."""
+    args = _parser().parse_args(arguments)
+    try:
+        _export(args)
+    except ConfigError as error:
+        complain(str(error))
+        return 2
+    return 0
+
+
+def entry_point() -> None:
+    """The console script."""
+    sys.exit(main())
+
+
+def add_places(parser: argparse.ArgumentParser) -> None:
+    """Where runs are looked for."""
+    parser.add_argument("--output-dir", type=Path, default=Path("outputs"), help="default: outputs")
+    parser.add_argument(
+        "--tracking-uri", help="MLflow address to find runs in; default: mlflow.db in the output directory"
+    )
+    parser.add_argument(
+        "--drop-unknown", action="store_true", help="leave out options that this version does not have"
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m mps_experiments.export", description=__doc__)
+    parser.add_argument("run", nargs="+", help="folder, measurement.json, MLflow run id or experiment")
+    parser.add_argument("-o", "--output", metavar="FILE", help="FILE.yaml, or - for standard output")
+    parser.add_argument("--force", action="store_true", help="replace a file that is there")
+    parser.add_argument("--all", action="store_true", help="write the defaults of this version, too")
+    add_places(parser)
+    return parser
+
+
+def _export(args: argparse.Namespace) -> None:
+    found = find_runs(args.run, tracking_uri=args.tracking_uri, output_dir=args.output_dir)
+    for problem in found.problems:
+        complain(problem)
+    wanted = wanted_of(found.runs, args.drop_unknown)
+    name = None if args.output in (None, "-") else _name_of(Path(args.output))
+    sheet = experiment_of(wanted, name or default_name(wanted.grid), args.all)
+    for warning in warnings(wanted.measurements):
+        complain(warning)
+    if args.output == "-":
+        sys.stdout.write(sheet.text)
+        return
+    path = Path(args.output or f"{sheet.name}.yaml")
+    _write(path, sheet.text, args.force)
+    sys.stdout.write(f"wrote {path}; {_how_to_run(path, sheet)}\n")
+
+
+def _name_of(path: Path) -> str:
+    if path.suffix != ".yaml" or not _NAME.fullmatch(path.stem):
+        raise ConfigError("--output", path, "give a plain name that ends in .yaml, or - for standard output")
+    return path.stem
+
+
+def _write(path: Path, text: str, force: bool) -> None:
+    try:
+        if force and path.is_file():
+            write_atomically(path, text.encode())
+            return
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError as error:
+        raise ConfigError("--output", path, "is there already; --force replaces it") from error
+    except OSError as error:
+        raise ConfigError("--output", path, f"cannot be written ({error.strerror})") from error
+
+
+def _how_to_run(path: Path, sheet: Sheet) -> str:
+    command = shlex.join(["python", "-m", "mps_experiments", *sheet.arguments])
+    folder = path.absolute().parent
+    if folder.name == "experiment":
+        return f"run it with: {command} --config-dir {shlex.quote(str(folder.parent))}"
+    return f"move it to conf/experiment/ and run it with: {command}"

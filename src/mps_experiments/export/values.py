@@ -1,0 +1,113 @@
+"""A stored configuration, perhaps of another version, seen with the options of this one; pure."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from enum import Enum
+from typing import Any
+
+from mps_experiments.config import Config, options
+from mps_experiments.errors import ConfigError
+
+# Of the place where a run was made, not of the run. (allow_code counts on the command line only.)
+_LEFT_OUT = ("output_dir", "report", "min_free_disk_mb", "resume", "allow_code")
+_TRACKING = "tracking."
+
+Values = dict[str, object]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredValues:
+    """What a record's configuration says, by dotted option name.
+
+    Attributes:
+        values: Every option of this version in the order of the schema, those of the place left out. Where
+            the record says nothing, this version's default.
+        unknown: Keys of the record that this version has not.
+        missing: Options of this version that the record has not, each as it would be typed.
+    """
+
+    values: Values
+    unknown: tuple[str, ...]
+    missing: tuple[str, ...]
+
+    def refuse_unknown(self) -> None:
+        """Refuse a configuration that this version would read only in part.
+
+        Raises:
+            ConfigError: If there are unknown keys; it names them all, and what is missing.
+        """
+        if not self.unknown:
+            return
+        what = f"another version wrote this configuration: it has {', '.join(self.unknown)}, unknown here"
+        if self.missing:
+            what += f", and lacks {', '.join(self.missing)} (the defaults)"
+        raise ConfigError("run", "", f"{what}; --drop-unknown leaves the unknown ones out")
+
+
+def stored_values(config: Mapping[str, Any]) -> StoredValues:
+    """What a record's `config` says."""
+    defaults = plain(Config())
+    found, unknown = dict[str, object](), list[str]()
+    for name, value in _leaves(config, frozenset(each.name for each in options())):
+        if name in defaults:
+            found[name] = value
+        elif name not in _LEFT_OUT and not name.startswith(_TRACKING):
+            unknown.append(name)
+    missing = [f"{name}={typed(value)}" for name, value in defaults.items() if name not in found]
+    return StoredValues(values=defaults | found, unknown=tuple(unknown), missing=tuple(missing))
+
+
+def plain(config: Config) -> Values:
+    """A composed configuration in the same form."""
+    found = dict(_leaves(asdict(config), frozenset(_names())))
+    return {name: _without_enum(found[name]) for name in _names()}
+
+
+def _without_enum(value: object) -> object:
+    return value.name if isinstance(value, Enum) else value
+
+
+def typed(value: object) -> str:
+    """A value as it is typed on the command line, in Hydra's grammar."""
+    if value is None or isinstance(value, bool | int | float):
+        return json.dumps(value)
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{key}:{typed(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(map(typed, value)) + "]"
+    return _text(str(value))
+
+
+def frozen(values: Mapping[str, object]) -> str:
+    """The same text for equal values."""
+    return json.dumps(values, sort_keys=True, default=str)
+
+
+def _names() -> list[str]:
+    names = [each.name for each in options()]
+    return [name for name in names if name not in _LEFT_OUT and not name.startswith(_TRACKING)]
+
+
+def _leaves(node: Mapping[str, Any], names: frozenset[str], prefix: str = "") -> Iterator[tuple[str, object]]:
+    """Each option with its value, and what is no option as far down as it is known."""
+    for key, value in node.items():
+        name = f"{prefix}{key}"
+        is_group = any(each.startswith(f"{name}.") for each in names)
+        if is_group and isinstance(value, Mapping):
+            yield from _leaves(value, names, f"{name}.")
+        else:
+            yield name, value
+
+
+_PLAIN = re.compile(r"(?!(?i:true|false|null|nan|inf)$)[A-Za-z][\w./:-]*", re.ASCII)
+
+
+def _text(text: str) -> str:
+    if _PLAIN.fullmatch(text):
+        return text
+    doubled = ""
+    for part in text.split("'"):  # a backslash counts as one only before a quote
+        doubled += part + "\\" * (len(part) - len(part.rstrip("\\"))) + "\\'"
+    return f"'{doubled[:-2]}'"

@@ -1,0 +1,1 @@
+"""A stored run made again, and both results side by side."""

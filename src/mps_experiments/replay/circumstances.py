@@ -1,0 +1,36 @@
+"""What differs between the machine, code and files of stored runs and those of now."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from mps_experiments.fingerprint import of_plan, of_record
+from mps_experiments.machine.facts import collect_facts
+from mps_experiments.machine.gpus import GpuProbe
+from mps_experiments.plan import RunPlan
+from mps_experiments.record import Measurement
+
+
+def difference_lines(pairs: Sequence[tuple[Measurement, RunPlan]], probe: GpuProbe) -> Iterator[str]:
+    """Each circumstance that differs, once, the stored value first.
+
+    Args:
+        pairs: Stored runs, and the same as they would be made now.
+        probe: What tells which GPUs this machine has.
+    """
+    facts = {plan.device: collect_facts(probe, plan.device.gpu) for _, plan in pairs}
+    digests = {spec.weights: _digest(spec.weights) for _, plan in pairs for spec in plan.workloads[:1]}
+    found: dict[str, None] = {}
+    for stored, plan in pairs:
+        now = of_plan(plan, {}, facts[plan.device], digests[plan.workloads[0].weights])
+        found |= dict.fromkeys(of_record(stored).differences(now))
+    for text in found:
+        yield f"differs: {text}"
+
+
+def _digest(weights: str) -> str | None:
+    """Of a weights file, as a run records it."""
+    if not Path(weights).is_file():  # random, default
+        return None
+    with Path(weights).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,113 @@
+"""What was stored against what was measured now: difference, and whether the spread explains it; pure."""
+
+import statistics
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from mps_experiments.measurement.statistics import Statistics
+from mps_experiments.record import Measurement
+from mps_experiments.report.comparison import ratios
+from mps_experiments.report.numbers import milliseconds, seconds
+from mps_experiments.report.repeats import ratio_interval
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One line of the table, as it is shown."""
+
+    what: str
+    stored: str
+    now: str
+    difference: str = ""
+    spread: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Figure:
+    name: str
+    value: Callable[[Statistics], float]
+    shown: Callable[[float], str]
+
+
+_FIGURES = (
+    _Figure(name="makespan s", value=lambda figures: figures.makespan_s, shown=seconds),
+    _Figure(name="throughput 1/s", value=lambda figures: figures.throughput_per_s, shown=seconds),
+    _Figure(name="latency p50 ms", value=lambda figures: figures.latency_p50_s, shown=milliseconds),
+    _Figure(name="latency p99 ms", value=lambda figures: figures.latency_p99_s, shown=milliseconds),
+)
+
+
+def rows(
+    stored: Sequence[Measurement],
+    now: Sequence[Measurement],
+    all_stored: Sequence[Measurement],
+    all_now: Sequence[Measurement],
+) -> Iterator[Row]:
+    """The lines of one cell.
+
+    Args:
+        stored: Its stored repeats.
+        now: Its repeats of now.
+        all_stored: All stored runs: the one-process run of a ratio is among them, or there is no ratio.
+        all_now: All runs of now.
+    """
+    yield Row(what="verdict", stored=_verdicts(stored), now=_verdicts(now))
+    before, after = _figures(stored), _figures(now)
+    if not before or not after:
+        return
+    for figure in _FIGURES:
+        old, new = [figure.value(each) for each in before], [figure.value(each) for each in after]
+        yield Row(
+            what=figure.name,
+            stored=figure.shown(statistics.median(old)),
+            now=figure.shown(statistics.median(new)),
+            difference=_percent(statistics.median(new) / statistics.median(old)),
+            spread=spread(old, new),
+        )
+    old_ratio, new_ratio = _ratio(stored, all_stored), _ratio(now, all_now)
+    if old_ratio is not None and new_ratio is not None:
+        yield Row(
+            what="ratio",
+            stored=f"{old_ratio:.2f}",
+            now=f"{new_ratio:.2f}",
+            difference=_percent(new_ratio / old_ratio),
+        )
+
+
+def spread(stored: Sequence[float], now: Sequence[float]) -> str:
+    """Whether the repeats explain the difference.
+
+    They do if the 95 % interval of ``median(now) / median(stored)`` (see `ratio_interval`) holds 1. With one
+    repeat of either there is no interval.
+    """
+    if len(stored) < 2 and len(now) < 2:
+        return "one repeat each: spread unknown; add --repeats N"
+    if len(now) < 2:
+        return "one repeat now: spread unknown; add --repeats N"
+    if len(stored) < 2:
+        return "one repeat stored: its spread is unknown"
+    low, high = ratio_interval(now, stored)
+    where = "within" if low <= 1 <= high else "beyond"
+    return f"{where} the spread (95 % interval {_percent(low)} to {_percent(high)})"
+
+
+def _figures(measurements: Sequence[Measurement]) -> list[Statistics]:
+    return [figures for each in measurements if (figures := each.statistics())]
+
+
+def _ratio(cell: Sequence[Measurement], every: Sequence[Measurement]) -> float | None:
+    """Of the medians; None for one process and where there is no run with one process to compare with."""
+    if cell[0].cell.procs == 1:
+        return None
+    found = ratios(every)
+    medians = [ratio.median for each in cell if (ratio := found.get(each.record_id))]
+    return next((median for median in medians if median is not None), None)
+
+
+def _verdicts(measurements: Sequence[Measurement]) -> str:
+    """Each verdict once."""
+    return ", ".join(dict.fromkeys(each.verdict.status.value for each in measurements)) or "not measured"
+
+
+def _percent(ratio: float) -> str:
+    return f"{(ratio - 1) * 100:+.1f} %"

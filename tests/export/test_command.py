@@ -1,0 +1,94 @@
+"""``python -m mps_experiments.export`` as a user calls it."""
+
+from pathlib import Path
+
+import pytest
+
+from mps_experiments.composition import parse
+from mps_experiments.export.command import main
+from mps_experiments.record import write_measurement
+from tests.conftest import Command
+from tests.records import make_measurement
+
+
+@pytest.fixture
+def outputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two runs of one sweep."""
+    monkeypatch.chdir(tmp_path)
+    for procs in (1, 2):
+        folder = tmp_path / "outputs" / f"procs={procs}"
+        write_measurement(make_measurement(f"record-{procs}", procs=procs), folder / "measurement.json")
+    return tmp_path / "outputs"
+
+
+def test_the_file_is_named_for_its_content_and_the_command_is_told(
+    outputs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(outputs)]) == 0
+    name = "maskrcnn_resnet50_fpn-on-procs1-2-times50"
+    assert Path(f"{name}.yaml").is_file()
+    assert capsys.readouterr().out == (
+        f"wrote {name}.yaml; move it to conf/experiment/ and run it with: "
+        f"python -m mps_experiments experiment={name}\n"
+    )
+
+
+def test_in_a_folder_called_experiment_it_runs_where_it_is(
+    outputs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (outputs.parent / "experiment").mkdir()
+    assert main([str(outputs), "-o", "experiment/mine.yaml"]) == 0
+    assert capsys.readouterr().out.endswith(f"experiment=mine --config-dir {outputs.parent}\n")
+    assert [cell.procs for cell in parse(["--config-dir", ".", "experiment=mine"]).cells] == [1, 2]
+
+
+def test_a_dash_is_standard_output(outputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(outputs / "procs=2"), "-o", "-"]) == 0
+    assert capsys.readouterr().out.startswith("# @package _global_\n# python -m mps_experiments experiment=")
+    assert list(Path().glob("*.yaml")) == []
+
+
+def test_a_file_that_is_there_stays_unless_it_is_to_be_replaced(
+    outputs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("mine.yaml").write_text("precious")
+    assert main([str(outputs), "-o", "mine.yaml"]) == 2
+    assert "--output=mine.yaml: is there already; --force replaces it" in capsys.readouterr().err
+    assert Path("mine.yaml").read_text() == "precious"
+    assert main([str(outputs), "-o", "mine.yaml", "--force"]) == 0
+    assert Path("mine.yaml").read_text().startswith("# @package")
+
+
+@pytest.mark.parametrize("name", ["mine.txt", "two words.yaml", ".yaml", "a=b.yaml", "nowhere/mine.yaml"])
+def test_a_file_that_hydra_would_not_find_or_take_is_a_mistake(
+    outputs: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(outputs), "-o", name]) == 2
+    assert f"--output={name}" in capsys.readouterr().err
+
+
+def test_a_damaged_record_is_named_and_the_rest_is_written(
+    outputs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (outputs / "procs=1" / "measurement.json").write_text("{")
+    assert main([str(outputs), "-o", "-"]) == 0
+    captured = capsys.readouterr()
+    assert "procs: 2" not in captured.err
+    assert "procs=1/measurement.json is not a record" in captured.err
+    assert "MULTIRUN" not in captured.out
+
+
+def test_a_folder_with_damaged_records_only_is_a_mistake(
+    outputs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (outputs / "procs=1" / "measurement.json").write_text("{")
+    assert main([str(outputs / "procs=1")]) == 2
+    assert "no record of it can be read" in capsys.readouterr().err
+
+
+def test_it_is_a_command_with_help(mps_experiments: Command) -> None:
+    done = mps_experiments("--help", module="mps_experiments.export")
+    assert done.returncode == 0
+    assert all(
+        flag in done.stdout for flag in ("--tracking-uri", "--output-dir", "--force", "--drop-unknown")
+    )

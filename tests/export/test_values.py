@@ -1,0 +1,52 @@
+"""Stored configurations of this version and of others, and values as they are typed."""
+
+import pytest
+
+from mps_experiments.composition import parse
+from mps_experiments.config import Config
+from mps_experiments.errors import ConfigError
+from mps_experiments.export.values import plain, stored_values, typed
+
+
+def test_an_empty_configuration_is_all_defaults_and_each_is_named() -> None:
+    stored = stored_values({})
+    assert stored.values == plain(Config())
+    assert "workers.warmup=2" in stored.missing
+    assert "workload.model=maskrcnn_resnet50_fpn" in stored.missing
+    assert len(stored.missing) == len(stored.values)
+
+
+def test_what_is_of_the_place_and_not_of_the_run_is_left_out() -> None:
+    config = {"output_dir": "/x", "resume": True, "allow_code": True, "tracking": {"uri": "a", "new": 1}}
+    stored = stored_values(config)
+    assert stored.unknown == ()
+    assert not {"output_dir", "resume", "allow_code", "tracking.uri"} & set(stored.values)
+
+
+def test_every_key_that_does_not_fit_is_named() -> None:
+    stored = stored_values({"mps": {"gone": 1, "enabled": False}, "older": {"a": 1}, "trace": 5})
+    assert stored.values["mps.enabled"] is False
+    assert stored.unknown == ("mps.gone", "older", "trace")
+    with pytest.raises(
+        ConfigError, match=r"it has mps.gone, older, trace, unknown here, and lacks .*procs=1"
+    ):
+        stored.refuse_unknown()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("plain", "a/b.jpg", "two words", "it's", "back\\", "back\\'", "\\\\", "", "true", "null", "inf"),
+        *("1", "1e3", "a,b", "[a]", "{a:b}", "x=y", "é", "-", 'dou"ble', "#", "$x", "on", "a:b", "c:/d"),
+        *(["a", "b c", "it's"], ["sample"]),
+    ],
+)
+def test_what_is_typed_is_read_as_the_same_value(value: object) -> None:
+    (cell,) = parse([f"workload.input={typed(value)}"]).cells
+    assert plain(cell)["workload.input"] == value
+
+
+@pytest.mark.parametrize("value", [1, -2.5, 1e-7, True, False, None, {"a": [1, "x y"], "b": {"c": None}}])
+def test_a_number_and_a_mapping_are_typed_so_that_they_are_read_as_the_same(value: object) -> None:
+    (cell,) = parse(["workload=custom", f"+workload.options.x={typed(value)}"]).cells
+    assert plain(cell)["workload.options"] == {"x": value}
