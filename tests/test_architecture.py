@@ -19,15 +19,16 @@ FLOORS: list[set[str]] = [
     {"mps", "workers", "plan"},
     {"environment", "record", "skip", "terminal"},
     {"run_state", "report", "keeping", "mps_check"},
-    {"bystanders"},
+    {"bystanders", "pages"},
     {"recorder"},
     {"evidence", "faults", "fingerprint"},
-    {"runner", "tracking", "resume"},
+    {"runner", "tracking", "resume", "summaries"},
     {"preflight", "trials"},
-    {"ledger"},
-    {"sweep"},
+    {"ledger", "reporting"},
+    {"sweep", "lookup"},
     {"opening"},
-    {"sync", "cli"},
+    {"sync", "cli", "doctor", "export"},
+    {"replay"},
     {"__main__"},
 ]
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
@@ -40,7 +41,7 @@ ONLY_IN = {
     "hydra": {"config", "composition", "cli", "sweep"},
     "pynvml": {"machine"},
     "PIL": {"workloads"},
-    "matplotlib": {"report"},
+    "matplotlib": {"report", "pages"},
     "scipy": {"report"},
 }
 FORBIDDEN_NAMES = {"utils", "helpers", "common", "base"}
@@ -51,7 +52,9 @@ def modules() -> list[Path]:
 
 
 def room_of(path: Path) -> str:
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    """An entry of a package (python -m mps_experiments.report) lies as high as the program's own."""
+    parts = path.relative_to(PACKAGE).parts
+    return "__main__" if parts[-1] == "__main__.py" else parts[0].removesuffix(".py")
 
 
 def imported(path: Path, top_level_only: bool = False) -> Iterator[str]:
