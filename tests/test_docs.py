@@ -1,25 +1,66 @@
-"""What the README and the docs promise: commands that work, files that exist."""
+"""What the README and the docs promise: commands that work, files, headings and names that exist."""
 
 import re
 import shlex
 import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from mps_experiments.composition import parse
 from mps_experiments.config import options
+from mps_experiments.doctor import command as doctor
+from mps_experiments.export import command as export
+from mps_experiments.replay import command as replay
+from mps_experiments.tracking.comparisons import comparison_fields
+from mps_experiments.tracking.fields import metrics_of
 from tests.conftest import CHECKOUT, Command
+from tests.evidence_records import traced_run, with_core_waits, with_telemetry
+from tests.fault_records import faulty_run
+from tests.records import make_measurement
 
 README = (CHECKOUT / "README.md").read_text()
-DOCUMENTS = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").rglob("*.md"))]
+DOCUMENTS = [*sorted(CHECKOUT.glob("*.md")), *sorted((CHECKOUT / "docs").rglob("*.md"))]
 LAUNCH = "python -m mps_experiments "
+TOOLS: Mapping[str, ModuleType] = {
+    "doctor": doctor,
+    "export": export,
+    "replay": replay,
+    "report": import_module("mps_experiments.report.__main__"),
+    "sync": import_module("mps_experiments.sync"),
+}
+LINK = re.compile(r"\]\(([^)\s]+)\)|<(https?:[^>\s]+)>")
 
 
-def commands(text: str) -> list[str]:
+def commands(text: str, launch: str = LAUNCH) -> list[str]:
     """Lines of the indented or fenced blocks of a document that start this program."""
     lines = (line.strip().removeprefix("$ ") for line in text.splitlines())
-    return [line.partition("  #")[0].strip() for line in lines if line.startswith(LAUNCH)]
+    return [line.partition("  #")[0].strip() for line in lines if line.startswith(launch)]
+
+
+def documented(launch: str) -> list[str]:
+    return sorted({command for path in DOCUMENTS for command in commands(path.read_text(), launch)})
+
+
+def links(document: Path) -> list[str]:
+    return [target or address for target, address in LINK.findall(document.read_text())]
+
+
+def anchors(document: Path) -> set[str]:
+    """What GitHub makes of the headings."""
+    text = re.sub(r"^```.*?^```", "", document.read_text(), flags=re.DOTALL | re.MULTILINE)
+    counted: Counter[str] = Counter()
+    found = set()
+    for heading in re.findall(r"^#{1,6} (.+)$", text, flags=re.MULTILINE):
+        slug = re.sub(r"[^\w\- ]", "", re.sub(r"\]\([^)]*\)", "", heading).lower()).replace(" ", "-")
+        found.add(f"{slug}-{counted[slug]}" if counted[slug] else slug)
+        counted[slug] += 1
+    return found
 
 
 @pytest.mark.parametrize("command", sorted({c for d in DOCUMENTS for c in commands(d.read_text())}))
@@ -49,13 +90,61 @@ def test_a_make_target_of_the_readme_exists(target: str) -> None:
     assert result.returncode == 0
 
 
+@pytest.mark.parametrize("tool", TOOLS)
+def test_a_documented_command_of_a_tool_is_understood(tool: str) -> None:
+    found = documented(f"python -m mps_experiments.{tool}")
+    assert found, f"no document shows {tool}"
+    for command in found:
+        parser = TOOLS[tool]._parser()
+        read: Callable[[list[str]], object] = getattr(parser, "parse_intermixed_args", parser.parse_args)
+        read(shlex.split(command)[3:])  # it ends the program with 2 if it does not
+
+
+def test_a_documented_command_of_mlflow_is_understood() -> None:
+    found = documented("python -m mlflow ")
+    assert found
+    for command in found:
+        arguments = [sys.executable, *shlex.split(command)[1:], "--help"]  # after the options were read
+        done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_a_linked_file_exists(document: Path) -> None:
-    links = re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text())
+def test_a_link_leads_to_a_file_and_a_heading_that_exist(document: Path) -> None:
+    dead = [link for link in links(document) if not link.startswith("https://") and not leads(document, link)]
 
-    missing = [link for link in links if not (document.parent / link).exists()]
+    assert dead == []
 
-    assert missing == []
+
+def leads(document: Path, link: str) -> bool:
+    path, _, anchor = link.partition("#")
+    target = document.parent / path if path else document
+    return target.exists() and (not anchor or anchor in anchors(target))
+
+
+def test_the_licence_is_what_the_readme_says() -> None:
+    assert "Apache License" in (CHECKOUT / "LICENSE").read_text()
+    assert "Apache-2.0" in README
+
+
+def logged_names() -> Iterator[str]:
+    """Every metric and tag that MLflow may get of a run."""
+    one = traced_run("one", procs=1)
+    two = with_core_waits(with_telemetry(traced_run("two", procs=2)), 0.1, 0.1)
+    for run in (one, two, make_measurement("plain"), faulty_run("hit")):
+        yield from metrics_of(run)
+    for fields in comparison_fields([one, two], {}).values():
+        yield from fields.metrics
+
+
+def test_every_metric_that_mlflow_gets_is_documented() -> None:
+    texts = "\n".join(path.read_text() for path in DOCUMENTS)
+    general = {re.sub(r"worker_\d+", "worker_N", name) for name in logged_names()}
+    patterns = (r"overhead/\w+_s", r"why/share/\w+", r"why/growth/\w+_ms")  # explained as a family each
+    left = {name for name in general if f"`{name}`" not in texts}
+
+    assert {name for name in left if not any(re.fullmatch(each, name) for each in patterns)} == set()
+    assert len(general) > 40
 
 
 def test_every_option_named_in_the_docs_exists() -> None:

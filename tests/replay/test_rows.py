@@ -6,6 +6,7 @@ import pytest
 
 from mps_experiments.record import Measurement
 from mps_experiments.replay.rows import Row, rows, spread
+from mps_experiments.report.numbers import seconds
 from tests.records import INVALID, make_measurement
 
 
@@ -35,8 +36,10 @@ def test_each_figure_is_shown_with_the_difference_of_medians() -> None:
     ("stored", "now", "said"),
     [
         ([1.0], [1.0], "one repeat each: spread unknown; add --repeats N"),
-        ([1.0, 1.1], [1.0], "one repeat now: spread unknown; add --repeats N"),
-        ([1.0], [1.0, 1.1], "one repeat stored: its spread is unknown"),
+        ([1.0, 1.1], [1.05], "one repeat now, within the 1.00 to 1.10 of the 2 stored; add --repeats N"),
+        ([1.0, 1.1], [1.2], "one repeat now, outside the 1.00 to 1.10 of the 2 stored; add --repeats N"),
+        ([1.0], [1.0, 1.1], "one repeat stored, within the 1.00 to 1.10 of the 2 now"),
+        ([0.9], [1.0, 1.1, 1.3], "one repeat stored, outside the 1.00 to 1.30 of the 3 now"),
         ([1.0, 1.2], [1.1, 1.15], "within the spread (95 % interval "),
         ([1.0, 1.1], [2.0, 2.2], "beyond the spread (95 % interval +"),
         ([2.0, 2.2], [1.0, 1.1], "beyond the spread (95 % interval -"),
@@ -45,7 +48,7 @@ def test_each_figure_is_shown_with_the_difference_of_medians() -> None:
 def test_the_spread_is_judged_by_an_interval_and_by_nothing_else(
     stored: list[float], now: list[float], said: str
 ) -> None:
-    assert spread(stored, now).startswith(said)
+    assert spread(stored, now, seconds).startswith(said)
 
 
 def test_a_run_that_is_not_valid_has_no_figures() -> None:
@@ -66,3 +69,21 @@ def test_a_ratio_needs_the_one_process_runs_of_both() -> None:
     assert "ratio" not in shown(twos, twos_now)
     assert "ratio" not in {row.what for row in rows(twos, twos_now, [*ones, *twos], twos_now)}
     assert "ratio" not in shown(ones, ones_now)
+
+
+@pytest.mark.parametrize(
+    ("one_now", "many_now", "said"),
+    [
+        ([1.0, 1.0], [3.0, 3.0], "beyond the spread (95 % interval +100.0 % to +110.0 %)"),
+        ([1.0, 1.0], [1.45, 1.55], "within the spread (95 % interval -"),
+        ([2.0, 2.0], [3.0, 3.0], "within the spread (95 % interval +0.0 % to +5.0 %)"),  # all twice as slow
+        ([1.0], [3.0, 3.0], "spread unknown: it needs two repeats or more of both cells, stored and now"),
+    ],
+)
+def test_a_ratio_is_judged_by_the_repeats_of_all_four_cells(
+    one_now: list[float], many_now: list[float], said: str
+) -> None:
+    ones, twos = repeats(1.0, 1.05, procs=1), repeats(1.5, 1.5)
+    ones_now, twos_now = repeats(*one_now, procs=1), repeats(*many_now)
+    found = {row.what: row for row in rows(twos, twos_now, [*ones, *twos], [*ones_now, *twos_now])}
+    assert found["ratio"].spread.startswith(said)

@@ -5,7 +5,7 @@ import random
 import numpy as np
 import pytest
 
-from mps_experiments.report.repeats import Group, ratio_interval
+from mps_experiments.report.repeats import Group, ratio_change_interval, ratio_interval
 from tests.records import INVALID, make_measurement
 
 
@@ -86,5 +86,15 @@ def test_equal_repeats_give_an_interval_without_width() -> None:
 
 @pytest.mark.parametrize(("x", "y"), [([3.0], [2.0, 2.0]), ([3.0, 3.0], [2.0]), ([], [])])
 def test_one_repeat_has_no_interval(x: list[float], y: list[float]) -> None:
-    with pytest.raises(ValueError, match="at least two repeats of both"):
+    with pytest.raises(ValueError, match="at least two repeats of each cell"):
         ratio_interval(x, y)
+
+
+def test_a_change_of_ratios_is_resampled_over_all_four_cells() -> None:
+    low, high = ratio_change_interval(([4.0, 4.4], [1.0, 1.1]), ([2.0, 2.0], [1.0, 1.0]))
+    assert (low, high) == pytest.approx((4.0 / 1.1 / 2, 4.4 / 2))
+
+
+def test_a_change_of_ratios_needs_repeats_of_all_four_cells() -> None:
+    with pytest.raises(ValueError, match="at least two repeats of each cell"):
+        ratio_change_interval(([4.0, 4.4], [1.0, 1.1]), ([2.0, 2.0], [1.0]))

@@ -8,7 +8,7 @@ from mps_experiments.measurement.statistics import Statistics
 from mps_experiments.record import Measurement
 from mps_experiments.report.comparison import ratios
 from mps_experiments.report.numbers import milliseconds, seconds
-from mps_experiments.report.repeats import ratio_interval
+from mps_experiments.report.repeats import ratio_change_interval, ratio_interval
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,46 +62,85 @@ def rows(
             stored=figure.shown(statistics.median(old)),
             now=figure.shown(statistics.median(new)),
             difference=_percent(statistics.median(new) / statistics.median(old)),
-            spread=spread(old, new),
+            spread=spread(old, new, figure.shown),
         )
     old_ratio, new_ratio = _ratio(stored, all_stored), _ratio(now, all_now)
     if old_ratio is not None and new_ratio is not None:
         yield Row(
             what="ratio",
-            stored=f"{old_ratio:.2f}",
-            now=f"{new_ratio:.2f}",
-            difference=_percent(new_ratio / old_ratio),
+            stored=f"{old_ratio.value:.2f}",
+            now=f"{new_ratio.value:.2f}",
+            difference=_percent(new_ratio.value / old_ratio.value),
+            spread=_spread_of_ratios(old_ratio, new_ratio),
         )
 
 
-def spread(stored: Sequence[float], now: Sequence[float]) -> str:
+def spread(stored: Sequence[float], now: Sequence[float], shown: Callable[[float], str]) -> str:
     """Whether the repeats explain the difference.
 
-    They do if the 95 % interval of ``median(now) / median(stored)`` (see `ratio_interval`) holds 1. With one
-    repeat of either there is no interval.
+    They do if the 95 % interval of ``median(now) / median(stored)`` (see `ratio_interval`) holds 1. Where one
+    side has a single repeat there is no interval: then it is said whether that one lies in the other's range.
+
+    Args:
+        stored: Values of the stored repeats.
+        now: Those of now.
+        shown: How a value is written.
     """
     if len(stored) < 2 and len(now) < 2:
         return "one repeat each: spread unknown; add --repeats N"
     if len(now) < 2:
-        return "one repeat now: spread unknown; add --repeats N"
+        return f"one repeat now, {_in_range(now[0], stored, shown)} stored; add --repeats N"
     if len(stored) < 2:
-        return "one repeat stored: its spread is unknown"
-    low, high = ratio_interval(now, stored)
+        return f"one repeat stored, {_in_range(stored[0], now, shown)} now"
+    return _judged(ratio_interval(now, stored))
+
+
+def _in_range(value: float, others: Sequence[float], shown: Callable[[float], str]) -> str:
+    low, high = min(others), max(others)
+    where = "within" if low <= value <= high else "outside"
+    return f"{where} the {shown(low)} to {shown(high)} of the {len(others)}"
+
+
+def _judged(interval: tuple[float, float]) -> str:
+    low, high = interval
     where = "within" if low <= 1 <= high else "beyond"
     return f"{where} the spread (95 % interval {_percent(low)} to {_percent(high)})"
 
 
-def _figures(measurements: Sequence[Measurement]) -> list[Statistics]:
-    return [figures for each in measurements if (figures := each.statistics())]
+@dataclass(frozen=True, kw_only=True)
+class _Ratio:
+    """Makespans in seconds, of the VALID repeats with N processes and with one."""
+
+    of_many_s: Sequence[float]
+    of_one_s: Sequence[float]
+
+    @property
+    def value(self) -> float:
+        return statistics.median(self.of_many_s) / statistics.median(self.of_one_s)
 
 
-def _ratio(cell: Sequence[Measurement], every: Sequence[Measurement]) -> float | None:
-    """Of the medians; None for one process and where there is no run with one process to compare with."""
+def _ratio(cell: Sequence[Measurement], every: Sequence[Measurement]) -> _Ratio | None:
+    """None for one process and where there is no run with one process to compare with."""
     if cell[0].cell.procs == 1:
         return None
     found = ratios(every)
-    medians = [ratio.median for each in cell if (ratio := found.get(each.record_id))]
-    return next((median for median in medians if median is not None), None)
+    known = [ratio for each in cell if (ratio := found.get(each.record_id)) and ratio.median is not None]
+    if not known:
+        return None
+    ones = [each for each in every if each.record_id in known[0].partner_ids]
+    many_s, one_s = ([figures.makespan_s for figures in _figures(runs)] for runs in (cell, ones))
+    return _Ratio(of_many_s=many_s, of_one_s=one_s)
+
+
+def _spread_of_ratios(stored: _Ratio, now: _Ratio) -> str:
+    sides = [(each.of_many_s, each.of_one_s) for each in (now, stored)]
+    if min(len(values) for side in sides for values in side) < 2:
+        return "spread unknown: it needs two repeats or more of both cells, stored and now"
+    return _judged(ratio_change_interval(*sides))
+
+
+def _figures(measurements: Sequence[Measurement]) -> list[Statistics]:
+    return [figures for each in measurements if (figures := each.statistics())]
 
 
 def _verdicts(measurements: Sequence[Measurement]) -> str:

@@ -92,17 +92,32 @@ def ratio_interval(numerators_s: Sequence[float], denominators_s: Sequence[float
     Raises:
         ValueError: If either has fewer than two values.
     """
-    if min(len(numerators_s), len(denominators_s)) < 2:
-        raise ValueError("an interval needs at least two repeats of both cells")
     return _interval(tuple(numerators_s), tuple(denominators_s))
 
 
+def ratio_change_interval(
+    now: tuple[Sequence[float], Sequence[float]], then: tuple[Sequence[float], Sequence[float]]
+) -> tuple[float, float]:
+    """A 95 % confidence interval of one ratio of medians over another, by the same bootstrap.
+
+    Args:
+        now: Makespans with N processes and with one, at least two each.
+        then: Likewise, of the ratio to divide by.
+
+    Raises:
+        ValueError: If any has fewer than two values.
+    """
+    return _interval(*map(tuple, (*now, *then)))
+
+
 @cache  # tables, causes and tracker each ask for it
-def _interval(numerators_s: tuple[float, ...], denominators_s: tuple[float, ...]) -> tuple[float, float]:
+def _interval(*samples: tuple[float, ...]) -> tuple[float, float]:
     from scipy.stats import bootstrap  # takes half a second, which a sweep without repeats need not pay
 
+    if min(map(len, samples)) < 2:
+        raise ValueError("an interval needs at least two repeats of each cell")
     found = bootstrap(
-        (np.sort(numerators_s), np.sort(denominators_s)),  # sorted: draws are by position
+        tuple(map(np.sort, samples)),  # sorted: draws are by position
         _ratio_of_medians,
         n_resamples=_RESAMPLES,
         vectorized=True,
@@ -113,5 +128,8 @@ def _interval(numerators_s: tuple[float, ...], denominators_s: tuple[float, ...]
     return float(found.low), float(found.high)
 
 
-def _ratio_of_medians(x: NDArray[np.float64], y: NDArray[np.float64], axis: int = -1) -> NDArray[np.float64]:
-    return np.asarray(np.median(x, axis=axis) / np.median(y, axis=axis))
+def _ratio_of_medians(*samples: NDArray[np.float64], axis: int = -1) -> NDArray[np.float64]:
+    """Of the first two; divided by that of the next two, if there are four."""
+    medians = [np.median(sample, axis=axis) for sample in samples]
+    ratios = [above / below for above, below in zip(medians[::2], medians[1::2], strict=True)]
+    return np.asarray(ratios[0] / ratios[1] if len(ratios) > 1 else ratios[0])
