@@ -1,14 +1,18 @@
 """What is printed, without a terminal and on one."""
 
+import os
+import subprocess
 import sys
 from io import BytesIO, StringIO, TextIOWrapper
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from mps_experiments.report.tables import tables
-from mps_experiments.terminal import Terminal, complain
+from mps_experiments.terminal import Parser, Terminal, complain
 from mps_experiments.workers.messages import Forward
+from tests.conftest import SRC
 from tests.records import make_measurement
 
 ESCAPE = "\x1b"
@@ -86,3 +90,53 @@ def test_a_complaint_is_one_line_on_standard_error(capsys: pytest.CaptureFixture
     captured = capsys.readouterr()
     assert captured.err == "mps_experiments: procs=0: must be a whole number\n"
     assert captured.out == ""
+
+
+def test_a_mistake_on_a_command_line_is_one_line_with_code_2(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = Parser(prog="python -m mps_experiments.tool")
+    parser.add_argument("--count", type=int)
+    with pytest.raises(SystemExit) as ended:
+        parser.parse_args(["--count", "many"])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == (
+        "mps_experiments: argument --count: invalid int value: 'many'; "
+        "see python -m mps_experiments.tool --help\n"
+    )
+
+
+SCRIPT = """
+import os, signal, sys, tempfile
+from mps_experiments.terminal import run_and_exit
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        sys.stdout.write(folder + chr(10))
+        sys.stdout.flush()
+        {}
+    return 0
+run_and_exit(main)
+"""
+
+
+@pytest.mark.parametrize(
+    ("what", "code", "said"),
+    [
+        ("pass", 0, ""),
+        ("os.kill(os.getpid(), signal.SIGINT)", 130, "mps_experiments: interrupted by SIGINT\n"),
+        ("os.kill(os.getpid(), signal.SIGTERM)", 143, ""),
+        ("raise BrokenPipeError", 141, ""),
+    ],
+)
+def test_a_console_script_ends_without_a_traceback_and_leaves_nothing(
+    what: str, code: int, said: str
+) -> None:
+    environment = os.environ | {"PYTHONPATH": str(SRC)}
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT.format(what)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        restore_signals=True,
+    )
+    assert (done.returncode, done.stderr) == (code, said)
+    assert not Path(done.stdout.strip()).exists()

@@ -219,9 +219,11 @@ def read_measurement(path: Path) -> Measurement:
     except OSError as error:
         raise RecordError(f"{path} cannot be read: {error.strerror}") from error
     except ValidationError as error:
-        raise RecordError(
-            f"{path} is not a record of version {SCHEMA_VERSION}: {error.error_count()} errors"
-        ) from error
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+        what = f"{where}: {first['msg']}{more}"
+        raise RecordError(f"{path} is not a record of version {SCHEMA_VERSION}: {what}") from error
     if measurement.schema_version not in _READABLE:
         raise RecordError(f"{path} is a record of version {measurement.schema_version}, not {SCHEMA_VERSION}")
     return measurement

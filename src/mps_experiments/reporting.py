@@ -1,6 +1,5 @@
 """The report of a sweep, from what it left on disk; it may fail without costing anything else."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,13 +7,16 @@ from typing import Any
 from mps_experiments.config import TrackingConfig
 from mps_experiments.errors import ConfigError, RecordError, TrackingError
 from mps_experiments.pages.answer import answer
-from mps_experiments.pages.panels import Panel, machine_line, panels
-from mps_experiments.pages.report_page import Subject, description
+from mps_experiments.pages.machines import Machines
+from mps_experiments.pages.panels import panels
+from mps_experiments.pages.report_page import Subject, description, report_page
 from mps_experiments.pages.runs import ReportRun
+from mps_experiments.pages.soundness import contradiction
 from mps_experiments.pages.writing import WrittenReport, write_report
 from mps_experiments.record import Measurement, read_measurement
 from mps_experiments.report.explanation import explain
 from mps_experiments.report.summary import summary_text
+from mps_experiments.summaries import NAME, read_summary, summaries_in
 from mps_experiments.terminal import complain
 from mps_experiments.tracking.tracker import SweepReport
 
@@ -51,26 +53,32 @@ def sound_runs(runs: Iterable[tuple[Measurement, Path | None]]) -> tuple[list[Re
     for measurement, folder in runs:
         try:
             run = ReportRun.of(measurement, folder)
-            summary_text([run.measurement])
+            report_page(Subject(runs=(run,)))
             explain(run.measurement, run.measurement)
+            problem = contradiction(measurement)
         except Exception as error:  # whatever somebody's editor did to it
-            what = f"{type(error).__name__}: {error}"
-            problems.append(f"{measurement.name} ({folder}): the record contradicts itself ({what})")
+            problem = f"{type(error).__name__}: {error}"
+        if problem:
+            problems.append(f"{measurement.name} ({folder}): the record contradicts itself ({problem})")
         else:
             found.append(run)
     return found, problems
 
 
+def tables_by_machine(measurements: Sequence[Measurement]) -> str:
+    """Tables and causes as text; of several machines each by itself, after its line."""
+    machines = Machines.of(measurements)
+    if not machines.are_several:
+        return summary_text(measurements)
+    parts = zip(machines.lines, machines.apart(measurements), strict=True)
+    return "\n".join(f"MACHINE {machines.letter(m[0])}: {line}\n{summary_text(m)}" for line, m in parts)
+
+
 def answer_lines(subject: Subject) -> Iterator[str]:
     """What each panel says about packing; of several machines with the machine."""
+    machines = Machines.of(run.measurement for run in subject.runs)
     found = panels(subject.runs)
-    several = len({machine_line(panel.first.machine) for panel in found}) > 1
-    return (f"{panel.title}{_on(panel) if several else ''}: {answer(panel).text}" for panel in found)
-
-
-def _on(panel: Panel) -> str:
-    machine = panel.first.machine
-    return f" on {machine.gpu.name if machine.gpu else 'the CPU'} of {machine.hostname}"
+    return (f"{machines.label(panel.first)}{panel.title}: {answer(panel).text}" for panel in found)
 
 
 def commands_of(runs: Iterable[tuple[Measurement, Path | None]]) -> list[str]:
@@ -83,43 +91,44 @@ def commands_of(runs: Iterable[tuple[Measurement, Path | None]]) -> list[str]:
     found = [
         str(summary["command"])
         for folder, sweep_ids in folders.items()
-        for summary in _summaries(folder)
+        for summary in summaries_in(folder)
         if summary.get("sweep_id") in sweep_ids and summary.get("command")
     ]
     return list(dict.fromkeys(found))
 
 
-def _summaries(folder: Path) -> Iterator[dict[str, Any]]:
-    for path in sorted(folder.glob("sweep*.json")):  # a folder that was used again holds several
-        try:
-            summary = json.loads(path.read_bytes())
-        except (OSError, ValueError):
-            continue
-        if isinstance(summary, dict):
-            yield summary
+def lacking(folder: Path, measurements: Sequence[Measurement]) -> int:
+    """How many runs of the sweep in a folder are not among these."""
+    known = {m.record_id for m in measurements}
+    cells = read_summary(folder / NAME).get("cells", [])
+    return sum("record_id" in cell and cell["record_id"] not in known for cell in cells)
 
 
 def attach(
-    measurements: Sequence[Measurement], written: WrittenReport, tracking_uri: str | None, output_dir: Path
+    measurements: Sequence[Measurement],
+    sweep_id: str,
+    written: WrittenReport,
+    tracking_uri: str | None,
+    output_dir: Path,
 ) -> str:
     """Put a report on the run of its sweep in MLflow; what became of it, in one line (empty: no such run).
 
     Args:
-        measurements: The report's runs; those of several sweeps belong to no run.
+        measurements: The report's runs; without some that MLflow has of the sweep it is not put there.
+        sweep_id: The sweep.
         written: The report.
         tracking_uri: MLflow address; None for where the runs were logged.
         output_dir: Where the embedded store lies, if the runs do not say it.
     """
-    if len({m.sweep_id for m in measurements}) != 1:
-        return ""
     from mps_experiments.tracking.attaching import attach_report  # MLflow costs a second
 
-    first = measurements[0]
-    tracking = _where_logged(first.config, tracking_uri, output_dir)
+    config = next((m.config for m in measurements if m.sweep_id == sweep_id), measurements[0].config)
+    tracking = _where_logged(config, tracking_uri, output_dir)
     if tracking is None:
         return ""
+    record_ids = {m.record_id for m in measurements}
     try:
-        run_id = attach_report(tracking, first.sweep_id, written.description, written.files)
+        run_id = attach_report(tracking, sweep_id, record_ids, written.description, written.files)
     except (ConfigError, TrackingError) as error:
         return f"MLflow does not have it: {error}"
     return f"MLflow: run {run_id}" if run_id else ""

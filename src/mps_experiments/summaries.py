@@ -19,6 +19,13 @@ def summaries_below(folder: Path) -> Iterator[dict[str, Any]]:
             yield summary
 
 
+def summaries_in(folder: Path) -> Iterator[dict[str, Any]]:
+    """What each sweep.json in a folder says."""
+    for path in sorted(folder.glob(_ANY)):
+        if summary := read_summary(path):
+            yield summary
+
+
 def read_summary(path: Path) -> dict[str, Any]:
     """A sweep.json; empty if it is none."""
     try:

@@ -27,7 +27,7 @@ from mps_experiments.report.summary import why_lines
 from mps_experiments.report.tables import tables
 from mps_experiments.reporting import sweep_report
 from mps_experiments.resume import EarlierRuns, Kept, look_up
-from mps_experiments.runner import Surroundings, run_cell
+from mps_experiments.runner import Outcome, Surroundings, run_cell
 from mps_experiments.signals import held_back
 from mps_experiments.terminal import Terminal, complain
 from mps_experiments.trials import CellRun, runs_of
@@ -52,6 +52,7 @@ class Sweep:
     _surroundings: dict[str | None, Surroundings] = field(default_factory=dict)
     _earlier: EarlierRuns | None = None
     _begun: int = 0
+    _is_open: bool = False  # whether the last cell that was begun still lacks a run
 
     def run_cell(self, composed: DictConfig) -> None:
         """Run one composed cell: for each of its runs record on disk, then MLflow, then the line.
@@ -60,6 +61,7 @@ class Sweep:
             Interrupted: If a signal ended the cell; its record has been written.
         """
         self._begun += 1
+        self._is_open = True
         hydra = HydraConfig.get()
         folder = Path(hydra.runtime.output_dir).absolute()
         if self.ledger.folder is None:
@@ -71,13 +73,15 @@ class Sweep:
             self.mps_check.check(plan)
         except ConfigError as error:  # a sweeper that decides as it goes could not be checked before
             self._refuse(" ".join(hydra.overrides.task), error)
+            self._is_open = False
             return
         name = " ".join([plan.name, *self._varied(hydra.overrides.task)])
         plan, config = replace(plan, name=name), _plain(composed)
-        for run in runs_of(plan, config, hydra.overrides.task):
-            self._run(run)
+        runs = list(runs_of(plan, config, hydra.overrides.task))
+        for run in runs:
+            self._run(run, is_last=run is runs[-1])
 
-    def _run(self, run: CellRun) -> None:
+    def _run(self, run: CellRun, is_last: bool) -> None:
         """Run one run of a cell.
 
         Raises:
@@ -85,26 +89,34 @@ class Sweep:
         """
         started, plan = time.monotonic(), run.plan
         if (kept := self._kept_for(run)) is not None:
+            self._is_open = not is_last
             self._resume(run, kept, started)
             return
         self.terminal.cell_started(plan.name, plan.worker_count * plan.iterations_per_worker)
         try:
             room = room_for_record(plan, int(run.config["min_free_disk_mb"]))
         except RecordError as error:
+            self._is_open = not is_last
             self._refuse(plan.name, error)
             return
-        with held_back(), room:  # until the record is on disk
-            outcome = run_cell(
-                plan,
-                self._surroundings_of(plan),
-                overrides=run.overrides,
-                config=run.config,
-                weights_file_sha256=self.weights_sha256.get(plan.workloads[0].weights),
-            )
-            recorded = time.monotonic()
-            self.ledger.keep(outcome.measurement, plan, room)
-        self.ledger.log()
-        self.ledger.note(plan, outcome.measurement, started, recorded)
+        outcome: Outcome | None = None
+        recorded = started
+        try:
+            with held_back(), room:  # until the record is on disk
+                outcome = run_cell(
+                    plan,
+                    self._surroundings_of(plan),
+                    overrides=run.overrides,
+                    config=run.config,
+                    weights_file_sha256=self.weights_sha256.get(plan.workloads[0].weights),
+                )
+                recorded = time.monotonic()
+                self.ledger.keep(outcome.measurement, plan, room)
+                self._is_open = not is_last or outcome.interruption is not None
+            self.ledger.log()
+        finally:  # also if a signal comes between the record and MLflow
+            if outcome is not None:
+                self.ledger.note(plan, outcome.measurement, started, recorded)
         remark = f"  ({run.remark})" if run.remark else ""
         self.terminal.cell_finished(f"{cell_line(outcome.measurement)}{remark}")
         if outcome.interruption is not None:
@@ -171,7 +183,7 @@ class Sweep:
         ledger.finish(report, status)
         if self.interruption is not None and self.planned:
             self.terminal.line(
-                f"interrupted: {max(self._begun - 1, 0)} of {self.planned} cells were finished; "
+                f"interrupted: {self._begun - self._is_open} of {self.planned} cells were finished; "
                 "the same command with resume=true runs the others"
             )
         if ledger.folder is None:

@@ -16,7 +16,7 @@ from mps_experiments.disk import alone_in
 from mps_experiments.errors import ConfigError, RecordError, TrackingError
 from mps_experiments.record import FILE_NAME, Measurement, find_measurements, read_measurement
 from mps_experiments.resume import taken_over
-from mps_experiments.terminal import complain
+from mps_experiments.terminal import Parser, complain, run_and_exit
 from mps_experiments.tracking.tracker import SweepInfo
 
 
@@ -40,13 +40,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 def entry_point() -> None:
     """The console script."""
-    sys.exit(main())
+    run_and_exit(main)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m mps_experiments.sync", description=__doc__.splitlines()[0]
-    )
+    parser = Parser(prog="python -m mps_experiments.sync", description=__doc__.splitlines()[0])
     parser.add_argument("folder", nargs="+", type=Path, help="a sweep's folder, a run's folder, or outputs/")
     parser.add_argument("--tracking-uri", help="MLflow address; default: the one the run was configured with")
     parser.add_argument(

@@ -1,10 +1,13 @@
 """What the person sees while a sweep runs: two progress bars, or plain lines where there is no terminal."""
 
+import argparse
 import io
+import os
+import signal
 import sys
-from collections.abc import Iterable
-from types import TracebackType
-from typing import Self
+from collections.abc import Callable, Iterable
+from types import FrameType, TracebackType
+from typing import NoReturn, Self
 
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
@@ -83,6 +86,34 @@ class Terminal:
 
     def forward(self, rank: int, pid: int, message: Forward) -> None:
         self.line(f"worker {rank} pid {pid} stream {message.stream} #{message.iteration}: {message.shape}")
+
+
+class Parser(argparse.ArgumentParser):
+    """A command line whose mistakes are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say it and end with exit code 2."""
+        complain(f"{message}; see {self.prog} --help")
+        sys.exit(2)
+
+
+def run_and_exit(main: Callable[[], int]) -> NoReturn:
+    """A console script: a closed pipe, Ctrl-C and SIGTERM end it without a traceback."""
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        code = main()
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        complain("interrupted by SIGINT")
+        code = 128 + signal.SIGINT
+    except BrokenPipeError:  # as in "| head"; SIGPIPE stays ignored, since a child may close its pipe, too
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 128 + signal.SIGPIPE
+    sys.exit(code)
+
+
+def _terminated(number: int, _: FrameType | None) -> NoReturn:
+    sys.exit(128 + number)
 
 
 def complain(text: str) -> None:

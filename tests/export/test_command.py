@@ -1,5 +1,6 @@
 """``python -m mps_experiments.export`` as a user calls it."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from mps_experiments.composition import parse
 from mps_experiments.export.command import main
 from mps_experiments.record import write_measurement
 from tests.conftest import Command
-from tests.records import make_measurement
+from tests.records import make_measurement, read_json
 
 
 @pytest.fixture
@@ -71,7 +72,7 @@ def test_a_damaged_record_is_named_and_the_rest_is_written(
     outputs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (outputs / "procs=1" / "measurement.json").write_text("{")
-    assert main([str(outputs), "-o", "-"]) == 0
+    assert main([str(outputs), "-o", "-"]) == 1
     captured = capsys.readouterr()
     assert "procs: 2" not in captured.err
     assert "procs=1/measurement.json is not a record" in captured.err
@@ -92,3 +93,31 @@ def test_it_is_a_command_with_help(mps_experiments: Command) -> None:
     assert all(
         flag in done.stdout for flag in ("--tracking-uri", "--output-dir", "--force", "--drop-unknown")
     )
+
+
+@pytest.mark.parametrize("name", ["packing.yaml", "1.yaml", "null.yaml", "On.yaml", "a.b.yaml"])
+def test_a_name_that_means_something_else_is_a_mistake(
+    outputs: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(outputs), "-o", name]) == 2
+    assert f"--output={name}" in capsys.readouterr().err
+    assert not Path(name).exists()
+
+
+def test_a_folder_is_not_replaced(outputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("mine.yaml").mkdir()
+    assert main([str(outputs), "-o", "mine.yaml", "--force"]) == 2
+    assert "is there and no plain file" in capsys.readouterr().err
+
+
+def test_what_is_assumed_and_what_is_left_out_is_said(
+    outputs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = outputs / "procs=1" / "measurement.json"
+    tree = read_json(path)
+    tree["config"] = {"procs": 1, "gone": 1}
+    path.write_text(json.dumps(tree))
+    assert main([str(path), "-o", "-", "--drop-unknown"]) == 0
+    err = capsys.readouterr().err
+    assert "the record says nothing of " in err
+    assert "left out, unknown to this version: gone" in err

@@ -6,6 +6,7 @@ from mps_experiments.composition import parse
 from mps_experiments.config import Config
 from mps_experiments.errors import ConfigError
 from mps_experiments.export.values import plain, stored_values, typed
+from tests.records import make_measurement
 
 
 def test_an_empty_configuration_is_all_defaults_and_each_is_named() -> None:
@@ -50,3 +51,13 @@ def test_what_is_typed_is_read_as_the_same_value(value: object) -> None:
 def test_a_number_and_a_mapping_are_typed_so_that_they_are_read_as_the_same(value: object) -> None:
     (cell,) = parse(["workload=custom", f"+workload.options.x={typed(value)}"]).cells
     assert plain(cell)["workload.options"] == {"x": value}
+
+
+def test_where_the_configuration_is_silent_the_cell_tells() -> None:
+    cell = make_measurement(mps="on", procs=4, times=7, repeat=2, weights="default").cell
+    stored = stored_values({"times": 8}, cell)
+    assert stored.values["times"] == 8  # what was asked for comes first
+    told = ("mps.enabled", "procs", "repeat", "workload.model", "workload.weights")
+    assert [stored.values[name] for name in told] == [True, 4, 2, "maskrcnn_resnet50_fpn", "default"]
+    assert not {text.partition("=")[0] for text in stored.missing} & set(told)
+    assert any(text.startswith("trace.iterations=") for text in stored.missing)

@@ -123,7 +123,7 @@ def test_only_valid_runs_give_numbers(verdict: Verdict) -> None:
 def test_the_cpu_says_nothing_about_mps() -> None:
     skipped = make_measurement("s", mps="on", procs=2, times=10, verdict=SKIPPED, machine=CPU_ONLY)
     found = said(*arm("off", {1: 1.0, 2: 1.5}, machine=CPU_ONLY), skipped)
-    assert found.headline == "Two replicas at once, on the CPU take 1.50 times the time of one."
+    assert found.headline == "Two replicas at once on the CPU take 1.50 times the time of one."
     assert found.details[:2] == (
         "Without a GPU nothing measured here says anything about MPS.",
         "Packing pays up to 2 replicas, the most that were measured: together they do 13.3 iterations/s, "
@@ -166,3 +166,34 @@ def test_runs_under_other_conditions_are_left_out_and_named() -> None:
     assert "environment" in sentence
     assert "OMP_NUM_THREADS" in sentence
     assert "1.10 times" in found.headline
+
+
+def test_without_a_run_of_one_replica_nothing_is_claimed_about_it() -> None:
+    found = said(*arm("on", {2: 1.0, 4: 2.2}))
+    assert found.details[:2] == (
+        "Under MPS packing more than 2 does not pay: 4 replicas together do 18.2 iterations/s, "
+        "0.91 times what 2 do.",
+        "What one replica does is not known: there is no VALID run of it, so whether 2 pay is not known "
+        "either.",
+    )
+    paying = said(*arm("on", {2: 1.0, 4: 1.0}))
+    assert paying.details[1].startswith("What one replica does is not known")
+
+
+def test_a_larger_number_without_a_valid_run_was_measured_too() -> None:
+    bad = make_measurement("bad", mps="on", procs=20, times=10, verdict=INVALID)
+    details = said(*arm("on", {1: 1.0, 2: 1.0}), bad).details
+    assert details[0].startswith(
+        "Under MPS packing pays up to 2 replicas, the most with a VALID run (procs=20 has none): together"
+    )
+
+
+def test_of_several_times_the_one_with_the_most_cells_counts_and_the_others_are_named() -> None:
+    found = said(*arm("on", {1: 1.0, 2: 1.0, 4: 1.0, 8: 1.0}), *arm("on", {1: 3.0, 2: 4.0}, times=30))
+    assert found.details[0].startswith("Under MPS packing pays up to 8 replicas")
+    assert "All this is of times=10; times=30 is in the tables only." in found.details
+    assert "times=" not in said(*arm("on", {1: 1.0, 2: 1.0})).text
+
+
+def test_where_there_is_no_interval_none_is_called_a_hint() -> None:
+    assert "hint" not in said(*arm("on", {2: (1.0, 1.1), 4: (1.0, 1.1)})).text

@@ -1,6 +1,7 @@
 """All figures of a panel, and machines side by side."""
 
 from mps_experiments.pages.figure_tables import all_figures, machines_table
+from mps_experiments.pages.machines import Machines
 from mps_experiments.pages.panels import panels
 from tests.records import INVALID, make_measurement
 from tests.report_panels import OTHER_MACHINE, arm, as_runs, full_sweep, panel_of
@@ -23,7 +24,7 @@ def test_every_cell_has_a_row_off_before_on() -> None:
         "p50 ms": "11.0",
         "p99 ms": "11.0",
         "J per iteration": "0.2",
-        "power W": "200",
+        "power W": "36.4",
         "overlap %": "12.5",
         "GPU busy %": "75",
         "SM activity %": "",
@@ -53,7 +54,7 @@ def test_machines_stand_side_by_side_where_they_have_the_same_cells() -> None:
         *arm("on", {1: 1.0, 2: 1.5}),
         *arm("on", {1: 2.0, 2: 2.2, 4: 9.0}, machine=OTHER_MACHINE, record="other"),
     ]
-    table = machines_table(panels(as_runs(runs)), ["A", "B"])
+    table = machines_table(panels(as_runs(runs)), Machines.of(runs))
     assert table is not None
     assert table.header == ("cell", "A", "B")
     assert table.rows == (
@@ -68,4 +69,16 @@ def test_machines_stand_side_by_side_where_they_have_the_same_cells() -> None:
 
 def test_machines_with_nothing_in_common_have_no_table() -> None:
     runs = [*arm("on", {1: 1.0}), *arm("on", {2: 2.0}, machine=OTHER_MACHINE, record="other")]
-    assert machines_table(panels(as_runs(runs)), ["A", "B"]) is None
+    assert machines_table(panels(as_runs(runs)), Machines.of(runs)) is None
+
+
+def test_a_machine_with_two_workloads_is_one_column() -> None:
+    runs = [
+        *arm("on", {1: 1.0}),
+        *arm("on", {1: 3.0}, model="resnet50", record="resnet"),
+        *arm("on", {1: 2.0}, machine=OTHER_MACHINE, record="other"),
+    ]
+    table = machines_table(panels(as_runs(runs)), Machines.of(runs))
+    assert table is not None
+    assert table.header == ("cell", "A", "B")
+    assert [row[0] for row in table.rows] == ["maskrcnn_resnet50_fpn mps=on procs=1 times=10"]

@@ -56,8 +56,13 @@ def test_the_cpu_is_called_by_its_name() -> None:
 def test_shares_are_percent_and_energy_is_per_iteration_of_all_processes() -> None:
     (run,) = [run for run in full_sweep() if run.record_id == "on-2"]
     values = quantities(run)
-    assert (values["overlap"], values["busy"], values["power_w"]) == (12.5, 75.0, 200.0)
+    assert (values["overlap"], values["busy"]) == (12.5, 75.0)
     assert values["energy_per_iteration_j"] == pytest.approx(10 * 4.0 / 200)  # ten steps of 4 J
+    assert values["power_w"] == pytest.approx(10 * 4.0 / 1.1)  # in 1.1 s, whatever the lagging readings say
+
+
+def test_without_an_energy_counter_the_power_is_that_of_the_readings() -> None:
+    assert quantities(with_telemetry(traced_run(), power_w=200.0))["power_w"] == 200.0
 
 
 def test_overlap_that_cannot_be_told_has_no_value() -> None:
@@ -80,7 +85,7 @@ def test_the_median_is_over_the_runs_that_have_the_quantity() -> None:
     assert median_of([*runs, make_measurement()], "power_w") == 110.0
     assert median_of([make_measurement()], "power_w") is None
     panel = panel_of(*full_sweep())
-    assert [series.values for series in quantity_series(panel, "power_w")] == [(100.0, 200.0, 400.0)] * 2
+    assert [series.values for series in quantity_series(panel, "overlap")] == [(12.5, 12.5)] * 2
 
 
 def test_the_latency_of_repeats_is_their_median() -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mps_experiments.pages.panels import machine_line, panels
+from mps_experiments.pages.panels import panels
 from tests.fault_records import faulty_run
 from tests.records import INVALID, MACHINE, SKIPPED, make_measurement
 from tests.report_panels import CPU_ONLY, OTHER_MACHINE, arm, as_runs, panel_of
@@ -96,15 +96,6 @@ def test_latencies_are_of_all_workers_and_repeats_of_the_cell_alone() -> None:
     panel = panel_of(*arm("on", {1: 5.0, 2: (1.0, 2.0)}))
     values = panel.latencies_ms(panel.arm("on")[2])
     assert np.allclose(sorted(values), [100.0] * 20 + [200.0] * 20)
-
-
-def test_the_machine_is_one_line() -> None:
-    line = machine_line(MACHINE)
-    assert line == (
-        "NVIDIA H100 (80 GiB), driver 580.1; a CPU, 3 usable cores; Python 3.11.9, torch 2.11; "
-        "mps_experiments 0.1.0; host host"
-    )
-    assert machine_line(CPU_ONLY).startswith("no GPU: on the CPU; a CPU")
 
 
 def test_a_panel_knows_whether_it_has_a_gpu() -> None:

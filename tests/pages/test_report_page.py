@@ -28,7 +28,7 @@ def blocks(*measurements: Measurement) -> tuple[Block, ...]:
 def test_the_machine_comes_first_then_the_answer() -> None:
     first, second, third, *_ = blocks(*full_sweep())
     assert isinstance(first, Paragraph)
-    assert first.text.startswith("Machine: NVIDIA H100 (80 GiB), driver 580.1; a CPU")
+    assert first.text.startswith("Machine: NVIDIA H100 (80 GiB, GPU-1), driver 580.1; a CPU")
     assert second == Heading(text="The answer")
     assert isinstance(third, Paragraph)
     assert third.strong

@@ -8,12 +8,13 @@ import pytest
 from mps_experiments.pages import sections
 from mps_experiments.pages.content import Block, Bullets, Code, Heading, Paragraph, Picture, SideBySide, Table
 from mps_experiments.pages.drawing import Chart
+from mps_experiments.pages.machines import Machines
 from mps_experiments.pages.panels import panels
 from mps_experiments.pages.runs import ReportRun
 from mps_experiments.record import Measurement
 from tests.fault_records import NOT_APPLICABLE, faulty_run
 from tests.records import INVALID, MACHINE, SKIPPED, make_measurement
-from tests.report_panels import CPU_ONLY, arm, as_runs, full_sweep, panel_of, warned
+from tests.report_panels import CPU_ONLY, OTHER_MACHINE, arm, as_runs, full_sweep, panel_of, warned
 
 
 def headings(blocks: list[Block]) -> list[tuple[int, str]]:
@@ -50,8 +51,8 @@ def titles(measurements: list[Measurement]) -> list[str]:
 def test_the_first_experiment_stands_beside_the_same_model_on_a_gpu() -> None:
     assert titles(full_sweep()) == [
         "MPS OFF · maskrcnn_resnet50_fpn · seconds per process",
-        "MPS ON · maskrcnn_resnet50_fpn · seconds per process",
         "The first experiment · MPS OFF · seconds per process",
+        "MPS ON · maskrcnn_resnet50_fpn · seconds per process",
         "The first experiment · MPS ON · seconds per process",
         "All figures · maskrcnn_resnet50_fpn",
     ]
@@ -116,19 +117,19 @@ def test_a_timeline_that_would_swell_the_page_is_left_out(tmp_path: Path) -> Non
 
 
 def test_causes_have_a_section_only_if_there_are_some() -> None:
-    blocks = list(sections.why_section([panel_of(*full_sweep())]))
+    blocks = list(sections.why_section([panel_of(*full_sweep())], Machines.of(full_sweep())))
     assert headings(blocks) == [(2, "Why not more")]
     assert len(items(blocks)) == 4
-    assert list(sections.why_section([panel_of(*arm("off", {1: 1.0}))])) == []
+    alone = arm("off", {1: 1.0})
+    assert list(sections.why_section([panel_of(*alone)], Machines.of(alone))) == []
 
 
 def test_faults_have_a_section_only_if_there_are_some() -> None:
-    blocks = list(
-        sections.fault_section([faulty_run("a"), faulty_run("b", mps="on", verdict=NOT_APPLICABLE)])
-    )
+    runs = [faulty_run("a"), faulty_run("b", mps="on", verdict=NOT_APPLICABLE)]
+    blocks = list(sections.fault_section(runs, Machines.of(runs)))
     assert headings(blocks) == [(2, "What breaks")]
     assert isinstance(blocks[1], Table)
-    assert list(sections.fault_section(full_sweep())) == []
+    assert list(sections.fault_section(full_sweep(), Machines.of(full_sweep()))) == []
 
 
 def test_what_has_no_number_is_listed_with_its_reason() -> None:
@@ -138,7 +139,7 @@ def test_what_has_no_number_is_listed_with_its_reason() -> None:
         make_measurement("3", mps="on", verdict=SKIPPED),
         warned(make_measurement("4"), "drift", "worker 0 became slower"),
     ]
-    blocks = list(sections.missing_section(runs, ["a.json is damaged"]))
+    blocks = list(sections.missing_section(runs, ["a.json is damaged"], Machines.of(runs)))
     assert blocks[1] == Paragraph(text="2 VALID, 1 INVALID, 1 SKIPPED.")
     assert headings(blocks)[1:] == [(3, "Warnings"), (3, "Records that cannot be read")]
     assert items(blocks) == [
@@ -150,10 +151,24 @@ def test_what_has_no_number_is_listed_with_its_reason() -> None:
 
 
 def test_a_long_list_is_cut_and_says_so() -> None:
-    runs = [make_measurement(str(n), procs=n + 1, verdict=INVALID) for n in range(100)]
-    found = items(list(sections.missing_section(runs, [])))
-    assert len(found) == 41
+    runs = [make_measurement(str(n), procs=n + 1, verdict=INVALID) for n in range(1060)]
+    found = items(list(sections.missing_section(runs, [], Machines.of(runs))))
+    assert len(found) == 1001
     assert found[-1] == "... and 60 more"
+
+
+def test_of_several_machines_each_number_is_said_with_its_machine() -> None:
+    runs = [*full_sweep(), make_measurement("bad", procs=2, verdict=INVALID, machine=OTHER_MACHINE)]
+    machines = Machines.of(runs)
+    assert items(list(sections.missing_section(runs, [], machines)))[0].startswith(
+        "machine B: mps=off procs=2"
+    )
+    causes = items(list(sections.why_section(panels(as_runs(runs)), machines)))
+    assert causes
+    assert all(text.startswith("machine A: mps=") for text in causes)
+    faults = [faulty_run("a"), replace(faulty_run("b"), machine=OTHER_MACHINE)]
+    blocks = list(sections.fault_section(faults, Machines.of(faults)))
+    assert headings(blocks) == [(2, "What breaks"), (3, "Machine A"), (3, "Machine B")]
 
 
 def test_the_commands_can_be_typed_as_they_stand() -> None:

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from mps_experiments.measurement.verdict import Status, Verdict
 from mps_experiments.pages.report_page import Subject
 from mps_experiments.pages.runs import ReportRun
 from mps_experiments.pages.writing import write_report
 from mps_experiments.record import find_measurements, read_measurement
 from tests.conftest import CHECKOUT
+from tests.records import make_measurement
 from tests.report_panels import full_sweep, subject_of
 
 RESULTS = CHECKOUT / "docs" / "results"
@@ -103,3 +105,21 @@ def test_the_report_of_a_real_fault_sweep(tmp_path: Path) -> None:
     assert "illegal_address" in page
     assert page.index("The answer") < page.index("What breaks") < page.index("Reproduce")
     assert len(page) < MAX_BYTES
+
+
+def test_pictures_of_an_earlier_report_go_and_others_stay(tmp_path: Path) -> None:
+    write_report(subject_of(*full_sweep()), tmp_path)
+    (tmp_path / "figures" / "of-somebody.png").write_bytes(b"precious")
+    assert (tmp_path / "figures" / "ratio.png").is_file()
+    write_report(subject_of(*full_sweep()[:1]), tmp_path)
+    assert [path.name for path in (tmp_path / "figures").iterdir()] == ["of-somebody.png"]
+
+
+def test_what_would_move_a_cursor_or_turn_text_around_is_not_written(tmp_path: Path) -> None:
+    reason = "boom \x1b[31mred\x07 \u202egnorw"
+    bad = make_measurement(verdict=Verdict(status=Status.INVALID, reason=reason))
+    written = write_report(subject_of(bad), tmp_path)
+    for path in (written.html, written.markdown):
+        text = path.read_text()
+        assert "gnorw" in text
+        assert not {"\x1b", "\x07", "\u202e"} & set(text)

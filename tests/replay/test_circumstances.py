@@ -62,3 +62,13 @@ def test_gpu_driver_versions_code_host_and_files_are_each_a_line_once(weights: P
     ]
     assert "(elsewhere against " in " ".join(lines)
     assert '{"torch": "1.0"}' in " ".join(lines)
+
+
+def test_other_work_is_named_first(weights: Path) -> None:
+    stored, plan = pair(weights)
+    cell = replace(stored.cell, model="resnet50", weights="default", warmup=9, pinned=not stored.cell.pinned)
+    lines = list(difference_lines([(replace(stored, cell=cell), plan)], PROBE))
+    assert [line.removeprefix("differs: ").partition(" (")[0] for line in lines] == [
+        *("model", "weights", "warmup", "cpu_affinity"),
+    ]
+    assert "model (resnet50 against maskrcnn_resnet50_fpn)" in lines[0]

@@ -6,13 +6,13 @@ import shlex
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 
-from mps_experiments.record import Measurement, find_measurements, read_measurement
+from mps_experiments.record import Measurement, find_measurements, read_measurement, write_measurement
 from mps_experiments.replay.command import main
 from tests.fakes.plans import wait_until
 from tests.records import read_json
@@ -178,3 +178,21 @@ def test_a_mistake_is_one_line(
     assert said in err
     assert len(err.splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_would_make_one_cell_two_or_change_an_axis_is_a_mistake(outputs: Outputs) -> None:
+    several = outputs.replay(str(outputs.sweep), "--allow-code", "tracking=none,sqlite")
+    assert several.returncode == 2, several.stderr
+    assert "option=tracking=none,sqlite: has several values" in several.stderr
+    axis = outputs.sweep / "axis"
+    for device in ("auto", "cpu"):
+        record = replace(next(iter(outputs.records().values())), record_id=device)
+        write_measurement(
+            replace(record, config=record.config | {"device": device}), axis / device / "measurement.json"
+        )
+    done = outputs.replay(str(axis), "--allow-code", "device=cpu")
+    assert done.returncode == 2, done.stderr
+    assert done.stderr == (
+        "mps_experiments: device=cpu: is an axis of the stored sweep; replay one run of it\n"
+    )
+    assert outputs.replayed() == []

@@ -1,12 +1,14 @@
 """Stored against now: difference, and whether the repeats explain it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from mps_experiments.record import Measurement
 from mps_experiments.replay.rows import Row, rows, spread
 from mps_experiments.report.numbers import seconds
+from tests.fault_records import faulty_run
 from tests.records import INVALID, make_measurement
 
 
@@ -87,3 +89,23 @@ def test_a_ratio_is_judged_by_the_repeats_of_all_four_cells(
     ones_now, twos_now = repeats(*one_now, procs=1), repeats(*many_now)
     found = {row.what: row for row in rows(twos, twos_now, [*ones, *twos], [*ones_now, *twos_now])}
     assert found["ratio"].spread.startswith(said)
+
+
+def test_what_computed_something_else_is_not_compared() -> None:
+    other = [replace(run, cell=replace(run.cell, model="resnet50")) for run in repeats(1.0)]
+    found = shown(repeats(2.0), other)
+    assert list(found) == ["verdict", "not compared"]
+    said = found["not compared"]
+    assert said.spread == "other work: model (maskrcnn_resnet50_fpn against resnet50)"
+    assert (said.stored, said.now, said.difference) == ("", "", "")
+
+
+def test_runs_with_a_fault_show_who_survived_then_and_now() -> None:
+    stored = [faulty_run(f"then-{n}") for n in range(3)]
+    now = [faulty_run("now-0"), faulty_run("now-1", verdict=INVALID)]
+    found = shown(stored, now)
+    assert list(found)[:2] == ["verdict", "others finished"]
+    assert (found["others finished"].stored, found["others finished"].now) == ("3 of 3", "1 of 1")
+    assert found["survivor s"].spread.startswith("one repeat now, within the ")
+    assert found["new client served"].now == "1 of 1"
+    assert list(shown(stored, [faulty_run("bad", verdict=INVALID)])) == ["verdict"]

@@ -69,7 +69,7 @@ def test_a_reader_that_stops_early_is_no_error_and_the_report_is_there(tmp_path:
         )
     finally:
         os.close(writing)
-    assert (done.returncode, done.stderr) == (1, "")
+    assert (done.returncode, done.stderr) == (141, "")
     assert (folder / "report.html").is_file()
 
 
@@ -96,7 +96,10 @@ def test_several_folders_become_one_report_of_their_own(
     assert "the first command" in text
     assert "the second command" in text
     assert not (one / "report.html").exists()
-    assert "on NVIDIA A100 of other: " in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "MACHINE A: NVIDIA H100 " in out
+    assert "MACHINE B: NVIDIA A100 " in out
+    assert "\nmachine B: maskrcnn_resnet50_fpn: Two replicas under MPS" in out
 
 
 def test_a_record_and_a_folder_may_be_named_and_the_place_chosen(tmp_path: Path) -> None:
@@ -226,3 +229,63 @@ def test_no_record_is_changed(tmp_path: Path) -> None:
     before = {path: path.read_bytes() for path in folder.rglob("*.json")}
     assert run(folder, "--no-mlflow") == 0
     assert {path: path.read_bytes() for path in folder.rglob("*.json")} == before
+
+
+def with_cells(folder: Path, *measurements: Measurement) -> Path:
+    """A sweep's folder whose sweep.json names its runs."""
+    sweep(folder, *measurements)
+    cells = [
+        {"name": each.name, "record_id": each.record_id, "folder": each.record_id} for each in measurements
+    ]
+    content = {"sweep_id": "sweep", "command": "what was typed", "cells": cells}
+    (folder / "sweep.json").write_text(json.dumps(content))
+    return folder
+
+
+def test_a_report_that_lacks_runs_does_not_replace_one_that_has_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = with_cells(tmp_path / "s", *full_sweep())
+    assert run(folder, "--no-mlflow", "--output-dir", tmp_path / "out") == 0
+    whole = (folder / "report.html").read_bytes()
+    (folder / "on-4" / FILE_NAME).write_text("{")
+    assert run(folder, "--no-mlflow", "--output-dir", tmp_path / "out") == 1
+    assert "the sweep's own report stays as it is" in capsys.readouterr().err
+    assert (folder / "report.html").read_bytes() == whole
+    assert (folder / "figures" / "ratio.png").is_file()
+    (page,) = (tmp_path / "out" / "reports").glob("*/report.html")
+    assert "5 VALID" in page.read_text()
+
+
+def test_one_run_of_a_sweep_does_not_replace_the_sweeps_report_in_mlflow(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    runs = [replace(each, config=each.config | {"output_dir": str(tmp_path)}) for each in full_sweep()]
+    parent = log(uri, "mps_experiments", tmp_path, *runs)
+    folder = with_cells(tmp_path / "s", *runs)
+    assert run(folder / "on-2", "--output-dir", tmp_path, "--out", tmp_path / "one") == 0
+    assert "5 of the sweep's runs are not in this report, so the earlier one stays" in capsys.readouterr().out
+    names = {each.path for each in MlflowClient(tracking_uri=uri).list_artifacts(parent)}
+    assert "report.html" not in names
+
+
+def test_a_sweep_that_took_over_records_gets_its_report(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    own = [replace(each, config=each.config | {"output_dir": str(tmp_path)}) for each in full_sweep()]
+    earlier, *rest = own
+    earlier = replace(earlier, sweep_id="an earlier sweep")
+    parent = log(uri, "mps_experiments", tmp_path, *rest)
+    folder = with_cells(tmp_path / "s", earlier, *rest)
+    assert run(folder, "--output-dir", tmp_path) == 0
+    assert capsys.readouterr().out.endswith(f"MLflow: run {parent}\n")
+
+
+def test_a_parent_run_of_mlflow_tells_what_was_typed(tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    parent = log(uri, "mps_experiments", tmp_path, *full_sweep())
+    typed = MlflowClient(tracking_uri=uri).get_run(parent).data.tags["command"]
+    assert run(parent, "--output-dir", tmp_path, "--out", tmp_path / "report", "--no-mlflow") == 0
+    assert typed in (tmp_path / "report" / "report.md").read_text()

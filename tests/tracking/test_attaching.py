@@ -1,6 +1,6 @@
 """A report put on the run of a sweep in a real store, and on a real server."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,8 +36,13 @@ class Logged:
     parent: str
     files: tuple[Path, ...]
 
-    def attach(self, sweep_id: str = "sweep", description: str = "**what it says**") -> str | None:
-        return attach_report(self.tracking, sweep_id, description, self.files)
+    def attach(
+        self,
+        sweep_id: str = "sweep",
+        description: str = "**what it says**",
+        record_ids: Collection[str] = ("record-1", "record-2"),
+    ) -> str | None:
+        return attach_report(self.tracking, sweep_id, record_ids, description, self.files)
 
     @property
     def client(self) -> MlflowClient:
@@ -77,6 +82,15 @@ def test_a_later_report_replaces_an_earlier_one(logged: Logged) -> None:
     assert sorted(names) == ["figures", "report.html", "report.md", "tables.txt"]
 
 
+def test_a_report_that_lacks_runs_of_the_sweep_does_not_replace_one_that_has_them(logged: Logged) -> None:
+    logged.attach()
+    with pytest.raises(TrackingError, match=r"^1 of the sweep's runs are not in this report"):
+        logged.attach(description="less", record_ids=("record-1", "of another sweep"))
+    tags = logged.client.get_run(logged.parent).data.tags
+    assert tags[NOTE].startswith("**what it says**")
+    assert logged.attach(record_ids=("record-1", "record-2", "taken over")) == logged.parent
+
+
 def test_the_runs_below_it_stay_as_they_are(logged: Logged) -> None:
     def children() -> list[dict[str, str]]:
         experiment = logged.client.get_experiment_by_name(logged.tracking.experiment)
@@ -104,7 +118,7 @@ def test_an_unknown_sweep_is_nobodys(logged: Logged, sweep_id: str) -> None:
 
 def test_a_sweep_of_another_experiment_is_nobodys(logged: Logged) -> None:
     elsewhere = TrackingConfig(uri=logged.tracking.uri, experiment="no such experiment", timeout_s=60)
-    assert attach_report(elsewhere, "sweep", "", logged.files) is None
+    assert attach_report(elsewhere, "sweep", (), "", logged.files) is None
     assert logged.client.get_experiment_by_name("no such experiment") is None
 
 
@@ -122,13 +136,13 @@ def test_a_file_that_is_gone_is_said(logged: Logged) -> None:
 def test_a_store_that_is_not_there_is_not_created(tmp_path: Path) -> None:
     tracking = TrackingConfig(uri=f"sqlite:///{tmp_path / 'mlflow.db'}")
     with pytest.raises(ConfigError, match="there is no such file"):
-        attach_report(tracking, "sweep", "", ())
+        attach_report(tracking, "sweep", (), "", ())
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_server_that_does_not_answer_is_a_mistake() -> None:
     with pytest.raises(ConfigError, match=r"127.0.0.1:9"):
-        attach_report(TrackingConfig(uri="http://127.0.0.1:9"), "sweep", "", ())
+        attach_report(TrackingConfig(uri="http://127.0.0.1:9"), "sweep", (), "", ())
 
 
 def test_a_locked_store_is_waited_for_no_longer_than_agreed(tmp_path: Path) -> None:
@@ -136,4 +150,4 @@ def test_a_locked_store_is_waited_for_no_longer_than_agreed(tmp_path: Path) -> N
     log(uri, "e", tmp_path, make_measurement("a"))
     tracking = TrackingConfig(uri=uri, experiment="e", timeout_s=2)
     with locked(tmp_path / "mlflow.db"), pytest.raises((TrackingError, ConfigError)):
-        attach_report(tracking, "sweep", "", ())
+        attach_report(tracking, "sweep", (), "", ())

@@ -48,7 +48,7 @@ def test_a_reports_figures_keep_their_folder_and_its_pages_are_on_top(
     files = [tmp_path / "report.html", tmp_path / "report.md", tmp_path / "figures" / "ratio.png"]
     for path in files:
         path.write_bytes(b"text")
-    log_report(client, run_id, "the tables", files)
+    log_report(client, run_id, files)
     top = {each.path for each in client.list_artifacts(run_id)}
-    assert top == {"report.html", "report.md", "figures", "tables.txt"}
+    assert top == {"report.html", "report.md", "figures"}
     assert [each.path for each in client.list_artifacts(run_id, "figures")] == ["figures/ratio.png"]

@@ -1,8 +1,7 @@
 """The doctor's command line."""
 
 import argparse
-import os
-import signal
+import math
 import sys
 
 from mps_experiments.config import Config
@@ -12,6 +11,7 @@ from mps_experiments.doctor.gpu import OpenGpus
 from mps_experiments.doctor.roots import Roots
 from mps_experiments.doctor.text import closing_line, show, to_console, to_json
 from mps_experiments.machine.gpus import open_probe
+from mps_experiments.terminal import Parser, run_and_exit
 
 _DESCRIPTION = """\
 Look for what a newcomer trips over: driver, GPU, MPS, torch, cores, memory, folders, tracking store.
@@ -50,20 +50,12 @@ def main(
 
 def entry_point() -> None:
     """The console script."""
-    try:
-        code = main()
-        sys.stdout.flush()
-    except KeyboardInterrupt:
-        code = 128 + signal.SIGINT
-    except BrokenPipeError:  # `doctor | head`; SIGPIPE stays ignored, since a child may close its pipe, too
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 128 + signal.SIGPIPE
-    sys.exit(code)
+    run_and_exit(main)
 
 
 def _parser() -> argparse.ArgumentParser:
     defaults = Config()
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m mps_experiments.doctor",
         description=_DESCRIPTION,
         epilog=_EXIT_CODES,
@@ -92,7 +84,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _seconds(text: str) -> float:
-    seconds = float(text)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
     if not 0 < seconds <= _MAX_SECONDS:  # not a number compares as false, too
         raise argparse.ArgumentTypeError(
             f"{text}: must be a number of seconds above 0, at most {_MAX_SECONDS:g}"

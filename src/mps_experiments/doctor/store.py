@@ -2,8 +2,6 @@
 
 import os
 import sqlite3
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -15,6 +13,7 @@ from mps_experiments.doctor.folders import why_not_writable
 from mps_experiments.doctor.revisions import Revisions, mlflow_revisions
 from mps_experiments.errors import ConfigError, without_passwords
 from mps_experiments.tracking.addresses import check_tracking
+from mps_experiments.tracking.health import HTTP, problem_with_address
 
 _NAME = "tracking store"
 _ELSE = "name another with tracking.uri=, or use tracking=none and `mps_experiments.sync` later"
@@ -35,7 +34,12 @@ def store_findings(uri: str | None, output_dir: str, timeout_s: float) -> Iterat
         yield ok(_NAME, "none: records on disk only")
         return
     if uri is None:
-        yield _database(Path(output_dir).expanduser().absolute() / "mlflow.db", mlflow_revisions())
+        try:
+            folder = Path(output_dir).expanduser().absolute()
+        except RuntimeError as error:  # a ~user that nobody is
+            yield fail(_NAME, f"output_dir={output_dir}: {error}", "name a folder of yours with output_dir=")
+            return
+        yield _database(folder / "mlflow.db", mlflow_revisions())
         return
     try:
         check_tracking(TrackingConfig(uri=uri))
@@ -53,31 +57,15 @@ def _at(uri: str, timeout_s: float) -> Finding:
         if database is not None:
             return _database(database.absolute(), mlflow_revisions())
     shown = without_passwords(uri)
-    if urlsplit(uri).scheme in ("http", "https"):
-        problem = _no_health(uri, timeout_s)
+    problem = problem_with_address(uri, timeout_s)
+    if urlsplit(uri).scheme in HTTP:
         todo = f"start it (`mlflow server`), or correct the address; {_ELSE}"
-        return (
-            fail(_NAME, f"{shown} does not answer: {problem}", todo)
-            if problem
-            else ok(_NAME, f"{shown} answers")
-        )
-    if "://" not in uri and uri != "databricks":
-        return fail(_NAME, f"{shown} has no scheme such as http:// or sqlite:///", _ELSE)
+        return fail(_NAME, f"{shown}: {problem}", todo) if problem else ok(_NAME, f"{shown} answers")
+    if problem:
+        return fail(_NAME, f"{shown}: {problem}", _ELSE)
     return warn(
         _NAME, f"{shown} was not asked", "the doctor asks SQLite and http only; a sweep reaches it first"
     )
-
-
-def _no_health(uri: str, timeout_s: float) -> str:
-    """Why a server is not well; whether it lets us in, it says only when a sweep opens it."""
-    try:
-        with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=timeout_s):  # noqa: S310 - http(s) only
-            return ""
-    except urllib.error.HTTPError as error:
-        error.close()
-        return f"status {error.code}" if error.code >= 500 else ""
-    except (OSError, ValueError) as error:
-        return str(getattr(error, "reason", error))
 
 
 def _database(path: Path, known: Revisions | None) -> Finding:

@@ -4,33 +4,39 @@ import argparse
 import re
 import shlex
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+from mps_experiments.config import conf_dir
 from mps_experiments.disk import write_atomically
 from mps_experiments.errors import ConfigError
-from mps_experiments.export.experiment import experiment_of, wanted_of
+from mps_experiments.export.experiment import Wanted, experiment_of, wanted_of
 from mps_experiments.export.origin import warnings
 from mps_experiments.export.sheet import Sheet, default_name
 from mps_experiments.lookup import find_runs
-from mps_experiments.terminal import complain
+from mps_experiments.terminal import Parser, complain, run_and_exit
 
-_NAME = re.compile(r"[A-Za-z0-9_][\w.-]*", re.ASCII)
+_NAME = re.compile(r"[A-Za-z][\w-]*", re.ASCII)
+_NO_NAMES = ("null", "true", "false", "nan", "inf", "on", "off", "yes", "no")  # Hydra reads them as values
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Write the file; 0 if it was written, 2 for a user's mistake."""
+    """Write the file.
+
+    Returns:
+        0 if it was written, 1 if it was, of those runs that could be read; 2 for a user's mistake.
+    """
     args = _parser().parse_args(arguments)
     try:
-        _export(args)
+        return 0 if _export(args) else 1
     except ConfigError as error:
         complain(str(error))
         return 2
-    return 0
 
 
 def entry_point() -> None:
     """The console script."""
-    sys.exit(main())
+    run_and_exit(main)
 
 
 def add_places(parser: argparse.ArgumentParser) -> None:
@@ -45,7 +51,7 @@ def add_places(parser: argparse.ArgumentParser) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m mps_experiments.export", description=__doc__)
+    parser = Parser(prog="python -m mps_experiments.export", description=__doc__)
     parser.add_argument("run", nargs="+", help="folder, measurement.json, MLflow run id or experiment")
     parser.add_argument("-o", "--output", metavar="FILE", help="FILE.yaml, or - for standard output")
     parser.add_argument("--force", action="store_true", help="replace a file that is there")
@@ -54,26 +60,39 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _export(args: argparse.Namespace) -> None:
+def _export(args: argparse.Namespace) -> bool:
+    """Whether every record could be read."""
     found = find_runs(args.run, tracking_uri=args.tracking_uri, output_dir=args.output_dir)
     for problem in found.problems:
         complain(problem)
     wanted = wanted_of(found.runs, args.drop_unknown)
     name = None if args.output in (None, "-") else _name_of(Path(args.output))
     sheet = experiment_of(wanted, name or default_name(wanted.grid), args.all)
-    for warning in warnings(wanted.measurements):
+    for warning in (*warnings(wanted.measurements), *_gaps(wanted)):
         complain(warning)
     if args.output == "-":
         sys.stdout.write(sheet.text)
-        return
+        return not found.problems
     path = Path(args.output or f"{sheet.name}.yaml")
     _write(path, sheet.text, args.force)
     sys.stdout.write(f"wrote {path}; {_how_to_run(path, sheet)}\n")
+    return not found.problems
+
+
+def _gaps(wanted: Wanted) -> Iterator[str]:
+    """What of the records is not in the file, and the other way round."""
+    if wanted.missing:
+        yield f"the record says nothing of {', '.join(wanted.missing)}: today's defaults"
+    if wanted.dropped:
+        yield f"left out, unknown to this version: {', '.join(wanted.dropped)}"
 
 
 def _name_of(path: Path) -> str:
-    if path.suffix != ".yaml" or not _NAME.fullmatch(path.stem):
-        raise ConfigError("--output", path, "give a plain name that ends in .yaml, or - for standard output")
+    if path.suffix != ".yaml" or not _NAME.fullmatch(path.stem) or path.stem.lower() in _NO_NAMES:
+        what = "give a name of letters, digits, - and _ that begins with a letter and ends in .yaml, or -"
+        raise ConfigError("--output", path, what)
+    if (shipped := conf_dir() / "experiment" / path.name).is_file() and shipped.resolve() != path.resolve():
+        raise ConfigError("--output", path, "is the name of an experiment of this program; take another")
     return path.stem
 
 
@@ -85,6 +104,8 @@ def _write(path: Path, text: str, force: bool) -> None:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError as error:
+        if not path.is_file():
+            raise ConfigError("--output", path, "is there and no plain file; name another") from error
         raise ConfigError("--output", path, "is there already; --force replaces it") from error
     except OSError as error:
         raise ConfigError("--output", path, f"cannot be written ({error.strerror})") from error

@@ -1,5 +1,6 @@
 """From stored runs to an experiment that was seen to give the same plans."""
 
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -32,6 +33,11 @@ class Wanted:
     grid: Grid
 
     @property
+    def dropped(self) -> tuple[str, ...]:
+        """Keys that some record has and this version has not."""
+        return tuple(dict.fromkeys(each for stored in self.stored for each in stored.unknown))
+
+    @property
     def missing(self) -> tuple[str, ...]:
         """Options that some record says nothing of, as they would be typed."""
         return tuple(dict.fromkeys(each for stored in self.stored for each in stored.missing))
@@ -50,25 +56,15 @@ def wanted_of(runs: Sequence[FoundRun], drop_unknown: bool, without: Sequence[st
     """
     if not runs:
         raise ConfigError("run", "", "no record of it can be read; give another run, folder or file")
-    for run in runs:
-        if not drop_unknown:
-            stored_values(run.measurement.config).refuse_unknown()
-    kept = [run for run in runs if run.folder is None or run.folder.name != "reference"] or list(runs)
-    try:
-        return _wanted(kept, without)
-    except ConfigError:  # MLflow has no folders to tell them by
-        fewer = list(_not_by_itself(kept))
-        if len(fewer) in (0, len(kept)):
-            raise
-        return _wanted(fewer, without)
-
-
-def _wanted(runs: Sequence[FoundRun], without: Sequence[str]) -> Wanted:
-    measurements = tuple(run.measurement for run in runs)
-    stored = tuple(stored_values(each.config) for each in measurements)
+    measurements = [run.measurement for run in runs if not _is_reference(run, runs)]
+    measurements = measurements or [run.measurement for run in runs]
+    stored = [stored_values(each.config, each.cell) for each in measurements]
+    if not drop_unknown:
+        for each in stored:
+            each.refuse_unknown()
     same = {name: stored[0].values[name] for name in without}
     grid = grid_of([each.values | same for each in stored])
-    return Wanted(measurements=measurements, stored=stored, grid=grid)
+    return Wanted(measurements=tuple(measurements), stored=tuple(stored), grid=grid)
 
 
 def experiment_of(wanted: Wanted, name: str | None, every_option: bool = False) -> Sheet:
@@ -104,20 +100,18 @@ def cells_of(grid: Grid) -> list[Values]:
     return cells
 
 
-def _not_by_itself(runs: Sequence[FoundRun]) -> Iterator[FoundRun]:
-    """All but the one-process runs that cells with a fault make by themselves."""
-    hit = {frozen(_but_fault(run)) for run in runs if not run.measurement.is_ordinary}
-    for run in runs:
-        alone = run.measurement.is_ordinary and run.measurement.cell.procs == 1
-        if not (alone and frozen(_but_fault(run)) in hit):
-            yield run
+def _is_reference(run: FoundRun, runs: Sequence[FoundRun]) -> bool:
+    """Whether it is the one-process run that a cell with a fault makes by itself.
 
-
-def _but_fault(run: FoundRun) -> Values:
-    """What a cell with a fault and its one-process run have in common."""
-    values = stored_values(run.measurement.config).values
-    own = ("procs", "fault.kind", "fault.worker")
-    return {name: value for name, value in values.items() if name not in own}
+    In MLflow there are no folders to tell it by: in a sweep that has faults it is the run that nobody asked
+    for, so its overrides name none.
+    """
+    m = run.measurement
+    if run.folder is not None and run.folder.name == "reference":
+        return True
+    with_faults = {each.measurement.sweep_id for each in runs if not each.measurement.is_ordinary}
+    asked_for = any(re.match(r"\+*fault(\.kind)?=", text) for text in m.overrides)
+    return m.is_ordinary and m.cell.procs == 1 and m.sweep_id in with_faults and not asked_for
 
 
 def _missing(wanted: Wanted) -> Iterator[str]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from mps_experiments.config import Config, options
 from mps_experiments.errors import ConfigError
+from mps_experiments.record import Cell
 
 # Of the place where a run was made, not of the run. (allow_code counts on the command line only.)
 _LEFT_OUT = ("output_dir", "report", "min_free_disk_mb", "resume", "allow_code")
@@ -46,8 +47,13 @@ class StoredValues:
         raise ConfigError("run", "", f"{what}; --drop-unknown leaves the unknown ones out")
 
 
-def stored_values(config: Mapping[str, Any]) -> StoredValues:
-    """What a record's `config` says."""
+def stored_values(config: Mapping[str, Any], cell: Cell | None = None) -> StoredValues:
+    """What a record's configuration says; where it is silent, what its cell was.
+
+    Args:
+        config: The record's.
+        cell: The record's; None if there is only a configuration.
+    """
     defaults = plain(Config())
     found, unknown = dict[str, object](), list[str]()
     for name, value in _leaves(config, frozenset(each.name for each in options())):
@@ -55,8 +61,29 @@ def stored_values(config: Mapping[str, Any]) -> StoredValues:
             found[name] = value
         elif name not in _LEFT_OUT and not name.startswith(_TRACKING):
             unknown.append(name)
+    found = (_of_cell(cell) if cell else {}) | found
     missing = [f"{name}={typed(value)}" for name, value in defaults.items() if name not in found]
     return StoredValues(values=defaults | found, unknown=tuple(unknown), missing=tuple(missing))
+
+
+def _of_cell(cell: Cell) -> Values:
+    """Options that the coordinates of a run tell as well."""
+    told: Values = {
+        "mps.enabled": cell.mps == "on",
+        "mps.compute_mode": cell.compute_mode,
+        "procs": cell.procs,
+        "times": cell.times,
+        "repeat": cell.repeat,
+        "fault.kind": cell.fault,
+        "workers.cpu_affinity": "auto" if cell.pinned else "none",
+        "workers.start_method": cell.start_method,
+        "workers.verbose": cell.verbose,
+        "workers.warmup": cell.warmup,
+        "workload.options": cell.options,
+    }
+    if cell.inputs:  # one of torchvision's; a factory of the user's own is named by the configuration alone
+        told |= {"workload.model": cell.model, "workload.weights": cell.weights, "workload.seed": cell.seed}
+    return told
 
 
 def plain(config: Config) -> Values:

@@ -48,9 +48,8 @@ def _headline(panel: Panel, arms: Mapping[str, Mapping[int, Group]]) -> str:
     count = next((each for each in counts if all(each in arm for arm in arms.values())), counts[0])
     said = [(mps, _ratio_words(panel, arms[mps][count])) for mps in ("on", "off") if count in arms[mps]]
     first, *rest = said
-    where = "" if panel.on_gpu else ", on the CPU"
-    state = _STATES[first[0]] if panel.on_gpu else "at once"
-    text = f"{_word(count)} replicas {state}{where} take {first[1]}"
+    state = _STATES[first[0]] if panel.on_gpu else "at once on the CPU"
+    text = f"{_word(count)} replicas {state} take {first[1]}"
     known = _OF_ONE if _OF_ONE in first[1] else ""  # said once
     return "; ".join([text, *(f"{_in_turn(mps)} {words.replace(known, '')}" for mps, words in rest)]) + "."
 
@@ -75,43 +74,66 @@ def _details(panel: Panel, arms: Mapping[str, Mapping[int, Group]]) -> Iterator[
     found = {mps: packing(arms[mps]) for mps in ("on", "off")}
     for mps, each in found.items():
         if each is not None:
-            yield from _packing_words(mps if panel.on_gpu else "", each)
+            yield from _packing_words(panel, mps, each)
     yield from _best_words(arms)
     if (on := found["on"]) is not None and on.limit is not on.fewest:
         yield _latency_words(on.fewest, on.limit)
     for mps in ARMS:
         if panel.on_gpu and not any(count > 1 for count in arms[mps]):
             yield _why_missing(mps, panel)
+    if panel.other_times:
+        others = ", ".join(map(str, panel.other_times))
+        yield f"All this is of times={panel.times}; times={others} is in the tables only."
     if panel.left_out:
         yield (
             f"VALID runs that differ from these in {', '.join(panel.left_out)} are in the tables, "
             "but neither in this answer nor in the charts."
         )
-    yield from _certainty(arms)
+    yield from _certainty(panel, arms)
 
 
-def _packing_words(mps: str, found: Packing) -> Iterator[str]:
-    state = f"{_STATES[mps][0].upper()}{_STATES[mps][1:]} packing" if mps else "Packing"
+def _packing_words(panel: Panel, mps: str, found: Packing) -> Iterator[str]:
+    state = f"{_STATES[mps][0].upper()}{_STATES[mps][1:]} packing" if panel.on_gpu else "Packing"
     fewest, limit, beyond = found.fewest, found.limit, found.beyond
     yet = "; by the spread of the repeats it may yet" if found.may_pay_beyond else ""
     if limit is fewest and beyond is not None:
+        more = "" if _procs(fewest) == 1 else f" more than {_procs(fewest)}"
         yield (
-            f"{state} does not pay: {_procs(beyond)} replicas together do {_rate(beyond)}, "
+            f"{state}{more} does not pay: {_procs(beyond)} replicas together do {_rate(beyond)}, "
             f"{gain(fewest, beyond):.2f} times what {_few(fewest)}{yet}."
         )
+        yield from _unknown_of_one(fewest)
         return
-    most = "" if beyond is not None else ", the most that were measured"
+    most = "" if beyond is not None else f", {_the_most(panel, mps, _procs(limit))}"
     yield (
         f"{state} pays up to {_procs(limit)} replicas{most}: together they do {_rate(limit)}, "
         f"{gain(fewest, limit):.2f} times what {_few(fewest)}."
     )
+    yield from _unknown_of_one(fewest)
     if beyond is not None:
-        more = gain(limit, beyond)
-        yield f"Beyond that it does not: {_procs(beyond)} do {_rate(beyond)}, {more:.2f} times that{yet}."
+        more = f"{gain(limit, beyond):.2f}"
+        yield f"Beyond that it does not: {_procs(beyond)} do {_rate(beyond)}, {more} times that{yet}."
     for step in found.flat:
         yield f"The step from {_procs(step[0])} to {_procs(step[1])} alone does not: {gain(*step):.2f} times."
     for fewer, larger in found.unsure:
         yield f"That {_procs(larger)} do more than {_procs(fewer)} is within the spread of the repeats."
+
+
+def _unknown_of_one(fewest: Group) -> Iterator[str]:
+    if _procs(fewest) > 1:
+        yield (
+            f"What one replica does is not known: there is no VALID run of it, so whether "
+            f"{_procs(fewest)} pay is not known either."
+        )
+
+
+def _the_most(panel: Panel, mps: str, limit: int) -> str:
+    """What is known of more; a larger number may have been tried without a VALID run."""
+    tried = [m for m in panel.measurements if m.cell.mps == mps and m.cell.times == panel.times]
+    larger = sorted({m.cell.procs for m in tried if m.cell.procs > limit})
+    if not larger:
+        return "the most that were measured"
+    return f"the most with a VALID run (procs={','.join(map(str, larger))} has none)"
 
 
 def _best_words(arms: Mapping[str, Mapping[int, Group]]) -> Iterator[str]:
@@ -154,15 +176,16 @@ def _verdict(m: Measurement) -> str:
     return f"{m.verdict.status.value}: {m.verdict.reason}"
 
 
-def _certainty(arms: Mapping[str, Mapping[int, Group]]) -> Iterator[str]:
-    counts = {len(group) for arm in arms.values() for group in arm.values()}
-    if not counts:
+def _certainty(panel: Panel, arms: Mapping[str, Mapping[int, Group]]) -> Iterator[str]:
+    used = [group for arm in arms.values() for group in arm.values()]
+    if not used:
         return
+    counts = {len(group) for group in used}
     if max(counts) == 1:
         yield "One repeat each: the spread is unknown; add repeat=0,1,2 before you act on it."
     elif min(counts) == 1:
         yield "Some cells have one repeat only: their spread is unknown."
-    elif min(counts) < _FEW:
+    elif min(counts) < _FEW and any(panel.ratio(group).interval for group in used):
         yield f"With {min(counts)} repeats the intervals are only a hint."
 
 

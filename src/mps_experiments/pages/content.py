@@ -112,5 +112,14 @@ def bullets(items: Sequence[str]) -> list[Block]:
     return [Bullets(items=tuple(items))] if items else []
 
 
+def printable(text: str) -> str:
+    """Without what would move a cursor or turn text around: names and reasons come from anywhere."""
+    return "\n".join("".join(map(_shown, line)) for line in text.split("\n"))
+
+
+def _shown(character: str) -> str:
+    return character if character.isprintable() else "\N{REPLACEMENT CHARACTER}"
+
+
 def _plain(cell: object) -> str:
     return cell.plain if isinstance(cell, Text) else str(cell or "")

@@ -4,46 +4,37 @@ from collections.abc import Sequence
 
 from mps_experiments.pages.content import Table
 from mps_experiments.pages.figures import median_latency_s, median_of, rate, short
+from mps_experiments.pages.machines import Machines, letter
 from mps_experiments.pages.panels import ARMS, Panel
 from mps_experiments.report.numbers import milliseconds, seconds
 from mps_experiments.report.repeats import Group
 
+_Key = tuple[str, str, str, int, int]  # model, what varies, mps, times, procs
 
-def machines_table(panels: Sequence[Panel], names: Sequence[str]) -> Table | None:
+
+def machines_table(panels: Sequence[Panel], machines: Machines) -> Table | None:
     """Cells that several machines have, side by side; None if there are none."""
-    rows = []
-    keys = dict.fromkeys(
-        (
-            group.first.cell.model,
-            panel.varied,
-            group.first.cell.mps,
-            group.first.cell.times,
-            group.first.cell.procs,
-        )
-        for panel in panels
-        for group in panel.groups
+    found: dict[_Key, dict[int, str]] = {}
+    for panel in panels:
+        for group in panel.groups:
+            cell = group.first.cell
+            key = (cell.model, panel.varied, cell.mps, cell.times, cell.procs)
+            found.setdefault(key, {})[machines.index(panel.first)] = _compared(panel, group)
+    rows = tuple(
+        (_name(key), *(cells.get(index, "-") for index in range(len(machines.lines))))
+        for key, cells in found.items()
+        if len(cells) > 1
     )
-    for key in keys:
-        found = [_of_key(panel, key) for panel in panels]
-        if sum(group is not None for group in found) > 1:
-            model, varied, mps, times, procs = key
-            name = " ".join(filter(None, (model, varied, f"mps={mps} procs={procs} times={times}")))
-            cells = [
-                _compared(panel, group) if group else "-" for panel, group in zip(panels, found, strict=True)
-            ]
-            rows.append((name, *cells))
     if not rows:
         return None
     note = "Makespan, ratio to one process of the same machine, iterations/s; median over repeats."
-    return Table(title="Side by side", header=("cell", *names), rows=tuple(rows), notes=(note,))
+    letters = map(letter, range(len(machines.lines)))
+    return Table(title="Side by side", header=("cell", *letters), rows=rows, notes=(note,))
 
 
-def _of_key(panel: Panel, key: tuple[str, str, str, int, int]) -> Group | None:
-    for group in panel.groups:
-        cell = group.first.cell
-        if (cell.model, panel.varied, cell.mps, cell.times, cell.procs) == key:
-            return group
-    return None
+def _name(key: _Key) -> str:
+    model, varied, mps, times, procs = key
+    return " ".join(filter(None, (model, varied, f"mps={mps} procs={procs} times={times}")))
 
 
 def _compared(panel: Panel, group: Group) -> str:

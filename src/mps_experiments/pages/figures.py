@@ -77,11 +77,12 @@ def quantities(run: Measurement) -> dict[str, float | None]:
     telling = activity is not None and traced and activity.tells_overlap(run.cell.mps == "on")
     energy_j = summary.energy_j if summary else None
     iterations = figures.throughput_per_s * figures.makespan_s if figures else None
+    read_w = summary.mean.get("power_w") if summary else None  # an average of the last second: it lags
     sm = summary.mean.get("sm_activity") if summary else None
     return {
         "overlap": 100 * activity.overlap_share if activity and telling and run.cell.procs > 1 else None,
         "busy": 100 * activity.busy_share if activity and traced else None,
-        "power_w": summary.mean.get("power_w") if summary else None,
+        "power_w": energy_j / figures.makespan_s if energy_j is not None and figures else read_w,
         "energy_per_iteration_j": energy_j / iterations if energy_j is not None and iterations else None,
         "sm_activity": None if sm is None else 100 * sm,
     }

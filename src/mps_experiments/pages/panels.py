@@ -1,5 +1,6 @@
 """What belongs into one set of tables and charts: one machine, one workload, one setting; pure."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -8,7 +9,7 @@ from textwrap import shorten
 import numpy as np
 from numpy.typing import NDArray
 
-from mps_experiments.machine.facts import MachineFacts
+from mps_experiments.pages.machines import machine_line
 from mps_experiments.pages.runs import ReportRun
 from mps_experiments.record import Measurement
 from mps_experiments.report.comparison import Ratio, groups, ratios
@@ -56,11 +57,20 @@ class Panel:
         """Its VALID runs, repeats together."""
         return tuple(groups(self.measurements))
 
-    @property
+    @cached_property
     def times(self) -> int | None:
-        """The longest measurement that tells something of packing; None if there is none."""
-        several = [group.first.cell.times for group in self.alike if group.first.cell.procs > 1]
-        return max(several or [group.first.cell.times for group in self.alike], default=None)
+        """The iterations that answer and charts are made of; None if there are none.
+
+        Of several the one with the most cells of several processes, and of those the longest.
+        """
+        cells = Counter(group.first.cell.times for group in self.alike if group.first.cell.procs > 1)
+        cells = cells or Counter(group.first.cell.times for group in self.alike)
+        return max(cells, key=lambda times: (cells[times], times), default=None)
+
+    @property
+    def other_times(self) -> list[int]:
+        """Iterations of VALID runs that are neither in the answer nor in the charts."""
+        return sorted({group.first.cell.times for group in self.alike} - {self.times})
 
     @cached_property
     def _settings(self) -> list[list[Group]]:
@@ -110,20 +120,6 @@ def panels(runs: Sequence[ReportRun]) -> list[Panel]:
             by_key.setdefault(key, []).append(run)
     found = [Panel(runs=tuple(together), varied=_varied(together)) for together in by_key.values()]
     return [_told_apart(panel, [each for each in found if _place(each) == _place(panel)]) for panel in found]
-
-
-def machine_line(machine: MachineFacts) -> str:
-    """The machine in one line: GPU, driver, CPU, versions."""
-    gpu = machine.gpu
-    memory = f" ({gpu.memory_total_bytes / 2**30:.0f} GiB)" if gpu and gpu.memory_total_bytes else ""
-    parts = [
-        f"{gpu.name}{memory}, driver {machine.driver_version}" if gpu else "no GPU: on the CPU",
-        f"{machine.cpu}, {len(machine.usable_cores)} usable cores",
-        f"Python {machine.python}, torch {machine.packages.get('torch', 'unknown')}",
-        f"mps_experiments {machine.mps_experiments}",
-        f"host {machine.hostname}",
-    ]
-    return "; ".join(parts)
 
 
 def _setting(measurement: Measurement) -> dict[str, object]:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from mps_experiments.pages.content import Block, Bullets, Heading, Page, Paragraph, Table
 from mps_experiments.pages.figure_tables import machines_table
+from mps_experiments.pages.machines import Machines, letter
 from mps_experiments.pages.markdown import blocks_to_markdown
-from mps_experiments.pages.panels import Panel, machine_line, panels
+from mps_experiments.pages.panels import Panel, panels
 from mps_experiments.pages.runs import ReportRun
 from mps_experiments.pages.sections import (
     answer_section,
@@ -56,7 +57,8 @@ def description(subject: Subject, has_page: bool) -> str:
     blocks: list[Block] = list(answer_section(found))
     for panel in found:
         blocks += [Table.of(table) for table in tables(panel.measurements)]
-    blocks += fault_section([run.measurement for run in subject.runs])
+    measurements = [run.measurement for run in subject.runs]
+    blocks += fault_section(measurements, Machines.of(measurements))
     if has_page:
         blocks.append(Paragraph(text="The whole report, with charts: report.html among the artifacts."))
     return blocks_to_markdown(blocks)
@@ -79,53 +81,42 @@ def _date(run: ReportRun) -> str:
 def _blocks(subject: Subject) -> Iterator[Block]:
     found = panels(subject.runs)
     measurements = [run.measurement for run in subject.runs]
-    machines = list(dict.fromkeys(machine_line(m.machine) for m in measurements))
+    machines = Machines.of(measurements)
     yield from _machine_lines(machines)
     yield Heading(text="The answer")
     if not found:
         yield Paragraph(text=_FAULTS_ONLY if measurements else _NO_RECORD)
     yield from _by_machine(found, machines)
-    yield from why_section(found)
-    yield from fault_section(measurements)
-    yield from missing_section(measurements, subject.problems)
+    yield from why_section(found, machines)
+    yield from fault_section(measurements, machines)
+    yield from missing_section(measurements, subject.problems, machines)
     yield from reproduce_section(measurements, subject.commands)
     yield from reading_section()
 
 
-def _machine_lines(machines: Sequence[str]) -> Iterator[Block]:
-    if len(machines) == 1:
-        yield Paragraph(text=f"Machine: {machines[0]}.")
-    elif machines:
-        yield Paragraph(text=f"{len(machines)} machines:")
-        yield Bullets(items=tuple(f"{_letter(i)}: {line}." for i, line in enumerate(machines)))
+def _machine_lines(machines: Machines) -> Iterator[Block]:
+    if machines.are_several:
+        yield Paragraph(text=f"{len(machines.lines)} machines:")
+        yield Bullets(items=tuple(f"{letter(i)}: {line}." for i, line in enumerate(machines.lines)))
+    elif machines.lines:
+        yield Paragraph(text=f"Machine: {machines.lines[0]}.")
 
 
-def _by_machine(found: Sequence[Panel], machines: Sequence[str]) -> Iterator[Block]:
+def _by_machine(found: Sequence[Panel], machines: Machines) -> Iterator[Block]:
     """Answers, then machines side by side, then each panel's tables and charts."""
-    if len(machines) == 1:
-        yield from answer_section(found)
-    else:
-        for index, panel in _in_order(found, machines):
-            yield Heading(text=f"Machine {_letter(index)} · {panel.title}", level=3)
+    if machines.are_several:
+        for panel in sorted(found, key=lambda panel: machines.index(panel.first)):
+            yield Heading(text=f"Machine {machines.letter(panel.first)} · {panel.title}", level=3)
             yield from answer_section([panel])
-    names = [_letter(machines.index(machine_line(panel.first.machine))) for panel in found]
-    if len(machines) > 1 and (table := machines_table(found, names)) is not None:
-        yield Heading(text="The machines side by side")
-        yield table
+        if (table := machines_table(found, machines)) is not None:
+            yield Heading(text="The machines side by side")
+            yield table
+    else:
+        yield from answer_section(found)
     for number, panel in enumerate(found):
-        where = f" · machine {names[number]}" if len(machines) > 1 else ""
+        where = f" · machine {machines.letter(panel.first)}" if machines.are_several else ""
         yield Heading(
             text=f"Tables and charts: {panel.title}{where}" if len(found) > 1 else "Tables and charts"
         )
         yield from table_section(panel)
         yield from chart_section(panel, f"{number + 1}-" if len(found) > 1 else "")
-
-
-def _in_order(found: Sequence[Panel], machines: Sequence[str]) -> list[tuple[int, Panel]]:
-    """The panels of the first machine first, each with its machine's number."""
-    placed = [(machines.index(machine_line(panel.first.machine)), panel) for panel in found]
-    return sorted(placed, key=lambda each: each[0])
-
-
-def _letter(index: int) -> str:
-    return chr(ord("A") + index) if index < 26 else f"#{index + 1}"

@@ -20,6 +20,7 @@ from mps_experiments.pages.content import (
 )
 from mps_experiments.pages.drawing import Chart, NoChart
 from mps_experiments.pages.figure_tables import all_figures
+from mps_experiments.pages.machines import Machines
 from mps_experiments.pages.packing import PAYS
 from mps_experiments.pages.panels import ARMS, Panel
 from mps_experiments.record import Measurement
@@ -29,7 +30,7 @@ from mps_experiments.report.repeats import Group
 from mps_experiments.report.summary import why_lines
 from mps_experiments.report.tables import tables
 
-_MAX_LISTED = 40
+_MAX_LISTED = 1000  # lines: some hundred KB at the most
 _NO_TIMELINE = NoChart(
     title="Timeline of the workers",
     reason="needs the files of a VALID run of several processes with a traced pass, which trace.iterations=3 "
@@ -50,12 +51,20 @@ def answer_section(panels: Sequence[Panel]) -> Iterator[Block]:
 
 
 def table_section(panel: Panel) -> Iterator[Block]:
-    """The two tables people came for, the first experiment's beside them, and all figures in one."""
-    yield from (Table.of(table) for table in tables(panel.measurements))
+    """The two tables people came for, each beside the first experiment's, and all figures in one."""
+    found = [Table.of(table) for table in tables(panel.measurements)]
     if panel.first.cell.model == seed.MODEL and panel.on_gpu:
-        yield SideBySide(blocks=tuple(seed.seed_tables()))
+        states = list(dict.fromkeys(m.cell.mps for m in sorted(panel.measurements, key=_arm)))
+        for table, mps in zip(found, states, strict=True):
+            yield SideBySide(blocks=(table, seed.seed_table(mps)))
+    else:
+        yield from found
     if panel.groups:
         yield all_figures(panel)
+
+
+def _arm(m: Measurement) -> int:
+    return ARMS.index(m.cell.mps)
 
 
 def chart_section(panel: Panel, prefix: str) -> Iterator[Block]:
@@ -72,40 +81,49 @@ def chart_section(panel: Panel, prefix: str) -> Iterator[Block]:
     yield from bullets([f'No chart "{each.title}": {each.reason}.' for each in missing])
 
 
-def why_section(panels: Sequence[Panel]) -> Iterator[Block]:
+def why_section(panels: Sequence[Panel], machines: Machines) -> Iterator[Block]:
     """What keeps N processes from taking the time of one."""
-    lines = [line for panel in panels for line in why_lines(panel.measurements)]
+    lines = [
+        f"{machines.label(panel.first)}{line}" for panel in panels for line in why_lines(panel.measurements)
+    ]
     if lines:
         yield Heading(text="Why not more")
         yield Bullets(items=tuple(lines))
 
 
-def fault_section(measurements: Sequence[Measurement]) -> Iterator[Block]:
+def fault_section(measurements: Sequence[Measurement], machines: Machines) -> Iterator[Block]:
     """What broke, where something was made to."""
-    found = [Table.of(table) for table in fault_tables(measurements)]
-    if found:
+    found = [(runs[0], list(fault_tables(runs))) for runs in machines.apart(measurements)]
+    if any(together for _, together in found):
         yield Heading(text="What breaks")
-        yield from found
+    for first, together in found:
+        if together and machines.are_several:
+            yield Heading(text=f"Machine {machines.letter(first)}", level=3)
+        yield from map(Table.of, together)
 
 
-def missing_section(measurements: Sequence[Measurement], problems: Sequence[str]) -> Iterator[Block]:
+def missing_section(
+    measurements: Sequence[Measurement], problems: Sequence[str], machines: Machines
+) -> Iterator[Block]:
     """Cells without numbers, numbers with warnings, and records that cannot be read."""
     unnumbered = [m for m in measurements if m.verdict.status is not Status.VALID]
     yield Heading(text="What has no number, and what to read with care")
     counts = {status: sum(m.verdict.status is status for m in measurements) for status in Status}
     yield Paragraph(text=", ".join(f"{count} {status.value}" for status, count in counts.items()) + ".")
-    yield from bullets(
-        _shortened([f"{m.name}: {m.verdict.status.value}: {m.verdict.reason}" for m in unnumbered])
+    yield from _listed(
+        [f"{machines.label(m)}{m.name}: {m.verdict.status.value}: {m.verdict.reason}" for m in unnumbered]
     )
     warnings = [
-        f"{m.name}: {finding.check}: {finding.text}" for m in measurements for finding in warnings_of(m)
+        f"{machines.label(m)}{m.name}: {finding.check}: {finding.text}"
+        for m in measurements
+        for finding in warnings_of(m)
     ]
     if warnings:
         yield Heading(text="Warnings", level=3)
-        yield from bullets(_shortened(warnings))
+        yield from _listed(warnings)
     if problems:
         yield Heading(text="Records that cannot be read", level=3)
-        yield from bullets(_shortened(list(problems)))
+        yield from _listed(problems)
 
 
 def reproduce_section(measurements: Sequence[Measurement], commands: Sequence[str]) -> Iterator[Block]:
@@ -120,7 +138,10 @@ def reproduce_section(measurements: Sequence[Measurement], commands: Sequence[st
     yield Paragraph(text=f"With {'; '.join(code)}. One run again, compared with the stored one:")
     yield Code(text="python -m mps_experiments.replay RUN_FOLDER_OR_MLFLOW_RUN_ID")
     yield Paragraph(text="Each cell alone:")
-    yield Code(text="\n".join(_shortened(list(dict.fromkeys(map(_command, measurements))))))
+    each = list(dict.fromkeys(map(_command, measurements)))
+    yield Code(text="\n".join(each[:_MAX_LISTED]))
+    if len(each) > _MAX_LISTED:
+        yield Paragraph(text=f"{len(each) - _MAX_LISTED} more are in the records.")
 
 
 def reading_section() -> Iterator[Block]:
@@ -176,6 +197,6 @@ def _code_version(m: Measurement) -> str:
     return f"mps_experiments {m.machine.mps_experiments}{commit}"
 
 
-def _shortened(lines: list[str]) -> list[str]:
+def _listed(lines: Sequence[str]) -> list[Block]:
     more = len(lines) - _MAX_LISTED
-    return [*lines[:_MAX_LISTED], f"... and {more} more"] if more > 0 else lines
+    return bullets([*lines[:_MAX_LISTED], f"... and {more} more"] if more > 0 else lines)

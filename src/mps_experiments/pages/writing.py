@@ -1,14 +1,17 @@
 """The report as files: report.html, report.md and figures/."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from mps_experiments.disk import write_atomically
+from mps_experiments.pages.content import printable
 from mps_experiments.pages.html import to_html
 from mps_experiments.pages.markdown import to_markdown
 from mps_experiments.pages.report_page import Subject, description, report_page
 
 HTML, MARKDOWN, FIGURES = "report.html", "report.md", "figures"
+_PICTURE = re.compile(rf"\]\({FIGURES}/([\w.-]+\.png)\)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +37,7 @@ def write_report(subject: Subject, folder: Path) -> WrittenReport:
     page = report_page(subject)
     (folder / FIGURES).mkdir(parents=True, exist_ok=True)
     pictures = page.pictures()
+    earlier = _pictures_of(folder / MARKDOWN)
     written = WrittenReport(
         html=folder / HTML,
         markdown=folder / MARKDOWN,
@@ -44,8 +48,19 @@ def write_report(subject: Subject, folder: Path) -> WrittenReport:
         write_atomically(path, content)
     write_atomically(written.markdown, _encoded(to_markdown(page, FIGURES)))
     write_atomically(written.html, _encoded(to_html(page)))
+    for path in earlier - set(written.figures):
+        path.unlink(missing_ok=True)
     return written
 
 
+def _pictures_of(markdown: Path) -> set[Path]:
+    """Those that an earlier report in this folder shows: no others are ours to remove."""
+    try:
+        text = markdown.read_text(errors="replace")
+    except FileNotFoundError:
+        return set()
+    return {markdown.parent / FIGURES / name for name in _PICTURE.findall(text)}
+
+
 def _encoded(text: str) -> bytes:
-    return text.encode(errors="backslashreplace")  # a file's name need not be text
+    return printable(text).encode(errors="backslashreplace")  # a file's name need not be text

@@ -8,7 +8,9 @@ from mps_experiments.fingerprint import of_plan, of_record
 from mps_experiments.machine.facts import collect_facts
 from mps_experiments.machine.gpus import GpuProbe
 from mps_experiments.plan import RunPlan
-from mps_experiments.record import Measurement
+from mps_experiments.record import Cell, Measurement
+from mps_experiments.recorder import cell_of
+from mps_experiments.report.keys import differing_keys
 
 
 def difference_lines(pairs: Sequence[tuple[Measurement, RunPlan]], probe: GpuProbe) -> Iterator[str]:
@@ -23,9 +25,27 @@ def difference_lines(pairs: Sequence[tuple[Measurement, RunPlan]], probe: GpuPro
     found: dict[str, None] = {}
     for stored, plan in pairs:
         now = of_plan(plan, {}, facts[plan.device], digests[plan.workloads[0].weights])
-        found |= dict.fromkeys(of_record(stored).differences(now))
+        work = differing_keys(work_of(stored.cell), work_of(cell_of(plan)))
+        found |= dict.fromkeys([*work, *of_record(stored).differences(now)])
     for text in found:
         yield f"differs: {text}"
+
+
+def work_of(cell: Cell) -> dict[str, object]:
+    """What is computed, and how the workers are set up for it."""
+    return {
+        "model": cell.model,
+        "weights": cell.weights,
+        "input": [image.name for image in cell.inputs],
+        "options": cell.options,
+        "seed": cell.seed,
+        "warmup": cell.warmup,
+        "device": "cpu" if cell.device == "cpu" else "a GPU",
+        "cpu_affinity": "one core each" if cell.pinned else "none",
+        "start_method": cell.start_method,
+        "compute_mode": cell.compute_mode,
+        "verbose": cell.verbose,
+    }
 
 
 def _digest(weights: str) -> str | None:

@@ -18,7 +18,7 @@ from mps_experiments.preflight import plan_cells
 from mps_experiments.replay.circumstances import difference_lines
 from mps_experiments.replay.order import MAY_CHANGE, Order, order_of
 from mps_experiments.replay.side_by_side import Sides, key_of, remarks, table
-from mps_experiments.terminal import Terminal, complain
+from mps_experiments.terminal import Parser, Terminal, complain, run_and_exit
 
 _MAX_REPEATS = 1000
 
@@ -50,11 +50,11 @@ def main(arguments: list[str] | None = None, probe: Any = None, lock_folder: Any
 
 def entry_point() -> None:
     """The console script."""
-    sys.exit(main())
+    run_and_exit(main)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m mps_experiments.replay", description=__doc__)
+    parser = Parser(prog="python -m mps_experiments.replay", description=__doc__)
     parser.add_argument("run", help="folder, measurement.json, MLflow run id or experiment")
     parser.add_argument("option", nargs="*", help=f"option=value of this machine: {', '.join(MAY_CHANGE)}")
     parser.add_argument("--repeats", type=int, default=1, metavar="N", help="measure N times; default: 1")
@@ -82,6 +82,12 @@ def _wanted(args: argparse.Namespace) -> Wanted:
     for problem in found.problems:
         complain(problem)
     wanted = wanted_of(found.runs, args.drop_unknown, without=("repeat",))
+    for text in args.option:
+        option, _, value = text.partition("=")
+        if option in wanted.grid.axes:
+            raise ConfigError(option, value, "is an axis of the stored sweep; replay one run of it")
+    if wanted.dropped:
+        complain(f"left out, unknown to this version: {', '.join(wanted.dropped)}")
     factories = [wanted.grid.common.get("workload.factory"), *wanted.grid.axes.get("workload.factory", ())]
     if any(factories) and not args.allow_code:
         named = ", ".join(str(each) for each in factories if each)
@@ -97,6 +103,9 @@ def _show_differences(wanted: Wanted, order: Order, probe: GpuProbe) -> None:
     """
     cells = parse(order.arguments).cells
     axes = tuple(wanted.grid.axes)
+    if len(cells) != order.cell_count:
+        what = "has several values: each stored cell is run with one; replay it again for another"
+        raise ConfigError("option", " ".join(order.options), what)
     plans = {
         frozen({name: plain(cell)[name] for name in axes}): plan
         for cell, plan in zip(cells, plan_cells(cells, probe), strict=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mps_experiments.errors import ConfigError
-from mps_experiments.export.experiment import Wanted, experiment_of, place
+from mps_experiments.export.experiment import Wanted, cells_of, experiment_of, place
 from mps_experiments.export.sheet import Sheet, default_name
 from mps_experiments.export.values import typed
 
@@ -28,10 +28,14 @@ class Order:
     Attributes:
         arguments: The command line of the program.
         sweep_dir: Where its records will be.
+        options: What the user said anew.
+        cell_count: How many cells it is to have.
     """
 
     arguments: list[str]
     sweep_dir: Path
+    options: tuple[str, ...]
+    cell_count: int
 
 
 def order_of(wanted: Wanted, output_dir: Path, repeats: int, options: Sequence[str]) -> Order:
@@ -57,7 +61,8 @@ def order_of(wanted: Wanted, output_dir: Path, repeats: int, options: Sequence[s
         f"hydra.sweep.dir={typed(str(sweep_dir))}",
         *options,
     ]
-    return Order(arguments=arguments, sweep_dir=sweep_dir)
+    cell_count = len(cells_of(wanted.grid)) * repeats
+    return Order(arguments=arguments, sweep_dir=sweep_dir, options=tuple(options), cell_count=cell_count)
 
 
 def _sheet(wanted: Wanted) -> Sheet:

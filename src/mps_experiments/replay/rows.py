@@ -4,9 +4,13 @@ import statistics
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from mps_experiments.measurement.faults import FaultTrial, SurvivorFigures
 from mps_experiments.measurement.statistics import Statistics
+from mps_experiments.measurement.verdict import Status
 from mps_experiments.record import Measurement
+from mps_experiments.replay.circumstances import work_of
 from mps_experiments.report.comparison import ratios
+from mps_experiments.report.keys import differing_keys
 from mps_experiments.report.numbers import milliseconds, seconds
 from mps_experiments.report.repeats import ratio_change_interval, ratio_interval
 
@@ -52,6 +56,12 @@ def rows(
         all_now: All runs of now.
     """
     yield Row(what="verdict", stored=_verdicts(stored), now=_verdicts(now))
+    if stored and now and (others := _other_work(stored[0], now[0])):
+        yield Row(what="not compared", stored="", now="", spread=f"other work: {others}")
+        return
+    if not stored[0].is_ordinary:
+        yield from _fault_rows(stored, now)
+        return
     before, after = _figures(stored), _figures(now)
     if not before or not after:
         return
@@ -73,6 +83,47 @@ def rows(
             difference=_percent(new_ratio.value / old_ratio.value),
             spread=_spread_of_ratios(old_ratio, new_ratio),
         )
+
+
+def _other_work(stored: Measurement, now: Measurement) -> str:
+    """In what the two computed something else; empty if they did not."""
+    names = ("model", "weights", "input", "options", "device")
+    one, other = work_of(stored.cell), work_of(now.cell)
+    return ", ".join(differing_keys({n: one[n] for n in names}, {n: other[n] for n in names}))
+
+
+def _fault_rows(stored: Sequence[Measurement], now: Sequence[Measurement]) -> Iterator[Row]:
+    """What became of everybody: trials in which all others finished, and medians over trials."""
+    before, after = _trials(stored), _trials(now)
+    if not before or not after:
+        return
+    yield Row(what="others finished", stored=_finished(before), now=_finished(after))
+    for what, read in _OF_SURVIVORS.items():
+        old, new = ([read(f) for m in each if (f := m.survivor_figures())] for each in (stored, now))
+        if old and new:
+            yield Row(
+                what=what,
+                stored=f"{statistics.median(old):.3g}",
+                now=f"{statistics.median(new):.3g}",
+                spread=spread(old, new, "{:.3g}".format) if min(old) > 0 < min(new) else "",
+            )
+    served = [sum(bool(t.newcomer and t.newcomer.served_ns is not None) for t in x) for x in (before, after)]
+    counts = [f"{n} of {len(trials)}" for n, trials in zip(served, (before, after), strict=True)]
+    yield Row(what="new client served", stored=counts[0], now=counts[1])
+
+
+_OF_SURVIVORS: dict[str, Callable[[SurvivorFigures], float]] = {
+    "survivor s": lambda figures: figures.elapsed_s,
+    "blip ms": lambda figures: (figures.blip_s or 0.0) * 1e3,
+}
+
+
+def _trials(runs: Sequence[Measurement]) -> list[FaultTrial]:
+    return [m.fault for m in runs if m.fault is not None and m.verdict.status is Status.VALID]
+
+
+def _finished(trials: Sequence[FaultTrial]) -> str:
+    return f"{sum(len(t.survivors) == len(t.neighbours) for t in trials)} of {len(trials)}"
 
 
 def spread(stored: Sequence[float], now: Sequence[float], shown: Callable[[float], str]) -> str:

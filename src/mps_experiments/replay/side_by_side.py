@@ -15,7 +15,6 @@ from mps_experiments.replay.rows import rows
 _NO_RATIO = "no ratio without the one-process run of the same sweep: replay the sweep's folder or parent run"
 _ENOUGH = 5  # see `ratio_interval`
 _HINT = f"with fewer than {_ENOUGH} repeats an interval is only a hint"
-_NO_FIGURES = "a run with a fault has no figures of an ordinary one: compare the fault tables"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +42,7 @@ class Sides:
 
 def key_of(measurement: Measurement, axes: Sequence[str]) -> str:
     """What tells a cell from the others of its sweep."""
-    values = stored_values(measurement.config).values
+    values = stored_values(measurement.config, measurement.cell).values
     return frozen({name: values[name] for name in axes})
 
 
@@ -78,8 +77,6 @@ def remarks(sides: Sides) -> list[str]:
     counts = {measurement.cell.procs for measurement in sides.stored if measurement.is_ordinary}
     if counts and 1 not in counts:
         said.append(_NO_RATIO)
-    if not all(measurement.is_ordinary for measurement in sides.stored):
-        said.append(_NO_FIGURES)
     return said
 
 

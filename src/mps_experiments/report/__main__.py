@@ -5,8 +5,6 @@ It measures nothing and changes no record.
 
 import argparse
 import io
-import os
-import re
 import sys
 import time
 from collections.abc import Sequence
@@ -15,14 +13,22 @@ from pathlib import Path
 from mps_experiments.config import Config
 from mps_experiments.errors import ConfigError, MpsExperimentsError
 from mps_experiments.lookup import Found, find_runs, last_sweep
+from mps_experiments.pages.content import printable
 from mps_experiments.pages.report_page import Subject
 from mps_experiments.pages.writing import WrittenReport, write_report
-from mps_experiments.report.summary import summary_text
-from mps_experiments.reporting import answer_lines, attach, commands_of, sound_runs
-from mps_experiments.terminal import complain
+from mps_experiments.record import Measurement
+from mps_experiments.reporting import (
+    answer_lines,
+    attach,
+    commands_of,
+    lacking,
+    sound_runs,
+    tables_by_machine,
+)
+from mps_experiments.summaries import NAME, read_summary
+from mps_experiments.terminal import Parser, complain, run_and_exit
 
 _REPORTS = "reports"
-_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -33,14 +39,14 @@ def main(arguments: list[str] | None = None) -> int:
     """
     if isinstance(sys.stdout, io.TextIOWrapper):  # what a locale lacks is no reason to end here
         sys.stdout.reconfigure(errors="replace")
-    args = _parser().parse_args(arguments)
+    args = _parser().parse_intermixed_args(arguments)
     try:
         words = args.runs or [str(last_sweep(args.output_dir))]
         found, mistakes = _find(words, args)
         subject = _subject(found)
-        written = _write(subject, _folder(words, args))
+        written = _write(subject, _folder(words, subject, args))
         if not args.no_mlflow:
-            _attach(subject, written, args)
+            _attach(words, subject, written, args)
     except ConfigError as error:
         complain(str(error))
         return 2
@@ -54,17 +60,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 def entry_point() -> None:
     """The console script."""
-    try:
-        code = main()
-        sys.stdout.flush()
-    except BrokenPipeError:  # as in "| head": the report is written before anything is printed
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 1
-    sys.exit(code)
+    run_and_exit(main)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m mps_experiments.report",
         description="The report of stored runs: report.html, report.md and figures/, and the tables here.",
     )
@@ -95,24 +95,32 @@ def _find(words: Sequence[str], args: argparse.Namespace) -> tuple[Found, list[C
     runs = {run.measurement.record_id: run for part in reversed(parts) for run in reversed(part.runs)}
     problems = dict.fromkeys(problem for part in parts for problem in part.problems)
     ordered = sorted(runs.values(), key=lambda run: (run.measurement.started_at, run.measurement.record_id))
-    return Found(runs=tuple(ordered), problems=tuple(problems)), mistakes
+    commands = dict.fromkeys(command for part in parts for command in part.commands)
+    return Found(runs=tuple(ordered), problems=tuple(problems), commands=tuple(commands)), mistakes
 
 
 def _subject(found: Found) -> Subject:
     places = [(run.measurement, run.folder) for run in found.runs]
     runs, problems = sound_runs(places)
-    return Subject(
-        runs=tuple(runs), commands=tuple(commands_of(places)), problems=(*found.problems, *problems)
-    )
+    commands = dict.fromkeys((*commands_of(places), *found.commands))
+    return Subject(runs=tuple(runs), commands=tuple(commands), problems=(*found.problems, *problems))
 
 
-def _folder(words: Sequence[str], args: argparse.Namespace) -> Path:
-    """The sweep's own folder if there is just one, else a new one."""
+def _folder(words: Sequence[str], subject: Subject, args: argparse.Namespace) -> Path:
+    """The sweep's own folder if the report is of all of it, else a new one."""
     if args.out is not None:
         return Path(args.out)
-    if len(words) == 1 and (Path(words[0]) / "sweep.json").is_file():
-        return Path(words[0])
-    return Path(args.output_dir) / _REPORTS / time.strftime("%Y-%m-%d_%H-%M-%S")
+    apart = Path(args.output_dir) / _REPORTS / time.strftime("%Y-%m-%d_%H-%M-%S")
+    if len(words) != 1 or not (Path(words[0]) / NAME).is_file():
+        return apart
+    if lacking(Path(words[0]), _measurements(subject)):
+        complain(f"the sweep's own report stays as it is: this one lacks runs of it, and goes to {apart}")
+        return apart
+    return Path(words[0])
+
+
+def _measurements(subject: Subject) -> list[Measurement]:
+    return [run.measurement for run in subject.runs]
 
 
 def _write(subject: Subject, folder: Path) -> WrittenReport:
@@ -121,23 +129,28 @@ def _write(subject: Subject, folder: Path) -> WrittenReport:
         written = write_report(subject, folder)
     except OSError as error:
         raise ConfigError("--out", folder, f"cannot be written ({error.strerror}); name another") from error
-    _say(summary_text([run.measurement for run in subject.runs]))
+    _say(tables_by_machine(_measurements(subject)))
     for line in answer_lines(subject):
         _say(f"{line}\n")
     _say(f"report: {written.html}\n")
     return written
 
 
-def _attach(subject: Subject, written: WrittenReport, args: argparse.Namespace) -> None:
-    """Put it on the sweep's run, if all runs are of one sweep that MLflow knows."""
-    said = attach([run.measurement for run in subject.runs], written, args.tracking_uri, args.output_dir)
-    if said:
+def _attach(words: Sequence[str], subject: Subject, written: WrittenReport, args: argparse.Namespace) -> None:
+    """Put it on the sweep's run, if all of it is of one sweep that MLflow knows."""
+    measurements = _measurements(subject)
+    sweep_ids = {m.sweep_id for m in measurements}
+    if len(words) == 1 and (own := read_summary(Path(words[0]) / NAME).get("sweep_id")):
+        sweep_ids = {str(own)}  # it may have taken over records of others
+    if len(sweep_ids) != 1 or not measurements:
+        return
+    (sweep_id,) = sweep_ids
+    if said := attach(measurements, sweep_id, written, args.tracking_uri, args.output_dir):
         _say(f"{said}\n")
 
 
 def _say(text: str) -> None:
-    """Print it; a record of somebody else must not move the cursor or change the colours."""
-    sys.stdout.write(_CONTROL.sub("\N{REPLACEMENT CHARACTER}", text))
+    sys.stdout.write(printable(text))
 
 
 if __name__ == "__main__":

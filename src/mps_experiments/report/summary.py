@@ -14,7 +14,8 @@ from mps_experiments.report.tables import table_text
 def why_lines(measurements: Sequence[Measurement]) -> list[str]:
     """For each cell with several workers why it takes longer than one.
 
-    Of repeats the middle ones are compared, so that the text has the ratio that the table has.
+    Of repeats the middle ones are compared, so that the text has the ratio that the table has. An even number
+    of repeats has no middle one: then the line names those that are compared.
     """
     by_ratio, by_id = ratios(measurements), {m.record_id: m for m in measurements}
     by_repeat = explanations(measurements, by_ratio)
@@ -22,11 +23,21 @@ def why_lines(measurements: Sequence[Measurement]) -> list[str]:
     for group in groups(measurements):
         partner_ids = by_ratio[group.first.record_id].partner_ids
         ones = [by_id[partner] for partner in partner_ids if partner in by_id]
-        found = explain(_middle(group), _middle(Group.of(ones)) if ones else None)
+        partner = Group.of(ones) if ones else None
+        found = explain(_middle(group), _middle(partner) if partner else None)
         if found is not None:
             causes = Counter(by_repeat[m.record_id].cause.value for m in group.measurements)
-            lines.append(f"{cell_name(group.first)}: {found.text}{_disagreement(causes)}")
+            name = f"{cell_name(group.first)}{_compared(group, partner)}"
+            lines.append(f"{name}: {found.text}{_disagreement(causes)}")
     return lines
+
+
+def _compared(group: Group, partner: Group | None) -> str:
+    """Which repeats are compared, where that matters."""
+    if partner is None or all(len(each) % 2 for each in (group, partner)):
+        return ""
+    many, one = (_middle(each).cell.repeat for each in (group, partner))
+    return f" (repeat={many} against repeat={one} of one process)"
 
 
 def _disagreement(causes: Counter[str]) -> str:

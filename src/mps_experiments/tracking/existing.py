@@ -8,7 +8,7 @@ import sqlalchemy
 from mlflow.store.tracking.dbmodels.models import Base
 from sqlalchemy.exc import SQLAlchemyError
 
-from mps_experiments.tracking.mlflow_tracker import _problem_with
+from mps_experiments.tracking.health import problem_with_address
 from mps_experiments.tracking.sqlite import database_of
 
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
@@ -21,7 +21,7 @@ def problem_with(uri: str, timeout_s: float) -> str | None:
         uri: An MLflow tracking address.
         timeout_s: For a server to say that it is there.
     """
-    if (problem := _problem_with(uri, timeout_s)) is not None:
+    if (problem := problem_with_address(uri, timeout_s)) is not None:
         return problem
     if uri.partition(":")[0].partition("+")[0] in _DATABASES:
         return _problem_with_database(uri)

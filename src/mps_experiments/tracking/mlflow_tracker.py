@@ -6,12 +6,9 @@ import shlex
 import socket
 import sys
 import time
-import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from http.client import HTTPException
 from pathlib import Path
 from typing import TypeVar
 
@@ -26,6 +23,7 @@ from mps_experiments.record import Measurement
 from mps_experiments.tracking.comparisons import comparison_fields
 from mps_experiments.tracking.deadline import within
 from mps_experiments.tracking.fields import sweep_tags, tags_of
+from mps_experiments.tracking.health import HTTP, problem_with_address
 from mps_experiments.tracking.notes import note_of
 from mps_experiments.tracking.run_logging import log_changed, log_files, log_report, log_values
 from mps_experiments.tracking.runners import is_alive, this_runner
@@ -40,7 +38,6 @@ _RUNNER = "runner"
 _WRITTEN_BY = "mps_experiments"
 _PARENT = "mlflow.parentRunId"
 _NOTE = "mlflow.note.content"
-_HTTP = ("http", "https")
 _LOCAL_UI = "http://127.0.0.1:5000"  # where `mlflow ui` listens unless told otherwise
 
 _T = TypeVar("_T")
@@ -107,7 +104,9 @@ class MlflowTracker:
     def _probe(self) -> None:
         # The deadline of urlopen leaves out the look-up of the name.
         timeout_s = self._connect_timeout_s
-        if (problem := within(timeout_s, "answer", lambda: _problem_with(self._uri, timeout_s))) is not None:
+        if (
+            problem := within(timeout_s, "answer", lambda: problem_with_address(self._uri, timeout_s))
+        ) is not None:
             raise TrackingError(problem)
 
     def _open(self) -> None:
@@ -196,14 +195,15 @@ class MlflowTracker:
         log_changed(self._client, self._parent_id, counts, sweep_tags(measurements))
         note = note_of(report.description, link(self._experiment_id, sweep_view(self._info.sweep_id)))
         self._client.set_tag(self._parent_id, _NOTE, note)
-        log_report(self._client, self._parent_id, report.tables, report.files)
+        self._client.log_text(self._parent_id, report.tables, "tables.txt")
+        log_report(self._client, self._parent_id, report.files)
         self._client.set_terminated(self._parent_id, status)
 
     def _within(self, what: str, call: Callable[[], _T]) -> _T:
         return within(self._timeout_s, what, lambda: patiently(call, self._timeout_s))
 
     def browse_hint(self) -> str:
-        server = self._uri if urllib.parse.urlsplit(self._uri).scheme in _HTTP else _LOCAL_UI
+        server = self._uri if urllib.parse.urlsplit(self._uri).scheme in HTTP else _LOCAL_UI
         is_sweep = self._info is not None and self._info.is_sweep
         view = sweep_view(self._info.sweep_id) if self._info is not None and is_sweep else BY_RATIO
         page = f"{server.rstrip('/')}/{link(self._experiment_id, view)}"
@@ -224,24 +224,6 @@ class MlflowTracker:
         for run in self._client.search_runs([self._experiment_id], condition, ViewType.ACTIVE_ONLY):
             if not is_alive(run.data.tags[_RUNNER]):
                 self._client.set_terminated(run.info.run_id, "KILLED")
-
-
-def _problem_with(uri: str, timeout_s: float) -> str | None:
-    """Ask a server for its health once: MLflow itself would retry a dead one for minutes."""
-    if "://" not in uri and uri != "databricks":  # MLflow would take it for a folder
-        return "it has no scheme such as http:// or sqlite:///"
-    if urllib.parse.urlsplit(uri).scheme not in _HTTP:
-        return None
-    try:
-        with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=timeout_s):  # noqa: S310 - http(s) only
-            pass
-    except urllib.error.HTTPError as error:
-        error.close()
-        if error.code >= 500:
-            return f"it answers {error.code}"
-    except (OSError, ValueError, HTTPException) as error:
-        return str(getattr(error, "reason", error))
-    return None
 
 
 @contextlib.contextmanager

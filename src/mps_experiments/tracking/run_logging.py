@@ -52,9 +52,8 @@ def log_files(client: MlflowClient, run_id: str, measurement: Measurement, folde
             break
 
 
-def log_report(client: MlflowClient, run_id: str, tables: str, files: Iterable[Path]) -> None:
-    """A sweep's files; figures keep the name of their folder, since the pages point to them there."""
-    client.log_text(run_id, tables, "tables.txt")
+def log_report(client: MlflowClient, run_id: str, files: Iterable[Path]) -> None:
+    """A report's files; figures keep the name of their folder, since the pages point to them there."""
     for path in files:
         client.log_artifact(run_id, str(path), path.parent.name if path.suffix == ".png" else None)
 

@@ -123,7 +123,8 @@ def _cpu_percentage(cores: CoreUse | None) -> float | None:
     """Mean use of all cores, by anyone, while the run was measured: what MLflow calls by this name."""
     if cores is None or not cores.busy_s or cores.seconds <= 0:
         return None
-    return 100 * sum(cores.busy_s.values()) / (cores.seconds * len(cores.busy_s))
+    used = sum(cores.busy_s.values()) / (cores.seconds * len(cores.busy_s))
+    return 100 * min(used, 1.0)  # the kernel counts in ticks of 10 ms
 
 
 def _times(value: float | None, factor: float) -> float | None:

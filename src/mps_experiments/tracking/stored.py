@@ -3,7 +3,7 @@
 import re
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -49,11 +49,13 @@ class StoredRecords:
         records: Those that could be read.
         problems: One line for each that could not.
         parent_run_id: If the word is the id of a sweep's parent run.
+        commands: What was typed for that sweep.
     """
 
     records: tuple[StoredRecord, ...]
     problems: tuple[str, ...]
     parent_run_id: str | None = None
+    commands: tuple[str, ...] = ()
 
 
 class RecordStore:
@@ -111,7 +113,9 @@ class RecordStore:
             what = f"is a run of another program ({run.info.run_name}); give one that mps_experiments logged"
             raise ConfigError("run", run_id, what)
         children = self._search(str(run.info.experiment_id), f"tags.`{_PARENT}` = '{run_id}'")
-        return self._read(children, parent_run_id=run_id)
+        found = self._read(children)
+        commands = tuple(filter(None, [tags.get("command")]))
+        return replace(found, parent_run_id=run_id, commands=commands)
 
     def _of_experiment(self, word: str, experiment: Any) -> StoredRecords:
         runs = self._search(str(experiment.experiment_id), f"tags.{RECORD_ID} != ''")
@@ -146,14 +150,14 @@ class RecordStore:
             [experiment_id], condition, ViewType.ACTIVE_ONLY, _PAGE, order, page_token=token
         )
 
-    def _read(self, runs: list[Any], parent_run_id: str | None = None) -> StoredRecords:
+    def _read(self, runs: list[Any]) -> StoredRecords:
         records, problems = [], []
         for run in runs:
             try:
                 records.append(self._record(run))
             except (RecordError, TrackingError) as error:
                 problems.append(f"MLflow run {run.info.run_id}: {error}")
-        return StoredRecords(records=tuple(records), problems=tuple(problems), parent_run_id=parent_run_id)
+        return StoredRecords(records=tuple(records), problems=tuple(problems))
 
     def _record(self, run: Any) -> StoredRecord:
         run_id, place = str(run.info.run_id), str(run.info.artifact_uri)

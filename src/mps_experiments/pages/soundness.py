@@ -1,0 +1,47 @@
+"""Whether a record agrees with itself: somebody's editor, or another program, may have changed it; pure."""
+
+import math
+from collections.abc import Iterator
+
+from mps_experiments.measurement.verdict import Status
+from mps_experiments.pages.figures import quantities
+from mps_experiments.pages.panels import ARMS
+from mps_experiments.record import Measurement
+
+_LATEST = 4_102_444_800.0  # seconds since the epoch: the year 2100
+
+
+def contradiction(measurement: Measurement) -> str:
+    """What cannot be in a record with samples; empty if nothing was found."""
+    return next(_contradictions(measurement), "")
+
+
+def _contradictions(m: Measurement) -> Iterator[str]:
+    cell = m.cell
+    if cell.mps not in ARMS:
+        yield f"mps={cell.mps}"
+    if min(cell.procs, cell.times) < 1:
+        yield f"procs={cell.procs} times={cell.times}"
+    if not 0 < m.started_at < _LATEST:
+        yield f"started_at={m.started_at:g}"
+    if not 0 <= m.wall_s < math.inf:
+        yield f"wall_s={m.wall_s:g}"
+    if m.verdict.status is Status.VALID and m.is_ordinary:
+        yield from _of_a_valid_run(m)
+
+
+def _of_a_valid_run(m: Measurement) -> Iterator[str]:
+    counts = [len(worker.samples.latencies_ns) if worker.samples else 0 for worker in m.workers]
+    if len(counts) != m.cell.procs:
+        yield f"VALID with {len(counts)} workers of procs={m.cell.procs}"
+    if any(count != m.cell.times for count in counts):
+        yield f"VALID with {min(counts)} to {max(counts)} iterations of times={m.cell.times}"
+    if any(worker.samples and min(worker.samples.latencies_ns) <= 0 for worker in m.workers):
+        yield "an iteration that took no time"
+    for name, value in quantities(m).items():
+        limit = 100.5 if name in _PERCENT else math.inf  # readings are rounded
+        if value is not None and not 0 <= value < limit:
+            yield f"{name} is {value:g}"
+
+
+_PERCENT = ("overlap", "busy", "sm_activity")
