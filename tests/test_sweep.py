@@ -158,8 +158,8 @@ def test_a_failing_cell_fails_the_sweep_but_not_the_other_cells(failed: Finished
 def test_mlflow_calls_failed_what_failed(failed: Finished) -> None:
     client = MlflowClient(tracking_uri=f"sqlite:///{failed.folder / 'outputs' / 'mlflow.db'}")
     runs = client.search_runs([client.get_experiment_by_name("mps_experiments").experiment_id])
-    found = sorted((run.data.tags.get("verdict", "PARENT"), run.info.status) for run in runs)
-    assert found == [("INVALID", "FAILED"), ("PARENT", "FAILED"), ("VALID", "FINISHED")]
+    found = sorted((run.data.tags["verdict"], run.info.status) for run in runs)
+    assert found == [("1 INVALID, 1 VALID", "FAILED"), ("INVALID", "FAILED"), ("VALID", "FINISHED")]
 
 
 def test_what_a_worker_prints_is_in_its_log_only(failed: Finished) -> None:

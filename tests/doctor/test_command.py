@@ -79,7 +79,7 @@ def test_lines_end_with_the_count_and_every_one_that_is_not_ok_says_what_to_do(
     ("arguments", "said"),
     [
         (["--torch-timeout-s", "0"], "above 0"),
-        (["--torch-timeout-s", "x"], "invalid"),
+        (["--torch-timeout-s", "x"], "--torch-timeout-s: x: must be a number of seconds above 0"),
         (["x"], "unrecognized"),
     ],
 )

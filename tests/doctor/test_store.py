@@ -2,11 +2,8 @@
 
 import socket
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from threading import Thread
 
 import pytest
 from mlflow import MlflowClient
@@ -15,7 +12,7 @@ from mps_experiments.doctor.finding import Finding, Level
 from mps_experiments.doctor.store import store_findings
 from tests.doctor.conftest import the_only
 from tests.fakes.stores import immutable, locked
-from tests.tracking.conftest import free_port, mlflow_server
+from tests.tracking.conftest import answering, free_port, mlflow_server
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +123,7 @@ def test_a_folder_that_cannot_be_written_fails(tmp_path: Path, database: Path) -
         ("folder/of/runs", "no scheme"),
         ("sqlite:///relative-folder-that-is-not-there/x.db", "there is no folder"),
         ("http://host:port", "no address"),
-        ("http://127.0.0.1:9", "does not answer"),
+        ("http://127.0.0.1:9", "Connection refused"),
     ],
 )
 def test_an_address_that_cannot_work_fails_with_the_reason(tmp_path: Path, uri: str, text: str) -> None:
@@ -149,35 +146,18 @@ def test_a_real_server_that_runs_is_ok_and_one_that_is_gone_fails(tmp_path: Path
     the_only(store_findings(address, str(tmp_path), 10.0), Level.FAIL)
 
 
-class _Answers(BaseHTTPRequestHandler):
-    status = 200
-
-    def do_GET(self) -> None:
-        self.send_response(self.status)
-        self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Nothing."""
-
-
-@pytest.fixture
-def answering() -> Iterator[HTTPServer]:
-    with HTTPServer(("127.0.0.1", 0), _Answers) as server:
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-@pytest.mark.parametrize(("status", "level"), [(200, Level.OK), (401, Level.OK), (503, Level.FAIL)])
-def test_a_server_is_judged_by_its_status(
-    tmp_path: Path, answering: HTTPServer, monkeypatch: pytest.MonkeyPatch, status: int, level: Level
-) -> None:
-    monkeypatch.setattr(_Answers, "status", status)
-    looked(f"http://127.0.0.1:{answering.server_port}/", tmp_path, level)
+@pytest.mark.parametrize(
+    ("status", "body", "level"),
+    [
+        (200, b"OK", Level.OK),
+        (200, b"hello", Level.FAIL),
+        (401, b"", Level.OK),
+        (503, b"", Level.FAIL),
+    ],
+)
+def test_a_server_is_judged_by_what_it_says(tmp_path: Path, status: int, body: bytes, level: Level) -> None:
+    with answering(status, body) as address:
+        looked(f"{address}/", tmp_path, level)
 
 
 def test_a_server_that_is_silent_fails_after_its_deadline(tmp_path: Path) -> None:

@@ -132,12 +132,12 @@ def test_the_one_process_run_that_a_fault_makes_by_itself_is_no_cell(tmp_path: P
 def test_a_key_of_another_version_is_refused_by_name_or_dropped(tmp_path: Path) -> None:
     (run,) = stored(tmp_path, [Config(procs=3)])
     config = run.measurement.config | {"sm_partitions": 4}
-    del config["times"]
+    config["trace"] = {"min_s": 0.1}
     other = replace(run, measurement=replace(run.measurement, config=config))
-    with pytest.raises(ConfigError, match=r"it has sm_partitions, unknown here, and lacks times=50"):
+    with pytest.raises(ConfigError, match=r"it has sm_partitions, unknown here, and lacks trace.iterations"):
         wanted_of([other], drop_unknown=False)
     wanted = wanted_of([other], drop_unknown=True)
-    assert (wanted.grid.common["procs"], wanted.missing) == (3, ("times=50",))
+    assert (wanted.grid.common["procs"], wanted.missing) == (3, ("trace.iterations=3",))
     assert "# The record says nothing of times=50: today's defaults." in experiment_of(wanted, "x").text
 
 

@@ -5,7 +5,6 @@ from io import StringIO
 
 from rich.console import Console
 
-from mps_experiments.measurement.verdict import Status, Verdict
 from mps_experiments.record import Measurement
 from mps_experiments.replay.side_by_side import Sides, remarks, table
 from tests.records import SKIPPED, make_measurement
@@ -51,8 +50,6 @@ def test_what_is_not_valid_now_is_said_with_its_reason() -> None:
 
 def test_what_cannot_be_compared_is_said() -> None:
     assert "no ratio without the one-process run" in remarks(Sides(stored=[run("a", 2)], now=[], axes=()))[0]
-    fault = make_measurement(fault="kill", verdict=Verdict(status=Status.VALID, reason="watched"))
-    assert "a run with a fault has no figures" in remarks(Sides(stored=[fault], now=[], axes=()))[0]
     assert remarks(Sides(stored=[run("a", 1)], now=[run("b", 1)], axes=())) == []
 
 

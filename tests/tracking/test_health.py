@@ -1,39 +1,15 @@
 """Whether an MLflow server answers: real servers, MLflow's own among them."""
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from socket import socket
 
 import pytest
 
 from mps_experiments.tracking.health import problem_with_address
-from tests.tracking.conftest import free_port, mlflow_server
+from tests.tracking.conftest import answering, free_port, mlflow_server
 
 TIMEOUT_S = 20.0
-
-
-@contextmanager
-def server(status: int, body: bytes) -> Iterator[str]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(status)
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            """Keep quiet."""
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as listening:
-        thread = threading.Thread(target=listening.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{listening.server_port}"
-        finally:
-            listening.shutdown()
-            thread.join()
 
 
 def test_mlflow_answers(tmp_path: Path) -> None:
@@ -54,7 +30,7 @@ def test_mlflow_answers(tmp_path: Path) -> None:
     ],
 )
 def test_others_are_told_by_what_they_say(status: int, body: bytes, problem: str | None) -> None:
-    with server(status, body) as address:
+    with answering(status, body) as address:
         assert problem_with_address(address, TIMEOUT_S) == problem
 
 
