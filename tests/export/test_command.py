@@ -39,7 +39,9 @@ def test_in_a_folder_called_experiment_it_runs_where_it_is(
 ) -> None:
     (outputs.parent / "experiment").mkdir()
     assert main([str(outputs), "-o", "experiment/mine.yaml"]) == 0
-    assert capsys.readouterr().out.endswith(f"experiment=mine --config-dir {outputs.parent}\n")
+    assert capsys.readouterr().out.endswith(
+        f"mps_experiments --config-dir {outputs.parent} experiment=mine\n"
+    )
     assert [cell.procs for cell in parse(["--config-dir", ".", "experiment=mine"]).cells] == [1, 2]
 
 

@@ -137,7 +137,10 @@ def test_a_key_of_another_version_is_refused_by_name_or_dropped(tmp_path: Path) 
     with pytest.raises(ConfigError, match=r"it has sm_partitions, unknown here, and lacks trace.iterations"):
         wanted_of([other], drop_unknown=False)
     wanted = wanted_of([other], drop_unknown=True)
-    assert (wanted.grid.common["procs"], wanted.missing) == (3, ("trace.iterations=3",))
+    assert (wanted.grid.common["procs"], wanted.missing) == (
+        3,
+        ("trace.iterations=3", "trace.timeout_s=120.0"),
+    )
     assert "# The record says nothing of times=50: today's defaults." in experiment_of(wanted, "x").text
 
 

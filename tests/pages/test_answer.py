@@ -197,3 +197,12 @@ def test_of_several_times_the_one_with_the_most_cells_counts_and_the_others_are_
 
 def test_where_there_is_no_interval_none_is_called_a_hint() -> None:
     assert "hint" not in said(*arm("on", {2: (1.0, 1.1), 4: (1.0, 1.1)})).text
+
+
+def test_processes_that_are_faster_than_one_are_no_gain_but_a_warning() -> None:
+    found = said(*arm("on", {1: 1.0, 2: 0.9}))
+    assert (
+        "The ratio under MPS of 2 (0.90) processes is below 1: something slowed the one-process run, and gains "
+        "over one replica are too large. Repeat both."
+    ) in found.details
+    assert "below 1" not in said(*arm("on", {1: 1.0, 2: 0.96})).text

@@ -8,7 +8,7 @@ import pytest
 from mps_experiments.record import Measurement
 from mps_experiments.replay.rows import Row, rows, spread
 from mps_experiments.report.numbers import seconds
-from tests.fault_records import faulty_run
+from tests.fault_records import faulty_run, make_trial, newcomer
 from tests.records import INVALID, make_measurement
 
 
@@ -102,10 +102,11 @@ def test_what_computed_something_else_is_not_compared() -> None:
 
 def test_runs_with_a_fault_show_who_survived_then_and_now() -> None:
     stored = [faulty_run(f"then-{n}") for n in range(3)]
-    now = [faulty_run("now-0"), faulty_run("now-1", verdict=INVALID)]
+    served = make_trial(came=newcomer(300, 500))
+    now = [faulty_run("now-0", trial=served), faulty_run("now-1", verdict=INVALID)]
     found = shown(stored, now)
     assert list(found)[:2] == ["verdict", "others finished"]
     assert (found["others finished"].stored, found["others finished"].now) == ("3 of 3", "1 of 1")
     assert found["survivor s"].spread.startswith("one repeat now, within the ")
-    assert found["new client served"].now == "1 of 1"
+    assert (found["new client served"].stored, found["new client served"].now) == ("0 of 3", "1 of 1")
     assert list(shown(stored, [faulty_run("bad", verdict=INVALID)])) == ["verdict"]

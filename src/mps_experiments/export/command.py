@@ -112,8 +112,10 @@ def _write(path: Path, text: str, force: bool) -> None:
 
 
 def _how_to_run(path: Path, sheet: Sheet) -> str:
-    command = shlex.join(["python", "-m", "mps_experiments", *sheet.arguments])
+    """Flags first, so that more options can be typed behind it."""
     folder = path.absolute().parent
-    if folder.name == "experiment":
-        return f"run it with: {command} --config-dir {shlex.quote(str(folder.parent))}"
-    return f"move it to conf/experiment/ and run it with: {command}"
+    if folder.name != "experiment":
+        command = shlex.join(["python", "-m", "mps_experiments", *sheet.arguments])
+        return f"move it to conf/experiment/ and run it with: {command}"
+    flags = ["--config-dir", str(folder.parent)]
+    return f"run it with: {shlex.join(['python', '-m', 'mps_experiments', *flags, *sheet.arguments])}"

@@ -8,6 +8,7 @@ from mps_experiments.pages.figures import median_latency_s, rate
 from mps_experiments.pages.packing import Packing, gain, packing
 from mps_experiments.pages.panels import ARMS, Panel
 from mps_experiments.record import Measurement
+from mps_experiments.report.explanation import TOO_FAST
 from mps_experiments.report.numbers import milliseconds
 from mps_experiments.report.repeats import Group
 
@@ -75,6 +76,7 @@ def _details(panel: Panel, arms: Mapping[str, Mapping[int, Group]]) -> Iterator[
     for mps, each in found.items():
         if each is not None:
             yield from _packing_words(panel, mps, each)
+    yield from _too_fast(panel, arms)
     yield from _best_words(arms)
     if (on := found["on"]) is not None and on.limit is not on.fewest:
         yield _latency_words(on.fewest, on.limit)
@@ -134,6 +136,19 @@ def _the_most(panel: Panel, mps: str, limit: int) -> str:
     if not larger:
         return "the most that were measured"
     return f"the most with a VALID run (procs={','.join(map(str, larger))} has none)"
+
+
+def _too_fast(panel: Panel, arms: Mapping[str, Mapping[int, Group]]) -> Iterator[str]:
+    """N processes cannot be faster than one: then the one was slowed, and all that rests on it is too good."""
+    for mps, arm in arms.items():
+        found = [(_procs(group), panel.ratio(group).median) for group in arm.values()]
+        below = [f"{procs} ({ratio:.2f})" for procs, ratio in found if ratio is not None and ratio < TOO_FAST]
+        if below:
+            state = f" {_STATES[mps]}" if panel.on_gpu else ""
+            yield (
+                f"The ratio{state} of {', '.join(below)} processes is below 1: something slowed the one-process "
+                "run, and gains over one replica are too large. Repeat both."
+            )
 
 
 def _best_words(arms: Mapping[str, Mapping[int, Group]]) -> Iterator[str]:

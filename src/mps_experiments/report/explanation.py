@@ -13,8 +13,8 @@ from mps_experiments.report.comparison import Ratio
 from mps_experiments.report.gpu_limits import Limit, gpu_limit, lower_clock, power_limit
 from mps_experiments.report.growth import Growth
 
-_FASTER = 0.95  # ratio below which the one-process run was slowed down by something else
-_FASTER_WORDS = (
+TOO_FAST = 0.95  # ratio below which the one-process run was slowed down by something else
+TOO_FAST_WORDS = (
     "More processes cannot be faster than one: something else slowed the one-process run; repeat both."
 )
 _FREE = 1.05  # ratio up to which the others count as running for free
@@ -97,8 +97,8 @@ def _nothing(why: str) -> Explanation:
 
 def _judge(growth: Growth) -> tuple[Cause, list[str]]:
     """The cause, and the sentences that show it."""
-    if growth.ratio < _FASTER:
-        return Cause.UNDECIDED, [_FASTER_WORDS, _room(growth), _overlap(growth)]
+    if growth.ratio < TOO_FAST:
+        return Cause.UNDECIDED, [TOO_FAST_WORDS, _room(growth), _overlap(growth)]
     if growth.ratio < _FREE:
         cause = Cause.HOST if growth.gpu_busy_alone < _FILLED else Cause.UNDECIDED
         return cause, [_room(growth), _overlap(growth)]
