@@ -141,7 +141,10 @@ def test_a_key_of_another_version_is_refused_by_name_or_dropped(tmp_path: Path) 
         3,
         ("trace.iterations=3", "trace.timeout_s=120.0"),
     )
-    assert "# The record says nothing of times=50: today's defaults." in experiment_of(wanted, "x").text
+    assert (
+        "# The record says nothing of trace.iterations=3, trace.timeout_s=120.0: today's defaults."
+        in experiment_of(wanted, "x").text
+    )
 
 
 def test_a_value_that_this_version_does_not_take_is_named(tmp_path: Path) -> None:

@@ -202,7 +202,7 @@ def test_where_there_is_no_interval_none_is_called_a_hint() -> None:
 def test_processes_that_are_faster_than_one_are_no_gain_but_a_warning() -> None:
     found = said(*arm("on", {1: 1.0, 2: 0.9}))
     assert (
-        "The ratio under MPS of 2 (0.90) processes is below 1: something slowed the one-process run, and gains "
-        "over one replica are too large. Repeat both."
+        "The ratio under MPS of 2 (0.90) processes is below 1: something slowed the one-process run, and "
+        "gains over one replica are too large. Repeat both."
     ) in found.details
     assert "below 1" not in said(*arm("on", {1: 1.0, 2: 0.96})).text

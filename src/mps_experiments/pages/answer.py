@@ -139,15 +139,15 @@ def _the_most(panel: Panel, mps: str, limit: int) -> str:
 
 
 def _too_fast(panel: Panel, arms: Mapping[str, Mapping[int, Group]]) -> Iterator[str]:
-    """N processes cannot be faster than one: then the one was slowed, and all that rests on it is too good."""
+    """N processes cannot be faster than one: then the one was slowed, and what rests on it is too good."""
     for mps, arm in arms.items():
         found = [(_procs(group), panel.ratio(group).median) for group in arm.values()]
         below = [f"{procs} ({ratio:.2f})" for procs, ratio in found if ratio is not None and ratio < TOO_FAST]
         if below:
             state = f" {_STATES[mps]}" if panel.on_gpu else ""
             yield (
-                f"The ratio{state} of {', '.join(below)} processes is below 1: something slowed the one-process "
-                "run, and gains over one replica are too large. Repeat both."
+                f"The ratio{state} of {', '.join(below)} processes is below 1: something slowed the "
+                "one-process run, and gains over one replica are too large. Repeat both."
             )
 
 
