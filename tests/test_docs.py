@@ -90,6 +90,13 @@ def test_a_make_target_of_the_readme_exists(target: str) -> None:
     assert result.returncode == 0
 
 
+def test_a_documented_command_is_one_for_the_shell() -> None:
+    found = documented("python -m ")
+    assert found
+    done = subprocess.run(["bash", "-n"], input="\n".join(found), capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.parametrize("tool", TOOLS)
 def test_a_documented_command_of_a_tool_is_understood(tool: str) -> None:
     found = documented(f"python -m mps_experiments.{tool}")

@@ -5,7 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from mps_experiments.summaries import read_summary, resumed_ids, started_at, summaries_below
+from mps_experiments.summaries import (
+    NAME,
+    cut_off,
+    read_summary,
+    resumed_ids,
+    started_at,
+    summaries_below,
+)
 from tests.records import make_measurement
 from tests.test_lookup import MIDNIGHT, summary, written
 
@@ -44,3 +51,11 @@ def test_a_sweep_started_with_the_first_run_that_it_did_itself(tmp_path: Path) -
         {"name": "own", "folder": "own"},
     )
     assert started_at(tmp_path) == MIDNIGHT + 60
+
+
+def test_a_sweep_that_was_cut_off_is_said(tmp_path: Path) -> None:
+    for status, said in (("KILLED", True), ("RUNNING", True), ("FINISHED", False), ("FAILED", False)):
+        (tmp_path / NAME).write_text(json.dumps({"status": status, "cells": []}))
+        assert bool(cut_off(str(tmp_path))) is said
+    assert cut_off(str(tmp_path / "nowhere")) == ""
+    assert cut_off("an MLflow experiment") == ""

@@ -45,6 +45,16 @@ def _is_cell(cell: object) -> bool:
     return all(isinstance(cell.get(name), str) for name in needed)
 
 
+def cut_off(word: str) -> str:
+    """What to know of a sweep's folder whose sweep did not end by itself; empty for anything else."""
+    summary = read_summary(Path(word) / NAME)
+    if summary.get("status") not in ("KILLED", "RUNNING"):
+        return ""
+    return (
+        f"{word}: the sweep was cut off; only cells that were begun are here, its whole command is in {NAME}"
+    )
+
+
 def resumed_ids(summary: dict[str, Any]) -> dict[str, tuple[str, str]]:
     """Name of each run that was taken over -> its record id and its folder then."""
     return {

@@ -123,3 +123,11 @@ def test_what_is_assumed_and_what_is_left_out_is_said(
     err = capsys.readouterr().err
     assert "the record says nothing of " in err
     assert "left out, unknown to this version: gone" in err
+
+
+def test_of_a_sweep_that_was_cut_off_only_a_part_is_written_and_that_is_said(
+    outputs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (outputs / "sweep.json").write_text(json.dumps({"status": "KILLED", "cells": []}))
+    assert main([str(outputs), "-o", "-"]) == 1
+    assert "the sweep was cut off; only cells that were begun are here" in capsys.readouterr().err

@@ -101,3 +101,23 @@ def test_latencies_are_of_all_workers_and_repeats_of_the_cell_alone() -> None:
 def test_a_panel_knows_whether_it_has_a_gpu() -> None:
     assert panel_of(make_measurement()).on_gpu
     assert not panel_of(make_measurement(machine=CPU_ONLY)).on_gpu
+
+
+def test_workloads_of_ones_own_are_told_by_their_options() -> None:
+    runs = [make_measurement(kind, model="mine:build", options={"kind": kind}) for kind in ("a", "b")]
+    assert [panel.title for panel in panels(as_runs(runs))] == ["mine:build · kind=a", "mine:build · kind=b"]
+
+
+def test_options_that_the_sweep_varied_are_named_once() -> None:
+    run = make_measurement("a", model="mine:build", options={"kind": "a"})
+    named = replace(run, name=f"{run.name} +workload.options.kind=a")
+    (panel,) = panels(as_runs([named]))
+    assert panel.title == "mine:build · +workload.options.kind=a"
+
+
+def test_one_process_runs_that_only_faults_need_are_no_panel() -> None:
+    hit, alone = faulty_run("hit"), make_measurement("alone", times=4)
+    assert panels(as_runs([hit, alone])) == []
+    pair = make_measurement("two", procs=2, times=4)
+    assert len(panels(as_runs([hit, alone, pair]))) == 1
+    assert len(panels(as_runs([hit, replace(alone, sweep_id="another")]))) == 1

@@ -79,7 +79,7 @@ def test_charts_stand_side_by_side_and_what_is_missing_is_said() -> None:
     ]
     missing = items(blocks)
     assert len(missing) == 5
-    assert missing[-1].startswith('No chart "Timeline of the workers": needs the files')
+    assert missing[-1].startswith('No chart "Timeline of the workers": needs the timeline.png')
 
 
 def test_without_any_chart_there_is_no_grid() -> None:

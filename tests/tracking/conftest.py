@@ -89,3 +89,14 @@ def answering(status: int, body: bytes) -> Iterator[str]:
         finally:
             listening.shutdown()
             thread.join()
+
+
+@pytest.fixture(scope="module", params=["sqlite", "server"])
+def uri(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a store; each test uses an experiment of its own in it."""
+    folder = tmp_path_factory.mktemp("store")
+    if request.param == "sqlite":
+        yield f"sqlite:///{folder / 'mlflow.db'}"
+        return
+    with mlflow_server(folder, free_port()) as (address, _):
+        yield address

@@ -1,6 +1,6 @@
 """A report put on the run of a sweep in a real store, and on a real server."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,20 +12,9 @@ from mps_experiments.errors import ConfigError, TrackingError
 from mps_experiments.tracking.attaching import attach_report
 from tests.fakes.stores import locked
 from tests.records import make_measurement
-from tests.tracking.conftest import free_port, mlflow_server
 from tests.tracking.test_stored import log
 
 NOTE = "mlflow.note.content"
-
-
-@pytest.fixture(scope="module", params=["sqlite", "server"])
-def uri(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("store")
-    if request.param == "sqlite":
-        yield f"sqlite:///{folder / 'mlflow.db'}"
-        return
-    with mlflow_server(folder, free_port()) as (address, _):
-        yield address
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -30,7 +30,7 @@ from tests.conftest import CHECKOUT, SRC
 from tests.evidence_records import traced_run, with_core_waits, with_telemetry
 from tests.outputs import with_output
 from tests.records import INVALID, SKIPPED, make_measurement
-from tests.tracking.conftest import free_port, mlflow_server
+from tests.tracking.conftest import free_port
 
 INFO = SweepInfo(sweep_id="sweep", name="a sweep", command="python -m mps_experiments -m", is_sweep=True)
 TABLES = SweepReport(tables="the tables", description="the tables")
@@ -50,17 +50,6 @@ except TrackingError:
     sys.stdout.flush()
 sys.stdin.read()
 """
-
-
-@pytest.fixture(scope="module", params=["sqlite", "server"])
-def uri(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a store; each test uses an experiment of its own in it."""
-    folder = tmp_path_factory.mktemp("store")
-    if request.param == "sqlite":
-        yield f"sqlite:///{folder / 'mlflow.db'}"
-        return
-    with mlflow_server(folder, free_port()) as (address, _):
-        yield address
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import hashlib
 import tempfile
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,16 +19,6 @@ from tests.records import make_measurement
 from tests.tracking.conftest import free_port, mlflow_server
 
 REPORT = SweepReport(tables="tables", description="tables")
-
-
-@pytest.fixture(scope="module", params=["sqlite", "server"])
-def uri(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("store")
-    if request.param == "sqlite":
-        yield f"sqlite:///{folder / 'mlflow.db'}"
-        return
-    with mlflow_server(folder, free_port()) as (address, _):
-        yield address
 
 
 @pytest.fixture

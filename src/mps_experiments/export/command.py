@@ -14,6 +14,7 @@ from mps_experiments.export.experiment import Wanted, experiment_of, wanted_of
 from mps_experiments.export.origin import warnings
 from mps_experiments.export.sheet import Sheet, default_name
 from mps_experiments.lookup import find_runs
+from mps_experiments.summaries import cut_off
 from mps_experiments.terminal import Parser, complain, run_and_exit
 
 _NAME = re.compile(r"[A-Za-z][\w-]*", re.ASCII)
@@ -24,7 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Write the file.
 
     Returns:
-        0 if it was written, 1 if it was, of those runs that could be read; 2 for a user's mistake.
+        0 if it was written, 1 if it was without some of the runs asked for, 2 for a user's mistake.
     """
     args = _parser().parse_args(arguments)
     try:
@@ -61,9 +62,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _export(args: argparse.Namespace) -> bool:
-    """Whether every record could be read."""
+    """Whether all that was asked for is in it."""
     found = find_runs(args.run, tracking_uri=args.tracking_uri, output_dir=args.output_dir)
-    for problem in found.problems:
+    problems = [*found.problems, *filter(None, map(cut_off, args.run))]
+    for problem in problems:
         complain(problem)
     wanted = wanted_of(found.runs, args.drop_unknown)
     name = None if args.output in (None, "-") else _name_of(Path(args.output))
@@ -72,11 +74,11 @@ def _export(args: argparse.Namespace) -> bool:
         complain(warning)
     if args.output == "-":
         sys.stdout.write(sheet.text)
-        return not found.problems
+        return not problems
     path = Path(args.output or f"{sheet.name}.yaml")
     _write(path, sheet.text, args.force)
     sys.stdout.write(f"wrote {path}; {_how_to_run(path, sheet)}\n")
-    return not found.problems
+    return not problems
 
 
 def _gaps(wanted: Wanted) -> Iterator[str]:

@@ -85,7 +85,8 @@ def _details(panel: Panel, arms: Mapping[str, Mapping[int, Group]]) -> Iterator[
             yield _why_missing(mps, panel)
     if panel.other_times:
         others = ", ".join(map(str, panel.other_times))
-        yield f"All this is of times={panel.times}; times={others} is in the tables only."
+        are = "are" if len(panel.other_times) > 1 else "is"
+        yield f"All this is of times={panel.times}; times={others} {are} in the tables only."
     if panel.left_out:
         yield (
             f"VALID runs that differ from these in {', '.join(panel.left_out)} are in the tables, "

@@ -41,7 +41,15 @@ class Panel:
 
     @property
     def title(self) -> str:
-        return " · ".join(filter(None, (self.first.cell.model, self.varied)))
+        return " · ".join(filter(None, (self.first.cell.model, self._options, self.varied)))
+
+    @property
+    def _options(self) -> str:
+        """Those of a workload of the user's own, if nothing else tells it from another one."""
+        if "workload.options" in self.varied:
+            return ""
+        text = " ".join(f"{name}={value}" for name, value in sorted(self.first.cell.options.items()))
+        return shorten(text, _MAX_VALUE, placeholder=" ...")
 
     @property
     def on_gpu(self) -> bool:
@@ -118,8 +126,16 @@ def panels(runs: Sequence[ReportRun]) -> list[Panel]:
         if run.measurement.is_ordinary:
             key = frozen([machine_line(run.measurement.machine), str(table_key(run.measurement))])
             by_key.setdefault(key, []).append(run)
+    by_key = {key: together for key, together in by_key.items() if not _are_references(together, runs)}
     found = [Panel(runs=tuple(together), varied=_varied(together)) for together in by_key.values()]
     return [_told_apart(panel, [each for each in found if _place(each) == _place(panel)]) for panel in found]
+
+
+def _are_references(together: Sequence[ReportRun], runs: Sequence[ReportRun]) -> bool:
+    """Whether they are only there for the runs with a fault to be compared with."""
+    with_faults = {run.measurement.sweep_id for run in runs if not run.measurement.is_ordinary}
+    own = [run.measurement for run in together]
+    return all(m.cell.procs == 1 and m.sweep_id in with_faults for m in own)
 
 
 def _setting(measurement: Measurement) -> dict[str, object]:

@@ -33,8 +33,8 @@ from mps_experiments.report.tables import tables
 _MAX_LISTED = 1000  # lines: some hundred KB at the most
 _NO_TIMELINE = NoChart(
     title="Timeline of the workers",
-    reason="needs the files of a VALID run of several processes with a traced pass, which trace.iterations=3 "
-    "turns on",
+    reason="needs the timeline.png of a VALID run of several processes beside its record; a traced pass "
+    "makes it (trace.iterations=3)",
 )
 _MAX_TIMELINES = 4
 _MAX_TIMELINE_BYTES = 400_000

@@ -18,6 +18,7 @@ from mps_experiments.preflight import plan_cells
 from mps_experiments.replay.circumstances import difference_lines
 from mps_experiments.replay.order import MAY_CHANGE, Order, order_of
 from mps_experiments.replay.side_by_side import Sides, key_of, remarks, table
+from mps_experiments.summaries import cut_off
 from mps_experiments.terminal import Parser, Terminal, complain, run_and_exit
 
 _MAX_REPEATS = 1000
@@ -56,7 +57,8 @@ def entry_point() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog="python -m mps_experiments.replay", description=__doc__)
     parser.add_argument("run", help="folder, measurement.json, MLflow run id or experiment")
-    parser.add_argument("option", nargs="*", help=f"option=value of this machine: {', '.join(MAY_CHANGE)}")
+    anew = f"option=value of this machine: {', '.join(MAY_CHANGE)}"
+    parser.add_argument("option", nargs="*", default=[], help=anew)
     parser.add_argument("--repeats", type=int, default=1, metavar="N", help="measure N times; default: 1")
     parser.add_argument(
         "--allow-code", action="store_true", help="run the factory that the stored run names: you trust it"
@@ -79,7 +81,7 @@ def _wanted(args: argparse.Namespace) -> Wanted:
             what = f"would be another run; only these can be given anew: {', '.join(MAY_CHANGE)}"
             raise ConfigError(option, value, what)
     found = find_runs([args.run], tracking_uri=args.tracking_uri, output_dir=args.output_dir)
-    for problem in found.problems:
+    for problem in (*found.problems, *filter(None, [cut_off(args.run)])):
         complain(problem)
     wanted = wanted_of(found.runs, args.drop_unknown, without=("repeat",))
     for text in args.option:
