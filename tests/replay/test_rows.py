@@ -6,9 +6,8 @@ from dataclasses import replace
 import pytest
 
 from mps_experiments.record import Measurement
-from mps_experiments.replay.rows import Row, rows, spread
-from mps_experiments.report.numbers import seconds
-from tests.fault_records import faulty_run, make_trial, newcomer
+from mps_experiments.replay.row import Row
+from mps_experiments.replay.rows import rows
 from tests.records import INVALID, make_measurement
 
 
@@ -32,25 +31,6 @@ def test_each_figure_is_shown_with_the_difference_of_medians() -> None:
     assert (throughput.stored, throughput.now, throughput.difference) == ("2.00", "2.67", "+33.3 %")
     assert found["latency p50 ms"].now == "750.0"
     assert "latency p99 ms" in found
-
-
-@pytest.mark.parametrize(
-    ("stored", "now", "said"),
-    [
-        ([1.0], [1.0], "one repeat each: spread unknown; add --repeats N"),
-        ([1.0, 1.1], [1.05], "one repeat now, within the 1.00 to 1.10 of the 2 stored; add --repeats N"),
-        ([1.0, 1.1], [1.2], "one repeat now, outside the 1.00 to 1.10 of the 2 stored; add --repeats N"),
-        ([1.0], [1.0, 1.1], "one repeat stored, within the 1.00 to 1.10 of the 2 now"),
-        ([0.9], [1.0, 1.1, 1.3], "one repeat stored, outside the 1.00 to 1.30 of the 3 now"),
-        ([1.0, 1.2], [1.1, 1.15], "within the spread (95 % interval "),
-        ([1.0, 1.1], [2.0, 2.2], "beyond the spread (95 % interval +"),
-        ([2.0, 2.2], [1.0, 1.1], "beyond the spread (95 % interval -"),
-    ],
-)
-def test_the_spread_is_judged_by_an_interval_and_by_nothing_else(
-    stored: list[float], now: list[float], said: str
-) -> None:
-    assert spread(stored, now, seconds).startswith(said)
 
 
 def test_a_run_that_is_not_valid_has_no_figures() -> None:
@@ -100,13 +80,12 @@ def test_what_computed_something_else_is_not_compared() -> None:
     assert (said.stored, said.now, said.difference) == ("", "", "")
 
 
-def test_runs_with_a_fault_show_who_survived_then_and_now() -> None:
-    stored = [faulty_run(f"then-{n}") for n in range(3)]
-    served = make_trial(came=newcomer(300, 500))
-    now = [faulty_run("now-0", trial=served), faulty_run("now-1", verdict=INVALID)]
-    found = shown(stored, now)
-    assert list(found)[:2] == ["verdict", "others finished"]
-    assert (found["others finished"].stored, found["others finished"].now) == ("3 of 3", "1 of 1")
-    assert found["survivor s"].spread.startswith("one repeat now, within the ")
-    assert (found["new client served"].stored, found["new client served"].now) == ("0 of 3", "1 of 1")
-    assert list(shown(stored, [faulty_run("bad", verdict=INVALID)])) == ["verdict"]
+def test_files_at_another_place_are_the_same_work() -> None:
+    def placed(run: Measurement, weights: str, digest: str) -> Measurement:
+        return replace(run, cell=replace(run.cell, weights=weights), weights_file_sha256=digest)
+
+    stored = [placed(run, "/there/w.pth", "a" * 64) for run in repeats(2.0)]
+    same = [placed(run, "here.pth", "a" * 64) for run in repeats(1.0)]
+    other = [placed(run, "/there/w.pth", "b" * 64) for run in repeats(1.0)]
+    assert shown(stored, same)["makespan s"].difference == "-50.0 %"
+    assert shown(stored, other)["not compared"].spread.startswith("other work: weights (")
