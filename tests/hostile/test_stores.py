@@ -102,7 +102,12 @@ def answering(answer: int) -> Iterator[str]:
 
 
 @pytest.mark.parametrize(
-    ("answer", "why"), [(500, "it answers 500"), (404, "MLflow could not"), (200, "MLflow could not")]
+    ("answer", "why"),
+    [
+        (500, "it answers 500"),
+        (404, "MLflow could not"),
+        (200, "a server that is not MLflow answers there"),
+    ],
 )
 def test_a_server_that_is_no_mlflow_is_refused(answer: int, why: str, refused_by_command: Refused) -> None:
     with answering(answer) as uri:
