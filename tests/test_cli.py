@@ -163,7 +163,7 @@ def test_a_sweep_whose_cells_are_all_valid_ends_with_0(finished: Finished) -> No
     assert finished.process.returncode == 0
     assert finished.process.stderr == ""
     assert finished.report["code"] == 0
-    assert finished.process.stdout.count("VALID") == 3
+    assert finished.process.stdout.count(": VALID") == 3
 
 
 def test_the_parent_never_imports_torch_nor_the_users_workload(finished: Finished) -> None:
