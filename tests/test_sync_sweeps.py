@@ -59,7 +59,7 @@ def test_the_parent_has_the_command_and_the_tables_and_a_child_its_ratio(
     assert found["two"].data.tags["mlflow.parentRunId"] == found["sweep"].info.run_id
     assert found["two"].data.metrics["ratio"] == pytest.approx(1.5)
     assert found["sweep"].data.tags["command"] == "typed"
-    assert "2.00 │ 3.00, 3.00" in found["sweep"].data.tags["mlflow.note.content"]
+    assert "| 2.00 | 3.00, 3.00 | 1.50 |" in found["sweep"].data.tags["mlflow.note.content"]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,8 @@ from mps_experiments.pages.content import (
 from mps_experiments.pages.drawing import Chart
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~&$])")
-_FIRST = re.compile(r"^(\d*)([-+=.)])")  # a list or a line under a heading, if it stands first
+# A list or a line under a heading, if it stands first in a line.
+_FIRST = re.compile(r"^(\d{1,9}(?=[.)](?:\s|$))|(?=[-+=]))")
 _ADDRESS = re.compile(r"(:)(//)|(\bwww)(\.)", re.IGNORECASE)  # GitHub would make a link of it
 
 
@@ -40,8 +41,12 @@ def blocks_to_markdown(blocks: Sequence[Block]) -> str:
 
 def escaped(text: str) -> str:
     """Text that Markdown shows as it is, in one line."""
+    return _FIRST.sub(r"\1\\", _within_a_line(text))
+
+
+def _within_a_line(text: str) -> str:
     plain = _SPECIAL.sub(r"\\\1", " ".join(text.split()))
-    return _ADDRESS.sub(r"\1\3\\\2\4", _FIRST.sub(r"\1\\\2", plain))
+    return _ADDRESS.sub(r"\1\3\\\2\4", plain)
 
 
 def _block(block: Block, figures: str) -> str:
@@ -79,7 +84,7 @@ def _table(table: Table) -> str:
 
 
 def _cell(text: str) -> str:
-    return "<br>".join(escaped(line) for line in text.splitlines())
+    return "<br>".join(map(_within_a_line, text.splitlines()))
 
 
 def _row(cells: Sequence[str]) -> str:
