@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from mps_experiments.record import Measurement
-from mps_experiments.replay.row import Row
 from mps_experiments.replay.rows import rows
+from mps_experiments.replay.spread import Row
 from tests.records import INVALID, make_measurement
 
 

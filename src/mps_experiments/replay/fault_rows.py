@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from mps_experiments.measurement.faults import FaultTrial, SurvivorFigures
 from mps_experiments.measurement.verdict import Status
 from mps_experiments.record import Measurement
-from mps_experiments.replay.row import Row
-from mps_experiments.replay.spread import spread
+from mps_experiments.replay.spread import Row, spread
 
 # Each as milliseconds or seconds; None where it is not known.
 _OF_SURVIVORS: dict[str, Callable[[SurvivorFigures], float | None]] = {

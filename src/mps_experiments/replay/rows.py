@@ -8,8 +8,7 @@ from mps_experiments.measurement.statistics import Statistics
 from mps_experiments.record import Measurement
 from mps_experiments.replay.circumstances import work_of
 from mps_experiments.replay.fault_rows import fault_rows
-from mps_experiments.replay.row import Row
-from mps_experiments.replay.spread import judged, percent, spread
+from mps_experiments.replay.spread import Row, judged, percent, spread
 from mps_experiments.report.comparison import ratios
 from mps_experiments.report.keys import differing_keys
 from mps_experiments.report.numbers import milliseconds, seconds

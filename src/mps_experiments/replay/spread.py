@@ -1,8 +1,20 @@
-"""Whether repeats explain a difference, in words; pure."""
+"""One line of the comparison, and whether repeats explain its difference; pure."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from mps_experiments.report.repeats import ratio_interval
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One line of the table, as it is shown."""
+
+    what: str
+    stored: str
+    now: str
+    difference: str = ""
+    spread: str = ""
 
 
 def spread(stored: Sequence[float], now: Sequence[float], shown: Callable[[float], str]) -> str:
