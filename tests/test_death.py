@@ -98,9 +98,17 @@ def workers_in(beacons: Path) -> list[int]:
     return [int(path.name) for path in beacons.iterdir() if path.suffix == ""]
 
 
+def command_of(process: psutil.Process) -> str:
+    """Empty for one that has ended meanwhile: the control program is asked now and then."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
+
+
 def assert_the_scene_is_complete(scene: Scene, mps: str = "on") -> None:
     """All that must be gone later is there now."""
-    commands = [" ".join(process.cmdline()) for process in scene.processes]
+    commands = [command_of(process) for process in scene.processes]
     for part in ("mps_experiments.mps.guardian", *([CONTROL_PROGRAM, SERVER_PROGRAM] if mps == "on" else [])):
         assert any(part in command for command in commands), (part, commands)
     assert set(scene.workers) <= {process.pid for process in scene.processes}
