@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pynvml
 import pytest
 from hypothesis import settings
@@ -25,6 +26,14 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # The same examples in every session, and none kept on disk: a red test stays red until it is mended.
 settings.register_profile("steady", derandomize=True, database=None, deadline=None, max_examples=200)
 settings.load_profile("steady")
+
+
+def command_of(process: psutil.Process) -> str:
+    """Empty for one that has ended: it may do so while it is looked at, or belong to another test."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
 
 
 def why_no_gpu() -> str | None:

@@ -17,6 +17,7 @@ from mps_experiments.machine.gpus import open_probe
 from mps_experiments.measurement.verdict import Status
 from mps_experiments.mps.control import CONTROL_PROGRAM, SERVER_PROGRAM
 from mps_experiments.record import Measurement, read_measurement
+from tests.conftest import command_of
 from tests.fakes.plans import CHECKOUT, path_with_fakes, running, short_folder, wait_until
 
 MEASURED = 6  # the call after which a worker is well inside its measured window
@@ -98,14 +99,6 @@ def workers_in(beacons: Path) -> list[int]:
     return [int(path.name) for path in beacons.iterdir() if path.suffix == ""]
 
 
-def command_of(process: psutil.Process) -> str:
-    """Empty for one that has ended meanwhile: the control program is asked now and then."""
-    try:
-        return " ".join(process.cmdline())
-    except psutil.Error:
-        return ""
-
-
 def assert_the_scene_is_complete(scene: Scene, mps: str = "on") -> None:
     """All that must be gone later is there now."""
     commands = [command_of(process) for process in scene.processes]
@@ -169,9 +162,7 @@ def on_gpu() -> list[int]:
 
 def test_a_second_signal_ends_the_runner_at_once_and_leaves_nothing_either(tmp_path: Path) -> None:
     with measuring(tmp_path, real=False) as scene:
-        daemon = next(
-            process for process in scene.processes if CONTROL_PROGRAM in " ".join(process.cmdline())
-        )
+        daemon = next(process for process in scene.processes if CONTROL_PROGRAM in command_of(process))
         daemon.suspend()  # the orderly end now waits for an answer
         scene.runner.send_signal(signal.SIGINT)
         workers = [psutil.Process(pid) for pid in scene.workers if psutil.pid_exists(pid)]

@@ -16,6 +16,7 @@ from mps_experiments.errors import ConfigError
 from mps_experiments.machine.gpu_lock import GpuLocks
 from mps_experiments.mps.processes import processes_of
 from mps_experiments.preflight import lock_gpus
+from tests.conftest import command_of
 from tests.fakes.plans import (
     CHECKOUT,
     FAKE_GPU,
@@ -123,7 +124,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
 
 
 def kill_with_its_guardian(scene: Scene) -> None:
-    guardian = next(p for p in scene.processes if "mps_experiments.mps.guardian" in p.cmdline())
+    guardian = next(p for p in scene.processes if "mps_experiments.mps.guardian" in command_of(p))
     guardian.kill()
     wait_until(lambda: not is_running(guardian), "the guardian is dead")
     scene.runner.send_signal(signal.SIGKILL)

@@ -19,7 +19,7 @@ from mlflow.entities import Run
 
 from mps_experiments.measurement.verdict import Status
 from mps_experiments.record import Measurement, find_measurements, read_measurement
-from tests.conftest import CHECKOUT, SRC, Command
+from tests.conftest import CHECKOUT, SRC, Command, command_of
 from tests.fakes.plans import wait_until
 from tests.tracking.conftest import free_port, mlflow_server
 
@@ -331,4 +331,4 @@ def test_ctrl_c_while_the_fork_server_imports_torch_is_one_line(tmp_path: Path) 
 
 def fork_server_of(runner: subprocess.Popen[str]) -> bool:
     children = psutil.Process(runner.pid).children()
-    return any("multiprocessing.forkserver" in " ".join(child.cmdline()) for child in children)
+    return any("multiprocessing.forkserver" in command_of(child) for child in children)

@@ -12,6 +12,7 @@ from mps_experiments.measurement.verdict import Status
 from mps_experiments.mps.guardian import Guardian
 from mps_experiments.plan import RunPlan
 from mps_experiments.record import Measurement
+from tests.conftest import command_of
 from tests.fakes.plans import attaching, fault_plan, run_plan
 from tests.fakes.running import Lab, assert_nothing_is_left, open_lab
 
@@ -65,7 +66,7 @@ def assert_all_are_gone(measurement: Measurement) -> None:
     """No daemon, no server, no worker and no client that came later."""
     assert_nothing_is_left(measurement)
     for child in psutil.Process().children():
-        if "multiprocessing.forkserver" in " ".join(child.cmdline()):
+        if "multiprocessing.forkserver" in command_of(child):
             assert child.children() == []
 
 

@@ -15,6 +15,7 @@ from mps_experiments.workers import check
 from mps_experiments.workers.check import check_workload
 from mps_experiments.workloads.spec import WorkloadSpec
 from mps_experiments.workloads.vision import build_model
+from tests.conftest import command_of
 
 Context = ForkServerContext | SpawnContext
 SMALL = "mobilenet_v3_small"
@@ -163,10 +164,7 @@ def test_a_check_that_takes_too_long_is_given_up(forkserver: Context) -> None:
 def test_a_fork_server_that_does_not_answer_is_given_up(forkserver: Context) -> None:
     assert checked(forkserver) is None
     (server,) = (
-        child
-        for child in psutil.Process().children()
-        if child.status() != psutil.STATUS_ZOMBIE  # of another test: it has no command any more
-        and "multiprocessing.forkserver" in " ".join(child.cmdline())
+        child for child in psutil.Process().children() if "multiprocessing.forkserver" in command_of(child)
     )
     server.suspend()
     try:
