@@ -108,7 +108,7 @@ def test_a_run_of_the_default_store_and_one_on_disk_are_found_together(tmp_path:
     written(tmp_path / "disk", "disk", 60)
     found = find(tmp_path, tmp_path / "disk", parent)
     assert set(ids(found)) == {"child-0", "child-1", "disk"}
-    assert found.parent_run_id == parent
+    assert found.commands == ("typed",)
     assert {run.mlflow_run_id is None for run in found.runs if run.measurement.record_id != "disk"} == {False}
     assert set(ids(find(tmp_path, "an experiment"))) == {"child-0", "child-1"}
 

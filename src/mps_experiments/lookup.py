@@ -38,13 +38,11 @@ class Found:
     Attributes:
         runs: In the order of started_at, each record_id once.
         problems: Records that could not be read, one line each.
-        parent_run_id: MLflow's parent run of the sweep, if asked by it.
         commands: What was typed, as far as MLflow told.
     """
 
     runs: tuple[FoundRun, ...]
     problems: tuple[str, ...] = ()
-    parent_run_id: str | None = None
     commands: tuple[str, ...] = ()
 
 
@@ -67,7 +65,6 @@ def find_runs(words: Sequence[str], *, tracking_uri: str | None, output_dir: Pat
     return Found(
         runs=tuple(runs),
         problems=tuple(dict.fromkeys(search.problems)),
-        parent_run_id=search.parent_run_id,
         commands=tuple(dict.fromkeys(search.commands)),
     )
 
@@ -97,7 +94,6 @@ class _Search:
     by_id: dict[str, FoundRun] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     commands: list[str] = field(default_factory=list)
-    parent_run_id: str | None = None
     _store: "RecordStore | None" = None
 
     def look_for(self, word: str) -> None:
@@ -140,7 +136,6 @@ class _Search:
             self._add(FoundRun(measurement=each.measurement, folder=each.folder, mlflow_run_id=each.run_id))
         self.problems += found.problems
         self.commands += found.commands
-        self.parent_run_id = self.parent_run_id or found.parent_run_id
 
     def _ask_mlflow(self, word: str) -> "StoredRecords":
         try:

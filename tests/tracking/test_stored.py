@@ -52,7 +52,7 @@ def test_a_run_gives_its_record(uri: str, experiment: str, tmp_path: Path) -> No
     found = opened(uri).find(run_id)
     assert found is not None
     assert [(each.run_id, each.measurement) for each in found.records] == [(run_id, measurement)]
-    assert found.parent_run_id is None
+    assert found.commands == ()
 
 
 def test_a_parent_run_gives_its_children_and_an_experiment_all_its_runs(
@@ -67,7 +67,7 @@ def test_a_parent_run_gives_its_children_and_an_experiment_all_its_runs(
         found = store.find(word)
         assert found is not None
         assert {each.measurement.record_id for each in found.records} == {"record-1", "record-2"}
-        assert found.parent_run_id == (parent if word == parent else None)
+        assert found.commands == (("typed",) if word == parent else ())
 
 
 def test_the_files_of_an_embedded_store_are_named_where_they_lie(tmp_path: Path) -> None:

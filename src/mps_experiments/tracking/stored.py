@@ -48,13 +48,11 @@ class StoredRecords:
     Attributes:
         records: Those that could be read.
         problems: One line for each that could not.
-        parent_run_id: If the word is the id of a sweep's parent run.
-        commands: What was typed for that sweep.
+        commands: What was typed, if the word is the id of a sweep's parent run.
     """
 
     records: tuple[StoredRecord, ...]
     problems: tuple[str, ...]
-    parent_run_id: str | None = None
     commands: tuple[str, ...] = ()
 
 
@@ -115,7 +113,7 @@ class RecordStore:
         children = self._search(str(run.info.experiment_id), f"tags.`{_PARENT}` = '{run_id}'")
         found = self._read(children)
         commands = tuple(filter(None, [tags.get("command")]))
-        return replace(found, parent_run_id=run_id, commands=commands)
+        return replace(found, commands=commands)
 
     def _of_experiment(self, word: str, experiment: Any) -> StoredRecords:
         runs = self._search(str(experiment.experiment_id), f"tags.{RECORD_ID} != ''")
