@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
 CONFIG_NAME = "config"
+AUTO: Final = "auto"
 
 
 # Member names are what a user types, hence the lower case.
@@ -38,7 +39,22 @@ class CpuAffinity(Enum):
     """How workers are placed on CPU cores."""
 
     auto = "auto"
+    rotate = "rotate"
     none = "none"
+
+
+class Window(Enum):
+    """What a worker does that has measured its own iterations before the others have."""
+
+    kept = "kept"
+    fixed = "fixed"
+
+
+class Order(Enum):
+    """The order in which the cells of a sweep run."""
+
+    blocks = "blocks"
+    as_given = "as_given"
 
 
 class WorkloadKind(Enum):
@@ -124,9 +140,14 @@ class WorkersConfig:
     start_method: StartMethod = StartMethod.forkserver
     """forkserver: torch is imported once for the sweep; spawn: every worker imports it again."""
     cpu_affinity: CpuAffinity = CpuAffinity.auto
-    """auto: one CPU core for each worker where there are enough; none: leave placement to the kernel."""
-    warmup: int = 2
-    """Iterations before the measured window, the slow first one included."""
+    """auto: one CPU core for each worker where there are enough; rotate: all move on by one core every
+    rotate_s, so that fast and slow cores are shared out; none: leave placement to the kernel."""
+    rotate_s: float = 0.05
+    """With cpu_affinity=rotate: seconds between two moves."""
+    warmup: Any = "auto"
+    """Iterations before the measured window, the slow first one included; auto: until latency is steady."""
+    preload: Any = "auto"
+    """Modules that the fork server imports once for all workers; auto: what the factory's module imports."""
     verbose: bool = False
     """Print a line per forward (pid, stream, shape). It costs time inside the measured window."""
     ready_timeout_s: float = 300.0
@@ -166,29 +187,23 @@ class ValidityConfig:
     """When a run is INVALID, and when its numbers come with a warning. Shares lie between 0 and 1."""
 
     common_window_warn: float = 0.95
-    """Warn if all workers were measured together in less than this share of the makespan."""
-    common_window_invalid: float = 0.75
-    """INVALID if it was less than this: a worker finished early."""
+    """With window=fixed: warn if all workers were at work together in less of the makespan than this share."""
     start_skew_warn: float = 0.01
     """Warn if the last worker started later than the first by more than this share of the makespan."""
-    start_skew_invalid: float = 0.05
-    """INVALID above this share."""
+    unequal_workers_warn: float = 1.25
+    """Warn if the slowest worker's median latency is more than this many times the fastest's."""
     throttled_invalid: float = 0.05
     """INVALID if heat, a power brake or other hardware held the clock down in more of the readings."""
     power_capped_warn: float = 0.05
     """Warn if the power limit lowered the clock in more than this share of the readings."""
     drift_warn: float = 0.1
     """Warn if a worker's median latency changed by more than this from the first third to the last."""
-    drift_invalid: float = 0.5
-    """INVALID above this."""
     outliers_warn: float = 0.02
     """Warn if more than this share of the iterations took over twice the median."""
     foreign_gpu_invalid: float = 0.05
     """INVALID if other processes used more than this share of the GPU."""
     foreign_cpu_warn: float = 0.05
     """Warn if others (processes, hypervisor) used more than this share of the workers' cores."""
-    foreign_cpu_invalid: float = 0.5
-    """INVALID above this share."""
     core_wait_warn: float = 0.05
     """Warn if a worker was ready to run but had no core for more than this share of its window."""
     foreign_daemon_invalid: bool = True
@@ -197,6 +212,8 @@ class ValidityConfig:
     """Outputs of replicas may differ by atol + rtol * |value|; INVALID above."""
     output_atol: float = 1e-4
     """See output_rtol."""
+    nonfinite_outputs: bool = False
+    """Accept outputs with NaN or infinity; false: INVALID, since a broken model may be fast."""
 
 
 @dataclass(kw_only=True)
@@ -247,10 +264,23 @@ class Config:
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     procs: int = 1
     """Number of worker processes, each with a replica of the model."""
-    times: int = 50
-    """Iterations per worker in the measured window."""
+    times: Any = 50
+    """Iterations per worker in the measured window; auto: as many as window_s seconds hold."""
+    window: Window = Window.kept
+    """kept: a worker that is done goes on, unmeasured, until all are; fixed: it stops and leaves the GPU to the
+    others, as in the first experiment."""
+    window_s: float = 10.0
+    """With times=auto: seconds that each worker is measured."""
     repeat: int = 0
-    """Number of the repeat: repeat=0,1,2 measures each cell three times, each with new workers."""
+    """Number of the repeat, or block: repeat=0,1,2 measures each cell three times, each with new workers."""
+    order: Order = Order.blocks
+    """blocks: every cell once per repeat, in an order drawn from order_seed; as_given: as on the command line."""
+    order_seed: int = 0
+    """Seed of the order of the cells within each block."""
+    precision: float = 0.0
+    """Add blocks until the answer's intervals are within this share, for example 0.05; 0: add none."""
+    budget_min: float = 30.0
+    """With precision: minutes that the sweep may take; no block is begun that would not be done by then."""
     device: str = "auto"
     """auto, cuda, cuda:N (as nvidia-smi numbers them), a GPU UUID, or cpu."""
     gpu_wait_s: float = 0.0

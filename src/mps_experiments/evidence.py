@@ -78,8 +78,8 @@ def gather_trace(plan: RunPlan, pool: WorkerPool, scratch: Path, state: RunState
 
 def _iterations_to_trace(plan: RunPlan, pool: WorkerPool) -> int:
     """More than planned where iterations are short: a pass of a millisecond may lie in one time slice."""
-    boundaries = pool.workers[0].samples_ns()
-    iteration_s = (boundaries[-1] - boundaries[0]) / 1e9 / max(1, len(boundaries) - 1)
+    samples = pool.workers[0].samples()
+    iteration_s = samples.elapsed_s / max(1, samples.iteration_count) if samples else 0.0
     enough = math.ceil(plan.trace.min_s / iteration_s) if iteration_s else 0
     return max(plan.trace.iterations, min(enough, MAX_TRACED))
 

@@ -17,13 +17,16 @@ _WORKER_BYTES = 48_000
 _ITERATION_BYTES = 24
 _READING_BYTES = 600
 _ITERATION_S = 0.1
+_SHORT_ITERATION_S = 0.001
 
 
 def record_bytes(plan: RunPlan) -> int:
     """Room that the record of this run may need, in bytes."""
-    size = _RECORD_BYTES + plan.worker_count * (_WORKER_BYTES + plan.iterations_per_worker * _ITERATION_BYTES)
+    window = plan.window
+    iterations = window.iterations or round((window.seconds or 0.0) / _SHORT_ITERATION_S)
+    size = _RECORD_BYTES + plan.worker_count * (_WORKER_BYTES + iterations * _ITERATION_BYTES)
     if not plan.device.is_cpu and plan.telemetry_interval_s:
-        seconds = plan.iterations_per_worker * _ITERATION_S
+        seconds = window.seconds or iterations * _ITERATION_S
         size += round(seconds / plan.telemetry_interval_s) * _READING_BYTES
     return size
 

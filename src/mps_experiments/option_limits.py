@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from mps_experiments.config import Config, FaultKind
+from mps_experiments.config import AUTO, Config, FaultKind
 from mps_experiments.errors import ConfigError
 
 _MAX_WORKERS = 1024
@@ -11,6 +11,8 @@ _MAX_ITERATIONS = 10_000_000
 _MAX_TRIALS = 1000
 MAX_TRACED = 1000  # a traced iteration may have thousands of kernels, and all are kept in memory
 _MAX_TRACED_S = 10.0
+_MIN_WINDOW_S, _MAX_WINDOW_S = 0.01, 86_400.0
+_MIN_ROTATE_S, _MAX_ROTATE_S = 0.001, 60.0
 _MIN_INTERVAL_S, _MAX_INTERVAL_S = 0.005, 60.0
 _MAX_SECONDS = 1_000_000.0  # the kernel's poll takes at most 2**31 milliseconds
 
@@ -22,9 +24,14 @@ def check_numbers(config: Config) -> None:
         ConfigError: With the first that is out of its limits.
     """
     _check_whole("procs", config.procs, 1, _MAX_WORKERS)
-    _check_whole("times", config.times, 1, _MAX_ITERATIONS)
+    _check_whole_or_auto("times", config.times, 1)
+    _check_number("window_s", config.window_s, _MIN_WINDOW_S, _MAX_WINDOW_S)
+    _check_whole("order_seed", config.order_seed, 0, 2**32 - 1)
+    _check_number("precision", config.precision, 0, 1)
+    _check_seconds("budget_min", config.budget_min)
     _check_whole("repeat", config.repeat, 0, _MAX_ITERATIONS)
-    _check_whole("workers.warmup", config.workers.warmup, 0, _MAX_ITERATIONS)
+    _check_whole_or_auto("workers.warmup", config.workers.warmup, 0)
+    _check_number("workers.rotate_s", config.workers.rotate_s, _MIN_ROTATE_S, _MAX_ROTATE_S)
     _check_whole("workload.seed", config.workload.seed, 0, 2**63 - 1)
     _check_whole("min_free_disk_mb", config.min_free_disk_mb, 0, 2**40)
     _check_whole("trace.iterations", config.trace.iterations, 0, MAX_TRACED)
@@ -64,9 +71,21 @@ def _check_fault(config: Config) -> None:
     if not 0 <= fault.at < 1:  # not a number compares as false, too
         raise ConfigError("fault.at", fault.at, "must be a number from 0 to below 1")
     if fault.kind is not FaultKind.none:
+        if config.times == AUTO:
+            raise ConfigError(
+                "times", AUTO, "a fault happens after a share of the iterations: give their number"
+            )
         _check_whole("fault.worker", fault.worker, 0, config.procs - 1)
     else:
         _check_whole("fault.worker", fault.worker, 0, _MAX_WORKERS - 1)
+
+
+def _check_whole_or_auto(option: str, value: object, low: int) -> None:
+    if value == AUTO or (
+        isinstance(value, int) and not isinstance(value, bool) and low <= value <= _MAX_ITERATIONS
+    ):
+        return
+    raise ConfigError(option, value, f"must be {AUTO} or a whole number from {low} to {_MAX_ITERATIONS}")
 
 
 def _check_whole(option: str, value: int, low: int, high: int) -> None:

@@ -1,10 +1,11 @@
 """The frozen plan of one run, made from a composed configuration; what cannot work is refused here."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mps_experiments.config import ComputeMode, Config, CpuAffinity, FaultKind, WorkloadKind
+from mps_experiments.config import AUTO, ComputeMode, Config, CpuAffinity, FaultKind, Window, WorkloadKind
 from mps_experiments.errors import ConfigError
 from mps_experiments.machine.device import Device, resolve_device
 from mps_experiments.machine.gpus import GpuProbe
@@ -78,16 +79,43 @@ class MpsPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class WorkersPlan:
-    """How the workers are started, placed and waited for, times in seconds."""
+    """How the workers are started, placed and waited for, times in seconds.
+
+    Attributes:
+        rotate_s: Seconds between two moves of all workers by one core; None leaves each on its own.
+        warmup_iterations: None warms up until latency is steady.
+        preload: Modules for the fork server; None takes what the factory's module imports.
+    """
 
     start_method: str
     pinned: bool
-    warmup_iterations: int
+    rotate_s: float | None
+    warmup_iterations: int | None
+    preload: tuple[str, ...] | None
     verbose: bool
     ready_timeout_s: float
     stall_timeout_s: float
     stop_timeout_s: float
     kill_timeout_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowPlan:
+    """The measured window of each worker.
+
+    Attributes:
+        kept: Whether a worker that is done keeps up the load until all are.
+        iterations: Of each worker; None for as many as `seconds` hold.
+        seconds: Of each worker, where `iterations` is None.
+    """
+
+    kept: bool
+    iterations: int | None
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        if (self.iterations is None) == (self.seconds is None):
+            raise ValueError("a window is given either by iterations or by seconds")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,8 +169,9 @@ class RunPlan:
 
     name: str
     worker_count: int
-    iterations_per_worker: int
+    window: WindowPlan
     repeat: int
+    twin: int = 0
     mps: MpsPlan
     device: Device
     workloads: tuple[WorkloadSpec, ...]
@@ -154,6 +183,11 @@ class RunPlan:
     paths: RunPaths
     gpu_wait_s: float = 0.0
     fault: FaultPlan | None = None
+
+    @property
+    def iteration_count(self) -> int | None:
+        """Iterations of all workers together; None where the time decides."""
+        return None if self.window.iterations is None else self.worker_count * self.window.iterations
 
 
 def build_plan(config: Config, probe: GpuProbe, folder: Path, user_id: int | None = None) -> RunPlan:
@@ -175,7 +209,7 @@ def build_plan(config: Config, probe: GpuProbe, folder: Path, user_id: int | Non
     return RunPlan(
         name=_name(config),
         worker_count=config.procs,
-        iterations_per_worker=config.times,
+        window=_window_plan(config),
         repeat=config.repeat,
         mps=MpsPlan(
             enabled=config.mps.enabled,
@@ -191,8 +225,10 @@ def build_plan(config: Config, probe: GpuProbe, folder: Path, user_id: int | Non
         workloads=(workload,) * config.procs,
         workers=WorkersPlan(
             start_method=config.workers.start_method.value,
-            pinned=config.workers.cpu_affinity is CpuAffinity.auto,
-            warmup_iterations=config.workers.warmup,
+            pinned=config.workers.cpu_affinity is not CpuAffinity.none,
+            rotate_s=config.workers.rotate_s if config.workers.cpu_affinity is CpuAffinity.rotate else None,
+            warmup_iterations=None if config.workers.warmup == AUTO else config.workers.warmup,
+            preload=_preload(config),
             verbose=config.workers.verbose,
             ready_timeout_s=config.workers.ready_timeout_s,
             stall_timeout_s=config.workers.stall_timeout_s,
@@ -211,6 +247,26 @@ def build_plan(config: Config, probe: GpuProbe, folder: Path, user_id: int | Non
     )
 
 
+def _window_plan(config: Config) -> WindowPlan:
+    """A fault is watched as in the first experiment: who is done stops."""
+    kept = config.window is Window.kept and config.fault.kind is FaultKind.none
+    if config.times == AUTO:
+        return WindowPlan(kept=kept, iterations=None, seconds=config.window_s)
+    return WindowPlan(kept=kept, iterations=config.times)
+
+
+def _preload(config: Config) -> tuple[str, ...] | None:
+    given = config.workers.preload
+    if given == AUTO:
+        return None
+    modules = list(given) if isinstance(given, Sequence) and not isinstance(given, str) else [given]
+    if not all(isinstance(name, str) and all(map(str.isidentifier, name.split("."))) for name in modules):
+        raise ConfigError(
+            "workers.preload", given, f"must be {AUTO} or a list of modules, as [numpy,my_package]"
+        )
+    return tuple(modules)
+
+
 def _name(config: Config) -> str:
     name = f"mps={'on' if config.mps.enabled else 'off'} procs={config.procs} times={config.times}"
     return name if config.fault.kind is FaultKind.none else f"{name} fault={config.fault.kind.value}"
@@ -220,11 +276,12 @@ def _fault_plan(config: Config) -> FaultPlan | None:
     fault = config.fault
     if fault.kind is FaultKind.none:
         return None
+    times = int(config.times)
     return FaultPlan(
         kind=fault.kind.value,
         worker=fault.worker,
         at=fault.at,
-        after_iterations=min(int(fault.at * config.times + 1e-9), config.times - 1),  # 0.29 * 100 is 28.99
+        after_iterations=min(int(fault.at * times + 1e-9), times - 1),  # 0.29 * 100 is 28.99
         trial=0,
         trials=fault.trials,
         newcomer_after_s=fault.newcomer_after_s,

@@ -1,9 +1,10 @@
 """The record of one run: what `measurement.json` holds, and how it gets to disk and back."""
 
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 
@@ -23,8 +24,16 @@ from mps_experiments.mps.attachment import ForeignDaemon, Proof
 from mps_experiments.workers.messages import Done, WorkerFacts
 from mps_experiments.workloads.spec import ImageInput, WorkloadSpec
 
-SCHEMA_VERSION = 3
-_READABLE = (1, 2, 3)  # what versions 2 and 3 added has defaults
+SCHEMA_VERSION = 4
+_READABLE = (1, 2, 3, 4)  # what versions 2 to 4 added has defaults that say what earlier runs did
+Times = int | Literal["auto"]
+
+
+def times_order(times: Times) -> float:
+    """Return what sorts cells by their iterations, ``auto`` last."""
+    return math.inf if times == "auto" else times
+
+
 FILE_NAME = "measurement.json"
 _ANY_NAME = re.compile(r"measurement(\.\d+)?\.json")  # an earlier record kept aside has a number
 
@@ -63,11 +72,19 @@ class FailureRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """The coordinates of a run in its sweep, and what a comparison must hold equal."""
+    """The coordinates of a run in its sweep, and what a comparison must hold equal.
+
+    Attributes:
+        times: Iterations of each worker, or ``auto``: as many as `window_s` seconds held.
+        repeat: Number of the block.
+        window: ``kept``: workers that are done keep up the load; ``fixed``: they stop.
+        rotated: Whether the workers moved on from core to core.
+        twin: 1 for the second of two equal one-process runs of a block (A/A), else 0.
+    """
 
     mps: str
     procs: int
-    times: int
+    times: Times
     model: str
     weights: str
     inputs: tuple[ImageInput, ...]
@@ -78,10 +95,24 @@ class Cell:
     compute_mode: str
     options: dict[str, Any]
     seed: int
-    warmup: int
+    warmup: Times
     repeat: int = 0
     fault: str = "none"
     trial: int = 0
+    window: str = "fixed"
+    window_s: float | None = None
+    rotated: bool = False
+    twin: int = 0
+
+    @property
+    def is_twin(self) -> bool:
+        """Whether it is the second of two equal runs (A/A), there only to show what equal runs differ by."""
+        return self.twin > 0
+
+
+def affinity_of(cell: Cell) -> str:
+    """Return the option ``workers.cpu_affinity`` that the cell was run with."""
+    return "none" if not cell.pinned else "rotate" if cell.rotated else "auto"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,7 +178,8 @@ class Measurement:
         """The figures of a VALID ordinary run; None for any other, which has no numbers."""
         if self.verdict.status is not Status.VALID or not self.is_ordinary:
             return None
-        return summarise([worker.samples for worker in self.workers if worker.samples is not None])
+        samples = [worker.samples for worker in self.workers if worker.samples is not None]
+        return summarise(samples, self.cell.window == "kept")
 
     def survivor_figures(self) -> SurvivorFigures | None:
         """What the survivors of a VALID run with a fault went through; None if there is none."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mps_experiments.bystanders import foreign_daemons, foreign_load
+from mps_experiments.config import AUTO
 from mps_experiments.machine.facts import MachineFacts
 from mps_experiments.measurement.checks import Evidence, check
 from mps_experiments.measurement.faults import FaultTrial
@@ -63,11 +64,11 @@ def make_measurement(
     )
     proof = None
     if state.observations:
-        window = _window_ns(samples, state.fault) if complete else None
+        window = _window_ns(plan, samples, state.fault) if complete else None
         pids = tuple(worker.pid for worker in workers)
         seen = _until_fault(state.observations, state.fault)
         proof = prove(plan.mps.enabled, pids, seen, window, plan.fault is not None)
-    all_done = complete and all(len(each.latencies_ns) == plan.iterations_per_worker for each in samples)
+    all_done = complete and all(worker.done is not None for worker in workers)
     findings: tuple[Finding, ...] = ()
     if all_done and plan.fault is None:
         findings = check(_evidence(plan, state, samples), plan.thresholds)
@@ -114,10 +115,10 @@ def _until_fault(observations: Sequence[Observation], fault: FaultTrial | None) 
     return [seen for seen in observations if seen.to_ns <= fault.injected_ns]
 
 
-def _window_ns(samples: Sequence[WorkerSamples], fault: FaultTrial | None) -> tuple[int, int]:
-    """When all workers were measured together, up to the fault if there is one."""
+def _window_ns(plan: RunPlan, samples: Sequence[WorkerSamples], fault: FaultTrial | None) -> tuple[int, int]:
+    """When all workers were at work together, up to the fault if there is one."""
     if fault is None:
-        return common_window_ns(samples)
+        return common_window_ns(samples, plan.window.kept)
     return max(each.start_ns for each in samples), fault.injected_ns
 
 
@@ -137,14 +138,14 @@ def _judge(
         proof_failure,
         samples,
         plan.worker_count,
-        plan.iterations_per_worker,
+        plan.window.iterations,
         findings,
         "on the CPU, where there is nothing to attach to" if plan.device.is_cpu else "attachment proved",
     )
 
 
 def _worker_record(worker: Worker, state: RunState) -> WorkerRecord:
-    boundaries, rank = worker.samples_ns(), worker.spec.rank
+    rank = worker.spec.rank
     return WorkerRecord(
         rank=rank,
         pid=worker.pid,
@@ -154,7 +155,7 @@ def _worker_record(worker: Worker, state: RunState) -> WorkerRecord:
         facts=worker.ready.facts if worker.ready else None,
         done=worker.done,
         gpu_memory_bytes=_gpu_memory_bytes(worker.pid, state.observations),
-        samples=WorkerSamples.from_boundaries(rank, boundaries) if boundaries else None,
+        samples=worker.samples(),
         output=state.outputs.get(rank),
     )
 
@@ -166,7 +167,7 @@ def cell_of(plan: RunPlan) -> Cell:
     return Cell(
         mps="on" if plan.mps.enabled else "off",
         procs=plan.worker_count,
-        times=plan.iterations_per_worker,
+        times=AUTO if plan.window.iterations is None else plan.window.iterations,
         model=first.model,
         weights=first.weights,
         inputs=first.inputs,
@@ -177,8 +178,12 @@ def cell_of(plan: RunPlan) -> Cell:
         compute_mode="exclusive_process" if plan.mps.exclusive_process else "keep",
         options=first.options,
         seed=first.seed,
-        warmup=plan.workers.warmup_iterations,
+        warmup=AUTO if plan.workers.warmup_iterations is None else plan.workers.warmup_iterations,
         repeat=plan.repeat,
+        window="kept" if plan.window.kept else "fixed",
+        window_s=plan.window.seconds,
+        rotated=plan.workers.rotate_s is not None,
+        twin=plan.twin,
         fault=plan.fault.kind if plan.fault else "none",
         trial=plan.fault.trial if plan.fault else 0,
     )
@@ -195,6 +200,8 @@ def _evidence(plan: RunPlan, state: RunState, samples: Sequence[WorkerSamples]) 
     ready = [worker.ready for worker in state.workers]
     return Evidence(
         samples=samples,
+        kept=plan.window.kept,
+        core_speeds=[worker.done.core_speed_per_us if worker.done else None for worker in state.workers],
         usage=[worker.done.cpu if worker.done else None for worker in state.workers],
         cores=[each.facts.cpu_cores if each else () for each in ready],
         on_gpu=not plan.device.is_cpu,

@@ -195,7 +195,11 @@ def _worker_specs(plan: RunPlan, environment: Environment, placement: Placement)
             rank=rank,
             device=plan.device.torch_device,
             workload=workload,
-            iterations=plan.iterations_per_worker,
+            iterations=plan.window.iterations,
+            seconds=plan.window.seconds,
+            kept=plan.window.kept,
+            ring=_ring(plan, placement, rank),
+            rotate_s=plan.workers.rotate_s or 0.0,
             warmup_iterations=plan.workers.warmup_iterations,
             cpu_cores=placement.workers[rank],
             environment=environment.variables,
@@ -206,6 +210,13 @@ def _worker_specs(plan: RunPlan, environment: Environment, placement: Placement)
         )
         for rank, workload in enumerate(plan.workloads)
     ]
+
+
+def _ring(plan: RunPlan, placement: Placement, rank: int) -> tuple[int, ...]:
+    """The cores that this worker moves over, beginning with its own; no two workers meet on one."""
+    if plan.workers.rotate_s is None or not placement.workers[rank]:
+        return ()
+    return (*placement.ring[rank:], *placement.ring[:rank])
 
 
 def _misbehaviour(fault: FaultPlan | None, rank: int) -> dict[str, Any]:

@@ -92,7 +92,7 @@ class Sweep:
             self._is_open = not is_last
             self._resume(run, kept, started)
             return
-        self.terminal.cell_started(plan.name, plan.worker_count * plan.iterations_per_worker)
+        self.terminal.cell_started(plan.name, plan.iteration_count)
         try:
             room = room_for_record(plan, int(run.config["min_free_disk_mb"]))
         except RecordError as error:

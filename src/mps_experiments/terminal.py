@@ -64,8 +64,8 @@ class Terminal:
         for thing in things:
             self._progress.console.print(thing)
 
-    def cell_started(self, name: str, iterations: int) -> None:
-        """A cell begins; `iterations` is over all its workers."""
+    def cell_started(self, name: str, iterations: int | None) -> None:
+        """A cell begins; `iterations` is over all its workers, None if nobody knows their number."""
         self._progress.reset(self._run, description=name, total=iterations, visible=True)
         self._progress.refresh()
 

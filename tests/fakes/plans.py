@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import math
 import os
 import shutil
 import subprocess
@@ -21,7 +20,7 @@ from mps_experiments.machine.gpus import Gpu
 from mps_experiments.measurement.findings import Thresholds
 from mps_experiments.mps.control import LOG_DIRECTORY, PIPE_DIRECTORY, control_program
 from mps_experiments.mps.processes import MpsProcess, end_processes_of, mps_processes
-from mps_experiments.plan import FaultPlan, MpsPlan, RunPaths, RunPlan, TracePlan, WorkersPlan
+from mps_experiments.plan import FaultPlan, MpsPlan, RunPaths, RunPlan, TracePlan, WindowPlan, WorkersPlan
 from mps_experiments.workloads.spec import WorkloadSpec
 
 CHECKOUT = Path(__file__).parents[2]
@@ -48,7 +47,9 @@ MPS = MpsPlan(
 WORKERS = WorkersPlan(
     start_method="forkserver",
     pinned=False,
+    rotate_s=None,
     warmup_iterations=1,
+    preload=(),
     verbose=False,
     ready_timeout_s=120.0,
     stall_timeout_s=60.0,
@@ -61,10 +62,6 @@ TRACE = TracePlan(iterations=0, min_s=0.0, timeout_s=60.0)
 def thresholds(**strict: Any) -> Thresholds:
     """Limits that windows of milliseconds on a busy machine keep; those that a test is about are given."""
     lenient: dict[str, Any] = {
-        "common_window_invalid": -math.inf,
-        "start_skew_invalid": math.inf,
-        "drift_invalid": math.inf,
-        "foreign_cpu_invalid": math.inf,
         "foreign_daemon_invalid": False,  # another test session's may be there
     }
     return Thresholds(**(lenient | strict))
@@ -103,6 +100,7 @@ def run_plan(
     trace: dict[str, Any] | None = None,
     strict: dict[str, Any] | None = None,
     fault: FaultPlan | None = None,
+    kept: bool = True,
 ) -> RunPlan:
     """A plan with one worker for each workload.
 
@@ -114,6 +112,7 @@ def run_plan(
         trace: Fields of `TracePlan` that differ; by default there is no traced pass.
         strict: Limits of `thresholds` that count.
         fault: What goes wrong on purpose; see `fault_plan`.
+        kept: Whether workers that are done keep up the load; never with a fault.
     """
     folder.mkdir(parents=True, exist_ok=True)
     return RunPlan(
@@ -124,7 +123,7 @@ def run_plan(
         telemetry_interval_s=0.02,
         telemetry_timeout_s=10.0,
         thresholds=thresholds(**(strict or {})),
-        iterations_per_worker=times,
+        window=WindowPlan(kept=kept and fault is None, iterations=times),
         mps=dataclasses.replace(MPS, **(mps or {})),
         device=Device(gpu=gpu),
         workloads=workloads or (attaching(),),

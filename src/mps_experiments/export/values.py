@@ -9,7 +9,7 @@ from typing import Any
 
 from mps_experiments.config import Config, options
 from mps_experiments.errors import ConfigError
-from mps_experiments.record import Cell
+from mps_experiments.record import Cell, affinity_of
 
 # Of the place where a run was made, not of the run. (allow_code counts on the command line only.)
 _LEFT_OUT = ("output_dir", "report", "min_free_disk_mb", "resume", "allow_code")
@@ -75,7 +75,8 @@ def _of_cell(cell: Cell) -> Values:
         "times": cell.times,
         "repeat": cell.repeat,
         "fault.kind": cell.fault,
-        "workers.cpu_affinity": "auto" if cell.pinned else "none",
+        "workers.cpu_affinity": affinity_of(cell),
+        "window": cell.window,
         "workers.start_method": cell.start_method,
         "workers.verbose": cell.verbose,
         "workers.warmup": cell.warmup,
@@ -83,7 +84,7 @@ def _of_cell(cell: Cell) -> Values:
     }
     if cell.inputs:  # one of torchvision's; a factory of the user's own is named by the configuration alone
         told |= {"workload.model": cell.model, "workload.weights": cell.weights, "workload.seed": cell.seed}
-    return told
+    return told | ({"window_s": cell.window_s} if cell.window_s is not None else {})
 
 
 def plain(config: Config) -> Values:

@@ -109,7 +109,7 @@ class NewcomerDesk:
             served_ns = worker.ready.facts.served_ns
             return _Visit(
                 served_ns=served_ns,
-                result_ns=worker.samples_ns()[-1],
+                result_ns=worker.boundaries_ns[1],
                 start_s=(served_ns - started_ns) / 1e9,
                 attached=attached,
             )

@@ -18,6 +18,10 @@ from mps_experiments.measurement.telemetry import (
 )
 
 PARITY = "parity"
+# What widens an interval instead of making a number false.
+NOISE = frozenset(
+    {"start_skew", "unequal_workers", "drift", "outliers", "foreign_cpu", "core_wait", "shared_cores"}
+)
 _MIN_FOR_THIRDS = 9  # iterations
 _MIN_OUTLIERS = 2
 _OUTLIER = 2.0  # times the worker's median
@@ -31,6 +35,9 @@ class Evidence:
 
     Attributes:
         samples: Of each worker, by rank.
+        kept: Whether workers that were done kept up the load.
+        core_speeds: Of each worker's core, in steps of an empty loop per microsecond, by rank; None where it was
+            not measured.
         usage: CPU time of each worker, by rank; None where it was not told.
         cores: The CPU cores that each worker could use, by rank.
         on_gpu: Whether the run used a GPU.
@@ -43,6 +50,8 @@ class Evidence:
     """
 
     samples: Sequence[WorkerSamples]
+    kept: bool
+    core_speeds: Sequence[float | None]
     usage: Sequence[CpuUsage | None]
     cores: Sequence[tuple[int, ...]]
     on_gpu: bool
@@ -104,27 +113,35 @@ def _foreign_daemons(evidence: Evidence, limits: Thresholds) -> Iterator[Finding
 def _windows(evidence: Evidence, limits: Thresholds) -> Iterator[Finding]:
     if len(evidence.samples) < 2:
         return
-    figures = summarise(evidence.samples)
+    figures = summarise(evidence.samples, evidence.kept)
     common = max(0.0, figures.common_window_s / figures.makespan_s)
     first = min(evidence.samples, key=lambda worker: worker.end_ns)
+    if not evidence.kept:
+        text = (
+            f"window=fixed: worker {first.rank} was done early; all were at work together in only {common:.0%} of "
+            "the makespan, and throughput, latency and ratio are partly of fewer workers"
+        )
+        yield from _some(too_little("common_window", common, text, warn=limits.common_window_warn))
     yield from _some(
-        too_little(
-            "common_window",
-            common,
-            f"worker {first.rank} finished early: all workers were measured together in only "
-            f"{common:.0%} of the makespan",
-            warn=limits.common_window_warn,
-            invalid=limits.common_window_invalid,
-        ),
         too_much(
             "start_skew",
             figures.start_skew_s / figures.makespan_s,
             f"the last worker started {figures.start_skew_s * 1e3:.1f} ms after the first, "
             f"{figures.start_skew_s / figures.makespan_s:.1%} of the makespan",
             warn=limits.start_skew_warn,
-            invalid=limits.start_skew_invalid,
         ),
+        _unequal(evidence, figures.latency_p50_by_worker_s, limits),
     )
+
+
+def _unequal(evidence: Evidence, medians_s: Sequence[float], limits: Thresholds) -> Finding | None:
+    """Blame the cores only where they were seen to differ: workers may be slow for other reasons."""
+    speeds = [speed for speed in evidence.core_speeds if speed is not None]
+    cores_differ = len(speeds) > 1 and max(speeds) > limits.unequal_workers_warn * min(speeds)
+    what = "cores" if cores_differ else "workers"
+    slowest, fastest = max(medians_s), min(medians_s)
+    text = f"{what} of unequal speed: {fastest * 1e3:.3g} to {slowest * 1e3:.3g} ms"
+    return too_much("unequal_workers", slowest / fastest, text, warn=limits.unequal_workers_warn)
 
 
 def _clocks(evidence: Evidence, limits: Thresholds) -> Iterator[Finding]:
@@ -190,8 +207,8 @@ def _cores(evidence: Evidence, limits: Thresholds) -> Iterator[Finding]:
     for worker, usage in zip(evidence.samples, evidence.usage, strict=True):
         waited = usage.run_queue_wait_s if usage else None
         if waited is not None:
-            share = waited / worker.elapsed_s
-            text = f"worker {worker.rank} waited for a CPU core in {share:.0%} of its window"
+            share = waited / worker.at_work_s
+            text = f"worker {worker.rank} waited for a CPU core in {share:.0%} of its time at work"
             yield from _some(too_much("core_wait", share, text, warn=limits.core_wait_warn))
     yield from _some(_foreign_cpu(evidence, limits))
 
@@ -205,7 +222,6 @@ def _foreign_cpu(evidence: Evidence, limits: Thresholds) -> Finding | None:
         share,
         f"other processes or the hypervisor used {share:.0%} of the workers' CPU cores",
         warn=limits.foreign_cpu_warn,
-        invalid=limits.foreign_cpu_invalid,
     )
 
 
@@ -228,9 +244,7 @@ def _latency(evidence: Evidence, limits: Thresholds) -> Iterator[Finding]:
         if drift is not None:
             word = "slower" if drift > 0 else "faster"
             text = f"worker {worker.rank} became {abs(drift):.0%} {word} from the first third to the last"
-            yield from _some(
-                too_much("drift", abs(drift), text, warn=limits.drift_warn, invalid=limits.drift_invalid)
-            )
+            yield from _some(too_much("drift", abs(drift), text, warn=limits.drift_warn))
     slow = sum(_slow_iterations(worker) for worker in evidence.samples)
     total = sum(len(worker.latencies_ns) for worker in evidence.samples)
     if slow >= _MIN_OUTLIERS:

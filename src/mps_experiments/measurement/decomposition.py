@@ -29,7 +29,8 @@ class Decomposition:
 
     Attributes:
         makespan_s: Last worker's end minus first worker's start.
-        iteration_s: Mean timed iteration of the worker that ended last; the sum of the next four.
+        pace_s: See `statistics.Statistics`.
+        iteration_s: Mean timed iteration of the slowest worker; the sum of the next four.
         run_s: Own operations ran.
         behind_s: An operation waited while another worker's ran.
         idle_s: An operation waited although none ran.
@@ -40,6 +41,7 @@ class Decomposition:
     """
 
     makespan_s: float
+    pace_s: float
     iteration_s: float
     run_s: float
     behind_s: float
@@ -63,13 +65,14 @@ def decompose(samples: Sequence[WorkerSamples], activity: Activity) -> Decomposi
     """
     first_ns, end_ns = whole_window_ns(samples)
     makespan_s = (end_ns - first_ns) / 1e9
-    last = max(samples, key=lambda worker: worker.end_ns)
+    last = max(samples, key=lambda worker: (worker.end_ns - first_ns) / worker.iteration_count)
     timed = [worker.elapsed_s / worker.iteration_count for worker in samples]
     slowdowns = [each.iteration_s / own for each, own in zip(activity.workers, timed, strict=True)]
     iteration_s = last.elapsed_s / last.iteration_count
     run, behind, idle, host = _parts(iteration_s, activity)
     return Decomposition(
         makespan_s=makespan_s,
+        pace_s=(last.end_ns - first_ns) / 1e9 / last.iteration_count,
         iteration_s=iteration_s,
         run_s=run,
         behind_s=behind,

@@ -35,21 +35,19 @@ class Thresholds:
     """When a run is INVALID or comes with a warning; the meaning of each is in `config.ValidityConfig`."""
 
     common_window_warn: float = 0.95
-    common_window_invalid: float = 0.75
     start_skew_warn: float = 0.01
-    start_skew_invalid: float = 0.05
+    unequal_workers_warn: float = 1.25
     throttled_invalid: float = 0.05
     power_capped_warn: float = 0.05
     drift_warn: float = 0.1
-    drift_invalid: float = 0.5
     outliers_warn: float = 0.02
     foreign_gpu_invalid: float = 0.05
     foreign_cpu_warn: float = 0.05
-    foreign_cpu_invalid: float = 0.5
     core_wait_warn: float = 0.05
     foreign_daemon_invalid: bool = True
     output_rtol: float = 1e-3
     output_atol: float = 1e-4
+    nonfinite_outputs: bool = False
 
 
 def too_much(
@@ -63,9 +61,8 @@ def too_much(
     return None
 
 
-def too_little(check: str, value: float, text: str, *, warn: float, invalid: float) -> Finding | None:
-    """A finding if the value is below a limit; the graver one counts."""
-    if value >= max(warn, invalid):
+def too_little(check: str, value: float, text: str, *, warn: float) -> Finding | None:
+    """Return a warning if the value is below a limit."""
+    if value >= warn:
         return None
-    severity, limit = (Severity.INVALID, invalid) if value < invalid else (Severity.WARNING, warn)
-    return Finding(check=check, severity=severity, text=text, value=value, limit=limit)
+    return Finding(check=check, severity=Severity.WARNING, text=text, value=value, limit=warn)

@@ -6,39 +6,62 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+Times = NDArray[np.int64]
+
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerSamples:
     """Timestamps of one worker, of the system-wide monotonic clock, in nanoseconds.
 
+    With ``window=kept`` a worker that has done its own iterations keeps up the load until all workers have; these
+    further iterations are recorded, too, but are no part of its own time.
+
     Attributes:
         rank: The worker's rank.
         start_ns: When its measured window began.
-        latencies_ns: Duration of each finished iteration, back to back from `start_ns`.
+        latencies_ns: Duration of each of its own finished iterations, back to back from `start_ns`.
+        kept_ns: Likewise of the further iterations, back to back after its own; the last one may have ended after
+            the last worker was done.
+        beyond: How many more whole iterations it did for which there was no room.
+        beyond_ns: Nanoseconds that these took together.
     """
 
     rank: int
     start_ns: int
     latencies_ns: tuple[int, ...]
+    kept_ns: tuple[int, ...] = ()
+    beyond: int = 0
+    beyond_ns: int = 0
 
     def __post_init__(self) -> None:
-        if any(latency < 0 for latency in self.latencies_ns):
+        if any(latency < 0 for latency in (*self.latencies_ns, *self.kept_ns)):
             raise ValueError("latencies must not be negative: the clock is monotonic")
 
     @classmethod
-    def from_boundaries(cls, rank: int, boundaries_ns: tuple[int, ...]) -> "WorkerSamples":
-        """From the start followed by the end of each iteration; needs at least the start."""
-        latencies = (after - before for before, after in itertools.pairwise(boundaries_ns))
-        return cls(rank=rank, start_ns=boundaries_ns[0], latencies_ns=tuple(latencies))
+    def from_boundaries(
+        cls, rank: int, boundaries_ns: tuple[int, ...], measured: int | None = None
+    ) -> "WorkerSamples":
+        """Make samples of the start followed by the end of each iteration; needs at least the start.
+
+        Args:
+            rank: The worker's rank.
+            boundaries_ns: Start, then ends.
+            measured: How many of the iterations are the worker's own; None if all are.
+        """
+        latencies = tuple(after - before for before, after in itertools.pairwise(boundaries_ns))
+        own = len(latencies) if measured is None else measured
+        return cls(
+            rank=rank, start_ns=boundaries_ns[0], latencies_ns=latencies[:own], kept_ns=latencies[own:]
+        )
 
     @property
     def iteration_count(self) -> int:
-        """How many iterations were finished."""
+        """How many of its own iterations were finished."""
         return len(self.latencies_ns)
 
     @property
     def end_ns(self) -> int:
-        """When the last finished iteration ended."""
+        """When the last of its own finished iterations ended."""
         return self.start_ns + sum(self.latencies_ns)
 
     @property
@@ -46,9 +69,19 @@ class WorkerSamples:
         """Seconds from start to end."""
         return (self.end_ns - self.start_ns) / 1e9
 
+    @property
+    def at_work_s(self) -> float:
+        """Seconds from start to the end of the load that it kept up."""
+        return (self.end_ns - self.start_ns + sum(self.kept_ns) + self.beyond_ns) / 1e9
+
     def latencies_s(self) -> NDArray[np.float64]:
-        """Latencies in seconds, shape ``(iterations,)``."""
+        """Latencies of its own iterations in seconds, shape ``(iterations,)``."""
         return np.asarray(self.latencies_ns, dtype=np.float64) / 1e9
+
+    def boundaries_ns(self) -> Times:
+        """Start, then the end of each recorded iteration, shape ``(iterations + 1,)``."""
+        latencies = np.asarray((0, *self.latencies_ns, *self.kept_ns), dtype=np.int64)
+        return self.start_ns + np.cumsum(latencies)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,38 +5,57 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mps_experiments.measurement.latencies import Latencies
 from mps_experiments.measurement.samples import WorkerSamples
+from mps_experiments.measurement.throughput import Throughput, whole_iterations, worker_rate
 
 
 @dataclass(frozen=True, kw_only=True)
 class Statistics:
-    """Derived figures of one run; latencies are over all iterations of all workers.
+    """Derived figures of one run; latencies are of all workers.
 
     Attributes:
-        makespan_s: Last worker's end minus first worker's start.
-        throughput_per_s: Iterations of all workers, summed, divided by the makespan.
+        makespan_s: Last worker's end minus first worker's start, over the workers' own iterations.
+        pace_s: The longest time that a worker needed for one of its iterations, on average: makespan divided by
+            ``times``, where all workers do the same number. The ratio compares this.
+        throughput_per_s: With ``window=kept`` the sum over workers of iterations per second inside the common
+            window, only whole iterations of it; with ``window=fixed`` all iterations divided by the makespan.
+        throughput_interval_per_s: 95 % interval of the throughput within this run (`throughput.interval`); None
+            where the window is too short to tell.
+        rates_per_s: Iterations per second of each worker, by rank.
         start_skew_s: Last worker's start minus first worker's start.
-        common_window_s: From the last worker's start to the first worker's end; below 0 without overlap.
+        common_window_s: When all workers were at work: with ``window=kept`` from the last worker's start until
+            the last is done, with ``window=fixed`` until the first is; below 0 without overlap.
+        latencies: The latencies behind the percentiles, to be pooled with those of other runs.
+        latency_p95_s: None with fewer than 100 samples.
+        latency_p99_s: None with fewer than 1,000 samples.
+        latency_p50_by_worker_s: Median latency of each worker's own iterations, by rank.
         elapsed_s: Each worker's own time, by rank.
     """
 
     makespan_s: float
+    pace_s: float
     throughput_per_s: float
+    throughput_interval_per_s: tuple[float, float] | None
+    rates_per_s: tuple[float, ...]
     start_skew_s: float
     common_window_s: float
+    latencies: Latencies
     latency_mean_s: float
     latency_p50_s: float
-    latency_p95_s: float
-    latency_p99_s: float
+    latency_p95_s: float | None
+    latency_p99_s: float | None
     latency_max_s: float
+    latency_p50_by_worker_s: tuple[float, ...]
     elapsed_s: tuple[float, ...]
 
 
-def summarise(workers: Sequence[WorkerSamples]) -> Statistics:
+def summarise(workers: Sequence[WorkerSamples], kept: bool) -> Statistics:
     """Derive the figures of one run.
 
-    Percentiles interpolate linearly between order statistics (Hyndman and Fan 1996, definition 7, which is
-    NumPy's default).
+    Args:
+        workers: Samples by rank.
+        kept: Whether workers that were done kept up the load until all were.
 
     Raises:
         ValueError: If there is no worker or a worker without a finished iteration.
@@ -44,29 +63,40 @@ def summarise(workers: Sequence[WorkerSamples]) -> Statistics:
     if not workers or not all(worker.latencies_ns for worker in workers):
         raise ValueError("statistics need at least one finished iteration of every worker")
     start, end = whole_window_ns(workers)
-    window_start, window_end = common_window_ns(workers)
-    latencies = np.concatenate([worker.latencies_s() for worker in workers])
-    p50, p95, p99 = (float(value) for value in np.percentile(latencies, (50, 95, 99)))
+    window = common_window_ns(workers, kept)
+    counted = window if kept else (start, end)
+    pool = np.concatenate([whole_iterations(worker, counted) for worker in workers])
+    latencies = Latencies.of(pool / 1e9)
+    median_s = latencies.percentile_s(50)
+    assert median_s is not None  # noqa: S101 - one sample is enough for a median
+    rates = tuple(worker_rate(worker, counted) for worker in workers)
     makespan_s = (end - start) / 1e9
+    throughput = Throughput.of(workers, counted)
     return Statistics(
         makespan_s=makespan_s,
-        throughput_per_s=len(latencies) / makespan_s,
-        start_skew_s=(window_start - start) / 1e9,
-        common_window_s=(window_end - window_start) / 1e9,
-        latency_mean_s=float(latencies.mean()),
-        latency_p50_s=p50,
-        latency_p95_s=p95,
-        latency_p99_s=p99,
-        latency_max_s=float(latencies.max()),
+        pace_s=max((worker.end_ns - start) / 1e9 / worker.iteration_count for worker in workers),
+        throughput_per_s=sum(rates) if kept else sum(w.iteration_count for w in workers) / makespan_s,
+        throughput_interval_per_s=throughput.interval_per_s(),
+        rates_per_s=rates,
+        start_skew_s=(window[0] - start) / 1e9,
+        common_window_s=(window[1] - window[0]) / 1e9,
+        latencies=latencies,
+        latency_mean_s=float(pool.mean()) / 1e9,
+        latency_p50_s=median_s,
+        latency_p95_s=latencies.percentile_s(95),
+        latency_p99_s=latencies.percentile_s(99),
+        latency_max_s=float(pool.max()) / 1e9,
+        latency_p50_by_worker_s=tuple(float(np.median(worker.latencies_s())) for worker in workers),
         elapsed_s=tuple(worker.elapsed_s for worker in workers),
     )
 
 
 def whole_window_ns(workers: Sequence[WorkerSamples]) -> tuple[int, int]:
-    """From the first worker's start to the last worker's end: the makespan."""
+    """Return the makespan's limits: the first worker's start and the last worker's end."""
     return min(w.start_ns for w in workers), max(w.end_ns for w in workers)
 
 
-def common_window_ns(workers: Sequence[WorkerSamples]) -> tuple[int, int]:
-    """From the last worker's start to the first worker's end: when all of them were being measured."""
-    return max(w.start_ns for w in workers), min(w.end_ns for w in workers)
+def common_window_ns(workers: Sequence[WorkerSamples], kept: bool) -> tuple[int, int]:
+    """Return when all workers were at work: from the last start until the last (kept) or first is done."""
+    ends = [w.end_ns for w in workers]
+    return max(w.start_ns for w in workers), max(ends) if kept else min(ends)

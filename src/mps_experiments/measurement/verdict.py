@@ -49,7 +49,7 @@ def judge(
     proof_failure: str | None,
     workers: Sequence[WorkerSamples],
     worker_count: int,
-    iterations_per_worker: int,
+    iterations_per_worker: int | None,
     findings: Sequence[Finding] = (),
     proved: str = "attachment proved",
 ) -> Verdict:
@@ -60,7 +60,7 @@ def judge(
         proof_failure: Why the claim about MPS does not hold, if so.
         workers: The samples there are.
         worker_count: How many workers were planned.
-        iterations_per_worker: How many iterations of each were planned.
+        iterations_per_worker: How many iterations of each were planned; None for as many as the time held.
         findings: What the checks found.
         proved: What a VALID verdict says of the proof.
     """
@@ -68,9 +68,10 @@ def judge(
         return Verdict(status=Status.INVALID, reason=failure)
     if proof_failure:
         return Verdict(status=Status.INVALID, reason=proof_failure)
-    finished = sum(len(worker.latencies_ns) for worker in workers)
-    planned = worker_count * iterations_per_worker
-    if len(workers) != worker_count or finished != planned:
+    finished = sum(worker.iteration_count for worker in workers)
+    planned = worker_count * (iterations_per_worker or 1)
+    enough = finished >= planned if iterations_per_worker is None else finished == planned
+    if len(workers) != worker_count or not enough:
         return Verdict(status=Status.INVALID, reason=f"only {finished} of {planned} iterations were measured")
     grave = [finding.text for finding in findings if finding.severity is Severity.INVALID]
     if grave:

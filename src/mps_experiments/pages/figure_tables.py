@@ -6,10 +6,11 @@ from mps_experiments.pages.content import Table
 from mps_experiments.pages.figures import median_latency_s, median_of, rate, short
 from mps_experiments.pages.machines import Machines, letter
 from mps_experiments.pages.panels import ARMS, Panel
+from mps_experiments.record import Times, times_order
 from mps_experiments.report.numbers import milliseconds, seconds
 from mps_experiments.report.repeats import Group
 
-_Key = tuple[str, str, str, int, int]  # model, what varies, mps, times, procs
+_Key = tuple[str, str, str, Times, int]  # model, what varies, mps, times, procs
 
 
 def machines_table(panels: Sequence[Panel], machines: Machines) -> Table | None:
@@ -62,7 +63,7 @@ def all_figures(panel: Panel) -> Table:
     )
     ordered = sorted(
         panel.groups,
-        key=lambda g: (ARMS.index(g.first.cell.mps), g.first.cell.times, g.first.cell.procs),
+        key=lambda g: (ARMS.index(g.first.cell.mps), times_order(g.first.cell.times), g.first.cell.procs),
     )
     rows = tuple(_figures_row(panel, group) for group in ordered)
     note = "Medians over the repeats; empty where it was not measured or cannot be told."

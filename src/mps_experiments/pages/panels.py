@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mps_experiments.pages.machines import machine_line
 from mps_experiments.pages.runs import ReportRun
-from mps_experiments.record import Measurement
+from mps_experiments.record import Measurement, Times, times_order
 from mps_experiments.report.comparison import Ratio, groups, ratios
 from mps_experiments.report.keys import comparison_keys, differing_keys, frozen, table_key
 from mps_experiments.report.repeats import Group
@@ -66,19 +66,19 @@ class Panel:
         return tuple(groups(self.measurements))
 
     @cached_property
-    def times(self) -> int | None:
+    def times(self) -> Times | None:
         """The iterations that answer and charts are made of; None if there are none.
 
         Of several the one with the most cells of several processes, and of those the longest.
         """
         cells = Counter(group.first.cell.times for group in self.alike if group.first.cell.procs > 1)
         cells = cells or Counter(group.first.cell.times for group in self.alike)
-        return max(cells, key=lambda times: (cells[times], times), default=None)
+        return max(cells, key=lambda times: (cells[times], times_order(times)), default=None)
 
     @property
-    def other_times(self) -> list[int]:
+    def other_times(self) -> list[Times]:
         """Iterations of VALID runs that are neither in the answer nor in the charts."""
-        return sorted({group.first.cell.times for group in self.alike} - {self.times})
+        return sorted({group.first.cell.times for group in self.alike} - {self.times}, key=times_order)
 
     @cached_property
     def _settings(self) -> list[list[Group]]:

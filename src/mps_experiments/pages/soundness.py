@@ -20,7 +20,7 @@ def _contradictions(m: Measurement) -> Iterator[str]:
     cell = m.cell
     if cell.mps not in ARMS:
         yield f"mps={cell.mps}"
-    if min(cell.procs, cell.times) < 1:
+    if cell.procs < 1 or (cell.times != "auto" and cell.times < 1):
         yield f"procs={cell.procs} times={cell.times}"
     if not 0 < m.started_at < _LATEST:
         yield f"started_at={m.started_at:g}"
@@ -34,7 +34,7 @@ def _of_a_valid_run(m: Measurement) -> Iterator[str]:
     counts = [len(worker.samples.latencies_ns) if worker.samples else 0 for worker in m.workers]
     if len(counts) != m.cell.procs:
         yield f"VALID with {len(counts)} workers of procs={m.cell.procs}"
-    if any(count != m.cell.times for count in counts):
+    if m.cell.times != "auto" and any(count != m.cell.times for count in counts):
         yield f"VALID with {min(counts)} to {max(counts)} iterations of times={m.cell.times}"
     if any(worker.samples and min(worker.samples.latencies_ns) <= 0 for worker in m.workers):
         yield "an iteration that took no time"

@@ -18,7 +18,7 @@ from mps_experiments.report.repeats import ratio_change_interval
 @dataclass(frozen=True, kw_only=True)
 class _Figure:
     name: str
-    value: Callable[[Statistics], float]
+    value: Callable[[Statistics], float | None]
     shown: Callable[[float], str]
 
 
@@ -28,6 +28,10 @@ _FIGURES = (
     _Figure(name="latency p50 ms", value=lambda figures: figures.latency_p50_s, shown=milliseconds),
     _Figure(name="latency p99 ms", value=lambda figures: figures.latency_p99_s, shown=milliseconds),
 )
+
+
+def _known(figure: _Figure, runs: Sequence[Statistics]) -> list[float]:
+    return [value for each in runs if (value := figure.value(each)) is not None]
 
 
 def rows(
@@ -55,7 +59,9 @@ def rows(
     if not before or not after:
         return
     for figure in _FIGURES:
-        old, new = [figure.value(each) for each in before], [figure.value(each) for each in after]
+        old, new = _known(figure, before), _known(figure, after)
+        if not old or not new:
+            continue
         yield Row(
             what=figure.name,
             stored=figure.shown(statistics.median(old)),

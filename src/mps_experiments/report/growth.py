@@ -52,7 +52,7 @@ class Growth:
 
     @property
     def ratio(self) -> float:
-        return self.many.makespan_s / self.one.makespan_s
+        return self.many.pace_s / self.one.pace_s
 
     @property
     def kernels_s(self) -> float:
@@ -73,7 +73,7 @@ class Growth:
     @property
     def total_s(self) -> float:
         """The makespans' difference per iteration: all parts and the late start."""
-        return (self.many.makespan_s - self.one.makespan_s) / self.run.cell.times
+        return self.many.pace_s - self.one.pace_s
 
     @property
     def late_start_s(self) -> float:

@@ -42,11 +42,13 @@ def comparison_keys(measurement: Measurement) -> dict[str, object]:
         "seed": cell.seed,
         "synchronize": _setting(measurement, "workload", "synchronize"),
         "telemetry": _setting(measurement, "telemetry", "interval_s"),
-        "placement": "pinned" if cell.pinned else "not pinned",
+        "placement": _placement(cell),
         "start_method": cell.start_method,
         "compute_mode": cell.compute_mode,
         "verbose": cell.verbose,
         "warmup": cell.warmup,
+        "window": cell.window,
+        "window_s": cell.window_s,
     }
 
 
@@ -57,10 +59,14 @@ def telling_environment(machine: MachineFacts) -> dict[str, str]:
 
 def table_key(measurement: Measurement) -> tuple[object, ...]:
     """What all cells of one table have in common: all of the cell but mps, procs, times, repeat and fault."""
-    rest: Cell = replace(measurement.cell, mps="", procs=0, times=0, repeat=0, fault="none", trial=0)
+    rest: Cell = replace(measurement.cell, mps="", procs=0, times=0, repeat=0, fault="none", trial=0, twin=0)
     keys = comparison_keys(measurement)
     shared = (keys[name] for name in ("torch", "torchvision", "synchronize", "telemetry"))
     return (frozen(asdict(rest)), *shared)
+
+
+def _placement(cell: Cell) -> str:
+    return "not pinned" if not cell.pinned else "rotating" if cell.rotated else "pinned"
 
 
 def differing_keys(own: Mapping[str, object], other: Mapping[str, object]) -> list[str]:

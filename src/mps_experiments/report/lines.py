@@ -25,7 +25,7 @@ def cell_line(measurement: Measurement) -> str:
         f"{measurement.name}: {status}  makespan {seconds(figures.makespan_s)} s  "
         f"throughput {figures.throughput_per_s:.1f}/s  "
         f"latency p50 {milliseconds(figures.latency_p50_s)} ms, "
-        f"p99 {milliseconds(figures.latency_p99_s)} ms"
+        f"p99 {milliseconds(figures.latency_p99_s) or '-'} ms"
     )
     checks = dict.fromkeys(finding.check for finding in warnings_of(measurement))
     warning = f"  WARNING: {', '.join(checks)}" if checks else ""

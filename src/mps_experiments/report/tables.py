@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mps_experiments.measurement.verdict import Status
-from mps_experiments.record import Measurement
+from mps_experiments.record import Measurement, times_order
 from mps_experiments.report.captions import caption_lines
 from mps_experiments.report.comparison import Ratio, groups, ratios
 from mps_experiments.report.fault_tables import fault_tables
@@ -56,7 +56,7 @@ def _table(state: str, cells: Sequence[Measurement], by_ratio: dict[str, Ratio])
         table.add_column(f"{count} proc" + ("s" if count > 1 else ""), justify="right")
         if count > 1:
             table.add_column("ratio", justify="right")
-    for times in sorted({m.cell.times for m in cells}):
+    for times in sorted({m.cell.times for m in cells}, key=times_order):
         row = [str(times)]
         for count in procs:
             here = [m for m in cells if (m.cell.times, m.cell.procs) == (times, count)]

@@ -4,7 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 
-from mps_experiments.record import Measurement
+from mps_experiments.record import Measurement, affinity_of
 from mps_experiments.tracking.evidence_fields import evidence_metrics, evidence_tags
 from mps_experiments.tracking.fault_fields import fault_metrics, fault_params, fault_tags
 from mps_experiments.tracking.series import latency_tag
@@ -26,8 +26,9 @@ def params_of(measurement: Measurement) -> dict[str, str]:
         "input": ",".join(image.name for image in cell.inputs),
         "device": measurement.machine.gpu.name if measurement.machine.gpu else "cpu",
         "start_method": cell.start_method,
-        "cpu_affinity": "auto" if cell.pinned else "none",
+        "cpu_affinity": affinity_of(cell),
         "warmup": cell.warmup,
+        "window": cell.window,
         "seed": cell.seed,
         "compute_mode": cell.compute_mode,
         "verbose": cell.verbose,
@@ -50,17 +51,18 @@ def metrics_of(measurement: Measurement) -> dict[str, float]:
         return {}
     metrics = {
         "cell/procs": measurement.cell.procs,  # as numbers, too: MLflow sorts params as text
-        "cell/times": measurement.cell.times,
         "makespan_s": figures.makespan_s,
         "throughput_per_s": figures.throughput_per_s,
         "start_skew_ms": figures.start_skew_s * 1e3,
         "latency/mean_ms": figures.latency_mean_s * 1e3,
         "latency/p50_ms": figures.latency_p50_s * 1e3,
-        "latency/p95_ms": figures.latency_p95_s * 1e3,
-        "latency/p99_ms": figures.latency_p99_s * 1e3,
         "latency/max_ms": figures.latency_max_s * 1e3,
         "overhead/total_s": overhead_s,
     }
+    if measurement.cell.times != "auto":
+        metrics["cell/times"] = measurement.cell.times
+    tails = {"latency/p95_ms": figures.latency_p95_s, "latency/p99_ms": figures.latency_p99_s}
+    metrics |= {name: seconds * 1e3 for name, seconds in tails.items() if seconds is not None}
     metrics |= {
         f"overhead/{name}_s": seconds
         for name, seconds in measurement.phases_s.items()

@@ -5,6 +5,8 @@ here imports torch at the top.
 """
 
 import contextlib
+import itertools
+import math
 import os
 import resource
 import signal
@@ -13,9 +15,11 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing.connection import Connection
 
 from mps_experiments.measurement.telemetry import CpuUsage
+from mps_experiments.workers.core_speed import core_speed_per_us
 from mps_experiments.workers.evidence import Witness
 from mps_experiments.workers.lifeline import die_with_parent
 from mps_experiments.workers.log import WorkerLog
@@ -31,9 +35,22 @@ from mps_experiments.workers.messages import (
     send,
 )
 from mps_experiments.workers.misbehaviour import prepare
-from mps_experiments.workers.timing import Boundaries, timed_loop, wait_until
+from mps_experiments.workers.timing import (
+    Appointments,
+    Beyond,
+    Boundaries,
+    Counts,
+    keep_up_load,
+    timed_loop,
+    wait_until,
+)
 from mps_experiments.workers.usage import cpu_usage
+from mps_experiments.workers.warmup import warm_up
 from mps_experiments.workloads.spec import WorkloadSpec
+
+_MOST_PER_S = 50_000  # an iteration with a synchronisation takes longer than 20 microseconds
+_MOST_TIMED = 2**20
+_EXTRA, _LEAST_EXTRA, _MOST_EXTRA = 3, 4096, 2**20  # times as many as its own, within limits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +59,13 @@ class WorkerSpec:
 
     Attributes:
         device: What is passed to torch.
+        iterations: How many are measured; None for as many as `seconds` hold.
+        seconds: How long it is measured where `iterations` is None.
+        kept: Whether it keeps up the load afterwards until all workers are done.
+        warmup_iterations: None warms up until latency is steady.
         cpu_cores: Cores the worker is bound to before it warms up; empty leaves it unpinned.
+        ring: Cores over which it moves while it is measured, beginning with its own; empty leaves it there.
+        rotate_s: Seconds between two moves.
         environment: Set before the worker's first CUDA call.
         go_timeout_s: Seconds to wait for the start, and afterwards for the word to exit.
         misbehaviour: What it does to itself in its measured window; see `misbehaviour.prepare`.
@@ -52,15 +75,33 @@ class WorkerSpec:
     rank: int
     device: str
     workload: WorkloadSpec
-    iterations: int
-    warmup_iterations: int
+    iterations: int | None
+    warmup_iterations: int | None
     cpu_cores: tuple[int, ...]
     environment: dict[str, str]
     verbose: bool
     log_path: str
     go_timeout_s: float
+    seconds: float | None = None
+    kept: bool = False
+    ring: tuple[int, ...] = ()
+    rotate_s: float = 0.0
     misbehaviour: str | None = None
     misbehave_after: int = 0
+
+    @property
+    def limit(self) -> int:
+        """How many iterations it measures at most."""
+        if self.iterations is not None:
+            return self.iterations
+        assert self.seconds is not None, "a window is given by iterations or by seconds"  # noqa: S101
+        return min(math.ceil(self.seconds * _MOST_PER_S) + 1, _MOST_TIMED)
+
+    @property
+    def room(self) -> int:
+        """For the times of how many iterations shared memory has room, those after its own included."""
+        extra = min(max(_EXTRA * self.limit, _LEAST_EXTRA), _MOST_EXTRA) if self.kept else 0
+        return self.limit + extra
 
 
 @dataclass
@@ -78,12 +119,13 @@ class _Stopwatch:
         self.phases_s[name] = time.monotonic() - started
 
 
-def worker_main(spec: WorkerSpec, boundaries_ns: Boundaries, channel: Connection) -> None:
+def worker_main(spec: WorkerSpec, boundaries_ns: Boundaries, measured: Counts, channel: Connection) -> None:
     """Run one worker to its end; never returns to multiprocessing's own teardown.
 
     Args:
         spec: What to run.
-        boundaries_ns: Shared memory of ``iterations + 1`` timestamps, zero where not reached.
+        boundaries_ns: Shared memory of ``room + 1`` timestamps, zero where not reached.
+        measured: Shared memory of all workers: by rank the number of iterations measured, zero until it is done.
         channel: To the parent.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
@@ -94,7 +136,7 @@ def worker_main(spec: WorkerSpec, boundaries_ns: Boundaries, channel: Connection
     os.environ.update(spec.environment)
     watch = _Stopwatch()
     try:
-        _run(spec, boundaries_ns, channel, watch, log)
+        _run(spec, boundaries_ns, measured, channel, watch, log)
     except BaseException as error:
         text = traceback.format_exc()
         sys.stderr.write(text)
@@ -110,7 +152,12 @@ def worker_main(spec: WorkerSpec, boundaries_ns: Boundaries, channel: Connection
 
 
 def _run(
-    spec: WorkerSpec, boundaries_ns: Boundaries, channel: Connection, watch: _Stopwatch, log: WorkerLog
+    spec: WorkerSpec,
+    boundaries_ns: Boundaries,
+    measured: Counts,
+    channel: Connection,
+    watch: _Stopwatch,
+    log: WorkerLog,
 ) -> None:
     with watch.phase("import"):
         import torch
@@ -135,17 +182,15 @@ def _run(
         if spec.cpu_cores:
             os.sched_setaffinity(0, spec.cpu_cores)
         with watch.phase("warmup"):
-            output: object = None
-            for _ in range(spec.warmup_iterations):
-                output = workload.forward()
-                synchronize()
+            output, warmed_up = warm_up(workload.forward, synchronize, spec.warmup_iterations)
         facts = WorkerFacts(
             cpu_cores=tuple(sorted(os.sched_getaffinity(0))),
             phases_s=watch.phases_s,
             torch_facts=describe_torch(device),
             weights_sha256=digest.result(timeout=spec.go_timeout_s),
-            output_shape=workload.shape_of(output) if spec.warmup_iterations else "",
+            output_shape=workload.shape_of(output) if warmed_up else "",
             served_ns=served_ns,
+            warmup_iterations=warmed_up,
         )
         send(channel, Ready(facts=facts))
         watch.current = "waiting for the start"
@@ -153,16 +198,27 @@ def _run(
         if not isinstance(go, Go):
             return
         watch.current = "measured window"
-        report = _forward_reporter(channel, stream, workload.shape_of) if spec.verbose else None
+        forward: Callable[[], object] = workload.forward
+        if spec.verbose:
+            forward = _reporting(workload.forward, synchronize, channel, stream, workload.shape_of)
+        appointments = _appointments(spec, go)
+        limit = spec.misbehave_after if misbehave else spec.limit
         before = cpu_usage()
         wait_until(go.start_at_ns)
-        iterations = spec.misbehave_after if misbehave else spec.iterations
-        timed_loop(workload.forward, synchronize, boundaries_ns, iterations, report)
+        done = timed_loop(forward, synchronize, boundaries_ns, limit, appointments)
         if misbehave:
             misbehave()
+        measured[spec.rank] = done
+        beyond = Beyond()
+        if spec.kept:
+            watch.current = "keeping up the load for the others"
+            all_done = partial(all, measured)
+            beyond = keep_up_load(workload.forward, synchronize, boundaries_ns, done, all_done, appointments)
         used = cpu_usage().since(before)
         watch.current = "after the measured window"
-        send(channel, _done(device, used, log))
+        if spec.ring:
+            os.sched_setaffinity(0, spec.cpu_cores)
+        send(channel, _done(device, used, log, done, beyond))
         Witness(
             rank=spec.rank,
             on_gpu=device.type == "cuda",
@@ -170,22 +226,35 @@ def _run(
             synchronize=synchronize,
             channel=channel,
             # The others may need much longer; beyond the time of its own window the run is INVALID anyway.
-            timeout_s=spec.go_timeout_s + (boundaries_ns[spec.iterations] - boundaries_ns[0]) / 1e9,
+            timeout_s=spec.go_timeout_s + (boundaries_ns[done] - boundaries_ns[0]) / 1e9,
         ).answer()
 
 
-def _forward_reporter(
-    channel: Connection, stream: object, shape_of: Callable[[object], str]
-) -> Callable[[int, object], None]:
+def _appointments(spec: WorkerSpec, go: Go) -> Appointments:
+    duration_ns = None if spec.seconds is None else round(spec.seconds * 1e9)
+    return Appointments(go.start_at_ns, duration_ns, spec.ring, round(spec.rotate_s * 1e9))
+
+
+def _reporting(
+    forward: Callable[[], object],
+    synchronize: Callable[[], None],
+    channel: Connection,
+    stream: object,
+    shape_of: Callable[[object], str],
+) -> Callable[[], None]:
+    """Wrap `forward` so that it tells the parent of each output once the device has finished it."""
     name = hex(getattr(stream, "cuda_stream", 0)) if stream is not None else "none"
+    numbers = itertools.count(1)
 
-    def report(iteration: int, output: object) -> None:
-        send(channel, Forward(iteration=iteration, stream=name, shape=shape_of(output)))
+    def forward_and_tell() -> None:
+        output = forward()
+        synchronize()
+        send(channel, Forward(iteration=next(numbers), stream=name, shape=shape_of(output)))
 
-    return report
+    return forward_and_tell
 
 
-def _done(device: object, used: CpuUsage, log: WorkerLog) -> Done:
+def _done(device: object, used: CpuUsage, log: WorkerLog, measured: int, beyond: Beyond) -> Done:
     import torch
 
     on_gpu = getattr(device, "type", "cpu") == "cuda"
@@ -195,6 +264,10 @@ def _done(device: object, used: CpuUsage, log: WorkerLog) -> Done:
         peak_rss_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         cpu=used,
         log_problem=log.problem,
+        measured=measured,
+        beyond=beyond.iterations,
+        beyond_ns=beyond.took_ns,
+        core_speed_per_us=core_speed_per_us(),
     )
 
 

@@ -31,6 +31,7 @@ class WorkerFacts:
         torch_facts: Versions and device as torch sees them.
         weights_sha256: Digest of the tensors loaded; None where the workload has no state dict.
         served_ns: When its first operation on the device was done, of the system-wide monotonic clock.
+        warmup_iterations: How many iterations it did before its window; None in earlier records.
     """
 
     cpu_cores: tuple[int, ...]
@@ -39,6 +40,7 @@ class WorkerFacts:
     weights_sha256: str | None
     output_shape: str
     served_ns: int = 0
+    warmup_iterations: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +66,12 @@ class Done:
     """All iterations were done; the worker stays attached until it is told to exit.
 
     Attributes:
+        cpu: What it used from its start to the end of the load that it kept up.
         log_problem: What is missing of what the worker printed; empty if nothing is.
+        measured: How many iterations are its own; None in earlier records: all are.
+        beyond: Whole iterations for whose times there was no room.
+        beyond_ns: Nanoseconds that these took.
+        core_speed_per_us: Speed of its core just after that, see `core_speed`; None in earlier records.
     """
 
     kind: Literal["done"] = "done"
@@ -73,6 +80,10 @@ class Done:
     peak_rss_bytes: int
     cpu: CpuUsage | None = None
     log_problem: str = ""
+    measured: int | None = None
+    beyond: int = 0
+    beyond_ns: int = 0
+    core_speed_per_us: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

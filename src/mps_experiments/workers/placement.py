@@ -15,10 +15,13 @@ class Placement:
     Attributes:
         workers: One tuple of core numbers per worker; an empty tuple leaves the worker unpinned.
         parent: Cores for the parent; empty leaves it unpinned.
+        ring: Cores over which rotating workers move, rank N beginning with core N of it: the workers' and the
+            parent's, less one that stays the parent's where there are more than workers.
     """
 
     workers: tuple[tuple[int, ...], ...]
     parent: tuple[int, ...]
+    ring: tuple[int, ...] = ()
 
 
 def place(
@@ -48,6 +51,7 @@ def place(
     return Placement(
         workers=tuple((core,) for core in ordered[:worker_count]),
         parent=tuple(sorted(ordered[worker_count:])),
+        ring=tuple(ordered[: max(worker_count, len(ordered) - 1)]),
     )
 
 

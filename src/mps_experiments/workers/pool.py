@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from ctypes import c_longlong
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing import connection
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, SpawnContext
@@ -13,6 +13,7 @@ from multiprocessing.process import BaseProcess
 from typing import Self, TypeVar
 
 from mps_experiments.errors import RunError, WorkerError
+from mps_experiments.measurement.samples import WorkerSamples
 from mps_experiments.workers.child import WorkerSpec, worker_main
 from mps_experiments.workers.messages import (
     Done,
@@ -26,7 +27,7 @@ from mps_experiments.workers.messages import (
     encode,
     receive_from_worker,
 )
-from mps_experiments.workers.timing import Boundaries
+from mps_experiments.workers.timing import Boundaries, Counts
 
 _LEAD_NS = 5_000_000  # from the word to start until the start: long enough to reach every worker
 _T = TypeVar("_T")
@@ -37,6 +38,8 @@ class Worker:
     """One worker as the parent sees it.
 
     Attributes:
+        boundaries_ns: Start and ends of its iterations, those after its own included, zero where not reached.
+        measured: By rank of all workers, how many iterations were their own; zero until they were done.
         ended: How it failed or died; None as long as it did not.
         ended_ns: When the parent heard of it.
     """
@@ -45,6 +48,7 @@ class Worker:
     process: BaseProcess
     channel: Connection
     boundaries_ns: Boundaries
+    measured: Counts
     ready: Ready | None = None
     done: Done | None = None
     asked: bool = False
@@ -59,12 +63,22 @@ class Worker:
         assert self.process.pid is not None  # noqa: S101 - the pool keeps started processes only
         return self.process.pid
 
-    def samples_ns(self) -> tuple[int, ...]:
-        """Start and the ends of the iterations so far, in nanoseconds; empty before the start."""
-        return tuple(self.boundaries_ns[: self.finished_iterations() + 1]) if self.boundaries_ns[0] else ()
+    def samples(self) -> WorkerSamples | None:
+        """What it has measured so far; None before its start."""
+        if not self.boundaries_ns[0]:
+            return None
+        boundaries = tuple(self.boundaries_ns[: self._recorded_iterations() + 1])
+        samples = WorkerSamples.from_boundaries(self.spec.rank, boundaries, self.finished_iterations())
+        if self.done is None:
+            return samples
+        return replace(samples, beyond=self.done.beyond, beyond_ns=self.done.beyond_ns)
 
     def finished_iterations(self) -> int:
-        """How many iterations are done; timestamps are written in order, so a bisection finds it."""
+        """Return how many of its own iterations are done."""
+        return self.measured[self.spec.rank] or min(self._recorded_iterations(), self.spec.limit)
+
+    def _recorded_iterations(self) -> int:
+        """Return for how many there is a timestamp: they are written in order, so a bisection finds it."""
         low, high = 0, len(self.boundaries_ns)
         while low < high:
             middle = (low + high) // 2
@@ -89,8 +103,11 @@ class WorkerPool:
     on_forward: Callable[[int, int, Forward], None]
     workers: list[Worker] = field(default_factory=list)
     kill_timeout_s: float = 30.0
+    measured: Counts = field(init=False)
 
     def __enter__(self) -> Self:
+        # One place for each rank; a client that comes after a fault has the rank after the last.
+        self.measured = self.context.RawArray(c_longlong, max((s.rank for s in self.specs), default=0) + 1)
         try:
             for spec in self.specs:
                 self._start(spec)
@@ -103,10 +120,13 @@ class WorkerPool:
         self.stop()
 
     def _start(self, spec: WorkerSpec) -> None:
-        boundaries = self.context.RawArray(c_longlong, spec.iterations + 1)
+        boundaries = self.context.RawArray(c_longlong, spec.room + 1)
         ours, theirs = self.context.Pipe()
         process = self.context.Process(
-            target=worker_main, args=(spec, boundaries, theirs), name=f"worker-{spec.rank}", daemon=True
+            target=worker_main,
+            args=(spec, boundaries, self.measured, theirs),
+            name=f"worker-{spec.rank}",
+            daemon=True,
         )
         started = time.monotonic_ns()
         try:
@@ -117,7 +137,14 @@ class WorkerPool:
         finally:
             theirs.close()
         self.workers.append(
-            Worker(spec=spec, process=process, channel=ours, boundaries_ns=boundaries, started_ns=started)
+            Worker(
+                spec=spec,
+                process=process,
+                channel=ours,
+                boundaries_ns=boundaries,
+                measured=self.measured,
+                started_ns=started,
+            )
         )
 
     @property
@@ -173,7 +200,7 @@ class WorkerPool:
                 raise WorkerError(
                     slowest.spec.rank,
                     f"hangs: no iteration finished for {stall_timeout_s:g} s, "
-                    f"{slowest.finished_iterations()} of {slowest.spec.iterations} done",
+                    f"{slowest.finished_iterations()} of {slowest.spec.iterations or 'auto'} done",
                 )
             self._take_messages(waiting, min(remaining, tick_s))
 
