@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 
 from mps_experiments import __version__
+from mps_experiments.machine.cell_variables import not_passed_on, passed_on
 from mps_experiments.machine.gpus import Gpu, GpuProbe
 
 _PACKAGES = ("torch", "torchvision", "mlflow", "hydra-core", "omegaconf", "numpy", "pillow", "nvidia-ml-py")
@@ -24,7 +25,8 @@ class MachineFacts:
     """The machine, its driver and the versions in use; sizes in bytes.
 
     Attributes:
-        environment: Variables that can change how fast CUDA, PyTorch or OpenMP run.
+        environment: Variables that can change how fast CUDA, PyTorch or OpenMP run; workers inherit them.
+        not_passed_on: Variables of the shell that reached no process of the run: they changed nothing.
         source_sha256: Digest of this program's own modules: an edited checkout has the version and the commit
             of the one it was made from.
     """
@@ -46,6 +48,7 @@ class MachineFacts:
     git_dirty: bool | None
     environment: dict[str, str] = field(default_factory=dict)
     source_sha256: str | None = None
+    not_passed_on: dict[str, str] = field(default_factory=dict)
 
 
 def collect_facts(probe: GpuProbe, gpu: Gpu | None) -> MachineFacts:
@@ -67,7 +70,8 @@ def collect_facts(probe: GpuProbe, gpu: Gpu | None) -> MachineFacts:
         mps_experiments=__version__,
         git_commit=commit,
         git_dirty=dirty,
-        environment={key: value for key, value in sorted(os.environ.items()) if key.startswith(_TELLING)},
+        environment={k: v for k, v in sorted(passed_on(os.environ).items()) if k.startswith(_TELLING)},
+        not_passed_on=not_passed_on(os.environ),
         source_sha256=digest_of_modules(Path(__file__).parents[1]),
     )
 
