@@ -49,7 +49,11 @@ class Watcher(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Surroundings:
-    """What all runs of a sweep share."""
+    """What all runs of a sweep share.
+
+    Attributes:
+        cores: CPU cores that are this sweep's own; None where it took none, and may use all.
+    """
 
     sweep_id: str
     machine: MachineFacts
@@ -57,6 +61,7 @@ class Surroundings:
     guardian: Guardian
     context: Callable[[str], ForkServerContext | SpawnContext]
     watcher: Watcher
+    cores: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +125,7 @@ def _measure(plan: RunPlan, around: Surroundings, state: RunState) -> None:
             opening = open_environment(plan, around.probe, around.guardian)
             environment = stack.enter_context(_timed_exit(opening, "environment_teardown", state))
             state.environment = environment
-        state.placement = _placement(plan, around.machine)
+        state.placement = _placement(plan, around)
         stack.callback(keep_off(state.placement.parent))
         with state.phase("workers"):
             stack.callback(memory.workers_gone)
@@ -182,11 +187,13 @@ def _timed_exit(manager: contextlib.AbstractContextManager[_T], name: str, state
                 stack.close()
 
 
-def _placement(plan: RunPlan, machine: MachineFacts) -> Placement:
+def _placement(plan: RunPlan, around: Surroundings) -> Placement:
+    usable, own = around.machine.usable_cores, around.cores
     if not plan.workers.pinned:
-        return unpinned(plan.worker_count)
+        keeps_to_own = own is not None and own != usable  # this program, but not these workers
+        return unpinned(plan.worker_count, usable if keeps_to_own else ())
     near = plan.device.gpu.local_cores if plan.device.gpu else ()
-    return place(plan.worker_count, machine.usable_cores, near)
+    return place(plan.worker_count, usable if own is None else own, near)
 
 
 def _worker_specs(plan: RunPlan, environment: Environment, placement: Placement) -> list[WorkerSpec]:

@@ -10,11 +10,11 @@ from pathlib import Path
 import psutil
 
 from mps_experiments import __version__
-from mps_experiments.doctor.cgroup import cpu_limit, memory_limit_bytes
 from mps_experiments.doctor.finding import Finding, fail, ok, warn
 from mps_experiments.doctor.probing import Check
 from mps_experiments.doctor.roots import Roots
 from mps_experiments.machine.cell_variables import describe, not_passed_on
+from mps_experiments.machine.cgroup import cpu_limit, memory_limit_bytes
 
 _OLDEST_PYTHON = (3, 11)
 _FEW_CORES = 3  # two workers and this program
@@ -27,8 +27,11 @@ def system_checks(roots: Roots) -> Iterator[Check]:
     """Python, the operating system, cores, memory, shared memory, processes, the environment."""
     yield Check(name="Python", look=lambda: [python_finding(sys.version_info[:3])])
     yield Check(name="system", look=lambda: [kernel_finding(sys.platform, _kernel_release(roots))])
-    yield Check(name="cores", look=lambda: [cores_finding(_usable_cores(), cpu_limit(roots))])
-    yield Check(name="memory", look=lambda: [memory_finding(_available_bytes(), memory_limit_bytes(roots))])
+    yield Check(name="cores", look=lambda: [cores_finding(_usable_cores(), cpu_limit(roots.proc, roots.sys))])
+    yield Check(
+        name="memory",
+        look=lambda: [memory_finding(_available_bytes(), memory_limit_bytes(roots.proc, roots.sys))],
+    )
     yield Check(name="shared memory", look=lambda: [shared_memory_finding(roots.dev / "shm")])
     yield Check(name="processes", look=lambda: [processes_finding(roots, os.geteuid())])
     yield Check(name="environment", look=lambda: [environment_finding(os.environ)])
