@@ -50,7 +50,8 @@ def open_sweep(
         cores = stack.enter_context(CoreLocks(info.command, terminal.line, lock_folder))
         take_cores(cores, plans, probe)  # before the fork server: its children are to keep off others' cores
         guardian = stack.enter_context(_guardian(request.cells))
-        mps_check = _tidy_and_check_mps(plans, guardian, terminal)
+        mps_check = MpsCheck(guardian, probe.cuda_driver_version())
+        _tidy_and_check_mps(plans, mps_check, terminal)
         prepared = prepare(request.cells, plans)
         if prepared.plans and prepared.plans[0].device.is_cpu:
             terminal.line("no GPU in use: the same pipeline runs on the CPU, mps=on is skipped")
@@ -89,13 +90,11 @@ def _guardian(cells: Sequence[Config]) -> Iterator[Guardian]:
         yield guardian
 
 
-def _tidy_and_check_mps(plans: Sequence[RunPlan], guardian: Guardian, terminal: Terminal) -> MpsCheck:
+def _tidy_and_check_mps(plans: Sequence[RunPlan], mps_check: MpsCheck, terminal: Terminal) -> None:
     for folder in remove_stale_folders(parent_folder(), _STALE_TIMEOUT_S):
         terminal.line(f"removed what a dead runner left: {folder}")
-    mps_check = MpsCheck(guardian)
     for plan in plans:
         mps_check.check(plan)
-    return mps_check
 
 
 def _info(request: Request, arguments: list[str], plans: Sequence[RunPlan]) -> SweepInfo:

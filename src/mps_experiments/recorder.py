@@ -129,7 +129,8 @@ def _judge(
     samples: Sequence[WorkerSamples],
     findings: Sequence[Finding],
 ) -> Verdict:
-    failure = state.failure.reason if state.failure else None
+    reasons = (state.about_mps, state.failure.reason if state.failure else None)
+    failure = "; ".join(filter(None, reasons)) or None
     proof_failure = proof.failure if proof else "the run never got to its proof"
     if plan.fault is not None:
         return judge_fault(failure, proof_failure, state.fault, samples)

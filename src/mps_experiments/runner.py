@@ -17,6 +17,7 @@ from mps_experiments.machine.facts import MachineFacts
 from mps_experiments.machine.gpus import GpuProbe
 from mps_experiments.mps.attachment import failure_in
 from mps_experiments.mps.guardian import Guardian
+from mps_experiments.mps_ending import about_mps, noting_end_of_mps, watching_mps
 from mps_experiments.plan import FaultPlan, RunPlan
 from mps_experiments.record import FailureRecord, Measurement
 from mps_experiments.recorder import Origin, make_measurement
@@ -98,6 +99,7 @@ def run_cell(
         except KeyboardInterrupt as error:
             state.interruption = _interruption(error)
             state.failure = FailureRecord(reason=str(state.interruption), rank=None, traceback="")
+        state.about_mps = about_mps(plan, state)
         with state.phase("artifacts"):
             write_artifacts(plan, state)
     origin = Origin(
@@ -125,6 +127,7 @@ def _measure(plan: RunPlan, around: Surroundings, state: RunState) -> None:
             opening = open_environment(plan, around.probe, around.guardian)
             environment = stack.enter_context(_timed_exit(opening, "environment_teardown", state))
             state.environment = environment
+        stack.enter_context(noting_end_of_mps(plan, environment, state))
         state.placement = _placement(plan, around)
         stack.callback(keep_off(state.placement.parent))
         with state.phase("workers"):
@@ -139,7 +142,11 @@ def _measure(plan: RunPlan, around: Surroundings, state: RunState) -> None:
             pool.wait_ready(plan.workers.ready_timeout_s)
         with state.phase("proof"):
             _look(environment, pool, state, plan.mps.enabled)
-        with sampling(plan, around.probe, state), state.phase("measured_window"):
+        with (
+            sampling(plan, around.probe, state),
+            watching_mps(plan, environment, state),
+            state.phase("measured_window"),
+        ):
             start_at_ns = pool.release()
             time.sleep(max(0.0, (start_at_ns - time.monotonic_ns()) / 1e9) + _LOOK_AFTER_S)
             state.observations.append(environment.observe())

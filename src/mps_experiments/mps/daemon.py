@@ -24,7 +24,8 @@ from mps_experiments.mps.control import (
     MpsControl,
     daemon_command,
 )
-from mps_experiments.mps.processes import end_processes_of
+from mps_experiments.mps.logs import started_servers
+from mps_experiments.mps.processes import end_processes_of, is_running
 
 _POLL_S = 0.005
 
@@ -144,6 +145,11 @@ class MpsDaemon:
     def is_alive(self) -> bool:
         """Whether the daemon still runs; a zombie is gone."""
         return self._process.poll() is None
+
+    def ended_servers(self) -> tuple[int, ...]:
+        """Return the process ids of its servers that are gone, though nobody has asked the daemon to quit."""
+        started = started_servers(self._raw_log.read_text(errors="replace"))
+        return tuple(pid for pid in started if not is_running(pid))
 
     def kill(self) -> None:
         """SIGKILL to the daemon alone, its servers left to themselves; returns when it is gone."""

@@ -99,6 +99,14 @@ def _runs(process: psutil.Process) -> bool:
     return False
 
 
+def is_running(pid: int) -> bool:
+    """Return whether there is such a process; a zombie counts as gone."""
+    try:
+        return _runs(psutil.Process(pid))
+    except psutil.Error:
+        return False
+
+
 def _same(ours: MpsProcess) -> psutil.Process | None:
     """The process, if the pid still belongs to the same start time and program."""
     try:
@@ -110,7 +118,7 @@ def _same(ours: MpsProcess) -> psutil.Process | None:
 
 
 def _program(process: psutil.Process) -> str | None:
-    """Which MPS program a process runs; looks at two words, since a script's first is its interpreter.
+    """Tell which MPS program a process runs, by two words, since a script's first is its interpreter.
 
     Without a flag the control program is no daemon: somebody only asks one.
     """
