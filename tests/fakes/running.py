@@ -60,8 +60,9 @@ class Lab:
         *,
         probe: GpuProbe | None = None,
         cores: tuple[int, ...] | None = None,
+        own_cores: tuple[int, ...] | None = None,
     ) -> Outcome:
-        """Run one cell; `cores` stands in for the cores of this machine."""
+        """Run one cell; `cores` stands in for the cores of this machine, `own_cores` for those of a sweep."""
         facts = collect_facts(probe or self.probe, plan.device.gpu)
         surroundings = Surroundings(
             sweep_id="a sweep",
@@ -70,6 +71,7 @@ class Lab:
             guardian=self.guardian,
             context=process_context,
             watcher=witness or Witness(),
+            cores=own_cores,
         )
         return run_cell(plan, surroundings)
 
