@@ -13,15 +13,15 @@ Times = NDArray[np.int64]
 class WorkerSamples:
     """Timestamps of one worker, of the system-wide monotonic clock, in nanoseconds.
 
-    With ``window=kept`` a worker that has done its own iterations keeps up the load until all workers have; these
-    further iterations are recorded, too, but are no part of its own time.
+    With ``window=kept`` a worker that has done its own iterations keeps up the load until all workers have.
+    These further iterations are recorded, too, but are no part of its own time.
 
     Attributes:
         rank: The worker's rank.
         start_ns: When its measured window began.
         latencies_ns: Duration of each of its own finished iterations, back to back from `start_ns`.
-        kept_ns: Likewise of the further iterations, back to back after its own; the last one may have ended after
-            the last worker was done.
+        kept_ns: Likewise of the further iterations, back to back after its own; the last one may have ended
+            after the last worker was done.
         beyond: How many more whole iterations it did for which there was no room.
         beyond_ns: Nanoseconds that these took together.
     """

@@ -16,16 +16,16 @@ class Statistics:
 
     Attributes:
         makespan_s: Last worker's end minus first worker's start, over the workers' own iterations.
-        pace_s: The longest time that a worker needed for one of its iterations, on average: makespan divided by
-            ``times``, where all workers do the same number. The ratio compares this.
+        pace_s: The longest time that a worker needed for one of its iterations, on average: makespan divided
+            by ``times``, where all workers do the same number. The ratio compares this.
         throughput_per_s: With ``window=kept`` the sum over workers of iterations per second inside the common
             window, only whole iterations of it; with ``window=fixed`` all iterations divided by the makespan.
-        throughput_interval_per_s: 95 % interval of the throughput within this run (`throughput.interval`); None
-            where the window is too short to tell.
+        throughput_interval_per_s: 95 % interval of the throughput within this run, see
+            `throughput.Throughput.interval_per_s`; None where the window is too short to tell.
         rates_per_s: Iterations per second of each worker, by rank.
         start_skew_s: Last worker's start minus first worker's start.
-        common_window_s: When all workers were at work: with ``window=kept`` from the last worker's start until
-            the last is done, with ``window=fixed`` until the first is; below 0 without overlap.
+        common_window_s: When all workers were at work: from the last worker's start until the last is done
+            (``window=kept``) or the first (``window=fixed``); below 0 without overlap.
         latencies: The latencies behind the percentiles, to be pooled with those of other runs.
         latency_p95_s: None with fewer than 100 samples.
         latency_p99_s: None with fewer than 1,000 samples.

@@ -29,7 +29,7 @@ def whole_iterations(worker: WorkerSamples, window: Window) -> NDArray[np.int64]
 
 
 def worker_rate(worker: WorkerSamples, window: Window) -> float:
-    """Return a worker's iterations per second: its whole iterations in the window, over the time they took."""
+    """Return a worker's rate: its whole iterations in the window over the seconds that they took."""
     latencies = whole_iterations(worker, window)
     count, took_ns = len(latencies) + worker.beyond, int(latencies.sum()) + worker.beyond_ns
     return count * 1e9 / took_ns
@@ -40,8 +40,8 @@ class Throughput:
     """Iterations of all workers in equal spans of time.
 
     Attributes:
-        per_s: Iterations per second in each span, in order of time; an iteration that lies in several spans counts
-            in each by its share. Shape ``(spans,)``; empty where the window is too short.
+        per_s: Iterations per second in each span, in order of time; an iteration that lies in several spans
+            counts in each by its share. Shape ``(spans,)``; empty where the window is too short.
     """
 
     per_s: NDArray[np.float64]
