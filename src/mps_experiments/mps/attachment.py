@@ -92,6 +92,14 @@ class Proof:
     failure: str | None
 
 
+def _descendants(worker_pids: Iterable[int]) -> tuple[int, ...]:
+    found: set[int] = set()
+    for pid in worker_pids:
+        with contextlib.suppress(psutil.Error):  # a worker that has died is judged elsewhere
+            found |= {child.pid for child in psutil.Process(pid).children(recursive=True)}
+    return tuple(sorted(found))
+
+
 def observe(
     control: MpsControl | None,
     probe: GpuProbe,
@@ -132,14 +140,6 @@ def observe(
         descendant_pids=_descendants(worker_pids),
         to_ns=time.monotonic_ns(),
     )
-
-
-def _descendants(worker_pids: Iterable[int]) -> tuple[int, ...]:
-    found: set[int] = set()
-    for pid in worker_pids:
-        with contextlib.suppress(psutil.Error):  # a worker that has died is judged elsewhere
-            found |= {child.pid for child in psutil.Process(pid).children(recursive=True)}
-    return tuple(sorted(found))
 
 
 def find_foreign_daemons(own_pipe_dir: Path, timeout_s: float) -> tuple[ForeignDaemon, ...]:
