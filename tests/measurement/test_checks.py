@@ -28,7 +28,7 @@ def usage(cpu_s: float = 0.0, wait_s: float | None = 0.0) -> CpuUsage:
 
 
 def traced(rank: int, with_work: int = 3, **fields: Any) -> GpuWork:
-    return GpuWork(rank=rank, **({"method": "traced", "iterations": 3, "with_work": with_work} | fields))
+    return replace(GpuWork(rank=rank, method="traced", iterations=3, with_work=with_work), **fields)
 
 
 def evidence(*workers: WorkerSamples, **fields: Any) -> Evidence:

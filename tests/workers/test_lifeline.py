@@ -101,7 +101,8 @@ ADOPTING = """\
 import psutil, subprocess
 from mps_experiments.workers.lifeline import adopt_orphans
 adopt_orphans()
-done = subprocess.run(["/bin/sh", "-c", "sleep 600 >/dev/null 2>&1 & echo $!"], capture_output=True, check=True)
+ending = ["/bin/sh", "-c", "sleep 600 >/dev/null 2>&1 & echo $!"]
+done = subprocess.run(ending, capture_output=True, check=True)
 (child,) = psutil.Process().children(recursive=True)
 print(int(done.stdout), child.pid)
 child.kill()
