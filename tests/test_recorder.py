@@ -11,6 +11,7 @@ from mps_experiments.environment import Environment
 from mps_experiments.machine.facts import collect_facts
 from mps_experiments.machine.gpus import FixedProbe, Gpu, GpuProcess
 from mps_experiments.measurement.findings import Severity, Thresholds
+from mps_experiments.measurement.gpu_work import GpuWork
 from mps_experiments.measurement.outputs import OutputDifference
 from mps_experiments.measurement.telemetry import GpuSample, Telemetry
 from mps_experiments.measurement.verdict import Status, Verdict
@@ -134,6 +135,7 @@ def finished_worker(rank: int, latencies_ms: tuple[int, ...] = LATENCIES_MS) -> 
         process=process,
         channel=channel,
         boundaries_ns=ends + [0] * (10 - len(latencies_ms)),
+        measured=[0, 0],
         ready=Ready(facts=facts),
         done=Done(peak_memory_allocated_bytes=None, peak_memory_reserved_bytes=None, peak_rss_bytes=1),
     )
@@ -145,6 +147,7 @@ def finished_state(folder: Path, telemetry: Telemetry | None = TOLD, **fields: A
     state.environment = replace(state.environment, foreign_processes=())
     state.workers = [finished_worker(0), finished_worker(1)]
     state.telemetry = telemetry
+    state.gpu_work = [GpuWork(rank=rank, method="traced", iterations=3, with_work=3) for rank in (0, 1)]
     for name, value in fields.items():
         setattr(state, name, value)
     return state

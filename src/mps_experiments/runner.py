@@ -10,7 +10,14 @@ from typing import Any, Protocol, TypeVar
 
 from mps_experiments.environment import Environment, open_environment
 from mps_experiments.errors import Interrupted, ProofError, RunError, WorkerError
-from mps_experiments.evidence import gather_outputs, gather_trace, sampling, write_artifacts
+from mps_experiments.evidence import (
+    gather_gpu_work,
+    gather_outputs,
+    gather_products,
+    gather_trace,
+    sampling,
+    write_artifacts,
+)
 from mps_experiments.faults.memory_watch import MemoryWatch
 from mps_experiments.faults.trial import trial_of
 from mps_experiments.machine.facts import MachineFacts
@@ -137,7 +144,7 @@ def _measure(plan: RunPlan, around: Surroundings, state: RunState) -> None:
         with sampling(plan, around.probe, state), state.phase("measured_window"):
             start_at_ns = pool.release()
             time.sleep(max(0.0, (start_at_ns - time.monotonic_ns()) / 1e9) + _LOOK_AFTER_S)
-            state.observations.append(environment.observe())
+            state.observations.append(environment.observe(worker_pids=pool.pids))
             if plan.fault is not None:
                 trial = trial_of(plan, plan.fault, pool, environment, state.placement.parent)
                 state.fault = trial.run(watcher.tick_s, watcher.progress)
@@ -145,13 +152,15 @@ def _measure(plan: RunPlan, around: Surroundings, state: RunState) -> None:
                 pool.wait_done(plan.workers.stall_timeout_s, watcher.tick_s, watcher.progress)
         if plan.fault is None:
             with state.phase("proof"):
-                state.observations.append(environment.observe(look_again=True))
+                state.observations.append(environment.observe(look_again=True, worker_pids=pool.pids))
         try:
             with state.phase("outputs"):
                 gather_outputs(plan, pool, state)
             if plan.fault is None:  # after a fault nothing is as it was
                 with state.phase("traced_pass"):
                     gather_trace(plan, pool, environment.scratch, state)
+                    gather_gpu_work(plan, pool, state)
+                    gather_products(plan, pool, state)
         except KeyboardInterrupt as error:  # the sweep ends, but what is measured and proved stays
             state.interruption = _interruption(error)
             state.missing.append(f"evidence: {state.interruption}")
@@ -165,7 +174,7 @@ def _memory_watch(plan: RunPlan, around: Surroundings, state: RunState) -> Memor
 
 def _look(environment: Environment, pool: WorkerPool, state: RunState, expected_on: bool) -> None:
     """The look before the start; a claim that already fails is not worth measuring."""
-    state.observations.append(environment.observe())
+    state.observations.append(environment.observe(worker_pids=pool.pids))
     if failure := failure_in(state.observations[-1], expected_on, pool.pids):
         raise ProofError(failure)
 
