@@ -19,7 +19,7 @@ FLOORS: list[set[str]] = [
     {"mps", "workers", "plan"},
     {"environment", "record", "skip", "terminal"},
     {"run_state", "report", "keeping", "mps_check"},
-    {"bystanders", "pages"},
+    {"bystanders", "mps_ending", "pages"},
     {"recorder"},
     {"evidence", "faults", "fingerprint"},
     {"runner", "tracking", "resume", "summaries"},

@@ -124,6 +124,7 @@ def _fingerprint(
                 "driver": machine.driver_version,
                 "cpu": machine.cpu,
                 "usable cores": " ".join(map(str, machine.usable_cores)),
+                "cpu quota": machine.cpu_quota_cores,
                 "python": machine.python,
                 "packages": machine.packages,
                 "environment": telling_environment(machine),

@@ -24,6 +24,7 @@ from mps_experiments.machine.facts import MachineFacts
 from mps_experiments.machine.gpus import GpuProbe
 from mps_experiments.mps.attachment import failure_in
 from mps_experiments.mps.guardian import Guardian
+from mps_experiments.mps_ending import about_mps, noting_end_of_mps, watching_mps
 from mps_experiments.plan import FaultPlan, RunPlan
 from mps_experiments.record import FailureRecord, Measurement
 from mps_experiments.recorder import Origin, make_measurement
@@ -56,7 +57,11 @@ class Watcher(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Surroundings:
-    """What all runs of a sweep share."""
+    """What all runs of a sweep share.
+
+    Attributes:
+        cores: CPU cores that are this sweep's own; None where it took none, and may use all.
+    """
 
     sweep_id: str
     machine: MachineFacts
@@ -64,6 +69,7 @@ class Surroundings:
     guardian: Guardian
     context: Callable[[str], ForkServerContext | SpawnContext]
     watcher: Watcher
+    cores: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +106,7 @@ def run_cell(
         except KeyboardInterrupt as error:
             state.interruption = _interruption(error)
             state.failure = FailureRecord(reason=str(state.interruption), rank=None, traceback="")
+        state.about_mps = about_mps(plan, state)
         with state.phase("artifacts"):
             write_artifacts(plan, state)
     origin = Origin(
@@ -127,7 +134,8 @@ def _measure(plan: RunPlan, around: Surroundings, state: RunState) -> None:
             opening = open_environment(plan, around.probe, around.guardian)
             environment = stack.enter_context(_timed_exit(opening, "environment_teardown", state))
             state.environment = environment
-        state.placement = _placement(plan, around.machine)
+        stack.enter_context(noting_end_of_mps(plan, environment, state))
+        state.placement = _placement(plan, around)
         stack.callback(keep_off(state.placement.parent))
         with state.phase("workers"):
             stack.callback(memory.workers_gone)
@@ -141,7 +149,11 @@ def _measure(plan: RunPlan, around: Surroundings, state: RunState) -> None:
             pool.wait_ready(plan.workers.ready_timeout_s)
         with state.phase("proof"):
             _look(environment, pool, state, plan.mps.enabled)
-        with sampling(plan, around.probe, state), state.phase("measured_window"):
+        with (
+            sampling(plan, around.probe, state),
+            watching_mps(plan, environment, state),
+            state.phase("measured_window"),
+        ):
             start_at_ns = pool.release()
             time.sleep(max(0.0, (start_at_ns - time.monotonic_ns()) / 1e9) + _LOOK_AFTER_S)
             state.observations.append(environment.observe(worker_pids=pool.pids))
@@ -191,11 +203,13 @@ def _timed_exit(manager: contextlib.AbstractContextManager[_T], name: str, state
                 stack.close()
 
 
-def _placement(plan: RunPlan, machine: MachineFacts) -> Placement:
+def _placement(plan: RunPlan, around: Surroundings) -> Placement:
+    usable, own = around.machine.usable_cores, around.cores
     if not plan.workers.pinned:
-        return unpinned(plan.worker_count)
+        keeps_to_own = own is not None and own != usable  # this program, but not these workers
+        return unpinned(plan.worker_count, usable if keeps_to_own else ())
     near = plan.device.gpu.local_cores if plan.device.gpu else ()
-    return place(plan.worker_count, machine.usable_cores, near)
+    return place(plan.worker_count, usable if own is None else own, near)
 
 
 def _worker_specs(plan: RunPlan, environment: Environment, placement: Placement) -> list[WorkerSpec]:

@@ -14,13 +14,14 @@ from mps_experiments.composition import key_of, to_config
 from mps_experiments.errors import ConfigError, Interrupted, RecordError
 from mps_experiments.keeping import room_for_record
 from mps_experiments.ledger import Ledger
+from mps_experiments.machine.core_locks import CoreLocks
 from mps_experiments.machine.facts import collect_facts
 from mps_experiments.machine.gpu_lock import GpuLocks
 from mps_experiments.machine.gpus import GpuProbe
 from mps_experiments.mps.guardian import Guardian
 from mps_experiments.mps_check import MpsCheck
 from mps_experiments.plan import RunPlan, build_plan
-from mps_experiments.preflight import lock_gpus
+from mps_experiments.preflight import lock_gpus, take_cores
 from mps_experiments.report.fault_tables import fault_tables
 from mps_experiments.report.lines import cell_line
 from mps_experiments.report.summary import why_lines
@@ -42,6 +43,7 @@ class Sweep:
     probe: GpuProbe
     guardian: Guardian
     locks: GpuLocks
+    cores: CoreLocks
     mps_check: MpsCheck
     terminal: Terminal
     weights_sha256: dict[str, str | None]
@@ -70,6 +72,7 @@ class Sweep:
         try:
             plan = build_plan(to_config(composed), self.probe, folder)
             lock_gpus(self.locks, [plan])
+            take_cores(self.cores, [plan], self.probe)
             self.mps_check.check(plan)
         except ConfigError as error:  # a sweeper that decides as it goes could not be checked before
             self._refuse(" ".join(hydra.overrides.task), error)
@@ -160,11 +163,12 @@ class Sweep:
         if uuid_or_none not in self._surroundings:
             self._surroundings[uuid_or_none] = Surroundings(
                 sweep_id=self.ledger.info.sweep_id,
-                machine=collect_facts(self.probe, plan.device.gpu),
+                machine=collect_facts(self.probe, plan.device.gpu, self.cores.usable),
                 probe=self.probe,
                 guardian=self.guardian,
                 context=process_context,
                 watcher=self.terminal,
+                cores=self.cores.own if self.cores.are_taken else None,
             )
         return self._surroundings[uuid_or_none]
 

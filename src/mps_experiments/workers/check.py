@@ -16,6 +16,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from mps_experiments.errors import ConfigError, RunError
+from mps_experiments.machine.cell_variables import take_on
 from mps_experiments.workers.lifeline import die_with_parent
 from mps_experiments.workers.messages import Checked, encode, receive_from_worker
 from mps_experiments.workloads.spec import WorkloadSpec
@@ -84,7 +85,7 @@ def _check_main(spec: WorkloadSpec, on_gpu: bool, channel: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())  # the fork server holds signals back
     die_with_parent()
-    os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    take_on(os.environ, {"CUDA_VISIBLE_DEVICES": ""})
     sys.stdout = sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - for the rest of the process
     channel.send_bytes(encode(_check(spec, on_gpu)))
 

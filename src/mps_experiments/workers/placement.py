@@ -3,9 +3,8 @@
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-_TOPOLOGY = Path("/sys/devices/system/cpu")
+from mps_experiments.machine.topology import physical_cores
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,14 +36,14 @@ def place(
 
     Args:
         worker_count: Number of workers.
-        usable: Core numbers that this process may use.
+        usable: Core numbers of this sweep.
         near: Core numbers near the GPU.
         siblings: Core number -> number of its physical core; None asks the kernel.
     """
     cores = sorted(usable, reverse=True)
     if worker_count > len(cores):
         return unpinned(worker_count)
-    physical = siblings if siblings is not None else {core: _physical_core(core) for core in cores}
+    physical = siblings if siblings is not None else physical_cores(cores)
     first = {physical.get(core, core): core for core in reversed(cores)}.values()
     nearest = set(near)
     ordered = sorted(cores, key=lambda core: (core not in nearest, core not in first))
@@ -55,9 +54,26 @@ def place(
     )
 
 
-def unpinned(worker_count: int) -> Placement:
-    """Leave every process where the kernel puts it."""
-    return Placement(workers=((),) * worker_count, parent=())
+def unpinned(worker_count: int, cores: Iterable[int] = ()) -> Placement:
+    """Leave every process where the kernel puts it: on any of these cores, or where it may run already."""
+    return Placement(workers=(tuple(cores),) * worker_count, parent=())
+
+
+def taking_order(
+    usable: Iterable[int], near: Iterable[int] = (), siblings: Mapping[int, int] | None = None
+) -> list[int]:
+    """Order cores for a sweep to take: near its GPUs first, hyperthreads of one physical core together.
+
+    Two sweeps that each had one hyperthread of every physical core would slow each other down.
+
+    Args:
+        usable: As for `place`.
+        near: As for `place`, of all GPUs of the sweep.
+        siblings: As for `place`.
+    """
+    cores, nearest = sorted(usable, reverse=True), set(near)
+    physical = siblings if siblings is not None else physical_cores(cores)
+    return sorted(cores, key=lambda core: (core not in nearest, -physical.get(core, core)))
 
 
 def keep_off(cores: Sequence[int]) -> Callable[[], None]:
@@ -66,12 +82,3 @@ def keep_off(cores: Sequence[int]) -> Callable[[], None]:
     if cores:
         os.sched_setaffinity(0, cores)
     return lambda: os.sched_setaffinity(0, before)
-
-
-def _physical_core(core: int) -> int:
-    """The lowest core number on the same physical core; the core itself where the kernel does not tell."""
-    try:
-        text = (_TOPOLOGY / f"cpu{core}" / "topology" / "thread_siblings_list").read_text()
-    except OSError:
-        return core
-    return int(text.replace("-", ",").split(",")[0])
