@@ -36,8 +36,8 @@ class Evidence:
     Attributes:
         samples: Of each worker, by rank.
         kept: Whether workers that were done kept up the load.
-        core_speeds: Of each worker's core, in steps of an empty loop per microsecond, by rank; None where it was
-            not measured.
+        core_speeds: Of each worker's core, in steps of an empty loop per microsecond, by rank; None where it
+            was not measured.
         usage: CPU time of each worker, by rank; None where it was not told.
         cores: The CPU cores that each worker could use, by rank.
         on_gpu: Whether the run used a GPU.
@@ -118,8 +118,8 @@ def _windows(evidence: Evidence, limits: Thresholds) -> Iterator[Finding]:
     first = min(evidence.samples, key=lambda worker: worker.end_ns)
     if not evidence.kept:
         text = (
-            f"window=fixed: worker {first.rank} was done early; all were at work together in only {common:.0%} of "
-            "the makespan, and throughput, latency and ratio are partly of fewer workers"
+            f"window=fixed: worker {first.rank} was done early; all were at work together in only "
+            f"{common:.0%} of the makespan, and throughput, latency and ratio are partly of fewer workers"
         )
         yield from _some(too_little("common_window", common, text, warn=limits.common_window_warn))
     yield from _some(
