@@ -92,7 +92,7 @@ def summarise(workers: Sequence[WorkerSamples], kept: bool) -> Statistics:
 
 
 def _interval_around(value_per_s: float, throughput: Throughput) -> tuple[float, float] | None:
-    """Move the interval to the throughput, from which the mean of the spans differs by parts of iterations."""
+    """Move the interval to the throughput, from which the spans' mean differs by parts of iterations."""
     found = throughput.interval_per_s()
     if found is None:
         return None

@@ -3,7 +3,8 @@
 import statistics
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from mps_experiments.measurement.verdict import Status
 from mps_experiments.record import Measurement
@@ -13,6 +14,7 @@ from mps_experiments.report.parity import difference_text, worst_difference
 from mps_experiments.report.repeats import Group, paired
 
 _REFUSED = "not comparable with the one-process run: "
+_REFERENCE: dict[str, Any] = {"interval": None, "half_width": None, "why": "one process is the reference"}
 _TWIN = "the second of two equal runs (A/A), which only shows what equal runs differ by"
 
 
@@ -76,8 +78,9 @@ def output_refusal(group: Group, partner: Group) -> str:
 def _ratios(group: Group, partner: Group) -> dict[str, Ratio]:
     if difference := output_refusal(group, partner):
         return _refused(group, f"{_REFUSED}{difference}")
-    overall = compare(group, partner, pace)
-    gain = compare(group, partner, throughput)
+    overall, gain = (compare(group, partner, figure) for figure in (pace, throughput))
+    if group is partner:
+        overall, gain = (replace(each, **_REFERENCE) for each in (overall, gain))
     in_block = {ours: partner.paces_s[theirs] for ours, theirs in paired(group, partner)}
     middle_s = statistics.median(partner.paces_s)
     return {

@@ -65,13 +65,8 @@ def compare(numerator: Group, denominator: Group, figure: Callable[[Statistics],
     places = paired(numerator, denominator)
     above = [numerator.figures[place] for place, _ in places] or numerator.figures
     below = [denominator.figures[place] for _, place in places] or denominator.figures
-    tops, bottoms = _logs(above, figure), _logs(below, figure)
-    blocks = len(places)
-    if blocks:
-        logs = [top - bottom for top, bottom in zip(tops, bottoms, strict=True)]
-        middle = statistics.fmean(logs)
-    else:
-        logs, middle = [], statistics.fmean(tops) - statistics.fmean(bottoms)
+    logs, blocks = block_logs(numerator, denominator, figure), len(places)
+    middle = statistics.fmean(_logs(above, figure)) - statistics.fmean(_logs(below, figure))
     half, why = _half_width(logs, _within(above), _within(below))
     return Estimate(
         value=math.exp(middle),
@@ -81,6 +76,29 @@ def compare(numerator: Group, denominator: Group, figure: Callable[[Statistics],
         rough=blocks < ENOUGH_BLOCKS,
         why=why,
     )
+
+
+def block_logs(numerator: Group, denominator: Group, figure: Callable[[Statistics], float]) -> list[float]:
+    """Return the logarithm of the ratio of a figure in each block that holds a VALID run of both cells."""
+    places = paired(numerator, denominator)
+    return [math.log(figure(numerator.figures[a]) / figure(denominator.figures[b])) for a, b in places]
+
+
+def change_interval(now: Logs, then: Logs) -> tuple[float, float]:
+    """Return the 95 % interval of a change, from logarithms of what was measured now and then, apart.
+
+    Welch's t: the two need not be equally many, nor equally spread. Each takes two values at least.
+    """
+    from scipy.special import stdtrit
+
+    middle = statistics.fmean(now) - statistics.fmean(then)
+    parts = [statistics.variance(logs) / len(logs) for logs in (now, then)]
+    total = sum(parts)
+    if not total:
+        return math.exp(middle), math.exp(middle)
+    freedom = total**2 / sum(part**2 / (len(logs) - 1) for part, logs in zip(parts, (now, then), strict=True))
+    half = float(stdtrit(freedom, (1 + CONFIDENCE) / 2)) * math.sqrt(total)
+    return math.exp(middle - half), math.exp(middle + half)
 
 
 def t_half_width(logs: Logs) -> float:

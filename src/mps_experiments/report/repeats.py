@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from mps_experiments.measurement.latencies import Latencies
 from mps_experiments.measurement.statistics import Statistics
 from mps_experiments.record import Measurement
 
@@ -58,6 +59,11 @@ class Group:
     def median_s(self) -> float:
         """Median makespan."""
         return statistics.median(self.makespans_s)
+
+    @property
+    def latencies(self) -> Latencies:
+        """Those of all workers and blocks."""
+        return Latencies.pooled([figures.latencies for figures in self.figures])
 
     @property
     def throughput_median_per_s(self) -> float:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from mps_experiments.measurement.latencies import ENOUGH, Latencies, needed_iterations
+from mps_experiments.measurement.latencies import ENOUGH, needed_iterations
 from mps_experiments.measurement.telemetry import MIN_ENERGY_WINDOW_S
 from mps_experiments.measurement.throughput import LEAST_BINS
 from mps_experiments.report.repeats import Group
@@ -23,11 +23,6 @@ class _Claim:
 
     text: str
     lacking: Callable[[Group], float | None]
-
-
-def pooled_latencies(group: Group) -> Latencies:
-    """Return the latencies of a cell: those of all workers and blocks."""
-    return Latencies.pooled([figures.latencies for figures in group.figures])
 
 
 def short_window_line(groups: Sequence[Group]) -> str | None:
@@ -59,7 +54,7 @@ def _would_do(claim: _Claim, groups: Sequence[Group]) -> Iterator[str]:
 
 def _for_percentile(percent: int) -> Callable[[Group], float | None]:
     def lacking(group: Group) -> float | None:
-        if pooled_latencies(group).count >= ENOUGH[percent]:
+        if group.latencies.count >= ENOUGH[percent]:
             return None
         return needed_iterations(percent, group.first.cell.procs, len(group))
 
