@@ -17,6 +17,7 @@ from mps_experiments.report.repeats import Group
 
 _WORDS = {1: "One", 2: "Two", 3: "Three", 4: "Four", 5: "Five", 6: "Six", 7: "Seven", 8: "Eight"}
 _OF_ONE = " what one does"
+_NAMED = "95 % interval "
 _STATES = {"on": "under MPS", "off": "without MPS"}
 
 
@@ -53,9 +54,12 @@ def _headline(panel: Panel, arms: Mapping[str, Mapping[int, Group]]) -> str:
     first, *rest = packs
     state = _STATES[first.first.cell.mps] if panel.on_gpu else "at once on the CPU"
     text = f"{_word(count)} replicas {state} do {_gain_words(panel, first)}"
-    known = _OF_ONE if _OF_ONE in text else ""  # said once
+    said_once = (_OF_ONE if _OF_ONE in text else "", _NAMED)
     for group in rest:
-        text += f"; {_in_turn(group.first.cell.mps)} {_gain_words(panel, group).replace(known, '')}"
+        words = _gain_words(panel, group)
+        for each in said_once:
+            words = words.replace(each, "")
+        text += f"; {_in_turn(group.first.cell.mps)} {words}"
     return f"{text}{caveats(panel, packs)}."
 
 
@@ -68,7 +72,7 @@ def _gain_words(panel: Panel, group: Group) -> str:
     if ratio.gain is None:
         return f"{_rate(group)} (no gain: {ratio.reason})"
     between = ratio.gain.interval
-    interval = f" [95 % interval {between[0]:.2f} to {between[1]:.2f}]" if between else ""
+    interval = f" [{_NAMED}{between[0]:.2f} to {between[1]:.2f}]" if between else ""
     return f"{ratio.gain.value:.2f} times{_OF_ONE}{interval}"
 
 

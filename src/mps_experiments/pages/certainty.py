@@ -8,6 +8,7 @@ from mps_experiments.report.gains import Gain, gains, sensitivity
 from mps_experiments.report.repeats import Group
 
 _WIDE = 0.1  # relative half width from which an interval is called wide
+_MATTERS = 0.1  # share that others took, from which the answer's own sentence says so
 _OF_OTHERS = {
     "foreign_cpu": "of the workers' CPU cores",
     "foreign_gpu": "of the GPU",
@@ -19,10 +20,16 @@ def caveats(panel: Panel, packs: Sequence[Group]) -> str:
     arms = {group.first.cell.mps for group in packs}
     ones = [one for mps in arms if (one := panel.arm(mps).get(1))]
     parts = list(_taken_by_others([*packs, *ones]))
-    halves = [gain.half_width for group in packs if (gain := panel.ratio(group).gain) and gain.half_width]
+    known = [gain for group in packs if (gain := panel.ratio(group).gain)]
+    halves = [gain.half_width for gain in known if gain.half_width]
     if halves and max(halves) > _WIDE:
         parts.append(f"known to ±{max(halves) * 100:.0f} % only")
-    return "".join(f", {part}" for part in parts)
+    text = "".join(f", {part}" for part in parts)
+    if any(gain.interval and gain.interval[0] <= 1 <= gain.interval[1] for gain in known):
+        return f"{text}: whether that is more or less is open"
+    if any(gain.interval is None for gain in known):
+        return f"{text}: how sure that is, is unknown"
+    return text
 
 
 def certainty_lines(panel: Panel, arms: Mapping[str, Mapping[int, Group]]) -> Iterator[str]:
@@ -31,7 +38,7 @@ def certainty_lines(panel: Panel, arms: Mapping[str, Mapping[int, Group]]) -> It
     if not used:
         return
     found = gains(panel.answered)
-    yield from _blocks(used)
+    yield from _blocks(panel, used)
     yield from _smallest(panel, used)
     yield from _open(panel, found)
 
@@ -40,15 +47,19 @@ def _taken_by_others(groups: Sequence[Group]) -> Iterator[str]:
     runs = [m for group in groups for m in group.measurements]
     for check, what in _OF_OTHERS.items():
         shares = [finding.value for m in runs for finding in m.findings if finding.check == check]
-        if largest := max((share for share in shares if share is not None), default=0.0):
+        largest = max((share for share in shares if share is not None), default=0.0)
+        if largest >= _MATTERS:
             yield f"while others took up to {largest * 100:.0f} % {what}"
     if any(m.contended for m in runs):
         yield "on a GPU or with an MPS daemon that others used, too"
 
 
-def _blocks(used: Sequence[Group]) -> Iterator[str]:
+def _blocks(panel: Panel, used: Sequence[Group]) -> Iterator[str]:
     counts = [len(group) for group in used]
-    if max(counts) == 1:
+    gains_known = [gain for group in used if group.first.cell.procs > 1 and (gain := panel.ratio(group).gain)]
+    if max(counts) == 1 and gains_known and not any(gain.interval for gain in gains_known):
+        yield f"One block, and {gains_known[0].why}."
+    elif max(counts) == 1:
         yield (
             "One block: the intervals are of what happened within the runs, not between them; "
             f"add repeat={','.join(map(str, range(ENOUGH_BLOCKS)))} before you act on it."
