@@ -114,7 +114,10 @@ def test_one_block_has_the_interval_of_what_happened_within_its_runs() -> None:
 
 def test_what_happened_within_runs_counts_where_blocks_agree_by_chance() -> None:
     found = gain(of_latencies(2, UNEVEN, UNEVEN), of_latencies(1, UNEVEN, UNEVEN))
-    assert found.half_width == gain(of_latencies(2, UNEVEN), of_latencies(1, UNEVEN)).half_width
+    alone = gain(of_latencies(2, UNEVEN), of_latencies(1, UNEVEN))
+    assert found.half_width is not None
+    assert alone.half_width is not None
+    assert math.log1p(found.half_width) == pytest.approx(math.log1p(alone.half_width) / math.sqrt(2))
     assert found.why == "2 blocks: of what happened within the runs, which is more than they differ by"
 
 
@@ -135,7 +138,13 @@ def test_cells_without_a_common_block_are_compared_as_they_are() -> None:
 def test_a_run_that_stood_still_has_no_interval_that_says_anything() -> None:
     stalled = of_latencies(1, (1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 5000.0))
     assert log_half_width(stalled.figures[0]) == math.inf
-    assert gain(of_latencies(2, STEADY), stalled).interval is None
+    alone = gain(of_latencies(2, STEADY), stalled)
+    assert (alone.interval, alone.half_width) == (None, None)
+    assert alone.why == "no interval: a run changed too much for one; 4 blocks would give it"
+    pair = of_latencies(1, *[(1.0,) * 8 + (seconds,) for seconds in (5000.0, 6000.0)])
+    two = gain(of_latencies(2, STEADY, STEADY), pair)
+    assert two.interval is not None
+    assert two.why.startswith("2 blocks: as wide as they differ")
 
 
 def test_an_estimate_is_shown_with_its_interval() -> None:

@@ -20,8 +20,8 @@ class Statistics:
             by ``times``, where all workers do the same number. The ratio compares this.
         throughput_per_s: With ``window=kept`` the sum over workers of iterations per second inside the common
             window, only whole iterations of it; with ``window=fixed`` all iterations divided by the makespan.
-        throughput_interval_per_s: 95 % interval of the throughput within this run (`throughput.Throughput`);
-            None where the window is too short to tell.
+        throughput_interval_per_s: 95 % interval of the throughput within this run, by what happened in the
+            common window (`throughput.Throughput`); None where the window is too short to tell.
         rates_per_s: Iterations per second of each worker, by rank.
         start_skew_s: Last worker's start minus first worker's start.
         common_window_s: When all workers were at work: with ``window=kept`` from the last worker's start
@@ -76,7 +76,7 @@ def summarise(workers: Sequence[WorkerSamples], kept: bool) -> Statistics:
         makespan_s=makespan_s,
         pace_s=max((worker.end_ns - start) / 1e9 / worker.iteration_count for worker in workers),
         throughput_per_s=throughput_per_s,
-        throughput_interval_per_s=_interval_around(throughput_per_s, Throughput.of(workers, counted)),
+        throughput_interval_per_s=_interval_around(throughput_per_s, Throughput.of(workers, window)),
         rates_per_s=rates,
         start_skew_s=(window[0] - start) / 1e9,
         common_window_s=(window[1] - window[0]) / 1e9,

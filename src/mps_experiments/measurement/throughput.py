@@ -12,6 +12,7 @@ Window = tuple[int, int]
 _BINS = 60  # at most; each holds at least one iteration of the slowest worker on average
 LEAST_BINS = 8
 _MAX_CORRELATION = 0.97
+_LEAST_INDEPENDENT = 3.0  # spans; of fewer the interval says nothing, and is hardly truer
 CONFIDENCE = 0.95
 
 
@@ -61,7 +62,7 @@ class Throughput:
         ``n (1 - r) / (1 + r)`` independent ones (Bayley and Hammersley 1946), where r is the correlation of
         neighbours with Kendall's correction for short series (1954), never below 0. Student's t with one
         degree of freedom less than that gives the width. In simulations it holds the truth in 90 to 97 % of
-        all runs with 40 spans or more, where r is up to 0.9; with 12 spans in 80 % at worst. (The block
+        all runs with 40 spans or more, where r is up to 0.9; with 12 spans in 79 % at worst. (The block
         bootstrap of Politis and Romano does in 50 to 95 %, and in 37 % at worst.)
         """
         spans = len(self.per_s)
@@ -76,7 +77,7 @@ class Throughput:
             return mean, mean
         seen = float((off[1:] * off[:-1]).sum()) / spread
         correlation = min(max(seen + (1 + 3 * seen) / spans, 0.0), _MAX_CORRELATION)
-        independent = max(2.0, spans * (1 - correlation) / (1 + correlation))
+        independent = max(_LEAST_INDEPENDENT, spans * (1 - correlation) / (1 + correlation))
         # The spread around the run's own mean is too small by the variance of that mean.
         deviation = (spread / spans / (1 - 1 / independent)) ** 0.5
         half = float(stdtrit(independent - 1, (1 + CONFIDENCE) / 2)) * deviation / independent**0.5

@@ -18,6 +18,7 @@ from mps_experiments.report.repeats import Group, paired
 ENOUGH_BLOCKS = 4
 WITHIN_ONE = "one block: the interval is of what happened within it, not between runs"
 _TOO_SHORT = f"no interval: it needs {LEAST_BINS} iterations of every process or {ENOUGH_BLOCKS} blocks"
+_TOO_UNEVEN = f"no interval: a run changed too much for one; {ENOUGH_BLOCKS} blocks would give it"
 _HELD = {2: 70, 3: 92}  # blocks -> percent of all cases in which the range of the blocks holds the truth
 Logs = Sequence[float]
 
@@ -124,12 +125,18 @@ def _half_width(logs: Logs, above: float | None, below: float | None) -> tuple[f
     if blocks >= ENOUGH_BLOCKS:
         return t_half_width(logs), f"{blocks} blocks: Student's t of the ratios within each"
     within = None if above is None or below is None else math.hypot(above, below)
+    if within is not None and not math.isfinite(within) and blocks > 1:
+        within = None
+    if within is not None and blocks > 1:
+        within /= math.sqrt(blocks)  # of the mean of as many
     between = max(logs) - min(logs) if blocks > 1 else None
     if between is not None and (within is None or between > within):
         held = f"which holds the truth in about {_HELD[blocks]} % of all cases"
         return between, f"{blocks} blocks: as wide as they differ, {held}"
-    if within is None or not math.isfinite(within):
+    if within is None:
         return None, _TOO_SHORT
+    if not math.isfinite(within):
+        return None, _TOO_UNEVEN
     if blocks == 1:
         return within, WITHIN_ONE
     if not blocks:
