@@ -42,7 +42,7 @@ ONLY_IN = {
     "pynvml": {"machine"},
     "PIL": {"workloads"},
     "matplotlib": {"report", "pages"},
-    "scipy": {"report"},
+    "scipy": {"measurement", "report"},
 }
 FORBIDDEN_NAMES = {"utils", "helpers", "common", "base"}
 

@@ -24,7 +24,7 @@ from mps_experiments.plan import RunPlan, build_plan
 from mps_experiments.preflight import lock_gpus, take_cores
 from mps_experiments.report.fault_tables import fault_tables
 from mps_experiments.report.lines import cell_line
-from mps_experiments.report.summary import why_lines
+from mps_experiments.report.summary import closing_lines
 from mps_experiments.report.tables import tables
 from mps_experiments.reporting import sweep_report
 from mps_experiments.resume import EarlierRuns, Kept, look_up
@@ -177,7 +177,7 @@ class Sweep:
         ledger, measurements = self.ledger, self.ledger.measurements
         if measurements:
             self.terminal.show([*tables(measurements), *fault_tables(measurements)])
-            for line in why_lines(measurements):
+            for line in closing_lines(measurements):
                 self.terminal.line(line)
         status = "KILLED" if self.interruption else "FINISHED" if self._cells_are_fine else "FAILED"
         folder = ledger.folder if self.writes_report else None
