@@ -192,7 +192,7 @@ class ValidityConfig:
     """When a run is INVALID, and when its numbers come with a warning. Shares lie between 0 and 1."""
 
     common_window_warn: float = 0.95
-    """With window=fixed: warn if all workers were at work together in less of the makespan than this share."""
+    """Warn if, with window=fixed, all workers were at work together in less of the makespan than this."""
     start_skew_warn: float = 0.01
     """Warn if the last worker started later than the first by more than this share of the makespan."""
     unequal_workers_warn: float = 1.25
@@ -272,14 +272,14 @@ class Config:
     times: Any = 50
     """Iterations per worker in the measured window; auto: as many as window_s seconds hold."""
     window: Window = Window.kept
-    """kept: a worker that is done goes on, unmeasured, until all are; fixed: it stops and leaves the GPU to the
-    others, as in the first experiment."""
+    """kept: a worker that is done goes on, unmeasured, until all are; fixed: it stops and leaves the GPU to
+    the others, as in the first experiment."""
     window_s: float = 10.0
     """With times=auto: seconds that each worker is measured."""
     repeat: int = 0
     """Number of the repeat, or block: repeat=0,1,2 measures each cell three times, each with new workers."""
     order: Order = Order.blocks
-    """blocks: every cell once per repeat, in an order drawn from order_seed; as_given: as on the command line."""
+    """blocks: every cell once per repeat, in an order drawn from order_seed; as_given: as it was typed."""
     order_seed: int = 0
     """Seed of the order of the cells within each block."""
     precision: float = 0.0
