@@ -22,7 +22,6 @@ from tests.tracking.conftest import free_port, mlflow_server, stop
 
 NAMES = [f"mps=off procs=1 times={times}" for times in (3, 4, 5)]
 UNCHECKED = ("min_free_disk_mb=0",)
-CALM = ("validity.foreign_cpu_invalid=1000", "validity.start_skew_invalid=1000")
 
 
 @dataclass(frozen=True)
@@ -70,8 +69,8 @@ def standing_still(
     options = f"{{turnstile: {turnstile}, admits: 1, sleep_s: 0.02, say: {'x' * 100}}}"
     runner = subprocess.Popen(
         command(
-            *("-m", *MOODY, "procs=1", "times=3,4,5", f"workload.options={options}", f"output_dir={outputs}"),
-            *CALM,
+            *("-m", *MOODY, "procs=1", "times=3,4,5", "order=as_given"),
+            *(f"workload.options={options}", f"output_dir={outputs}"),
             *([f"tracking.uri={uri}"] if uri else []),
             *arguments,
         ),
@@ -222,7 +221,7 @@ def test_what_of_a_run_does_not_fit_on_the_disk_is_named_and_costs_no_number(tmp
     with mounted(tmp_path / "disk", "16m") as disk:
         options = f"workload.options={{torch: true, say: {'x' * 20_000}}}"
         done = subprocess.run(
-            command(*MOODY, "times=1000", options, f"output_dir={disk}", *UNCHECKED, "tracking=none", *CALM),
+            command(*MOODY, "times=1000", options, f"output_dir={disk}", *UNCHECKED, "tracking=none"),
             cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False,
         )  # fmt: skip
         (path,) = find_measurements(disk)
@@ -260,7 +259,7 @@ def test_a_record_that_outgrows_its_room_on_a_full_disk_is_in_the_temporary_fold
 
 def test_two_syncs_at_once_log_each_record_once(tmp_path: Path) -> None:
     done = subprocess.run(
-        command("-m", *MOODY, "times=3,4,5", "workload.options.sleep_s=0.02", *CALM, "tracking=none"),
+        command("-m", *MOODY, "times=3,4,5", "order=as_given", "workload.options.sleep_s=0.02", "tracking=none"),
         cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -18,6 +18,11 @@ from omegaconf import OmegaConf
 
 CONFIG_NAME = "config"
 AUTO: Final = "auto"
+OR_AUTO = ("times", "workers.warmup")  # options that take a whole number or auto
+# Options of earlier versions: what they refused is noise, which now widens the interval instead.
+NO_LONGER = tuple(
+    f"validity.{name}_invalid" for name in ("common_window", "start_skew", "drift", "foreign_cpu")
+)
 
 
 # Member names are what a user types, hence the lower case.
@@ -340,6 +345,8 @@ def options(schema: type = Config, prefix: str = "") -> Iterator[Option]:
         type_name = getattr(annotation, "__name__", str(annotation))
         if isinstance(value, Enum):
             type_name, value = "|".join(type(value).__members__), value.name
+        if f"{prefix}{name}" in OR_AUTO:
+            type_name = "int or auto"
         yield Option(f"{prefix}{name}", type_name, value, described[name])
 
 
@@ -351,5 +358,5 @@ def _field_descriptions(schema: type) -> dict[str, str]:
     for statement, following in zip(body.body, body.body[1:], strict=False):
         match statement, following:
             case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
-                found[name] = text
+                found[name] = " ".join(text.split())
     return found

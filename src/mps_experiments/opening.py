@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from mps_experiments.agenda import agenda_of
 from mps_experiments.composition import Request
 from mps_experiments.config import Config
 from mps_experiments.errors import Interrupted
@@ -23,6 +24,7 @@ from mps_experiments.mps.guardian import Guardian
 from mps_experiments.mps_check import MpsCheck
 from mps_experiments.plan import RunPlan
 from mps_experiments.preflight import lock_gpus, plan_cells, prepare, take_cores
+from mps_experiments.report.gains import gains
 from mps_experiments.sweep import Sweep
 from mps_experiments.terminal import Terminal
 from mps_experiments.tracking.tracker import SweepInfo
@@ -41,7 +43,9 @@ def open_sweep(
         ConfigError: If any cell of the sweep cannot work, or another sweep has the GPU. Nothing has been
             started on the GPU, but a daemon for a moment to see whether MPS works.
     """
+    started = time.monotonic()
     plans = plan_cells(request.cells, probe)
+    agenda = agenda_of(request, plans, gains, started)
     info = _info(request, arguments, plans)
     terminal = Terminal(count_runs(plans) or None)
     with contextlib.ExitStack() as stack:
@@ -59,15 +63,16 @@ def open_sweep(
             terminal.line(ignored)
         stack.enter_context(terminal)
         sweep = Sweep(
-            ledger=Ledger(info, prepared.tracker),
+            ledger=Ledger(info, prepared.tracker, order=agenda.summary()),
             probe=probe,
             guardian=guardian,
             locks=locks,
             cores=cores,
             mps_check=mps_check,
             terminal=terminal,
+            agenda=agenda,
             weights_sha256=prepared.weights_sha256,
-            varied=request.varied,
+            varied=request.varied | ({"repeat"} if agenda.goal else set()),
             planned=len(plans),
             writes_report=request.multirun and all(cell.report for cell in request.cells),
         )

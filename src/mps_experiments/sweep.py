@@ -3,14 +3,15 @@
 import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from mps_experiments.composition import key_of, to_config
+from mps_experiments.agenda import Agenda
+from mps_experiments.composition import Job, key_of, to_config
 from mps_experiments.errors import ConfigError, Interrupted, RecordError
 from mps_experiments.keeping import room_for_record
 from mps_experiments.ledger import Ledger
@@ -20,7 +21,7 @@ from mps_experiments.machine.gpu_lock import GpuLocks
 from mps_experiments.machine.gpus import GpuProbe
 from mps_experiments.mps.guardian import Guardian
 from mps_experiments.mps_check import MpsCheck
-from mps_experiments.plan import RunPlan, build_plan
+from mps_experiments.plan import RunPaths, RunPlan, build_plan
 from mps_experiments.preflight import lock_gpus, take_cores
 from mps_experiments.report.fault_tables import fault_tables
 from mps_experiments.report.lines import cell_line
@@ -37,7 +38,7 @@ from mps_experiments.workers.context import process_context
 
 @dataclass
 class Sweep:
-    """One command line while it runs; `run_cell` is Hydra's task function."""
+    """One command line while it runs: Hydra's task function, which also decides the order of its jobs."""
 
     ledger: Ledger
     probe: GpuProbe
@@ -46,6 +47,7 @@ class Sweep:
     cores: CoreLocks
     mps_check: MpsCheck
     terminal: Terminal
+    agenda: Agenda
     weights_sha256: dict[str, str | None]
     varied: frozenset[str] = frozenset()
     planned: int = 0
@@ -56,7 +58,17 @@ class Sweep:
     _begun: int = 0
     _is_open: bool = False  # whether the last cell that was begun still lacks a run
 
-    def run_cell(self, composed: DictConfig) -> None:
+    def arrange(self, jobs: Sequence[Job]) -> Iterator[Job]:
+        """Yield Hydra's jobs in the agenda's order, and those of the blocks that it adds."""
+        return self.agenda.arrange(jobs, self.ledger.measurements, self._expect)
+
+    def _expect(self, runs: int, why: str) -> None:
+        self.planned += runs
+        self.terminal.expect(runs)
+        if why:
+            self.terminal.line(why)
+
+    def __call__(self, composed: DictConfig) -> None:
         """Run one composed cell: for each of its runs record on disk, then MLflow, then the line.
 
         Raises:
@@ -79,10 +91,18 @@ class Sweep:
             self._is_open = False
             return
         name = " ".join([plan.name, *self._varied(hydra.overrides.task)])
-        plan, config = replace(plan, name=name), _plain(composed)
+        plan, config = self._twin(replace(plan, name=name)), _plain(composed)
         runs = list(runs_of(plan, config, hydra.overrides.task))
         for run in runs:
             self._run(run, is_last=run is runs[-1])
+
+    def _twin(self, plan: RunPlan) -> RunPlan:
+        """Give the second of two equal runs (A/A) a name and a folder of its own."""
+        if self.agenda.turn is None or not self.agenda.turn.is_twin:
+            return plan
+        folder = plan.paths.folder
+        paths = RunPaths(folder=folder.with_name(f"{folder.name},twin"))
+        return replace(plan, name=f"{plan.name} twin", twin=1, paths=paths)
 
     def _run(self, run: CellRun, is_last: bool) -> None:
         """Run one run of a cell.
@@ -184,6 +204,9 @@ class Sweep:
         report = sweep_report(measurements, ledger.places, folder, ledger.info.command)
         for line in report.answers:
             self.terminal.line(line)
+        if self.agenda.stopped:
+            self.terminal.line(f"precision: {self.agenda.stopped}")
+        ledger.order = self.agenda.summary()
         ledger.finish(report, status)
         if self.interruption is not None and self.planned:
             self.terminal.line(

@@ -12,7 +12,7 @@ from tests.records import make_measurement
 def test_an_empty_configuration_is_all_defaults_and_each_is_named() -> None:
     stored = stored_values({})
     assert stored.values == plain(Config())
-    assert "workers.warmup=2" in stored.missing
+    assert "workers.warmup=auto" in stored.missing
     assert "workload.model=maskrcnn_resnet50_fpn" in stored.missing
     assert len(stored.missing) == len(stored.values)
 

@@ -57,7 +57,7 @@ class Outputs:
 
 @pytest.fixture
 def outputs(tmp_path: Path) -> Outputs:
-    """Two cells, two repeats each."""
+    """Two cells, two repeats each, and the twin of the first."""
     done = sweep(tmp_path, "-m", *MOODY, *TIMES, *STEADY, "procs=1,2", "repeat=0,1")
     assert done.result.returncode == 0, done.result.stderr
     return Outputs(tmp_path)
@@ -66,7 +66,7 @@ def outputs(tmp_path: Path) -> Outputs:
 def test_a_sweep_is_run_again_and_both_results_stand_side_by_side(outputs: Outputs) -> None:
     done = outputs.replay(str(outputs.sweep), "--allow-code", "--repeats", "2")
     assert done.returncode == 0, done.stderr
-    assert len(outputs.replayed()) == 4
+    assert sorted(record.cell.twin for record in outputs.replayed()) == [0, 0, 0, 0, 1]
     table = done.stdout.partition("STORED AGAINST NOW")[2]
     lines = [[cell.strip() for cell in line.split("│")[1:-1]] for line in table.splitlines() if "│" in line]
     assert [line[1] for line in lines if line[0]] == ["verdict", "verdict"]
