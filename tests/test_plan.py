@@ -8,7 +8,7 @@ import pytest
 
 from mps_experiments.config import ComputeMode, Config, CpuAffinity, WorkloadKind
 from mps_experiments.measurement.findings import Thresholds
-from mps_experiments.plan import TracePlan
+from mps_experiments.plan import LARGE_MODEL, SMALL_MODEL, TracePlan
 from tests.planned import GPU, ON_CPU, ON_GPU, ROOT, SOMEBODY, one, planned, refused
 
 
@@ -58,11 +58,17 @@ def test_the_number_of_the_repeat_is_planned_and_changes_nothing_else() -> None:
     assert dataclasses.replace(third, repeat=0) == first
 
 
-def test_the_small_model_replaces_the_large_one_on_the_cpu_only() -> None:
-    models: dict[str, Any] = {"workload__model": "large", "workload__cpu_model": "small"}
-    assert planned(ON_CPU, **models).workloads[0].model == "small"
-    assert planned(ON_GPU, **models).workloads[0].model == "large"
-    assert planned(ON_CPU, workload__model="large").workloads[0].model == "large"
+def test_where_no_model_is_named_the_cpu_gets_a_small_one() -> None:
+    assert planned(ON_CPU).workloads[0].model == SMALL_MODEL
+    assert planned(ON_GPU).workloads[0].model == LARGE_MODEL
+    assert planned(ON_CPU, workload__model="resnet50").workloads[0].model == "resnet50"
+    assert planned(ON_CPU, workload__model=LARGE_MODEL).workloads[0].model == LARGE_MODEL
+
+
+def test_weights_from_a_file_are_those_of_the_model_for_a_gpu(tmp_path: Path) -> None:
+    (tmp_path / "w.pth").write_bytes(b"x")
+    assert planned(ON_CPU, workload__weights=str(tmp_path / "w.pth")).workloads[0].model == LARGE_MODEL
+    assert planned(ON_CPU, workload__weights="default").workloads[0].model == SMALL_MODEL
 
 
 def test_weights_are_an_absolute_path_or_a_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

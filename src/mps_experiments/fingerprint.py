@@ -22,6 +22,7 @@ IRRELEVANT = frozenset(
         "allow_code",
         "gpu_wait_s",
         "fault.trials",
+        "workers.preload",
         "tracking.enabled",
         "tracking.uri",
         "tracking.experiment",
@@ -42,7 +43,7 @@ _IN_CELL = frozenset(
         "workers.start_method",
         "workers.verbose",
         "workers.warmup",
-        "workload.cpu_model",
+        "workload.cpu_model",  # in earlier records
         "workload.factory",
         "workload.input",
         "workload.model",

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mps_experiments.composition import Request
-from mps_experiments.config import Config
+from mps_experiments.config import AUTO, Config
 from mps_experiments.errors import Interrupted
 from mps_experiments.ledger import Ledger
 from mps_experiments.machine.gpu_lock import LOCK_FOLDER, GpuLocks
@@ -17,7 +17,7 @@ from mps_experiments.machine.gpus import GpuProbe
 from mps_experiments.mps.folders import parent_folder, remove_stale_folders
 from mps_experiments.mps.guardian import Guardian
 from mps_experiments.mps_check import MpsCheck
-from mps_experiments.plan import RunPlan
+from mps_experiments.plan import SMALL_MODEL, RunPlan
 from mps_experiments.preflight import lock_gpus, plan_cells, prepare
 from mps_experiments.sweep import Sweep
 from mps_experiments.terminal import Terminal
@@ -46,8 +46,13 @@ def open_sweep(
         guardian = stack.enter_context(_guardian(request.cells))
         mps_check = _tidy_and_check_mps(plans, guardian, terminal)
         prepared = prepare(request.cells, plans)
-        if prepared.plans and prepared.plans[0].device.is_cpu:
+        if plans and plans[0].device.is_cpu:
             terminal.line("no GPU in use: the same pipeline runs on the CPU, mps=on is skipped")
+        if SMALL_MODEL in _unnamed_models(request.cells, plans):
+            terminal.line(
+                f"no model is named: the CPU gets a small one, {SMALL_MODEL}; workload=maskrcnn (hours on a CPU), "
+                "workload=resnet50 or workload.model=... names another"
+            )
         stack.enter_context(terminal)
         sweep = Sweep(
             ledger=Ledger(info, prepared.tracker),
@@ -69,6 +74,14 @@ def open_sweep(
             raise
         finally:
             sweep.finish()
+
+
+def _unnamed_models(cells: Sequence[Config], plans: Sequence[RunPlan]) -> set[str]:
+    return {
+        plan.workloads[0].model
+        for config, plan in zip(cells, plans, strict=True)
+        if config.workload.model == AUTO
+    }
 
 
 @contextlib.contextmanager

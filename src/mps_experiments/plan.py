@@ -17,6 +17,10 @@ from mps_experiments.workloads.inputs import resolve_inputs
 from mps_experiments.workloads.sources import source_sha256
 from mps_experiments.workloads.spec import WorkloadSpec
 
+LARGE_MODEL = "maskrcnn_resnet50_fpn"
+SMALL_MODEL = "ssdlite320_mobilenet_v3_large"
+_NAMED_WEIGHTS = ("random", "default")
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunPaths:
@@ -312,19 +316,24 @@ def workload_spec(config: Config, device: Device) -> WorkloadSpec:
         raise ConfigError("workload.options", dict(workload.options), "needs workload=custom")
     if workload.factory is not None:
         raise ConfigError("workload.factory", workload.factory, "needs workload=custom")
-    model = workload.cpu_model if device.is_cpu and workload.cpu_model else workload.model
+    weights = _resolve_weights(workload.weights)
     return WorkloadSpec(
         kind=workload.kind.value,
-        model=model,
-        weights=_resolve_weights(workload.weights),
+        model=_default_model(device, weights) if workload.model == AUTO else workload.model,
+        weights=weights,
         inputs=resolve_inputs(workload.input),
         seed=workload.seed,
         synchronize=workload.synchronize.value,
     )
 
 
+def _default_model(device: Device, weights: str) -> str:
+    """Name the model of a user who names none; weights from a file are those of the model for a GPU."""
+    return SMALL_MODEL if device.is_cpu and weights in _NAMED_WEIGHTS else LARGE_MODEL
+
+
 def _resolve_weights(weights: str) -> str:
-    if weights in ("random", "default"):
+    if weights in _NAMED_WEIGHTS:
         return weights
     try:
         path = Path(weights).expanduser().absolute()

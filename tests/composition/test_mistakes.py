@@ -10,7 +10,7 @@ from mps_experiments.errors import ConfigError
 
 WHOLE = "must be a whole number; write for example"
 QUOTE = "special characters need quotes in quotes: "
-TORCHVISION = "workload.model=maskrcnn_resnet50_fpn"
+TORCHVISION = "workload.model=auto"
 FAULTS = ", ".join(sorted(FaultKind.__members__))
 KINDS = ", ".join(FaultKind.__members__)
 
@@ -28,7 +28,10 @@ MISTAKES = [
     ("mps=true", "mps=true: not an option; choose one of off, on"),
     ("mps=[on,off]", "mps=[on,off]: not an option; choose one of off, on"),
     ("tracking=nope", "tracking=nope: not an option; choose one of none, server, sqlite"),
-    ("workload=nope", "workload=nope: not an option; choose one of custom, maskrcnn, resnet50, ssdlite"),
+    (
+        "workload=nope",
+        "workload=nope: not an option; choose one of auto, custom, maskrcnn, resnet50, ssdlite",
+    ),
     (
         "experiment=nope",
         "experiment=nope: not an option; choose one of fault_table, packing, quickstart, seed_table",
