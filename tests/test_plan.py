@@ -2,7 +2,6 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -118,3 +117,14 @@ def test_a_custom_workload_is_planned_with_the_folder_it_was_found_in(
 def test_a_factory_without_the_custom_workload_is_refused() -> None:
     assert refused(workload__factory="mine:build") == "workload.factory=mine:build: needs workload=custom"
     assert refused(workload__options={"a": 1}) == "workload.options={'a': 1}: needs workload=custom"
+
+
+def test_modules_to_preload_are_auto_or_a_list_of_modules_that_exist() -> None:
+    assert planned().workers.preload is None
+    assert planned(workers__preload=[]).workers.preload == ()
+    assert planned(workers__preload=["rich.console"]).workers.preload == ("rich.console",)
+    assert refused(workers__preload=["no_such_module.x"]) == (
+        "workers.preload=no_such_module.x: no such module; auto finds what the factory imports"
+    )
+    for wrong in (["a b"], [3], {"a": 1}, None, "none"):
+        assert refused(workers__preload=wrong).startswith("workers.preload=")

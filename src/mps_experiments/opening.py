@@ -46,12 +46,14 @@ def open_sweep(
         guardian = stack.enter_context(_guardian(request.cells))
         mps_check = _tidy_and_check_mps(plans, guardian, terminal)
         prepared = prepare(request.cells, plans)
+        for remark in prepared.remarks:
+            terminal.line(remark)
         if plans and plans[0].device.is_cpu:
             terminal.line("no GPU in use: the same pipeline runs on the CPU, mps=on is skipped")
         if SMALL_MODEL in _unnamed_models(request.cells, plans):
             terminal.line(
-                f"no model is named: the CPU gets a small one, {SMALL_MODEL}; workload=maskrcnn (hours on a CPU), "
-                "workload=resnet50 or workload.model=... names another"
+                f"no model is named: on the CPU that means a small one, {SMALL_MODEL}; "
+                "workload=maskrcnn (slow there), workload=resnet50 or workload.model=... names another"
             )
         stack.enter_context(terminal)
         sweep = Sweep(

@@ -1,6 +1,7 @@
 """The frozen plan of one run, made from a composed configuration; what cannot work is refused here."""
 
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from mps_experiments.machine.gpus import GpuProbe
 from mps_experiments.measurement.faults import HITS_EVERY_CLIENT
 from mps_experiments.measurement.findings import Thresholds
 from mps_experiments.option_limits import check_numbers
-from mps_experiments.workloads.factory import check_factory
+from mps_experiments.workloads.factory import check_factory, find_module
 from mps_experiments.workloads.inputs import resolve_inputs
 from mps_experiments.workloads.sources import source_sha256
 from mps_experiments.workloads.spec import WorkloadSpec
@@ -268,6 +269,9 @@ def _preload(config: Config) -> tuple[str, ...] | None:
         raise ConfigError(
             "workers.preload", given, f"must be {AUTO} or a list of modules, as [numpy,my_package]"
         )
+    for name in modules:
+        if find_module(name.partition(".")[0], [str(Path.cwd()), *sys.path]) is None:
+            raise ConfigError("workers.preload", name, "no such module; auto finds what the factory imports")
     return tuple(modules)
 
 

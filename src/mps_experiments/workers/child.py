@@ -125,7 +125,7 @@ def worker_main(spec: WorkerSpec, boundaries_ns: Boundaries, measured: Counts, c
     Args:
         spec: What to run.
         boundaries_ns: Shared memory of ``room + 1`` timestamps, zero where not reached.
-        measured: Shared memory of all workers: by rank the number of iterations measured, zero until it is done.
+        measured: Shared memory of all workers: by rank the iterations measured, zero until it is done.
         channel: To the parent.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides

@@ -1,4 +1,4 @@
-"""How fast a worker's CPU core is right now: virtual cores differ by a factor of two, and change within seconds."""
+"""How fast a worker's CPU core is now: virtual cores differ by a factor of two and change within seconds."""
 
 import time
 
