@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 
 from mps_experiments.environment import Environment, open_environment
 from mps_experiments.errors import Interrupted, ProofError, RunError, WorkerError
-from mps_experiments.evidence import gather_outputs, gather_trace, sampling, write_artifacts
+from mps_experiments.evidence import Artifacts, artifacts_of, gather_outputs, gather_trace, sampling
 from mps_experiments.faults.memory_watch import MemoryWatch
 from mps_experiments.faults.trial import trial_of
 from mps_experiments.machine.facts import MachineFacts
@@ -49,7 +49,11 @@ class Watcher(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Surroundings:
-    """What all runs of a sweep share."""
+    """What all runs of a sweep share.
+
+    Attributes:
+        is_quiet: Waits, for so many seconds at most, until nothing is done any more for an earlier run.
+    """
 
     sweep_id: str
     machine: MachineFacts
@@ -57,14 +61,16 @@ class Surroundings:
     guardian: Guardian
     context: Callable[[str], ForkServerContext | SpawnContext]
     watcher: Watcher
+    is_quiet: Callable[[float], bool] = lambda _: True
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """A run's record, and the signal that cut it short, if one did."""
+    """A run's record, the signal that cut it short, if one did, and the files that it lacks yet."""
 
     measurement: Measurement
     interruption: Interrupted | None
+    artifacts: Artifacts | None = None
 
 
 def run_cell(
@@ -93,8 +99,6 @@ def run_cell(
         except KeyboardInterrupt as error:
             state.interruption = _interruption(error)
             state.failure = FailureRecord(reason=str(state.interruption), rank=None, traceback="")
-        with state.phase("artifacts"):
-            write_artifacts(plan, state)
     origin = Origin(
         sweep_id=surroundings.sweep_id,
         machine=surroundings.machine,
@@ -103,7 +107,9 @@ def run_cell(
         weights_file_sha256=weights_file_sha256,
     )
     measurement = make_measurement(plan, origin, state, verdict, started_at, time.monotonic() - started)
-    return Outcome(measurement=measurement, interruption=state.interruption)
+    return Outcome(
+        measurement=measurement, interruption=state.interruption, artifacts=artifacts_of(plan, state)
+    )
 
 
 def _interruption(error: KeyboardInterrupt) -> Interrupted:
@@ -132,6 +138,8 @@ def _measure(plan: RunPlan, around: Surroundings, state: RunState) -> None:
             stack.enter_context(_timed_exit(pool, "workers_teardown", state))
             state.workers = pool.workers
             pool.wait_ready(plan.workers.ready_timeout_s)
+        with state.phase("afterwork"):  # of the run before: no window may have it beside it
+            _wait_until_quiet(around, plan.workers.ready_timeout_s)
         with state.phase("proof"):
             _look(environment, pool, state, plan.mps.enabled)
         with sampling(plan, around.probe, state), state.phase("measured_window"):
@@ -155,6 +163,11 @@ def _measure(plan: RunPlan, around: Surroundings, state: RunState) -> None:
         except KeyboardInterrupt as error:  # the sweep ends, but what is measured and proved stays
             state.interruption = _interruption(error)
             state.missing.append(f"evidence: {state.interruption}")
+
+
+def _wait_until_quiet(around: Surroundings, timeout_s: float) -> None:
+    if not around.is_quiet(timeout_s):
+        raise RunError(f"the files of the run before were not written, nor logged, within {timeout_s:g} s")
 
 
 def _memory_watch(plan: RunPlan, around: Surroundings, state: RunState) -> MemoryWatch:
@@ -205,7 +218,7 @@ def _worker_specs(plan: RunPlan, environment: Environment, placement: Placement)
             environment=environment.variables,
             verbose=plan.workers.verbose,
             log_path=str(plan.paths.worker_log(rank)),
-            go_timeout_s=plan.workers.ready_timeout_s,
+            go_timeout_s=2 * plan.workers.ready_timeout_s,  # until the slowest is ready, and for quiet
             **_misbehaviour(plan.fault, rank),
         )
         for rank, workload in enumerate(plan.workloads)

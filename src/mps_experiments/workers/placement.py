@@ -1,11 +1,13 @@
 """Which CPU cores each worker gets: contention for cores looks just like "MPS does not help"."""
 
+import contextlib
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 _TOPOLOGY = Path("/sys/devices/system/cpu")
+_TASKS = Path("/proc/self/task")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,11 +63,23 @@ def unpinned(worker_count: int) -> Placement:
 
 
 def keep_off(cores: Sequence[int]) -> Callable[[], None]:
-    """Move this process to the given cores, away from the workers'; returns what undoes it."""
+    """Move this process to the given cores, away from the workers'; returns what undoes it.
+
+    All of its threads move: one may be at work for the run before. Those that come later inherit it.
+    """
     before = os.sched_getaffinity(0)
     if cores:
-        os.sched_setaffinity(0, cores)
-    return lambda: os.sched_setaffinity(0, before)
+        _move_all_threads(cores)
+    return lambda: _move_all_threads(before) if cores else None
+
+
+def _move_all_threads(cores: Iterable[int]) -> None:
+    moved, wanted = set[int](), set(cores)
+    while left := {int(task.name) for task in _TASKS.iterdir()} - moved:  # some may have begun meanwhile
+        for task in left:
+            with contextlib.suppress(ProcessLookupError):  # it has ended
+                os.sched_setaffinity(task, wanted)
+        moved |= left
 
 
 def _physical_core(core: int) -> int:
