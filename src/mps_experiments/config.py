@@ -120,10 +120,8 @@ class WorkloadConfig:
 
     kind: WorkloadKind = WorkloadKind.torchvision
     """torchvision: a model by name; custom: a factory of yours."""
-    model: str = "maskrcnn_resnet50_fpn"
-    """A torchvision detection, classification or segmentation model."""
-    cpu_model: str | None = None
-    """A model to use instead where the run is on the CPU; null: the same model."""
+    model: str = AUTO
+    """A torchvision model by name; auto: maskrcnn_resnet50_fpn, on a CPU ssdlite320_mobilenet_v3_large."""
     weights: str = "random"
     """random: seeded, no download; default: torchvision's pretrained; or the path of a .pth state dict."""
     input: Any = "sample"

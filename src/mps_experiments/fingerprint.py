@@ -26,6 +26,7 @@ IRRELEVANT = frozenset(
         "precision",
         "budget_min",
         "fault.trials",
+        "workers.preload",
         "tracking.enabled",
         "tracking.uri",
         "tracking.experiment",
@@ -48,7 +49,7 @@ _IN_CELL = frozenset(
         "workers.start_method",
         "workers.verbose",
         "workers.warmup",
-        "workload.cpu_model",
+        "workload.cpu_model",  # in earlier records
         "workload.factory",
         "workload.input",
         "workload.model",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mps_experiments.agenda import agenda_of
 from mps_experiments.composition import Request
-from mps_experiments.config import Config
+from mps_experiments.config import AUTO, Config
 from mps_experiments.errors import Interrupted
 from mps_experiments.ledger import Ledger
 from mps_experiments.machine.cell_variables import describe, not_passed_on
@@ -22,7 +22,7 @@ from mps_experiments.machine.lock_file import LOCK_FOLDER
 from mps_experiments.mps.folders import parent_folder, remove_stale_folders
 from mps_experiments.mps.guardian import Guardian
 from mps_experiments.mps_check import MpsCheck
-from mps_experiments.plan import RunPlan
+from mps_experiments.plan import SMALL_MODEL, RunPlan
 from mps_experiments.preflight import lock_gpus, plan_cells, prepare, take_cores
 from mps_experiments.report.gains import gains
 from mps_experiments.sweep import Sweep
@@ -57,10 +57,17 @@ def open_sweep(
         mps_check = MpsCheck(guardian, probe.cuda_driver_version())
         _tidy_and_check_mps(plans, mps_check, terminal)
         prepared = prepare(request.cells, plans)
-        if prepared.plans and prepared.plans[0].device.is_cpu:
+        for remark in prepared.remarks:
+            terminal.line(remark)
+        if plans and plans[0].device.is_cpu:
             terminal.line("no GPU in use: the same pipeline runs on the CPU, mps=on is skipped")
         elif ignored := describe(not_passed_on(os.environ)):
             terminal.line(ignored)
+        if SMALL_MODEL in _unnamed_models(request.cells, plans):
+            terminal.line(
+                f"no model is named: on the CPU that means a small one, {SMALL_MODEL}; "
+                "workload=maskrcnn (slow there), workload=resnet50 or workload.model=... names another"
+            )
         stack.enter_context(terminal)
         sweep = Sweep(
             ledger=Ledger(info, prepared.tracker, order=agenda.summary()),
@@ -84,6 +91,14 @@ def open_sweep(
             raise
         finally:
             sweep.finish()
+
+
+def _unnamed_models(cells: Sequence[Config], plans: Sequence[RunPlan]) -> set[str]:
+    return {
+        plan.workloads[0].model
+        for config, plan in zip(cells, plans, strict=True)
+        if config.workload.model == AUTO
+    }
 
 
 @contextlib.contextmanager

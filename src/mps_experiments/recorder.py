@@ -198,16 +198,19 @@ def _gpu_memory_bytes(pid: int, observations: list[Observation]) -> int | None:
     return max((size for size in counted if size is not None), default=None)
 
 
+def _cores(worker: Worker) -> tuple[int, ...]:
+    return worker.ready.facts.cpu_cores if worker.ready else ()
+
+
 def _evidence(plan: RunPlan, state: RunState, samples: Sequence[WorkerSamples]) -> Evidence:
     servers = {pid for seen in state.observations for pid in seen.server_status}
     descendants = {pid for seen in state.observations for pid in seen.descendant_pids}
-    ready = [worker.ready for worker in state.workers]
     return Evidence(
         samples=samples,
         kept=plan.window.kept,
         core_speeds=[worker.done.core_speed_per_us if worker.done else None for worker in state.workers],
         usage=[worker.done.cpu if worker.done else None for worker in state.workers],
-        cores=[each.facts.cpu_cores if each else () for each in ready],
+        cores=[worker.spec.ring or _cores(worker) for worker in state.workers],
         on_gpu=not plan.device.is_cpu,
         mps_on=plan.mps.enabled,
         telemetry=state.telemetry,
