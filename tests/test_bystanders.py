@@ -38,6 +38,15 @@ def test_who_was_there_before_the_workers_is_told(tmp_path: Path) -> None:
     )
 
 
+def test_what_the_workers_started_is_no_stranger(tmp_path: Path) -> None:
+    started = replace(
+        SEEN, descendant_pids=(8,), gpu_processes=tuple(GpuProcess(pid=p, memory_bytes=None) for p in (8, 9))
+    )
+    assert foreign_load(run_plan(tmp_path), state_of(tmp_path, started))[1:] == (
+        "process 9 came to the GPU during the run",
+    )
+
+
 def test_a_daemon_is_told_once_however_often_it_was_seen(tmp_path: Path) -> None:
     seen = replace(SEEN, foreign_daemons=(THEIRS,))
     state = state_of(tmp_path, seen, seen, daemons=(THEIRS,))

@@ -61,11 +61,41 @@ def test_a_cell_is_valid_with_a_proof_taken_while_the_workers_were_measured(
 def test_the_phases_come_in_order_and_their_times_are_kept(lab: Lab, tmp_path: Path) -> None:
     witness = Witness()
     measurement = lab.run(two_workers(lab, tmp_path), witness).measurement
-    order = ["environment", "workers", "proof", "measured_window", "proof", "outputs", "traced_pass"]
-    order += ["workers_teardown", "environment_teardown", "artifacts"]
+    order = ["environment", "workers", "afterwork", "proof", "measured_window", "proof", "outputs"]
+    order += ["traced_pass", "workers_teardown", "environment_teardown"]
     assert witness.phases == order
     assert set(measurement.phases_s) == set(order)
     assert sum(measurement.phases_s.values()) <= measurement.wall_s
+
+
+def test_no_worker_is_released_before_the_run_before_is_wholly_done(fake_lab: Lab, tmp_path: Path) -> None:
+    seen: list[tuple[float, list[str]]] = []
+    witness = Witness()
+
+    def is_quiet(timeout_s: float) -> bool:
+        seen.append((timeout_s, list(witness.phases)))
+        return len(seen) == 1
+
+    plan = two_workers(fake_lab, tmp_path, workers={"ready_timeout_s": 33.0})
+    measurement = fake_lab.run(plan, witness, is_quiet=is_quiet).measurement
+    assert measurement.verdict.status is Status.VALID, measurement.verdict.reason
+    assert seen == [(33.0, ["environment", "workers", "afterwork"])]
+
+    late = fake_lab.run(plan, Witness(), is_quiet=is_quiet).measurement
+    assert late.verdict.status is Status.INVALID
+    assert late.verdict.reason == ("the files of the run before were not written, nor logged, within 33 s")
+    assert [worker.samples for worker in late.workers] == [None, None], "none was released"
+    assert_nothing_is_left(late)
+
+
+def test_the_files_of_the_traced_pass_are_left_to_whoever_has_time(lab: Lab, tmp_path: Path) -> None:
+    plan = two_workers(lab, tmp_path, trace={"iterations": 2})
+    artifacts = lab.outcome(plan).artifacts
+    assert artifacts is not None
+    assert not plan.paths.trace.exists()
+    assert artifacts.write() == []
+    assert plan.paths.trace.exists()
+    assert plan.paths.timeline.exists()
 
 
 def test_a_window_too_short_to_look_into_is_proved_from_both_sides(lab: Lab, tmp_path: Path) -> None:

@@ -36,4 +36,5 @@ def foreign_daemons(plan: RunPlan, state: RunState) -> tuple[str, ...]:
 def _strangers(seen: Observation, worker_pids: set[int]) -> set[int]:
     """Processes on the GPU that are not ours; none where NVML counts pids of another namespace."""
     listed = {process.pid for process in seen.gpu_processes}
-    return listed - worker_pids - set(seen.server_status) if listed & worker_pids else set()
+    own = worker_pids | set(seen.server_status) | set(seen.descendant_pids)
+    return listed - own if listed & own else set()

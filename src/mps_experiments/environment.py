@@ -1,7 +1,7 @@
 """Everything a run needs on the machine before its workers start, and its removal afterwards."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,13 +37,18 @@ class Environment:
     _pipe_dir: Path
     _foreign_timeout_s: float
 
-    def observe(self, look_again: bool = False) -> Observation:
-        """Who is attached now; `look_again` also searches for daemons that came since."""
+    def observe(self, look_again: bool = False, worker_pids: Iterable[int] = ()) -> Observation:
+        """Look who is attached now, the workers' descendants included.
+
+        Args:
+            look_again: Also search for daemons that came since.
+            worker_pids: Whose descendants are looked for.
+        """
         foreign, timeout_s = self.foreign_daemons, self._foreign_timeout_s
         if look_again:
             foreign = find_foreign_daemons(self._pipe_dir, timeout_s)
         control = self.daemon.control if self.daemon else None
-        return observe(control, self._probe, self._gpu_uuid, foreign, timeout_s)
+        return observe(control, self._probe, self._gpu_uuid, foreign, timeout_s, worker_pids)
 
 
 @contextlib.contextmanager

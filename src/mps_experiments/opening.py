@@ -9,8 +9,9 @@ import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from mps_experiments.agenda import agenda_of
 from mps_experiments.composition import Request
-from mps_experiments.config import Config
+from mps_experiments.config import AUTO, Config
 from mps_experiments.errors import Interrupted
 from mps_experiments.ledger import Ledger
 from mps_experiments.machine.cell_variables import describe, not_passed_on
@@ -21,8 +22,9 @@ from mps_experiments.machine.lock_file import LOCK_FOLDER
 from mps_experiments.mps.folders import parent_folder, remove_stale_folders
 from mps_experiments.mps.guardian import Guardian
 from mps_experiments.mps_check import MpsCheck
-from mps_experiments.plan import RunPlan
+from mps_experiments.plan import SMALL_MODEL, RunPlan
 from mps_experiments.preflight import lock_gpus, plan_cells, prepare, take_cores
+from mps_experiments.report.gains import gains
 from mps_experiments.sweep import Sweep
 from mps_experiments.terminal import Terminal
 from mps_experiments.tracking.tracker import SweepInfo
@@ -41,7 +43,9 @@ def open_sweep(
         ConfigError: If any cell of the sweep cannot work, or another sweep has the GPU. Nothing has been
             started on the GPU, but a daemon for a moment to see whether MPS works.
     """
+    started = time.monotonic()
     plans = plan_cells(request.cells, probe)
+    agenda = agenda_of(request, plans, gains, started)
     info = _info(request, arguments, plans)
     terminal = Terminal(count_runs(plans) or None)
     with contextlib.ExitStack() as stack:
@@ -53,21 +57,29 @@ def open_sweep(
         mps_check = MpsCheck(guardian, probe.cuda_driver_version())
         _tidy_and_check_mps(plans, mps_check, terminal)
         prepared = prepare(request.cells, plans)
-        if prepared.plans and prepared.plans[0].device.is_cpu:
+        for remark in prepared.remarks:
+            terminal.line(remark)
+        if plans and plans[0].device.is_cpu:
             terminal.line("no GPU in use: the same pipeline runs on the CPU, mps=on is skipped")
         elif ignored := describe(not_passed_on(os.environ)):
             terminal.line(ignored)
+        if SMALL_MODEL in _unnamed_models(request.cells, plans):
+            terminal.line(
+                f"no model is named: on the CPU that means a small one, {SMALL_MODEL}; "
+                "workload=maskrcnn (slow there), workload=resnet50 or workload.model=... names another"
+            )
         stack.enter_context(terminal)
         sweep = Sweep(
-            ledger=Ledger(info, prepared.tracker),
+            ledger=Ledger(info, prepared.tracker, order=agenda.summary()),
             probe=probe,
             guardian=guardian,
             locks=locks,
             cores=cores,
             mps_check=mps_check,
             terminal=terminal,
+            agenda=agenda,
             weights_sha256=prepared.weights_sha256,
-            varied=request.varied,
+            varied=request.varied | ({"repeat"} if agenda.goal else set()),
             planned=len(plans),
             writes_report=request.multirun and all(cell.report for cell in request.cells),
         )
@@ -79,6 +91,14 @@ def open_sweep(
             raise
         finally:
             sweep.finish()
+
+
+def _unnamed_models(cells: Sequence[Config], plans: Sequence[RunPlan]) -> set[str]:
+    return {
+        plan.workloads[0].model
+        for config, plan in zip(cells, plans, strict=True)
+        if config.workload.model == AUTO
+    }
 
 
 @contextlib.contextmanager

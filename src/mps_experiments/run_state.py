@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from mps_experiments.environment import Environment
 from mps_experiments.errors import Interrupted
 from mps_experiments.measurement.faults import FaultTrial
+from mps_experiments.measurement.gpu_work import GpuWork
 from mps_experiments.measurement.outputs import OutputDifference, OutputDigest
 from mps_experiments.measurement.overlap import Activity, KernelTrace
 from mps_experiments.measurement.telemetry import Telemetry
@@ -41,6 +42,8 @@ class RunState:
     parity: OutputDifference | None = None
     traces: list[KernelTrace] = field(default_factory=list)
     activity: Activity | None = None
+    gpu_work: list[GpuWork] = field(default_factory=list)
+    product_errors: dict[int, dict[str, float]] = field(default_factory=dict)
     fault: FaultTrial | None = None
     mps_ends: list[End] = field(default_factory=list)
     servers_afterwards: tuple[int, ...] | None = None

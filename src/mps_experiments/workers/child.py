@@ -17,12 +17,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing.connection import Connection
+from typing import Any
 
 from mps_experiments.machine.cell_variables import take_on
 from mps_experiments.measurement.telemetry import CpuUsage
 from mps_experiments.workers.core_speed import core_speed_per_us
 from mps_experiments.workers.evidence import Witness
-from mps_experiments.workers.lifeline import die_with_parent
+from mps_experiments.workers.lifeline import adopt_orphans, die_with_parent
 from mps_experiments.workers.log import WorkerLog
 from mps_experiments.workers.messages import (
     Done,
@@ -126,13 +127,14 @@ def worker_main(spec: WorkerSpec, boundaries_ns: Boundaries, measured: Counts, c
     Args:
         spec: What to run.
         boundaries_ns: Shared memory of ``room + 1`` timestamps, zero where not reached.
-        measured: Shared memory of all workers: by rank the number of iterations measured, zero until it is done.
+        measured: Shared memory of all workers: by rank the number of iterations measured, zero until done.
         channel: To the parent.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())  # the fork server holds signals back
     die_with_parent()
+    adopt_orphans()
     log = WorkerLog(spec.log_path)
     take_on(os.environ, spec.environment)
     watch = _Stopwatch()
@@ -192,6 +194,7 @@ def _run(
             output_shape=workload.shape_of(output) if warmed_up else "",
             served_ns=served_ns,
             warmup_iterations=warmed_up,
+            multiprocessors=_multiprocessors(device),
         )
         send(channel, Ready(facts=facts))
         watch.current = "waiting for the start"
@@ -222,7 +225,7 @@ def _run(
         send(channel, _done(device, used, log, done, beyond))
         Witness(
             rank=spec.rank,
-            on_gpu=device.type == "cuda",
+            device=spec.device,
             workload=workload,
             synchronize=synchronize,
             channel=channel,
@@ -234,6 +237,14 @@ def _run(
 def _appointments(spec: WorkerSpec, go: Go) -> Appointments:
     duration_ns = None if spec.seconds is None else round(spec.seconds * 1e9)
     return Appointments(go.start_at_ns, duration_ns, spec.ring, round(spec.rotate_s * 1e9))
+
+
+def _multiprocessors(device: Any) -> int | None:
+    import torch
+
+    if device.type != "cuda":
+        return None
+    return int(torch.cuda.get_device_properties(device).multi_processor_count)
 
 
 def _reporting(
