@@ -105,6 +105,11 @@ def test_a_window_of_given_seconds_has_no_number_of_iterations_among_its_coordin
     assert params_of(run)["window"] == "kept"
 
 
+def test_the_second_of_two_equal_runs_is_told_from_the_first() -> None:
+    assert "twin" not in params_of(make_measurement())
+    assert params_of(make_measurement(twin=1))["twin"] == "1"
+
+
 @pytest.mark.parametrize("verdict", [INVALID, SKIPPED])
 def test_a_run_that_is_not_valid_has_no_metrics_whatever_is_known_of_it(verdict: Verdict) -> None:
     assert metrics_of(replace(make_measurement(), verdict=verdict)) == {}

@@ -190,7 +190,7 @@ def test_repeats_show_median_interval_and_output_and_logging_again_adds_no_point
     assert two.data.metrics["ratio_ci_low"] < mean < two.data.metrics["ratio_ci_high"]
     assert two.data.metrics["gain_low"] < 2 / mean < two.data.metrics["gain_high"]
     assert two.data.metrics["output_difference/largest"] == 0
-    assert two.data.tags["ratio_spread"] == "3 blocks: as wide as they differ, which holds the truth in about 92 % of all cases"
+    assert two.data.tags["ratio_spread"].startswith("3 blocks: as wide as they differ")
     assert two.data.tags["output_reference"] == found["1-0"].info.run_id
     assert two.data.tags["ratio_partner"] == ",".join(found[f"1-{n}"].info.run_id for n in range(3))
     client = MlflowClient(tracking_uri=uri)

@@ -36,6 +36,8 @@ def params_of(measurement: Measurement) -> dict[str, str]:
     if not cell.inputs:  # a workload of the user's own has weights and inputs that we do not know
         for key in ("weights", "input", "seed"):
             del values[key]
+    if cell.is_twin:  # the second of two equal runs
+        values["twin"] = cell.twin
     values |= fault_params(measurement)
     if cell.options:
         values["options"] = json.dumps(cell.options, sort_keys=True, default=str)
