@@ -96,9 +96,9 @@ def _tail(used: Sequence[Group]) -> Iterator[str]:
     known = [share for share in shares if share is not None]
     if known:
         yield (
-            f"window=fixed: in {len(known)} of {len(runs)} runs of several processes a worker was done early, "
-            f"after {min(known) * 100:.0f} % of the makespan at the least; throughput, latency and gain are "
-            "partly of fewer."
+            f"window=fixed: in {len(known)} of {len(runs)} runs of several processes a worker was done "
+            f"early, after {min(known) * 100:.0f} % of the makespan at the least; throughput, latency and "
+            "gain are partly of fewer."
         )
 
 
