@@ -130,7 +130,7 @@ def test_blocks_are_added_until_the_intervals_are_narrow() -> None:
 
 
 def test_a_block_that_would_end_after_the_budget_is_not_begun() -> None:
-    """A block of records of two minutes each takes four, however fast they come: they may have been resumed."""
+    """Two records of two minutes each make a block of four, however fast they come: they may be resumed."""
     arguments = ("-m", "mps=off", "procs=1,2", "precision=0.05", "budget_min=3.9")
     plan, jobs = agenda(*arguments, compare=lambda _: [Compared(0.2)])
     assert len(run(plan, jobs, wall_s=120.0)[0]) == 3

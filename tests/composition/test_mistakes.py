@@ -106,7 +106,8 @@ MISTAKES = [
     ),
     (
         "workers.cpu_affinity=foo",
-        "workers.cpu_affinity=foo: must be one of auto, rotate, none; write for example workers.cpu_affinity=auto",
+        "workers.cpu_affinity=foo: must be one of auto, rotate, none; "
+        "write for example workers.cpu_affinity=auto",
     ),
     (
         "workers.stall_timeout_s=abc",

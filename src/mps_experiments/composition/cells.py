@@ -185,7 +185,7 @@ def _expand(composer: "_Composer", given: list[Override], multirun: bool) -> tup
 
 
 def _class_of(plugin: DictConfig | None) -> str:
-    return str((plugin or {}).get("_target_", "")).rpartition(".")[2]
+    return str(plugin.get("_target_", "") if plugin else "").rpartition(".")[2]
 
 
 def _refuse_precision(config: Config, given: Sequence[Override]) -> None:
