@@ -68,6 +68,7 @@ def only_the_culprit_goes(lab: Lab, plan: RunPlan) -> None:
     assert trial.neighbours == trial.survivors == (FINISHED,)
     hit, survivor = measurement.workers
     assert hit.samples is not None
+    assert plan.window.iterations is not None
     assert 2 <= trial.injected_after <= len(hit.samples.latencies_ns) < plan.window.iterations
     assert survivor.samples is not None
     assert len(survivor.samples.latencies_ns) == plan.window.iterations

@@ -5,7 +5,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -103,7 +103,7 @@ def test_without_an_end_or_a_move_nothing_is_ever_due() -> None:
 
 
 @pytest.fixture
-def cores(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+def cores(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The cores that this process moved to, one after the other."""
     moved: list[int] = []
 
