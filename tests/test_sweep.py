@@ -1,5 +1,6 @@
 """Whole sweeps through the real command, on the CPU, read back from disk and from MLflow."""
 
+import itertools
 import json
 import os
 import pty
@@ -108,6 +109,20 @@ def test_every_record_holds_the_raw_samples_of_each_worker(finished: Finished) -
         assert sizes == [measurement.cell.times] * measurement.cell.procs
         assert {w.facts.weights_sha256 for w in measurement.workers if w.facts} != {None}
         assert measurement.machine.git_commit is not None
+
+
+def test_no_file_of_a_cell_is_written_in_the_window_of_the_next(finished: Finished) -> None:
+    found = [(path.parent, read_measurement(path)) for path in find_measurements(finished.folder)]
+    ran = sorted((pair for pair in found if pair[1].telemetry), key=lambda pair: pair[1].started_at)
+    assert len(ran) == 4
+    for (folder, _), (_, following) in itertools.pairwise(ran):
+        assert following.telemetry is not None
+        window_ns = following.window_ns()
+        assert window_ns is not None
+        released_ns = window_ns[0] + following.telemetry.epoch_offset_ns
+        written_ns = [(folder / name).stat().st_mtime_ns for name in ("trace.json.gz", "timeline.png")]
+        assert max(written_ns) < released_ns
+        assert min(written_ns) > (folder / "measurement.json").stat().st_mtime_ns, "the record comes first"
 
 
 def test_mlflow_has_a_parent_and_a_child_for_each_cell(finished: Finished) -> None:
