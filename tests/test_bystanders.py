@@ -8,7 +8,7 @@ from mps_experiments.environment import Environment
 from mps_experiments.machine.gpus import FixedProbe, GpuProcess
 from mps_experiments.mps.attachment import ForeignDaemon, Observation
 from mps_experiments.run_state import RunState
-from tests.fakes.plans import run_plan
+from tests.fakes.plans import FAKE_GPU, run_plan
 
 THEIRS = ForeignDaemon(pid=5, pipe_dir="/tmp/nvidia-mps", client_pids=())
 SEEN = Observation(
@@ -68,3 +68,10 @@ def test_on_the_cpu_and_before_the_environment_there_is_nobody(tmp_path: Path) -
     assert foreign_load(run_plan(tmp_path, gpu=None), state) == ()
     assert foreign_daemons(run_plan(tmp_path, gpu=None), state) == ()
     assert foreign_daemons(run_plan(tmp_path), RunState(on_phase=lambda _: None)) == ()
+
+
+def test_a_daemon_on_another_gpu_is_not_foreign(tmp_path: Path) -> None:
+    elsewhere = replace(THEIRS, gpu_uuids=("GPU-of-another-sweep",))
+    here = replace(THEIRS, pipe_dir="/here", gpu_uuids=("GPU-of-another-sweep", FAKE_GPU.uuid))
+    state = state_of(tmp_path, replace(SEEN, foreign_daemons=(elsewhere, here)), daemons=(elsewhere,))
+    assert foreign_daemons(run_plan(tmp_path), state) == ("a foreign MPS daemon (pid 5) serves /here",)

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from mps_experiments.composition import parse
-from mps_experiments.config import Config, FaultKind, StartMethod, WorkloadKind, conf_dir
+from mps_experiments.config import Config, FaultKind, StartMethod, Window, WorkloadKind, conf_dir
+from mps_experiments.record import Times
 
 OPTIONS = sorted(
     path.relative_to(conf_dir()).with_suffix("").parts
@@ -19,7 +20,7 @@ def only(*arguments: str) -> Config:
     return cell
 
 
-def grid(*arguments: str) -> list[tuple[str, int, int]]:
+def grid(*arguments: str) -> list[tuple[str, int, Times]]:
     cells = parse(list(arguments)).cells
     return [("on" if cell.mps.enabled else "off", cell.procs, cell.times) for cell in cells]
 
@@ -43,12 +44,12 @@ def test_the_groups_are_those_that_are_promised() -> None:
     assert {group for group, _ in OPTIONS} == {"mps", "workload", "fault", "tracking", "experiment"}
 
 
-def test_the_defaults_are_one_cell_of_mask_rcnn_with_mps_on() -> None:
+def test_the_defaults_are_one_cell_with_mps_on_and_no_model_named() -> None:
     request = parse([])
     (cell,) = request.cells
     assert (request.runs, request.multirun) == (True, False)
     assert (cell.mps.enabled, cell.procs, cell.times, cell.device) == (True, 1, 50, "auto")
-    assert (cell.workload.kind, cell.workload.model) == (WorkloadKind.torchvision, "maskrcnn_resnet50_fpn")
+    assert (cell.workload.kind, cell.workload.model) == (WorkloadKind.torchvision, "auto")
     assert cell.workers.start_method is StartMethod.forkserver
     assert cell.tracking.uri is None
 
@@ -60,6 +61,7 @@ def test_the_schema_and_the_tree_agree_on_the_defaults() -> None:
 @pytest.mark.parametrize(
     ("argument", "model"),
     [
+        ("workload=auto", "auto"),
         ("workload=maskrcnn", "maskrcnn_resnet50_fpn"),
         ("workload=resnet50", "resnet50"),
         ("workload=ssdlite", "ssdlite320_mobilenet_v3_large"),
@@ -67,6 +69,13 @@ def test_the_schema_and_the_tree_agree_on_the_defaults() -> None:
 )
 def test_a_workload_option_names_its_model(argument: str, model: str) -> None:
     assert only(argument).workload.model == model
+
+
+@pytest.mark.parametrize("name", ["quickstart", "packing", "seed_table", "fault_table"])
+def test_an_experiment_runs_the_model_that_is_named(name: str) -> None:
+    for arguments in (["workload=resnet50"], ["workload.model=resnet50"]):
+        cells = parse([f"experiment={name}", "fault=none", "times=20", *arguments]).cells
+        assert {cell.workload.model for cell in cells} == {"resnet50"}
 
 
 def test_tracking_options_switch_mlflow_off_or_to_a_server() -> None:
@@ -86,18 +95,28 @@ def test_the_seed_table_runs_its_sixteen_cells_in_the_order_of_the_table() -> No
     assert parse(["experiment=seed_table"]).multirun
     assert grid("experiment=seed_table") == expected
     assert grid("-m", "experiment=seed_table") == expected
+    assert {cell.window for cell in parse(["experiment=seed_table"]).cells} == {Window.fixed}
 
 
 def test_the_quickstart_is_four_small_cells_that_also_fit_a_cpu() -> None:
-    assert grid("experiment=quickstart") == [("off", 1, 20), ("off", 2, 20), ("on", 1, 20), ("on", 2, 20)]
-    assert {cell.workload.cpu_model for cell in parse(["experiment=quickstart"]).cells} == {
-        "ssdlite320_mobilenet_v3_large"
-    }
+    assert grid("experiment=quickstart") == [
+        (mps, procs, "auto") for mps in ("off", "on") for procs in (1, 2)
+    ]
+    assert {cell.window_s for cell in parse(["experiment=quickstart"]).cells} == {3.0}
+    assert {cell.workload.model for cell in parse(["experiment=quickstart"]).cells} == {"auto"}
 
 
 def test_the_command_line_wins_over_the_grid_of_an_experiment() -> None:
     cells = grid("experiment=quickstart", "procs=1,2,4", "times=7")
     assert cells == [(mps, procs, 7) for mps in ("off", "on") for procs in (1, 2, 4)]
+
+
+def test_packing_is_four_blocks_of_eight_cells() -> None:
+    cells = parse(["experiment=packing"]).cells
+    assert {cell.repeat for cell in cells} == {0, 1, 2, 3}
+    block = [(cell.mps.enabled, cell.procs) for cell in cells if cell.repeat == 0]
+    assert sorted(block) == [(mps, procs) for mps in (False, True) for procs in (1, 2, 4, 8)]
+    assert {(cell.times, cell.window_s, cell.window) for cell in cells} == {("auto", 10.0, Window.kept)}
 
 
 def test_each_kind_of_fault_is_an_option_of_its_group() -> None:

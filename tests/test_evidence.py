@@ -29,7 +29,8 @@ WINDOW = TIMES + 1  # calls of a worker until its window has ended, the warm-up 
 def plan_of(lab: Lab, tmp_path: Path, *workers: dict[str, Any], **more: Any) -> RunPlan:
     """Workers with these options, each call 20 ms, MPS on unless it is said; a fixed number of calls."""
     workloads = [attaching(**({"sleep_s": 0.02} | options)) for options in workers]
-    return run_plan(tmp_path / "run", *workloads, gpu=lab.gpu, times=TIMES, **({"kept": False} | more))
+    more = {"kept": False} | more  # calls are counted
+    return run_plan(tmp_path / "run", *workloads, gpu=lab.gpu, times=TIMES, **more)
 
 
 def measured(lab: Lab, plan: RunPlan, status: Status = Status.VALID, **more: Any) -> Measurement:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from mps_experiments.config import Config, FaultKind, WorkloadKind, options
+from mps_experiments.config import Config, CpuAffinity, FaultKind, WorkloadKind, options
 from mps_experiments.fingerprint import IRRELEVANT, Fingerprint, of_plan, of_record
 from mps_experiments.machine.facts import MachineFacts, collect_facts
 from mps_experiments.machine.gpus import FixedProbe, Gpu
@@ -34,7 +34,9 @@ OTHER: dict[str, Any] = {  # a value that is allowed where the rule of the type 
     "workload.kind": WorkloadKind.torchvision,
     "device": "cpu",
     "validity.common_window_warn": 0.5,
-    "validity.common_window_invalid": 0.5,
+    "times": "auto",
+    "workers.warmup": 2,
+    "workers.preload": ["numpy"],
 }
 
 
@@ -70,7 +72,7 @@ def read_back(
     ("probe", "values"),
     [
         (ON_GPU, {}),
-        (ON_CPU, {"procs": 3, "workers__verbose": True, "validity__drift_invalid": math.inf}),
+        (ON_CPU, {"procs": 3, "workers__verbose": True, "validity__drift_warn": math.inf}),
         (ON_CPU, CUSTOM | {"workload__options": {"deep": {"b": (1, 2.5)}, "a": -math.inf, "none": None}}),
         (ON_GPU, {"fault__kind": FaultKind.kill, "procs": 2}),
     ],
@@ -105,6 +107,10 @@ def base_of(name: str) -> dict[str, Any]:
     """The cell in which an option has a meaning."""
     if name in ("workload.options", "workload.factory", "workload.kind"):
         return CUSTOM
+    if name == "window_s":
+        return {"times": "auto"}
+    if name == "workers.rotate_s":
+        return {"workers__cpu_affinity": CpuAffinity.rotate}
     return {"procs": 2, "fault__kind": FaultKind.kill} if name.startswith("fault.") else {}
 
 
@@ -123,8 +129,7 @@ def test_every_option_counts_or_is_known_to_change_no_number(name: str) -> None:
     same = fingerprint(**changed).digest == fingerprint(**base).digest
     ordinary = base.get("fault__kind") is None
     gives_up = ordinary and name.endswith("timeout_s")
-    means_nothing = name == "workload.cpu_model"  # on a GPU
-    assert same == (name in IRRELEVANT or gives_up or means_nothing)
+    assert same == (name in IRRELEVANT or gives_up)
 
 
 def test_what_is_ignored_exists() -> None:
@@ -144,6 +149,16 @@ def test_with_a_fault_its_trials_are_told_apart_and_deadlines_count() -> None:
 
 def test_without_a_fault_its_options_do_not_count() -> None:
     assert fingerprint(fault__at=0.25) == fingerprint()
+
+
+def test_seconds_do_not_count_where_nothing_lasts_as_long() -> None:
+    assert fingerprint(window_s=3.0, workers__rotate_s=1.0) == fingerprint()
+
+
+def test_the_second_of_two_equal_runs_does_not_stand_for_the_first() -> None:
+    plan, config = planned()
+    first, twin = (of_plan(each, plain(config), MACHINE, None) for each in (plan, replace(plan, twin=1)))
+    assert first.configuration_digest != twin.configuration_digest
 
 
 def test_auto_is_the_gpu_that_it_is_today() -> None:
@@ -182,6 +197,8 @@ RECORDS = {  # name in `comparison_keys` -> a record that differs in it
     "compute_mode": make_measurement("other", compute_mode="exclusive_process"),
     "verbose": make_measurement("other", verbose=True),
     "warmup": make_measurement("other", warmup=3),
+    "window": make_measurement("other", window="kept"),
+    "window_s": make_measurement("other", window_s=3.0),
 }
 KNOWN_IN_WORKERS_ONLY = {"cuda", "cudnn"}  # they come with the package torch, which counts
 

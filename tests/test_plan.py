@@ -2,13 +2,12 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from mps_experiments.config import ComputeMode, Config, CpuAffinity, WorkloadKind
+from mps_experiments.config import ComputeMode, Config, CpuAffinity, FaultKind, Window, WorkloadKind
 from mps_experiments.measurement.findings import Thresholds
-from mps_experiments.plan import TracePlan
+from mps_experiments.plan import LARGE_MODEL, SMALL_MODEL, TracePlan, WindowPlan
 from tests.planned import GPU, ON_CPU, ON_GPU, ROOT, SOMEBODY, one, planned, refused
 
 
@@ -43,7 +42,7 @@ def test_exclusive_process_needs_root_on_a_gpu() -> None:
 
 def test_a_plan_says_all_that_a_run_needs() -> None:
     plan = planned(ON_GPU, procs=3, times=7, workers__cpu_affinity=CpuAffinity.none)
-    assert (plan.name, plan.worker_count, plan.iterations_per_worker) == ("mps=on procs=3 times=7", 3, 7)
+    assert (plan.name, plan.worker_count, plan.iteration_count) == ("mps=on procs=3 times=7", 3, 21)
     assert len(plan.workloads) == 3
     assert not plan.workers.pinned
     assert plan.device.gpu == GPU
@@ -52,17 +51,68 @@ def test_a_plan_says_all_that_a_run_needs() -> None:
         plan.worker_count = 4  # type: ignore[misc]
 
 
+def test_the_window_is_a_number_of_iterations_or_of_seconds() -> None:
+    assert planned(times=7).window == WindowPlan(kept=True, iterations=7)
+    plan = planned(times="auto", window_s=2.5, window=Window.fixed)
+    assert plan.window == WindowPlan(kept=False, iterations=None, seconds=2.5)
+    assert (plan.name, plan.iteration_count) == ("mps=on procs=1 times=auto", None)
+
+
+def test_a_cell_with_a_fault_has_a_fixed_number_of_iterations() -> None:
+    plan = planned(fault__kind=FaultKind.kill, procs=2, times=9)
+    assert plan.window == WindowPlan(kept=False, iterations=9)
+    text = "times=auto: a fault happens after a share of the iterations: give their number"
+    assert refused(fault__kind=FaultKind.kill, procs=2, times="auto") == text
+
+
+def test_the_warm_up_is_a_number_or_ends_when_latency_is_steady() -> None:
+    assert planned().workers.warmup_iterations is None
+    assert planned(workers__warmup=0).workers.warmup_iterations == 0
+
+
+@pytest.mark.parametrize(
+    ("affinity", "pinned", "rotate_s"),
+    [(CpuAffinity.auto, True, None), (CpuAffinity.rotate, True, 0.25), (CpuAffinity.none, False, None)],
+)
+def test_workers_stay_on_their_cores_move_on_or_are_not_placed(
+    affinity: CpuAffinity, pinned: bool, rotate_s: float | None
+) -> None:
+    workers = planned(workers__cpu_affinity=affinity, workers__rotate_s=0.25).workers
+    assert (workers.pinned, workers.rotate_s) == (pinned, rotate_s)
+
+
+@pytest.mark.parametrize(
+    ("given", "modules"),
+    [("auto", None), ([], ()), ("numpy", ("numpy",)), (["numpy", "my.package"], ("numpy", "my.package"))],
+)
+def test_modules_to_preload_are_found_or_listed(given: object, modules: tuple[str, ...] | None) -> None:
+    assert planned(workers__preload=given).workers.preload == modules
+
+
+@pytest.mark.parametrize("given", [None, "a b", "a-b", "", [1], ["numpy", ""], ["a..b"], {"numpy": 1}])
+def test_what_is_no_list_of_modules_is_refused(given: object) -> None:
+    line = refused(workers__preload=given)
+    assert line.startswith("workers.preload")
+    assert line.endswith("must be auto or a list of modules, as [numpy,my_package]")
+
+
 def test_the_number_of_the_repeat_is_planned_and_changes_nothing_else() -> None:
     first, third = planned(), planned(repeat=2)
     assert (first.repeat, third.repeat) == (0, 2)
     assert dataclasses.replace(third, repeat=0) == first
 
 
-def test_the_small_model_replaces_the_large_one_on_the_cpu_only() -> None:
-    models: dict[str, Any] = {"workload__model": "large", "workload__cpu_model": "small"}
-    assert planned(ON_CPU, **models).workloads[0].model == "small"
-    assert planned(ON_GPU, **models).workloads[0].model == "large"
-    assert planned(ON_CPU, workload__model="large").workloads[0].model == "large"
+def test_where_no_model_is_named_the_cpu_gets_a_small_one() -> None:
+    assert planned(ON_CPU).workloads[0].model == SMALL_MODEL
+    assert planned(ON_GPU).workloads[0].model == LARGE_MODEL
+    assert planned(ON_CPU, workload__model="resnet50").workloads[0].model == "resnet50"
+    assert planned(ON_CPU, workload__model=LARGE_MODEL).workloads[0].model == LARGE_MODEL
+
+
+def test_weights_from_a_file_are_those_of_the_model_for_a_gpu(tmp_path: Path) -> None:
+    (tmp_path / "w.pth").write_bytes(b"x")
+    assert planned(ON_CPU, workload__weights=str(tmp_path / "w.pth")).workloads[0].model == LARGE_MODEL
+    assert planned(ON_CPU, workload__weights="default").workloads[0].model == SMALL_MODEL
 
 
 def test_weights_are_an_absolute_path_or_a_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,3 +162,14 @@ def test_a_custom_workload_is_planned_with_the_folder_it_was_found_in(
 def test_a_factory_without_the_custom_workload_is_refused() -> None:
     assert refused(workload__factory="mine:build") == "workload.factory=mine:build: needs workload=custom"
     assert refused(workload__options={"a": 1}) == "workload.options={'a': 1}: needs workload=custom"
+
+
+def test_modules_to_preload_are_auto_or_a_list_of_modules_that_exist() -> None:
+    assert planned().workers.preload is None
+    assert planned(workers__preload=[]).workers.preload == ()
+    assert planned(workers__preload=["rich.console"]).workers.preload == ("rich.console",)
+    assert refused(workers__preload=["no_such_module.x"]) == (
+        "workers.preload=no_such_module.x: no such module; auto finds what the factory imports"
+    )
+    for wrong in (["a b"], [3], {"a": 1}, None, "none"):
+        assert refused(workers__preload=wrong).startswith("workers.preload=")

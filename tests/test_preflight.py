@@ -4,13 +4,15 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from mps_experiments.config import Config
+from mps_experiments.config import Config, StartMethod, WorkloadKind
 from mps_experiments.errors import ConfigError
-from mps_experiments.preflight import check_output_dir
+from mps_experiments.preflight import check_output_dir, names_to_preload
 from tests.conftest import SRC
+from tests.planned import planned
 
 TINY_DISK = """
 import resource, sys
@@ -65,3 +67,22 @@ def test_on_a_full_disk_the_command_ends_with_2_and_one_line_and_leaves_no_file(
         "mps_experiments: output_dir=outputs: cannot be written (File too large); name a folder of yours\n"
     )
     assert [path.name for path in tmp_path.rglob("*")] == ["outputs"]
+
+
+def test_the_fork_server_of_a_sweep_imports_what_any_of_its_cells_asks_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, package in (("first", "yaml"), ("second", "numpy")):
+        (tmp_path / f"{name}.py").write_text(f"import {package}\ndef build(device, options): ...\n")
+    own: dict[str, Any] = {"workload__kind": WorkloadKind.custom}
+    plans = [
+        planned(**own, workload__factory="first:build"),
+        planned(**own, workload__factory="second:build"),
+        planned(**own, workload__factory="first:build", workers__preload=["yaml", "rich.console"]),
+        planned(),
+    ]
+    assert names_to_preload(plans) == ("yaml", "numpy", "rich.console")
+    assert names_to_preload([planned(**own, workload__factory="first:build", workers__preload=[])]) == ()
+    spawned = planned(**own, workload__factory="first:build", workers__start_method=StartMethod.spawn)
+    assert names_to_preload([spawned]) == ()

@@ -125,7 +125,7 @@ def test_a_record_of_version_1_still_reads_and_has_its_numbers(path: Path) -> No
     assert [worker.output for worker in measurement.workers] == [None] * measurement.cell.procs
     figures = measurement.statistics()
     assert figures is not None
-    iterations = measurement.cell.procs * measurement.cell.times
+    iterations = measurement.cell.procs * int(measurement.cell.times)
     assert figures.throughput_per_s == pytest.approx(iterations / figures.makespan_s)
     assert measurement.overhead_s() == pytest.approx(on_disk["wall_s"] - figures.makespan_s)
 

@@ -159,8 +159,9 @@ def measured(
     gpu: Gpu | None = FAKE_GPU,
     interval_s: float = 0.1,
     thresholds: Thresholds | None = None,
+    kept: bool = False,
 ) -> Measurement:
-    plan = run_plan(folder, attaching(), attaching(), times=10, gpu=gpu, mps={"enabled": False})
+    plan = run_plan(folder, attaching(), attaching(), times=10, gpu=gpu, mps={"enabled": False}, kept=kept)
     plan = replace(plan, telemetry_interval_s=interval_s, thresholds=thresholds or Thresholds())
     origin = Origin(sweep_id="a sweep", machine=collect_facts(FixedProbe(), gpu))
     return make_measurement(plan, origin, state, None, 1_700_000_000.0, 2.0)
@@ -275,18 +276,42 @@ def test_a_warning_leaves_the_statistics_and_is_named_in_the_verdict(tmp_path: P
 
 
 def test_the_limits_are_those_of_the_plan(tmp_path: Path) -> None:
-    state = finished_state(tmp_path)
+    state = finished_state(tmp_path, replace(TOLD, gpu_share_by_pid={100: 0.7, 7: 0.2}))
     state.workers[1] = finished_worker(1, (90,) * 10)
-    strict = measured(tmp_path, state, thresholds=Thresholds(common_window_invalid=0.92))
-    assert strict.verdict.status is Status.INVALID
-    assert measured(tmp_path, state, thresholds=Thresholds(common_window_warn=0.89)).findings == ()
+    assert measured(tmp_path, state).verdict.status is Status.INVALID
+    lenient = Thresholds(foreign_gpu_invalid=0.3, common_window_warn=0.89)
+    found = measured(tmp_path, state, thresholds=lenient).findings
+    assert [(each.check, each.severity) for each in found] == [("foreign_gpu", Severity.WARNING)]
+
+
+def test_load_that_was_kept_up_is_in_the_samples_and_no_worker_was_done_early(tmp_path: Path) -> None:
+    """Worker 1 needs 90 ms; three further iterations, one of them beyond its room, end after worker 0."""
+    state = finished_state(tmp_path)
+    busy = finished_worker(1, (90,) * 12)
+    busy.spec = replace(busy.spec, kept=True)
+    assert busy.done is not None
+    busy.done = replace(busy.done, measured=10, beyond=1, beyond_ns=90 * MS, core_speed_per_us=50.0)
+    busy.measured = [10, 10]
+    state.workers[1] = busy
+    measurement = measured(tmp_path, state, kept=True)
+    assert measurement.findings == ()
+    samples = measurement.workers[1].samples
+    assert samples is not None
+    assert (samples.latencies_ns, samples.kept_ns) == ((90 * MS,) * 10, (90 * MS,) * 2)
+    assert (samples.beyond, samples.beyond_ns) == (1, 90 * MS)
+    assert samples.at_work_s == pytest.approx(1.17)
+    figures = measurement.statistics()
+    assert figures is not None
+    assert figures.makespan_s == pytest.approx(1.0)
+    assert figures.common_window_s == pytest.approx(1.0)
+    assert (measurement.cell.window, measurement.cell.window_s) == ("kept", None)
 
 
 def test_a_worker_that_was_cut_short_did_not_finish_early(tmp_path: Path) -> None:
     """The checks are for runs that measured all they should; this one has its failure."""
     failure = FailureRecord(reason="worker 1 was killed by SIGKILL", rank=1, traceback="")
     state = finished_state(tmp_path, failure=failure, parity=DIFFERENT)
-    state.workers[1] = finished_worker(1, (100,) * 5)
+    state.workers[1] = replace(finished_worker(1, (100,) * 5), done=None)
     measurement = measured(tmp_path, state)
     assert measurement.findings == ()
     assert measurement.verdict.reason == failure.reason
@@ -294,7 +319,7 @@ def test_a_worker_that_was_cut_short_did_not_finish_early(tmp_path: Path) -> Non
 
 def test_an_iteration_that_is_missing_makes_the_run_invalid_without_findings(tmp_path: Path) -> None:
     state = finished_state(tmp_path)
-    state.workers[1] = finished_worker(1, (100,) * 9)
+    state.workers[1] = replace(finished_worker(1, (100,) * 9), done=None)
     measurement = measured(tmp_path, state)
     assert measurement.findings == ()
     assert measurement.verdict.reason == "only 19 of 20 iterations were measured"

@@ -20,15 +20,16 @@ def foreign_load(plan: RunPlan, state: RunState) -> tuple[str, ...]:
 
 
 def foreign_daemons(plan: RunPlan, state: RunState) -> tuple[str, ...]:
-    """Which MPS daemons of others were seen, each in words."""
-    environment = state.environment
-    if environment is None or plan.device.is_cpu:
+    """Tell which MPS daemons of others were seen that may serve this GPU, each in words."""
+    environment, gpu = state.environment, plan.device.gpu
+    if environment is None or gpu is None:
         return ()
     daemons = {daemon.pipe_dir: daemon for seen in state.observations for daemon in seen.foreign_daemons}
     daemons |= {daemon.pipe_dir: daemon for daemon in environment.foreign_daemons}
     return tuple(
         f"a foreign MPS daemon (pid {daemon.pid}) serves {pipe_dir or 'an unknown directory'}"
         for pipe_dir, daemon in daemons.items()
+        if daemon.may_serve(gpu.uuid)
     )
 
 

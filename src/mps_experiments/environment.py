@@ -20,7 +20,7 @@ class Environment:
     """The surroundings of one run's workers.
 
     Attributes:
-        variables: What each worker sets before its first CUDA call.
+        variables: What each worker sets before its first CUDA call; see `machine.cell_variables`.
         scratch: A private folder for what workers write for the parent; gone with the environment.
         foreign_daemons: MPS daemons found that are not ours.
         foreign_processes: Processes that were on the GPU before our workers.
@@ -71,7 +71,7 @@ def _enter(plan: RunPlan, probe: GpuProbe, guardian: Guardian, stack: contextlib
     foreign_processes = probe.compute_processes(gpu.uuid) if gpu else ()
     daemon = stack.enter_context(new_daemon(plan, folder)) if plan.mps.enabled else None
     return Environment(
-        variables={PIPE_DIRECTORY: str(pipe_dir), "CUDA_VISIBLE_DEVICES": gpu.uuid if gpu else ""},
+        variables=_worker_variables(plan, pipe_dir),
         scratch=folder,
         foreign_daemons=find_foreign_daemons(pipe_dir, plan.mps.foreign_timeout_s),
         foreign_processes=foreign_processes,
@@ -81,6 +81,12 @@ def _enter(plan: RunPlan, probe: GpuProbe, guardian: Guardian, stack: contextlib
         _pipe_dir=pipe_dir,
         _foreign_timeout_s=plan.mps.foreign_timeout_s,
     )
+
+
+def _worker_variables(plan: RunPlan, pipe_dir: Path) -> dict[str, str]:
+    """Return what this cell sets for its workers; of the cell's own variables they have no others."""
+    gpu = plan.device.gpu
+    return {PIPE_DIRECTORY: str(pipe_dir), "CUDA_VISIBLE_DEVICES": gpu.uuid if gpu else ""}
 
 
 @contextlib.contextmanager

@@ -235,6 +235,18 @@ def write_measurement(measurement: Measurement, path: Path, room: Reservation | 
         raise RecordError(f"{path} cannot be written: {error.strerror}") from error
 
 
+def rewrite_measurement(measurement: Measurement, path: Path, room: Reservation | None = None) -> None:
+    """Replace this run's own record, of which something was learned since.
+
+    Raises:
+        RecordError: If there is no room for it; the record is as it was.
+    """
+    try:
+        write_atomically(path, to_json(measurement), room=room)
+    except OSError as error:
+        raise RecordError(f"{path} cannot be written: {error.strerror}") from error
+
+
 def to_json(measurement: Measurement) -> bytes:
     """The record as it is on disk."""
     return _adapter.dump_json(measurement, indent=1)

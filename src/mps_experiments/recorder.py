@@ -92,7 +92,7 @@ def make_measurement(
         foreign_daemons=environment.foreign_daemons if environment else (),
         foreign_processes=environment.foreign_processes if environment else (),
         contended=(*foreign_load(plan, state), *foreign_daemons(plan, state)),
-        notes=_notes(plan, state),
+        notes=_notes(plan, state, origin.machine),
         failure=state.failure,
         verdict=verdict,
         findings=findings,
@@ -130,7 +130,8 @@ def _judge(
     samples: Sequence[WorkerSamples],
     findings: Sequence[Finding],
 ) -> Verdict:
-    failure = state.failure.reason if state.failure else None
+    reasons = (state.about_mps, state.failure.reason if state.failure else None)
+    failure = "; ".join(filter(None, reasons)) or None
     proof_failure = proof.failure if proof else "the run never got to its proof"
     if plan.fault is not None:
         return judge_fault(failure, proof_failure, state.fault, samples)
@@ -197,16 +198,19 @@ def _gpu_memory_bytes(pid: int, observations: list[Observation]) -> int | None:
     return max((size for size in counted if size is not None), default=None)
 
 
+def _cores(worker: Worker) -> tuple[int, ...]:
+    return worker.ready.facts.cpu_cores if worker.ready else ()
+
+
 def _evidence(plan: RunPlan, state: RunState, samples: Sequence[WorkerSamples]) -> Evidence:
     servers = {pid for seen in state.observations for pid in seen.server_status}
     descendants = {pid for seen in state.observations for pid in seen.descendant_pids}
-    ready = [worker.ready for worker in state.workers]
     return Evidence(
         samples=samples,
         kept=plan.window.kept,
         core_speeds=[worker.done.core_speed_per_us if worker.done else None for worker in state.workers],
         usage=[worker.done.cpu if worker.done else None for worker in state.workers],
-        cores=[each.facts.cpu_cores if each else () for each in ready],
+        cores=[worker.spec.ring or _cores(worker) for worker in state.workers],
         on_gpu=not plan.device.is_cpu,
         mps_on=plan.mps.enabled,
         telemetry=state.telemetry,
@@ -222,8 +226,13 @@ def _evidence(plan: RunPlan, state: RunState, samples: Sequence[WorkerSamples]) 
     )
 
 
-def _notes(plan: RunPlan, state: RunState) -> tuple[str, ...]:
+def _notes(plan: RunPlan, state: RunState, machine: MachineFacts) -> tuple[str, ...]:
     notes = []
+    quota = machine.cpu_quota_cores
+    if quota is not None and quota < plan.worker_count:
+        notes.append(
+            f"a CPU quota allows the time of {quota:g} cores: {plan.worker_count} workers are held up by it"
+        )
     if plan.device.is_cpu and state.workers:
         notes.append("ran on the CPU: says nothing about MPS or a GPU")
     if plan.workers.verbose:

@@ -22,7 +22,11 @@ from mps_experiments.mps.attachment import (
     observe,
     prove,
 )
-from mps_experiments.mps.control import PIPE_DIRECTORY
+from mps_experiments.mps.control import (
+    DEFAULT_PIPE_DIRECTORIES,
+    DEFAULT_PIPE_DIRECTORY,
+    PIPE_DIRECTORY,
+)
 from mps_experiments.mps.processes import processes_of
 from tests.fakes.client import Attachment
 from tests.fakes.plans import FAKE_GPU, wait_until
@@ -323,3 +327,26 @@ def test_a_foreign_daemon_that_does_not_answer_is_reported_without_clients(
     wait_until(lambda: processes_of(pipe_dir), "it is there")
     found = {each.pipe_dir: each for each in find_foreign_daemons(Path("/own"), TIMEOUT_S)}
     assert found[str(pipe_dir)].client_pids is None
+
+
+def test_a_daemon_in_the_newer_default_directory_is_found(
+    fake_programs: None, short_dir: Path, monkeypatch: pytest.MonkeyPatch, foreign_daemon: Path
+) -> None:
+    newer = short_dir / "run"  # as /run/nvidia-mps; the process cannot be told from the directory alone
+    newer.symlink_to(foreign_daemon)
+    places = (DEFAULT_PIPE_DIRECTORY, newer)
+    monkeypatch.setattr("mps_experiments.mps.attachment.DEFAULT_PIPE_DIRECTORIES", places)
+    found = {each.pipe_dir: each for each in find_foreign_daemons(Path("/own"), TIMEOUT_S)}
+    assert found[str(newer)].client_pids == ()
+    assert Path("/run/nvidia-mps") in DEFAULT_PIPE_DIRECTORIES
+
+
+def test_the_daemon_of_another_sweep_tells_which_gpu_it_serves(
+    fake_programs: None, new_daemon: NewDaemon
+) -> None:
+    with new_daemon("GPU-6d0eddc6-6d21-4916-9c4c-ffffffffffff") as theirs:
+        found = {each.pipe_dir: each for each in find_foreign_daemons(Path("/own"), TIMEOUT_S)}
+    daemon = found[str(theirs.pipe_dir)]
+    assert not daemon.may_serve(FAKE_GPU.uuid)
+    assert daemon.may_serve("GPU-6d0eddc6-6d21-4916-9c4c-ffffffffffff")
+    assert replace(daemon, gpu_uuids=None).may_serve(FAKE_GPU.uuid), "unknown counts as foreign"

@@ -7,13 +7,17 @@ from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any
 
-from mps_experiments.config import Config, options
+from mps_experiments.config import NO_LONGER, Config, options
 from mps_experiments.errors import ConfigError
 from mps_experiments.record import Cell, affinity_of
 
-# Of the place where a run was made, not of the run. (allow_code counts on the command line only.)
-_LEFT_OUT = ("output_dir", "report", "min_free_disk_mb", "resume", "allow_code")
+# Of the place or sweep of a run, not of the run. (allow_code counts on the command line only.)
+_LEFT_OUT = (
+    *("output_dir", "report", "min_free_disk_mb", "resume", "allow_code"),
+    *("order", "order_seed", "precision", "budget_min"),
+)
 _TRACKING = "tracking."
+_RETIRED = ("workload.cpu_model",)  # of earlier versions; what it meant for a run is in its cell
 
 Values = dict[str, object]
 
@@ -59,9 +63,11 @@ def stored_values(config: Mapping[str, Any], cell: Cell | None = None) -> Stored
     for name, value in _leaves(config, frozenset(each.name for each in options())):
         if name in defaults:
             found[name] = value
-        elif name not in _LEFT_OUT and not name.startswith(_TRACKING):
+        elif name not in (*_LEFT_OUT, *_RETIRED, *NO_LONGER) and not name.startswith(_TRACKING):
             unknown.append(name)
     found = (_of_cell(cell) if cell else {}) | found
+    if cell and cell.inputs:
+        found["workload.model"] = cell.model  # auto was one model there and may be another here
     missing = [f"{name}={typed(value)}" for name, value in defaults.items() if name not in found]
     return StoredValues(values=defaults | found, unknown=tuple(unknown), missing=tuple(missing))
 
@@ -83,7 +89,7 @@ def _of_cell(cell: Cell) -> Values:
         "workload.options": cell.options,
     }
     if cell.inputs:  # one of torchvision's; a factory of the user's own is named by the configuration alone
-        told |= {"workload.model": cell.model, "workload.weights": cell.weights, "workload.seed": cell.seed}
+        told |= {"workload.weights": cell.weights, "workload.seed": cell.seed}
     return told | ({"window_s": cell.window_s} if cell.window_s is not None else {})
 
 

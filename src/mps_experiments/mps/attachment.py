@@ -9,7 +9,7 @@ import contextlib
 import os
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
@@ -18,7 +18,7 @@ from mps_experiments.errors import DaemonError
 from mps_experiments.machine.gpus import GpuProbe, GpuProcess
 from mps_experiments.mps.control import (
     CONTROL_PROGRAM,
-    DEFAULT_PIPE_DIRECTORY,
+    DEFAULT_PIPE_DIRECTORIES,
     PIPE_DIRECTORY,
     MpsControl,
     control_program,
@@ -35,11 +35,17 @@ class ForeignDaemon:
     Attributes:
         pid: None where something answers but its process cannot be seen (another pid namespace).
         client_pids: None where it did not answer.
+        gpu_uuids: The GPUs that it serves; None where it serves all, or nothing tells which.
     """
 
     pid: int | None
     pipe_dir: str | None
     client_pids: tuple[int, ...] | None
+    gpu_uuids: tuple[str, ...] | None = None
+
+    def may_serve(self, gpu_uuid: str) -> bool:
+        """Return whether this GPU is, or may be, among those it serves."""
+        return self.gpu_uuids is None or gpu_uuid in self.gpu_uuids
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,15 +155,17 @@ def find_foreign_daemons(own_pipe_dir: Path, timeout_s: float) -> tuple[ForeignD
         own_pipe_dir: Ours.
         timeout_s: Seconds for each of the others to answer.
     """
-    by_dir: dict[str | None, int | None] = dict.fromkeys(
-        filter(None, (str(DEFAULT_PIPE_DIRECTORY), os.environ.get(PIPE_DIRECTORY)))
-    )
-    for process in mps_processes():
-        if process.program == CONTROL_PROGRAM:
-            by_dir[process.pipe_dir] = process.pid
+    places = filter(None, (*map(str, DEFAULT_PIPE_DIRECTORIES), os.environ.get(PIPE_DIRECTORY)))
+    by_dir: dict[str | None, ForeignDaemon] = {
+        place: ForeignDaemon(pid=None, pipe_dir=place, client_pids=None) for place in places
+    }
+    for each in mps_processes():
+        if each.program == CONTROL_PROGRAM:
+            by_dir[each.pipe_dir] = ForeignDaemon(
+                pid=each.pid, pipe_dir=each.pipe_dir, client_pids=None, gpu_uuids=each.gpu_uuids
+            )
     by_dir.pop(str(own_pipe_dir), None)
-    found = (ForeignDaemon(pid=pid, pipe_dir=d, client_pids=None) for d, pid in by_dir.items())
-    asked = (_ask_again(daemon, timeout_s) for daemon in found)
+    asked = (_ask_again(daemon, timeout_s) for daemon in by_dir.values())
     return tuple(daemon for daemon in asked if daemon.pid is not None or daemon.client_pids is not None)
 
 
@@ -168,7 +176,7 @@ def _ask_again(daemon: ForeignDaemon, timeout_s: float) -> ForeignDaemon:
         with contextlib.suppress(DaemonError, OSError):  # another user's folder may not even be looked into
             (Path(daemon.pipe_dir) / "control").stat()
             clients = tuple(c.pid for c in MpsControl(program, Path(daemon.pipe_dir), timeout_s).clients())
-    return ForeignDaemon(pid=daemon.pid, pipe_dir=daemon.pipe_dir, client_pids=clients)
+    return replace(daemon, client_pids=clients)
 
 
 def failure_in(observation: Observation, expected_on: bool, worker_pids: Iterable[int]) -> str | None:

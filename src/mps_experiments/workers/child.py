@@ -19,6 +19,7 @@ from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
+from mps_experiments.machine.cell_variables import take_on
 from mps_experiments.measurement.telemetry import CpuUsage
 from mps_experiments.workers.core_speed import core_speed_per_us
 from mps_experiments.workers.evidence import Witness
@@ -67,7 +68,7 @@ class WorkerSpec:
         cpu_cores: Cores the worker is bound to before it warms up; empty leaves it unpinned.
         ring: Cores over which it moves while it is measured, beginning with its own; empty leaves it there.
         rotate_s: Seconds between two moves.
-        environment: Set before the worker's first CUDA call.
+        environment: Set before the worker's first CUDA call; see `machine.cell_variables`.
         go_timeout_s: Seconds to wait for the start, and afterwards for the word to exit.
         misbehaviour: What it does to itself in its measured window; see `misbehaviour.prepare`.
         misbehave_after: Iterations that are done when it does.
@@ -126,7 +127,7 @@ def worker_main(spec: WorkerSpec, boundaries_ns: Boundaries, measured: Counts, c
     Args:
         spec: What to run.
         boundaries_ns: Shared memory of ``room + 1`` timestamps, zero where not reached.
-        measured: Shared memory of all workers: by rank the number of iterations measured, zero until it is done.
+        measured: Shared memory of all workers: by rank the number of iterations measured, zero until done.
         channel: To the parent.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
@@ -135,7 +136,7 @@ def worker_main(spec: WorkerSpec, boundaries_ns: Boundaries, measured: Counts, c
     die_with_parent()
     adopt_orphans()
     log = WorkerLog(spec.log_path)
-    os.environ.update(spec.environment)
+    take_on(os.environ, spec.environment)
     watch = _Stopwatch()
     try:
         _run(spec, boundaries_ns, measured, channel, watch, log)

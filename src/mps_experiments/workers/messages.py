@@ -160,6 +160,20 @@ class Checked:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Preloaded:
+    """What became of the modules that the fork server was to import.
+
+    Attributes:
+        problems: Module -> why workers are better off without it in the fork server.
+        spoilt: Whether one of them left the fork server in a state that no worker may inherit.
+    """
+
+    kind: Literal["preloaded"] = "preloaded"
+    problems: dict[str, str]
+    spoilt: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class Go:
     """Start at this time of the system-wide monotonic clock, in nanoseconds."""
 
@@ -205,7 +219,9 @@ class Exit:
     kind: Literal["exit"] = "exit"
 
 
-FromWorker = Ready | Forward | Done | Computed | Tracing | Traced | Operators | Products | Failed | Checked
+FromWorker = (
+    Ready | Forward | Done | Computed | Tracing | Traced | Operators | Products | Failed | Checked | Preloaded
+)
 ToWorker = Go | Compute | Trace | CountOperators | CheckProducts | Exit
 _from_worker: TypeAdapter[FromWorker] = TypeAdapter(
     Annotated[FromWorker, Field(discriminator="kind")],
