@@ -209,6 +209,13 @@ def test_idle_workers_whose_helpers_are_on_the_gpu_are_told_together() -> None:
     assert found.text.endswith("; processes that the workers started were on the GPU (pid 7)")
 
 
+@pytest.mark.parametrize(("share", "warned"), [(0.01, 0), (0.0099, 1)])
+def test_a_gpu_that_computes_a_hundredth_of_the_time_or_less_is_a_warning(share: float, warned: int) -> None:
+    found = findings(gpu_work=[traced(0, busy_share=0.4), traced(1, busy_share=share)])
+    assert [(each.check, each.severity) for each in found] == [("little_gpu_work", WARNING)] * warned
+    assert all("for worker 1 in only 0.99% of the traced pass" in each.text for each in found)
+
+
 def test_on_the_cpu_nobody_asks_for_work_on_a_gpu() -> None:
     assert findings(gpu_work=[traced(0, 0)], descendants=(7,), on_gpu=False) == ()
 

@@ -35,12 +35,14 @@ PAIR = arm("on", {1: 1.0, 2: 1.2})
     [
         ("foreign_cpu", 0.48, ", while others took up to 48 % of the workers' CPU cores"),
         ("foreign_gpu", 0.12, ", while others took up to 12 % of the GPU"),
+        ("gpu_work", 0.0, ", GPU work not proved"),
+        ("descendants", 0.0, ", with more processes on the GPU than procs"),
         ("foreign_cpu", 0.06, ""),
         ("drift", 0.9, ""),
     ],
 )
 @pytest.mark.parametrize("order", [1, -1], ids=["of several", "of one"])
-def test_what_others_took_stands_in_the_answers_own_sentence(
+def test_what_others_took_and_whose_work_it_is_stands_in_the_answers_own_sentence(
     check: str, share: float, said: str, order: int
 ) -> None:
     assert doubts(*found(PAIR[::order], check, share)) == said
