@@ -229,9 +229,10 @@ def _evidence(plan: RunPlan, state: RunState, samples: Sequence[WorkerSamples]) 
 def _notes(plan: RunPlan, state: RunState, machine: MachineFacts) -> tuple[str, ...]:
     notes = []
     quota = machine.cpu_quota_cores
-    if quota is not None and quota < plan.worker_count:
+    if state.workers and quota is not None and quota < plan.worker_count:
         notes.append(
-            f"a CPU quota allows the time of {quota:g} cores: {plan.worker_count} workers are held up by it"
+            f"a CPU quota allows the time of {quota:g} cores, fewer than procs={plan.worker_count}: "
+            "workers are stopped by it again and again"
         )
     if plan.device.is_cpu and state.workers:
         notes.append("ran on the CPU: says nothing about MPS or a GPU")
