@@ -38,18 +38,8 @@ def probe_of(lab: Lab) -> GpuProbe:
     return SeeingProbe((FAKE_GPU,)) if lab.gpu is FAKE_GPU else lab.probe
 
 
-def run(
-    lab: Lab,
-    folder: Path,
-    kind: str,
-    *,
-    procs: int = 2,
-    trace: dict[str, int] = TRACED,
-    mps: bool = True,
-    **options: Any,
-) -> Measurement:
-    """A cell of such workers, as it comes back from disk; no process of it is left."""
-    spec = WorkloadSpec(
+def workload(kind: str, **options: Any) -> WorkloadSpec:
+    return WorkloadSpec(
         kind="custom",
         model=kind,
         synchronize="device",
@@ -57,7 +47,26 @@ def run(
         import_path=str(CHECKOUT),
         options={"kind": kind} | options,
     )
-    plan = run_plan(folder, *[spec] * procs, gpu=lab.gpu, trace=trace, mps={"enabled": mps})
+
+
+def run(
+    lab: Lab,
+    folder: Path,
+    *kinds: str,
+    procs: int = 2,
+    trace: dict[str, int] = TRACED,
+    mps: bool = True,
+    **options: Any,
+) -> Measurement:
+    """A cell of such workers, as it comes back from disk; no process of it is left.
+
+    Args:
+        kinds: One for each worker, or one for all.
+        procs: How many workers there are of one kind.
+        options: Of the workload.
+    """
+    specs = [workload(kind, **options) for kind in (kinds if len(kinds) > 1 else kinds * procs)]
+    plan = run_plan(folder, *specs, gpu=lab.gpu, trace=trace, mps={"enabled": mps})
     measurement = lab.run(plan, probe=probe_of(lab)).measurement
     assert_nothing_is_left(measurement)
     write_measurement(measurement, plan.paths.measurement)
@@ -113,6 +122,14 @@ def test_workers_that_run_nothing_on_the_gpu_are_invalid(
     assert checks(measurement) == {"gpu_work": Severity.INVALID}
     copying = kind == "on_cpu" and lab.gpu is not FAKE_GPU
     assert [work.copies > 0 for work in measurement.gpu_work] == [copying] * 2
+
+
+def test_one_worker_that_runs_nothing_on_the_gpu_is_named(lab: Lab, tmp_path: Path) -> None:
+    measurement = run(lab, tmp_path, "eager", "kept")
+    assert_is_invalid(measurement, "worker 1 ran no GPU operation in 4 of 4")
+    assert "worker 0" not in measurement.verdict.reason
+    assert [work.proved for work in measurement.gpu_work] == [True, False]
+    assert measurement.activity is not None, "the pass is shown all the same"
 
 
 def test_workers_that_compute_now_and_then_are_invalid(lab: Lab, tmp_path: Path) -> None:

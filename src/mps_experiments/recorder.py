@@ -215,6 +215,7 @@ def _evidence(plan: RunPlan, state: RunState, samples: Sequence[WorkerSamples]) 
         mps_on=plan.mps.enabled,
         telemetry=state.telemetry,
         own_pids=frozenset({worker.pid for worker in state.workers} | servers | descendants),
+        listed_pids=frozenset(each.pid for seen in state.observations for each in seen.gpu_processes),
         foreign_load=foreign_load(plan, state),
         foreign_daemons=foreign_daemons(plan, state),
         parity=state.parity,

@@ -93,8 +93,8 @@ class Lab:
             guardian=self.guardian,
             context=process_context,
             watcher=witness or Witness(),
-            cores=own_cores,
             is_quiet=is_quiet,
+            cores=own_cores,
         )
         return run_cell(plan, surroundings)
 

@@ -44,6 +44,7 @@ def evidence(*workers: WorkerSamples, **fields: Any) -> Evidence:
         mps_on=False,
         telemetry=None,
         own_pids=frozenset({100, 101}),
+        listed_pids=frozenset({100, 101}),
         foreign_load=(),
         foreign_daemons=(),
         parity=None,
@@ -207,6 +208,13 @@ def test_idle_workers_whose_helpers_are_on_the_gpu_are_told_together() -> None:
     found = only(gpu_work=[traced(0), traced(1, 0)], descendants=(7,))
     assert (found.check, found.severity) == ("gpu_work", INVALID)
     assert found.text.endswith("; processes that the workers started were on the GPU (pid 7)")
+
+
+@pytest.mark.parametrize(("share", "warned"), [(0.01, 0), (0.0099, 1)])
+def test_a_gpu_that_computes_a_hundredth_of_the_time_or_less_is_a_warning(share: float, warned: int) -> None:
+    found = findings(gpu_work=[traced(0, busy_share=0.4), traced(1, busy_share=share)])
+    assert [(each.check, each.severity) for each in found] == [("little_gpu_work", WARNING)] * warned
+    assert all("for worker 1 in only 0.99% of the traced pass" in each.text for each in found)
 
 
 def test_on_the_cpu_nobody_asks_for_work_on_a_gpu() -> None:
@@ -458,6 +466,15 @@ def test_what_other_processes_used_of_the_gpu_is_summed(
     found = only(telemetry=shares(pid100=own, pid8=pid8, pid7=pid7, pid9=0.0), foreign_load=SEEN)
     text = f"other processes (pid 7, 8) used {pid7 + pid8:.0%} of the GPU"
     assert_is(found, "foreign_gpu", severity, pid7 + pid8, limit, text)
+
+
+def test_in_a_short_window_only_processes_that_were_listed_count_as_others() -> None:
+    """NVML's shares reach back to before it: a run that has just ended is in them, too."""
+    short = [samples(rank, 0, *[50] * 10) for rank in (0, 1)]
+    telemetry = shares(pid100=0.9, pid7=0.3)
+    assert findings(*short, telemetry=telemetry) == ()
+    found = only(*short, telemetry=telemetry, listed_pids=frozenset({100, 101, 7}))
+    assert found.text == "other processes (pid 7) used 30% of the GPU"
 
 
 def test_workers_and_the_mps_server_are_not_foreign() -> None:

@@ -29,7 +29,7 @@ def test_an_iteration_has_work_if_an_operation_was_launched_or_ran_in_it(
     spans: list[Span], launches: list[Span] | None, with_work: int
 ) -> None:
     work = traced_work(make_trace(spans, rank=2, boundaries_ns=BOUNDS, launches=launches))
-    assert work == GpuWork(rank=2, method="traced", iterations=3, with_work=with_work)
+    assert (work.rank, work.method, work.iterations, work.with_work) == (2, "traced", 3, with_work)
     assert (work.proved, work.refuted) == (with_work == 3, with_work < 3)
 
 
@@ -49,6 +49,16 @@ def test_copies_between_host_and_gpu_are_no_work(kind: int, name: str, with_work
     spans = [(110, 120), (210, 220), (310, 320)]
     work = traced_work(make_trace(spans, boundaries_ns=BOUNDS, kinds=[kind] * 3, names=[name]))
     assert (work.with_work, work.copies) == (with_work, copies)
+
+
+def test_the_busy_share_is_of_the_pass_without_copies_and_unknown_on_the_cpu() -> None:
+    spans = [(90, 110), (105, 120), (200, 260), (395, 420)]
+    kinds = [KERNEL, KERNEL, MEMCPY, KERNEL]
+    names = ["gemm", "gemm", "Memcpy DtoH", "gemm"]
+    trace = make_trace(spans, boundaries_ns=BOUNDS, kinds=kinds, names=names)
+    assert traced_work(trace).busy_share == pytest.approx((20 + 5) / 300)
+    on_cpu = make_trace(spans, boundaries_ns=BOUNDS, kinds=[CPU_OPERATOR] * 4)
+    assert traced_work(on_cpu).busy_share is None
 
 
 def test_operators_that_pytorch_did_not_run_refute_nothing() -> None:

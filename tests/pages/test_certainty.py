@@ -35,12 +35,14 @@ PAIR = arm("on", {1: 1.0, 2: 1.2})
     [
         ("foreign_cpu", 0.48, ", while others took up to 48 % of the workers' CPU cores"),
         ("foreign_gpu", 0.12, ", while others took up to 12 % of the GPU"),
+        ("gpu_work", 0.0, ", GPU work not proved"),
+        ("descendants", 0.0, ", with more processes on the GPU than procs"),
         ("foreign_cpu", 0.06, ""),
         ("drift", 0.9, ""),
     ],
 )
 @pytest.mark.parametrize("order", [1, -1], ids=["of several", "of one"])
-def test_what_others_took_stands_in_the_answers_own_sentence(
+def test_what_others_took_and_whose_work_it_is_stands_in_the_answers_own_sentence(
     check: str, share: float, said: str, order: int
 ) -> None:
     assert doubts(*found(PAIR[::order], check, share)) == said
@@ -94,6 +96,16 @@ def test_comparisons_that_stayed_open_under_a_precision_are_named() -> None:
     runs = [replace(run, config={"precision": 0.05}) for run in arm("on", cells)]
     assert lines(*runs)[-1] == "Not within precision=0.05: mps=on: procs=2 over procs=1 (±19.7 %)."
     assert not any("precision" in line for line in lines(*arm("on", cells)))
+
+
+def test_the_tail_of_a_fixed_window_is_told() -> None:
+    runs = arm("on", {1: (1.0,) * 4, 2: (1.1,) * 4})
+    (said,) = [text for text in lines(*found(runs, "common_window", 0.62)) if "window=fixed" in text]
+    assert said == (
+        "window=fixed: in 1 of 4 runs of several processes a worker was done early, after 62 % of the "
+        "makespan at the least; throughput, latency and gain are partly of fewer."
+    )
+    assert not any("window=fixed" in text for text in lines(*runs))
 
 
 def test_without_valid_runs_nothing_is_said() -> None:

@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from mps_experiments.measurement.intervals import Intervals
 from mps_experiments.measurement.overlap import MEMCPY, KernelTrace
 
 _HOST_COPIES = ("HtoD", "DtoH")
@@ -23,6 +24,7 @@ class GpuWork:
         iterations: How many iterations were looked at.
         with_work: In how many of them the GPU computed.
         copies: Copies between host and GPU in all of them, which are no computation.
+        busy_share: Share of the pass in which the GPU computed for this worker; None where it is not known.
     """
 
     rank: int
@@ -30,6 +32,7 @@ class GpuWork:
     iterations: int
     with_work: int
     copies: int = 0
+    busy_share: float | None = None
 
     @property
     def proved(self) -> bool:
@@ -74,7 +77,14 @@ def traced_work(trace: KernelTrace) -> GpuWork:
         iterations=count,
         with_work=int((np.cumsum(steps)[:-1] > 0).sum()),
         copies=int(copies.sum()),
+        busy_share=_busy_share(trace, ~copies) if trace.on_gpu else None,
     )
+
+
+def _busy_share(trace: KernelTrace, computing: NDArray[np.bool_]) -> float:
+    start, end = int(trace.boundaries_ns[0]), int(trace.boundaries_ns[-1])
+    running = Intervals.union(trace.starts_ns[computing], trace.ends_ns[computing]).within(start, end)
+    return running.total_ns / max(1, end - start)
 
 
 def _host_copies(trace: KernelTrace) -> NDArray[np.bool_]:

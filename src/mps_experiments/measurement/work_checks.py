@@ -7,6 +7,7 @@ from mps_experiments.measurement.gpu_work import GpuWork
 from mps_experiments.measurement.outputs import OutputDifference, OutputDigest, nonfinite_text
 
 PARITY, NONFINITE = "parity", "nonfinite_outputs"
+_LITTLE = 0.01  # of the traced pass
 _MAX_PRODUCT_ERROR = 0.02  # right ones have at most 0.003 (bfloat16), the wrong ones that were seen 0.56
 
 
@@ -63,6 +64,18 @@ def check_gpu_work(
     elif descendants:
         text = f"{started}: the figures are of more processes than procs"
         yield Finding(check="descendants", severity=Severity.WARNING, text=text)
+    yield from _little_work(work)
+
+
+def _little_work(work: Sequence[GpuWork]) -> Iterator[Finding]:
+    """Warn of a model that computes on the CPU but for a few small operations."""
+    shares = {each.rank: each.busy_share for each in work if each.busy_share is not None}
+    if shares and min(shares.values()) < _LITTLE:
+        rank = min(shares, key=lambda each: shares[each])
+        text = f"the GPU computed for worker {rank} in only {shares[rank]:.2%} of the traced pass"
+        yield Finding(
+            check="little_gpu_work", severity=Severity.WARNING, text=text, value=shares[rank], limit=_LITTLE
+        )
 
 
 def check_products(errors: Mapping[int, Mapping[str, float]]) -> Iterator[Finding]:

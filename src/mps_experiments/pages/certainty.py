@@ -6,6 +6,7 @@ from mps_experiments.pages.panels import Panel
 from mps_experiments.report.estimates import ENOUGH_BLOCKS
 from mps_experiments.report.gains import Gain, gains, sensitivity
 from mps_experiments.report.repeats import Group
+from mps_experiments.report.work_doubts import work_doubts
 
 _WIDE = 0.1  # relative half width from which an interval is called wide
 _MATTERS = 0.1  # share that others took, from which the answer's own sentence says so
@@ -16,10 +17,11 @@ _OF_OTHERS = {
 
 
 def caveats(panel: Panel, packs: Sequence[Group]) -> str:
-    """Return what makes a gain doubtful, as the end of its sentence: others at work, a wide interval."""
+    """Return what makes a gain doubtful, as the end of its sentence: whose work, others, a wide interval."""
     arms = {group.first.cell.mps for group in packs}
     ones = [one for mps in arms if (one := panel.arm(mps).get(1))]
-    parts = list(_taken_by_others([*packs, *ones]))
+    parts = work_doubts([m for group in [*packs, *ones] for m in group.measurements])
+    parts += _taken_by_others([*packs, *ones])
     known = [gain for group in packs if (gain := panel.ratio(group).gain)]
     halves = [gain.half_width for gain in known if gain.half_width]
     if halves and max(halves) > _WIDE:
@@ -41,6 +43,7 @@ def certainty_lines(panel: Panel, arms: Mapping[str, Mapping[int, Group]]) -> It
     yield from _blocks(panel, used)
     yield from _smallest(panel, used)
     yield from _open(panel, found)
+    yield from _tail(used)
 
 
 def _taken_by_others(groups: Sequence[Group]) -> Iterator[str]:
@@ -86,6 +89,19 @@ def _open(panel: Panel, found: Sequence[Gain]) -> Iterator[str]:
     if precision and stayed:
         listed = ", ".join(f"{gain.name} ({_half(gain)})" for gain in stayed)
         yield f"Not within precision={precision:g}: {listed}."
+
+
+def _tail(used: Sequence[Group]) -> Iterator[str]:
+    """Say of windows that are not kept up how long all were at work in them."""
+    runs = [m for group in used if group.first.cell.procs > 1 for m in group.measurements]
+    shares = [finding.value for m in runs for finding in m.findings if finding.check == "common_window"]
+    known = [share for share in shares if share is not None]
+    if known:
+        yield (
+            f"window=fixed: in {len(known)} of {len(runs)} runs of several processes a worker was done "
+            f"early, after {min(known) * 100:.0f} % of the makespan at the least; throughput, latency and "
+            "gain are partly of fewer."
+        )
 
 
 def _half(gain: Gain) -> str:
