@@ -139,7 +139,7 @@ def test_the_second_sweep_is_refused_with_pid_and_command_of_the_first(story: St
     assert (story.refused.returncode, story.refused.stdout) == (2, "")
     assert re.fullmatch(
         rf"mps_experiments: device={FAKE_GPU.uuid}: in use by another sweep, pid {story.first} "
-        r"\(python -m mps_experiments -m times=\S+ procs=2 .*\); gpu_wait_s=3600 waits up to an hour\n",
+        r"\(python -m mps_experiments -m times=\S+ .*procs=2 .*\); gpu_wait_s=3600 waits up to an hour\n",
         story.refused.stderr,
     )
     assert story.records["second"] == 0
