@@ -16,12 +16,25 @@ from typing import Any
 
 import psutil
 
-WORKLOAD = '''"""A model that does nothing."""
+WORKLOAD = '''"""A model that does nothing, but stands still in its window until it has been seen."""
+import itertools
+import pathlib
+import time
 
 
 def build(device, options):
-    return (lambda value: value + 1), 0
+    here, calls = pathlib.Path(options["here"]), itertools.count()
+
+    def model(value):
+        if next(calls) == 5:
+            here.touch()
+            while here.exists():
+                time.sleep(0.005)
+        return value + 1
+
+    return model, 0
 '''
+SETTLED_S = 0.1  # after which the parent has looked at its workers, and waits
 COUNTED = ("fds", "threads", "children", "zombies", "shared_memory")
 MEMORY = ("rss_kib", "uss_kib")
 
@@ -48,33 +61,26 @@ def _is_zombie(process: psutil.Process) -> bool:
 
 
 def run_sweep(folder: Path, cells: int, arguments: list[str]) -> list[dict[str, int]]:
-    """One sweep of equal cells; a sample after each cell, at the moment its line is printed.
-
-    The line is the last thing a cell does, and the next one has not started its workers yet.
-    """
+    """One sweep of equal cells; a sample in the window of each, when the one before is wholly done."""
     (folder / "does_nothing.py").write_text(WORKLOAD)
     command = [
-        *(
-            sys.executable,
-            "-m",
-            "mps_experiments",
-            "-m",
-            f"repeat=range(0,{cells - 1})",
-        ),  # the first one runs twice
+        # The first one runs twice.
+        *(sys.executable, "-m", "mps_experiments", "-m", f"repeat=range(0,{cells - 1})"),
         *("workload=custom", "workload.factory=does_nothing:build", "device=cpu", "mps=off", "times=20"),
+        *("workers.warmup=2", f"+workload.options.here={folder / 'here'}"),
         *(f"output_dir={folder / 'outputs'}", *arguments),
     ]
-    found = []
-    runner = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True)
+    found, here = list[dict[str, int]](), folder / "here"
+    runner = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
     try:
         parent = psutil.Process(runner.pid)
-        assert runner.stdout is not None
-        for line in runner.stdout:
-            if ": VALID  makespan" in line and line.startswith("mps="):
-                parent.suspend()  # or the next cell begins while we look
+        while runner.poll() is None:
+            time.sleep(0.01)
+            if here.exists():
+                time.sleep(SETTLED_S)
                 found.append(sample(parent))
-                parent.resume()
-        if runner.wait() != 0:
+                here.unlink()
+        if runner.returncode != 0:
             print(f"the sweep ended with {runner.returncode}", file=sys.stderr)
     finally:
         runner.kill()

@@ -13,13 +13,13 @@ PACKAGE = SRC / "mps_experiments"
 # From the ground up: a room may import rooms below it, never one above or beside it.
 FLOORS: list[set[str]] = [
     {"errors", "disk"},
-    {"measurement", "signals"},
+    {"afterwork", "measurement", "signals"},
     {"config", "trace_files"},
     {"machine", "workloads", "composition", "option_limits", "blocks"},
     {"mps", "workers", "plan"},
     {"environment", "record", "skip", "terminal"},
     {"run_state", "report", "keeping", "mps_check"},
-    {"bystanders", "pages", "precision"},
+    {"bystanders", "mps_ending", "pages", "precision"},
     {"recorder"},
     {"evidence", "faults", "fingerprint"},
     {"runner", "tracking", "resume", "summaries"},
@@ -42,7 +42,7 @@ ONLY_IN = {
     "pynvml": {"machine"},
     "PIL": {"workloads"},
     "matplotlib": {"report", "pages"},
-    "scipy": {"report"},
+    "scipy": {"measurement", "report"},
 }
 FORBIDDEN_NAMES = {"utils", "helpers", "common", "base"}
 

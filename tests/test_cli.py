@@ -67,13 +67,23 @@ def test_a_model_misspelt_in_one_cell_is_refused_before_any_run(
     assert files_in(tmp_path) == []
 
 
+def test_a_model_that_is_typed_is_never_replaced_by_a_small_one(
+    mps_experiments: Command, tmp_path: Path
+) -> None:
+    done = mps_experiments("experiment=quickstart", "device=cpu", "workload.model=resnet999", "tracking=none")
+    assert done.returncode == 2
+    assert done.stderr.startswith("mps_experiments: workload.model=resnet999: not a torchvision")
+    assert done.stderr.count("\n") == 1
+    assert files_in(tmp_path) == []
+
+
 def test_help_has_every_option_and_every_group(mps_experiments: Command) -> None:
     done = mps_experiments("--help")
     assert (done.returncode, done.stderr) == (0, "")
     assert [option.name for option in options() if f"\n{option.name}=" not in done.stdout] == []
     for group in (
         "mps: off, on",
-        "workload: custom, maskrcnn",
+        "workload: auto, custom, maskrcnn",
         "tracking: none",
         "fault: daemon_kill, device_assert",
         "experiment: fault_table, packing, quickstart",
@@ -85,7 +95,7 @@ def test_help_has_every_option_and_every_group(mps_experiments: Command) -> None
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["--cfg", "job", "experiment=quickstart"], "cpu_model: ssdlite320_mobilenet_v3_large"),
+        (["--cfg", "job", "experiment=quickstart"], "model: auto"),
         (["--info", "searchpath"], "structured://"),
         (["--hydra-help"], "--multirun"),
         (["--shell-completion", "install=bash"], "complete"),

@@ -44,12 +44,12 @@ def test_the_groups_are_those_that_are_promised() -> None:
     assert {group for group, _ in OPTIONS} == {"mps", "workload", "fault", "tracking", "experiment"}
 
 
-def test_the_defaults_are_one_cell_of_mask_rcnn_with_mps_on() -> None:
+def test_the_defaults_are_one_cell_with_mps_on_and_no_model_named() -> None:
     request = parse([])
     (cell,) = request.cells
     assert (request.runs, request.multirun) == (True, False)
     assert (cell.mps.enabled, cell.procs, cell.times, cell.device) == (True, 1, 50, "auto")
-    assert (cell.workload.kind, cell.workload.model) == (WorkloadKind.torchvision, "maskrcnn_resnet50_fpn")
+    assert (cell.workload.kind, cell.workload.model) == (WorkloadKind.torchvision, "auto")
     assert cell.workers.start_method is StartMethod.forkserver
     assert cell.tracking.uri is None
 
@@ -61,6 +61,7 @@ def test_the_schema_and_the_tree_agree_on_the_defaults() -> None:
 @pytest.mark.parametrize(
     ("argument", "model"),
     [
+        ("workload=auto", "auto"),
         ("workload=maskrcnn", "maskrcnn_resnet50_fpn"),
         ("workload=resnet50", "resnet50"),
         ("workload=ssdlite", "ssdlite320_mobilenet_v3_large"),
@@ -68,6 +69,13 @@ def test_the_schema_and_the_tree_agree_on_the_defaults() -> None:
 )
 def test_a_workload_option_names_its_model(argument: str, model: str) -> None:
     assert only(argument).workload.model == model
+
+
+@pytest.mark.parametrize("name", ["quickstart", "packing", "seed_table", "fault_table"])
+def test_an_experiment_runs_the_model_that_is_named(name: str) -> None:
+    for arguments in (["workload=resnet50"], ["workload.model=resnet50"]):
+        cells = parse([f"experiment={name}", "fault=none", "times=20", *arguments]).cells
+        assert {cell.workload.model for cell in cells} == {"resnet50"}
 
 
 def test_tracking_options_switch_mlflow_off_or_to_a_server() -> None:
@@ -95,9 +103,7 @@ def test_the_quickstart_is_four_small_cells_that_also_fit_a_cpu() -> None:
         (mps, procs, "auto") for mps in ("off", "on") for procs in (1, 2)
     ]
     assert {cell.window_s for cell in parse(["experiment=quickstart"]).cells} == {3.0}
-    assert {cell.workload.cpu_model for cell in parse(["experiment=quickstart"]).cells} == {
-        "ssdlite320_mobilenet_v3_large"
-    }
+    assert {cell.workload.model for cell in parse(["experiment=quickstart"]).cells} == {"auto"}
 
 
 def test_the_command_line_wins_over_the_grid_of_an_experiment() -> None:

@@ -32,7 +32,8 @@ def test_every_field_has_a_description_that_is_a_sentence(option: Option) -> Non
     ("name", "shown"),
     [
         ("workers.verbose", "false"),
-        ("workload.cpu_model", "null"),
+        ("workload.factory", "null"),
+        ("workload.model", "auto"),
         ("mps.compute_mode", "keep"),
         ("procs", "1"),
         ("times", "50"),

@@ -129,8 +129,7 @@ def test_every_option_counts_or_is_known_to_change_no_number(name: str) -> None:
     same = fingerprint(**changed).digest == fingerprint(**base).digest
     ordinary = base.get("fault__kind") is None
     gives_up = ordinary and name.endswith("timeout_s")
-    means_nothing = name == "workload.cpu_model"  # on a GPU
-    assert same == (name in IRRELEVANT or gives_up or means_nothing)
+    assert same == (name in IRRELEVANT or gives_up)
 
 
 def test_what_is_ignored_exists() -> None:

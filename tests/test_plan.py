@@ -2,13 +2,12 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from mps_experiments.config import ComputeMode, Config, CpuAffinity, FaultKind, Window, WorkloadKind
 from mps_experiments.measurement.findings import Thresholds
-from mps_experiments.plan import TracePlan, WindowPlan
+from mps_experiments.plan import LARGE_MODEL, SMALL_MODEL, TracePlan, WindowPlan
 from tests.planned import GPU, ON_CPU, ON_GPU, ROOT, SOMEBODY, one, planned, refused
 
 
@@ -103,11 +102,17 @@ def test_the_number_of_the_repeat_is_planned_and_changes_nothing_else() -> None:
     assert dataclasses.replace(third, repeat=0) == first
 
 
-def test_the_small_model_replaces_the_large_one_on_the_cpu_only() -> None:
-    models: dict[str, Any] = {"workload__model": "large", "workload__cpu_model": "small"}
-    assert planned(ON_CPU, **models).workloads[0].model == "small"
-    assert planned(ON_GPU, **models).workloads[0].model == "large"
-    assert planned(ON_CPU, workload__model="large").workloads[0].model == "large"
+def test_where_no_model_is_named_the_cpu_gets_a_small_one() -> None:
+    assert planned(ON_CPU).workloads[0].model == SMALL_MODEL
+    assert planned(ON_GPU).workloads[0].model == LARGE_MODEL
+    assert planned(ON_CPU, workload__model="resnet50").workloads[0].model == "resnet50"
+    assert planned(ON_CPU, workload__model=LARGE_MODEL).workloads[0].model == LARGE_MODEL
+
+
+def test_weights_from_a_file_are_those_of_the_model_for_a_gpu(tmp_path: Path) -> None:
+    (tmp_path / "w.pth").write_bytes(b"x")
+    assert planned(ON_CPU, workload__weights=str(tmp_path / "w.pth")).workloads[0].model == LARGE_MODEL
+    assert planned(ON_CPU, workload__weights="default").workloads[0].model == SMALL_MODEL
 
 
 def test_weights_are_an_absolute_path_or_a_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,3 +162,14 @@ def test_a_custom_workload_is_planned_with_the_folder_it_was_found_in(
 def test_a_factory_without_the_custom_workload_is_refused() -> None:
     assert refused(workload__factory="mine:build") == "workload.factory=mine:build: needs workload=custom"
     assert refused(workload__options={"a": 1}) == "workload.options={'a': 1}: needs workload=custom"
+
+
+def test_modules_to_preload_are_auto_or_a_list_of_modules_that_exist() -> None:
+    assert planned().workers.preload is None
+    assert planned(workers__preload=[]).workers.preload == ()
+    assert planned(workers__preload=["rich.console"]).workers.preload == ("rich.console",)
+    assert refused(workers__preload=["no_such_module.x"]) == (
+        "workers.preload=no_such_module.x: no such module; auto finds what the factory imports"
+    )
+    for wrong in (["a b"], [3], {"a": 1}, None, "none"):
+        assert refused(workers__preload=wrong).startswith("workers.preload=")

@@ -11,6 +11,7 @@ from mps_experiments.environment import Environment
 from mps_experiments.machine.facts import collect_facts
 from mps_experiments.machine.gpus import FixedProbe, Gpu, GpuProcess
 from mps_experiments.measurement.findings import Severity, Thresholds
+from mps_experiments.measurement.gpu_work import GpuWork
 from mps_experiments.measurement.outputs import OutputDifference
 from mps_experiments.measurement.telemetry import GpuSample, Telemetry
 from mps_experiments.measurement.verdict import Status, Verdict
@@ -134,6 +135,7 @@ def finished_worker(rank: int, latencies_ms: tuple[int, ...] = LATENCIES_MS) -> 
         process=process,
         channel=channel,
         boundaries_ns=ends + [0] * (10 - len(latencies_ms)),
+        measured=[0, 0],
         ready=Ready(facts=facts),
         done=Done(peak_memory_allocated_bytes=None, peak_memory_reserved_bytes=None, peak_rss_bytes=1),
     )
@@ -145,6 +147,7 @@ def finished_state(folder: Path, telemetry: Telemetry | None = TOLD, **fields: A
     state.environment = replace(state.environment, foreign_processes=())
     state.workers = [finished_worker(0), finished_worker(1)]
     state.telemetry = telemetry
+    state.gpu_work = [GpuWork(rank=rank, method="traced", iterations=3, with_work=3) for rank in (0, 1)]
     for name, value in fields.items():
         setattr(state, name, value)
     return state
@@ -156,8 +159,9 @@ def measured(
     gpu: Gpu | None = FAKE_GPU,
     interval_s: float = 0.1,
     thresholds: Thresholds | None = None,
+    kept: bool = False,
 ) -> Measurement:
-    plan = run_plan(folder, attaching(), attaching(), times=10, gpu=gpu, mps={"enabled": False})
+    plan = run_plan(folder, attaching(), attaching(), times=10, gpu=gpu, mps={"enabled": False}, kept=kept)
     plan = replace(plan, telemetry_interval_s=interval_s, thresholds=thresholds or Thresholds())
     origin = Origin(sweep_id="a sweep", machine=collect_facts(FixedProbe(), gpu))
     return make_measurement(plan, origin, state, None, 1_700_000_000.0, 2.0)
@@ -272,18 +276,42 @@ def test_a_warning_leaves_the_statistics_and_is_named_in_the_verdict(tmp_path: P
 
 
 def test_the_limits_are_those_of_the_plan(tmp_path: Path) -> None:
-    state = finished_state(tmp_path)
+    state = finished_state(tmp_path, replace(TOLD, gpu_share_by_pid={100: 0.7, 7: 0.2}))
     state.workers[1] = finished_worker(1, (90,) * 10)
-    strict = measured(tmp_path, state, thresholds=Thresholds(common_window_invalid=0.92))
-    assert strict.verdict.status is Status.INVALID
-    assert measured(tmp_path, state, thresholds=Thresholds(common_window_warn=0.89)).findings == ()
+    assert measured(tmp_path, state).verdict.status is Status.INVALID
+    lenient = Thresholds(foreign_gpu_invalid=0.3, common_window_warn=0.89)
+    found = measured(tmp_path, state, thresholds=lenient).findings
+    assert [(each.check, each.severity) for each in found] == [("foreign_gpu", Severity.WARNING)]
+
+
+def test_load_that_was_kept_up_is_in_the_samples_and_no_worker_was_done_early(tmp_path: Path) -> None:
+    """Worker 1 needs 90 ms; three further iterations, one of them beyond its room, end after worker 0."""
+    state = finished_state(tmp_path)
+    busy = finished_worker(1, (90,) * 12)
+    busy.spec = replace(busy.spec, kept=True)
+    assert busy.done is not None
+    busy.done = replace(busy.done, measured=10, beyond=1, beyond_ns=90 * MS, core_speed_per_us=50.0)
+    busy.measured = [10, 10]
+    state.workers[1] = busy
+    measurement = measured(tmp_path, state, kept=True)
+    assert measurement.findings == ()
+    samples = measurement.workers[1].samples
+    assert samples is not None
+    assert (samples.latencies_ns, samples.kept_ns) == ((90 * MS,) * 10, (90 * MS,) * 2)
+    assert (samples.beyond, samples.beyond_ns) == (1, 90 * MS)
+    assert samples.at_work_s == pytest.approx(1.17)
+    figures = measurement.statistics()
+    assert figures is not None
+    assert figures.makespan_s == pytest.approx(1.0)
+    assert figures.common_window_s == pytest.approx(1.0)
+    assert (measurement.cell.window, measurement.cell.window_s) == ("kept", None)
 
 
 def test_a_worker_that_was_cut_short_did_not_finish_early(tmp_path: Path) -> None:
     """The checks are for runs that measured all they should; this one has its failure."""
     failure = FailureRecord(reason="worker 1 was killed by SIGKILL", rank=1, traceback="")
     state = finished_state(tmp_path, failure=failure, parity=DIFFERENT)
-    state.workers[1] = finished_worker(1, (100,) * 5)
+    state.workers[1] = replace(finished_worker(1, (100,) * 5), done=None)
     measurement = measured(tmp_path, state)
     assert measurement.findings == ()
     assert measurement.verdict.reason == failure.reason
@@ -291,7 +319,7 @@ def test_a_worker_that_was_cut_short_did_not_finish_early(tmp_path: Path) -> Non
 
 def test_an_iteration_that_is_missing_makes_the_run_invalid_without_findings(tmp_path: Path) -> None:
     state = finished_state(tmp_path)
-    state.workers[1] = finished_worker(1, (100,) * 9)
+    state.workers[1] = replace(finished_worker(1, (100,) * 9), done=None)
     measurement = measured(tmp_path, state)
     assert measurement.findings == ()
     assert measurement.verdict.reason == "only 19 of 20 iterations were measured"
@@ -397,3 +425,39 @@ def test_a_claim_that_did_not_hold_before_the_fault_makes_the_trial_invalid(tmp_
     measurement = with_fault(tmp_path, attached, OFF)
     assert measurement.verdict.status is Status.INVALID
     assert "NVML lists workers [101] as MPS clients" in measurement.verdict.reason
+
+
+# What the workers computed, and where
+
+
+def test_what_the_workers_started_is_no_foreign_load_and_a_warning_where_it_is_on_the_gpu(
+    tmp_path: Path,
+) -> None:
+    listed = (GpuProcess(pid=100, memory_bytes=1), GpuProcess(pid=300, memory_bytes=1))
+    state = finished_state(tmp_path, replace(TOLD, gpu_share_by_pid={100: 0.5, 300: 0.3, 301: 0.1}))
+    state.observations = [replace(OFF, gpu_processes=listed, descendant_pids=(300, 301))]
+    measurement = measured(tmp_path, state)
+    assert [(each.check, each.severity) for each in measurement.findings] == [
+        ("descendants", Severity.WARNING)
+    ]
+    assert measurement.contended == ()
+
+
+def test_work_that_nobody_saw_is_in_the_record_and_not_proved(tmp_path: Path) -> None:
+    state = finished_state(tmp_path, gpu_work=[])
+    unproved = measured(tmp_path, state)
+    assert unproved.verdict.status is Status.VALID
+    assert [each.text for each in unproved.findings] == ["GPU work not proved for workers 0, 1"]
+    seen = [GpuWork(rank=rank, method="traced", iterations=3, with_work=3 * rank) for rank in (0, 1)]
+    refuted = measured(tmp_path, finished_state(tmp_path, gpu_work=seen))
+    assert refuted.verdict.reason == "worker 0 ran no GPU operation in 3 of 3 traced iterations"
+    assert refuted.gpu_work == tuple(seen)
+
+
+def test_products_of_a_capped_worker_are_in_its_record(tmp_path: Path) -> None:
+    errors = {1: {"float32": 1e-6, "float16": float("inf")}}
+    measurement = measured(tmp_path, finished_state(tmp_path, product_errors=errors))
+    assert [worker.product_errors for worker in measurement.workers] == [{}, errors[1]]
+    assert [each.check for each in measurement.findings] == ["wrong_products"]
+    write_measurement(measurement, tmp_path / "measurement.json")
+    assert read_measurement(tmp_path / "measurement.json") == measurement

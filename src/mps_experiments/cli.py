@@ -26,8 +26,8 @@ def main(probe: Any = None, lock_folder: Any = None) -> int:
     """
     # Imported late: a worker started with `spawn` imports this module through the console script.
     from mps_experiments.composition import parse
-    from mps_experiments.machine.gpu_lock import LOCK_FOLDER
     from mps_experiments.machine.gpus import open_probe
+    from mps_experiments.machine.lock_file import LOCK_FOLDER
     from mps_experiments.opening import open_sweep
 
     catch_signals()

@@ -120,10 +120,8 @@ class WorkloadConfig:
 
     kind: WorkloadKind = WorkloadKind.torchvision
     """torchvision: a model by name; custom: a factory of yours."""
-    model: str = "maskrcnn_resnet50_fpn"
-    """A torchvision detection, classification or segmentation model."""
-    cpu_model: str | None = None
-    """A model to use instead where the run is on the CPU; null: the same model."""
+    model: str = AUTO
+    """A torchvision model by name; auto: maskrcnn_resnet50_fpn, on a CPU ssdlite320_mobilenet_v3_large."""
     weights: str = "random"
     """random: seeded, no download; default: torchvision's pretrained; or the path of a .pth state dict."""
     input: Any = "sample"
@@ -144,9 +142,10 @@ class WorkersConfig:
 
     start_method: StartMethod = StartMethod.forkserver
     """forkserver: torch is imported once for the sweep; spawn: every worker imports it again."""
-    cpu_affinity: CpuAffinity = CpuAffinity.auto
-    """auto: one CPU core for each worker where there are enough; rotate: all move on by one core every
-    rotate_s, so that fast and slow cores are shared out; none: leave placement to the kernel."""
+    cpu_affinity: CpuAffinity = CpuAffinity.rotate
+    """rotate: one CPU core for each worker where there are enough, and all move on by one core every
+    rotate_s, so that fast and slow cores are shared out; auto: each keeps its core; none: leave placement
+    to the kernel."""
     rotate_s: float = 0.05
     """With cpu_affinity=rotate: seconds between two moves."""
     warmup: Any = "auto"
@@ -192,7 +191,7 @@ class ValidityConfig:
     """When a run is INVALID, and when its numbers come with a warning. Shares lie between 0 and 1."""
 
     common_window_warn: float = 0.95
-    """Warn if, with window=fixed, all workers were at work together in less of the makespan than this."""
+    """With window=fixed: warn if all workers were at work together in a smaller share of the makespan."""
     start_skew_warn: float = 0.01
     """Warn if the last worker started later than the first by more than this share of the makespan."""
     unequal_workers_warn: float = 1.25

@@ -6,20 +6,34 @@ Where a piece cannot be had, the numbers stay, and the run's state says what is 
 import contextlib
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from mps_experiments.errors import EvidenceError, MpsExperimentsError
 from mps_experiments.machine.gpus import GpuProbe
 from mps_experiments.machine.sampler import Sampler
+from mps_experiments.measurement.gpu_work import GpuWork, traced_work
 from mps_experiments.measurement.outputs import OutputDifference, OutputDigest, compare_outputs
-from mps_experiments.measurement.overlap import Activity, activity_of
+from mps_experiments.measurement.overlap import Activity, KernelTrace, activity_of
 from mps_experiments.option_limits import MAX_TRACED
-from mps_experiments.plan import RunPlan
+from mps_experiments.plan import RunPaths, RunPlan
 from mps_experiments.report.timeline import draw_timeline
 from mps_experiments.run_state import RunState
 from mps_experiments.trace_files import load_trace, write_merged_trace
-from mps_experiments.workers.messages import Compute, Computed, Trace, Traced, Tracing
+from mps_experiments.workers.messages import (
+    CheckProducts,
+    Compute,
+    Computed,
+    CountOperators,
+    Operators,
+    Products,
+    Trace,
+    Traced,
+    Tracing,
+)
 from mps_experiments.workers.pool import WorkerPool
+
+_COUNTED = 3  # iterations whose operators are counted where there is no traced pass
 
 
 @contextlib.contextmanager
@@ -40,7 +54,7 @@ def gather_outputs(plan: RunPlan, pool: WorkerPool, state: RunState) -> None:
     finished = [worker for worker in pool.workers if worker.done is not None]
     if not finished:
         return
-    with _optional("outputs", state):
+    with _optional("outputs", state.missing):
         questions = [Compute()] * len(finished)
         answers = pool.ask(questions, Computed, plan.workers.stall_timeout_s, finished)
         _refuse_problems(answers)
@@ -59,6 +73,24 @@ def _largest_difference(outputs: Sequence[OutputDigest], plan: RunPlan) -> Outpu
     return max(differences, key=lambda difference: difference.excess, default=None)
 
 
+def gather_products(plan: RunPlan, pool: WorkerPool, state: RunState) -> None:
+    """Have workers that see fewer multiprocessors than the GPU has check matrix products against the CPU."""
+    whole = plan.device.gpu.multiprocessors if plan.device.gpu else None
+    capped = [
+        worker
+        for worker in pool.workers
+        if worker.ready and worker.ready.facts.multiprocessors not in (None, whole)
+    ]
+    if not capped:
+        return
+    with _optional("matrix products", state.missing):
+        questions = [CheckProducts()] * len(capped)
+        answers = pool.ask(questions, Products, plan.workers.stall_timeout_s, capped)
+        _refuse_problems(answers)
+        for worker, answer in zip(capped, answers, strict=True):
+            state.product_errors[worker.spec.rank] = answer.errors
+
+
 def gather_trace(plan: RunPlan, pool: WorkerPool, scratch: Path, state: RunState) -> None:
     """Have all workers run a short traced pass together, and derive what ran when."""
     if not plan.trace.iterations:
@@ -66,14 +98,38 @@ def gather_trace(plan: RunPlan, pool: WorkerPool, scratch: Path, state: RunState
     iterations = _iterations_to_trace(plan, pool)
     paths = [scratch / f"trace-{rank}.npz" for rank in range(plan.worker_count)]
     orders = [Trace(iterations=iterations, path=str(path)) for path in paths]
-    with _optional("traced pass", state):
+    with _optional("traced pass", state.missing):
         _refuse_problems(pool.ask(orders, Tracing, plan.trace.timeout_s))
         go = pool.next_start()
         _refuse_problems(pool.ask([go] * plan.worker_count, Traced, plan.trace.timeout_s))
         state.traces = [load_trace(path) for path in paths]
+        state.gpu_work = [traced_work(trace) for trace in state.traces]
         state.activity = activity_of(state.traces)
         if state.activity is None:
-            raise EvidenceError("the workers' passes share no time")
+            ran = any(len(trace.starts_ns) for trace in state.traces)
+            raise EvidenceError("the workers' passes share no time" if ran else "no operation ran in it")
+
+
+def gather_gpu_work(plan: RunPlan, pool: WorkerPool, state: RunState) -> None:
+    """Prove without a traced pass, as far as possible, that each worker's iterations run on the GPU."""
+    if plan.device.is_cpu or state.gpu_work:
+        return
+    with _optional("GPU work", state.missing):
+        if any(worker.asked or worker.ended for worker in pool.workers):
+            raise EvidenceError("not proved, since a worker no longer answers")
+        questions = [CountOperators(iterations=_COUNTED)] * plan.worker_count
+        answers = pool.ask(questions, Operators, plan.trace.timeout_s)
+        _refuse_problems(answers)
+        state.gpu_work = [_counted_work(rank, answer.counts) for rank, answer in enumerate(answers)]
+        if unproved := [work.rank for work in state.gpu_work if not work.proved]:
+            raise EvidenceError(
+                f"not proved: PyTorch ran no operator in some iterations of workers {unproved}"
+            )
+
+
+def _counted_work(rank: int, counts: Sequence[int]) -> GpuWork:
+    with_work = sum(count > 0 for count in counts)
+    return GpuWork(rank=rank, method="operators", iterations=len(counts), with_work=with_work)
 
 
 def _iterations_to_trace(plan: RunPlan, pool: WorkerPool) -> int:
@@ -84,21 +140,36 @@ def _iterations_to_trace(plan: RunPlan, pool: WorkerPool) -> int:
     return max(plan.trace.iterations, min(enough, MAX_TRACED))
 
 
-def _refuse_problems(answers: Sequence[Computed | Tracing | Traced]) -> None:
+def _refuse_problems(answers: Sequence[Computed | Tracing | Traced | Operators | Products]) -> None:
     for rank, answer in enumerate(answers):
         if answer.problem:
             raise EvidenceError(f"worker {rank}: {answer.problem}")
 
 
-def write_artifacts(plan: RunPlan, state: RunState) -> None:
-    """The traced pass for a trace viewer and as a picture, in the run's folder."""
+@dataclass(frozen=True, kw_only=True)
+class Artifacts:
+    """The traced pass for a trace viewer and as a picture, to be written when there is time for it."""
+
+    paths: RunPaths
+    title: str
+    traces: tuple[KernelTrace, ...]
+
+    def write(self) -> list[str]:
+        """Write them into the run's folder; returns what is missing, and why."""
+        missing: list[str] = []
+        with _optional("files of the traced pass", missing):
+            self.paths.folder.mkdir(parents=True, exist_ok=True)
+            write_merged_trace(self.traces, self.paths.trace, self.title)
+            draw_timeline(self.traces, self.title, self.paths.timeline)
+        return missing
+
+
+def artifacts_of(plan: RunPlan, state: RunState) -> Artifacts | None:
+    """What is to be written of this run; None without a traced pass."""
     if not state.traces or state.activity is None:
-        return
+        return None
     title = " · ".join([plan.name, plan.workloads[0].model, *_about_overlap(plan, state.activity)])
-    with _optional("files of the traced pass", state):
-        plan.paths.folder.mkdir(parents=True, exist_ok=True)
-        write_merged_trace(state.traces, plan.paths.trace, title)
-        draw_timeline(state.traces, title, plan.paths.timeline)
+    return Artifacts(paths=plan.paths, title=title, traces=tuple(state.traces))
 
 
 def _about_overlap(plan: RunPlan, activity: Activity) -> list[str]:
@@ -110,11 +181,11 @@ def _about_overlap(plan: RunPlan, activity: Activity) -> list[str]:
 
 
 @contextlib.contextmanager
-def _optional(what: str, state: RunState) -> Iterator[None]:
+def _optional(what: str, missing: list[str]) -> Iterator[None]:
     """Note what could not be had instead of failing: the window is over and its numbers stand."""
     try:
         yield
     except (MpsExperimentsError, OSError) as error:
-        state.missing.append(f"{what}: {error}")
+        missing.append(f"{what}: {error}")
     except Exception as error:  # reading and drawing a trace run much code of others
-        state.missing.append(f"{what}: {type(error).__name__}: {error}")
+        missing.append(f"{what}: {type(error).__name__}: {error}")

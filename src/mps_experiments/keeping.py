@@ -55,6 +55,19 @@ def room_for_record(plan: RunPlan, min_free_mb: int) -> Reservation:
     return room
 
 
+def spare_room(plan: RunPlan) -> Reservation | None:
+    """Set room aside for writing the record once more, where files that follow it may fail.
+
+    None without such files, or without room.
+    """
+    if not plan.trace.iterations:
+        return None
+    try:
+        return Reservation(plan.paths.folder, record_bytes(plan))
+    except OSError:
+        return None
+
+
 def keep(measurement: Measurement, path: Path, room: Reservation | None = None) -> Path:
     """Write a record to its place or, if that cannot be, below the temporary folder; returns the file.
 

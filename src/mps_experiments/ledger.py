@@ -3,7 +3,7 @@
 import contextlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ from mps_experiments.disk import Reservation, write_atomically
 from mps_experiments.errors import RecordError, TrackingError
 from mps_experiments.keeping import keep
 from mps_experiments.plan import RunPlan
-from mps_experiments.record import Measurement
+from mps_experiments.record import FILE_NAME, Measurement, rewrite_measurement
 from mps_experiments.report.condensed import condensed
 from mps_experiments.terminal import complain
 from mps_experiments.tracking.tracker import SweepInfo, SweepReport, Tracker
@@ -65,6 +65,27 @@ class Ledger:
             self._kept_aside.append(path.parent)
             complain(f"{plan.name}: {plan.paths.folder} has no room for its record: it is {path}")
 
+    def add_missing(
+        self, measurement: Measurement, missing: Sequence[str], room: Reservation | None
+    ) -> Measurement:
+        """The last run that was kept, with what turned out to be missing of it; its record says so, too.
+
+        Args:
+            measurement: As it was kept.
+            missing: In words.
+            room: What was set aside for this.
+        """
+        complete = replace(measurement, missing=(*measurement.missing, *missing))
+        self.measurements[-1] = condensed(complete)
+        self._untracked[-1] = (complete, self._untracked[-1][1])
+        folder = self.places.get(measurement.record_id)
+        try:
+            if folder is not None:
+                rewrite_measurement(complete, folder / FILE_NAME, room)
+        except RecordError as error:
+            complain(f"{measurement.name}: {'; '.join(missing)}; its record does not say so: {error}")
+        return complete
+
     def take_over(self, measurement: Measurement, folder: Path, name: str) -> None:
         """An earlier sweep's record counts as this one's, under this name; MLflow gets it if it lacks it."""
         self.measurements.append(condensed(replace(measurement, name=name)))
@@ -87,7 +108,13 @@ class Ledger:
             self._untracked.clear()
 
     def note(
-        self, plan: RunPlan, measurement: Measurement, started: float, recorded: float, **more: str
+        self,
+        plan: RunPlan,
+        measurement: Measurement,
+        started: float,
+        recorded: float,
+        kept: float | None = None,
+        **more: str,
     ) -> None:
         """One more run in sweep.json.
 
@@ -96,18 +123,22 @@ class Ledger:
             measurement: Its record.
             started: When it began, of the monotonic clock, in seconds.
             recorded: When its record was made.
+            kept: When the next run could begin, while files and MLflow of this one were written; None if it
+                had to wait for all of it.
             more: What else is to be said of it.
         """
         assert self.folder is not None  # noqa: S101 - a run has a folder
         now = time.monotonic()
+        kept = now if kept is None else kept
         self._entries.append(
             {
                 "folder": str(plan.paths.folder.relative_to(self.folder)),
                 "name": plan.name,
                 "record_id": measurement.record_id,
                 "verdict": measurement.verdict.status.value,
-                "total_s": now - started,
-                "record_and_tracking_s": now - recorded,
+                "total_s": kept - started,
+                "record_s": kept - recorded,
+                "beside_next_run_s": now - kept,
                 **more,
             }
         )

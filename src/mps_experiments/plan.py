@@ -1,6 +1,7 @@
 """The frozen plan of one run, made from a composed configuration; what cannot work is refused here."""
 
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +13,14 @@ from mps_experiments.machine.gpus import GpuProbe
 from mps_experiments.measurement.faults import HITS_EVERY_CLIENT
 from mps_experiments.measurement.findings import Thresholds
 from mps_experiments.option_limits import check_numbers
-from mps_experiments.workloads.factory import check_factory
+from mps_experiments.workloads.factory import check_factory, find_module
 from mps_experiments.workloads.inputs import resolve_inputs
 from mps_experiments.workloads.sources import source_sha256
 from mps_experiments.workloads.spec import WorkloadSpec
+
+LARGE_MODEL = "maskrcnn_resnet50_fpn"
+SMALL_MODEL = "ssdlite320_mobilenet_v3_large"
+_NAMED_WEIGHTS = ("random", "default")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -264,6 +269,9 @@ def _preload(config: Config) -> tuple[str, ...] | None:
         raise ConfigError(
             "workers.preload", given, f"must be {AUTO} or a list of modules, as [numpy,my_package]"
         )
+    for name in modules:
+        if find_module(name.partition(".")[0], [str(Path.cwd()), *sys.path]) is None:
+            raise ConfigError("workers.preload", name, "no such module; auto finds what the factory imports")
     return tuple(modules)
 
 
@@ -312,19 +320,24 @@ def workload_spec(config: Config, device: Device) -> WorkloadSpec:
         raise ConfigError("workload.options", dict(workload.options), "needs workload=custom")
     if workload.factory is not None:
         raise ConfigError("workload.factory", workload.factory, "needs workload=custom")
-    model = workload.cpu_model if device.is_cpu and workload.cpu_model else workload.model
+    weights = _resolve_weights(workload.weights)
     return WorkloadSpec(
         kind=workload.kind.value,
-        model=model,
-        weights=_resolve_weights(workload.weights),
+        model=_default_model(device, weights) if workload.model == AUTO else workload.model,
+        weights=weights,
         inputs=resolve_inputs(workload.input),
         seed=workload.seed,
         synchronize=workload.synchronize.value,
     )
 
 
+def _default_model(device: Device, weights: str) -> str:
+    """Name the model of a user who names none; weights from a file are those of the model for a GPU."""
+    return SMALL_MODEL if device.is_cpu and weights in _NAMED_WEIGHTS else LARGE_MODEL
+
+
 def _resolve_weights(weights: str) -> str:
-    if weights in ("random", "default"):
+    if weights in _NAMED_WEIGHTS:
         return weights
     try:
         path = Path(weights).expanduser().absolute()

@@ -9,13 +9,16 @@ from pathlib import Path
 
 from mps_experiments.config import Config, TrackingConfig
 from mps_experiments.errors import ConfigError
+from mps_experiments.machine.core_locks import CoreLocks, fair_share
 from mps_experiments.machine.gpu_lock import GpuLocks
 from mps_experiments.machine.gpus import GpuProbe
 from mps_experiments.plan import RunPlan, build_plan
 from mps_experiments.tracking.addresses import check_tracking
 from mps_experiments.tracking.tracker import NoTracker, Tracker
 from mps_experiments.workers.check import check_workload
-from mps_experiments.workers.context import process_context
+from mps_experiments.workers.context import process_context, without_harm
+from mps_experiments.workers.placement import taking_order
+from mps_experiments.workloads.imports import installed_imports
 from mps_experiments.workloads.spec import WorkloadSpec
 
 
@@ -27,11 +30,13 @@ class Prepared:
         plans: One per cell, not yet with the cell's own folder.
         tracker: Its store was reached.
         weights_sha256: Weights, as planned -> digest of the file; None where there is no file.
+        remarks: Lines for the person.
     """
 
     plans: tuple[RunPlan, ...]
     tracker: Tracker
     weights_sha256: dict[str, str | None]
+    remarks: tuple[str, ...] = ()
 
 
 def plan_cells(cells: Sequence[Config], probe: GpuProbe) -> tuple[RunPlan, ...]:
@@ -56,6 +61,19 @@ def lock_gpus(locks: GpuLocks, plans: Sequence[RunPlan]) -> None:
         locks.acquire(uuid, -minus_wait_s)
 
 
+def take_cores(locks: CoreLocks, plans: Sequence[RunPlan], probe: GpuProbe) -> None:
+    """Take this sweep's share of the cores; none for cells on the CPU, or whose workers are not pinned."""
+    pinned = [plan for plan in plans if plan.workers.pinned and plan.device.gpu is not None]
+    if not pinned:
+        return
+    gpus = {plan.device.gpu.uuid: plan.device.gpu for plan in pinned if plan.device.gpu is not None}
+    near = {core for gpu in gpus.values() for core in gpu.local_cores}
+    wanted = fair_share(
+        len(locks.usable), len(gpus), len(probe.gpus()), max(plan.worker_count for plan in pinned)
+    )
+    locks.take(taking_order(locks.usable, near), wanted)
+
+
 def prepare(cells: Sequence[Config], plans: tuple[RunPlan, ...]) -> Prepared:
     """Check all cells of a sweep; leaves nothing behind where it refuses but an empty output folder.
 
@@ -64,17 +82,41 @@ def prepare(cells: Sequence[Config], plans: tuple[RunPlan, ...]) -> Prepared:
     """
     first = cells[0] if cells else Config()
     output_dir = check_output_dir(first)
+    preload = names_to_preload(plans)
     for method in dict.fromkeys(plan.workers.start_method for plan in plans):
-        _start_fork_server(method)  # it imports torch while the tracker is imported here
+        _start_fork_server(method, preload)  # it imports torch while the tracker is imported here
     tracker = _new_tracker(first.tracking, output_dir)
+    problems = without_harm(preload, max((plan.workers.ready_timeout_s for plan in plans), default=0.0))
     hashes = _check_workloads(plans)
     tracker.open()  # last: a refused command leaves no store behind
-    return Prepared(plans=plans, tracker=tracker, weights_sha256=hashes)
+    remarks = tuple(
+        f"workers.preload: every worker imports {name} by itself: {problem}"
+        for name, problem in problems.items()
+    )
+    return Prepared(plans=plans, tracker=tracker, weights_sha256=hashes, remarks=remarks)
 
 
-def _start_fork_server(method: str) -> None:
+def names_to_preload(plans: Sequence[RunPlan]) -> tuple[str, ...]:
+    """What the fork server imports for these cells, which share it: all that any of them asks for."""
+    names = dict[str, None]()
+    for plan in plans:
+        if plan.workers.start_method == "forkserver":
+            names |= dict.fromkeys(_names_of(plan))
+    return tuple(names)
+
+
+def _names_of(plan: RunPlan) -> tuple[str, ...]:
+    workload = plan.workloads[0]
+    if plan.workers.preload is not None:
+        return plan.workers.preload
+    if workload.factory is None or workload.import_path is None:
+        return ()
+    return installed_imports(workload.factory, Path(workload.import_path))
+
+
+def _start_fork_server(method: str, preload: Sequence[str]) -> None:
     try:
-        process_context(method)
+        process_context(method, preload)
     except OSError as error:  # its socket is in the temporary folder
         what = f"no worker can be started from there ({error}); name a folder with a short name that is yours"
         raise ConfigError("TMPDIR", tempfile.gettempdir(), what) from error

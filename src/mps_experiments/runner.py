@@ -10,13 +10,22 @@ from typing import Any, Protocol, TypeVar
 
 from mps_experiments.environment import Environment, open_environment
 from mps_experiments.errors import Interrupted, ProofError, RunError, WorkerError
-from mps_experiments.evidence import gather_outputs, gather_trace, sampling, write_artifacts
+from mps_experiments.evidence import (
+    Artifacts,
+    artifacts_of,
+    gather_gpu_work,
+    gather_outputs,
+    gather_products,
+    gather_trace,
+    sampling,
+)
 from mps_experiments.faults.memory_watch import MemoryWatch
 from mps_experiments.faults.trial import trial_of
 from mps_experiments.machine.facts import MachineFacts
 from mps_experiments.machine.gpus import GpuProbe
 from mps_experiments.mps.attachment import failure_in
 from mps_experiments.mps.guardian import Guardian
+from mps_experiments.mps_ending import about_mps, noting_end_of_mps, watching_mps
 from mps_experiments.plan import FaultPlan, RunPlan
 from mps_experiments.record import FailureRecord, Measurement
 from mps_experiments.recorder import Origin, make_measurement
@@ -49,7 +58,12 @@ class Watcher(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Surroundings:
-    """What all runs of a sweep share."""
+    """What all runs of a sweep share.
+
+    Attributes:
+        cores: CPU cores that are this sweep's own; None where it took none, and may use all.
+        is_quiet: Waits, for so many seconds at most, until nothing is done any more for an earlier run.
+    """
 
     sweep_id: str
     machine: MachineFacts
@@ -57,14 +71,17 @@ class Surroundings:
     guardian: Guardian
     context: Callable[[str], ForkServerContext | SpawnContext]
     watcher: Watcher
+    cores: tuple[int, ...] | None = None
+    is_quiet: Callable[[float], bool] = lambda _: True
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """A run's record, and the signal that cut it short, if one did."""
+    """A run's record, the signal that cut it short, if one did, and the files that it lacks yet."""
 
     measurement: Measurement
     interruption: Interrupted | None
+    artifacts: Artifacts | None = None
 
 
 def run_cell(
@@ -93,8 +110,7 @@ def run_cell(
         except KeyboardInterrupt as error:
             state.interruption = _interruption(error)
             state.failure = FailureRecord(reason=str(state.interruption), rank=None, traceback="")
-        with state.phase("artifacts"):
-            write_artifacts(plan, state)
+        state.about_mps = about_mps(plan, state)
     origin = Origin(
         sweep_id=surroundings.sweep_id,
         machine=surroundings.machine,
@@ -103,7 +119,9 @@ def run_cell(
         weights_file_sha256=weights_file_sha256,
     )
     measurement = make_measurement(plan, origin, state, verdict, started_at, time.monotonic() - started)
-    return Outcome(measurement=measurement, interruption=state.interruption)
+    return Outcome(
+        measurement=measurement, interruption=state.interruption, artifacts=artifacts_of(plan, state)
+    )
 
 
 def _interruption(error: KeyboardInterrupt) -> Interrupted:
@@ -120,7 +138,7 @@ def _measure(plan: RunPlan, around: Surroundings, state: RunState) -> None:
             opening = open_environment(plan, around.probe, around.guardian)
             environment = stack.enter_context(_timed_exit(opening, "environment_teardown", state))
             state.environment = environment
-        state.placement = _placement(plan, around.machine)
+        state.placement = _placement(plan, around)
         stack.callback(keep_off(state.placement.parent))
         with state.phase("workers"):
             stack.callback(memory.workers_gone)
@@ -131,13 +149,21 @@ def _measure(plan: RunPlan, around: Surroundings, state: RunState) -> None:
             )
             stack.enter_context(_timed_exit(pool, "workers_teardown", state))
             state.workers = pool.workers
+            # Left before the pool: what ending its workers does to MPS is no sign of anything.
+            stack.enter_context(noting_end_of_mps(plan, environment, state))
             pool.wait_ready(plan.workers.ready_timeout_s)
+        with state.phase("afterwork"):  # of the run before: no window may have it beside it
+            _wait_until_quiet(around, plan.workers.ready_timeout_s)
         with state.phase("proof"):
             _look(environment, pool, state, plan.mps.enabled)
-        with sampling(plan, around.probe, state), state.phase("measured_window"):
+        with (
+            sampling(plan, around.probe, state),
+            watching_mps(plan, environment, state),
+            state.phase("measured_window"),
+        ):
             start_at_ns = pool.release()
             time.sleep(max(0.0, (start_at_ns - time.monotonic_ns()) / 1e9) + _LOOK_AFTER_S)
-            state.observations.append(environment.observe())
+            state.observations.append(environment.observe(worker_pids=pool.pids))
             if plan.fault is not None:
                 trial = trial_of(plan, plan.fault, pool, environment, state.placement.parent)
                 state.fault = trial.run(watcher.tick_s, watcher.progress)
@@ -145,16 +171,23 @@ def _measure(plan: RunPlan, around: Surroundings, state: RunState) -> None:
                 pool.wait_done(plan.workers.stall_timeout_s, watcher.tick_s, watcher.progress)
         if plan.fault is None:
             with state.phase("proof"):
-                state.observations.append(environment.observe(look_again=True))
+                state.observations.append(environment.observe(look_again=True, worker_pids=pool.pids))
         try:
             with state.phase("outputs"):
                 gather_outputs(plan, pool, state)
             if plan.fault is None:  # after a fault nothing is as it was
                 with state.phase("traced_pass"):
                     gather_trace(plan, pool, environment.scratch, state)
+                    gather_gpu_work(plan, pool, state)
+                    gather_products(plan, pool, state)
         except KeyboardInterrupt as error:  # the sweep ends, but what is measured and proved stays
             state.interruption = _interruption(error)
             state.missing.append(f"evidence: {state.interruption}")
+
+
+def _wait_until_quiet(around: Surroundings, timeout_s: float) -> None:
+    if not around.is_quiet(timeout_s):
+        raise RunError(f"the files of the run before were not written, nor logged, within {timeout_s:g} s")
 
 
 def _memory_watch(plan: RunPlan, around: Surroundings, state: RunState) -> MemoryWatch:
@@ -165,7 +198,7 @@ def _memory_watch(plan: RunPlan, around: Surroundings, state: RunState) -> Memor
 
 def _look(environment: Environment, pool: WorkerPool, state: RunState, expected_on: bool) -> None:
     """The look before the start; a claim that already fails is not worth measuring."""
-    state.observations.append(environment.observe())
+    state.observations.append(environment.observe(worker_pids=pool.pids))
     if failure := failure_in(state.observations[-1], expected_on, pool.pids):
         raise ProofError(failure)
 
@@ -182,11 +215,14 @@ def _timed_exit(manager: contextlib.AbstractContextManager[_T], name: str, state
                 stack.close()
 
 
-def _placement(plan: RunPlan, machine: MachineFacts) -> Placement:
+def _placement(plan: RunPlan, around: Surroundings) -> Placement:
+    usable, own = around.machine.usable_cores, around.cores
     if not plan.workers.pinned:
-        return unpinned(plan.worker_count)
+        keeps_to_own = own is not None and own != usable  # this program, but not these workers
+        return unpinned(plan.worker_count, usable if keeps_to_own else ())
     near = plan.device.gpu.local_cores if plan.device.gpu else ()
-    return place(plan.worker_count, machine.usable_cores, near)
+    rotating = plan.workers.rotate_s is not None
+    return place(plan.worker_count, usable if own is None else own, near, rotating=rotating)
 
 
 def _worker_specs(plan: RunPlan, environment: Environment, placement: Placement) -> list[WorkerSpec]:
@@ -198,24 +234,22 @@ def _worker_specs(plan: RunPlan, environment: Environment, placement: Placement)
             iterations=plan.window.iterations,
             seconds=plan.window.seconds,
             kept=plan.window.kept,
-            ring=_ring(plan, placement, rank),
+            ring=_ring(placement, rank),
             rotate_s=plan.workers.rotate_s or 0.0,
             warmup_iterations=plan.workers.warmup_iterations,
             cpu_cores=placement.workers[rank],
             environment=environment.variables,
             verbose=plan.workers.verbose,
             log_path=str(plan.paths.worker_log(rank)),
-            go_timeout_s=plan.workers.ready_timeout_s,
+            go_timeout_s=2 * plan.workers.ready_timeout_s,  # until the slowest is ready, and for quiet
             **_misbehaviour(plan.fault, rank),
         )
         for rank, workload in enumerate(plan.workloads)
     ]
 
 
-def _ring(plan: RunPlan, placement: Placement, rank: int) -> tuple[int, ...]:
+def _ring(placement: Placement, rank: int) -> tuple[int, ...]:
     """The cores that this worker moves over, beginning with its own; no two workers meet on one."""
-    if plan.workers.rotate_s is None or not placement.workers[rank]:
-        return ()
     return (*placement.ring[rank:], *placement.ring[:rank])
 
 

@@ -1,30 +1,35 @@
 """All cells of one command line: refused together, run one by one, compared at the end."""
 
+import contextlib
 import shlex
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from mps_experiments.afterwork import Afterwork
 from mps_experiments.agenda import Agenda
 from mps_experiments.composition import Job, key_of, to_config
+from mps_experiments.disk import Reservation
 from mps_experiments.errors import ConfigError, Interrupted, RecordError
-from mps_experiments.keeping import room_for_record
+from mps_experiments.keeping import room_for_record, spare_room
 from mps_experiments.ledger import Ledger
+from mps_experiments.machine.core_locks import CoreLocks
 from mps_experiments.machine.facts import collect_facts
 from mps_experiments.machine.gpu_lock import GpuLocks
 from mps_experiments.machine.gpus import GpuProbe
 from mps_experiments.mps.guardian import Guardian
 from mps_experiments.mps_check import MpsCheck
 from mps_experiments.plan import RunPaths, RunPlan, build_plan
-from mps_experiments.preflight import lock_gpus
+from mps_experiments.preflight import lock_gpus, take_cores
 from mps_experiments.report.fault_tables import fault_tables
 from mps_experiments.report.lines import cell_line
-from mps_experiments.report.summary import why_lines
+from mps_experiments.report.summary import closing_lines
 from mps_experiments.report.tables import tables
 from mps_experiments.reporting import sweep_report
 from mps_experiments.resume import EarlierRuns, Kept, look_up
@@ -33,6 +38,8 @@ from mps_experiments.signals import held_back
 from mps_experiments.terminal import Terminal, complain
 from mps_experiments.trials import CellRun, runs_of
 from mps_experiments.workers.context import process_context
+
+_SETTLE_TIMEOUT_S = 600.0  # no option: what MLflow may take has a deadline of its own
 
 
 @dataclass
@@ -43,6 +50,7 @@ class Sweep:
     probe: GpuProbe
     guardian: Guardian
     locks: GpuLocks
+    cores: CoreLocks
     mps_check: MpsCheck
     terminal: Terminal
     agenda: Agenda
@@ -51,6 +59,7 @@ class Sweep:
     planned: int = 0
     writes_report: bool = False
     interruption: Interrupted | None = None
+    afterwork: Afterwork = field(default_factory=Afterwork)
     _surroundings: dict[str | None, Surroundings] = field(default_factory=dict)
     _earlier: EarlierRuns | None = None
     _begun: int = 0
@@ -82,6 +91,7 @@ class Sweep:
         try:
             plan = build_plan(to_config(composed), self.probe, folder)
             lock_gpus(self.locks, [plan])
+            take_cores(self.cores, [plan], self.probe)
             self.mps_check.check(plan)
         except ConfigError as error:  # a sweeper that decides as it goes could not be checked before
             self._refuse(" ".join(hydra.overrides.task), error)
@@ -119,28 +129,42 @@ class Sweep:
             self._is_open = not is_last
             self._refuse(plan.name, error)
             return
-        outcome: Outcome | None = None
-        recorded = started
-        try:
-            with held_back(), room:  # until the record is on disk
-                outcome = run_cell(
-                    plan,
-                    self._surroundings_of(plan),
-                    overrides=run.overrides,
-                    config=run.config,
-                    weights_file_sha256=self.weights_sha256.get(plan.workloads[0].weights),
-                )
-                recorded = time.monotonic()
-                self.ledger.keep(outcome.measurement, plan, room)
-                self._is_open = not is_last or outcome.interruption is not None
-            self.ledger.log()
-        finally:  # also if a signal comes between the record and MLflow
-            if outcome is not None:
-                self.ledger.note(plan, outcome.measurement, started, recorded)
+        spare = spare_room(plan)  # before the run, whose workers may fill the disk
+        with held_back(), room:  # until the record is on disk
+            outcome = run_cell(
+                plan,
+                self._surroundings_of(plan),
+                overrides=run.overrides,
+                config=run.config,
+                weights_file_sha256=self.weights_sha256.get(plan.workloads[0].weights),
+            )
+            recorded = time.monotonic()
+            self._settle()
+            self.ledger.keep(outcome.measurement, plan, room)
+            self._is_open = not is_last or outcome.interruption is not None
+            self.afterwork.begin(partial(self._complete, plan, outcome, started, recorded, spare))
         remark = f"  ({run.remark})" if run.remark else ""
         self.terminal.cell_finished(f"{cell_line(outcome.measurement)}{remark}")
         if outcome.interruption is not None:
             raise outcome.interruption
+
+    def _complete(
+        self, plan: RunPlan, outcome: Outcome, started: float, recorded: float, room: Reservation | None
+    ) -> None:
+        """Write the files of a run whose record is on disk, log it, note it; while the next workers load."""
+        kept, measurement = time.monotonic(), outcome.measurement
+        with room or contextlib.nullcontext():
+            if outcome.artifacts is not None and (missing := outcome.artifacts.write()):
+                measurement = self.ledger.add_missing(measurement, missing, room)
+        try:
+            self.ledger.log()
+        finally:
+            self.ledger.note(plan, measurement, started, recorded, kept)
+
+    def _settle(self) -> None:
+        """Wait for what is left of the run before: only one thread at a time has the ledger."""
+        if not self.afterwork.settle(_SETTLE_TIMEOUT_S):
+            complain(f"the files of the run before are still being written after {_SETTLE_TIMEOUT_S:g} s")
 
     def _kept_for(self, run: CellRun) -> Kept | None:
         """The VALID record of an earlier sweep that stands for this run, if it is to be looked for."""
@@ -159,6 +183,7 @@ class Sweep:
 
     def _resume(self, run: CellRun, kept: Kept, started: float) -> None:
         """An earlier record takes this run's place."""
+        self._settle()
         recorded = time.monotonic()
         self.ledger.take_over(kept.measurement, kept.folder, run.plan.name)
         self.ledger.log()
@@ -166,6 +191,7 @@ class Sweep:
         self.terminal.cell_finished(f"{run.plan.name}: {kept.line}")
 
     def _refuse(self, name: str, error: Exception) -> None:
+        self._settle()
         self.ledger.refuse(name, str(error))
         self.terminal.cell_finished(f"{name}: REFUSED: {error}")
 
@@ -180,20 +206,23 @@ class Sweep:
         if uuid_or_none not in self._surroundings:
             self._surroundings[uuid_or_none] = Surroundings(
                 sweep_id=self.ledger.info.sweep_id,
-                machine=collect_facts(self.probe, plan.device.gpu),
+                machine=collect_facts(self.probe, plan.device.gpu, self.cores.usable),
                 probe=self.probe,
                 guardian=self.guardian,
                 context=process_context,
                 watcher=self.terminal,
+                cores=self.cores.own if self.cores.are_taken else None,
+                is_quiet=self.afterwork.is_done,
             )
         return self._surroundings[uuid_or_none]
 
     def finish(self) -> None:
         """Tables, ratios and where to look next; also when cells failed or a signal came."""
+        self._settle()
         ledger, measurements = self.ledger, self.ledger.measurements
         if measurements:
             self.terminal.show([*tables(measurements), *fault_tables(measurements)])
-            for line in why_lines(measurements):
+            for line in closing_lines(measurements):
                 self.terminal.line(line)
         status = "KILLED" if self.interruption else "FINISHED" if self._cells_are_fine else "FAILED"
         folder = ledger.folder if self.writes_report else None

@@ -72,8 +72,7 @@ class Sweep:
         """The run whose name has all of these words; not the second of two equal ones."""
         words = {name: set(name.split()) for name in self.children}
         (name,) = (name for name, found in words.items() if set(parts) <= found and "twin" not in found)
-        run = self.children[name]
-        return run
+        return self.children[name]
 
 
 @pytest.fixture(scope="session")

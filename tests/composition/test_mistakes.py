@@ -11,7 +11,7 @@ from mps_experiments.errors import ConfigError
 WHOLE = "must be a whole number; write for example"
 OR_AUTO = "must be auto or a whole number; write for example"
 QUOTE = "special characters need quotes in quotes: "
-TORCHVISION = "workload.model=maskrcnn_resnet50_fpn"
+TORCHVISION = "workload.model=auto"
 FAULTS = ", ".join(sorted(FaultKind.__members__))
 KINDS = ", ".join(FaultKind.__members__)
 
@@ -29,7 +29,10 @@ MISTAKES = [
     ("mps=true", "mps=true: not an option; choose one of off, on"),
     ("mps=[on,off]", "mps=[on,off]: not an option; choose one of off, on"),
     ("tracking=nope", "tracking=nope: not an option; choose one of none, server, sqlite"),
-    ("workload=nope", "workload=nope: not an option; choose one of custom, maskrcnn, resnet50, ssdlite"),
+    (
+        "workload=nope",
+        "workload=nope: not an option; choose one of auto, custom, maskrcnn, resnet50, ssdlite",
+    ),
     (
         "experiment=nope",
         "experiment=nope: not an option; choose one of fault_table, packing, quickstart, seed_table",
@@ -107,7 +110,7 @@ MISTAKES = [
     (
         "workers.cpu_affinity=foo",
         "workers.cpu_affinity=foo: must be one of auto, rotate, none; "
-        "write for example workers.cpu_affinity=auto",
+        "write for example workers.cpu_affinity=rotate",
     ),
     (
         "workers.stall_timeout_s=abc",

@@ -41,7 +41,7 @@ def test_a_sweep_has_its_axes_as_hydra_takes_them() -> None:
     lines = make_sheet("mine", grid(axes), []).text.splitlines()
     assert lines[2:] == [
         "defaults:",
-        "- override /workload: maskrcnn",
+        "- override /workload: auto",
         "hydra:",
         "  mode: MULTIRUN",
         "  sweeper:",
@@ -75,12 +75,12 @@ def test_a_password_is_not_written(value: str) -> None:
 @pytest.mark.parametrize(
     ("cells", "name"),
     [
-        (grid(procs=2), "maskrcnn_resnet50_fpn-on-procs2-times50"),
+        (grid(procs=2), "auto-on-procs2-times50"),
         (
             grid({"procs": (1, 2, 8), "mps.enabled": (False, True)}),
-            "maskrcnn_resnet50_fpn-off-on-procs1-8-times50",
+            "auto-off-on-procs1-8-times50",
         ),
-        (grid(fault__kind="oom"), "maskrcnn_resnet50_fpn-on-procs1-times50-oom"),
+        (grid(fault__kind="oom"), "auto-on-procs1-times50-oom"),
         (grid(workload__kind="custom", workload__factory="a.b:c"), "a-b-c-on-procs1-times50"),
         (grid(workload__model="../../x y"), "x-y-on-procs1-times50"),
     ],

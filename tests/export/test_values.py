@@ -13,7 +13,7 @@ def test_an_empty_configuration_is_all_defaults_and_each_is_named() -> None:
     stored = stored_values({})
     assert stored.values == plain(Config())
     assert "workers.warmup=auto" in stored.missing
-    assert "workload.model=maskrcnn_resnet50_fpn" in stored.missing
+    assert "workload.model=auto" in stored.missing
     assert len(stored.missing) == len(stored.values)
 
 
@@ -61,3 +61,14 @@ def test_where_the_configuration_is_silent_the_cell_tells() -> None:
     assert [stored.values[name] for name in told] == [True, 4, 2, "maskrcnn_resnet50_fpn", "default"]
     assert not {text.partition("=")[0] for text in stored.missing} & set(told)
     assert any(text.startswith("trace.iterations=") for text in stored.missing)
+
+
+@pytest.mark.parametrize(
+    "workload", [{"model": "auto"}, {"model": "maskrcnn_resnet50_fpn", "cpu_model": "resnet18"}]
+)
+def test_the_model_is_the_one_that_ran(workload: dict[str, str]) -> None:
+    """In earlier records workload.cpu_model may have replaced the one that was asked for."""
+    cell = make_measurement(model="resnet18").cell
+    stored = stored_values({"workload": workload}, cell)
+    assert stored.values["workload.model"] == "resnet18"
+    assert stored.unknown == ()

@@ -60,8 +60,31 @@ class Lab:
         *,
         probe: GpuProbe | None = None,
         cores: tuple[int, ...] | None = None,
+        own_cores: tuple[int, ...] | None = None,
+        is_quiet: Callable[[float], bool] = lambda _: True,
     ) -> Outcome:
-        """Run one cell; `cores` stands in for the cores of this machine."""
+        """Run one cell and write its files.
+
+        `cores` stands in for the cores of this machine, `own_cores` for those of a sweep.
+        """
+        outcome = self.outcome(
+            plan, witness, probe=probe, cores=cores, own_cores=own_cores, is_quiet=is_quiet
+        )
+        missing = outcome.artifacts.write() if outcome.artifacts else ()
+        complete = replace(outcome.measurement, missing=(*outcome.measurement.missing, *missing))
+        return replace(outcome, measurement=complete)
+
+    def outcome(
+        self,
+        plan: RunPlan,
+        witness: Witness | None = None,
+        *,
+        probe: GpuProbe | None = None,
+        cores: tuple[int, ...] | None = None,
+        own_cores: tuple[int, ...] | None = None,
+        is_quiet: Callable[[float], bool] = lambda _: True,
+    ) -> Outcome:
+        """Run one cell."""
         facts = collect_facts(probe or self.probe, plan.device.gpu)
         surroundings = Surroundings(
             sweep_id="a sweep",
@@ -70,6 +93,8 @@ class Lab:
             guardian=self.guardian,
             context=process_context,
             watcher=witness or Witness(),
+            is_quiet=is_quiet,
+            cores=own_cores,
         )
         return run_cell(plan, surroundings)
 

@@ -68,9 +68,10 @@ def only_the_culprit_goes(lab: Lab, plan: RunPlan) -> None:
     assert trial.neighbours == trial.survivors == (FINISHED,)
     hit, survivor = measurement.workers
     assert hit.samples is not None
-    assert 2 <= trial.injected_after <= len(hit.samples.latencies_ns) < plan.iterations_per_worker
+    assert plan.window.iterations is not None
+    assert 2 <= trial.injected_after <= len(hit.samples.latencies_ns) < plan.window.iterations
     assert survivor.samples is not None
-    assert len(survivor.samples.latencies_ns) == plan.iterations_per_worker
+    assert len(survivor.samples.latencies_ns) == plan.window.iterations
     assert (hit.output, survivor.output is None) == (None, False)
     newcomer = trial.newcomer
     assert newcomer is not None

@@ -16,7 +16,6 @@ from mps_experiments.record import Measurement, find_measurements, read_measurem
 from mps_experiments.replay.command import main
 from tests.fakes.plans import wait_until
 from tests.records import read_json
-from tests.test_fault_sweeps import STEADY
 from tests.test_sweep import DEADLINE_S, MOODY, environment, sweep
 
 TIMES = ("times=3", "+workload.options.sleep_s=0.01")
@@ -58,7 +57,7 @@ class Outputs:
 @pytest.fixture
 def outputs(tmp_path: Path) -> Outputs:
     """Two cells, two repeats each, and the twin of the first."""
-    done = sweep(tmp_path, "-m", *MOODY, *TIMES, *STEADY, "procs=1,2", "repeat=0,1")
+    done = sweep(tmp_path, "-m", *MOODY, *TIMES, "procs=1,2", "repeat=0,1")
     assert done.result.returncode == 0, done.result.stderr
     return Outputs(tmp_path)
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from mps_experiments.errors import ConfigError, RunError
-from mps_experiments.workers import check
+from mps_experiments.workers import errand
 from mps_experiments.workers.check import check_workload
 from mps_experiments.workloads.spec import WorkloadSpec
 from mps_experiments.workloads.vision import build_model
@@ -151,7 +151,7 @@ def test_a_check_that_breaks_off_is_a_refusal_too(
     def broken_off(_: object) -> None:
         raise RunError("a worker sent half a message")
 
-    monkeypatch.setattr(check, "receive_from_worker", broken_off)
+    monkeypatch.setattr(errand, "receive_from_worker", broken_off)
     with pytest.raises(ConfigError, match=rf"workload.model={SMALL}: the check broke off: a worker sent"):
         checked(forkserver)
 

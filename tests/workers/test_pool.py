@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from multiprocessing.context import ForkServerContext, SpawnContext
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -49,15 +50,19 @@ def test_workers_get_ready_run_and_leave_their_samples(make_specs: MakeSpecs, st
         start_ns = pool.release()
         pool.wait_done(DEADLINE_S, 0.01, ticks.append)
     for worker in pool.workers:
-        samples = worker.samples_ns()
-        assert len(samples) == 21
-        assert list(samples) == sorted(samples)
-        assert samples[0] >= start_ns
+        samples = worker.samples()
+        assert samples is not None
+        assert (samples.rank, len(samples.latencies_ns), samples.kept_ns) == (worker.spec.rank, 20, ())
+        assert samples.start_ns >= start_ns
+        assert min(samples.latencies_ns) > 0
         assert worker.ready is not None
         assert worker.ready.facts.output_shape == "(2, 3)"
         assert list(worker.ready.facts.phases_s) == ["import", "context", "load", "warmup"]
         assert worker.done is not None
         assert worker.done.peak_rss_bytes > 10**7
+        assert (worker.done.measured, worker.done.beyond) == (20, 0)
+        assert worker.done.core_speed_per_us is not None
+        assert worker.done.core_speed_per_us > 0
         assert worker.process.exitcode == 0
     assert ticks == sorted(ticks)
 
@@ -65,10 +70,11 @@ def test_workers_get_ready_run_and_leave_their_samples(make_specs: MakeSpecs, st
 def test_nobody_starts_before_everybody_is_released(forkserver: Context, make_specs: MakeSpecs) -> None:
     with pool_of(forkserver, make_specs("small", 3)) as pool:
         pool.wait_ready(READY_S)
-        assert [worker.samples_ns() for worker in pool.workers] == [(), (), ()]
+        assert [worker.samples() for worker in pool.workers] == [None, None, None]
         start_ns = pool.release()
         pool.wait_done(DEADLINE_S, 0.01, ignore)
-        starts = [worker.samples_ns()[0] for worker in pool.workers]
+        starts = [samples.start_ns for worker in pool.workers if (samples := worker.samples())]
+    assert len(starts) == 3
     assert min(starts) >= start_ns
 
 
@@ -99,7 +105,9 @@ def test_samples_survive_a_worker_that_is_killed(forkserver: Context, make_specs
         os.kill(pool.pids[1], signal.SIGKILL)
         with pytest.raises(WorkerError, match="worker 1 was killed by SIGKILL"):
             pool.wait_done(DEADLINE_S, 0.01, ignore)
-    assert len(pool.workers[1].samples_ns()) >= 4
+    samples = pool.workers[1].samples()
+    assert samples is not None
+    assert len(samples.latencies_ns) >= 3
     assert all(worker.process.exitcode == -signal.SIGKILL for worker in pool.workers)
 
 
@@ -337,12 +345,22 @@ def test_many_pools_leave_no_open_file(forkserver: Context, make_specs: MakeSpec
 
 
 def test_the_parent_keeps_off_the_workers_cores_and_comes_back() -> None:
-    before = os.sched_getaffinity(0)
+    """All of its threads do: one may be writing the files of the run before."""
+    before, gate = os.sched_getaffinity(0), threading.Event()
+    other = threading.Thread(target=gate.wait, args=(DEADLINE_S,))
+    other.start()
     undo = keep_off([min(before)])
+    later = threading.Thread(target=gate.wait, args=(DEADLINE_S,))
+    later.start()
+    tasks = [0, *(thread.native_id for thread in (other, later) if thread.native_id)]
     try:
-        assert os.sched_getaffinity(0) == {min(before)}
+        assert [os.sched_getaffinity(task) for task in tasks] == [{min(before)}] * 3
     finally:
         undo()
+    assert [os.sched_getaffinity(task) for task in tasks] == [before] * 3
+    gate.set()
+    for thread in (other, later):
+        thread.join()
     assert os.sched_getaffinity(0) == before
     keep_off([])()
     assert os.sched_getaffinity(0) == before
@@ -355,3 +373,128 @@ def test_a_worker_that_hangs_up_and_lives_on_is_waited_for_as_long_as_was_said(
     pool.kill_timeout_s = 0.1
     with pool, pytest.raises(WorkerError, match="worker 0 closed its channel but is still alive"):
         pool.wait_ready(READY_S)
+
+
+def fast_and_slow(make_specs: MakeSpecs, **values: Any) -> list[WorkerSpec]:
+    """Rank 0 is done long before rank 1, and keeps up the load."""
+    fast, slow = (
+        make_specs("slow", kept=True, options={"seconds": seconds}, **values)[0] for seconds in (0.001, 0.02)
+    )
+    return [fast, replace(slow, rank=1)]
+
+
+def test_whoever_is_done_keeps_up_the_load_until_all_are(forkserver: Context, make_specs: MakeSpecs) -> None:
+    with pool_of(forkserver, fast_and_slow(make_specs)) as pool:
+        measure(pool)
+        fast, slow = (worker.samples() for worker in pool.workers)
+    assert fast is not None
+    assert slow is not None
+    assert (len(fast.latencies_ns), len(slow.latencies_ns)) == (5, 5)
+    assert len(fast.kept_ns) > 5
+    assert len(slow.kept_ns) <= 1
+    last_ns = fast.end_ns + sum(fast.kept_ns)
+    assert last_ns >= slow.end_ns
+    assert last_ns - fast.kept_ns[-1] <= slow.end_ns + 50_000_000, "it stops with its next look"
+    assert (fast.beyond, slow.beyond) == (0, 0)
+
+
+def test_what_has_no_room_in_shared_memory_is_counted(forkserver: Context, make_specs: MakeSpecs) -> None:
+    specs = make_specs("small", kept=True)
+    specs += [replace(spec, rank=1) for spec in make_specs("slow", kept=True, options={"seconds": 0.2})]
+    with pool_of(forkserver, specs) as pool:
+        measure(pool)
+        fast = pool.workers[0].samples()
+        assert len(pool.workers[0].boundaries_ns) == specs[0].room + 1 == 5 + 4096 + 1
+    assert fast is not None
+    assert (len(fast.latencies_ns), len(fast.kept_ns)) == (5, 4096)
+    assert fast.beyond > 0
+    mean_ns = sum(fast.kept_ns) / 4096
+    assert mean_ns / 10 < fast.beyond_ns / fast.beyond < mean_ns * 10
+
+
+def test_a_window_of_seconds_measures_what_it_holds(forkserver: Context, make_specs: MakeSpecs) -> None:
+    specs = make_specs("slow", 2, iterations=None, seconds=0.3, kept=True, options={"seconds": 0.01})
+    with pool_of(forkserver, specs) as pool:
+        pool.wait_ready(READY_S)
+        end_ns = pool.release() + 300_000_000
+        pool.wait_done(DEADLINE_S, 0.01, ignore)
+        found = [worker.samples() for worker in pool.workers]
+        assert [worker.done.measured for worker in pool.workers if worker.done] == [
+            len(samples.latencies_ns) for samples in found if samples
+        ]
+    for samples in found:
+        assert samples is not None
+        assert samples.end_ns - samples.latencies_ns[-1] < end_ns <= samples.end_ns
+
+
+def test_a_worker_that_dies_while_another_keeps_up_the_load_is_found(
+    forkserver: Context, make_specs: MakeSpecs
+) -> None:
+    specs = fast_and_slow(make_specs, iterations=5)
+    specs[1] = replace(specs[1], iterations=100_000)
+    with pool_of(forkserver, specs) as pool:
+        pool.wait_ready(READY_S)
+        pool.release()
+        wait_until(lambda: pool.workers[0].samples() is not None and has_kept(pool, 0))
+        os.kill(pool.pids[1], signal.SIGKILL)
+        began = time.monotonic()
+        with pytest.raises(WorkerError, match="worker 1 was killed by SIGKILL"):
+            pool.wait_done(DEADLINE_S, 0.01, ignore)
+        assert time.monotonic() - began < DEADLINE_S / 2
+    assert not any(map(psutil.pid_exists, pool.pids)), "nor does the other one go on for ever"
+
+
+def has_kept(pool: WorkerPool, rank: int) -> bool:
+    samples = pool.workers[rank].samples()
+    return samples is not None and len(samples.kept_ns) > 0
+
+
+def test_a_worker_that_keeps_up_the_load_and_dies_is_found(
+    forkserver: Context, make_specs: MakeSpecs
+) -> None:
+    specs = fast_and_slow(make_specs, iterations=5)
+    specs[1] = replace(specs[1], iterations=100_000)
+    with pool_of(forkserver, specs) as pool:
+        pool.wait_ready(READY_S)
+        pool.release()
+        wait_until(lambda: has_kept(pool, 0))
+        os.kill(pool.pids[0], signal.SIGKILL)
+        with pytest.raises(WorkerError, match="worker 0 was killed by SIGKILL"):
+            pool.wait_done(DEADLINE_S, 0.01, ignore)
+
+
+def test_a_worker_that_hangs_while_others_keep_up_the_load_is_given_up(
+    forkserver: Context, make_specs: MakeSpecs
+) -> None:
+    """The load that is kept up is no progress."""
+    specs = fast_and_slow(make_specs)
+    hanging = make_specs("hangs_at", kept=True, options={"calls": 3})
+    with pool_of(forkserver, [specs[0], replace(hanging[0], rank=1)]) as pool:
+        pool.wait_ready(READY_S)
+        pool.release()
+        with pytest.raises(WorkerError, match=r"worker 1 hangs: no iteration finished for 1 s, 2 of 5 done"):
+            pool.wait_done(1.0, 0.01, ignore)
+        assert has_kept(pool, 0)
+    assert not any(map(psutil.pid_exists, pool.pids))
+
+
+def test_a_verbose_worker_tells_of_its_own_forwards_only(forkserver: Context, make_specs: MakeSpecs) -> None:
+    told: list[tuple[int, int]] = []
+    specs = fast_and_slow(make_specs, verbose=True)
+    with WorkerPool(
+        forkserver, specs, 5.0, lambda rank, _, message: told.append((rank, message.iteration))
+    ) as pool:
+        measure(pool)
+        assert has_kept(pool, 0)
+    assert sorted(told) == [(rank, iteration) for rank in (0, 1) for iteration in range(1, 6)]
+
+
+def test_rotating_workers_come_back_to_their_own_core(forkserver: Context, make_specs: MakeSpecs) -> None:
+    cores = sorted(os.sched_getaffinity(0))[:2]
+    specs = [
+        replace(spec, cpu_cores=(cores[rank % len(cores)],), ring=(*cores[rank:], *cores[:rank]))
+        for rank, spec in enumerate(make_specs("slow", 2, kept=True, rotate_s=0.005, iterations=20))
+    ]
+    with pool_of(forkserver, specs) as pool:
+        measure(pool)
+        assert [psutil.Process(pid).cpu_affinity() for pid in pool.pids] == [[core] for core in cores]

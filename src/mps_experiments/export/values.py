@@ -17,6 +17,7 @@ _LEFT_OUT = (
     *("order", "order_seed", "precision", "budget_min"),
 )
 _TRACKING = "tracking."
+_RETIRED = ("workload.cpu_model",)  # of earlier versions; what it meant for a run is in its cell
 
 Values = dict[str, object]
 
@@ -62,9 +63,11 @@ def stored_values(config: Mapping[str, Any], cell: Cell | None = None) -> Stored
     for name, value in _leaves(config, frozenset(each.name for each in options())):
         if name in defaults:
             found[name] = value
-        elif name not in (*_LEFT_OUT, *NO_LONGER) and not name.startswith(_TRACKING):
+        elif name not in (*_LEFT_OUT, *_RETIRED, *NO_LONGER) and not name.startswith(_TRACKING):
             unknown.append(name)
     found = (_of_cell(cell) if cell else {}) | found
+    if cell and cell.inputs:
+        found["workload.model"] = cell.model  # auto was one model there and may be another here
     missing = [f"{name}={typed(value)}" for name, value in defaults.items() if name not in found]
     return StoredValues(values=defaults | found, unknown=tuple(unknown), missing=tuple(missing))
 
@@ -86,7 +89,7 @@ def _of_cell(cell: Cell) -> Values:
         "workload.options": cell.options,
     }
     if cell.inputs:  # one of torchvision's; a factory of the user's own is named by the configuration alone
-        told |= {"workload.model": cell.model, "workload.weights": cell.weights, "workload.seed": cell.seed}
+        told |= {"workload.weights": cell.weights, "workload.seed": cell.seed}
     return told | ({"window_s": cell.window_s} if cell.window_s is not None else {})
 
 

@@ -65,6 +65,8 @@ def metrics_of(measurement: Measurement) -> dict[str, float]:
         metrics["cell/times"] = measurement.cell.times
     tails = {"latency/p95_ms": figures.latency_p95_s, "latency/p99_ms": figures.latency_p99_s}
     metrics |= {name: seconds * 1e3 for name, seconds in tails.items() if seconds is not None}
+    if interval := figures.throughput_interval_per_s:
+        metrics["throughput_low_per_s"], metrics["throughput_high_per_s"] = interval
     metrics |= {
         f"overhead/{name}_s": seconds
         for name, seconds in measurement.phases_s.items()

@@ -6,21 +6,16 @@ The parent cannot do it, since it never imports torch.
 import difflib
 import hashlib
 import os
-import signal
 import sys
-import threading
-import time
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, SpawnContext
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from mps_experiments.errors import ConfigError, RunError
-from mps_experiments.workers.lifeline import die_with_parent
-from mps_experiments.workers.messages import Checked, encode, receive_from_worker
+from mps_experiments.machine.cell_variables import take_on
+from mps_experiments.workers.errand import ask_child, begin_errand
+from mps_experiments.workers.messages import Checked, encode
 from mps_experiments.workloads.spec import WorkloadSpec
-
-_KILL_TIMEOUT_S = 10.0  # no option: a check that does not go has no GPU, and dies with this process
 
 
 def check_workload(
@@ -31,60 +26,23 @@ def check_workload(
     Raises:
         ConfigError: If the workload does not fit, or could not be checked in time.
     """
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_check_main, args=(spec, on_gpu, sender), daemon=True)
-    deadline = time.monotonic() + timeout_s
     try:
-        started = _start(process, timeout_s)
-        sender.close()
-        if not started or not receiver.poll(max(0.0, deadline - time.monotonic())):
-            raise ConfigError("workload.model", spec.model, f"could not be checked in {timeout_s:g} s")
-        result = receive_from_worker(receiver)
+        result = ask_child(context, _check_main, (spec, on_gpu), timeout_s)
+    except TimeoutError as error:
+        raise ConfigError("workload.model", spec.model, f"could not be checked in {timeout_s:g} s") from error
     except EOFError as error:
-        process.join(timeout_s)
-        raise ConfigError(
-            "workload.model", spec.model, f"the check died, exit code {process.exitcode}"
-        ) from error
+        raise ConfigError("workload.model", spec.model, f"the check died, {error}") from error
     except RunError as error:
         raise ConfigError("workload.model", spec.model, f"the check broke off: {error}") from error
-    finally:
-        if process.pid is not None:
-            process.kill()
-            process.join(_KILL_TIMEOUT_S)
-        receiver.close()
     assert isinstance(result, Checked)  # noqa: S101 - a check sends nothing else
     if result.expected is not None:
         raise ConfigError(result.option, result.value, result.expected)
     return result.weights_file_sha256
 
 
-def _start(process: BaseProcess, timeout_s: float) -> bool:
-    """Start it; returns whether that was done in time.
-
-    The fork server answers once it has imported torch, and `Process.start` waits for that without a deadline:
-    it does so in a thread, left behind when it is late.
-    """
-    errors: list[BaseException] = []
-
-    def start() -> None:
-        try:
-            process.start()
-        except BaseException as error:
-            errors.append(error)
-
-    starting = threading.Thread(target=start, name="start of the check", daemon=True)
-    starting.start()
-    starting.join(timeout_s)
-    if errors:
-        raise errors[0]
-    return not starting.is_alive()
-
-
 def _check_main(spec: WorkloadSpec, on_gpu: bool, channel: Connection) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())  # the fork server holds signals back
-    die_with_parent()
-    os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    begin_errand()
+    take_on(os.environ, {"CUDA_VISIBLE_DEVICES": ""})
     sys.stdout = sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - for the rest of the process
     channel.send_bytes(encode(_check(spec, on_gpu)))
 

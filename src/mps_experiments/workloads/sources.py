@@ -4,16 +4,35 @@ import ast
 import hashlib
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from mps_experiments.workloads.factory import find_module
 
 
-def source_sha256(factory: str, folder: Path) -> str | None:
-    """SHA-256 over the factory's module and the modules of its own that it imports, and those import.
+@dataclass(frozen=True, kw_only=True)
+class OwnFiles:
+    """The files of the code behind a factory.
 
-    Its own are the modules in `folder`, or in the same top-level package where the factory is installed;
-    what else it uses (installed packages, files that it reads) is not in the digest.
+    Attributes:
+        origin: The factory's module.
+        root: The folder that dotted names start from.
+        files: That module and the modules of its own that it imports, and those import.
+        package: Its top-level package where it is installed; None where all of `root` is its own.
+    """
+
+    origin: Path
+    root: Path
+    files: frozenset[Path]
+    package: str | None
+
+    def includes(self, top: str) -> bool:
+        """Whether a top-level module is its own."""
+        return top == self.package if self.package else any(_files(top, self.root))
+
+
+def own_files(factory: str, folder: Path) -> OwnFiles | None:
+    """Find the factory's module and those of its own: in `folder`, or in its package where it is installed.
 
     Args:
         factory: ``module:function``, found by `factory.check_factory`.
@@ -28,11 +47,23 @@ def source_sha256(factory: str, folder: Path) -> str | None:
     if origin is None or not origin.is_file():
         return None
     root = _root(origin, name)
-    inside = None if root == folder else name.partition(".")[0]
+    package = None if root == folder else name.partition(".")[0]
+    files = frozenset(_closure(name, origin, root, package))
+    return OwnFiles(origin=origin, root=root, files=files, package=package)
+
+
+def source_sha256(factory: str, folder: Path) -> str | None:
+    """Digest the factory's own files; None for a module without a file.
+
+    What else it uses (installed packages, files that it reads) is not in the digest.
+    """
+    own = own_files(factory, folder)
+    if own is None:
+        return None
     digest = hashlib.sha256()
-    for path in sorted(_closure(name, origin, root, inside)):
+    for path in sorted(own.files):
         content = path.read_bytes()
-        digest.update(f"{path.relative_to(root)}\0{len(content)}\0".encode() + content)
+        digest.update(f"{path.relative_to(own.root)}\0{len(content)}\0".encode() + content)
     return digest.hexdigest()
 
 

@@ -1,0 +1,117 @@
+"""Imported by the fork server after torch: import what the workers need, and note what went wrong.
+
+A worker inherits all that an import left behind. CUDA that was initialised does not survive a fork, nor does
+a thread. So the parent asks for a report before any worker exists, and starts over without what spoilt it.
+"""
+
+import ast
+import contextlib
+import ctypes
+import os
+import pkgutil
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from mps_experiments.workers.errand import begin_errand
+from mps_experiments.workers.forkserver_lifeline import is_fork_server
+from mps_experiments.workers.messages import Preloaded, clipped, encode
+
+_PREFIX = "preload:"  # no name of a module, so that multiprocessing itself finds nothing to import
+_CUDA_ERROR_NOT_INITIALIZED = 3  # cuda.h
+
+problems: dict[str, str] = {}
+spoilt = False
+
+
+def preload_words(names: Sequence[str]) -> list[str]:
+    """Return what multiprocessing is told, so that its fork server imports these by way of this module."""
+    return [__name__, f"{_PREFIX}{','.join(names)}"] if names else []
+
+
+def report(channel: Connection) -> None:
+    """Tell the parent what became of the preload; runs in a child of the fork server."""
+    begin_errand()
+    channel.send_bytes(encode(Preloaded(problems=problems, spoilt=spoilt)))
+
+
+def _names_in(command_line: Sequence[str]) -> list[str]:
+    """The names in the command line of a fork server; none in that of any other process."""
+    if not is_fork_server(list(command_line)):
+        return []
+    texts = (each.value for each in ast.walk(ast.parse(command_line[-1])) if isinstance(each, ast.Constant))
+    found = [text for text in texts if isinstance(text, str) and text.startswith(_PREFIX)]
+    return found[0].removeprefix(_PREFIX).split(",") if found else []
+
+
+def _preload(names: Sequence[str]) -> None:
+    """Import each, up to the first that spoils the process: what came after it would be blamed for it."""
+    global spoilt
+    with _asking_the_driver_through_nvml(), _silent():
+        for name in names:
+            before = set(threading.enumerate())
+            try:
+                pkgutil.resolve_name(
+                    name
+                )  # a name within a module, too: some import only when it is asked for
+            except BaseException as error:
+                problems[name] = clipped(f"cannot be imported: {type(error).__name__}: {error}").splitlines()[
+                    0
+                ]
+            if cuda_is_initialised():
+                problems[name] = "initialises CUDA when it is imported"
+                spoilt = True
+            elif set(threading.enumerate()) - before:
+                problems[name] = "starts a thread when it is imported"
+                spoilt = True
+            if spoilt:
+                return
+
+
+def cuda_is_initialised() -> bool:
+    """Whether this process has begun to use the CUDA driver, by way of torch or of anything else."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        return True
+    try:
+        driver = ctypes.CDLL("libcuda.so.1", mode=os.RTLD_NOLOAD | os.RTLD_NOW)
+    except OSError:  # nobody has loaded it
+        return False
+    return bool(driver.cuCtxGetCurrent(ctypes.byref(ctypes.c_void_p())) != _CUDA_ERROR_NOT_INITIALIZED)
+
+
+@contextlib.contextmanager
+def _asking_the_driver_through_nvml() -> Iterator[None]:
+    """Have torch.cuda.is_available(), which many packages ask at import, answer without initialising CUDA."""
+    name = "PYTORCH_NVML_BASED_CUDA_CHECK"
+    before = os.environ.get(name)
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = before
+
+
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """Keep what packages print when they are imported off the person's terminal."""
+    kept = [(number, os.dup(number)) for number in (1, 2)]
+    with Path(os.devnull).open("w") as nowhere:
+        for number, _ in kept:
+            os.dup2(nowhere.fileno(), number)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for number, copy in kept:
+            os.dup2(copy, number)
+            os.close(copy)
+
+
+_preload(_names_in(sys.orig_argv))
