@@ -10,7 +10,7 @@ from mps_experiments.machine.gpus import Gpu, GpuProcess
 from mps_experiments.measurement.samples import WorkerSamples
 from mps_experiments.measurement.verdict import Status, Verdict
 from mps_experiments.mps.attachment import ForeignDaemon, Observation, Proof
-from mps_experiments.record import SCHEMA_VERSION, Cell, FailureRecord, Measurement, WorkerRecord
+from mps_experiments.record import SCHEMA_VERSION, Cell, FailureRecord, Measurement, Times, WorkerRecord
 from mps_experiments.workers.messages import Done, WorkerFacts
 from mps_experiments.workloads.spec import ImageInput, WorkloadSpec
 
@@ -34,6 +34,7 @@ MACHINE = MachineFacts(
     git_commit="c0ffee",
     git_dirty=False,
 )
+AUTO_ITERATIONS = 10
 VALID = Verdict(status=Status.VALID, reason="all iterations measured, attachment proved")
 SKIPPED = Verdict(status=Status.SKIPPED, reason="MPS needs an NVIDIA GPU", for_want_of_hardware=True)
 INVALID = Verdict(status=Status.INVALID, reason="worker 1 was killed by SIGKILL")
@@ -44,7 +45,7 @@ def make_measurement(
     *,
     mps: str = "off",
     procs: int = 1,
-    times: int = 2,
+    times: Times = 2,
     makespan_s: float = 1.0,
     verdict: Verdict = VALID,
     machine: MachineFacts = MACHINE,
@@ -54,9 +55,13 @@ def make_measurement(
     contended: tuple[str, ...] = (),
     **cell: Any,
 ) -> Measurement:
-    """A record; its workers start together and each takes `makespan_s` for `times` equal iterations."""
+    """A record; its workers start together and each takes `makespan_s` for `times` equal iterations.
+
+    With `times` auto these are 10.
+    """
+    iterations = AUTO_ITERATIONS if times == "auto" else times
     spec = WorkloadSpec(kind="torchvision", model=cell.get("model", MODEL), inputs=INPUTS)
-    workers = () if verdict.status is Status.SKIPPED else _workers(spec, procs, times, makespan_s)
+    workers = () if verdict.status is Status.SKIPPED else _workers(spec, procs, iterations, makespan_s)
     return Measurement(
         schema_version=SCHEMA_VERSION,
         record_id=record_id,
@@ -79,6 +84,15 @@ def make_measurement(
         failure=failure,
         verdict=verdict,
     )
+
+
+def with_latencies(run: Measurement, *latencies_ms: float) -> Measurement:
+    """The record, each of its workers with these iterations."""
+    ns = tuple(round(each * 1e6) for each in latencies_ms)
+    workers = tuple(
+        replace(each, samples=replace(each.samples, latencies_ns=ns)) for each in run.workers if each.samples
+    )
+    return replace(run, workers=workers)
 
 
 def interrupted(record_id: str) -> Measurement:

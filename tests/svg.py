@@ -15,12 +15,26 @@ def ids(svg: str) -> list[str]:
 
 
 def marks(svg: str, role: str) -> list[tuple[float, float]]:
-    """Places of the marks of one colour, in the picture's own units (y grows downwards)."""
+    """Places of the marks of one colour, in the picture's own units (y grows downwards); no ends of bars."""
+    tree = parsed(svg)
+    dashes = {
+        f"#{each.attrib['id']}"
+        for each in tree.iter("path")
+        if "id" in each.attrib and _is_dash(each.attrib["d"])
+    }
     return [
         (float(each.attrib["x"]), float(each.attrib["y"]))
-        for each in parsed(svg).iter("use")
-        if f"var(--{role})" in each.attrib.get("style", "")
+        for each in tree.iter("use")
+        if f"var(--{role})" in each.attrib.get("style", "") and _href(each) not in dashes
     ]
+
+
+def _is_dash(shape: str) -> bool:
+    return shape.count("L") == 1 and "C" not in shape
+
+
+def _href(use: ET.Element) -> str:
+    return next(value for name, value in use.attrib.items() if name.endswith("href"))
 
 
 def lines(svg: str, role: str) -> int:

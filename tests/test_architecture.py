@@ -15,15 +15,15 @@ FLOORS: list[set[str]] = [
     {"errors", "disk"},
     {"afterwork", "measurement", "signals"},
     {"config", "trace_files"},
-    {"machine", "workloads", "composition", "option_limits"},
+    {"machine", "workloads", "composition", "option_limits", "blocks"},
     {"mps", "workers", "plan"},
     {"environment", "record", "skip", "terminal"},
     {"run_state", "report", "keeping", "mps_check"},
-    {"bystanders", "pages"},
+    {"bystanders", "mps_ending", "pages", "precision"},
     {"recorder"},
     {"evidence", "faults", "fingerprint"},
     {"runner", "tracking", "resume", "summaries"},
-    {"preflight", "trials"},
+    {"preflight", "trials", "agenda"},
     {"ledger", "reporting"},
     {"sweep", "lookup"},
     {"opening"},
@@ -42,7 +42,7 @@ ONLY_IN = {
     "pynvml": {"machine"},
     "PIL": {"workloads"},
     "matplotlib": {"report", "pages"},
-    "scipy": {"report"},
+    "scipy": {"measurement", "report"},
 }
 FORBIDDEN_NAMES = {"utils", "helpers", "common", "base"}
 

@@ -8,7 +8,7 @@ from mps_experiments.environment import Environment
 from mps_experiments.machine.gpus import FixedProbe, GpuProcess
 from mps_experiments.mps.attachment import ForeignDaemon, Observation
 from mps_experiments.run_state import RunState
-from tests.fakes.plans import run_plan
+from tests.fakes.plans import FAKE_GPU, run_plan
 
 THEIRS = ForeignDaemon(pid=5, pipe_dir="/tmp/nvidia-mps", client_pids=())
 SEEN = Observation(
@@ -38,6 +38,15 @@ def test_who_was_there_before_the_workers_is_told(tmp_path: Path) -> None:
     )
 
 
+def test_what_the_workers_started_is_no_stranger(tmp_path: Path) -> None:
+    started = replace(
+        SEEN, descendant_pids=(8,), gpu_processes=tuple(GpuProcess(pid=p, memory_bytes=None) for p in (8, 9))
+    )
+    assert foreign_load(run_plan(tmp_path), state_of(tmp_path, started))[1:] == (
+        "process 9 came to the GPU during the run",
+    )
+
+
 def test_a_daemon_is_told_once_however_often_it_was_seen(tmp_path: Path) -> None:
     seen = replace(SEEN, foreign_daemons=(THEIRS,))
     state = state_of(tmp_path, seen, seen, daemons=(THEIRS,))
@@ -59,3 +68,10 @@ def test_on_the_cpu_and_before_the_environment_there_is_nobody(tmp_path: Path) -
     assert foreign_load(run_plan(tmp_path, gpu=None), state) == ()
     assert foreign_daemons(run_plan(tmp_path, gpu=None), state) == ()
     assert foreign_daemons(run_plan(tmp_path), RunState(on_phase=lambda _: None)) == ()
+
+
+def test_a_daemon_on_another_gpu_is_not_foreign(tmp_path: Path) -> None:
+    elsewhere = replace(THEIRS, gpu_uuids=("GPU-of-another-sweep",))
+    here = replace(THEIRS, pipe_dir="/here", gpu_uuids=("GPU-of-another-sweep", FAKE_GPU.uuid))
+    state = state_of(tmp_path, replace(SEEN, foreign_daemons=(elsewhere, here)), daemons=(elsewhere,))
+    assert foreign_daemons(run_plan(tmp_path), state) == ("a foreign MPS daemon (pid 5) serves /here",)

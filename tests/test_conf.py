@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from mps_experiments.composition import parse
-from mps_experiments.config import Config, FaultKind, StartMethod, WorkloadKind, conf_dir
+from mps_experiments.config import Config, FaultKind, StartMethod, Window, WorkloadKind, conf_dir
+from mps_experiments.record import Times
 
 OPTIONS = sorted(
     path.relative_to(conf_dir()).with_suffix("").parts
@@ -19,7 +20,7 @@ def only(*arguments: str) -> Config:
     return cell
 
 
-def grid(*arguments: str) -> list[tuple[str, int, int]]:
+def grid(*arguments: str) -> list[tuple[str, int, Times]]:
     cells = parse(list(arguments)).cells
     return [("on" if cell.mps.enabled else "off", cell.procs, cell.times) for cell in cells]
 
@@ -94,16 +95,28 @@ def test_the_seed_table_runs_its_sixteen_cells_in_the_order_of_the_table() -> No
     assert parse(["experiment=seed_table"]).multirun
     assert grid("experiment=seed_table") == expected
     assert grid("-m", "experiment=seed_table") == expected
+    assert {cell.window for cell in parse(["experiment=seed_table"]).cells} == {Window.fixed}
 
 
 def test_the_quickstart_is_four_small_cells_that_also_fit_a_cpu() -> None:
-    assert grid("experiment=quickstart") == [("off", 1, 20), ("off", 2, 20), ("on", 1, 20), ("on", 2, 20)]
+    assert grid("experiment=quickstart") == [
+        (mps, procs, "auto") for mps in ("off", "on") for procs in (1, 2)
+    ]
+    assert {cell.window_s for cell in parse(["experiment=quickstart"]).cells} == {3.0}
     assert {cell.workload.model for cell in parse(["experiment=quickstart"]).cells} == {"auto"}
 
 
 def test_the_command_line_wins_over_the_grid_of_an_experiment() -> None:
     cells = grid("experiment=quickstart", "procs=1,2,4", "times=7")
     assert cells == [(mps, procs, 7) for mps in ("off", "on") for procs in (1, 2, 4)]
+
+
+def test_packing_is_four_blocks_of_eight_cells() -> None:
+    cells = parse(["experiment=packing"]).cells
+    assert {cell.repeat for cell in cells} == {0, 1, 2, 3}
+    block = [(cell.mps.enabled, cell.procs) for cell in cells if cell.repeat == 0]
+    assert sorted(block) == [(mps, procs) for mps in (False, True) for procs in (1, 2, 4, 8)]
+    assert {(cell.times, cell.window_s, cell.window) for cell in cells} == {("auto", 10.0, Window.kept)}
 
 
 def test_each_kind_of_fault_is_an_option_of_its_group() -> None:

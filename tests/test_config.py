@@ -36,6 +36,9 @@ def test_every_field_has_a_description_that_is_a_sentence(option: Option) -> Non
         ("workload.model", "auto"),
         ("mps.compute_mode", "keep"),
         ("procs", "1"),
+        ("times", "50"),
+        ("workers.warmup", "auto"),
+        ("order", "blocks"),
         ("trace.iterations", "3"),
         ("telemetry.interval_s", "0.1"),
         ("validity.foreign_daemon_invalid", "true"),
@@ -65,4 +68,4 @@ def test_a_limit_of_validity_says_what_crossing_it_does(option: Option) -> None:
     if kind in kinds:
         assert option.description.startswith(kinds[kind])
     else:
-        assert option.name in ("validity.output_rtol", "validity.output_atol")
+        assert option.name in ("validity.output_rtol", "validity.output_atol", "validity.nonfinite_outputs")

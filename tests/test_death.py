@@ -64,6 +64,7 @@ def measuring(
                     *program,
                     "-m",
                     f"times={TIMES},1",
+                    "order=as_given",
                     "procs=2",
                     f"mps={mps}",
                     "tracking=none",

@@ -15,11 +15,13 @@ import pytest
 
 from mps_experiments.environment import open_environment
 from mps_experiments.errors import DaemonError
+from mps_experiments.machine.cell_variables import not_passed_on
 from mps_experiments.machine.gpus import FixedProbe, GpuProcess
-from mps_experiments.mps.control import PIPE_DIRECTORY
+from mps_experiments.mps.control import CONTROL_PROGRAM, PIPE_DIRECTORY, SERVER_PROGRAM
 from mps_experiments.mps.guardian import Guardian
 from mps_experiments.mps.processes import processes_of
 from mps_experiments.plan import RunPlan
+from tests.fakes.client import Attachment
 from tests.fakes.plans import CHECKOUT, FAKE_GPU, is_running, run_plan, short_folder, use_fakes, wait_until
 
 RUNNER = CHECKOUT / "tests" / "fakes" / "environment_runner.py"
@@ -83,6 +85,27 @@ def test_with_mps_on_a_daemon_serves_the_pipe_directory(tmp_path: Path, guardian
         assert len(processes_of(pipe_dir)) == 1
     assert processes_of(pipe_dir) == ()
     assert "Starting control daemon" in (tmp_path / "run" / "control.log").read_text()
+
+
+@pytest.mark.parametrize("program", [CONTROL_PROGRAM, SERVER_PROGRAM])
+def test_daemon_and_server_have_the_cells_variables_and_none_of_the_shell(
+    tmp_path: Path, guardian: Guardian, monkeypatch: pytest.MonkeyPatch, program: str
+) -> None:
+    for name in ("CUDA_MPS_ACTIVE_THREAD_PERCENTAGE", "CUDA_DEVICE_MAX_CONNECTIONS"):
+        monkeypatch.setenv(name, "10")
+    monkeypatch.setenv("CUDA_MPS_PROTOCOL_VERSION", "3")
+    with open_environment(plan(tmp_path, enabled=True), FixedProbe(), guardian) as environment:
+        pipe_dir = Path(environment.variables[PIPE_DIRECTORY])
+        monkeypatch.setenv(PIPE_DIRECTORY, str(pipe_dir))
+        with Attachment() as client:
+            assert client.is_on
+            (pid,) = (each.pid for each in processes_of(pipe_dir) if each.program == program)
+            seen = not_passed_on(psutil.Process(pid).environ())
+    assert seen == {
+        "CUDA_MPS_LOG_DIRECTORY": str(pipe_dir.with_name("log")),
+        "CUDA_MPS_PIPE_DIRECTORY": str(pipe_dir),
+        "CUDA_MPS_PROTOCOL_VERSION": "2",
+    }
 
 
 def test_on_the_cpu_no_gpu_is_visible(tmp_path: Path, guardian: Guardian) -> None:

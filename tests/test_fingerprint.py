@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from mps_experiments.config import Config, FaultKind, WorkloadKind, options
+from mps_experiments.config import Config, CpuAffinity, FaultKind, WorkloadKind, options
 from mps_experiments.fingerprint import IRRELEVANT, Fingerprint, of_plan, of_record
 from mps_experiments.machine.facts import MachineFacts, collect_facts
 from mps_experiments.machine.gpus import FixedProbe, Gpu
@@ -34,7 +34,9 @@ OTHER: dict[str, Any] = {  # a value that is allowed where the rule of the type 
     "workload.kind": WorkloadKind.torchvision,
     "device": "cpu",
     "validity.common_window_warn": 0.5,
-    "validity.common_window_invalid": 0.5,
+    "times": "auto",
+    "workers.warmup": 2,
+    "workers.preload": ["numpy"],
 }
 
 
@@ -70,7 +72,7 @@ def read_back(
     ("probe", "values"),
     [
         (ON_GPU, {}),
-        (ON_CPU, {"procs": 3, "workers__verbose": True, "validity__drift_invalid": math.inf}),
+        (ON_CPU, {"procs": 3, "workers__verbose": True, "validity__drift_warn": math.inf}),
         (ON_CPU, CUSTOM | {"workload__options": {"deep": {"b": (1, 2.5)}, "a": -math.inf, "none": None}}),
         (ON_GPU, {"fault__kind": FaultKind.kill, "procs": 2}),
     ],
@@ -105,6 +107,10 @@ def base_of(name: str) -> dict[str, Any]:
     """The cell in which an option has a meaning."""
     if name in ("workload.options", "workload.factory", "workload.kind"):
         return CUSTOM
+    if name == "window_s":
+        return {"times": "auto"}
+    if name == "workers.rotate_s":
+        return {"workers__cpu_affinity": CpuAffinity.rotate}
     return {"procs": 2, "fault__kind": FaultKind.kill} if name.startswith("fault.") else {}
 
 
@@ -145,6 +151,16 @@ def test_without_a_fault_its_options_do_not_count() -> None:
     assert fingerprint(fault__at=0.25) == fingerprint()
 
 
+def test_seconds_do_not_count_where_nothing_lasts_as_long() -> None:
+    assert fingerprint(window_s=3.0, workers__rotate_s=1.0) == fingerprint()
+
+
+def test_the_second_of_two_equal_runs_does_not_stand_for_the_first() -> None:
+    plan, config = planned()
+    first, twin = (of_plan(each, plain(config), MACHINE, None) for each in (plan, replace(plan, twin=1)))
+    assert first.configuration_digest != twin.configuration_digest
+
+
 def test_auto_is_the_gpu_that_it_is_today() -> None:
     other = Gpu(index=0, uuid="GPU-2", name="NVIDIA H100", memory_total_bytes=1)
     named = fingerprint(device="GPU-1")
@@ -181,6 +197,8 @@ RECORDS = {  # name in `comparison_keys` -> a record that differs in it
     "compute_mode": make_measurement("other", compute_mode="exclusive_process"),
     "verbose": make_measurement("other", verbose=True),
     "warmup": make_measurement("other", warmup=3),
+    "window": make_measurement("other", window="kept"),
+    "window_s": make_measurement("other", window_s=3.0),
 }
 KNOWN_IN_WORKERS_ONLY = {"cuda", "cudnn"}  # they come with the package torch, which counts
 

@@ -11,9 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from mps_experiments.environment import new_daemon
 from mps_experiments.errors import ConfigError
+from mps_experiments.machine.device import Device
 from mps_experiments.mps.control import CONTROL_PROGRAM
 from mps_experiments.mps.guardian import Guardian
+from mps_experiments.mps.logs import control_version, cuda_version
 from mps_experiments.mps_check import MpsCheck
 from mps_experiments.plan import RunPlan
 from tests.fakes.plans import (
@@ -23,7 +26,7 @@ from tests.fakes.plans import (
     run_plan,
     short_folder,
 )
-from tests.fakes.running import Lab
+from tests.fakes.running import Lab, open_lab
 
 GARBAGE = "#!/bin/sh\necho 476\nexit 0\n"
 HANGS = "#!/bin/sh\nexec sleep 1000\n"
@@ -128,6 +131,45 @@ def test_a_program_that_only_has_the_name_is_refused_and_named(
     assert text.endswith(
         f"; mps=off works without it; `which {CONTROL_PROGRAM}` names {program}: is it the driver's?"
     )
+
+
+@pytest.mark.parametrize(
+    ("misbehaviour", "cuda", "limit"),
+    [("", "13.1", 48), ("version=13010", "13.0", 60), ("no_version", "13.0", 48), ("no_version", None, 60)],
+    ids=["the daemon tells", "a newer one", "the driver tells", "nobody tells"],
+)
+def test_more_workers_than_a_server_takes_clients_are_refused(
+    tmp_path: Path,
+    temporary: Path,
+    fake_lab: Lab,
+    monkeypatch: pytest.MonkeyPatch,
+    misbehaviour: str,
+    cuda: str | None,
+    limit: int,
+) -> None:
+    monkeypatch.setenv("FAKE_MPS", misbehaviour)
+    check = MpsCheck(fake_lab.guardian, cuda)
+    most = replace(run_plan(tmp_path / "run"), worker_count=limit)
+    check.check(most)
+    for enabled_elsewhere in (
+        replace(most, worker_count=limit + 1, mps=replace(most.mps, enabled=False)),
+        replace(most, worker_count=limit + 1, device=Device(gpu=None)),
+    ):
+        check.check(enabled_elsewhere)
+    with pytest.raises(ConfigError) as caught:
+        check.check(replace(most, worker_count=limit + 1))
+    assert str(caught.value) == (
+        f"procs={limit + 1}: an MPS server takes {limit} clients here; give {limit} at most"
+    )
+
+
+@pytest.mark.gpu
+def test_the_real_daemon_tells_its_version(tmp_path: Path, guardian: Guardian) -> None:
+    with open_lab(guardian, real=True) as lab:
+        with short_folder() as folder, new_daemon(run_plan(tmp_path / "run", gpu=lab.gpu), folder):
+            pass
+        version = control_version((tmp_path / "run" / "control.log").read_text())
+        assert version == cuda_version(lab.probe.cuda_driver_version())
 
 
 def test_the_command_refuses_before_the_first_cell_in_one_line(tmp_path: Path) -> None:

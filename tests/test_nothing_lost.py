@@ -74,7 +74,8 @@ def standing_still(
     options = f"{{turnstile: {turnstile}, admits: 1, sleep_s: 0.02, say: {'x' * 100}}}"
     runner = subprocess.Popen(
         command(
-            *("-m", *MOODY, "procs=1", "times=3,4,5", f"workload.options={options}", f"output_dir={outputs}"),
+            *("-m", *MOODY, "procs=1", "times=3,4,5", "order=as_given"),
+            *(f"workload.options={options}", f"output_dir={outputs}"),
             *([f"tracking.uri={uri}"] if uri else []),
             *arguments,
         ),
@@ -283,7 +284,10 @@ def test_a_record_that_outgrows_its_room_on_a_full_disk_is_in_the_temporary_fold
 
 def test_two_syncs_at_once_log_each_record_once(tmp_path: Path) -> None:
     done = subprocess.run(
-        command("-m", *MOODY, "times=3,4,5", "workload.options.sleep_s=0.02", "tracking=none"),
+        command(
+            *("-m", *MOODY, "times=3,4,5", "order=as_given"),
+            *("workload.options.sleep_s=0.02", "tracking=none"),
+        ),
         cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -33,18 +33,19 @@ DEADLINE_S = 120.0
 
 
 def another_sweep(scene: Scene, outputs: Path, *arguments: str) -> subprocess.Popen[str]:
-    """Another sweep on the GPU of this scene, with limits that a busy machine keeps."""
+    """Another sweep on the GPU of this scene."""
     return subprocess.Popen(
         [
             *[sys.executable, str(CHECKOUT / "tests" / "fakes" / "cli_runner.py")],
             *["procs=1", "times=3", "mps=on", "tracking=none", f"output_dir={outputs}"],
             *["workload=custom", "workload.factory=tests.fakes.attaching:build", "trace.iterations=0"],
-            *["validity.drift_invalid=inf", "validity.foreign_cpu_invalid=inf", *arguments],
+            *arguments,
         ],
         cwd=CHECKOUT,
         env=os.environ
         | {"PYTHONPATH": os.pathsep.join([str(CHECKOUT), str(CHECKOUT / "src"), *sys.path])}
-        | {"TMPDIR": str(scene.temporary), "PATH": path_with_fakes()},
+        | {"TMPDIR": str(scene.temporary), "PATH": path_with_fakes()}
+        | {"CUDA_MPS_ACTIVE_THREAD_PERCENTAGE": "10"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -159,6 +160,11 @@ def test_when_the_first_and_its_guardian_were_killed_the_next_removes_what_is_le
     assert story.third.stderr == ""
     assert story.records["third"] == 1
     assert running(story.left) == []
+
+
+def test_a_variable_of_the_shell_that_reaches_nobody_is_told_once(story: Story) -> None:
+    line = "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE=10 of the shell is not passed on: each cell sets its own"
+    assert story.third.stdout.splitlines().count(line) == 1
 
 
 def test_nothing_of_either_is_left_but_what_multiprocessing_kept_for_the_one_that_was_killed(

@@ -12,9 +12,8 @@ from tests.planned import one, planned, refused
     ("name", "lowest", "highest"),
     [
         ("procs", 1, 1024),
-        ("times", 1, 10_000_000),
         ("repeat", 0, 10_000_000),
-        ("workers__warmup", 0, 10_000_000),
+        ("order_seed", 0, 2**32 - 1),
         ("workload__seed", 0, 2**63 - 1),
         ("min_free_disk_mb", 0, 2**40),
         ("trace__iterations", 0, 1000),
@@ -31,6 +30,25 @@ def test_a_count_is_taken_within_its_bounds_only(name: str, lowest: int, highest
             refused(**one(name, wrong))
             == f"{option}={wrong}: must be a whole number from {lowest} to {highest}"
         )
+
+
+@pytest.mark.parametrize(("name", "lowest"), [("times", 1), ("workers__warmup", 0)])
+def test_a_count_that_may_be_auto_is_nothing_else(name: str, lowest: int) -> None:
+    option = name.replace("__", ".")
+    for right in ("auto", lowest, 10_000_000):
+        assert planned(**one(name, right))
+    others: list[object] = [2.5, 1e3, float("nan"), "often", "", "AUTO", True, [1, 2], {}, None]
+    for wrong in (lowest - 1, 10_000_001, *others):
+        line = refused(**one(name, wrong))
+        assert line.startswith(option)
+        assert line.endswith(f": must be auto or a whole number from {lowest} to 10000000")
+
+
+@pytest.mark.parametrize("minutes", [0.0, -1.0, 1e6, float("nan"), float("inf")])
+def test_a_budget_is_a_number_of_minutes(minutes: float) -> None:
+    text = f"budget_min={minutes}: must be a number of minutes above 0, at most 100000"
+    assert refused(budget_min=minutes) == text
+    assert planned(budget_min=0.5)
 
 
 TIMEOUTS = [
@@ -72,13 +90,22 @@ def test_every_deadline_of_the_schema_is_tested_here() -> None:
     assert sorted(found) == sorted(TIMEOUTS)
 
 
-@pytest.mark.parametrize(("name", "highest"), [("trace__min_s", 10)])
-def test_a_time_that_may_be_zero_has_its_bounds(name: str, highest: int) -> None:
+@pytest.mark.parametrize(
+    ("name", "lowest", "highest"),
+    [
+        ("trace__min_s", 0, 10),
+        ("precision", 0, 1),
+        ("window_s", 0.01, 86_400),
+        ("workers__rotate_s", 0.001, 60),
+    ],
+)
+def test_a_number_has_its_bounds(name: str, lowest: float, highest: float) -> None:
     option = name.replace("__", ".")
-    assert planned(**one(name, 0.0))
+    assert planned(**one(name, float(lowest)))
     assert planned(**one(name, float(highest)))
-    for wrong in (-0.001, highest + 0.001, float("nan"), float("inf"), float("-inf")):
-        assert refused(**one(name, wrong)) == f"{option}={wrong}: must be a number from 0 to {highest}"
+    for wrong in (lowest - 0.001, highest + 0.001, float("nan"), float("inf"), float("-inf")):
+        text = f"{option}={wrong}: must be a number from {lowest:g} to {highest:g}"
+        assert refused(**one(name, wrong)) == text
 
 
 def test_telemetry_is_off_or_leaves_pauses_in_between() -> None:
@@ -94,11 +121,12 @@ def test_an_output_folder_without_a_name_is_refused(nothing: str) -> None:
     assert "must name a folder" in refused(output_dir=nothing)
 
 
-SHARES_AT_LEAST = ["common_window_warn", "common_window_invalid"]
+SHARES_AT_LEAST = ["common_window_warn"]
+SWITCHES = ["foreign_daemon_invalid", "nonfinite_outputs"]
 LIMITS = [
     field.name
     for field in dataclasses.fields(ValidityConfig)
-    if field.name not in ("foreign_daemon_invalid", *SHARES_AT_LEAST)
+    if field.name not in (*SWITCHES, *SHARES_AT_LEAST)
 ]
 
 

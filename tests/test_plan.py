@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from mps_experiments.config import ComputeMode, Config, CpuAffinity, WorkloadKind
+from mps_experiments.config import ComputeMode, Config, CpuAffinity, FaultKind, Window, WorkloadKind
 from mps_experiments.measurement.findings import Thresholds
-from mps_experiments.plan import LARGE_MODEL, SMALL_MODEL, TracePlan
+from mps_experiments.plan import LARGE_MODEL, SMALL_MODEL, TracePlan, WindowPlan
 from tests.planned import GPU, ON_CPU, ON_GPU, ROOT, SOMEBODY, one, planned, refused
 
 
@@ -42,13 +42,58 @@ def test_exclusive_process_needs_root_on_a_gpu() -> None:
 
 def test_a_plan_says_all_that_a_run_needs() -> None:
     plan = planned(ON_GPU, procs=3, times=7, workers__cpu_affinity=CpuAffinity.none)
-    assert (plan.name, plan.worker_count, plan.iterations_per_worker) == ("mps=on procs=3 times=7", 3, 7)
+    assert (plan.name, plan.worker_count, plan.iteration_count) == ("mps=on procs=3 times=7", 3, 21)
     assert len(plan.workloads) == 3
     assert not plan.workers.pinned
     assert plan.device.gpu == GPU
     assert plan.paths.worker_log(2) == Path("/run/worker-2.log")
     with pytest.raises(dataclasses.FrozenInstanceError):
         plan.worker_count = 4  # type: ignore[misc]
+
+
+def test_the_window_is_a_number_of_iterations_or_of_seconds() -> None:
+    assert planned(times=7).window == WindowPlan(kept=True, iterations=7)
+    plan = planned(times="auto", window_s=2.5, window=Window.fixed)
+    assert plan.window == WindowPlan(kept=False, iterations=None, seconds=2.5)
+    assert (plan.name, plan.iteration_count) == ("mps=on procs=1 times=auto", None)
+
+
+def test_a_cell_with_a_fault_has_a_fixed_number_of_iterations() -> None:
+    plan = planned(fault__kind=FaultKind.kill, procs=2, times=9)
+    assert plan.window == WindowPlan(kept=False, iterations=9)
+    text = "times=auto: a fault happens after a share of the iterations: give their number"
+    assert refused(fault__kind=FaultKind.kill, procs=2, times="auto") == text
+
+
+def test_the_warm_up_is_a_number_or_ends_when_latency_is_steady() -> None:
+    assert planned().workers.warmup_iterations is None
+    assert planned(workers__warmup=0).workers.warmup_iterations == 0
+
+
+@pytest.mark.parametrize(
+    ("affinity", "pinned", "rotate_s"),
+    [(CpuAffinity.auto, True, None), (CpuAffinity.rotate, True, 0.25), (CpuAffinity.none, False, None)],
+)
+def test_workers_stay_on_their_cores_move_on_or_are_not_placed(
+    affinity: CpuAffinity, pinned: bool, rotate_s: float | None
+) -> None:
+    workers = planned(workers__cpu_affinity=affinity, workers__rotate_s=0.25).workers
+    assert (workers.pinned, workers.rotate_s) == (pinned, rotate_s)
+
+
+@pytest.mark.parametrize(
+    ("given", "modules"),
+    [("auto", None), ([], ()), ("numpy", ("numpy",)), (["numpy", "my.package"], ("numpy", "my.package"))],
+)
+def test_modules_to_preload_are_found_or_listed(given: object, modules: tuple[str, ...] | None) -> None:
+    assert planned(workers__preload=given).workers.preload == modules
+
+
+@pytest.mark.parametrize("given", [None, "a b", "a-b", "", [1], ["numpy", ""], ["a..b"], {"numpy": 1}])
+def test_what_is_no_list_of_modules_is_refused(given: object) -> None:
+    line = refused(workers__preload=given)
+    assert line.startswith("workers.preload")
+    assert line.endswith("must be auto or a list of modules, as [numpy,my_package]")
 
 
 def test_the_number_of_the_repeat_is_planned_and_changes_nothing_else() -> None:

@@ -15,8 +15,7 @@ from tests.records import read_json
 from tests.test_sweep import DEADLINE_S, MOODY, Finished, command, environment, sweep
 
 VERSION = f'"schema_version": {SCHEMA_VERSION}'
-CALM = ("validity.foreign_cpu_invalid=1000", "validity.start_skew_invalid=1000")  # on a busy machine, too
-SLOWLY = (*CALM, "workload.options.sleep_s=0.02")
+SLOWLY = ("workload.options.sleep_s=0.02",)
 
 
 def records(folder: Path) -> dict[str, Measurement]:
@@ -31,7 +30,7 @@ def cut_off(folder: Path, number: signal.Signals, *arguments: str) -> list[str]:
     turnstile.mkdir()
     (turnstile / "closed").touch()
     given = [
-        *("-m", *MOODY, "procs=1,2", "times=3,4", *CALM, *arguments),
+        *("-m", *MOODY, "procs=1,2", "times=3,4", "order=as_given", *arguments),
         f"workload.options={{turnstile: {turnstile}, admits: 2, sleep_s: 0.02}}",
     ]
     runner = subprocess.Popen(
@@ -109,6 +108,32 @@ def test_resumed_the_second_time_nothing_runs_and_mlflow_has_each_record_once(tm
     assert sorted(logged) == sorted(first)
 
 
+def test_a_sweep_goes_on_in_the_block_in_which_it_was_cut_off(tmp_path: Path) -> None:
+    """The first block is there with its twin; of the second one cell is."""
+    given = ("-m", *MOODY, "procs=1,2", "times=3", "tracking=none", *SLOWLY)
+    done = sweep(tmp_path, *given, "repeat=0,1")
+    assert done.result.returncode == 0, done.result.stdout + done.result.stderr
+    order = cells_of(done)
+    assert order[2] == "mps=off procs=1 times=3 repeat=0 twin"
+    gone = next(path for path in find_measurements(tmp_path) if read_measurement(path).name == order[4])
+    gone.unlink()
+    again = sweep(tmp_path, *given, "repeat=0,1", "resume=true")
+    assert again.result.returncode == 0, again.result.stdout + again.result.stderr
+    assert cells_of(again) == order
+    resumed = re.findall(r"^(.+): RESUMED: ", again.result.stdout, re.MULTILINE)
+    assert resumed == order[:4]
+    third = sweep(tmp_path, *given, "repeat=0,1,2", "resume=true")
+    assert cells_of(third)[:5] == order
+    assert len(re.findall(": RESUMED: ", third.result.stdout)) == 5
+
+
+def cells_of(done: Finished) -> list[str]:
+    """The names of a sweep's runs in the order in which they ran."""
+    match = re.search(r"^records: (.+)$", done.result.stdout, re.MULTILINE)
+    assert match
+    return [cell["name"] for cell in read_json(Path(match[1]) / "sweep.json")["cells"]]
+
+
 def test_an_edited_workload_runs_again_and_says_why(tmp_path: Path) -> None:
     source = tmp_path / "mine.py"
     source.write_text("def build(device, options):\n    return (lambda value: value + 1), 0\n")
@@ -120,9 +145,9 @@ def test_an_edited_workload_runs_again_and_says_why(tmp_path: Path) -> None:
         "times=3",
         "tracking=none",
     )
-    assert sweep(tmp_path, *given, *CALM).result.returncode == 0
+    assert sweep(tmp_path, *given).result.returncode == 0
     source.write_text(source.read_text().replace("+ 1", "+ 2"))
-    done = sweep(tmp_path, *given, *CALM, "resume=true")
+    done = sweep(tmp_path, *given, "resume=true")
     assert done.result.returncode == 0, done.result.stderr
     assert re.search(
         r"^mps=off procs=1 times=3: runs: the record of .* differs in source of the workload \(",

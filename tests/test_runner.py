@@ -2,6 +2,7 @@
 
 import re
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,15 @@ from mps_experiments.errors import Interrupted
 from mps_experiments.measurement.verdict import Status
 from mps_experiments.mps.control import CONTROL_PROGRAM, SERVER_PROGRAM
 from mps_experiments.mps.guardian import Guardian
+from mps_experiments.mps.logs import client_limit, cuda_version
 from mps_experiments.plan import RunPlan
 from mps_experiments.runner import Outcome
 from mps_experiments.workloads.inputs import resolve_inputs
 from mps_experiments.workloads.spec import WorkloadSpec
 from tests.fakes.plans import attaching, own_mps_processes, run_plan, running, wait_until
 from tests.fakes.running import Lab, Witness, assert_nothing_is_left, open_lab
+
+NAMES = {SERVER_PROGRAM: "server", CONTROL_PROGRAM: "daemon"}
 
 
 def two_workers(lab: Lab, tmp_path: Path, *, enabled: bool = True, **more: Any) -> RunPlan:
@@ -108,20 +112,57 @@ def test_a_daemon_lost_before_the_first_client_makes_a_silent_fallback_invalid(
     witness = Witness({"workers": lambda: end(CONTROL_PROGRAM)})
     measurement = lab.run(two_workers(lab, tmp_path), witness).measurement
     assert measurement.verdict.status is Status.INVALID
-    assert "MPS falls back silently" in measurement.verdict.reason
+    assert re.match(
+        r"MPS ended before the window \(its daemon \(pid \d+\) is gone\); .*MPS falls back silently",
+        measurement.verdict.reason,
+    )
     assert all(worker.facts is not None for worker in measurement.workers), "the workers noticed nothing"
     assert "measured_window" not in witness.phases
     assert_nothing_is_left(measurement)
 
 
+class Late(Witness):
+    """Acts as soon as iterations were measured."""
+
+    def __init__(self, act: Callable[[], object]) -> None:
+        super().__init__()
+        self.act: Callable[[], object] | None = act
+
+    def progress(self, finished: int) -> None:
+        super().progress(finished)
+        if finished > 0 and self.act is not None:
+            act, self.act = self.act, None
+            act()
+
+
 @pytest.mark.parametrize("program", [SERVER_PROGRAM, CONTROL_PROGRAM])
-def test_a_server_or_daemon_lost_while_measuring_makes_the_run_invalid(
-    lab: Lab, tmp_path: Path, program: str
-) -> None:
+def test_a_server_or_daemon_lost_before_the_window_is_named(lab: Lab, tmp_path: Path, program: str) -> None:
     witness = Witness({"measured_window": lambda: end(program)})
     measurement = lab.run(two_workers(lab, tmp_path, times=400), witness).measurement
     assert measurement.verdict.status is Status.INVALID
-    assert re.match(r"worker [01] ", measurement.verdict.reason)
+    assert re.match(
+        rf"MPS ended before the window \(its {NAMES[program]} \(pid \d+\)", measurement.verdict.reason
+    )
+    assert_nothing_is_left(measurement)
+
+
+@pytest.mark.parametrize("program", [SERVER_PROGRAM, CONTROL_PROGRAM])
+def test_a_server_or_daemon_lost_while_measuring_makes_the_run_invalid_and_is_named(
+    lab: Lab, tmp_path: Path, program: str
+) -> None:
+    measurement = lab.run(two_workers(lab, tmp_path, times=4000), Late(lambda: end(program))).measurement
+    assert measurement.verdict.status is Status.INVALID
+    reason = measurement.verdict.reason
+    found = re.match(
+        rf"MPS ended (\d+\.\d\d) s into the window \(its {NAMES[program]} \(pid \d+\).*\); worker [01] ",
+        reason,
+    )
+    assert found, reason
+    assert float(found[1]) < measurement.phases_s["measured_window"]
+    if program == SERVER_PROGRAM:
+        assert re.search(r"control\.log: .*Server \d+ exited", reason)
+    assert measurement.failure is not None
+    assert measurement.failure.reason.startswith("worker "), "the record keeps the worker's own error apart"
     assert_nothing_is_left(measurement)
 
 
@@ -188,6 +229,32 @@ def test_what_was_measured_before_a_failure_is_kept(fake_lab: Lab, tmp_path: Pat
     worker = fake_lab.run(plan).measurement.workers[0]
     assert worker.samples is not None
     assert len(worker.samples.latencies_ns) == 2
+
+
+def test_a_worker_for_which_the_server_has_no_place_names_the_limit(
+    fake_lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_MPS", "max_clients=1")
+    measurement = fake_lab.run(two_workers(fake_lab, tmp_path)).measurement
+    assert measurement.verdict.status is Status.INVALID
+    assert re.match(
+        r"the MPS server takes no more clients than it has \(.*Client limit reached.*\); "
+        r"worker [01] failed \(load\): RuntimeError: CUDA error: .* busy or unavailable",
+        measurement.verdict.reason,
+    )
+    assert_nothing_is_left(measurement)
+
+
+@pytest.mark.gpu
+def test_one_worker_more_than_a_real_server_takes_names_the_limit(guardian: Guardian, tmp_path: Path) -> None:
+    """Without the check beforehand, which refuses such a cell."""
+    with open_lab(guardian, real=True) as lab:
+        limit = client_limit(cuda_version(lab.probe.cuda_driver_version()))
+        plan = run_plan(tmp_path / "run", *[attaching()] * (limit + 1), gpu=lab.gpu)
+        measurement = lab.run(plan).measurement
+    assert measurement.verdict.status is Status.INVALID
+    assert re.match(r"(the|an) MPS server takes .* clients", measurement.verdict.reason)
+    assert_nothing_is_left(measurement)
 
 
 def test_an_interruption_ends_the_cell_in_order_and_is_handed_on(lab: Lab, tmp_path: Path) -> None:

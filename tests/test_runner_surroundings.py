@@ -1,6 +1,7 @@
 """What a run records of its surroundings: who else was there, cores, notes, the order of events."""
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -13,6 +14,7 @@ import psutil
 import pytest
 
 from mps_experiments.environment import Environment, open_environment
+from mps_experiments.machine.cell_variables import not_passed_on
 from mps_experiments.machine.gpus import FixedProbe, GpuProcess
 from mps_experiments.measurement.findings import Finding, Severity, Thresholds
 from mps_experiments.measurement.verdict import Status
@@ -203,6 +205,30 @@ def test_every_worker_looks_for_mps_in_the_private_directory(fake_lab: Lab, tmp_
     seen = {(tmp_path / str(worker.pid)).read_text() for worker in measurement.workers}
     assert len(seen) == 1
     assert not Path(seen.pop()).parent.exists()
+
+
+@pytest.mark.parametrize("start_method", ["forkserver", "spawn"])
+def test_what_the_shell_says_of_mps_reaches_no_worker(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start_method: str
+) -> None:
+    def told(name: str) -> dict[str, Any]:
+        (tmp_path / name).mkdir()
+        attached = attaching(tell=str(tmp_path / name))
+        plan = run_plan(tmp_path / "run", attached, gpu=lab.gpu, workers={"start_method": start_method})
+        measurement = valid(lab.run(plan)).measurement
+        assert measurement.machine.not_passed_on == not_passed_on(os.environ)
+        assert not not_passed_on(measurement.machine.environment)
+        (path,) = (tmp_path / name).iterdir()
+        return dict(json.loads(path.read_text()))
+
+    plain = told("plain")
+    monkeypatch.setenv("CUDA_MPS_ACTIVE_THREAD_PERCENTAGE", "10")
+    monkeypatch.setenv("CUDA_DEVICE_MAX_CONNECTIONS", "1")
+    capped = told("capped")
+    assert set(not_passed_on(capped["environment"])) == {PIPE_DIRECTORY}
+    assert capped["multi_processor_count"] == plain["multi_processor_count"]
+    if lab.gpu is not FAKE_GPU:
+        assert capped["multi_processor_count"] > 13, "all multiprocessors, not a tenth of them"
 
 
 def test_a_pinned_worker_has_its_core_for_itself_and_the_parent_comes_back(lab: Lab, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -201,15 +202,58 @@ def test_repeats_have_workers_of_their_own_and_are_compared_together(tmp_path: P
     done = sweep(tmp_path, "-m", *MOODY, *arguments)
     assert done.result.returncode == 0, done.result.stderr + done.result.stdout
     names = {f"mps=off procs={procs} times=3 repeat={repeat}" for procs in (1, 2) for repeat in (0, 1)}
+    twin = "mps=off procs=1 times=3 repeat=0 twin"
     runs = done.runs()
-    assert set(done.measurements) == names == set(runs) - {"PARENT"}
-    assert {m.name: m.cell.repeat for m in done.measurements.values()} == {n: int(n[-1]) for n in names}
+    assert set(done.measurements) == names | {twin} == set(runs) - {"PARENT"}
+    assert {name: done.measurements[name].cell.repeat for name in names} == {n: int(n[-1]) for n in names}
+    assert [m.name for m in done.measurements.values() if m.cell.is_twin] == [twin]
+    assert [name for name, run in runs.items() if "twin" in run.data.params] == [twin]
     pids = [worker.pid for m in done.measurements.values() for worker in m.workers]
-    assert len(set(pids)) == len(pids) == 6
+    assert len(set(pids)) == len(pids) == 7
     assert len(re.findall(r"\d \(\S+ to \S+\)", done.result.stdout)) == 2
     two = runs["mps=off procs=2 times=3 repeat=1"].data
-    assert two.tags["ratio_spread"] == "95 % interval over 2 repeats"
-    assert two.metrics["ratio_ci_low"] <= two.metrics["ratio_median"] <= two.metrics["ratio_ci_high"]
+    assert two.tags["ratio_spread"].startswith("2 blocks: ")
+    assert two.metrics["ratio_ci_low"] <= two.metrics["ratio_mean"] <= two.metrics["ratio_ci_high"]
+
+
+def summary_of(folder: Path) -> dict[str, Any]:
+    (path,) = folder.glob("outputs/*/*/sweep.json")
+    summary: dict[str, Any] = json.loads(path.read_text())
+    return summary
+
+
+def test_cells_run_in_blocks_and_sweep_json_tells_in_which_order(tmp_path: Path) -> None:
+    arguments = ("procs=1,2", "times=3", "repeat=0,1", "tracking=none", "order_seed=3")
+    done = sweep(tmp_path, "-m", *MOODY, *arguments)
+    assert done.result.returncode == 0, done.result.stderr + done.result.stdout
+    summary = summary_of(tmp_path)
+    assert (summary["order"], summary["order_seed"]) == ("blocks", 3)
+    names = [cell["name"].removeprefix("mps=off ") for cell in summary["cells"]]
+    assert [re.sub(r".*repeat=", "", name) for name in names] == ["0", "0", "0 twin", "1", "1"]
+    assert names[0] == "procs=1 times=3 repeat=0"
+    folders = {cell["name"]: cell["folder"] for cell in summary["cells"]}
+    one = folders["mps=off procs=1 times=3 repeat=0"]
+    assert folders["mps=off procs=1 times=3 repeat=0 twin"] == f"{one},twin"
+    assert {m.config["order_seed"] for m in done.measurements.values()} == {3}
+
+
+def test_blocks_are_added_until_the_budget_is_used(tmp_path: Path) -> None:
+    """A block takes a second or two, and the intervals of such short runs are never within a millionth."""
+    arguments = ("procs=1,2", "times=30", "tracking=none", "precision=0.000001", "budget_min=0.5")
+    started = time.monotonic()
+    done = sweep(tmp_path, "-m", *MOODY, *arguments, "workload.options.sleep_s=0.01")
+    assert time.monotonic() - started < DEADLINE_S
+    assert done.result.returncode == 0, done.result.stderr + done.result.stdout
+    out, summary = done.result.stdout, summary_of(tmp_path)
+    blocks = {m.cell.repeat for m in done.measurements.values()}
+    assert blocks == set(range(len(blocks)))
+    assert len(blocks) >= 4
+    assert len(done.measurements) == 2 * len(blocks) + 1 == len(summary["cells"])
+    last = f"mps=off procs=2 times=30 repeat={len(blocks) - 1}"
+    assert done.measurements[last].overrides[-1] == f"repeat={len(blocks) - 1}"
+    assert len(re.findall(r"^precision: .* repeat=\d+ is added$", out, re.MULTILINE)) == len(blocks) - 1
+    assert re.search(r"^precision: budget_min=0.5 is used: .* 1 of 1 comparisons open at", out, re.MULTILINE)
+    assert summary["stopped"].startswith("budget_min=0.5 is used: ")
 
 
 def test_the_same_folder_twice_keeps_both_records(tmp_path: Path) -> None:
@@ -224,7 +268,7 @@ def test_an_interrupted_sweep_keeps_what_it_measured_and_says_killed(tmp_path: P
     started = tmp_path / "started"
     runner = subprocess.Popen(
         command(
-            *("-m", *MOODY, "procs=1", "times=3,100000", "workload.options.sleep_s=0.01"),
+            *("-m", *MOODY, "procs=1", "times=3,100000", "order=as_given", "workload.options.sleep_s=0.01"),
             f"+workload.options.touch={started}-${{times}}",
         ),
         cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,

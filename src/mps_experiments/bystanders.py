@@ -20,19 +20,21 @@ def foreign_load(plan: RunPlan, state: RunState) -> tuple[str, ...]:
 
 
 def foreign_daemons(plan: RunPlan, state: RunState) -> tuple[str, ...]:
-    """Which MPS daemons of others were seen, each in words."""
-    environment = state.environment
-    if environment is None or plan.device.is_cpu:
+    """Tell which MPS daemons of others were seen that may serve this GPU, each in words."""
+    environment, gpu = state.environment, plan.device.gpu
+    if environment is None or gpu is None:
         return ()
     daemons = {daemon.pipe_dir: daemon for seen in state.observations for daemon in seen.foreign_daemons}
     daemons |= {daemon.pipe_dir: daemon for daemon in environment.foreign_daemons}
     return tuple(
         f"a foreign MPS daemon (pid {daemon.pid}) serves {pipe_dir or 'an unknown directory'}"
         for pipe_dir, daemon in daemons.items()
+        if daemon.may_serve(gpu.uuid)
     )
 
 
 def _strangers(seen: Observation, worker_pids: set[int]) -> set[int]:
     """Processes on the GPU that are not ours; none where NVML counts pids of another namespace."""
     listed = {process.pid for process in seen.gpu_processes}
-    return listed - worker_pids - set(seen.server_status) if listed & worker_pids else set()
+    own = worker_pids | set(seen.server_status) | set(seen.descendant_pids)
+    return listed - own if listed & own else set()

@@ -26,8 +26,8 @@ def main(probe: Any = None, lock_folder: Any = None) -> int:
     """
     # Imported late: a worker started with `spawn` imports this module through the console script.
     from mps_experiments.composition import parse
-    from mps_experiments.machine.gpu_lock import LOCK_FOLDER
     from mps_experiments.machine.gpus import open_probe
+    from mps_experiments.machine.lock_file import LOCK_FOLDER
     from mps_experiments.opening import open_sweep
 
     catch_signals()
@@ -42,7 +42,7 @@ def main(probe: Any = None, lock_folder: Any = None) -> int:
             contextlib.nullcontext(probe) if probe else open_probe() as gpus,
             open_sweep(request, arguments, gpus, lock_folder or LOCK_FOLDER) as sweep,
         ):
-            _run_hydra(sweep.run_cell)
+            _run_hydra(sweep)
     except ConfigError as error:
         complain(str(error))
         return EXIT_USER_ERROR

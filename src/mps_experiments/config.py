@@ -18,6 +18,11 @@ from omegaconf import OmegaConf
 
 CONFIG_NAME = "config"
 AUTO: Final = "auto"
+OR_AUTO = ("times", "workers.warmup")  # options that take a whole number or auto
+# Options of earlier versions: what they refused is noise, which now widens the interval instead.
+NO_LONGER = tuple(
+    f"validity.{name}_invalid" for name in ("common_window", "start_skew", "drift", "foreign_cpu")
+)
 
 
 # Member names are what a user types, hence the lower case.
@@ -137,9 +142,10 @@ class WorkersConfig:
 
     start_method: StartMethod = StartMethod.forkserver
     """forkserver: torch is imported once for the sweep; spawn: every worker imports it again."""
-    cpu_affinity: CpuAffinity = CpuAffinity.auto
-    """auto: one CPU core for each worker where there are enough; rotate: all move on by one core every
-    rotate_s, so that fast and slow cores are shared out; none: leave placement to the kernel."""
+    cpu_affinity: CpuAffinity = CpuAffinity.rotate
+    """rotate: one CPU core for each worker where there are enough, and all move on by one core every
+    rotate_s, so that fast and slow cores are shared out; auto: each keeps its core; none: leave placement
+    to the kernel."""
     rotate_s: float = 0.05
     """With cpu_affinity=rotate: seconds between two moves."""
     warmup: Any = "auto"
@@ -185,7 +191,7 @@ class ValidityConfig:
     """When a run is INVALID, and when its numbers come with a warning. Shares lie between 0 and 1."""
 
     common_window_warn: float = 0.95
-    """With window=fixed: warn if all workers were at work together in less of the makespan than this share."""
+    """With window=fixed: warn if all workers were at work together in a smaller share of the makespan."""
     start_skew_warn: float = 0.01
     """Warn if the last worker started later than the first by more than this share of the makespan."""
     unequal_workers_warn: float = 1.25
@@ -265,14 +271,14 @@ class Config:
     times: Any = 50
     """Iterations per worker in the measured window; auto: as many as window_s seconds hold."""
     window: Window = Window.kept
-    """kept: a worker that is done goes on, unmeasured, until all are; fixed: it stops and leaves the GPU to the
-    others, as in the first experiment."""
+    """kept: a worker that is done goes on, unmeasured, until all are; fixed: it stops and leaves the GPU to
+    the others, as in the first experiment."""
     window_s: float = 10.0
     """With times=auto: seconds that each worker is measured."""
     repeat: int = 0
     """Number of the repeat, or block: repeat=0,1,2 measures each cell three times, each with new workers."""
     order: Order = Order.blocks
-    """blocks: every cell once per repeat, in an order drawn from order_seed; as_given: as on the command line."""
+    """blocks: every cell once per repeat, in an order drawn from order_seed; as_given: as it was typed."""
     order_seed: int = 0
     """Seed of the order of the cells within each block."""
     precision: float = 0.0
@@ -337,6 +343,8 @@ def options(schema: type = Config, prefix: str = "") -> Iterator[Option]:
         type_name = getattr(annotation, "__name__", str(annotation))
         if isinstance(value, Enum):
             type_name, value = "|".join(type(value).__members__), value.name
+        if f"{prefix}{name}" in OR_AUTO:
+            type_name = "int or auto"
         yield Option(f"{prefix}{name}", type_name, value, described[name])
 
 
@@ -348,5 +356,5 @@ def _field_descriptions(schema: type) -> dict[str, str]:
     for statement, following in zip(body.body, body.body[1:], strict=False):
         match statement, following:
             case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
-                found[name] = text
+                found[name] = " ".join(text.split())
     return found

@@ -1,7 +1,7 @@
 """Everything a run needs on the machine before its workers start, and its removal afterwards."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ class Environment:
     """The surroundings of one run's workers.
 
     Attributes:
-        variables: What each worker sets before its first CUDA call.
+        variables: What each worker sets before its first CUDA call; see `machine.cell_variables`.
         scratch: A private folder for what workers write for the parent; gone with the environment.
         foreign_daemons: MPS daemons found that are not ours.
         foreign_processes: Processes that were on the GPU before our workers.
@@ -37,13 +37,18 @@ class Environment:
     _pipe_dir: Path
     _foreign_timeout_s: float
 
-    def observe(self, look_again: bool = False) -> Observation:
-        """Who is attached now; `look_again` also searches for daemons that came since."""
+    def observe(self, look_again: bool = False, worker_pids: Iterable[int] = ()) -> Observation:
+        """Look who is attached now, the workers' descendants included.
+
+        Args:
+            look_again: Also search for daemons that came since.
+            worker_pids: Whose descendants are looked for.
+        """
         foreign, timeout_s = self.foreign_daemons, self._foreign_timeout_s
         if look_again:
             foreign = find_foreign_daemons(self._pipe_dir, timeout_s)
         control = self.daemon.control if self.daemon else None
-        return observe(control, self._probe, self._gpu_uuid, foreign, timeout_s)
+        return observe(control, self._probe, self._gpu_uuid, foreign, timeout_s, worker_pids)
 
 
 @contextlib.contextmanager
@@ -66,7 +71,7 @@ def _enter(plan: RunPlan, probe: GpuProbe, guardian: Guardian, stack: contextlib
     foreign_processes = probe.compute_processes(gpu.uuid) if gpu else ()
     daemon = stack.enter_context(new_daemon(plan, folder)) if plan.mps.enabled else None
     return Environment(
-        variables={PIPE_DIRECTORY: str(pipe_dir), "CUDA_VISIBLE_DEVICES": gpu.uuid if gpu else ""},
+        variables=_worker_variables(plan, pipe_dir),
         scratch=folder,
         foreign_daemons=find_foreign_daemons(pipe_dir, plan.mps.foreign_timeout_s),
         foreign_processes=foreign_processes,
@@ -76,6 +81,12 @@ def _enter(plan: RunPlan, probe: GpuProbe, guardian: Guardian, stack: contextlib
         _pipe_dir=pipe_dir,
         _foreign_timeout_s=plan.mps.foreign_timeout_s,
     )
+
+
+def _worker_variables(plan: RunPlan, pipe_dir: Path) -> dict[str, str]:
+    """Return what this cell sets for its workers; of the cell's own variables they have no others."""
+    gpu = plan.device.gpu
+    return {PIPE_DIRECTORY: str(pipe_dir), "CUDA_VISIBLE_DEVICES": gpu.uuid if gpu else ""}
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from pathlib import Path
 from mps_experiments.errors import EvidenceError, MpsExperimentsError
 from mps_experiments.machine.gpus import GpuProbe
 from mps_experiments.machine.sampler import Sampler
+from mps_experiments.measurement.gpu_work import GpuWork, traced_work
 from mps_experiments.measurement.outputs import OutputDifference, OutputDigest, compare_outputs
 from mps_experiments.measurement.overlap import Activity, KernelTrace, activity_of
 from mps_experiments.option_limits import MAX_TRACED
@@ -19,8 +20,20 @@ from mps_experiments.plan import RunPaths, RunPlan
 from mps_experiments.report.timeline import draw_timeline
 from mps_experiments.run_state import RunState
 from mps_experiments.trace_files import load_trace, write_merged_trace
-from mps_experiments.workers.messages import Compute, Computed, Trace, Traced, Tracing
+from mps_experiments.workers.messages import (
+    CheckProducts,
+    Compute,
+    Computed,
+    CountOperators,
+    Operators,
+    Products,
+    Trace,
+    Traced,
+    Tracing,
+)
 from mps_experiments.workers.pool import WorkerPool
+
+_COUNTED = 3  # iterations whose operators are counted where there is no traced pass
 
 
 @contextlib.contextmanager
@@ -60,6 +73,24 @@ def _largest_difference(outputs: Sequence[OutputDigest], plan: RunPlan) -> Outpu
     return max(differences, key=lambda difference: difference.excess, default=None)
 
 
+def gather_products(plan: RunPlan, pool: WorkerPool, state: RunState) -> None:
+    """Have workers that see fewer multiprocessors than the GPU has check matrix products against the CPU."""
+    whole = plan.device.gpu.multiprocessors if plan.device.gpu else None
+    capped = [
+        worker
+        for worker in pool.workers
+        if worker.ready and worker.ready.facts.multiprocessors not in (None, whole)
+    ]
+    if not capped:
+        return
+    with _optional("matrix products", state.missing):
+        questions = [CheckProducts()] * len(capped)
+        answers = pool.ask(questions, Products, plan.workers.stall_timeout_s, capped)
+        _refuse_problems(answers)
+        for worker, answer in zip(capped, answers, strict=True):
+            state.product_errors[worker.spec.rank] = answer.errors
+
+
 def gather_trace(plan: RunPlan, pool: WorkerPool, scratch: Path, state: RunState) -> None:
     """Have all workers run a short traced pass together, and derive what ran when."""
     if not plan.trace.iterations:
@@ -72,9 +103,33 @@ def gather_trace(plan: RunPlan, pool: WorkerPool, scratch: Path, state: RunState
         go = pool.next_start()
         _refuse_problems(pool.ask([go] * plan.worker_count, Traced, plan.trace.timeout_s))
         state.traces = [load_trace(path) for path in paths]
+        state.gpu_work = [traced_work(trace) for trace in state.traces]
         state.activity = activity_of(state.traces)
         if state.activity is None:
-            raise EvidenceError("the workers' passes share no time")
+            ran = any(len(trace.starts_ns) for trace in state.traces)
+            raise EvidenceError("the workers' passes share no time" if ran else "no operation ran in it")
+
+
+def gather_gpu_work(plan: RunPlan, pool: WorkerPool, state: RunState) -> None:
+    """Prove without a traced pass, as far as possible, that each worker's iterations run on the GPU."""
+    if plan.device.is_cpu or state.gpu_work:
+        return
+    with _optional("GPU work", state.missing):
+        if any(worker.asked or worker.ended for worker in pool.workers):
+            raise EvidenceError("not proved, since a worker no longer answers")
+        questions = [CountOperators(iterations=_COUNTED)] * plan.worker_count
+        answers = pool.ask(questions, Operators, plan.trace.timeout_s)
+        _refuse_problems(answers)
+        state.gpu_work = [_counted_work(rank, answer.counts) for rank, answer in enumerate(answers)]
+        if unproved := [work.rank for work in state.gpu_work if not work.proved]:
+            raise EvidenceError(
+                f"not proved: PyTorch ran no operator in some iterations of workers {unproved}"
+            )
+
+
+def _counted_work(rank: int, counts: Sequence[int]) -> GpuWork:
+    with_work = sum(count > 0 for count in counts)
+    return GpuWork(rank=rank, method="operators", iterations=len(counts), with_work=with_work)
 
 
 def _iterations_to_trace(plan: RunPlan, pool: WorkerPool) -> int:
@@ -85,7 +140,7 @@ def _iterations_to_trace(plan: RunPlan, pool: WorkerPool) -> int:
     return max(plan.trace.iterations, min(enough, MAX_TRACED))
 
 
-def _refuse_problems(answers: Sequence[Computed | Tracing | Traced]) -> None:
+def _refuse_problems(answers: Sequence[Computed | Tracing | Traced | Operators | Products]) -> None:
     for rank, answer in enumerate(answers):
         if answer.problem:
             raise EvidenceError(f"worker {rank}: {answer.problem}")

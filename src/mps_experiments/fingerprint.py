@@ -21,6 +21,10 @@ IRRELEVANT = frozenset(
         "resume",
         "allow_code",
         "gpu_wait_s",
+        "order",
+        "order_seed",
+        "precision",
+        "budget_min",
         "fault.trials",
         "workers.preload",
         "tracking.enabled",
@@ -39,6 +43,8 @@ _IN_CELL = frozenset(
         "procs",
         "repeat",
         "times",
+        "window",
+        "window_s",
         "workers.cpu_affinity",
         "workers.start_method",
         "workers.verbose",
@@ -113,7 +119,7 @@ def _fingerprint(
     gpu = machine.gpu if machine.gpu and device != "cpu" else None
     code = f"{machine.mps_experiments} {_short(machine.source_sha256)}"
     return Fingerprint(
-        configuration=_plain({**coordinates, **_options(config, cell.fault != "none")}),
+        configuration=_plain({**coordinates, **_options(config, cell)}),
         circumstances=_plain(
             {
                 "code": code,
@@ -125,6 +131,7 @@ def _fingerprint(
                 "driver": machine.driver_version,
                 "cpu": machine.cpu,
                 "usable cores": " ".join(map(str, machine.usable_cores)),
+                "cpu quota": machine.cpu_quota_cores,
                 "python": machine.python,
                 "packages": machine.packages,
                 "environment": telling_environment(machine),
@@ -133,14 +140,16 @@ def _fingerprint(
     )
 
 
-def _options(config: Mapping[str, Any], with_fault: bool) -> dict[str, object]:
+def _options(config: Mapping[str, Any], cell: Cell) -> dict[str, object]:
     """Name -> value of each option that the cell does not tell."""
     found = {}
     for name, value in _flattened(config):
         if name in IRRELEVANT or name in _IN_CELL:
             continue
-        if not with_fault and (name.startswith("fault.") or name.endswith("timeout_s")):
+        if cell.fault == "none" and (name.startswith("fault.") or name.endswith("timeout_s")):
             continue  # what is done about a fault, and when somebody gives up, changes no ordinary run
+        if name == "workers.rotate_s" and not cell.rotated:
+            continue
         found[name] = value
     return found
 

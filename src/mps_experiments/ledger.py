@@ -30,6 +30,7 @@ class Ledger:
         refused: How many runs could not be begun.
         places: Record id -> the folder that holds it.
         misplaced: How many records are not where they should be.
+        order: What sweep.json says of the order of the runs and of the blocks that were added.
         tracking_problem: Why MLflow is missing runs; None if it is not. After its first failure it is not
             asked again: each time would cost a deadline.
     """
@@ -41,6 +42,7 @@ class Ledger:
     places: dict[str, Path] = field(default_factory=dict)
     refused: int = 0
     misplaced: int = 0
+    order: dict[str, object] = field(default_factory=dict)
     tracking_problem: str | None = None
     _entries: list[dict[str, object]] = field(default_factory=list)
     _untracked: list[tuple[Measurement, Path]] = field(default_factory=list)
@@ -169,6 +171,7 @@ class Ledger:
             "command": self.info.command,
             "is_sweep": self.info.is_sweep,
             "status": status,
+            **self.order,
             "cells": self._entries,
         }
         content = json.dumps(summary, indent=1).encode()

@@ -1,4 +1,4 @@
-"""Whether MPS works here at all: asked of a daemon that lives for a moment, before anything is measured."""
+"""Whether MPS works here at all, and for how many clients: asked of a daemon that lives for a moment."""
 
 from dataclasses import dataclass, field, replace
 
@@ -7,28 +7,45 @@ from mps_experiments.errors import ConfigError, DaemonError
 from mps_experiments.mps.control import CONTROL_PROGRAM, control_program
 from mps_experiments.mps.folders import private_folder
 from mps_experiments.mps.guardian import Guardian
+from mps_experiments.mps.logs import client_limit, control_version, cuda_version
 from mps_experiments.plan import RunPaths, RunPlan
 from mps_experiments.skip import reason_to_skip
 
 
 @dataclass
 class MpsCheck:
-    """Starts, asks and quits a private daemon, once for each GPU that cells with MPS use."""
+    """Starts, asks and quits a private daemon, once for each GPU that cells with MPS use.
+
+    Attributes:
+        cuda_version: Of the driver; tells the number of clients where the daemon does not tell its version.
+    """
 
     guardian: Guardian
-    _checked: set[str] = field(default_factory=set)
+    cuda_version: str | None = None
+    _limits: dict[str, int] = field(default_factory=dict)
 
     def check(self, plan: RunPlan) -> None:
-        """Nothing for a cell that uses no MPS, is skipped, or whose GPU was checked before.
+        """Refuse a cell with MPS that cannot work. A GPU is tried once, and not for a cell that is skipped.
 
         Raises:
-            ConfigError: If no daemon starts or answers there: broken, not executable, not MPS at all, ...
+            ConfigError: If no daemon starts or answers there: broken, not executable, not MPS at all, ...; or
+                if the cell has more workers than a server takes clients.
         """
         gpu = plan.device.gpu
-        if gpu is None or not plan.mps.enabled or gpu.uuid in self._checked or reason_to_skip(plan):
+        if gpu is None or not plan.mps.enabled or reason_to_skip(plan):
             return
+        if gpu.uuid not in self._limits:
+            self._limits[gpu.uuid] = self._try(plan)
+        limit = self._limits[gpu.uuid]
+        if plan.worker_count > limit:
+            raise ConfigError(
+                "procs", plan.worker_count, f"an MPS server takes {limit} clients here; give {limit} at most"
+            )
+
+    def _try(self, plan: RunPlan) -> int:
+        """Start and quit a daemon; returns how many clients its server would take."""
         try:
-            self._start_and_quit(plan)
+            version = self._start_and_quit(plan) or cuda_version(self.cuda_version)
         except (DaemonError, OSError) as error:
             raise ConfigError(
                 "mps",
@@ -36,10 +53,11 @@ class MpsCheck:
                 f"MPS does not work here: {error}; mps=off works without it; "
                 f"`which {CONTROL_PROGRAM}` names {control_program()}: is it the driver's?",
             ) from error
-        self._checked.add(gpu.uuid)
+        return client_limit(version)
 
-    def _start_and_quit(self, plan: RunPlan) -> None:
+    def _start_and_quit(self, plan: RunPlan) -> tuple[int, int] | None:
         with private_folder(self.guardian) as folder:
             here = replace(plan, paths=RunPaths(folder=folder))  # its logs are nobody's evidence
             with new_daemon(here, folder):
                 pass
+            return control_version(here.paths.control_log.read_text())

@@ -2,23 +2,29 @@
 
 import contextlib
 import multiprocessing.util
+import os
 import shlex
 import time
 import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from mps_experiments.agenda import agenda_of
 from mps_experiments.composition import Request
 from mps_experiments.config import AUTO, Config
 from mps_experiments.errors import Interrupted
 from mps_experiments.ledger import Ledger
-from mps_experiments.machine.gpu_lock import LOCK_FOLDER, GpuLocks
+from mps_experiments.machine.cell_variables import describe, not_passed_on
+from mps_experiments.machine.core_locks import CoreLocks
+from mps_experiments.machine.gpu_lock import GpuLocks
 from mps_experiments.machine.gpus import GpuProbe
+from mps_experiments.machine.lock_file import LOCK_FOLDER
 from mps_experiments.mps.folders import parent_folder, remove_stale_folders
 from mps_experiments.mps.guardian import Guardian
 from mps_experiments.mps_check import MpsCheck
 from mps_experiments.plan import SMALL_MODEL, RunPlan
-from mps_experiments.preflight import lock_gpus, plan_cells, prepare
+from mps_experiments.preflight import lock_gpus, plan_cells, prepare, take_cores
+from mps_experiments.report.gains import gains
 from mps_experiments.sweep import Sweep
 from mps_experiments.terminal import Terminal
 from mps_experiments.tracking.tracker import SweepInfo
@@ -37,19 +43,26 @@ def open_sweep(
         ConfigError: If any cell of the sweep cannot work, or another sweep has the GPU. Nothing has been
             started on the GPU, but a daemon for a moment to see whether MPS works.
     """
+    started = time.monotonic()
     plans = plan_cells(request.cells, probe)
+    agenda = agenda_of(request, plans, gains, started)
     info = _info(request, arguments, plans)
     terminal = Terminal(count_runs(plans) or None)
     with contextlib.ExitStack() as stack:
         locks = stack.enter_context(GpuLocks(info.command, terminal.line, lock_folder))
         lock_gpus(locks, plans)  # first: whatever costs time would show in what another sweep measures
+        cores = stack.enter_context(CoreLocks(info.command, terminal.line, lock_folder))
+        take_cores(cores, plans, probe)  # before the fork server: its children are to keep off others' cores
         guardian = stack.enter_context(_guardian(request.cells))
-        mps_check = _tidy_and_check_mps(plans, guardian, terminal)
+        mps_check = MpsCheck(guardian, probe.cuda_driver_version())
+        _tidy_and_check_mps(plans, mps_check, terminal)
         prepared = prepare(request.cells, plans)
         for remark in prepared.remarks:
             terminal.line(remark)
         if plans and plans[0].device.is_cpu:
             terminal.line("no GPU in use: the same pipeline runs on the CPU, mps=on is skipped")
+        elif ignored := describe(not_passed_on(os.environ)):
+            terminal.line(ignored)
         if SMALL_MODEL in _unnamed_models(request.cells, plans):
             terminal.line(
                 f"no model is named: on the CPU that means a small one, {SMALL_MODEL}; "
@@ -57,14 +70,16 @@ def open_sweep(
             )
         stack.enter_context(terminal)
         sweep = Sweep(
-            ledger=Ledger(info, prepared.tracker),
+            ledger=Ledger(info, prepared.tracker, order=agenda.summary()),
             probe=probe,
             guardian=guardian,
             locks=locks,
+            cores=cores,
             mps_check=mps_check,
             terminal=terminal,
+            agenda=agenda,
             weights_sha256=prepared.weights_sha256,
-            varied=request.varied,
+            varied=request.varied | ({"repeat"} if agenda.goal else set()),
             planned=len(plans),
             writes_report=request.multirun and all(cell.report for cell in request.cells),
         )
@@ -95,13 +110,11 @@ def _guardian(cells: Sequence[Config]) -> Iterator[Guardian]:
         yield guardian
 
 
-def _tidy_and_check_mps(plans: Sequence[RunPlan], guardian: Guardian, terminal: Terminal) -> MpsCheck:
+def _tidy_and_check_mps(plans: Sequence[RunPlan], mps_check: MpsCheck, terminal: Terminal) -> None:
     for folder in remove_stale_folders(parent_folder(), _STALE_TIMEOUT_S):
         terminal.line(f"removed what a dead runner left: {folder}")
-    mps_check = MpsCheck(guardian)
     for plan in plans:
         mps_check.check(plan)
-    return mps_check
 
 
 def _info(request: Request, arguments: list[str], plans: Sequence[RunPlan]) -> SweepInfo:

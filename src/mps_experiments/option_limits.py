@@ -14,6 +14,7 @@ _MAX_TRACED_S = 10.0
 _MIN_WINDOW_S, _MAX_WINDOW_S = 0.01, 86_400.0
 _MIN_ROTATE_S, _MAX_ROTATE_S = 0.001, 60.0
 _MIN_INTERVAL_S, _MAX_INTERVAL_S = 0.005, 60.0
+_MAX_MINUTES = 100_000.0
 _MAX_SECONDS = 1_000_000.0  # the kernel's poll takes at most 2**31 milliseconds
 
 
@@ -28,7 +29,9 @@ def check_numbers(config: Config) -> None:
     _check_number("window_s", config.window_s, _MIN_WINDOW_S, _MAX_WINDOW_S)
     _check_whole("order_seed", config.order_seed, 0, 2**32 - 1)
     _check_number("precision", config.precision, 0, 1)
-    _check_seconds("budget_min", config.budget_min)
+    if not 0 < config.budget_min <= _MAX_MINUTES:  # not a number compares as false, too
+        what = f"must be a number of minutes above 0, at most {_MAX_MINUTES:g}"
+        raise ConfigError("budget_min", config.budget_min, what)
     _check_whole("repeat", config.repeat, 0, _MAX_ITERATIONS)
     _check_whole_or_auto("workers.warmup", config.workers.warmup, 0)
     _check_number("workers.rotate_s", config.workers.rotate_s, _MIN_ROTATE_S, _MAX_ROTATE_S)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mps_experiments.config import Config, TrackingConfig
 from mps_experiments.errors import ConfigError
+from mps_experiments.machine.core_locks import CoreLocks, fair_share
 from mps_experiments.machine.gpu_lock import GpuLocks
 from mps_experiments.machine.gpus import GpuProbe
 from mps_experiments.plan import RunPlan, build_plan
@@ -16,6 +17,7 @@ from mps_experiments.tracking.addresses import check_tracking
 from mps_experiments.tracking.tracker import NoTracker, Tracker
 from mps_experiments.workers.check import check_workload
 from mps_experiments.workers.context import process_context, without_harm
+from mps_experiments.workers.placement import taking_order
 from mps_experiments.workloads.imports import installed_imports
 from mps_experiments.workloads.spec import WorkloadSpec
 
@@ -57,6 +59,19 @@ def lock_gpus(locks: GpuLocks, plans: Sequence[RunPlan]) -> None:
     gpus = [(plan.device.gpu.uuid, -plan.gpu_wait_s) for plan in plans if plan.device.gpu is not None]
     for uuid, minus_wait_s in sorted(gpus):  # of the cells of one GPU, the most patient first
         locks.acquire(uuid, -minus_wait_s)
+
+
+def take_cores(locks: CoreLocks, plans: Sequence[RunPlan], probe: GpuProbe) -> None:
+    """Take this sweep's share of the cores; none for cells on the CPU, or whose workers are not pinned."""
+    pinned = [plan for plan in plans if plan.workers.pinned and plan.device.gpu is not None]
+    if not pinned:
+        return
+    gpus = {plan.device.gpu.uuid: plan.device.gpu for plan in pinned if plan.device.gpu is not None}
+    near = {core for gpu in gpus.values() for core in gpu.local_cores}
+    wanted = fair_share(
+        len(locks.usable), len(gpus), len(probe.gpus()), max(plan.worker_count for plan in pinned)
+    )
+    locks.take(taking_order(locks.usable, near), wanted)
 
 
 def prepare(cells: Sequence[Config], plans: tuple[RunPlan, ...]) -> Prepared:

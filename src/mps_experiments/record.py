@@ -2,7 +2,7 @@
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +14,7 @@ from mps_experiments.machine.facts import MachineFacts
 from mps_experiments.machine.gpus import GpuProcess
 from mps_experiments.measurement.faults import FaultTrial, SurvivorFigures, survivor_figures
 from mps_experiments.measurement.findings import Finding
+from mps_experiments.measurement.gpu_work import GpuWork
 from mps_experiments.measurement.outputs import OutputDifference, OutputDigest
 from mps_experiments.measurement.overlap import Activity
 from mps_experiments.measurement.samples import WorkerSamples
@@ -47,6 +48,7 @@ class WorkerRecord:
         gpu_memory_bytes: What NVML counted for the process, CUDA context included; None if it does not tell.
         ready_s: Seconds from its start until it was ready.
         output: What it computed for the first input after its window; None if it was not asked.
+        product_errors: Relative errors of matrix products, by type; empty where it sees the whole GPU.
     """
 
     rank: int
@@ -59,6 +61,7 @@ class WorkerRecord:
     samples: WorkerSamples | None
     gpu_memory_bytes: int | None = None
     output: OutputDigest | None = None
+    product_errors: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +137,7 @@ class Measurement:
         telemetry: What GPU and CPU did in the measured window.
         parity: The largest difference between the workers' outputs.
         fault: What happened in a run with a fault; such a run has no figures of an ordinary one.
+        gpu_work: What was seen of each worker's work on the GPU; empty in earlier records.
     """
 
     schema_version: int
@@ -162,6 +166,7 @@ class Measurement:
     telemetry: Telemetry | None = None
     parity: OutputDifference | None = None
     fault: FaultTrial | None = None
+    gpu_work: tuple[GpuWork, ...] = ()
 
     @property
     def is_ordinary(self) -> bool:

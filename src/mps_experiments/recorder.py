@@ -92,7 +92,7 @@ def make_measurement(
         foreign_daemons=environment.foreign_daemons if environment else (),
         foreign_processes=environment.foreign_processes if environment else (),
         contended=(*foreign_load(plan, state), *foreign_daemons(plan, state)),
-        notes=_notes(plan, state),
+        notes=_notes(plan, state, origin.machine),
         failure=state.failure,
         verdict=verdict,
         findings=findings,
@@ -105,6 +105,7 @@ def make_measurement(
         telemetry=state.telemetry,
         parity=state.parity,
         fault=state.fault,
+        gpu_work=tuple(state.gpu_work),
     )
 
 
@@ -129,7 +130,8 @@ def _judge(
     samples: Sequence[WorkerSamples],
     findings: Sequence[Finding],
 ) -> Verdict:
-    failure = state.failure.reason if state.failure else None
+    reasons = (state.about_mps, state.failure.reason if state.failure else None)
+    failure = "; ".join(filter(None, reasons)) or None
     proof_failure = proof.failure if proof else "the run never got to its proof"
     if plan.fault is not None:
         return judge_fault(failure, proof_failure, state.fault, samples)
@@ -157,6 +159,7 @@ def _worker_record(worker: Worker, state: RunState) -> WorkerRecord:
         gpu_memory_bytes=_gpu_memory_bytes(worker.pid, state.observations),
         samples=worker.samples(),
         output=state.outputs.get(rank),
+        product_errors=state.product_errors.get(rank, {}),
     )
 
 
@@ -195,27 +198,41 @@ def _gpu_memory_bytes(pid: int, observations: list[Observation]) -> int | None:
     return max((size for size in counted if size is not None), default=None)
 
 
+def _cores(worker: Worker) -> tuple[int, ...]:
+    return worker.ready.facts.cpu_cores if worker.ready else ()
+
+
 def _evidence(plan: RunPlan, state: RunState, samples: Sequence[WorkerSamples]) -> Evidence:
     servers = {pid for seen in state.observations for pid in seen.server_status}
-    ready = [worker.ready for worker in state.workers]
+    descendants = {pid for seen in state.observations for pid in seen.descendant_pids}
     return Evidence(
         samples=samples,
         kept=plan.window.kept,
         core_speeds=[worker.done.core_speed_per_us if worker.done else None for worker in state.workers],
         usage=[worker.done.cpu if worker.done else None for worker in state.workers],
-        cores=[each.facts.cpu_cores if each else () for each in ready],
+        cores=[worker.spec.ring or _cores(worker) for worker in state.workers],
         on_gpu=not plan.device.is_cpu,
         mps_on=plan.mps.enabled,
         telemetry=state.telemetry,
-        own_pids=frozenset({worker.pid for worker in state.workers} | servers),
+        own_pids=frozenset({worker.pid for worker in state.workers} | servers | descendants),
         foreign_load=foreign_load(plan, state),
         foreign_daemons=foreign_daemons(plan, state),
         parity=state.parity,
+        factory=plan.workloads[0].kind == "custom",
+        outputs=state.outputs,
+        gpu_work=state.gpu_work,
+        descendants=sorted(set().union(*(seen.descendants_on_gpu() for seen in state.observations))),
+        product_errors=state.product_errors,
     )
 
 
-def _notes(plan: RunPlan, state: RunState) -> tuple[str, ...]:
+def _notes(plan: RunPlan, state: RunState, machine: MachineFacts) -> tuple[str, ...]:
     notes = []
+    quota = machine.cpu_quota_cores
+    if quota is not None and quota < plan.worker_count:
+        notes.append(
+            f"a CPU quota allows the time of {quota:g} cores: {plan.worker_count} workers are held up by it"
+        )
     if plan.device.is_cpu and state.workers:
         notes.append("ran on the CPU: says nothing about MPS or a GPU")
     if plan.workers.verbose:

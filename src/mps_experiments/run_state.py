@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from mps_experiments.environment import Environment
 from mps_experiments.errors import Interrupted
 from mps_experiments.measurement.faults import FaultTrial
+from mps_experiments.measurement.gpu_work import GpuWork
 from mps_experiments.measurement.outputs import OutputDifference, OutputDigest
 from mps_experiments.measurement.overlap import Activity, KernelTrace
 from mps_experiments.measurement.telemetry import Telemetry
 from mps_experiments.mps.attachment import Observation
+from mps_experiments.mps.end_watch import End
 from mps_experiments.record import FailureRecord
 from mps_experiments.workers.placement import Placement
 from mps_experiments.workers.pool import Worker
@@ -19,7 +21,13 @@ from mps_experiments.workers.pool import Worker
 
 @dataclass
 class RunState:
-    """What is known of a run so far; the runner fills it, and it survives whatever ends the run."""
+    """What is known of a run so far; the runner fills it, and it survives whatever ends the run.
+
+    Attributes:
+        mps_ends: Processes of its MPS daemon that were gone too early, the first first.
+        servers_afterwards: The servers that the daemon listed then; None if it did not answer.
+        about_mps: What MPS had to do with a failure, in words; None if nothing.
+    """
 
     on_phase: Callable[[str], None]
     phases_s: dict[str, float] = field(default_factory=dict)
@@ -34,7 +42,12 @@ class RunState:
     parity: OutputDifference | None = None
     traces: list[KernelTrace] = field(default_factory=list)
     activity: Activity | None = None
+    gpu_work: list[GpuWork] = field(default_factory=list)
+    product_errors: dict[int, dict[str, float]] = field(default_factory=dict)
     fault: FaultTrial | None = None
+    mps_ends: list[End] = field(default_factory=list)
+    servers_afterwards: tuple[int, ...] | None = None
+    about_mps: str | None = None
     missing: list[str] = field(default_factory=list)
 
     @contextlib.contextmanager

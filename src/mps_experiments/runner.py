@@ -10,13 +10,22 @@ from typing import Any, Protocol, TypeVar
 
 from mps_experiments.environment import Environment, open_environment
 from mps_experiments.errors import Interrupted, ProofError, RunError, WorkerError
-from mps_experiments.evidence import Artifacts, artifacts_of, gather_outputs, gather_trace, sampling
+from mps_experiments.evidence import (
+    Artifacts,
+    artifacts_of,
+    gather_gpu_work,
+    gather_outputs,
+    gather_products,
+    gather_trace,
+    sampling,
+)
 from mps_experiments.faults.memory_watch import MemoryWatch
 from mps_experiments.faults.trial import trial_of
 from mps_experiments.machine.facts import MachineFacts
 from mps_experiments.machine.gpus import GpuProbe
 from mps_experiments.mps.attachment import failure_in
 from mps_experiments.mps.guardian import Guardian
+from mps_experiments.mps_ending import about_mps, noting_end_of_mps, watching_mps
 from mps_experiments.plan import FaultPlan, RunPlan
 from mps_experiments.record import FailureRecord, Measurement
 from mps_experiments.recorder import Origin, make_measurement
@@ -52,6 +61,7 @@ class Surroundings:
     """What all runs of a sweep share.
 
     Attributes:
+        cores: CPU cores that are this sweep's own; None where it took none, and may use all.
         is_quiet: Waits, for so many seconds at most, until nothing is done any more for an earlier run.
     """
 
@@ -61,6 +71,7 @@ class Surroundings:
     guardian: Guardian
     context: Callable[[str], ForkServerContext | SpawnContext]
     watcher: Watcher
+    cores: tuple[int, ...] | None = None
     is_quiet: Callable[[float], bool] = lambda _: True
 
 
@@ -99,6 +110,7 @@ def run_cell(
         except KeyboardInterrupt as error:
             state.interruption = _interruption(error)
             state.failure = FailureRecord(reason=str(state.interruption), rank=None, traceback="")
+        state.about_mps = about_mps(plan, state)
     origin = Origin(
         sweep_id=surroundings.sweep_id,
         machine=surroundings.machine,
@@ -126,7 +138,8 @@ def _measure(plan: RunPlan, around: Surroundings, state: RunState) -> None:
             opening = open_environment(plan, around.probe, around.guardian)
             environment = stack.enter_context(_timed_exit(opening, "environment_teardown", state))
             state.environment = environment
-        state.placement = _placement(plan, around.machine)
+        stack.enter_context(noting_end_of_mps(plan, environment, state))
+        state.placement = _placement(plan, around)
         stack.callback(keep_off(state.placement.parent))
         with state.phase("workers"):
             stack.callback(memory.workers_gone)
@@ -142,10 +155,14 @@ def _measure(plan: RunPlan, around: Surroundings, state: RunState) -> None:
             _wait_until_quiet(around, plan.workers.ready_timeout_s)
         with state.phase("proof"):
             _look(environment, pool, state, plan.mps.enabled)
-        with sampling(plan, around.probe, state), state.phase("measured_window"):
+        with (
+            sampling(plan, around.probe, state),
+            watching_mps(plan, environment, state),
+            state.phase("measured_window"),
+        ):
             start_at_ns = pool.release()
             time.sleep(max(0.0, (start_at_ns - time.monotonic_ns()) / 1e9) + _LOOK_AFTER_S)
-            state.observations.append(environment.observe())
+            state.observations.append(environment.observe(worker_pids=pool.pids))
             if plan.fault is not None:
                 trial = trial_of(plan, plan.fault, pool, environment, state.placement.parent)
                 state.fault = trial.run(watcher.tick_s, watcher.progress)
@@ -153,13 +170,15 @@ def _measure(plan: RunPlan, around: Surroundings, state: RunState) -> None:
                 pool.wait_done(plan.workers.stall_timeout_s, watcher.tick_s, watcher.progress)
         if plan.fault is None:
             with state.phase("proof"):
-                state.observations.append(environment.observe(look_again=True))
+                state.observations.append(environment.observe(look_again=True, worker_pids=pool.pids))
         try:
             with state.phase("outputs"):
                 gather_outputs(plan, pool, state)
             if plan.fault is None:  # after a fault nothing is as it was
                 with state.phase("traced_pass"):
                     gather_trace(plan, pool, environment.scratch, state)
+                    gather_gpu_work(plan, pool, state)
+                    gather_products(plan, pool, state)
         except KeyboardInterrupt as error:  # the sweep ends, but what is measured and proved stays
             state.interruption = _interruption(error)
             state.missing.append(f"evidence: {state.interruption}")
@@ -178,7 +197,7 @@ def _memory_watch(plan: RunPlan, around: Surroundings, state: RunState) -> Memor
 
 def _look(environment: Environment, pool: WorkerPool, state: RunState, expected_on: bool) -> None:
     """The look before the start; a claim that already fails is not worth measuring."""
-    state.observations.append(environment.observe())
+    state.observations.append(environment.observe(worker_pids=pool.pids))
     if failure := failure_in(state.observations[-1], expected_on, pool.pids):
         raise ProofError(failure)
 
@@ -195,11 +214,14 @@ def _timed_exit(manager: contextlib.AbstractContextManager[_T], name: str, state
                 stack.close()
 
 
-def _placement(plan: RunPlan, machine: MachineFacts) -> Placement:
+def _placement(plan: RunPlan, around: Surroundings) -> Placement:
+    usable, own = around.machine.usable_cores, around.cores
     if not plan.workers.pinned:
-        return unpinned(plan.worker_count)
+        keeps_to_own = own is not None and own != usable  # this program, but not these workers
+        return unpinned(plan.worker_count, usable if keeps_to_own else ())
     near = plan.device.gpu.local_cores if plan.device.gpu else ()
-    return place(plan.worker_count, machine.usable_cores, near)
+    rotating = plan.workers.rotate_s is not None
+    return place(plan.worker_count, usable if own is None else own, near, rotating=rotating)
 
 
 def _worker_specs(plan: RunPlan, environment: Environment, placement: Placement) -> list[WorkerSpec]:
@@ -211,7 +233,7 @@ def _worker_specs(plan: RunPlan, environment: Environment, placement: Placement)
             iterations=plan.window.iterations,
             seconds=plan.window.seconds,
             kept=plan.window.kept,
-            ring=_ring(plan, placement, rank),
+            ring=_ring(placement, rank),
             rotate_s=plan.workers.rotate_s or 0.0,
             warmup_iterations=plan.workers.warmup_iterations,
             cpu_cores=placement.workers[rank],
@@ -225,10 +247,8 @@ def _worker_specs(plan: RunPlan, environment: Environment, placement: Placement)
     ]
 
 
-def _ring(plan: RunPlan, placement: Placement, rank: int) -> tuple[int, ...]:
+def _ring(placement: Placement, rank: int) -> tuple[int, ...]:
     """The cores that this worker moves over, beginning with its own; no two workers meet on one."""
-    if plan.workers.rotate_s is None or not placement.workers[rank]:
-        return ()
     return (*placement.ring[rank:], *placement.ring[:rank])
 
 

@@ -4,7 +4,7 @@ import contextlib
 import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -13,21 +13,23 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from mps_experiments.afterwork import Afterwork
-from mps_experiments.composition import key_of, to_config
+from mps_experiments.agenda import Agenda
+from mps_experiments.composition import Job, key_of, to_config
 from mps_experiments.disk import Reservation
 from mps_experiments.errors import ConfigError, Interrupted, RecordError
 from mps_experiments.keeping import room_for_record, spare_room
 from mps_experiments.ledger import Ledger
+from mps_experiments.machine.core_locks import CoreLocks
 from mps_experiments.machine.facts import collect_facts
 from mps_experiments.machine.gpu_lock import GpuLocks
 from mps_experiments.machine.gpus import GpuProbe
 from mps_experiments.mps.guardian import Guardian
 from mps_experiments.mps_check import MpsCheck
-from mps_experiments.plan import RunPlan, build_plan
-from mps_experiments.preflight import lock_gpus
+from mps_experiments.plan import RunPaths, RunPlan, build_plan
+from mps_experiments.preflight import lock_gpus, take_cores
 from mps_experiments.report.fault_tables import fault_tables
 from mps_experiments.report.lines import cell_line
-from mps_experiments.report.summary import why_lines
+from mps_experiments.report.summary import closing_lines
 from mps_experiments.report.tables import tables
 from mps_experiments.reporting import sweep_report
 from mps_experiments.resume import EarlierRuns, Kept, look_up
@@ -42,14 +44,16 @@ _SETTLE_TIMEOUT_S = 600.0  # no option: what MLflow may take has a deadline of i
 
 @dataclass
 class Sweep:
-    """One command line while it runs; `run_cell` is Hydra's task function."""
+    """One command line while it runs: Hydra's task function, which also decides the order of its jobs."""
 
     ledger: Ledger
     probe: GpuProbe
     guardian: Guardian
     locks: GpuLocks
+    cores: CoreLocks
     mps_check: MpsCheck
     terminal: Terminal
+    agenda: Agenda
     weights_sha256: dict[str, str | None]
     varied: frozenset[str] = frozenset()
     planned: int = 0
@@ -61,7 +65,17 @@ class Sweep:
     _begun: int = 0
     _is_open: bool = False  # whether the last cell that was begun still lacks a run
 
-    def run_cell(self, composed: DictConfig) -> None:
+    def arrange(self, jobs: Sequence[Job]) -> Iterator[Job]:
+        """Yield Hydra's jobs in the agenda's order, and those of the blocks that it adds."""
+        return self.agenda.arrange(jobs, self.ledger.measurements, self._expect)
+
+    def _expect(self, runs: int, why: str) -> None:
+        self.planned += runs
+        self.terminal.expect(runs)
+        if why:
+            self.terminal.line(why)
+
+    def __call__(self, composed: DictConfig) -> None:
         """Run one composed cell: for each of its runs record on disk, then MLflow, then the line.
 
         Raises:
@@ -77,16 +91,25 @@ class Sweep:
         try:
             plan = build_plan(to_config(composed), self.probe, folder)
             lock_gpus(self.locks, [plan])
+            take_cores(self.cores, [plan], self.probe)
             self.mps_check.check(plan)
         except ConfigError as error:  # a sweeper that decides as it goes could not be checked before
             self._refuse(" ".join(hydra.overrides.task), error)
             self._is_open = False
             return
         name = " ".join([plan.name, *self._varied(hydra.overrides.task)])
-        plan, config = replace(plan, name=name), _plain(composed)
+        plan, config = self._twin(replace(plan, name=name)), _plain(composed)
         runs = list(runs_of(plan, config, hydra.overrides.task))
         for run in runs:
             self._run(run, is_last=run is runs[-1])
+
+    def _twin(self, plan: RunPlan) -> RunPlan:
+        """Give the second of two equal runs (A/A) a name and a folder of its own."""
+        if self.agenda.turn is None or not self.agenda.turn.is_twin:
+            return plan
+        folder = plan.paths.folder
+        paths = RunPaths(folder=folder.with_name(f"{folder.name},twin"))
+        return replace(plan, name=f"{plan.name} twin", twin=1, paths=paths)
 
     def _run(self, run: CellRun, is_last: bool) -> None:
         """Run one run of a cell.
@@ -183,11 +206,12 @@ class Sweep:
         if uuid_or_none not in self._surroundings:
             self._surroundings[uuid_or_none] = Surroundings(
                 sweep_id=self.ledger.info.sweep_id,
-                machine=collect_facts(self.probe, plan.device.gpu),
+                machine=collect_facts(self.probe, plan.device.gpu, self.cores.usable),
                 probe=self.probe,
                 guardian=self.guardian,
                 context=process_context,
                 watcher=self.terminal,
+                cores=self.cores.own if self.cores.are_taken else None,
                 is_quiet=self.afterwork.is_done,
             )
         return self._surroundings[uuid_or_none]
@@ -198,13 +222,16 @@ class Sweep:
         ledger, measurements = self.ledger, self.ledger.measurements
         if measurements:
             self.terminal.show([*tables(measurements), *fault_tables(measurements)])
-            for line in why_lines(measurements):
+            for line in closing_lines(measurements):
                 self.terminal.line(line)
         status = "KILLED" if self.interruption else "FINISHED" if self._cells_are_fine else "FAILED"
         folder = ledger.folder if self.writes_report else None
         report = sweep_report(measurements, ledger.places, folder, ledger.info.command)
         for line in report.answers:
             self.terminal.line(line)
+        if self.agenda.stopped:
+            self.terminal.line(f"precision: {self.agenda.stopped}")
+        ledger.order = self.agenda.summary()
         ledger.finish(report, status)
         if self.interruption is not None and self.planned:
             self.terminal.line(

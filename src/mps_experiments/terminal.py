@@ -64,6 +64,12 @@ class Terminal:
         for thing in things:
             self._progress.console.print(thing)
 
+    def expect(self, count: int) -> None:
+        """More cells than were known are to come: so many."""
+        task = self._progress.tasks[self._sweep]
+        if task.total is not None:
+            self._progress.update(self._sweep, total=task.total + count)
+
     def cell_started(self, name: str, iterations: int | None) -> None:
         """A cell begins; `iterations` is over all its workers, None if nobody knows their number."""
         self._progress.reset(self._run, description=name, total=iterations, visible=True)

@@ -69,9 +69,10 @@ class Sweep:
     children: dict[str, Run]
 
     def named(self, *parts: str) -> Run:
-        """The run whose name has all of these words."""
-        (run,) = (run for name, run in self.children.items() if set(parts) <= set(name.split()))
-        return run
+        """The run whose name has all of these words; not the second of two equal ones."""
+        words = {name: set(name.split()) for name in self.children}
+        (name,) = (name for name, found in words.items() if set(parts) <= found and "twin" not in found)
+        return self.children[name]
 
 
 @pytest.fixture(scope="session")

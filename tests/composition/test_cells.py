@@ -80,7 +80,7 @@ def test_a_users_own_experiment_is_found_through_config_dir(config_dir: Path) ->
 @pytest.mark.parametrize(
     ("before", "after", "expected"),
     [
-        ("times: 9", "times: many", "experiment=mine: it sets times: must be a whole number"),
+        ("times: 9", "repeat: many", "experiment=mine: it sets repeat: must be a whole number"),
         ("times: 9", "tims: 9", "experiment=mine: it sets tims: no such option; did you mean times?"),
         (
             "resnet50",
@@ -128,6 +128,26 @@ def test_the_options_of_a_custom_workload_are_the_users_own() -> None:
 def test_a_path_with_special_characters_is_taken_where_it_is_quoted(argument: str, expected: object) -> None:
     (cell,) = parse([argument]).cells
     assert cell.workload.input == expected
+
+
+def test_iterations_may_be_auto_in_one_cell_and_a_number_in_another() -> None:
+    assert [cell.times for cell in parse(["-m", "times=auto,50"]).cells] == ["auto", 50]
+
+
+ASKING = ("hydra.sweeper._target_=my.AskingSweeper", "allow_code=true")
+ELSEWHERE = ("hydra.launcher._target_=my.ClusterLauncher", "allow_code=true")
+
+
+@pytest.mark.parametrize(("plugin", "cells"), [(ASKING, 0), (ELSEWHERE, 1)])
+@pytest.mark.parametrize("value", ["0.05", "0.05,0.1"])
+def test_blocks_are_added_only_where_cells_and_their_order_are_known(
+    plugin: tuple[str, ...], cells: int, value: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(["-m", *plugin, f"precision={value}"])
+    line = f"precision={value}: adds blocks only with Hydra's basic sweeper and launcher; leave it away"
+    assert str(caught.value) == line
+    assert len(parse(["-m", *plugin]).cells) == cells
 
 
 def test_what_differs_between_the_cells_is_told() -> None:

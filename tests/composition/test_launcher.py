@@ -4,8 +4,14 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import pytest
+from hydra._internal.core_plugins.basic_launcher import BasicLauncher
+from hydra.core.utils import JobReturn
+
+from mps_experiments.composition.launcher import Job, SteadyLauncher
 from tests.conftest import CHECKOUT
 from tests.test_sweep import MOODY, environment, sweep
 
@@ -44,9 +50,44 @@ def test_a_cell_whose_folder_cannot_be_is_named_and_the_others_run(tmp_path: Pat
     assert json.loads((folder / "sweep.json").read_text())["status"] == "FAILED"
 
 
+class Arranging:
+    """A task that runs jobs backwards, the last one twice, and then one that nobody handed over."""
+
+    def __init__(self) -> None:
+        self.ran: list[Job] = []
+        self.known: list[int] = []
+
+    def arrange(self, jobs: Sequence[Job]) -> Iterator[Job]:
+        for job in [jobs[-1], *reversed(jobs), Job(number=9, overrides=("procs=7",))]:
+            yield job
+            self.known.append(len(self.ran))
+
+
+def test_the_task_decides_the_order_and_each_job_has_run_when_the_next_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    task, launcher = Arranging(), SteadyLauncher()
+    launcher.task_function = task  # type: ignore[assignment]
+
+    def run_one(_: object, job_overrides: Sequence[Sequence[str]], number: int) -> list[JobReturn]:
+        task.ran.append(Job(number=number, overrides=tuple(job_overrides[0])))
+        return [JobReturn()]
+
+    monkeypatch.setattr(BasicLauncher, "launch", run_one)
+    returned = launcher.launch([["procs=1"], ["procs=2"]], 4)
+    assert [(job.number, *job.overrides) for job in task.ran] == [
+        (5, "procs=2"),
+        (5, "procs=2"),
+        (4, "procs=1"),
+        (9, "procs=7"),
+    ]
+    assert task.known == [1, 2, 3, 4]
+    assert len(returned) == 4
+
+
 def test_no_cell_leaves_its_configuration_in_memory(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", KEEPS, "-m", *MOODY, "tracking=none", "times=2,3"],
+        [sys.executable, "-c", KEEPS, "-m", *MOODY, "tracking=none", "order=as_given", "times=2,3"],
         cwd=tmp_path,
         env=environment() | {"PYTHONPATH": f"{CHECKOUT / 'src'}:{CHECKOUT}"},
         capture_output=True,

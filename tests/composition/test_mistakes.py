@@ -5,10 +5,11 @@ import shlex
 import pytest
 
 from mps_experiments.composition import parse
-from mps_experiments.config import FaultKind
+from mps_experiments.config import NO_LONGER, FaultKind
 from mps_experiments.errors import ConfigError
 
 WHOLE = "must be a whole number; write for example"
+OR_AUTO = "must be auto or a whole number; write for example"
 QUOTE = "special characters need quotes in quotes: "
 TORCHVISION = "workload.model=auto"
 FAULTS = ", ".join(sorted(FaultKind.__members__))
@@ -49,7 +50,38 @@ MISTAKES = [
     ("procs==2", f"procs==2: {WHOLE} procs=1"),
     ("procs=1 times=2", f"procs=1 times=2: {WHOLE} procs=1"),
     ("procs=${nope}", "procs=${nope}: Interpolation key 'nope' not found"),
-    ("times=1e9", f"times=1e9: {WHOLE} times=50"),
+    ("times=???", f"times=???: {OR_AUTO} times=50"),
+    ("times=[1", f"times=[1: {OR_AUTO} times=50"),
+    ("times==2", f"times==2: {OR_AUTO} times=50"),
+    ("times", "times: has no value; write for example times=50"),
+    ("times=1,auto", "times=1,auto: several values need a sweep: add -m"),
+    ("order=random", "order=random: must be one of blocks, as_given; write for example order=blocks"),
+    ("order_seed=x", f"order_seed=x: {WHOLE} order_seed=0"),
+    ("order_seed=1.5", f"order_seed=1.5: {WHOLE} order_seed=0"),
+    ("precision=narrow", "precision=narrow: must be a number; write for example precision=0.0"),
+    ("budget_min=long", "budget_min=long: must be a number; write for example budget_min=30.0"),
+    ("window=open", "window=open: must be one of kept, fixed; write for example window=kept"),
+    ("window_s=auto", "window_s=auto: must be a number; write for example window_s=10.0"),
+    ("workers.warmup=[1", f"workers.warmup=[1: {OR_AUTO} workers.warmup=auto"),
+    ("workers.rotate_s=x", "workers.rotate_s=x: must be a number; write for example workers.rotate_s=0.05"),
+    (
+        "validity.nonfinite_outputs=perhaps",
+        "validity.nonfinite_outputs=perhaps: must be true or false; "
+        "write for example validity.nonfinite_outputs=false",
+    ),
+    (
+        "validity.unequal_workers_warn=x",
+        "validity.unequal_workers_warn=x: must be a number; "
+        "write for example validity.unequal_workers_warn=1.25",
+    ),
+    *[
+        (
+            f"{option}=0.5",
+            f"{option}=0.5: no such option any more: noise refuses no number, "
+            "it widens the interval; leave it away",
+        )
+        for option in NO_LONGER
+    ],
     ("procs=1,2", "procs=1,2: several values need a sweep: add -m"),
     ("procs=range(1,3)", "procs=range(1,3): several values need a sweep: add -m"),
     ("mps=on,off", "mps=on,off: several values need a sweep: add -m"),
@@ -77,7 +109,8 @@ MISTAKES = [
     ),
     (
         "workers.cpu_affinity=foo",
-        "workers.cpu_affinity=foo: must be one of auto, none; write for example workers.cpu_affinity=auto",
+        "workers.cpu_affinity=foo: must be one of auto, rotate, none; "
+        "write for example workers.cpu_affinity=rotate",
     ),
     (
         "workers.stall_timeout_s=abc",

@@ -16,7 +16,7 @@ def times_of(folder: Path, text: str) -> int:
     (folder / "experiment").mkdir(exist_ok=True)
     (folder / "experiment" / "mine.yaml").write_text(SMALL + text)
     (cell,) = parse([f"--config-dir={folder}", "experiment=mine"]).cells
-    return cell.times
+    return int(cell.times)
 
 
 def test_a_file_with_a_few_aliases_is_read_as_ever(tmp_path: Path) -> None:

@@ -104,11 +104,17 @@ def test_hidden_processes_of_others_warn(roots: Roots, options: str, user_id: in
     assert processes_finding(roots, user_id).level is level
 
 
-def test_variables_that_slow_or_limit_workers_warn_by_name() -> None:
+def test_variables_that_slow_workers_warn_by_name() -> None:
     assert environment_finding({"PATH": "/bin", "CUDA_LAUNCH_BLOCKING": "0"}).level is Level.OK
     finding = environment_finding({"CUDA_LAUNCH_BLOCKING": "1", "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE": "50"})
     assert finding.level is Level.WARN
-    assert finding.found == "CUDA_LAUNCH_BLOCKING=1, CUDA_MPS_ACTIVE_THREAD_PERCENTAGE=50"
+    assert finding.found == "CUDA_LAUNCH_BLOCKING=1"
+
+
+def test_variables_that_no_worker_gets_are_named_without_a_warning() -> None:
+    finding = environment_finding({"CUDA_MPS_ACTIVE_THREAD_PERCENTAGE": "50"})
+    assert finding.level is Level.OK
+    assert "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE=50 of the shell is not passed on" in finding.found
 
 
 def test_this_machine_has_a_line_for_each() -> None:

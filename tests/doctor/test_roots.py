@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from mps_experiments.doctor.roots import Roots
-from mps_experiments.machine.gpu_lock import LOCK_FOLDER
+from mps_experiments.machine.lock_file import LOCK_FOLDER
 
 
 def test_the_places_are_those_of_the_kernel_and_of_the_sweeps() -> None:

@@ -11,10 +11,10 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from mps_experiments.composition import parse
-from mps_experiments.config import Config, conf_dir
+from mps_experiments.config import NO_LONGER, Config, conf_dir
 from mps_experiments.errors import ConfigError
 from mps_experiments.export.experiment import Wanted, cells_of, experiment_of, place, wanted_of
-from mps_experiments.export.values import frozen
+from mps_experiments.export.values import frozen, plain
 from mps_experiments.lookup import FoundRun
 from mps_experiments.machine.gpus import FixedProbe
 from mps_experiments.plan import build_plan
@@ -41,7 +41,8 @@ def stored(folder: Path, cells: Sequence[Config]) -> list[FoundRun]:
         config = OmegaConf.to_container(OmegaConf.structured(each), enum_to_str=True)
         assert isinstance(config, dict)
         fault = each.fault.kind.value
-        made = make_measurement(f"record-{number}", procs=each.procs, times=each.times, fault=fault)
+        made = make_measurement(f"record-{number}", procs=each.procs, fault=fault)
+        made = replace(made, cell=replace(made.cell, times=each.times))
         path = folder / str(number) / "measurement.json"
         write_measurement(replace(made, config={str(key): value for key, value in config.items()}), path)
         found.append(FoundRun(measurement=read_measurement(path), folder=path.parent))
@@ -96,17 +97,41 @@ def test_the_same_plans_come_back(tmp_path: Path, arguments: list[str]) -> None:
 def test_with_every_option_written_the_same_plans_come_back(tmp_path: Path) -> None:
     cells = parse(["-m", "procs=1,2", "mps=off,on", "fault.at=0.25"]).cells
     sheet = experiment_of(wanted_of(stored(tmp_path, cells), drop_unknown=False), "mine", every_option=True)
-    assert "warmup: 2" in sheet.text
+    assert "warmup: auto" in sheet.text
     place(sheet, tmp_path)
     assert plans(parse(["--config-dir", str(tmp_path), *sheet.arguments]).cells) == plans(cells)
 
 
 @pytest.mark.usefixtures("images")
 def test_the_cells_of_a_sweep_come_in_their_order(tmp_path: Path) -> None:
-    cells = parse(["-m", "times=10,5", "procs=2,1", "mps=on,off"]).cells
+    cells = parse(["-m", "times=10,5", "procs=2,1", "mps=on,off", "order=as_given"]).cells
     sheet = experiment_of(wanted_of(stored(tmp_path, cells), drop_unknown=False), "mine")
     place(sheet, tmp_path)
-    assert list(parse(["--config-dir", str(tmp_path), *sheet.arguments]).cells) == list(cells)
+    found = parse(["--config-dir", str(tmp_path), *sheet.arguments]).cells
+    assert list(map(plain, found)) == list(map(plain, cells))
+
+
+def test_the_numbers_of_a_sweep_whose_order_was_drawn_are_sorted(tmp_path: Path) -> None:
+    cells = parse(["-m", "procs=4,1,2", "times=9,3"]).cells
+    grid = wanted_of(stored(tmp_path, cells), drop_unknown=False).grid
+    assert grid.axes == {"procs": (1, 2, 4), "times": (3, 9)}
+
+
+def test_a_twin_is_no_cell_of_its_own(tmp_path: Path) -> None:
+    cells = parse(["-m", "procs=1,2", "repeat=0,1", "precision=0.1"]).cells
+    runs = stored(tmp_path, cells)
+    one = runs[0].measurement
+    twin = replace(runs[0], measurement=replace(one, record_id="t", cell=replace(one.cell, twin=1)))
+    wanted = wanted_of([*runs, twin], drop_unknown=False)
+    assert (len(wanted.measurements), wanted.grid.axes) == (4, {"procs": (1, 2), "repeat": (0, 1)})
+    assert wanted_of([twin], drop_unknown=False).grid.common["procs"] == 1
+
+
+def test_options_that_only_refused_noise_are_not_missed(tmp_path: Path) -> None:
+    (run,) = stored(tmp_path, [Config()])
+    config = run.measurement.config
+    config["validity"] |= {name.partition(".")[2]: 0.5 for name in NO_LONGER}
+    assert wanted_of([run], drop_unknown=False).dropped == ()
 
 
 def fault_runs(tmp_path: Path) -> list[FoundRun]:

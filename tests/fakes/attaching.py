@@ -15,8 +15,11 @@ Options; calls are counted from 1 and include the warm-up:
     refuse_if       a path; where it is there, the factory raises
     beacon          a folder: call number `beacon_at` leaves a file there, named by the pid, with the
                     directory in which the worker looks for MPS
+    tell            a folder: the factory leaves a file there, named by the pid, with its environment and, on
+                    a GPU, how many multiprocessors it sees
 """
 
+import json
 import os
 import signal
 import threading
@@ -42,6 +45,8 @@ def build(device: torch.device, options: dict[str, Any]) -> tuple[Callable[[torc
         os.sched_setaffinity(0, {options["core"]})
     if "refuse_if" in options and Path(options["refuse_if"]).exists():
         raise RuntimeError("refused")
+    if "tell" in options:
+        _tell(Path(options["tell"]), device)
     if options.get("never_ready"):
         threading.Event().wait()
     calls = 0
@@ -58,6 +63,12 @@ def build(device: torch.device, options: dict[str, Any]) -> tuple[Callable[[torc
         return product if options.get("output", True) else None
 
     return model, torch.eye(8, device=device)
+
+
+def _tell(folder: Path, device: torch.device) -> None:
+    count = torch.cuda.get_device_properties(device).multi_processor_count if device.type == "cuda" else None
+    told = {"environment": dict(os.environ), "multi_processor_count": count}
+    (folder / f"{os.getpid()}.json").write_text(json.dumps(told))
 
 
 def _profile(device: torch.device) -> None:

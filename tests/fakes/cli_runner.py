@@ -1,4 +1,4 @@
-"""The command line on a machine with one GPU that is not there: its workers compute on the CPU.
+"""The command line on a machine with two GPUs that are not there: their workers compute on the CPU.
 
 Locks of GPUs are in TMPDIR, so that test sessions with folders of their own never wait for one another.
 """
@@ -9,9 +9,9 @@ from pathlib import Path
 
 from mps_experiments.cli import main
 from mps_experiments.machine.gpus import FixedProbe
-from tests.fakes.plans import FAKE_GPU
+from tests.fakes.plans import FAKE_GPU, SECOND_GPU
 
 if __name__ == "__main__":
     lock_folder = Path(tempfile.gettempdir()) / "locks"
     lock_folder.mkdir(exist_ok=True)
-    sys.exit(main(FixedProbe((FAKE_GPU,)), lock_folder))
+    sys.exit(main(FixedProbe((FAKE_GPU, SECOND_GPU)), lock_folder))

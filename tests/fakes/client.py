@@ -16,7 +16,10 @@ class Attachment:
         try:
             self._socket.connect(f"{folder}/control")
             self._socket.sendall(f"attach {os.getpid()}\n".encode())
-            self.is_on = self._socket.recv(100) == b"attached\n"
+            answer = self._socket.recv(100)
+            if answer == b"busy\n":
+                raise RuntimeError("CUDA error: CUDA-capable device(s) is/are busy or unavailable")
+            self.is_on = answer == b"attached\n"
             self._socket.setblocking(False)
         except OSError:
             self._socket, self.is_on = None, False

@@ -8,6 +8,8 @@ that connection is open. Every other line is a command. Misbehaviour is asked fo
     ignore_quit    quit changes nothing                ignore_term    SIGTERM changes nothing
     drop_clients   clients are served but not listed   status=WORD    the state that servers are in
     forget_status  no server is known by its pid       stale_pid      the pid file names another process
+    version=N      the version that is logged           max_clients=N  a server takes no more clients
+    no_version     no version is logged
 """
 
 import contextlib
@@ -91,6 +93,8 @@ class Daemon:
         pid_file = self.directory / "nvidia-cuda-mps-control.pid"
         pid_file.write_text(str(pid))
         log("Control", f"Starting control daemon using socket {self.directory}/control")
+        if "no_version" not in self.faults:
+            log("Control", f"CUDA MPS Control binary version: {self.faults.get('version', '13000')}")
         for listener in listeners:
             self.selector.register(listener, selectors.EVENT_READ, self.accept)
         self.serve()
@@ -142,6 +146,11 @@ class Daemon:
             program = Path(sys.argv[0]).with_name("nvidia-cuda-mps-server")
             self.server = subprocess.Popen([program], stdin=subprocess.PIPE, text=True)
             log("Control", f"Starting new server {self.server.pid} for user {os.getuid()}")
+        if len(self.clients) >= int(self.faults.get("max_clients", 48)):
+            self.tell(f"refused {pid}")
+            connection.sendall(b"busy\n")
+            self.leave(connection)
+            return
         log("Control", f"NEW CLIENT {pid} from user {os.getuid()}: Server already exists")
         if "drop_clients" not in self.faults:
             self.clients[connection] = pid

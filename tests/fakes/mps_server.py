@@ -21,6 +21,8 @@ def main() -> int:
             log("Server", f"Client {{PID: {pid}, Context ID: 0}} connected")
         elif word == "disconnected":
             log("Server", f"Client {{PID: {pid}, Context ID: 0}} disconnected")
+        elif word == "refused":  # how the real one words this is not known here
+            log("Server", f"Client limit reached, client {{PID: {pid}}} refused")
         else:
             log("Server", "Received command to shut down")
             return 0

@@ -32,6 +32,7 @@ FAKE_GPU = Gpu(
     memory_total_bytes=2**36,
     torch_device="cpu",
 )
+SECOND_GPU = dataclasses.replace(FAKE_GPU, index=1, uuid="GPU-6d0eddc6-6d21-4916-9c4c-ba9876543210")
 DEADLINE_S = 20.0
 
 MPS = MpsPlan(

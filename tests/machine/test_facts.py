@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from mps_experiments.machine.cgroup import cpu_limit
 from mps_experiments.machine.facts import collect_facts, digest_of_modules
 from mps_experiments.machine.gpus import FixedProbe, Gpu
+from mps_experiments.machine.topology import hyperthreads
 from tests.conftest import SRC
 
 PRINT_COMMIT = (
@@ -58,6 +60,8 @@ def test_facts_are_those_of_this_machine() -> None:
     assert facts.usable_cores == tuple(sorted(os.sched_getaffinity(0)))
     assert facts.gpu == gpu
     assert facts.cpu
+    assert facts.cpu_quota_cores == cpu_limit()
+    assert facts.hyperthreads == hyperthreads(facts.usable_cores)
     assert facts.memory_total_bytes > 10**8
     assert {"torch", "torchvision", "hydra-core"} <= set(facts.packages)
 
@@ -106,3 +110,15 @@ def test_the_digest_of_the_modules_changes_with_any_of_them(
 
 def test_the_facts_have_the_digest_of_this_program() -> None:
     assert collect_facts(FixedProbe(), None).source_sha256 == digest_of_modules(SRC / "mps_experiments")
+
+
+def test_cores_that_this_program_keeps_off_meanwhile_stay_usable() -> None:
+    assert collect_facts(FixedProbe(), None, (5, 3)).usable_cores == (3, 5)
+
+
+def test_what_the_shell_says_of_mps_is_recorded_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = collect_facts(FixedProbe(), None)
+    monkeypatch.setenv("CUDA_MPS_ACTIVE_THREAD_PERCENTAGE", "10")
+    facts = collect_facts(FixedProbe(), None)
+    assert facts.environment == before.environment
+    assert facts.not_passed_on == before.not_passed_on | {"CUDA_MPS_ACTIVE_THREAD_PERCENTAGE": "10"}

@@ -16,7 +16,8 @@ import psutil
 import pytest
 
 from mps_experiments.errors import ConfigError
-from mps_experiments.machine.gpu_lock import LOCK_FOLDER, GpuLocks
+from mps_experiments.machine.gpu_lock import GpuLocks
+from mps_experiments.machine.lock_file import LOCK_FOLDER
 from tests.fakes.lock_holder import COMMAND
 from tests.fakes.plans import CHECKOUT, running, short_folder
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from mps_experiments.machine.gpus import FixedProbe, Gpu, GpuProcess, open_probe
+from mps_experiments.machine.gpus import FixedProbe, Gpu, GpuProcess, _multiprocessors, open_probe
 from tests.conftest import SRC
 
 GPU = Gpu(index=0, uuid="GPU-1", name="NVIDIA H100", memory_total_bytes=80 * 10**9)
@@ -35,6 +35,41 @@ def test_without_nvml_there_are_no_gpus_and_no_error() -> None:
         "    assert probe.gpus() == () and probe.driver_version() is None\n"
     )
     subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(SRC)}, check=True)
+
+
+@pytest.mark.parametrize(
+    ("cores", "capability", "multiprocessors"),
+    [
+        (16896, (9, 0), 132),
+        (6912, (8, 0), 108),
+        (10752, (8, 6), 84),
+        (16896, (99, 0), None),
+        (16896, None, None),
+    ],
+)
+def test_multiprocessors_follow_from_the_cores_where_the_capability_is_known(
+    monkeypatch: pytest.MonkeyPatch,
+    cores: int,
+    capability: tuple[int, int] | None,
+    multiprocessors: int | None,
+) -> None:
+    monkeypatch.setattr("pynvml.nvmlDeviceGetNumGpuCores", lambda _: cores)
+    assert _multiprocessors(object(), capability) == multiprocessors
+
+
+@pytest.mark.gpu
+def test_the_multiprocessors_of_the_gpu_are_those_that_torch_sees() -> None:
+    code = "import torch; print(torch.cuda.get_device_properties(0).multi_processor_count)"
+    with open_probe() as probe:
+        gpu = probe.gpus()[0]
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"CUDA_VISIBLE_DEVICES": gpu.uuid, "CUDA_MPS_PIPE_DIRECTORY": "/nonexistent"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert gpu.multiprocessors == int(done.stdout)
 
 
 @pytest.mark.gpu

@@ -12,6 +12,7 @@ from mps_experiments.measurement.outputs import (
     OutputDigest,
     TensorDigest,
     compare_outputs,
+    nonfinite_text,
 )
 
 NAN, INF = math.nan, math.inf
@@ -142,6 +143,22 @@ def test_outputs_of_other_names_or_shapes_do_not_compare_and_say_why(other: Outp
     found = compare(tensor(1, 2), other)
     assert (found.largest, found.excess, found.compared) == (INF, INF, 0)
     assert found.where == where
+
+
+def test_an_output_that_is_one_tensor_has_a_name_in_words() -> None:
+    one, two = tensor(1.0, name=""), tensor(9.0, name="")
+    assert compare(one, two).where == "the output"
+    assert compare(one, tensor(1.0, 2.0, name="")).where == "the output (1,) against the output (2,)"
+
+
+def test_values_that_are_no_number_are_counted_by_tensor() -> None:
+    output = (
+        replace(tensor(NAN, INF, 1.0), nonfinite=2),
+        tensor(1.0, name="labels"),
+        replace(tensor(NAN, name=""), nonfinite=1),
+    )
+    assert nonfinite_text(output) == "2 of 3 values in boxes, 1 of 1 values in the output"
+    assert nonfinite_text((tensor(1.0),)) == ""
 
 
 def test_empty_outputs_are_identical() -> None:

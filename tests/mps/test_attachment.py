@@ -2,14 +2,18 @@
 
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 
-from mps_experiments.machine.gpus import FixedProbe
+from mps_experiments.machine.gpus import FixedProbe, GpuProcess
 from mps_experiments.mps.attachment import (
     ForeignDaemon,
     Observation,
@@ -18,7 +22,11 @@ from mps_experiments.mps.attachment import (
     observe,
     prove,
 )
-from mps_experiments.mps.control import PIPE_DIRECTORY
+from mps_experiments.mps.control import (
+    DEFAULT_PIPE_DIRECTORIES,
+    DEFAULT_PIPE_DIRECTORY,
+    PIPE_DIRECTORY,
+)
 from mps_experiments.mps.processes import processes_of
 from tests.fakes.client import Attachment
 from tests.fakes.plans import FAKE_GPU, wait_until
@@ -36,6 +44,12 @@ ON = Observation(
 )
 OFF = replace(ON, server_status={}, client_pids=(), nvml_mps_pids=())
 STRANGER = ForeignDaemon(pid=9, pipe_dir="/x", client_pids=(1, 2))
+STARTED = 700  # by a worker
+ON_GPU = (GpuProcess(pid=548, memory_bytes=None), GpuProcess(pid=STARTED, memory_bytes=None))
+WITH_HELPERS: dict[str, Any] = {
+    "descendant_pids": (STARTED, 701),
+    "gpu_processes": ON_GPU,
+}  # 701 is not on the GPU
 THIEF = replace(STRANGER, client_pids=(1, 549))
 
 
@@ -58,6 +72,10 @@ class ListingProbe(FixedProbe):
         (replace(OFF, nvml_mps_pids=None), False),
         (replace(OFF, nvml_mps_pids=(7,)), False),
         (replace(OFF, foreign_daemons=(STRANGER, replace(STRANGER, client_pids=None))), False),
+        (replace(ON, client_pids=(*WORKERS, STARTED), **WITH_HELPERS), True),
+        (replace(ON, descendant_pids=(701,), gpu_processes=ON_GPU), True),
+        (replace(ON, gpu_processes=ON_GPU), True),
+        (replace(OFF, **WITH_HELPERS), False),
     ],
 )
 def test_an_observation_that_shows_the_claim_has_no_failure(
@@ -85,6 +103,40 @@ def test_an_observation_that_shows_the_claim_has_no_failure(
         ),
         (replace(OFF, foreign_daemons=(THIEF,)), False, r"\[549\] are clients of another MPS daemon, /x"),
         (replace(OFF, nvml_mps_pids=(7, 548)), False, r"NVML lists workers \[548\] as MPS clients"),
+        (
+            replace(ON, **WITH_HELPERS),
+            True,
+            r"processes \[700\], which the workers started, are on the GPU but not in our MPS server",
+        ),
+        (
+            replace(ON, descendant_pids=(STARTED,), nvml_mps_pids=(*WORKERS, STARTED)),
+            True,
+            r"processes \[700\], which the workers started",
+        ),
+        (
+            replace(
+                ON,
+                descendant_pids=(STARTED,),
+                client_pids=(*WORKERS, STARTED),
+                foreign_daemons=(replace(STRANGER, client_pids=(STARTED,)),),
+            ),
+            True,
+            r"processes that the workers started, \[700\] are clients of another MPS daemon, /x",
+        ),
+        (
+            replace(
+                OFF,
+                descendant_pids=(STARTED,),
+                foreign_daemons=(replace(STRANGER, client_pids=(STARTED,)),),
+            ),
+            False,
+            r"processes that the workers started, \[700\] are clients of another MPS daemon, /x",
+        ),
+        (
+            replace(OFF, descendant_pids=(STARTED,), nvml_mps_pids=(STARTED,)),
+            False,
+            r"NVML lists processes that the workers started, \[700\] as MPS clients",
+        ),
     ],
 )
 def test_an_observation_that_denies_the_claim_says_why(
@@ -207,6 +259,24 @@ def test_a_daemon_that_does_not_show_the_worker_proves_nothing(
     assert re.search(reason, str(failure_in(seen, True, [os.getpid()])))
 
 
+def test_a_look_finds_the_processes_that_a_worker_started_and_theirs() -> None:
+    code = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'input()'])"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE) as child:
+        try:
+            started = psutil.Process(child.pid)
+            wait_until(started.children, "it has a child of its own")
+            (grandchild,) = started.children()
+            seen = observe(None, FixedProbe(), None, (), TIMEOUT_S, [os.getpid(), child.pid])
+            alone = observe(None, FixedProbe(), None, (), TIMEOUT_S, [grandchild.pid])
+        finally:
+            assert child.stdin is not None
+            child.stdin.close()
+    assert {child.pid, grandchild.pid} <= set(seen.descendant_pids)
+    assert alone.descendant_pids == ()
+    dead = observe(None, FixedProbe(), None, (), TIMEOUT_S, [grandchild.pid])
+    assert dead.descendant_pids == ()
+
+
 def test_a_daemon_that_is_gone_has_no_clients(gpu_uuid: str, new_daemon: NewDaemon) -> None:
     with new_daemon(gpu_uuid) as daemon:
         pass
@@ -257,3 +327,26 @@ def test_a_foreign_daemon_that_does_not_answer_is_reported_without_clients(
     wait_until(lambda: processes_of(pipe_dir), "it is there")
     found = {each.pipe_dir: each for each in find_foreign_daemons(Path("/own"), TIMEOUT_S)}
     assert found[str(pipe_dir)].client_pids is None
+
+
+def test_a_daemon_in_the_newer_default_directory_is_found(
+    fake_programs: None, short_dir: Path, monkeypatch: pytest.MonkeyPatch, foreign_daemon: Path
+) -> None:
+    newer = short_dir / "run"  # as /run/nvidia-mps; the process cannot be told from the directory alone
+    newer.symlink_to(foreign_daemon)
+    places = (DEFAULT_PIPE_DIRECTORY, newer)
+    monkeypatch.setattr("mps_experiments.mps.attachment.DEFAULT_PIPE_DIRECTORIES", places)
+    found = {each.pipe_dir: each for each in find_foreign_daemons(Path("/own"), TIMEOUT_S)}
+    assert found[str(newer)].client_pids == ()
+    assert Path("/run/nvidia-mps") in DEFAULT_PIPE_DIRECTORIES
+
+
+def test_the_daemon_of_another_sweep_tells_which_gpu_it_serves(
+    fake_programs: None, new_daemon: NewDaemon
+) -> None:
+    with new_daemon("GPU-6d0eddc6-6d21-4916-9c4c-ffffffffffff") as theirs:
+        found = {each.pipe_dir: each for each in find_foreign_daemons(Path("/own"), TIMEOUT_S)}
+    daemon = found[str(theirs.pipe_dir)]
+    assert not daemon.may_serve(FAKE_GPU.uuid)
+    assert daemon.may_serve("GPU-6d0eddc6-6d21-4916-9c4c-ffffffffffff")
+    assert replace(daemon, gpu_uuids=None).may_serve(FAKE_GPU.uuid), "unknown counts as foreign"

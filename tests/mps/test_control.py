@@ -225,3 +225,19 @@ def test_a_directory_that_cannot_be_looked_into_is_for_the_program_to_judge(tmp_
     program.write_text("#!/bin/sh\necho 476\n")
     program.chmod(0o755)
     assert MpsControl(program, tmp_path / "absent", 5.0).servers() == (476,)
+
+
+def test_the_program_is_asked_in_the_dialogue_known_here_and_without_the_shells_variables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_MPS_PROTOCOL_VERSION", "3")
+    monkeypatch.setenv("CUDA_MPS_ACTIVE_THREAD_PERCENTAGE", "10")
+    program = tmp_path / "program"
+    program.write_text(f"#!/bin/sh\nenv >{tmp_path}/seen\n")
+    program.chmod(0o755)
+    MpsControl(program, tmp_path, 5.0).servers()
+    seen = dict(line.split("=", 1) for line in (tmp_path / "seen").read_text().splitlines() if "=" in line)
+    assert {name: value for name, value in seen.items() if name.startswith("CUDA_MPS_")} == {
+        "CUDA_MPS_PIPE_DIRECTORY": str(tmp_path),
+        "CUDA_MPS_PROTOCOL_VERSION": "2",
+    }

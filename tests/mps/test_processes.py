@@ -10,11 +10,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from mps_experiments.mps.control import CONTROL_PROGRAM, PIPE_DIRECTORY, SERVER_PROGRAM
+from mps_experiments.mps.control import CONTROL_PROGRAM, PID_FILE, PIPE_DIRECTORY, SERVER_PROGRAM
 from mps_experiments.mps.processes import end_processes_of, kill_servers_of, mps_processes, processes_of
 from tests.fakes.client import Attachment
-from tests.fakes.plans import BIN, is_running, wait_until
+from tests.fakes.plans import BIN, FAKE_GPU, daemon_of_somebody_else, is_running, wait_until
 from tests.mps.conftest import NewDaemon
+
+OTHER_UUID = "GPU-6d0eddc6-6d21-4916-9c4c-ffffffffffff"
 
 
 @pytest.fixture
@@ -95,6 +97,55 @@ def test_what_ignores_sigterm_is_killed(
         wait_until(lambda: len(processes_of(daemon.pipe_dir)) == 2, "the server is there")
         end_processes_of(daemon.pipe_dir, 0.2)
         assert processes_of(daemon.pipe_dir) == ()
+
+
+@pytest.mark.parametrize(
+    ("visible", "told"),
+    [
+        (None, None),
+        (FAKE_GPU.uuid, (FAKE_GPU.uuid,)),
+        (f"{FAKE_GPU.uuid}, {OTHER_UUID}", (FAKE_GPU.uuid, OTHER_UUID)),
+        ("", None),
+        ("1", None),
+        (f"{FAKE_GPU.uuid},1", None),
+        ("GPU-6d0eddc6", None),
+        ("MIG-6d0eddc6-6d21-4916-9c4c-0123456789ab", None),
+    ],
+)
+def test_only_whole_uuids_tell_which_gpus_a_daemon_serves(
+    fake_programs: None,
+    short_dir: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    visible: str | None,
+    told: tuple[str, ...] | None,
+) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    with daemon_of_somebody_else(short_dir / "pipe"):
+        assert [process.gpu_uuids for process in processes_of(short_dir / "pipe")] == [told]
+
+
+def test_a_daemon_without_a_directory_of_its_own_is_where_its_pid_file_is(
+    fake_programs: None, short_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As root's daemon is in /run/nvidia-mps from driver 615 on."""
+    (short_dir / "run").mkdir()
+    places = (short_dir / "tmp", short_dir / "run")
+    monkeypatch.setattr("mps_experiments.mps.processes.DEFAULT_PIPE_DIRECTORIES", places)
+    environment = {key: value for key, value in os.environ.items() if key != PIPE_DIRECTORY}
+    with subprocess.Popen(
+        [BIN / CONTROL_PROGRAM, "-f"],
+        env=environment | {"FAKE_MPS": "slow_start=60"},  # it never makes the folder that is the real default
+        stdout=subprocess.DEVNULL,
+    ) as process:
+        try:
+            wait_until(lambda: process.pid in {seen.pid for seen in mps_processes()}, "it is there")
+            (short_dir / "run" / PID_FILE).write_text(f"{process.pid}\n")
+            (found,) = (seen for seen in mps_processes() if seen.pid == process.pid)
+            assert found.pipe_dir == str(short_dir / "run")
+        finally:
+            process.kill()
 
 
 def test_a_zombie_counts_as_gone(fake_programs: None, tmp_path: Path) -> None:

@@ -18,16 +18,20 @@ def said(*measurements: Measurement) -> Answer:
 
 def test_both_arms_are_compared_with_one_process_of_their_own() -> None:
     found = said(*arm("off", {1: 1.0, 2: 3.7}), *arm("on", {1: 1.0, 2: 1.03}))
-    assert found.headline == "Two replicas under MPS take 1.03 times the time of one; time-sliced 3.70."
+    assert found.headline == (
+        "Two replicas under MPS do 1.94 times what one does [95 % interval 1.94 to 1.94]; "
+        "time-sliced 0.54 times [0.54 to 0.54]."
+    )
     assert found.details == (
         "Under MPS packing pays up to 2 replicas, the most that were measured: together they do 19.4 "
-        "iterations/s, 1.94 times what one does.",
+        "iterations/s, 1.94 times [1.94 to 1.94] what one does.",
         "Without MPS packing does not pay: 2 replicas together do 5.4 iterations/s, "
-        "0.54 times what one does.",
-        "The most with MPS (2 replicas, 19.4 iterations/s) is 1.94 times the most without "
+        "0.54 times [0.54 to 0.54] what one does.",
+        "The most with MPS (2 replicas, 19.4 iterations/s) is 1.94 times [1.94 to 1.94] the most without "
         "(1 replica, 10.0 iterations/s).",
         "Under MPS an iteration takes 103.0 ms (median) with 2 replicas, 100.0 ms with one: 1.03 times.",
-        "One repeat each: the spread is unknown; add repeat=0,1,2 before you act on it.",
+        "One block: the intervals are of what happened within the runs, not between them; add "
+        "repeat=0,1,2,3 before you act on it.",
     )
     assert found.text == " ".join((found.headline, *found.details))
 
@@ -36,45 +40,54 @@ def test_packing_pays_up_to_a_number_and_not_beyond() -> None:
     details = said(*arm("on", {1: 1.0, 2: 1.0, 4: 1.96})).details
     assert details[:2] == (
         "Under MPS packing pays up to 2 replicas: together they do 20.0 iterations/s, "
-        "2.00 times what one does.",
-        "Beyond that it does not: 4 do 20.4 iterations/s, 1.02 times that.",
+        "2.00 times [2.00 to 2.00] what one does.",
+        "Beyond that it does not: 4 do 20.4 iterations/s, 1.02 times [1.02 to 1.02] that.",
     )
 
 
 def test_a_step_that_gives_nothing_is_named() -> None:
     details = said(*arm("on", {1: 1.0, 2: 2.0, 4: 1.0})).details
-    assert "The step from 1 to 2 alone does not: 1.00 times." in details
+    assert "The step from 1 to 2 alone does not: 1.00 times [1.00 to 1.00]." in details
 
 
-def test_repeats_give_intervals_and_few_of_them_are_a_hint() -> None:
-    found = said(*arm("on", {1: (1.0, 1.0, 1.0), 2: (1.2, 1.3, 1.4)}))
+def test_a_step_that_may_give_something_is_open() -> None:
+    details = said(*arm("on", {1: (1.0,) * 4, 2: (1.0, 2.0, 1.2, 2.4), 4: (1.0,) * 4})).details
+    assert any(text.startswith("Whether the step from 1 to 2 alone pays is open: 1.2") for text in details)
+
+
+def test_blocks_give_intervals() -> None:
+    found = said(*arm("on", {1: (1.0, 1.1, 1.0, 1.1), 2: (1.2, 1.3, 1.2, 1.3)}))
     assert found.headline == (
-        "Two replicas under MPS take 1.30 times the time of one [95 % interval 1.20 to 1.40]."
+        "Two replicas under MPS do 1.68 times what one does [95 % interval 1.66 to 1.70]."
     )
-    assert found.details[-1] == "With 3 repeats the intervals are only a hint."
+    assert "block" not in found.text
 
 
-def test_five_repeats_need_no_excuse() -> None:
-    found = said(*arm("on", {1: (1.0,) * 5, 2: (1.2,) * 5}))
-    assert "repeat" not in found.text
+def test_what_the_intervals_leave_open_is_open_in_the_answers_own_sentence() -> None:
+    found = said(*arm("on", {1: (1.0, 1.1, 1.2, 1.05), 2: (1.2, 1.7, 2.6, 1.9)}))
+    assert found.headline == (
+        "Two replicas under MPS do 1.22 times what one does [95 % interval 0.82 to 1.81], known to ±49 % "
+        "only: whether that is more or less is open."
+    )
+    assert found.details[0] == (
+        "It is open whether under MPS packing pays: 2 replicas together do 11.1 iterations/s, "
+        "1.22 times [0.82 to 1.81] what one does."
+    )
 
 
-def test_unequal_repeats_are_said() -> None:
-    found = said(*arm("on", {1: (1.0, 1.1), 2: 1.2}))
-    assert "interval" not in found.headline
-    assert found.details[-1] == "Some cells have one repeat only: their spread is unknown."
-
-
-def test_what_the_spread_of_the_repeats_leaves_open_is_said() -> None:
-    noisy = said(*arm("on", {1: (1.0, 1.1, 1.2), 2: (1.2, 1.7, 2.6)})).details
-    assert "That 2 do more than 1 is within the spread of the repeats." in noisy
-    none = said(*arm("on", {1: (1.0,) * 3, 2: (1.5, 2.0, 2.5)})).details
-    assert none[0].endswith("1.00 times what one does; by the spread of the repeats it may yet.")
+def test_more_replicas_that_may_pay_are_open() -> None:
+    cells = {1: (1.0, 1.1, 1.2, 1.05), 2: (1.1, 1.2, 1.2, 1.15), 4: (2.0, 1.5, 2.6, 2.2)}
+    details = said(*arm("on", cells)).details
+    assert details[0].startswith("Under MPS packing pays up to 2 replicas: together")
+    assert details[1] == "Whether more pay is open: 4 do 19.1 iterations/s, 1.14 times [0.78 to 1.66] that."
 
 
 def test_one_arm_alone_asks_for_the_other() -> None:
     found = said(*arm("off", {1: 1.0, 2: 2.0}))
-    assert found.headline == "Two replicas without MPS take 2.00 times the time of one."
+    assert found.headline == (
+        "Two replicas without MPS do 1.00 times what one does [95 % interval 1.00 to 1.00]: whether that is "
+        "more or less is open."
+    )
     assert "mps=on is not among these runs: add mps=on,off for the other half of the answer." in found.details
 
 
@@ -114,8 +127,9 @@ def test_nothing_valid_says_nothing() -> None:
 @pytest.mark.parametrize("verdict", [INVALID, SKIPPED])
 def test_only_valid_runs_give_numbers(verdict: Verdict) -> None:
     """The refused repeat took a hundred times as long."""
-    runs = arm("on", {1: (1.0, 1.0), 2: (1.1, 1.1)})
+    runs = arm("on", {1: (1.0, 1.0, 1.0), 2: (1.1, 1.1)})
     (refused,) = arm("on", {2: 110.0}, record="refused")
+    refused = replace(refused, cell=replace(refused.cell, repeat=2))
     assert said(*runs, replace(refused, verdict=verdict)) == said(*runs)
     assert said(*runs, refused) != said(*runs)
 
@@ -123,11 +137,13 @@ def test_only_valid_runs_give_numbers(verdict: Verdict) -> None:
 def test_the_cpu_says_nothing_about_mps() -> None:
     skipped = make_measurement("s", mps="on", procs=2, times=10, verdict=SKIPPED, machine=CPU_ONLY)
     found = said(*arm("off", {1: 1.0, 2: 1.5}, machine=CPU_ONLY), skipped)
-    assert found.headline == "Two replicas at once on the CPU take 1.50 times the time of one."
+    assert found.headline == (
+        "Two replicas at once on the CPU do 1.33 times what one does [95 % interval 1.33 to 1.33]."
+    )
     assert found.details[:2] == (
         "Without a GPU nothing measured here says anything about MPS.",
         "Packing pays up to 2 replicas, the most that were measured: together they do 13.3 iterations/s, "
-        "1.33 times what one does.",
+        "1.33 times [1.33 to 1.33] what one does.",
     )
     assert "MPS needs" not in found.text
 
@@ -135,28 +151,30 @@ def test_the_cpu_says_nothing_about_mps() -> None:
 def test_without_one_process_there_is_no_ratio_but_the_packs_are_compared() -> None:
     found = said(*arm("on", {2: 1.0, 4: 1.2}))
     assert found.headline == (
-        "Two replicas under MPS take 1.00 s (no ratio: no VALID one-process run with mps=on times=10)."
+        "Two replicas under MPS do 20.0 iterations/s "
+        "(no gain: no VALID one-process run with mps=on times=10)."
     )
-    assert "1.67 times what 2 do." in found.details[0]
+    assert "1.67 times [1.67 to 1.67] what 2 do." in found.details[0]
 
 
 def test_a_refused_ratio_keeps_the_other_arm_readable() -> None:
     found = said(*arm("on", {2: 1.0}), *arm("off", {1: 1.0, 2: 3.0}))
-    assert found.headline.endswith("; time-sliced 3.00 times the time of one.")
+    assert found.headline.endswith("; time-sliced 0.67 times what one does [0.67 to 0.67].")
 
 
 def test_replicas_that_compute_differently_have_no_ratio() -> None:
     one, two = arm("on", {1: 1.0, 2: 1.1})
     found = said(with_output(one, 1.0), with_output(two, 2.0))
-    assert "Two replicas under MPS take 1.10 s (no ratio: not comparable" in found.headline
+    assert "Two replicas under MPS do 18.2 iterations/s (no gain: not comparable" in found.headline
     assert "output" in found.headline
 
 
 def test_the_smallest_pack_that_both_arms_have_comes_first() -> None:
     found = said(*arm("off", {1: 1.0, 2: 2.0, 4: 4.0}), *arm("on", {1: 1.0, 4: 1.5}))
-    assert found.headline == "Four replicas under MPS take 1.50 times the time of one; time-sliced 4.00."
+    assert found.headline.startswith("Four replicas under MPS do 2.67 times what one does")
+    assert "; time-sliced 1.00 times [1.00 to 1.00]" in found.headline
     many = said(*arm("on", {1: 1.0, 48: 3.0})).headline
-    assert many == "48 replicas under MPS take 3.00 times the time of one."
+    assert many.startswith("48 replicas under MPS do 16.00 times what one does")
 
 
 def test_runs_under_other_conditions_are_left_out_and_named() -> None:
@@ -165,14 +183,14 @@ def test_runs_under_other_conditions_are_left_out_and_named() -> None:
     (sentence,) = [each for each in found.details if "neither in this answer" in each]
     assert "environment" in sentence
     assert "OMP_NUM_THREADS" in sentence
-    assert "1.10 times" in found.headline
+    assert "1.82 times" in found.headline
 
 
 def test_without_a_run_of_one_replica_nothing_is_claimed_about_it() -> None:
     found = said(*arm("on", {2: 1.0, 4: 2.2}))
     assert found.details[:2] == (
         "Under MPS packing more than 2 does not pay: 4 replicas together do 18.2 iterations/s, "
-        "0.91 times what 2 do.",
+        "0.91 times [0.91 to 0.91] what 2 do.",
         "What one replica does is not known: there is no VALID run of it, so whether 2 pay is not known "
         "either.",
     )
@@ -193,10 +211,6 @@ def test_of_several_times_the_one_with_the_most_cells_counts_and_the_others_are_
     assert found.details[0].startswith("Under MPS packing pays up to 8 replicas")
     assert "All this is of times=10; times=30 is in the tables only." in found.details
     assert "times=" not in said(*arm("on", {1: 1.0, 2: 1.0})).text
-
-
-def test_where_there_is_no_interval_none_is_called_a_hint() -> None:
-    assert "hint" not in said(*arm("on", {2: (1.0, 1.1), 4: (1.0, 1.1)})).text
 
 
 def test_processes_that_are_faster_than_one_are_no_gain_but_a_warning() -> None:

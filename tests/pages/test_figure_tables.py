@@ -17,12 +17,14 @@ def test_every_cell_has_a_row_off_before_on() -> None:
         "mps": "on",
         "procs": "2",
         "times": "100",
-        "repeats": "1",
+        "blocks": "1",
         "makespan s": "1.10",
-        "ratio [95 %]": "1.10",
+        "ratio [95 %]": "1.10 [1.10, 1.10]",
+        "gain [95 %]": "1.82 [1.82, 1.82]",
         "iterations/s": "181.8",
         "p50 ms": "11.0",
-        "p99 ms": "11.0",
+        "p95 ms": "11.0",
+        "p99 ms": "",
         "J per iteration": "0.2",
         "power W": "36.4",
         "overlap %": "12.5",
@@ -34,14 +36,14 @@ def test_every_cell_has_a_row_off_before_on() -> None:
 def test_repeats_are_one_row_of_medians() -> None:
     table = all_figures(panel_of(*arm("on", {1: (1.0, 1.0, 1.0), 2: (1.2, 4.0, 1.4)})))
     row = dict(zip(table.header, table.rows[1], strict=True))
-    assert (row["repeats"], row["makespan s"], row["p50 ms"]) == ("3", "1.40", "140.0")
-    assert row["ratio [95 %]"] == "1.40 [1.20, 4.00]"
+    assert (row["blocks"], row["makespan s"], row["p50 ms"]) == ("3", "1.40", "140.0")
+    assert row["ratio [95 %]"] == f"{(1.2 * 4.0 * 1.4) ** (1 / 3):.2f} [0.57, 6.29]"
 
 
 def test_what_was_not_measured_is_empty() -> None:
     row = all_figures(panel_of(*arm("on", {2: 1.0}))).rows[0]
-    assert row[5] == ""
-    assert row[9:] == ("",) * 5
+    assert row[5:7] == ("", "")
+    assert row[9:] == ("",) * 7
 
 
 def test_runs_that_are_not_valid_have_no_row() -> None:
@@ -61,8 +63,8 @@ def test_machines_stand_side_by_side_where_they_have_the_same_cells() -> None:
         ("maskrcnn_resnet50_fpn mps=on procs=1 times=10", "1.00 s, 10.0/s", "2.00 s, 5.0/s"),
         (
             "maskrcnn_resnet50_fpn mps=on procs=2 times=10",
-            "1.50 s, ratio 1.50, 13.3/s",
-            "2.20 s, ratio 1.10, 9.1/s",
+            "1.50 s, ratio 1.50, gain 1.33, 13.3/s",
+            "2.20 s, ratio 1.10, gain 1.82, 9.1/s",
         ),
     )
 
@@ -82,3 +84,12 @@ def test_a_machine_with_two_workloads_is_one_column() -> None:
     assert table is not None
     assert table.header == ("cell", "A", "B")
     assert [row[0] for row in table.rows] == ["maskrcnn_resnet50_fpn mps=on procs=1 times=10"]
+
+
+def test_below_the_table_stands_what_windows_are_too_short_for() -> None:
+    notes = all_figures(panel_of(*arm("on", {1: 1.0, 2: 1.0}))).notes
+    assert notes[1] == (
+        "windows too short: p95 needs 100 iterations over processes and blocks (times=100 would do); "
+        "p99 needs 1,000 (times=1000 would do)"
+    )
+    assert len(all_figures(panel_of(*arm("on", {1: 1.0, 2: 1.0}, times=1000))).notes) == 1

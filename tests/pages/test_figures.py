@@ -6,7 +6,6 @@ import pytest
 
 from mps_experiments.pages.figures import (
     arm_series,
-    median_latency_s,
     median_of,
     quantities,
     quantity_series,
@@ -36,7 +35,7 @@ def test_errors_reach_from_the_value_to_the_ends_of_the_range() -> None:
     (series,) = arm_series(
         panel,
         lambda group: group.median_s,
-        lambda group: (group.low_s, group.high_s) if len(group) > 1 else None,
+        lambda group: (min(group.makespans_s), max(group.makespans_s)) if len(group) > 1 else None,
     )
     assert series.errors == ((0.0, 1.0), (0.0, 2.0))
 
@@ -86,11 +85,6 @@ def test_the_median_is_over_the_runs_that_have_the_quantity() -> None:
     assert median_of([make_measurement()], "power_w") is None
     panel = panel_of(*full_sweep())
     assert [series.values for series in quantity_series(panel, "overlap")] == [(12.5, 12.5)] * 2
-
-
-def test_the_latency_of_repeats_is_their_median() -> None:
-    (group,) = panel_of(*arm("on", {1: (1.0, 4.0, 2.0)})).groups
-    assert median_latency_s(group, "latency_p50_s") == pytest.approx(0.2)
 
 
 def test_numbers_are_short_but_keep_their_digits() -> None:

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from mps_experiments.pages.panels import panels
@@ -94,8 +93,23 @@ def test_the_setting_with_the_most_cells_stands_in_the_charts_and_others_are_nam
 
 def test_latencies_are_of_all_workers_and_repeats_of_the_cell_alone() -> None:
     panel = panel_of(*arm("on", {1: 5.0, 2: (1.0, 2.0)}))
-    values = panel.latencies_ms(panel.arm("on")[2])
-    assert np.allclose(sorted(values), [100.0] * 20 + [200.0] * 20)
+    latencies = panel.arm("on")[2].latencies
+    assert latencies.count == 40
+    assert (latencies.quantile_s(0.5), latencies.quantile_s(0.51)) == pytest.approx((0.1, 0.2))
+
+
+def test_the_answer_rests_on_runs_of_one_times_and_setting_equal_runs_included() -> None:
+    runs = arm("on", {1: 1.0, 2: 1.1})
+    twin = replace(runs[0], record_id="twin", cell=replace(runs[0].cell, twin=1))
+    other = arm("on", {1: 1.0}, times=3)
+    panel = panel_of(*runs, twin, *other)
+    assert [m.record_id for m in panel.answered] == ["on-1-0-", "on-2-0-", "twin"]
+    assert [group.first.record_id for group in panel.arm("on").values()] == ["on-1-0-", "on-2-0-"]
+
+
+def test_records_of_fixed_windows_are_in_no_panel_of_windows_that_are_kept_up() -> None:
+    runs = [*arm("on", {1: 1.0, 2: 1.1}), *arm("on", {1: 1.0, 2: 1.2}, record="new", window="kept")]
+    assert [len(panel.runs) for panel in panels(as_runs(runs))] == [2, 2]
 
 
 def test_a_panel_knows_whether_it_has_a_gpu() -> None:

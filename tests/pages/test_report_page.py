@@ -32,7 +32,7 @@ def test_the_machine_comes_first_then_the_answer() -> None:
     assert second == Heading(text="The answer")
     assert isinstance(third, Paragraph)
     assert third.strong
-    assert third.text.startswith("Two replicas under MPS take 1.10 times")
+    assert third.text.startswith("Two replicas under MPS do 1.82 times what one does")
 
 
 def test_the_sections_stand_in_the_order_in_which_they_are_needed() -> None:
@@ -85,7 +85,10 @@ def test_two_machines_stand_side_by_side() -> None:
     machines = [block.text for block in found if isinstance(block, Heading) and block.level == 3]
     assert machines == ["Machine A · maskrcnn_resnet50_fpn", "Machine B · maskrcnn_resnet50_fpn"]
     (table,) = (block for block in found if isinstance(block, Table) and block.title == "Side by side")
-    assert table.rows[1][1:] == ("1.50 s, ratio 1.50, 13.3/s", "2.20 s, ratio 1.10, 9.1/s")
+    assert table.rows[1][1:] == (
+        "1.50 s, ratio 1.50, gain 1.33, 13.3/s",
+        "2.20 s, ratio 1.10, gain 1.82, 9.1/s",
+    )
 
 
 def test_more_machines_than_letters_are_numbered() -> None:
@@ -143,7 +146,7 @@ def test_a_hostile_record_runs_nothing_and_breaks_nothing(text: str) -> None:
 
 def test_the_description_has_answer_and_tables_and_no_picture() -> None:
     text = description(subject_of(*full_sweep(), faulty_run("a")), has_page=True)
-    assert text.startswith("**Two replicas under MPS take 1.10 times the time of one; time-sliced 3.00.**")
+    assert text.startswith("**Two replicas under MPS do 1.82 times what one does ")
     assert "**MPS ON · maskrcnn\\_resnet50\\_fpn · seconds per process**" in text
     assert "FAULTS" in text
     assert "![" not in text

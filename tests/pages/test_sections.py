@@ -137,17 +137,19 @@ def test_what_has_no_number_is_listed_with_its_reason() -> None:
         make_measurement("1"),
         make_measurement("2", procs=2, verdict=INVALID),
         make_measurement("3", mps="on", verdict=SKIPPED),
-        warned(make_measurement("4"), "drift", "worker 0 became slower"),
+        warned(make_measurement("4"), "power_cap", "the power limit lowered the clock"),
+        warned(make_measurement("5"), "drift", "worker 0 became slower"),
     ]
     blocks = list(sections.missing_section(runs, ["a.json is damaged"], Machines.of(runs)))
-    assert blocks[1] == Paragraph(text="2 VALID, 1 INVALID, 1 SKIPPED.")
+    assert blocks[1] == Paragraph(text="3 VALID, 1 INVALID, 1 SKIPPED.")
     assert headings(blocks)[1:] == [(3, "Warnings"), (3, "Records that cannot be read")]
     assert items(blocks) == [
         "mps=off procs=2 times=2: INVALID: worker 1 was killed by SIGKILL",
         "mps=on procs=1 times=2: SKIPPED: MPS needs an NVIDIA GPU",
-        "mps=off procs=1 times=2: drift: worker 0 became slower",
+        "mps=off procs=1 times=2: power_cap: the power limit lowered the clock",
         "a.json is damaged",
     ]
+    assert Paragraph(text="noise in 3 runs: drift in 1; it is in the intervals.") in blocks
 
 
 def test_a_long_list_is_cut_and_says_so() -> None:
@@ -190,5 +192,5 @@ def test_nothing_cannot_be_reproduced() -> None:
 
 def test_the_words_are_explained() -> None:
     found = items(list(sections.reading_section()))
-    assert [line.partition(":")[0] for line in found[:3]] == ["makespan", "ratio", "throughput"]
-    assert any("1.05 times" in line for line in found)
+    assert [line.partition(":")[0] for line in found[:4]] == ["makespan", "ratio", "throughput", "gain"]
+    assert any("gain of 1.05" in line for line in found)

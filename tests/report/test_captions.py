@@ -12,10 +12,11 @@ from mps_experiments.report.comparison import ratios
 from tests.outputs import with_output
 from tests.records import INVALID, SKIPPED, make_measurement
 
-ONE_REPEAT = "one repeat each: spread unknown; add repeat=0,1,2"
-TWO_RUNS = (
-    "median makespan (shortest to longest) of 2 runs; "
-    "ratio of medians [95 % interval, only a hint below 5 runs]"
+ONE_BLOCK = "one block: an interval is of what happened within a run, not between runs; add repeat=0,1,2,3"
+TWO_BLOCKS = "median (lowest to highest) of 2 blocks"
+ROUGH = (
+    "ratio, gain [95 % interval]: 2 blocks: as wide as they differ, which holds the truth in about 70 % of "
+    "all cases"
 )
 
 
@@ -35,7 +36,7 @@ def warned(measurement: Measurement, *checks: str) -> Measurement:
 
 
 def test_one_repeat_each_says_that_the_spread_is_unknown_and_what_to_do() -> None:
-    assert lines([make_measurement("1"), make_measurement("2", procs=2)]) == [ONE_REPEAT]
+    assert lines([make_measurement("1"), make_measurement("2", procs=2)]) == [ONE_BLOCK]
 
 
 def test_nothing_is_said_of_the_spread_where_there_are_no_numbers() -> None:
@@ -45,17 +46,20 @@ def test_nothing_is_said_of_the_spread_where_there_are_no_numbers() -> None:
 
 
 def test_with_repeats_the_figures_are_explained() -> None:
-    assert lines([*repeats(2), *repeats(2, procs=1)]) == [TWO_RUNS]
+    assert lines([*repeats(2), *repeats(2, procs=1)]) == [TWO_BLOCKS, ROUGH]
     unequal = lines([*repeats(6), *repeats(5, procs=1)])
     assert unequal == [
-        "median makespan (shortest to longest) of 5 or 6 runs; ratio of medians [95 % interval]"
+        "median (lowest to highest) of 5 or 6 blocks",
+        "ratio, gain [95 % interval]: 5 blocks: Student's t of the ratios within each",
     ]
 
 
-def test_a_cell_whose_spread_is_unknown_beside_repeats_is_named() -> None:
-    assert lines([*repeats(1), *repeats(2, procs=1)]) == [
-        TWO_RUNS,
-        "mps=off procs=2 times=2: spread unknown (one repeat)",
+def test_a_cell_whose_interval_came_about_in_another_way_is_named() -> None:
+    cells = [*repeats(2), *repeats(2, procs=4), *repeats(1, procs=8), *repeats(2, procs=1)]
+    assert lines(cells) == [
+        TWO_BLOCKS,
+        ROUGH,
+        "mps=off procs=8 times=2: no interval: it needs 8 iterations of every process or 4 blocks",
     ]
 
 
@@ -68,7 +72,7 @@ def test_what_repeats_have_in_common_is_said_once_and_an_invalid_one_is_named() 
     ]
     assert lines(repeats(2)) == [
         "mps=off procs=2 times=2: no ratio: no VALID one-process run with mps=off times=2",
-        TWO_RUNS,
+        TWO_BLOCKS,
     ]
 
 
@@ -79,35 +83,35 @@ def test_one_process_whose_repeats_compute_different_things_is_named() -> None:
 
 def test_warnings_of_valid_runs_are_listed() -> None:
     cells = [
-        warned(make_measurement("1"), "skew", "drift"),
-        warned(make_measurement("2", verdict=INVALID), "skew"),
+        warned(make_measurement("1"), "power_cap", "common_window"),
+        warned(make_measurement("2", verdict=INVALID), "power_cap"),
     ]
     assert lines(cells)[:-1] == [
         "mps=off procs=1 times=2: INVALID: worker 1 was killed by SIGKILL",
-        "mps=off procs=1 times=2: warning: too much skew",
-        "mps=off procs=1 times=2: warning: too much drift",
+        "mps=off procs=1 times=2: warning: too much power_cap",
+        "mps=off procs=1 times=2: warning: too much common_window",
     ]
-    assert [finding.check for finding in warnings_of(cells[0])] == ["skew", "drift"]
+    assert [finding.check for finding in warnings_of(cells[0])] == ["power_cap", "common_window"]
     assert warnings_of(cells[1]) == []
 
 
 def test_many_warnings_are_put_together_by_their_check() -> None:
-    eight = [warned(m, "skew") for m in repeats(8, procs=1)]
+    eight = [warned(m, "power_cap") for m in repeats(8, procs=1)]
     assert len(lines(eight)) == 9
-    nine = [*eight, warned(make_measurement("x", procs=2), "skew", "drift")]
+    nine = [*eight, warned(make_measurement("x", procs=2), "power_cap", "common_window")]
     assert lines(nine)[:2] == [
-        "skew: 9 cells, for example mps=off procs=1 times=2 repeat=0: too much skew",
-        "drift: 1 cell, for example mps=off procs=2 times=2: too much drift",
+        "power_cap: 9 cells, for example mps=off procs=1 times=2 repeat=0: too much power_cap",
+        "common_window: 1 cell, for example mps=off procs=2 times=2: too much common_window",
     ]
 
 
 def test_contention_is_told_of_old_records_only_since_new_ones_have_findings() -> None:
     old = make_measurement("1", contended=("process 9 was on the GPU", "a daemon"))
     told = "mps=off procs=1 times=2: contended: process 9 was on the GPU; a daemon"
-    assert lines([old]) == [told, ONE_REPEAT]
+    assert lines([old]) == [told, ONE_BLOCK]
     assert lines([warned(old, "foreign_gpu")]) == [
         "mps=off procs=1 times=2: warning: too much foreign_gpu",
-        ONE_REPEAT,
+        ONE_BLOCK,
     ]
 
 

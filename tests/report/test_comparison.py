@@ -8,10 +8,9 @@ import pytest
 
 from mps_experiments.record import Measurement
 from mps_experiments.report.comparison import groups, ratios
-from mps_experiments.report.repeats import ratio_interval
 from tests.fault_records import faulty_run, make_trial
 from tests.outputs import with_output, with_tolerance
-from tests.records import GPU, INVALID, MACHINE, SKIPPED, make_measurement
+from tests.records import GPU, INVALID, MACHINE, SKIPPED, make_measurement, with_latencies
 
 
 def one_process(**partner: Any) -> Measurement:
@@ -49,7 +48,7 @@ def test_ratios_do_not_depend_on_the_order_of_the_cells() -> None:
 
 def test_of_several_partners_the_median_counts() -> None:
     partners = [make_measurement(f"one-{s}", makespan_s=s) for s in (1.0, 2.0, 9.0)]
-    found = ratios([*partners, make_measurement("two", procs=2, makespan_s=3.0)])
+    found = ratios([*partners, make_measurement("two", procs=2, makespan_s=3.0, repeat=1)])
     assert found["two"].value == pytest.approx(3.0 / 2.0)
     assert found["two"].partner_ids == ("one-1.0", "one-2.0", "one-9.0")
 
@@ -113,40 +112,70 @@ def repeats(procs: int, *makespans_s: float, **cell: Any) -> list[Measurement]:
     ]
 
 
-def test_repeats_share_the_ratio_of_their_medians_and_keep_their_own() -> None:
+def test_a_run_has_the_ratio_to_the_one_process_run_of_its_block_and_the_cell_that_of_all_blocks() -> None:
     found = ratios([*repeats(2, 3.0, 3.6, 3.3), *repeats(1, 2.0, 2.4, 2.2)])
-    assert [found[f"2-{n}"].value for n in range(3)] == pytest.approx([3.0 / 2.2, 3.6 / 2.2, 3.3 / 2.2])
-    assert {(r.repeats, r.spread) for name, r in found.items() if name[0] == "2"} == {
-        (3, "95 % interval over 3 repeats")
-    }
-    assert [found[f"2-{n}"].median for n in range(3)] == pytest.approx([1.5] * 3)
+    assert [found[f"2-{n}"].value for n in range(3)] == pytest.approx([3.0 / 2.0, 3.6 / 2.4, 3.3 / 2.2])
+    assert found["2-0"].repeats == 3
     assert found["2-0"].partner_ids == ("1-0", "1-1", "1-2")
-    assert found["2-0"].interval == pytest.approx(ratio_interval([3.0, 3.6, 3.3], [2.0, 2.4, 2.2]))
+    overall, gain = found["2-1"].overall, found["2-1"].gain
+    assert overall is not None
+    assert gain is not None
+    assert (overall.value, gain.value) == pytest.approx((1.5, 2 / 1.5))
+    assert overall.interval == pytest.approx((1.5, 1.5))  # whatever slowed a block slowed both
 
 
-def test_one_repeat_says_that_the_spread_is_unknown() -> None:
-    found = ratios([one_process(), *repeats(2, 3.0)])["2-0"]
-    assert (found.interval, found.spread) == (None, "spread unknown (one repeat)")
-    assert found.median == found.value == pytest.approx(1.5)
+def test_a_run_whose_block_has_no_one_process_run_is_compared_with_their_median() -> None:
+    found = ratios([*repeats(2, 3.0, 3.6, 4.4), *repeats(1, 2.0, 2.4)])
+    assert found["2-2"].value == pytest.approx(4.4 / 2.2)
+    assert found["2-2"].overall is not None
+    assert found["2-2"].overall.blocks == 2
 
 
-def test_one_repeat_of_one_process_leaves_the_spread_unknown_too() -> None:
-    found = ratios([one_process(), *repeats(2, 3.0, 4.0)])["2-0"]
-    assert (found.interval, found.spread) == (None, "spread unknown (one repeat of one process)")
+def test_one_process_is_its_own_reference_and_has_no_interval() -> None:
+    found = ratios(repeats(1, 2.0, 2.1, 2.2, 2.3, 2.4))
+    assert found["1-0"].value == pytest.approx(2.0 / 2.2)
+    for estimate in (found["1-0"].overall, found["1-0"].gain):
+        assert estimate is not None
+        assert estimate.value == pytest.approx(1.0)
+        assert estimate.interval is None
+        assert estimate.why == "one process is the reference"
 
 
-def test_unequal_numbers_of_repeats_are_told() -> None:
-    found = ratios([*repeats(1, 2.0, 2.1), *repeats(2, 3.0, 4.0, 3.5)])
-    assert found["2-0"].spread == "95 % interval over 3 repeats, 2 of one process"
-    assert (found["1-0"].interval, found["1-0"].spread) == (None, "one process is the reference")
-    assert found["1-0"].median == 1.0
+def test_with_times_auto_the_ratio_is_that_of_the_time_of_an_iteration() -> None:
+    one = make_measurement("one", times="auto", window_s=10.0, makespan_s=10.0)
+    two = make_measurement("two", procs=2, times="auto", window_s=10.0, makespan_s=10.1)
+    half_as_many = with_latencies(two, *[2000.0] * 5)
+    assert ratios([one, half_as_many])["two"].value == pytest.approx(2.0)
+
+
+def test_a_window_that_is_kept_up_is_never_compared_with_a_fixed_one() -> None:
+    """Records of earlier versions, which say nothing of it, are of fixed windows."""
+    one = make_measurement("one")
+    assert one.cell.window == "fixed"
+    two = make_measurement("two", procs=2, window="kept")
+    found = ratios([one, two, make_measurement("kept", window="kept", times=3)])["two"]
+    assert (found.value, found.reason) == (
+        None,
+        "not comparable with the one-process run: window (kept against fixed)",
+    )
+    assert len(groups([one, make_measurement("other", window="kept")])) == 2
+
+
+def test_the_second_of_two_equal_runs_is_in_no_group_and_has_no_ratio() -> None:
+    one, twin = one_process(), replace(one_process(), record_id="twin")
+    twin = replace(twin, cell=replace(twin.cell, twin=1))
+    runs = [one, twin, make_measurement("two", procs=2, makespan_s=3.0)]
+    assert groups(runs) == groups([one, runs[2]])
+    found = ratios(runs)
+    assert found["two"].partner_ids == (one.record_id,)
+    assert found["twin"].reason.startswith("the second of two equal runs (A/A)")
 
 
 def test_repeats_that_are_not_valid_count_for_nothing() -> None:
     twos = repeats(2, 3.0, 99.0)
     found = ratios([one_process(), twos[0], replace(twos[1], verdict=INVALID)])
     assert found["2-0"].repeats == 1
-    assert found["2-0"].median == pytest.approx(1.5)
+    assert found["2-0"].value == pytest.approx(1.5)
     assert found["2-1"].reason == "the run is INVALID"
 
 

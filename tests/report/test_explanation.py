@@ -287,7 +287,7 @@ def test_workers_without_a_core_are_cpu_starved(mps: str) -> None:
     assert found.cause is Cause.CPU
     assert found.text == (
         "CPU-starved: 2 processes take 1.90 times the time of one (19 ms against 10 ms per iteration). The "
-        "worker that ended last was ready to run but had no CPU core for 48% of its time (with one process "
+        "slowest worker was ready to run but had no CPU core for 48% of its time (with one process "
         "3%); 2 workers ran on 1 core."
     )
 

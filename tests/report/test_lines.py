@@ -9,7 +9,7 @@ from mps_experiments.measurement.findings import Finding, Severity
 from mps_experiments.record import Measurement
 from mps_experiments.report.lines import cell_line
 from tests.fault_records import FAILED, KILLED, TOO_LATE, faulty_run, make_trial, newcomer
-from tests.records import INVALID, SKIPPED, make_measurement
+from tests.records import INVALID, SKIPPED, make_measurement, with_latencies
 
 
 @pytest.mark.parametrize(
@@ -17,13 +17,12 @@ from tests.records import INVALID, SKIPPED, make_measurement
     [
         (
             make_measurement(procs=2, times=4, makespan_s=2.0),
-            "mps=off procs=2 times=4: VALID  makespan 2.00 s  throughput 4.0/s  "
-            "latency p50 500.0 ms, p99 500.0 ms",
+            "mps=off procs=2 times=4: VALID  makespan 2.00 s  throughput 4.0/s  latency p50 500.0 ms, p99 -",
         ),
         (
             make_measurement(contended=("process 9",)),
             "mps=off procs=1 times=2: VALID  makespan 1.00 s  throughput 2.0/s  "
-            "latency p50 500.0 ms, p99 500.0 ms  CONTENDED",
+            "latency p50 500.0 ms, p99 -  CONTENDED",
         ),
         (
             make_measurement(mps="on", verdict=SKIPPED),
@@ -38,13 +37,23 @@ def test_a_line_holds_the_name_the_verdict_and_figures_or_reason(
     assert cell_line(measurement) == expected
 
 
-def test_a_line_ends_with_the_checks_that_warn() -> None:
-    checks = (("skew", "warning"), ("drift", "warning"), ("skew", "warning"), ("grave", "invalid"))
+def test_a_line_has_the_interval_of_its_throughput_and_the_tail_of_enough_iterations() -> None:
+    long = with_latencies(make_measurement(times=1000), *[10.0, 30.0] * 500)
+    assert "throughput 50.0/s [49.8, 50.2]  latency p50 10.0 ms, p99 30.0 ms" in cell_line(long)
+
+
+def test_a_line_ends_with_the_checks_that_warn_and_leaves_noise_to_the_end_of_the_sweep() -> None:
+    checks = (
+        ("power_cap", "warning"),
+        ("common_window", "warning"),
+        ("drift", "warning"),
+        ("grave", "invalid"),
+    )
     findings = tuple(Finding(check=c, severity=Severity(s), text="text") for c, s in checks)
     warned = replace(make_measurement(), findings=findings)
-    assert cell_line(warned) == f"{cell_line(make_measurement())}  WARNING: skew, drift"
+    assert cell_line(warned) == f"{cell_line(make_measurement())}  WARNING: power_cap, common_window"
     contended = replace(warned, contended=("process 9",))
-    assert cell_line(contended).endswith("  CONTENDED  WARNING: skew, drift")
+    assert cell_line(contended).endswith("  CONTENDED  WARNING: power_cap, common_window")
     assert "WARNING" not in cell_line(replace(warned, verdict=INVALID))
 
 

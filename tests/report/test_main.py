@@ -40,7 +40,7 @@ def test_the_last_sweep_is_reported_into_its_own_folder(mps_experiments: Command
     done = mps_experiments("--no-mlflow", module=MODULE)
     assert (done.returncode, done.stderr) == (0, "")
     assert "MPS ON · maskrcnn_resnet50_fpn · seconds per process" in done.stdout
-    assert "maskrcnn_resnet50_fpn: Two replicas under MPS take 1.10 times the time of one" in done.stdout
+    assert "maskrcnn_resnet50_fpn: Two replicas under MPS do 1.82 times what one does" in done.stdout
     assert done.stdout.endswith("report: outputs/a day/a time/report.html\n")
     assert "what was typed" in (folder / "report.html").read_text()
     assert (folder / "figures" / "ratio.png").is_file()

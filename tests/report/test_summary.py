@@ -6,13 +6,16 @@ from typing import Any
 
 import pytest
 
+from mps_experiments.measurement.findings import Finding, Severity
 from mps_experiments.record import Measurement
 from mps_experiments.report.explanation import explain
-from mps_experiments.report.summary import summary_text, why_lines
+from mps_experiments.report.summary import closing_lines, remark_lines, summary_text, why_lines
 from mps_experiments.report.tables import table_text
 from tests.evidence_records import TIMES, traced_run
 from tests.fault_records import make_trial
 from tests.records import INVALID, MACHINE, SKIPPED, make_measurement
+
+TOO_SHORT = "windows too short: p99 needs 1,000 (times=1000 would do)"
 
 
 def repeats(procs: int, *iterations_ms: float, **parts: Any) -> list[Measurement]:
@@ -31,34 +34,31 @@ def text_of(many: Measurement, one: Measurement | None) -> str:
 
 
 @pytest.mark.parametrize(
-    ("ones", "twos", "middle_of_one", "middle_of_two"),
+    ("ones", "twos", "block"),
     [
-        ((10.0,), (20.0,), 0, 0),
-        ((10.0, 10.4, 10.2), (25.0, 21.0, 22.0), 2, 2),
-        ((10.0, 10.4, 10.2), (22.0, 25.0, 21.0), 2, 0),
-        ((10.0,), (25.0, 21.0), 0, 0),
-        ((10.0,), (21.0, 25.0), 0, 0),
-        ((10.0,), (1.1, 1.3), 0, 0),
-        ((10.0,), (1.3, 1.1), 0, 0),
+        ((10.0,), (20.0,), 0),
+        ((10.0, 10.0, 10.0), (25.0, 21.0, 22.0), 2),
+        ((10.0, 12.0, 10.0), (22.0, 26.4, 30.0), 0),  # the first two are alike: the earlier one
+        ((10.0,), (25.0, 21.0), 0),  # of the second block there is nothing to compare with
     ],
 )
-def test_each_cell_has_one_line_which_compares_the_middle_repeats(
-    ones: Sequence[float], twos: Sequence[float], middle_of_one: int, middle_of_two: int
+def test_each_cell_has_one_line_which_compares_the_block_that_is_nearest_to_the_table(
+    ones: Sequence[float], twos: Sequence[float], block: int
 ) -> None:
-    """Of two the first: none is nearer to their median, whatever the arithmetic's last digit says."""
     alone, many = repeats(1, *ones), repeats(2, *twos, running_ms=0.5)
-    text = text_of(many[middle_of_two], alone[middle_of_one])
+    text = text_of(many[block], alone[block])
     for cells in ([*alone, *many], [*many, *alone], [*reversed(many), *alone]):
         (line,) = why_lines(cells)
-        assert line.startswith(f"mps=on procs=2 times={TIMES}")
-        assert f": {text}" in line
+        where = f" (repeat={block})" if len(twos) > 1 else ""
+        assert line.startswith(f"mps=on procs=2 times={TIMES}{where}: {text}")
 
 
-def test_of_an_odd_number_the_text_has_the_ratio_of_the_table() -> None:
+def test_the_ratio_of_the_text_is_that_of_its_block_beside_that_of_all_in_the_table() -> None:
     cells = [*repeats(1, 10.0, 10.4, 10.2), *repeats(2, 25.0, 21.0, 22.0)]
     (line,) = why_lines(cells)
     assert f"{22.0 / 10.2:.2f} times the time of one" in line
-    assert f"{22.0 / 10.2:.2f} [" in table_text(cells)
+    overall = (25.0 / 10.0 * 21.0 / 10.4 * 22.0 / 10.2) ** (1 / 3)
+    assert f"{overall:.2f} [" in table_text(cells)
 
 
 def test_repeats_that_do_not_agree_on_the_cause_are_counted() -> None:
@@ -113,9 +113,7 @@ def test_a_repeat_that_is_not_valid_is_never_the_middle_one() -> None:
     many = repeats(2, 20.0, 25.0, 24.0)
     cells = [*repeats(1, 10.0), *many[:2], replace(many[2], verdict=INVALID)]
     (line,) = why_lines(cells)
-    assert line.endswith(
-        f" (repeat=0 against repeat=0 of one process): {text_of(many[0], repeats(1, 10.0)[0])}"
-    )
+    assert line.endswith(f" (repeat=0): {text_of(many[0], repeats(1, 10.0)[0])}")
 
 
 def test_without_a_comparable_partner_the_line_claims_nothing() -> None:
@@ -126,16 +124,25 @@ def test_without_a_comparable_partner_the_line_claims_nothing() -> None:
     ]
 
 
-def test_the_summary_is_the_tables_and_below_them_why() -> None:
+def test_the_summary_is_the_tables_what_is_said_once_and_why() -> None:
     cells = [*repeats(1, 10.0), *repeats(2, 20.0)]
     (why,) = why_lines(cells)
-    assert summary_text(cells) == f"{table_text(cells)}WHY\n{why}\n"
+    assert summary_text(cells) == f"{table_text(cells)}{TOO_SHORT}\nWHY\n{why}\n"
+    assert closing_lines(cells) == [TOO_SHORT, why]
     assert table_text(cells).endswith("\n")
+
+
+def test_noise_is_told_once_below_the_tables() -> None:
+    drift = Finding(check="drift", severity=Severity.WARNING, text="worker 0 became slower", value=0.3)
+    cells = [replace(m, findings=(drift,)) for m in [*repeats(1, 10.0, 10.0), *repeats(2, 20.0, 20.0)]]
+    line = "noise in 4 runs: drift in 4 (up to 30 %); it is in the intervals"
+    assert remark_lines(cells)[0] == line
+    assert summary_text(cells).count("drift") == 1
 
 
 def test_where_there_is_nothing_to_explain_the_summary_is_the_tables() -> None:
     cells = repeats(1, 10.0)
-    assert summary_text(cells) == table_text(cells)
+    assert summary_text(cells) == f"{table_text(cells)}{TOO_SHORT}\n"
     assert summary_text([]) == ""
 
 
@@ -146,8 +153,10 @@ def test_runs_with_a_fault_have_no_cause_and_change_none() -> None:
     assert why_lines([faulty, cells[0]]) == []
 
 
-def test_where_there_is_no_middle_repeat_the_line_says_which_are_compared() -> None:
-    cells = [*repeats(1, 10.0, 11.0), *repeats(2, 21.0, 25.0)]
+def test_runs_without_a_common_block_are_named_both() -> None:
+    cells = [*repeats(1, 10.0), *repeats(2, 21.0, 25.0)[1:]]
     (line,) = why_lines(cells)
-    assert line.startswith(f"mps=on procs=2 times={TIMES} (repeat=0 against repeat=0 of one process): ")
-    assert f"{21.0 / 10.0:.2f} times the time of one" in line
+    assert line.startswith(f"mps=on procs=2 times={TIMES}: ")
+    assert f"{25.0 / 10.0:.2f} times the time of one" in line
+    (several,) = why_lines([*repeats(1, 10.0), *repeats(2, 21.0, 25.0, 25.5)[1:]])
+    assert several.startswith(f"mps=on procs=2 times={TIMES} (repeat=1 against repeat=0 of one process): ")

@@ -30,13 +30,13 @@ def rows(text: str) -> list[list[str]]:
 
 def test_off_comes_before_on_with_times_down_processes_across_and_the_ratio() -> None:
     text = table_text(SEED)
-    header = ["times", "1 proc", "2 procs", "ratio"]
+    header = ["times", "1 proc", "2 procs", "ratio", "gain"]
     assert rows(text) == [
         header,
-        ["50", "5.77", "-", "-"],
-        ["100", "11.49", "19.87, 19.87", "1.73"],
+        ["50", "5.77", "-", "-", "-"],
+        ["100", "11.49", "19.87, 19.87", "1.73 [1.73, 1.73]", "1.16 [1.16, 1.16]"],
         header,
-        ["100", "11.08", "13.73, 13.73", "1.24"],
+        ["100", "11.08", "13.73, 13.73", "1.24 [1.24, 1.24]", "1.61 [1.61, 1.61]"],
     ]
     assert text.index("MPS OFF · maskrcnn_resnet50_fpn") < text.index("MPS ON · maskrcnn_resnet50_fpn")
 
@@ -54,7 +54,7 @@ def test_cells_without_numbers_show_their_verdict_and_the_reason_stands_below() 
             make_measurement("3", mps="on", verdict=SKIPPED),
         ]
     )
-    assert rows(text)[1] == ["2", "1.00", "INVALID", "-"]
+    assert rows(text)[1] == ["2", "1.00", "INVALID", "-", "-"]
     assert rows(text)[3] == ["2", "SKIPPED"]
     below = [line.strip() for line in text.splitlines() if line.startswith("mps=")]
     assert below == [
@@ -65,7 +65,7 @@ def test_cells_without_numbers_show_their_verdict_and_the_reason_stands_below() 
 
 def test_a_missing_ratio_and_contention_are_explained_below() -> None:
     text = table_text([make_measurement(procs=2, contended=("process 9 was on the GPU", "a daemon"))])
-    assert rows(text)[1] == ["2", "1.00, 1.00", "-"]
+    assert rows(text)[1] == ["2", "1.00, 1.00", "-", "-"]
     name = "mps=off procs=2 times=2"
     assert f"{name}: no ratio: no VALID one-process run with mps=off times=2" in text
     assert f"{name}: contended: process 9 was on the GPU; a daemon" in text
@@ -86,26 +86,31 @@ def repeats(procs: int, *makespans_s: float, **cell: Any) -> list[Measurement]:
 
 def test_repeats_of_a_cell_are_one_entry_with_their_range_and_the_interval_of_the_ratio() -> None:
     text = table_text([*repeats(2, 6.91, 7.40, 6.62), *repeats(1, 6.0, 6.1, 6.4)])
-    ((low, high),) = {
-        r.interval
-        for r in ratios(repeats(2, 6.91, 7.40, 6.62) + repeats(1, 6.0, 6.1, 6.4)).values()
-        if r.interval
-    }
+    found = ratios([*repeats(2, 6.91, 7.40, 6.62), *repeats(1, 6.0, 6.1, 6.4)])["2-0"]
+    assert found.overall is not None
+    assert found.gain is not None
     assert rows(text)[1:] == [
-        [
-            "2",
-            "6.10 (6.00 to 6.40)",
-            "6.91 (6.62 to 7.40)",
-            f"1.13 [{low:.2f}, {high:.2f}]",
-        ]
+        ["2", "6.10 (6.00 to 6.40)", "6.91 (6.62 to 7.40)", found.overall.text, found.gain.text]
     ]
-    assert low < 6.91 / 6.1 < high
+    assert found.overall.text == "1.13 [0.96, 1.33]"
+
+
+def test_windows_of_given_seconds_show_what_an_iteration_took() -> None:
+    given: dict[str, Any] = {"times": "auto", "window_s": 10.0}
+    text = table_text(
+        [make_measurement("1", **given), make_measurement("2", procs=2, makespan_s=1.5, **given)]
+    )
+    assert "· ms per iteration of each process" in text
+    assert rows(text)[1] == ["auto (10 s)", "100.0", "150.0, 150.0", "1.50 [1.50, 1.50]", "1.33 [1.33, 1.33]"]
+    several = table_text(repeats(1, 1.0, 1.2, 1.1, **given))
+    assert rows(several)[1] == ["auto (10 s)", "110.0 (100.0 to 120.0)"]
 
 
 def test_a_ratio_without_an_interval_has_no_brackets() -> None:
     assert rows(table_text([make_measurement("1"), *repeats(2, 3.0, 3.0)]))[1][2:] == [
         "3.00 (3.00 to 3.00)",
         "3.00",
+        "0.67",
     ]
 
 
@@ -113,8 +118,8 @@ def test_repeats_without_numbers_are_counted_below_those_with_numbers() -> None:
     runs = repeats(2, 1.0, 1.0, 3.0, 4.0)
     cells = [*runs[:2], *(replace(m, verdict=INVALID) for m in runs[2:])]
     assert rows(table_text([make_measurement("1"), *cells]))[1:] == [
-        ["2", "1.00", "1.00 (1.00 to 1.00)", "1.00"],
-        ["", "", "INVALID (2 runs)", "-"],
+        ["2", "1.00", "1.00 (1.00 to 1.00)", "1.00", "2.00"],
+        ["", "", "INVALID (2 runs)", "-", "-"],
     ]
 
 

@@ -12,15 +12,20 @@ import pytest
 import torch
 import torch.profiler
 
+from mps_experiments.measurement.gpu_work import traced_work
 from mps_experiments.measurement.overlap import CPU_OPERATOR
 from mps_experiments.trace_files import load_trace
 from mps_experiments.workers.evidence import Witness
 from mps_experiments.workers.messages import (
+    CheckProducts,
     Compute,
     Computed,
+    CountOperators,
     Exit,
     FromWorker,
     Go,
+    Operators,
+    Products,
     ToWorker,
     Trace,
     Traced,
@@ -61,7 +66,7 @@ def fail(matrix: torch.Tensor) -> None:
 def witness(channel: Connection, model: Model = square, inputs: int = 1, **more: float) -> Witness:
     return Witness(
         rank=1,
-        on_gpu=False,
+        device="cpu",
         workload=bind(model, [torch.eye(4) * (number + 1) for number in range(inputs)]),
         synchronize=lambda: None,
         channel=channel,
@@ -182,10 +187,41 @@ def test_a_model_that_fails_in_the_pass_is_told(pipe: Pipe, tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_pass_without_any_operator_is_told(pipe: Pipe, tmp_path: Path) -> None:
-    words: list[ToWorker] = [Trace(iterations=1, path=str(tmp_path / "0.npz")), go_soon(), Exit()]
+def test_a_pass_without_any_operator_is_an_empty_trace(pipe: Pipe, tmp_path: Path) -> None:
+    words: list[ToWorker] = [Trace(iterations=2, path=str(tmp_path / "0.npz")), go_soon(), Exit()]
     answers = asked(pipe, *words, model=lambda _: 1)
-    assert answers == [Tracing(), Traced(problem="the profiler recorded no operator (see worker-1.log)")]
+    assert answers == [Tracing(), Traced()]
+    work = traced_work(load_trace(tmp_path / "0.npz"))
+    assert (work.iterations, work.with_work, work.refuted) == (2, 0, True)
+
+
+def test_operators_are_counted_by_iteration(pipe: Pipe) -> None:
+    assert asked(pipe, CountOperators(iterations=3), Exit()) == [Operators(counts=(1, 1, 1))]
+
+
+def test_operators_of_a_model_that_raises_are_not_counted_and_why_is_told(pipe: Pipe) -> None:
+    (answer,) = asked(pipe, CountOperators(iterations=1), Exit(), model=fail)
+    assert isinstance(answer, Operators)
+    assert answer.counts == ()
+    assert answer.problem.startswith("ValueError: bad number")
+
+
+def test_products_are_compared_with_the_cpu_s(pipe: Pipe) -> None:
+    (answer,) = asked(pipe, CheckProducts(), Exit())
+    assert isinstance(answer, Products)
+    assert answer.problem == ""
+    assert list(answer.errors) == ["float32", "bfloat16", "float16"]
+    assert max(answer.errors.values()) < 0.005
+
+
+def test_products_that_cannot_be_computed_are_a_problem(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail_in_cublas(*_: object) -> None:
+        raise RuntimeError("CUBLAS_STATUS_ALLOC_FAILED")
+
+    monkeypatch.setattr("torch.mm", fail_in_cublas)
+    assert asked(pipe, CheckProducts(), Exit()) == [
+        Products(problem="RuntimeError: CUBLAS_STATUS_ALLOC_FAILED")
+    ]
 
 
 @pytest.mark.parametrize("folder", ["missing", "file"])

@@ -95,3 +95,29 @@ def test_a_child_dies_when_its_parent_is_killed(start: Start, start_method: str,
 
 def test_a_process_that_multiprocessing_did_not_start_goes_on() -> None:
     die_with_parent()
+
+
+ADOPTING = """\
+import psutil, subprocess
+from mps_experiments.workers.lifeline import adopt_orphans
+adopt_orphans()
+ending = ["/bin/sh", "-c", "sleep 600 >/dev/null 2>&1 & echo $!"]
+done = subprocess.run(ending, capture_output=True, check=True)
+(child,) = psutil.Process().children(recursive=True)
+print(int(done.stdout), child.pid)
+child.kill()
+child.wait()
+"""
+
+
+def test_a_process_whose_parent_ended_stays_among_the_descendants() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", ADOPTING],
+        env=os.environ | {"PYTHONPATH": str(SRC)},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=DEADLINE_S,
+    )
+    orphan, child = done.stdout.split()
+    assert orphan == child

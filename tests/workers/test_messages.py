@@ -10,14 +10,18 @@ from mps_experiments.measurement.outputs import TensorDigest
 from mps_experiments.measurement.telemetry import CpuUsage
 from mps_experiments.workers.messages import (
     Checked,
+    CheckProducts,
     Compute,
     Computed,
+    CountOperators,
     Done,
     Exit,
     Failed,
     Forward,
     FromWorker,
     Go,
+    Operators,
+    Products,
     Ready,
     ToWorker,
     Trace,
@@ -56,6 +60,9 @@ DIGEST = TensorDigest(name="0.boxes", shape=(2, 4), dtype="bool", hashed=8, sha2
         Tracing(),
         Tracing(problem="no"),
         Traced(problem="no"),
+        Operators(counts=(3, 0)),
+        Operators(problem="no"),
+        Products(errors={"float16": math.inf, "float32": 1e-6}),
         Failed(
             phase="load",
             error="E\0",
@@ -69,7 +76,15 @@ def test_what_a_worker_says_arrives_as_it_was_said(message: FromWorker) -> None:
 
 
 @pytest.mark.parametrize(
-    "message", [Go(start_at_ns=2**62), Compute(), Trace(iterations=3, path="/ü/0.npz"), Exit()]
+    "message",
+    [
+        Go(start_at_ns=2**62),
+        Compute(),
+        Trace(iterations=3, path="/ü/0.npz"),
+        CountOperators(iterations=3),
+        CheckProducts(),
+        Exit(),
+    ],
 )
 def test_what_the_parent_says_arrives_as_it_was_said(message: ToWorker) -> None:
     assert decode_to_worker(encode(message)) == message

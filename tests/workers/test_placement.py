@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from mps_experiments.workers.placement import place, unpinned
+from mps_experiments.workers.placement import place, taking_order, unpinned
 
 EIGHT = range(8)
 NO_SIBLINGS = {core: core for core in EIGHT}
@@ -61,3 +61,14 @@ def test_the_kernel_tells_the_siblings_of_this_machine() -> None:
     usable = os.sched_getaffinity(0)
     placement = place(len(usable), usable)
     assert sorted(core for (core,) in placement.workers) == sorted(usable)
+
+
+def test_a_sweep_takes_whole_physical_cores_near_its_gpus_first() -> None:
+    assert taking_order(EIGHT, siblings=NO_SIBLINGS) == [7, 6, 5, 4, 3, 2, 1, 0]
+    assert taking_order(EIGHT, near=(1, 2), siblings=NO_SIBLINGS)[:3] == [2, 1, 7]
+    halves = taking_order(EIGHT, siblings=PAIRS)
+    assert {PAIRS[core] for core in halves[:4]}.isdisjoint({PAIRS[core] for core in halves[4:]})
+
+
+def test_workers_that_are_not_pinned_may_be_given_cores_all_the_same() -> None:
+    assert unpinned(2, [3, 4]).workers == ((3, 4), (3, 4))

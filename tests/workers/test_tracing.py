@@ -36,20 +36,35 @@ class Recorded:
         Path(path).write_text(self.text)
 
 
+LENGTH_NS = 10**9  # of the pass
+
+
 def read(
     tmp_path: Path, content: Event | str, *, on_gpu: bool = True, since_ns: int = BASE_NS
 ) -> KernelTrace:
     tracer = KernelTracer(on_gpu)
     tracer._profile = Recorded(content)  # type: ignore[assignment]
+    tracer._run_control = lambda: None  # type: ignore[method-assign]
     try:
-        return tracer.stop(3, 77, [since_ns, since_ns + 10**9], tmp_path)
+        return tracer.stop(3, 77, [since_ns, since_ns + LENGTH_NS], tmp_path)
     finally:
         assert list(tmp_path.iterdir()) == [], "the exported trace was left behind"
 
 
-def content(*events: Event, base_ns: int | None = BASE_NS) -> Event:
+def content(*events: Event, base_ns: int | None = BASE_NS, on_gpu: bool = True) -> Event:
+    """A trace with the tracer's own operations before and after the pass."""
+    ends = control(-20, on_gpu=on_gpu), control(LENGTH_NS / 1000 + 20, on_gpu=on_gpu)
+    return bare(ends[0], *events, ends[1], base_ns=base_ns)
+
+
+def bare(*events: Event, base_ns: int | None = BASE_NS) -> Event:
     base = {} if base_ns is None else {"baseTimeNanoseconds": base_ns}
     return {"schemaVersion": 1, "displayTimeUnit": "ms", **base, "traceEvents": list(events)}
+
+
+def control(ts: float, *, on_gpu: bool = True, dur: float = 1.0) -> Event:
+    name = "at::cuda::(anonymous namespace)::spin_kernel(long)" if on_gpu else "aten::hann_window"
+    return event("kernel", ts, dur, name, stream=7) if on_gpu else event("cpu_op", ts, dur, name)
 
 
 def event(category: str, ts: float, dur: float, name: str = "op", **args: Any) -> Event:
@@ -126,7 +141,8 @@ def test_times_are_exact_to_the_nanosecond(tmp_path: Path) -> None:
         f'"ts":{ts // 1000}.{ts % 1000:03d},"dur":{dur // 1000}.{dur % 1000:03d}}}'
         for ts, dur in zip(offsets, lengths, strict=True)
     )
-    trace = read(tmp_path, f'{{"baseTimeNanoseconds":{BASE_NS},"traceEvents":[{events}]}}')
+    ends = json.dumps([control(-20), control(10**13)])[1:-1]
+    trace = read(tmp_path, f'{{"baseTimeNanoseconds":{BASE_NS},"traceEvents":[{events},{ends}]}}')
     assert (trace.starts_ns - BASE_NS).tolist() == offsets
     assert (trace.ends_ns - trace.starts_ns).tolist() == lengths
 
@@ -156,12 +172,37 @@ def test_what_ended_before_the_pass_is_left_out(tmp_path: Path) -> None:
     assert trace.names == ("across", "inside")
 
 
-@pytest.mark.parametrize("events", [[], [event("cuda_runtime", 1, 1, correlation=1)], [kernel(1, 1)]])
-def test_a_pass_without_operations_of_the_gpu_says_that_cupti_may_be_missing(
+@pytest.mark.parametrize(
+    "events", [[], [event("cuda_runtime", 1, 1, correlation=1)], [kernel(1, 1)], [control(500)]]
+)
+def test_a_profiler_that_misses_the_tracer_s_own_operation_says_that_cupti_may_be_missing(
     tmp_path: Path, events: list[Event]
 ) -> None:
     with pytest.raises(EvidenceError, match=r"no GPU operation: CUPTI .*worker-3.log"):
-        read(tmp_path, content(*events), since_ns=BASE_NS + 5_000)
+        read(tmp_path, bare(*events))
+
+
+@pytest.mark.parametrize("events", [[], [kernel(500)], [control(500)]])
+def test_a_profiler_that_misses_the_last_operation_may_have_missed_others(
+    tmp_path: Path, events: list[Event]
+) -> None:
+    with pytest.raises(EvidenceError, match=r"lost the last operations .*worker-3.log"):
+        read(tmp_path, bare(control(-20), *events))
+
+
+def test_a_worker_that_ran_nothing_has_an_empty_trace(tmp_path: Path) -> None:
+    trace = read(tmp_path, content())
+    assert (len(trace.starts_ns), trace.iterations, trace.names) == (0, 1, ())
+
+
+def test_a_model_may_run_the_same_operation_as_the_tracer(tmp_path: Path) -> None:
+    trace = read(tmp_path, content(control(10), control(20)))
+    assert (trace.starts_ns - BASE_NS).tolist() == [10_000, 20_000]
+
+
+def test_the_gpu_s_clock_may_lie_a_little_before_the_host_s(tmp_path: Path) -> None:
+    trace = read(tmp_path, bare(control(-20), kernel(10), control(LENGTH_NS / 1000 - 99)))
+    assert trace.names == ("gemm",)
 
 
 def test_on_the_cpu_only_the_outermost_operators_of_each_thread_count(tmp_path: Path) -> None:
@@ -173,12 +214,12 @@ def test_on_the_cpu_only_the_outermost_operators_of_each_thread_count(tmp_path: 
         event("cpu_op", 5, 1, "aten::add") | {"tid": 8},
         event("python_function", 0, 90, "forward"),
     ]
-    trace = read(tmp_path, content(*events), on_gpu=False)
+    trace = read(tmp_path, content(*events, on_gpu=False), on_gpu=False)
     assert [trace.names[each] for each in trace.name_ids] == ["aten::matmul", "aten::add", "aten::relu"]
     assert set(trace.kinds) == {CPU_OPERATOR}
     assert trace.streams.tolist() == [7, 8, 7]
     with pytest.raises(EvidenceError, match="recorded no operator"):
-        read(tmp_path, content(event("cuda_runtime", 1, 1)), on_gpu=False)
+        read(tmp_path, bare(event("cuda_runtime", 1, 1)), on_gpu=False)
 
 
 def test_an_export_that_is_cut_off_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:

@@ -133,3 +133,34 @@ def test_a_digest_fits_into_one_message(count: int) -> None:
 def test_what_cannot_be_read_is_an_error_and_not_a_wrong_digest() -> None:
     with pytest.raises(RuntimeError):
         digest_output(torch.ones(3).to_sparse())
+
+
+NAN, INF = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize(
+    ("output", "nonfinite"),
+    [
+        (torch.tensor([1.0, NAN, INF, -INF]), 3),
+        (torch.tensor([1.0, NAN], dtype=torch.float16), 1),
+        (torch.tensor([1.0, NAN], dtype=torch.bfloat16), 1),
+        (torch.tensor([1.0, NAN]).to(torch.float8_e4m3fn), 1),
+        (torch.tensor([1.0, complex(0.0, NAN)]), 1),
+        (torch.tensor([1, 2]), 0),
+        (torch.tensor([True]), 0),
+        (np.array([1.0, NAN]), 1),
+        (np.array([1, 2]), 0),
+        (NAN, 1),
+        (2.0, 0),
+    ],
+)
+def test_values_that_are_no_number_are_counted(output: object, nonfinite: int) -> None:
+    assert only(output).nonfinite == nonfinite
+
+
+def test_a_value_that_is_no_number_is_counted_where_only_some_are_hashed() -> None:
+    tensor = torch.zeros(LARGE)
+    tensor[1] = NAN
+    digest = only(tensor)
+    assert digest.hashed < LARGE
+    assert digest.nonfinite == 1

@@ -5,5 +5,6 @@ Here every cell of the sweep is composed first, and a mistake anywhere becomes o
 """
 
 from mps_experiments.composition.cells import Request, key_of, parse, to_config
+from mps_experiments.composition.launcher import Job
 
-__all__ = ["Request", "key_of", "parse", "to_config"]
+__all__ = ["Job", "Request", "key_of", "parse", "to_config"]

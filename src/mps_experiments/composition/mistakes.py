@@ -20,7 +20,7 @@ from omegaconf.errors import (
 )
 from yaml import YAMLError  # type: ignore[import-untyped]
 
-from mps_experiments.config import Config, options
+from mps_experiments.config import NO_LONGER, Config, options
 from mps_experiments.errors import ConfigError
 
 # What composing raises on a user's mistake. The plain ones are Hydra's own surprise at values of another kind
@@ -38,7 +38,13 @@ _ALREADY_THERE = ("Could not append to config", "appears more than once", "Multi
 _NO_KEY = re.compile(r"^Could not (override|delete)|^Key '.*' (is )?not in ", re.MULTILINE)
 _IN_INTERPOLATION = re.compile(r"^ConfigError raised while resolving interpolation: configuration: ")
 _WRONG_TYPE = (ValidationError, UnsupportedValueType, MissingMandatoryValue, TypeError)
-_KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a text"}
+_KINDS = {
+    "int or auto": "auto or a whole number",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "str": "a text",
+}
 
 
 def split(override: str) -> tuple[str, str]:
@@ -212,6 +218,8 @@ def _no_such_option(option: str) -> str:
     if option.startswith("hydra."):
         return "Hydra has no such option; --cfg hydra lists them"
     wanted = option.lstrip("+~").lower()
+    if wanted in NO_LONGER:
+        return "no such option any more: noise refuses no number, it widens the interval; leave it away"
     names = [*_settable(), *GROUPS]
     same_end = [name for name in names if name.rpartition(".")[2] == wanted]
     close = same_end or difflib.get_close_matches(wanted, names, n=1)

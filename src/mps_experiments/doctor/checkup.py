@@ -72,7 +72,7 @@ def _of_mps(request: Request, gpu: Gpu | None, sight: Sight) -> Iterator[Check]:
     yield Check(name="control program", look=lambda: _ask(program, driver, options.command_timeout_s))
     yield Check(
         name="foreign daemons",
-        look=lambda: foreign_findings(options.foreign_timeout_s),
+        look=lambda: foreign_findings(options.foreign_timeout_s, gpu.uuid if gpu else None),
         timeout_s=_MANY_DAEMONS_TIMEOUT_S,
     )
     if request.try_mps and gpu is not None and program is not None:

@@ -10,30 +10,28 @@ from pathlib import Path
 import psutil
 
 from mps_experiments import __version__
-from mps_experiments.doctor.cgroup import cpu_limit, memory_limit_bytes
 from mps_experiments.doctor.finding import Finding, fail, ok, warn
 from mps_experiments.doctor.probing import Check
 from mps_experiments.doctor.roots import Roots
+from mps_experiments.machine.cell_variables import describe, not_passed_on
+from mps_experiments.machine.cgroup import cpu_limit, memory_limit_bytes
 
 _OLDEST_PYTHON = (3, 11)
 _FEW_CORES = 3  # two workers and this program
 _LOW_MEMORY_BYTES, _NO_MEMORY_BYTES = 4 * 10**9, 10**9  # a worker of the default model takes 1 to 2 GB
 _LOW_SHM_BYTES = 16 * 2**20  # a million iterations
-_SLOWER_OR_SMALLER = (
-    "CUDA_LAUNCH_BLOCKING",
-    "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE",
-    "CUDA_MPS_PINNED_DEVICE_MEM_LIMIT",
-    "CUDA_MPS_CLIENT_PRIORITY",
-    "CUDA_DEVICE_MAX_CONNECTIONS",
-)
+_SLOWER = ("CUDA_LAUNCH_BLOCKING",)
 
 
 def system_checks(roots: Roots) -> Iterator[Check]:
     """Python, the operating system, cores, memory, shared memory, processes, the environment."""
     yield Check(name="Python", look=lambda: [python_finding(sys.version_info[:3])])
     yield Check(name="system", look=lambda: [kernel_finding(sys.platform, _kernel_release(roots))])
-    yield Check(name="cores", look=lambda: [cores_finding(_usable_cores(), cpu_limit(roots))])
-    yield Check(name="memory", look=lambda: [memory_finding(_available_bytes(), memory_limit_bytes(roots))])
+    yield Check(name="cores", look=lambda: [cores_finding(_usable_cores(), cpu_limit(roots.proc, roots.sys))])
+    yield Check(
+        name="memory",
+        look=lambda: [memory_finding(_available_bytes(), memory_limit_bytes(roots.proc, roots.sys))],
+    )
     yield Check(name="shared memory", look=lambda: [shared_memory_finding(roots.dev / "shm")])
     yield Check(name="processes", look=lambda: [processes_finding(roots, os.geteuid())])
     yield Check(name="environment", look=lambda: [environment_finding(os.environ)])
@@ -134,11 +132,10 @@ def _hides(options: str) -> str:
 
 def environment_finding(environment: Mapping[str, str]) -> Finding:
     """Variables that workers inherit and that change what is measured."""
-    found = [
-        f"{name}={environment[name]}" for name in _SLOWER_OR_SMALLER if environment.get(name, "0") != "0"
-    ]
+    found = [f"{name}={environment[name]}" for name in _SLOWER if environment.get(name, "0") != "0"]
     if found:
         return warn(
             "environment", ", ".join(found), "unset what you do not mean to measure: workers inherit it"
         )
-    return ok("environment", "nothing set that slows or limits workers")
+    ignored = describe(not_passed_on(environment))
+    return ok("environment", ignored or "nothing set that slows workers")

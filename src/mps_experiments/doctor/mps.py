@@ -64,10 +64,11 @@ def _of_version(program: Path, driver_version: str | None) -> Finding:
     return ok(_NAME, f"{program}, which does not tell its version")
 
 
-def foreign_findings(timeout_s: float) -> Iterator[Finding]:
-    """Daemons of others, asked for their clients and left alone."""
+def foreign_findings(timeout_s: float, gpu_uuid: str | None = None) -> Iterator[Finding]:
+    """Ask daemons of others for their clients, and leave them alone; those on another GPU are passed over."""
     nowhere = Path("/dev/null/pipe")  # the doctor has no daemon of its own
-    found = find_foreign_daemons(nowhere, timeout_s)
+    every = find_foreign_daemons(nowhere, timeout_s)
+    found = [daemon for daemon in every if gpu_uuid is None or daemon.may_serve(gpu_uuid)]
     if not found:
         yield ok("foreign daemons", "none runs or answers")
         return

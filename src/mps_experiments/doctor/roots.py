@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from mps_experiments.machine.gpu_lock import LOCK_FOLDER
+from mps_experiments.machine.lock_file import LOCK_FOLDER
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from mps_experiments.doctor.finding import Finding, fail, ok
+from mps_experiments.machine.cell_variables import passed_on
 from mps_experiments.machine.gpus import Gpu
 from mps_experiments.mps.control import PIPE_DIRECTORY
 from mps_experiments.mps.folders import parent_folder
@@ -96,7 +97,7 @@ def ask(gpu: Gpu | None, timeout_s: float) -> Answer:
         temporary.mkdir()
         done = subprocess.run(
             [sys.executable, "-B", "-c", _QUESTION],
-            env=os.environ | _variables(gpu, empty, temporary),
+            env=passed_on(os.environ, _variables(gpu, empty, temporary)),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=timeout_s,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mps_experiments.composition import parse
+from mps_experiments.config import Order
 from mps_experiments.errors import ConfigError
 from mps_experiments.export.grid import Grid, grid_of
 from mps_experiments.export.origin import origin_lines
@@ -23,7 +24,8 @@ class Wanted:
     """The cells of stored runs.
 
     Attributes:
-        measurements: Without the one-process runs that each cell with a fault makes by itself.
+        measurements: Without what nobody asked for: twins (A/A), and the one-process runs that a cell with a
+            fault makes by itself.
         stored: What the configuration of each says.
         grid: The cells they are of.
     """
@@ -56,14 +58,17 @@ def wanted_of(runs: Sequence[FoundRun], drop_unknown: bool, without: Sequence[st
     """
     if not runs:
         raise ConfigError("run", "", "no record of it can be read; give another run, folder or file")
-    measurements = [run.measurement for run in runs if not _is_reference(run, runs)]
+    measurements = [
+        run.measurement for run in runs if not (_is_reference(run, runs) or run.measurement.cell.is_twin)
+    ]
     measurements = measurements or [run.measurement for run in runs]
     stored = [stored_values(each.config, each.cell) for each in measurements]
     if not drop_unknown:
         for each in stored:
             each.refuse_unknown()
     same = {name: stored[0].values[name] for name in without}
-    grid = grid_of([each.values | same for each in stored])
+    drawn = all(each.config.get("order") == Order.blocks.value for each in measurements)
+    grid = grid_of([each.values | same for each in stored], order_is_drawn=drawn)
     return Wanted(measurements=tuple(measurements), stored=tuple(stored), grid=grid)
 
 

@@ -22,11 +22,12 @@ class Grid:
     axes: dict[str, tuple[object, ...]]
 
 
-def grid_of(cells: Sequence[Values]) -> Grid:
+def grid_of(cells: Sequence[Values], order_is_drawn: bool = False) -> Grid:
     """The axes of these cells.
 
     Args:
         cells: In the order in which they ran; the same cell may come several times.
+        order_is_drawn: Whether that order was drawn, so that numbers are better sorted.
 
     Raises:
         ConfigError: If some combination of their values is missing.
@@ -34,6 +35,8 @@ def grid_of(cells: Sequence[Values]) -> Grid:
     distinct = list({frozen(cell): cell for cell in cells}.values())
     axes = {name: _values(distinct, name) for name in distinct[0]}
     axes = {name: values for name, values in axes.items() if len(values) > 1}
+    if order_is_drawn:
+        axes = {name: _sorted_numbers(values) for name, values in axes.items()}
     count = math.prod(map(len, axes.values()))
     if count != len(distinct):
         shown = " x ".join(f"{name}={','.join(map(typed, values))}" for name, values in axes.items())
@@ -46,6 +49,11 @@ def grid_of(cells: Sequence[Values]) -> Grid:
 
 def _values(cells: Sequence[Values], name: str) -> tuple[object, ...]:
     return tuple({frozen({name: cell[name]}): cell[name] for cell in cells}.values())
+
+
+def _sorted_numbers(values: tuple[object, ...]) -> tuple[object, ...]:
+    numbers = [value for value in values if type(value) in (int, float)]
+    return tuple(sorted(numbers)) if len(numbers) == len(values) else values  # type: ignore[type-var]
 
 
 def _changes(cells: Sequence[Values], name: str) -> int:

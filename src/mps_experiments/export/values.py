@@ -7,12 +7,15 @@ from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any
 
-from mps_experiments.config import Config, options
+from mps_experiments.config import NO_LONGER, Config, options
 from mps_experiments.errors import ConfigError
 from mps_experiments.record import Cell, affinity_of
 
-# Of the place where a run was made, not of the run. (allow_code counts on the command line only.)
-_LEFT_OUT = ("output_dir", "report", "min_free_disk_mb", "resume", "allow_code")
+# Of the place or sweep of a run, not of the run. (allow_code counts on the command line only.)
+_LEFT_OUT = (
+    *("output_dir", "report", "min_free_disk_mb", "resume", "allow_code"),
+    *("order", "order_seed", "precision", "budget_min"),
+)
 _TRACKING = "tracking."
 _RETIRED = ("workload.cpu_model",)  # of earlier versions; what it meant for a run is in its cell
 
@@ -60,7 +63,7 @@ def stored_values(config: Mapping[str, Any], cell: Cell | None = None) -> Stored
     for name, value in _leaves(config, frozenset(each.name for each in options())):
         if name in defaults:
             found[name] = value
-        elif name not in (*_LEFT_OUT, *_RETIRED) and not name.startswith(_TRACKING):
+        elif name not in (*_LEFT_OUT, *_RETIRED, *NO_LONGER) and not name.startswith(_TRACKING):
             unknown.append(name)
     found = (_of_cell(cell) if cell else {}) | found
     if cell and cell.inputs:

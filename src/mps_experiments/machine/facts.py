@@ -6,6 +6,7 @@ import platform
 import socket
 import subprocess
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -13,7 +14,10 @@ from pathlib import Path
 import psutil
 
 from mps_experiments import __version__
+from mps_experiments.machine.cell_variables import not_passed_on, passed_on
+from mps_experiments.machine.cgroup import cpu_limit
 from mps_experiments.machine.gpus import Gpu, GpuProbe
+from mps_experiments.machine.topology import hyperthreads
 
 _PACKAGES = ("torch", "torchvision", "mlflow", "hydra-core", "omegaconf", "numpy", "pillow", "nvidia-ml-py")
 _TELLING = ("CUDA_", "CUDNN_", "CUBLAS_", "NVIDIA_TF32", "PYTORCH_", "TORCH_", "OMP_", "MKL_", "KMP_")
@@ -24,9 +28,12 @@ class MachineFacts:
     """The machine, its driver and the versions in use; sizes in bytes.
 
     Attributes:
-        environment: Variables that can change how fast CUDA, PyTorch or OpenMP run.
+        environment: Variables that can change how fast CUDA, PyTorch or OpenMP run; workers inherit them.
+        not_passed_on: Variables of the shell that reached no process of the run: they changed nothing.
         source_sha256: Digest of this program's own modules: an edited checkout has the version and the commit
             of the one it was made from.
+        cpu_quota_cores: How many cores' worth of time a container or service may use; None without a limit.
+        hyperthreads: Groups of usable cores that share a physical core, as far as the kernel tells.
     """
 
     hostname: str
@@ -46,10 +53,20 @@ class MachineFacts:
     git_dirty: bool | None
     environment: dict[str, str] = field(default_factory=dict)
     source_sha256: str | None = None
+    not_passed_on: dict[str, str] = field(default_factory=dict)
+    cpu_quota_cores: float | None = None
+    hyperthreads: tuple[tuple[int, ...], ...] = ()
 
 
-def collect_facts(probe: GpuProbe, gpu: Gpu | None) -> MachineFacts:
-    """Read the facts of this machine; `gpu` is the one in use, None on the CPU."""
+def collect_facts(probe: GpuProbe, gpu: Gpu | None, usable_cores: Iterable[int] = ()) -> MachineFacts:
+    """Read the facts of this machine.
+
+    Args:
+        probe: What tells of GPUs and the driver.
+        gpu: The one in use; None on the CPU.
+        usable_cores: Cores that this program could use before it kept to its own; empty asks the kernel.
+    """
+    usable = tuple(sorted(usable_cores or os.sched_getaffinity(0)))
     commit, dirty = _git_state(Path(__file__).parent)
     return MachineFacts(
         hostname=socket.gethostname(),
@@ -57,7 +74,7 @@ def collect_facts(probe: GpuProbe, gpu: Gpu | None) -> MachineFacts:
         cpu=_cpu_model(),
         logical_cores=os.cpu_count() or 1,
         physical_cores=psutil.cpu_count(logical=False),
-        usable_cores=tuple(sorted(os.sched_getaffinity(0))),
+        usable_cores=usable,
         memory_total_bytes=psutil.virtual_memory().total,
         driver_version=probe.driver_version(),
         cuda_driver_version=probe.cuda_driver_version(),
@@ -67,7 +84,10 @@ def collect_facts(probe: GpuProbe, gpu: Gpu | None) -> MachineFacts:
         mps_experiments=__version__,
         git_commit=commit,
         git_dirty=dirty,
-        environment={key: value for key, value in sorted(os.environ.items()) if key.startswith(_TELLING)},
+        environment={k: v for k, v in sorted(passed_on(os.environ).items()) if k.startswith(_TELLING)},
+        not_passed_on=not_passed_on(os.environ),
+        cpu_quota_cores=cpu_limit(),
+        hyperthreads=hyperthreads(usable),
         source_sha256=digest_of_modules(Path(__file__).parents[1]),
     )
 

@@ -1,7 +1,7 @@
 """The GPUs of this machine, as NVML sees them; the parent asks here because it never imports torch."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -12,6 +12,21 @@ from mps_experiments.machine.nvml import or_none
 from mps_experiments.machine.nvml_meter import NvmlMeter
 from mps_experiments.machine.sampler import GpuMeter
 
+# CUDA cores of one multiprocessor, by compute capability (CUDA C++ Programming Guide).
+_CORES_PER_MULTIPROCESSOR = {
+    (7, 0): 64,
+    (7, 2): 64,
+    (7, 5): 64,
+    (8, 0): 64,
+    (8, 6): 128,
+    (8, 7): 128,
+    (8, 9): 128,
+    (9, 0): 128,
+    (10, 0): 128,
+    (10, 3): 128,
+    (12, 0): 128,
+    (12, 1): 128,
+}
 _COMPUTE_MODES = {0: "Default", 1: "Exclusive_Thread", 2: "Prohibited", 3: "Exclusive_Process"}
 
 
@@ -28,6 +43,7 @@ class Gpu:
         compute_capability: For example ``9.0``.
         local_cores: CPU cores nearest to the GPU; empty where NVML does not tell.
         torch_device: What a worker passes to torch; only this GPU is visible to it.
+        multiprocessors: How many the whole GPU has; None where NVML does not tell, and in earlier records.
     """
 
     index: int
@@ -39,6 +55,7 @@ class Gpu:
     compute_capability: str = ""
     local_cores: tuple[int, ...] = ()
     torch_device: str = "cuda:0"
+    multiprocessors: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +139,7 @@ class NvmlProbe:
             mig_enabled=bool(mig and mig[0]),
             compute_capability=".".join(map(str, capability)) if capability else "",
             local_cores=_local_cores(handle),
+            multiprocessors=_multiprocessors(handle, capability),
         )
 
     def driver_version(self) -> str | None:
@@ -161,6 +179,13 @@ def open_probe() -> Iterator[GpuProbe]:
         yield NvmlProbe()
     finally:
         pynvml.nvmlShutdown()
+
+
+def _multiprocessors(handle: object, capability: Sequence[int] | None) -> int | None:
+    """Divide the CUDA cores, which no SM cap hides from NVML, by those of one multiprocessor."""
+    each = _CORES_PER_MULTIPROCESSOR.get((capability[0], capability[1])) if capability else None
+    cores = or_none(lambda: int(pynvml.nvmlDeviceGetNumGpuCores(handle)))
+    return cores // each if cores and each else None
 
 
 def _local_cores(handle: object) -> tuple[int, ...]:

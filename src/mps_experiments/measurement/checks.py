@@ -1,12 +1,13 @@
 """The checks behind a verdict: each looks at the evidence of one run that measured all it should. Pure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from mps_experiments.measurement.findings import Finding, Severity, Thresholds, too_little, too_much
-from mps_experiments.measurement.outputs import OutputDifference
+from mps_experiments.measurement.gpu_work import GpuWork
+from mps_experiments.measurement.outputs import OutputDifference, OutputDigest
 from mps_experiments.measurement.samples import WorkerSamples
 from mps_experiments.measurement.statistics import summarise, whole_window_ns
 from mps_experiments.measurement.telemetry import (
@@ -16,8 +17,15 @@ from mps_experiments.measurement.telemetry import (
     Telemetry,
     summarise_telemetry,
 )
+from mps_experiments.measurement.work_checks import (
+    NONFINITE,
+    PARITY,
+    check_finite,
+    check_gpu_work,
+    check_parity,
+    check_products,
+)
 
-PARITY = "parity"
 # What widens an interval instead of making a number false.
 NOISE = frozenset(
     {"start_skew", "unequal_workers", "drift", "outliers", "foreign_cpu", "core_wait", "shared_cores"}
@@ -36,17 +44,22 @@ class Evidence:
     Attributes:
         samples: Of each worker, by rank.
         kept: Whether workers that were done kept up the load.
-        core_speeds: Of each worker's core, in steps of an empty loop per microsecond, by rank; None where it was
-            not measured.
+        core_speeds: Of each worker's core, in steps of an empty loop per microsecond, by rank; None where it
+            was not measured.
         usage: CPU time of each worker, by rank; None where it was not told.
         cores: The CPU cores that each worker could use, by rank.
         on_gpu: Whether the run used a GPU.
         mps_on: What the cell claims.
         telemetry: None where there is none.
-        own_pids: Workers and MPS servers: whose use of the GPU is not foreign.
+        own_pids: Workers, their descendants and MPS servers: whose use of the GPU is not foreign.
         foreign_load: Other processes seen on the GPU, in words.
         foreign_daemons: MPS daemons of others, in words.
         parity: The largest difference between the workers' outputs; None if they were not compared.
+        factory: Whether the model is of a factory of the user's own.
+        outputs: What each worker computed, by rank; of those that told.
+        gpu_work: What was seen of each worker's work on the GPU.
+        descendants: Processes on the GPU that the workers started.
+        product_errors: By rank and type, see `work_checks.check_products`.
     """
 
     samples: Sequence[WorkerSamples]
@@ -61,6 +74,11 @@ class Evidence:
     foreign_load: Sequence[str]
     foreign_daemons: Sequence[str]
     parity: OutputDifference | None
+    factory: bool
+    outputs: Mapping[int, OutputDigest]
+    gpu_work: Sequence[GpuWork]
+    descendants: Sequence[int]
+    product_errors: Mapping[int, Mapping[str, float]]
 
 
 def check(evidence: Evidence, limits: Thresholds) -> tuple[Finding, ...]:
@@ -69,7 +87,9 @@ def check(evidence: Evidence, limits: Thresholds) -> tuple[Finding, ...]:
     On the CPU, where a run shows only that everything works, a busy machine is no reason to refuse it.
     """
     found = [
-        *_parity(evidence, limits),
+        *check_parity(evidence.parity, evidence.factory, limits),
+        *check_finite(evidence.outputs, limits),
+        *_work(evidence),
         *_foreign_daemons(evidence, limits),
         *_windows(evidence, limits),
         *_clocks(evidence, limits),
@@ -78,7 +98,10 @@ def check(evidence: Evidence, limits: Thresholds) -> tuple[Finding, ...]:
         *_latency(evidence, limits),
     ]
     if not evidence.on_gpu:
-        found = [each if each.check == PARITY else replace(each, severity=Severity.WARNING) for each in found]
+        found = [
+            each if each.check in (PARITY, NONFINITE) else replace(each, severity=Severity.WARNING)
+            for each in found
+        ]
     return tuple(sorted(found, key=lambda finding: finding.severity is not Severity.INVALID))
 
 
@@ -86,16 +109,10 @@ def _some(*findings: Finding | None) -> Iterator[Finding]:
     return (finding for finding in findings if finding is not None)
 
 
-def _parity(evidence: Evidence, limits: Thresholds) -> Iterator[Finding]:
-    parity = evidence.parity
-    if parity is None or parity.within_tolerance:
-        return
-    text = (
-        f"replicas computed different outputs: they differ by {parity.largest:.3g} in {parity.where} "
-        f"(allowed: {limits.output_atol:g} + {limits.output_rtol:g} of the value)"
-    )
-    value, limit = min(parity.excess, 1e300), 1.0
-    yield Finding(check=PARITY, severity=Severity.INVALID, text=text, value=value, limit=limit)
+def _work(evidence: Evidence) -> Iterator[Finding]:
+    if evidence.on_gpu:
+        yield from check_gpu_work(len(evidence.samples), evidence.gpu_work, evidence.descendants)
+        yield from check_products(evidence.product_errors)
 
 
 def _foreign_daemons(evidence: Evidence, limits: Thresholds) -> Iterator[Finding]:
@@ -118,8 +135,8 @@ def _windows(evidence: Evidence, limits: Thresholds) -> Iterator[Finding]:
     first = min(evidence.samples, key=lambda worker: worker.end_ns)
     if not evidence.kept:
         text = (
-            f"window=fixed: worker {first.rank} was done early; all were at work together in only {common:.0%} of "
-            "the makespan, and throughput, latency and ratio are partly of fewer workers"
+            f"window=fixed: worker {first.rank} was done early; all were at work together in only "
+            f"{common:.0%} of the makespan, and throughput, latency and ratio are partly of fewer workers"
         )
         yield from _some(too_little("common_window", common, text, warn=limits.common_window_warn))
     yield from _some(

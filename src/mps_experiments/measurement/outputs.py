@@ -1,5 +1,6 @@
 """Replicas with the same weights and input must compute the same: digests of outputs, compared."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ class TensorDigest:
         hashed: How many of its elements, evenly spread, `sha256` covers.
         sha256: Digest of these elements' bytes.
         values: Some of them, evenly spread, for a difference in numbers.
+        nonfinite: How many of all its elements are NaN or infinite; 0 in earlier records, which do not tell.
     """
 
     name: str
@@ -25,6 +27,12 @@ class TensorDigest:
     hashed: int
     sha256: str
     values: tuple[float, ...]
+    nonfinite: int = 0
+
+    @property
+    def label(self) -> str:
+        """Its name for people; an output that is one tensor has none of its own."""
+        return self.name or "the output"
 
 
 OutputDigest = tuple[TensorDigest, ...]
@@ -40,7 +48,8 @@ class OutputDifference:
             have the same tensors.
         excess: Largest difference in units of what is allowed, ``|a - b| / (atol + rtol * |b|)``; above 1 the
             outputs differ. (The criterion of ``numpy.allclose``.)
-        where: The tensor with the largest excess, or what does not match; empty if identical.
+        where: The tensor with the largest excess, or what does not match; empty if identical. Earlier records
+            have no name for an output that is one tensor.
         compared: How many elements of each output this rests on.
     """
 
@@ -66,7 +75,7 @@ def compare_outputs(
     compared = sum(one.hashed for one, two in pairs if _content(one) == _content(two))
     if not differing:
         return OutputDifference(identical=True, largest=0.0, excess=0.0, where="", compared=compared)
-    found = [(one.name, *_largest(one, two, rtol, atol)) for one, two in differing]
+    found = [(one.label, *_largest(one, two, rtol, atol)) for one, two in differing]
     where, _, excess = max(found, key=lambda each: each[2])
     return OutputDifference(
         identical=False,
@@ -74,6 +83,15 @@ def compare_outputs(
         excess=excess,
         where=where,
         compared=compared + sum(len(one.values) for one, _ in differing),
+    )
+
+
+def nonfinite_text(output: OutputDigest) -> str:
+    """Say where an output is NaN or infinite, and in how many values; empty if nowhere."""
+    return ", ".join(
+        f"{tensor.nonfinite} of {math.prod(tensor.shape)} values in {tensor.label}"
+        for tensor in output
+        if tensor.nonfinite
     )
 
 
@@ -104,4 +122,4 @@ def _mismatch(reference: OutputDigest, other: OutputDigest) -> OutputDifference:
 
 
 def _layout(output: Sequence[TensorDigest]) -> list[str]:
-    return [f"{tensor.name} {tensor.shape}" for tensor in output]
+    return [f"{tensor.label} {tensor.shape}" for tensor in output]

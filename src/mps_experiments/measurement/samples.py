@@ -13,15 +13,15 @@ Times = NDArray[np.int64]
 class WorkerSamples:
     """Timestamps of one worker, of the system-wide monotonic clock, in nanoseconds.
 
-    With ``window=kept`` a worker that has done its own iterations keeps up the load until all workers have; these
-    further iterations are recorded, too, but are no part of its own time.
+    With ``window=kept`` a worker that has done its own iterations keeps up the load until all workers have;
+    these further iterations are recorded, too, but are no part of its own time.
 
     Attributes:
         rank: The worker's rank.
         start_ns: When its measured window began.
         latencies_ns: Duration of each of its own finished iterations, back to back from `start_ns`.
-        kept_ns: Likewise of the further iterations, back to back after its own; the last one may have ended after
-            the last worker was done.
+        kept_ns: Likewise of the further iterations, back to back after its own; the last one may have ended
+            after the last worker was done.
         beyond: How many more whole iterations it did for which there was no room.
         beyond_ns: Nanoseconds that these took together.
     """
@@ -86,7 +86,7 @@ class WorkerSamples:
 
 @dataclass(frozen=True, kw_only=True)
 class CondensedSamples(WorkerSamples):
-    """Start, end and number of iterations; the single latencies were dropped."""
+    """Start, ends and number of iterations; the single latencies were dropped."""
 
     count: int
     last_ns: int
@@ -99,6 +99,7 @@ class CondensedSamples(WorkerSamples):
             latencies_ns=(),
             count=samples.iteration_count,
             last_ns=samples.end_ns,
+            beyond_ns=sum(samples.kept_ns) + samples.beyond_ns,
         )
 
     @property

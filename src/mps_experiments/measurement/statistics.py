@@ -1,7 +1,7 @@
 """What follows from the samples of all workers of one run."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -16,16 +16,16 @@ class Statistics:
 
     Attributes:
         makespan_s: Last worker's end minus first worker's start, over the workers' own iterations.
-        pace_s: The longest time that a worker needed for one of its iterations, on average: makespan divided by
-            ``times``, where all workers do the same number. The ratio compares this.
+        pace_s: The longest time that a worker needed for one of its iterations, on average: makespan divided
+            by ``times``, where all workers do the same number. The ratio compares this.
         throughput_per_s: With ``window=kept`` the sum over workers of iterations per second inside the common
             window, only whole iterations of it; with ``window=fixed`` all iterations divided by the makespan.
-        throughput_interval_per_s: 95 % interval of the throughput within this run (`throughput.interval`); None
-            where the window is too short to tell.
+        throughput_interval_per_s: 95 % interval of the throughput within this run, by what happened in the
+            common window (`throughput.Throughput`); None where the window is too short to tell.
         rates_per_s: Iterations per second of each worker, by rank.
         start_skew_s: Last worker's start minus first worker's start.
-        common_window_s: When all workers were at work: with ``window=kept`` from the last worker's start until
-            the last is done, with ``window=fixed`` until the first is; below 0 without overlap.
+        common_window_s: When all workers were at work: with ``window=kept`` from the last worker's start
+            until the last is done, with ``window=fixed`` until the first is; below 0 without overlap.
         latencies: The latencies behind the percentiles, to be pooled with those of other runs.
         latency_p95_s: None with fewer than 100 samples.
         latency_p99_s: None with fewer than 1,000 samples.
@@ -40,7 +40,7 @@ class Statistics:
     rates_per_s: tuple[float, ...]
     start_skew_s: float
     common_window_s: float
-    latencies: Latencies
+    latencies: Latencies = field(compare=False)
     latency_mean_s: float
     latency_p50_s: float
     latency_p95_s: float | None
@@ -71,12 +71,12 @@ def summarise(workers: Sequence[WorkerSamples], kept: bool) -> Statistics:
     assert median_s is not None  # noqa: S101 - one sample is enough for a median
     rates = tuple(worker_rate(worker, counted) for worker in workers)
     makespan_s = (end - start) / 1e9
-    throughput = Throughput.of(workers, counted)
+    throughput_per_s = sum(rates) if kept else sum(w.iteration_count for w in workers) / makespan_s
     return Statistics(
         makespan_s=makespan_s,
         pace_s=max((worker.end_ns - start) / 1e9 / worker.iteration_count for worker in workers),
-        throughput_per_s=sum(rates) if kept else sum(w.iteration_count for w in workers) / makespan_s,
-        throughput_interval_per_s=throughput.interval_per_s(),
+        throughput_per_s=throughput_per_s,
+        throughput_interval_per_s=_interval_around(throughput_per_s, Throughput.of(workers, window)),
         rates_per_s=rates,
         start_skew_s=(window[0] - start) / 1e9,
         common_window_s=(window[1] - window[0]) / 1e9,
@@ -89,6 +89,15 @@ def summarise(workers: Sequence[WorkerSamples], kept: bool) -> Statistics:
         latency_p50_by_worker_s=tuple(float(np.median(worker.latencies_s())) for worker in workers),
         elapsed_s=tuple(worker.elapsed_s for worker in workers),
     )
+
+
+def _interval_around(value_per_s: float, throughput: Throughput) -> tuple[float, float] | None:
+    """Move the interval to the throughput, from which the spans' mean differs by parts of iterations."""
+    found = throughput.interval_per_s()
+    if found is None:
+        return None
+    factor = value_per_s / float(throughput.per_s.mean())
+    return found[0] * factor, found[1] * factor
 
 
 def whole_window_ns(workers: Sequence[WorkerSamples]) -> tuple[int, int]:

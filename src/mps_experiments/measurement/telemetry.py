@@ -10,7 +10,7 @@ POWER_CAP = "sw_power_cap"
 THROTTLING = frozenset(
     {"hw_slowdown", "sw_thermal_slowdown", "hw_thermal_slowdown", "hw_power_brake_slowdown"}
 )
-_MIN_ENERGY_WINDOW_S = 1.0  # the counter moves ten times a second
+MIN_ENERGY_WINDOW_S = 1.0  # the counter moves ten times a second
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,12 +196,7 @@ def _extreme(samples: Sequence[GpuSample], name: str, pick: Callable[..., float]
 
 def _energy_j(samples: Sequence[GpuSample], start: int, end: int) -> float | None:
     known = [(s.at_ns, s.energy_j) for s in samples if s.energy_j is not None]
-    if (
-        len(known) < 2
-        or known[0][0] > start
-        or known[-1][0] < end
-        or end - start < _MIN_ENERGY_WINDOW_S * 1e9
-    ):
+    if len(known) < 2 or known[0][0] > start or known[-1][0] < end or end - start < MIN_ENERGY_WINDOW_S * 1e9:
         return None
     times = np.asarray([at - start for at, _ in known], dtype=float)
     energies = np.asarray([energy for _, energy in known])

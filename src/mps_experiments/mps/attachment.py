@@ -1,21 +1,24 @@
 """The proof that workers were, or were not, clients of MPS while they were measured.
 
 MPS falls back silently: a client that finds no daemon computes without it. So "on" is claimed only if
-every worker was seen in our server's client list, and "off" only if no worker was seen in any list.
+every worker was seen in our server's client list, and "off" only if no worker was seen in any list. The
+same holds for every process that a worker started and that is on the GPU.
 """
 
 import contextlib
 import os
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import psutil
 
 from mps_experiments.errors import DaemonError
 from mps_experiments.machine.gpus import GpuProbe, GpuProcess
 from mps_experiments.mps.control import (
     CONTROL_PROGRAM,
-    DEFAULT_PIPE_DIRECTORY,
+    DEFAULT_PIPE_DIRECTORIES,
     PIPE_DIRECTORY,
     MpsControl,
     control_program,
@@ -32,11 +35,17 @@ class ForeignDaemon:
     Attributes:
         pid: None where something answers but its process cannot be seen (another pid namespace).
         client_pids: None where it did not answer.
+        gpu_uuids: The GPUs that it serves; None where it serves all, or nothing tells which.
     """
 
     pid: int | None
     pipe_dir: str | None
     client_pids: tuple[int, ...] | None
+    gpu_uuids: tuple[str, ...] | None = None
+
+    def may_serve(self, gpu_uuid: str) -> bool:
+        """Return whether this GPU is, or may be, among those it serves."""
+        return self.gpu_uuids is None or gpu_uuid in self.gpu_uuids
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +59,7 @@ class Observation:
         foreign_daemons: Other daemons and their clients.
         gpu_processes: Every process that NVML lists on the GPU, ours included.
         no_answer: Why our own daemon could not be asked; None if it answered.
+        descendant_pids: Processes that the workers started, and theirs; none in earlier records.
     """
 
     from_ns: int
@@ -60,6 +70,13 @@ class Observation:
     foreign_daemons: tuple[ForeignDaemon, ...]
     gpu_processes: tuple[GpuProcess, ...] = ()
     no_answer: str | None = None
+    descendant_pids: tuple[int, ...] = ()
+
+    def descendants_on_gpu(self) -> set[int]:
+        """Return the workers' descendants that NVML lists on the GPU, or a daemon among its clients."""
+        listed = {process.pid for process in self.gpu_processes} | set(self.nvml_mps_pids or ())
+        clients = set(self.client_pids).union(*(each.client_pids or () for each in self.foreign_daemons))
+        return (listed | clients) & set(self.descendant_pids)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,12 +98,21 @@ class Proof:
     failure: str | None
 
 
+def _descendants(worker_pids: Iterable[int]) -> tuple[int, ...]:
+    found: set[int] = set()
+    for pid in worker_pids:
+        with contextlib.suppress(psutil.Error):  # a worker that has died is judged elsewhere
+            found |= {child.pid for child in psutil.Process(pid).children(recursive=True)}
+    return tuple(sorted(found))
+
+
 def observe(
     control: MpsControl | None,
     probe: GpuProbe,
     gpu_uuid: str | None,
     foreign: Sequence[ForeignDaemon],
     foreign_timeout_s: float,
+    worker_pids: Iterable[int] = (),
 ) -> Observation:
     """Look once.
 
@@ -96,6 +122,7 @@ def observe(
         gpu_uuid: The GPU in use; None on the CPU.
         foreign: Daemons found earlier; each is asked again.
         foreign_timeout_s: Seconds for each of them to answer.
+        worker_pids: Whose descendants are looked for.
     """
     started = time.monotonic_ns()
     servers: dict[int, str] = {}
@@ -115,6 +142,8 @@ def observe(
         nvml_mps_pids=probe.mps_pids(gpu_uuid) if gpu_uuid else None,
         gpu_processes=probe.compute_processes(gpu_uuid) if gpu_uuid else (),
         foreign_daemons=tuple(_ask_again(daemon, foreign_timeout_s) for daemon in foreign),
+        # Looked for last: NVML and the daemons have told only of processes that were there before.
+        descendant_pids=_descendants(worker_pids),
         to_ns=time.monotonic_ns(),
     )
 
@@ -126,15 +155,17 @@ def find_foreign_daemons(own_pipe_dir: Path, timeout_s: float) -> tuple[ForeignD
         own_pipe_dir: Ours.
         timeout_s: Seconds for each of the others to answer.
     """
-    by_dir: dict[str | None, int | None] = dict.fromkeys(
-        filter(None, (str(DEFAULT_PIPE_DIRECTORY), os.environ.get(PIPE_DIRECTORY)))
-    )
-    for process in mps_processes():
-        if process.program == CONTROL_PROGRAM:
-            by_dir[process.pipe_dir] = process.pid
+    places = filter(None, (*map(str, DEFAULT_PIPE_DIRECTORIES), os.environ.get(PIPE_DIRECTORY)))
+    by_dir: dict[str | None, ForeignDaemon] = {
+        place: ForeignDaemon(pid=None, pipe_dir=place, client_pids=None) for place in places
+    }
+    for each in mps_processes():
+        if each.program == CONTROL_PROGRAM:
+            by_dir[each.pipe_dir] = ForeignDaemon(
+                pid=each.pid, pipe_dir=each.pipe_dir, client_pids=None, gpu_uuids=each.gpu_uuids
+            )
     by_dir.pop(str(own_pipe_dir), None)
-    found = (ForeignDaemon(pid=pid, pipe_dir=d, client_pids=None) for d, pid in by_dir.items())
-    asked = (_ask_again(daemon, timeout_s) for daemon in found)
+    asked = (_ask_again(daemon, timeout_s) for daemon in by_dir.values())
     return tuple(daemon for daemon in asked if daemon.pid is not None or daemon.client_pids is not None)
 
 
@@ -145,25 +176,32 @@ def _ask_again(daemon: ForeignDaemon, timeout_s: float) -> ForeignDaemon:
         with contextlib.suppress(DaemonError, OSError):  # another user's folder may not even be looked into
             (Path(daemon.pipe_dir) / "control").stat()
             clients = tuple(c.pid for c in MpsControl(program, Path(daemon.pipe_dir), timeout_s).clients())
-    return ForeignDaemon(pid=daemon.pid, pipe_dir=daemon.pipe_dir, client_pids=clients)
+    return replace(daemon, client_pids=clients)
 
 
 def failure_in(observation: Observation, expected_on: bool, worker_pids: Iterable[int]) -> str | None:
     """Why this observation does not support the claim; None if it does."""
     workers = set(worker_pids)
+    started = observation.descendants_on_gpu()
     if expected_on:
         if observation.no_answer:
             return f"no proof of attachment, and MPS falls back silently: {observation.no_answer}"
         if missing := workers - set(observation.client_pids):
             return f"workers {sorted(missing)} are not in our MPS server's client list: they ran without MPS"
+        if missing := started - set(observation.client_pids):
+            return (
+                f"processes {sorted(missing)}, which the workers started, are on the GPU but not in our MPS "
+                "server's client list: they ran without MPS"
+            )
         inactive = {pid: status for pid, status in observation.server_status.items() if status != ACTIVE}
         if inactive or not observation.server_status:
             return f"our MPS server is not ACTIVE: {inactive or 'there is none'}"
-    for daemon in observation.foreign_daemons:
-        if attached := workers & set(daemon.client_pids or ()):
-            return f"workers {sorted(attached)} are clients of another MPS daemon, {daemon.pipe_dir}"
-    if not expected_on and (listed := workers & set(observation.nvml_mps_pids or ())):
-        return f"NVML lists workers {sorted(listed)} as MPS clients"
+    for who, pids in (("workers", workers), ("processes that the workers started,", started)):
+        for daemon in observation.foreign_daemons:
+            if attached := pids & set(daemon.client_pids or ()):
+                return f"{who} {sorted(attached)} are clients of another MPS daemon, {daemon.pipe_dir}"
+        if not expected_on and (listed := pids & set(observation.nvml_mps_pids or ())):
+            return f"NVML lists {who} {sorted(listed)} as MPS clients"
     return None
 
 

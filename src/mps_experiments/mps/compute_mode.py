@@ -1,9 +1,11 @@
 """Change the GPU's compute mode through ``nvidia-smi``, and put the earlier one back."""
 
+import os
 import shutil
 import subprocess
 
 from mps_experiments.errors import DaemonError
+from mps_experiments.machine.cell_variables import passed_on
 
 EXCLUSIVE_PROCESS = "EXCLUSIVE_PROCESS"
 
@@ -25,6 +27,7 @@ def set_compute_mode(uuid: str, mode: str, timeout_s: float) -> None:
     try:
         result = subprocess.run(
             [program, "-i", uuid, "-c", mode.upper()],
+            env=passed_on(os.environ),
             capture_output=True,
             text=True,
             timeout=timeout_s,

@@ -12,12 +12,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mps_experiments.errors import DaemonError
+from mps_experiments.machine.cell_variables import passed_on
 
 CONTROL_PROGRAM = "nvidia-cuda-mps-control"
 SERVER_PROGRAM = "nvidia-cuda-mps-server"
 PIPE_DIRECTORY = "CUDA_MPS_PIPE_DIRECTORY"
 LOG_DIRECTORY = "CUDA_MPS_LOG_DIRECTORY"
 DEFAULT_PIPE_DIRECTORY = Path("/tmp/nvidia-mps")  # noqa: S108 - where every CUDA process looks by default
+# From driver 615 on root's daemon is in the second.
+DEFAULT_PIPE_DIRECTORIES = (DEFAULT_PIPE_DIRECTORY, Path("/run/nvidia-mps"))
+# The newest dialogue (drivers from 615 on) has other commands and answers.
+PROTOCOL = {"CUDA_MPS_PROTOCOL_VERSION": "2"}
+PID_FILE = "nvidia-cuda-mps-control.pid"
 _POLL_S = 0.002
 MAX_SOCKET_PATH_BYTES = 106  # one more and the daemon exits with code 1 and no word (seen with 580)
 
@@ -90,7 +96,7 @@ class MpsControl:
             result = subprocess.run(
                 [str(self.program)],
                 input=command + "\n",
-                env={**os.environ, PIPE_DIRECTORY: str(self.pipe_dir)},
+                env=passed_on(os.environ, PROTOCOL | {PIPE_DIRECTORY: str(self.pipe_dir)}),
                 capture_output=True,
                 text=True,
                 errors="replace",

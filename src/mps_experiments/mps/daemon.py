@@ -14,14 +14,18 @@ import psutil
 
 from mps_experiments.disk import write_atomically
 from mps_experiments.errors import DaemonError
+from mps_experiments.machine.cell_variables import passed_on
 from mps_experiments.mps.control import (
     LOG_DIRECTORY,
     MAX_SOCKET_PATH_BYTES,
+    PID_FILE,
     PIPE_DIRECTORY,
+    PROTOCOL,
     MpsControl,
     daemon_command,
 )
-from mps_experiments.mps.processes import end_processes_of
+from mps_experiments.mps.logs import started_servers
+from mps_experiments.mps.processes import end_processes_of, is_running
 
 _POLL_S = 0.005
 
@@ -69,13 +73,8 @@ class MpsDaemon:
             raise DaemonError(f"the MPS socket path {socket} is longer than {MAX_SOCKET_PATH_BYTES} bytes")
         self.pipe_dir.mkdir(mode=0o700, exist_ok=True)
         self._log_dir.mkdir(mode=0o700, exist_ok=True)
-        environment = os.environ | {
-            PIPE_DIRECTORY: str(self.pipe_dir),
-            LOG_DIRECTORY: str(self._log_dir),
-            "CUDA_VISIBLE_DEVICES": self._gpu_uuid,
-        }
         with self._raw_log.open("wb") as log:
-            self._process = self._launch(environment, log)
+            self._process = self._launch(passed_on(os.environ, self._variables()), log)
         try:
             self._wait_until_it_answers()
         except BaseException:
@@ -89,6 +88,14 @@ class MpsDaemon:
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    def _variables(self) -> dict[str, str]:
+        """Return what the daemon and its servers run with; a cap on all of its clients belongs here."""
+        return PROTOCOL | {
+            PIPE_DIRECTORY: str(self.pipe_dir),
+            LOG_DIRECTORY: str(self._log_dir),
+            "CUDA_VISIBLE_DEVICES": self._gpu_uuid,
+        }
 
     def _launch(self, environment: dict[str, str], log: IO[bytes]) -> subprocess.Popen[bytes]:
         try:
@@ -131,13 +138,18 @@ class MpsDaemon:
 
     def _pid_in_file(self) -> int | None:
         try:
-            return int((self.pipe_dir / "nvidia-cuda-mps-control.pid").read_text())
+            return int((self.pipe_dir / PID_FILE).read_text())
         except (OSError, ValueError):
             return None
 
     def is_alive(self) -> bool:
         """Whether the daemon still runs; a zombie is gone."""
         return self._process.poll() is None
+
+    def ended_servers(self) -> tuple[int, ...]:
+        """Return the process ids of its servers that are gone, though nobody has asked the daemon to quit."""
+        started = started_servers(self._raw_log.read_text(errors="replace"))
+        return tuple(pid for pid in started if not is_running(pid))
 
     def kill(self) -> None:
         """SIGKILL to the daemon alone, its servers left to themselves; returns when it is gone."""

@@ -1,8 +1,9 @@
 """The MPS processes that belong to one pipe directory, found and ended without touching any other."""
 
 import contextlib
+import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,12 +11,17 @@ import psutil
 
 from mps_experiments.mps.control import (
     CONTROL_PROGRAM,
+    DEFAULT_PIPE_DIRECTORIES,
     DEFAULT_PIPE_DIRECTORY,
+    PID_FILE,
     PIPE_DIRECTORY,
     SERVER_PROGRAM,
 )
 
 _POLL_S = 0.005
+_UUID = re.compile(
+    "GPU-[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+)  # whole: CUDA takes a beginning, too
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +30,7 @@ class MpsProcess:
 
     Attributes:
         pipe_dir: Its pipe directory, None where its environment may not be read (another user's).
+        gpu_uuids: The GPUs that it sees; None where it sees all, or nothing tells which.
         started_s: Start time, seconds since the epoch.
     """
 
@@ -31,6 +38,7 @@ class MpsProcess:
     program: str
     pipe_dir: str | None
     started_s: float
+    gpu_uuids: tuple[str, ...] | None = None
 
 
 def mps_processes() -> Iterator[MpsProcess]:
@@ -39,11 +47,13 @@ def mps_processes() -> Iterator[MpsProcess]:
         with contextlib.suppress(psutil.Error):
             program = _program(process)
             if program is not None and process.status() != psutil.STATUS_ZOMBIE:
+                environment = _environment(process)
                 yield MpsProcess(
                     pid=process.pid,
                     program=program,
-                    pipe_dir=_pipe_dir(process),
+                    pipe_dir=None if environment is None else _pipe_dir(process.pid, environment),
                     started_s=process.create_time(),
+                    gpu_uuids=None if environment is None else _gpu_uuids(environment),
                 )
 
 
@@ -89,6 +99,14 @@ def _runs(process: psutil.Process) -> bool:
     return False
 
 
+def is_running(pid: int) -> bool:
+    """Return whether there is such a process; a zombie counts as gone."""
+    try:
+        return _runs(psutil.Process(pid))
+    except psutil.Error:
+        return False
+
+
 def _same(ours: MpsProcess) -> psutil.Process | None:
     """The process, if the pid still belongs to the same start time and program."""
     try:
@@ -100,7 +118,7 @@ def _same(ours: MpsProcess) -> psutil.Process | None:
 
 
 def _program(process: psutil.Process) -> str | None:
-    """Which MPS program a process runs; looks at two words, since a script's first is its interpreter.
+    """Tell which MPS program a process runs, by two words, since a script's first is its interpreter.
 
     Without a flag the control program is no daemon: somebody only asks one.
     """
@@ -113,8 +131,25 @@ def _program(process: psutil.Process) -> str | None:
     return SERVER_PROGRAM if SERVER_PROGRAM in names else None
 
 
-def _pipe_dir(process: psutil.Process) -> str | None:
+def _environment(process: psutil.Process) -> dict[str, str] | None:
     try:
-        return process.environ().get(PIPE_DIRECTORY, str(DEFAULT_PIPE_DIRECTORY))
+        return process.environ()
     except psutil.Error:
         return None
+
+
+def _pipe_dir(pid: int, environment: Mapping[str, str]) -> str:
+    """Return the pipe directory; without the variable, the default one whose pid file names the process."""
+    if PIPE_DIRECTORY in environment:
+        return environment[PIPE_DIRECTORY]
+    for default in DEFAULT_PIPE_DIRECTORIES:
+        with contextlib.suppress(OSError):
+            if (default / PID_FILE).read_text().strip() == str(pid):
+                return str(default)
+    return str(DEFAULT_PIPE_DIRECTORY)
+
+
+def _gpu_uuids(environment: Mapping[str, str]) -> tuple[str, ...] | None:
+    """Return the GPUs that CUDA_VISIBLE_DEVICES names; numbers count in an order that only CUDA knows."""
+    named = [entry.strip() for entry in environment.get("CUDA_VISIBLE_DEVICES", "").split(",")]
+    return tuple(named) if all(_UUID.fullmatch(entry) for entry in named) else None

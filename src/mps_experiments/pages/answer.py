@@ -4,17 +4,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from mps_experiments.measurement.verdict import Status
-from mps_experiments.pages.figures import median_latency_s, rate
-from mps_experiments.pages.packing import Packing, gain, packing
+from mps_experiments.pages.certainty import caveats, certainty_lines
+from mps_experiments.pages.figures import rate
+from mps_experiments.pages.packing import PAYS, Packing, is_open, packing
 from mps_experiments.pages.panels import ARMS, Panel
 from mps_experiments.record import Measurement
+from mps_experiments.report.estimates import Estimate
 from mps_experiments.report.explanation import TOO_FAST
+from mps_experiments.report.gains import Gain
 from mps_experiments.report.numbers import milliseconds
 from mps_experiments.report.repeats import Group
 
-_FEW = 5  # repeats; see `ratio_interval`
 _WORDS = {1: "One", 2: "Two", 3: "Three", 4: "Four", 5: "Five", 6: "Six", 7: "Seven", 8: "Eight"}
-_OF_ONE = " times the time of one"
+_OF_ONE = " what one does"
+_NAMED = "95 % interval "
 _STATES = {"on": "under MPS", "off": "without MPS"}
 
 
@@ -42,31 +45,35 @@ def answer(panel: Panel) -> Answer:
 
 
 def _headline(panel: Panel, arms: Mapping[str, Mapping[int, Group]]) -> str:
-    """The ratio of the smallest pack, in both arms if they are there."""
+    """The gain of the smallest pack, in both arms if they are there, with what makes it doubtful."""
     counts = sorted({count for arm in arms.values() for count in arm if count > 1})
     if not counts:
         return "No VALID run with several processes: nothing can be said about packing."
     count = next((each for each in counts if all(each in arm for arm in arms.values())), counts[0])
-    said = [(mps, _ratio_words(panel, arms[mps][count])) for mps in ("on", "off") if count in arms[mps]]
-    first, *rest = said
-    state = _STATES[first[0]] if panel.on_gpu else "at once on the CPU"
-    text = f"{_word(count)} replicas {state} take {first[1]}"
-    known = _OF_ONE if _OF_ONE in first[1] else ""  # said once
-    return "; ".join([text, *(f"{_in_turn(mps)} {words.replace(known, '')}" for mps, words in rest)]) + "."
+    packs = [arms[mps][count] for mps in ("on", "off") if count in arms[mps]]
+    first, *rest = packs
+    state = _STATES[first.first.cell.mps] if panel.on_gpu else "at once on the CPU"
+    text = f"{_word(count)} replicas {state} do {_gain_words(panel, first)}"
+    said_once = (_OF_ONE if _OF_ONE in text else "", _NAMED)
+    for group in rest:
+        words = _gain_words(panel, group)
+        for each in said_once:
+            words = words.replace(each, "")
+        text += f"; {_in_turn(group.first.cell.mps)} {words}"
+    return f"{text}{caveats(panel, packs)}."
 
 
 def _in_turn(mps: str) -> str:
     return "time-sliced" if mps == "off" else _STATES[mps]
 
 
-def _ratio_words(panel: Panel, group: Group) -> str:
+def _gain_words(panel: Panel, group: Group) -> str:
     ratio = panel.ratio(group)
-    if ratio.median is None:
-        return f"{group.median_s:.2f} s (no ratio: {ratio.reason})"
-    interval = (
-        f" [95 % interval {ratio.interval[0]:.2f} to {ratio.interval[1]:.2f}]" if ratio.interval else ""
-    )
-    return f"{ratio.median:.2f}{_OF_ONE}{interval}"
+    if ratio.gain is None:
+        return f"{_rate(group)} (no gain: {ratio.reason})"
+    between = ratio.gain.interval
+    interval = f" [{_NAMED}{between[0]:.2f} to {between[1]:.2f}]" if between else ""
+    return f"{ratio.gain.value:.2f} times{_OF_ONE}{interval}"
 
 
 def _details(panel: Panel, arms: Mapping[str, Mapping[int, Group]]) -> Iterator[str]:
@@ -92,34 +99,51 @@ def _details(panel: Panel, arms: Mapping[str, Mapping[int, Group]]) -> Iterator[
             f"VALID runs that differ from these in {', '.join(panel.left_out)} are in the tables, "
             "but neither in this answer nor in the charts."
         )
-    yield from _certainty(panel, arms)
+    yield from certainty_lines(panel, arms)
 
 
 def _packing_words(panel: Panel, mps: str, found: Packing) -> Iterator[str]:
     state = f"{_STATES[mps][0].upper()}{_STATES[mps][1:]} packing" if panel.on_gpu else "Packing"
-    fewest, limit, beyond = found.fewest, found.limit, found.beyond
-    yet = "; by the spread of the repeats it may yet" if found.may_pay_beyond else ""
-    if limit is fewest and beyond is not None:
+    fewest, limit, opened = found.fewest, found.limit, found.open_beyond
+    if limit is fewest:
         more = "" if _procs(fewest) == 1 else f" more than {_procs(fewest)}"
-        yield (
-            f"{state}{more} does not pay: {_procs(beyond)} replicas together do {_rate(beyond)}, "
-            f"{gain(fewest, beyond):.2f} times what {_few(fewest)}{yet}."
-        )
+        gain = opened or found.beyond[0]
+        many, whose = gain.numerator, f"what {_few(fewest)}"
+        verdict = f"is open whether {state[0].lower()}{state[1:]}{more} pays" if opened else "does not pay"
+        begin = f"It {verdict}" if opened else f"{state}{more} {verdict}"
+        yield f"{begin}: {_procs(many)} replicas together do {_rate(many)}, {_times(gain)} {whose}."
         yield from _unknown_of_one(fewest)
         return
-    most = "" if beyond is not None else f", {_the_most(panel, mps, _procs(limit))}"
+    most = "" if found.beyond else f", {_the_most(panel, mps, _procs(limit))}"
     yield (
         f"{state} pays up to {_procs(limit)} replicas{most}: together they do {_rate(limit)}, "
-        f"{gain(fewest, limit):.2f} times what {_few(fewest)}."
+        f"{_times(Gain.between(limit, fewest))} what {_few(fewest)}."
     )
     yield from _unknown_of_one(fewest)
-    if beyond is not None:
-        more = f"{gain(limit, beyond):.2f}"
-        yield f"Beyond that it does not: {_procs(beyond)} do {_rate(beyond)}, {more} times that{yet}."
-    for step in found.flat:
-        yield f"The step from {_procs(step[0])} to {_procs(step[1])} alone does not: {gain(*step):.2f} times."
-    for fewer, larger in found.unsure:
-        yield f"That {_procs(larger)} do more than {_procs(fewer)} is within the spread of the repeats."
+    if opened:
+        many = opened.numerator
+        yield f"Whether more pay is open: {_procs(many)} do {_rate(many)}, {_times(opened)} that."
+    elif found.beyond:
+        many = found.beyond[0].numerator
+        yield f"Beyond that it does not: {_procs(many)} do {_rate(many)}, {_times(found.beyond[0])} that."
+    yield from _steps(found)
+
+
+def _steps(found: Packing) -> Iterator[str]:
+    """The steps on the way that alone are not known to pay."""
+    for gain in found.steps:
+        step = f"the step from {_procs(gain.denominator)} to {_procs(gain.numerator)} alone"
+        if is_open(gain):
+            yield f"Whether {step} pays is open: {_times(gain)}."
+        elif gain.value < PAYS:
+            yield f"T{step[1:]} does not: {_times(gain)}."
+
+
+def _times(gain: Estimate) -> str:
+    between = (
+        f" [{gain.interval[0]:.2f} to {gain.interval[1]:.2f}]" if gain.interval else " (interval unknown)"
+    )
+    return f"{gain.value:.2f} times{between}"
 
 
 def _unknown_of_one(fewest: Group) -> Iterator[str]:
@@ -142,14 +166,18 @@ def _the_most(panel: Panel, mps: str, limit: int) -> str:
 def _too_fast(panel: Panel, arms: Mapping[str, Mapping[int, Group]]) -> Iterator[str]:
     """N processes cannot be faster than one: then the one was slowed, and what rests on it is too good."""
     for mps, arm in arms.items():
-        found = [(_procs(group), panel.ratio(group).median) for group in arm.values()]
-        below = [f"{procs} ({ratio:.2f})" for procs, ratio in found if ratio is not None and ratio < TOO_FAST]
+        found = [(_procs(group), panel.ratio(group).overall) for group in arm.values()]
+        below = [f"{procs} ({each.value:.2f})" for procs, each in found if each and _is_too_fast(each)]
         if below:
             state = f" {_STATES[mps]}" if panel.on_gpu else ""
             yield (
                 f"The ratio{state} of {', '.join(below)} processes is below 1: something slowed the "
                 "one-process run, and gains over one replica are too large. Repeat both."
             )
+
+
+def _is_too_fast(ratio: Estimate) -> bool:
+    return ratio.value < TOO_FAST and (ratio.interval is None or ratio.interval[1] < 1)
 
 
 def _best_words(arms: Mapping[str, Mapping[int, Group]]) -> Iterator[str]:
@@ -161,13 +189,13 @@ def _best_words(arms: Mapping[str, Mapping[int, Group]]) -> Iterator[str]:
     }
     yield (
         f"The most with MPS ({_procs(best['on'])} {_replicas(best['on'])}, {_rate(best['on'])}) is "
-        f"{gain(best['off'], best['on']):.2f} times the most without "
+        f"{_times(Gain.between(best['on'], best['off']))} the most without "
         f"({_procs(best['off'])} {_replicas(best['off'])}, {_rate(best['off'])})."
     )
 
 
 def _latency_words(fewest: Group, limit: Group) -> str:
-    one, many = (median_latency_s(group, "latency_p50_s") for group in (fewest, limit))
+    one, many = (group.latencies.quantile_s(0.5) for group in (fewest, limit))
     return (
         f"Under MPS an iteration takes {milliseconds(many)} ms (median) with {_procs(limit)} replicas, "
         f"{milliseconds(one)} ms with {_one(fewest)}: {many / one:.2f} times."
@@ -190,19 +218,6 @@ def _why_missing(mps: str, panel: Panel) -> str:
 
 def _verdict(m: Measurement) -> str:
     return f"{m.verdict.status.value}: {m.verdict.reason}"
-
-
-def _certainty(panel: Panel, arms: Mapping[str, Mapping[int, Group]]) -> Iterator[str]:
-    used = [group for arm in arms.values() for group in arm.values()]
-    if not used:
-        return
-    counts = {len(group) for group in used}
-    if max(counts) == 1:
-        yield "One repeat each: the spread is unknown; add repeat=0,1,2 before you act on it."
-    elif min(counts) == 1:
-        yield "Some cells have one repeat only: their spread is unknown."
-    elif min(counts) < _FEW and any(panel.ratio(group).interval for group in used):
-        yield f"With {min(counts)} repeats the intervals are only a hint."
 
 
 def _rate(group: Group) -> str:

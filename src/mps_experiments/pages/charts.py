@@ -18,16 +18,16 @@ from mps_experiments.pages.drawing import (
 from mps_experiments.pages.figures import Series, arm_series, quantity_series, said, scoped
 from mps_experiments.pages.latency import latency_chart
 from mps_experiments.pages.panels import Panel
+from mps_experiments.report.repeats import Group
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _TWO_COUNTS = "needs VALID runs with two numbers of processes or more"
-_INTERVAL = "Bars: 95 % interval of the ratio of medians."
-_RANGE = "Bars: smallest to largest repeat, around the median."
-_NO_INTERVAL = "No bars: an interval needs repeats of both cells."
-_ONE_EACH = "No bars: one repeat each, so no spread is known."
-_MEDIAN = "Median over the repeats."
+_INTERVAL = "Bars: 95 % interval of the ratio; of fewer than four blocks a rough one."
+_RANGE = "Bars: lowest to highest block, around the median; of a single block its own 95 % interval."
+_NO_INTERVAL = "No bars: the windows are too short for intervals."
+_MEDIAN = "Median over the blocks."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +99,9 @@ def charts(panel: Panel, prefix: str = "") -> list[Chart | NoChart]:
 
 def _ratio(panel: Panel, prefix: str) -> Chart | NoChart:
     series = arm_series(
-        panel, lambda group: panel.ratio(group).median, lambda group: panel.ratio(group).interval
+        panel,
+        lambda group: ratio.value if (ratio := panel.ratio(group).overall) else None,
+        lambda group: ratio.interval if (ratio := panel.ratio(group).overall) else None,
     )
 
     def draw(axes: "Axes") -> None:
@@ -119,9 +121,7 @@ def _throughput(panel: Panel, prefix: str) -> Chart | NoChart:
     series = arm_series(
         panel,
         lambda group: group.throughput_median_per_s,
-        lambda group: (
-            (min(group.throughputs_per_s), max(group.throughputs_per_s)) if len(group) > 1 else None
-        ),
+        _throughput_range,
     )
 
     def draw(axes: "Axes") -> None:
@@ -134,9 +134,15 @@ def _throughput(panel: Panel, prefix: str) -> Chart | NoChart:
             axes.legend()
         label(axes, series, "iterations/s, all processes")
 
-    note = _RANGE if any(each.errors for each in series) else _ONE_EACH
+    note = _RANGE if any(each.errors for each in series) else _NO_INTERVAL
     title = "Total throughput over processes"
     return _chart(panel, f"{prefix}throughput", title, series, "/s", draw, note, _TWO_COUNTS)
+
+
+def _throughput_range(group: Group) -> tuple[float, float] | None:
+    if len(group) > 1:
+        return min(group.throughputs_per_s), max(group.throughputs_per_s)
+    return group.figures[0].throughput_interval_per_s
 
 
 def _quantity(panel: Panel, prefix: str, what: _Quantity) -> Chart | NoChart:

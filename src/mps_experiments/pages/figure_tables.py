@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 
 from mps_experiments.pages.content import Table
-from mps_experiments.pages.figures import median_latency_s, median_of, rate, short
+from mps_experiments.pages.figures import median_of, rate, short
 from mps_experiments.pages.machines import Machines, letter
 from mps_experiments.pages.panels import ARMS, Panel
 from mps_experiments.record import Times, times_order
 from mps_experiments.report.numbers import milliseconds, seconds
 from mps_experiments.report.repeats import Group
+from mps_experiments.report.short_windows import short_window_line
 
 _Key = tuple[str, str, str, Times, int]  # model, what varies, mps, times, procs
 
@@ -28,7 +29,7 @@ def machines_table(panels: Sequence[Panel], machines: Machines) -> Table | None:
     )
     if not rows:
         return None
-    note = "Makespan, ratio to one process of the same machine, iterations/s; median over repeats."
+    note = "Makespan, ratio and gain over one process of the same machine, iterations/s; medians over blocks."
     letters = map(letter, range(len(machines.lines)))
     return Table(title="Side by side", header=("cell", *letters), rows=rows, notes=(note,))
 
@@ -39,9 +40,10 @@ def _name(key: _Key) -> str:
 
 
 def _compared(panel: Panel, group: Group) -> str:
-    ratio = panel.ratio(group).median
+    ratio = panel.ratio(group)
     said = f"{seconds(group.median_s)} s"
-    said += f", ratio {ratio:.2f}" if ratio is not None and group.first.cell.procs > 1 else ""
+    if ratio.overall and ratio.gain and group.first.cell.procs > 1:
+        said += f", ratio {ratio.overall.value:.2f}, gain {ratio.gain.value:.2f}"
     return f"{said}, {rate(group)}/s"
 
 
@@ -52,11 +54,13 @@ def all_figures(panel: Panel) -> Table:
             "mps",
             "procs",
             "times",
-            "repeats",
+            "blocks",
             "makespan s",
             "ratio [95 %]",
+            "gain [95 %]",
             "iterations/s",
             "p50 ms",
+            "p95 ms",
             "p99 ms",
         ),
         *("J per iteration", "power W", "overlap %", "GPU busy %", "SM activity %"),
@@ -66,19 +70,19 @@ def all_figures(panel: Panel) -> Table:
         key=lambda g: (ARMS.index(g.first.cell.mps), times_order(g.first.cell.times), g.first.cell.procs),
     )
     rows = tuple(_figures_row(panel, group) for group in ordered)
-    note = "Medians over the repeats; empty where it was not measured or cannot be told."
-    return Table(title=f"All figures · {panel.title}", header=header, rows=rows, notes=(note,))
+    note = "Medians over the blocks; percentiles over all workers and blocks; empty where it cannot be told."
+    notes = (note, *filter(None, [short_window_line(ordered)]))
+    return Table(title=f"All figures · {panel.title}", header=header, rows=rows, notes=notes)
 
 
 def _figures_row(panel: Panel, group: Group) -> tuple[str, ...]:
     cell, ratio = group.first.cell, panel.ratio(group)
-    interval = f" [{ratio.interval[0]:.2f}, {ratio.interval[1]:.2f}]" if ratio.interval else ""
     names = ("energy_per_iteration_j", "power_w", "overlap", "busy", "sm_activity")
     values = [median_of(group.measurements, name) for name in names]
     return (
         *(cell.mps, str(cell.procs), str(cell.times), str(len(group)), seconds(group.median_s)),
-        f"{ratio.median:.2f}{interval}" if ratio.median is not None else "",
+        *(estimate.text if estimate else "" for estimate in (ratio.overall, ratio.gain)),
         rate(group),
-        *(milliseconds(median_latency_s(group, which)) for which in ("latency_p50_s", "latency_p99_s")),
+        *(milliseconds(group.latencies.percentile_s(percent)) for percent in (50, 95, 99)),
         *("" if value is None else short(value) for value in values),
     )

@@ -57,13 +57,6 @@ def median_of(runs: Sequence[Measurement], name: str) -> float | None:
     return statistics.median(values) if values else None
 
 
-def median_latency_s(group: Group, name: str) -> float:
-    """Median over the repeats of a figure of `Statistics`, for example ``latency_p50_s``."""
-    known = [figures for m in group.measurements if (figures := m.statistics())]
-    values: list[float] = [getattr(figures, name) for figures in known]
-    return statistics.median(values)
-
-
 def rate(group: Group) -> str:
     """Median iterations per second, without the unit."""
     value = group.throughput_median_per_s

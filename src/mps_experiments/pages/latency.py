@@ -3,40 +3,65 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
 from mps_experiments.pages.drawing import Chart, NoChart, drawn, plain_log
 from mps_experiments.pages.figures import arm_name, scoped, short
 from mps_experiments.pages.ink import COLOURS
 from mps_experiments.pages.panels import ARMS, Panel
+from mps_experiments.report.repeats import Group
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _BOX = (
-    "All iterations of all workers and repeats. Box: the middle half; line: p5 to p95; thick bar: median; "
-    "upright dash: p99; cross: the longest."
+    "All iterations of all workers and blocks. Box: the middle half; thick bar: median; line: p5 to p95, "
+    "from 100 iterations on; upright dash: p99, from 1,000 on; cross: the longest."
 )
 _WIDE = 5.0  # the longest over the shortest; from here on a logarithmic axis has ticks enough
-_QUANTILES = (5, 25, 50, 75, 95, 99)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Box:
-    """How the iterations of one cell are spread, in milliseconds."""
+    """How the iterations of one cell are spread, in milliseconds.
+
+    Attributes:
+        middle: 25th, 50th and 75th percentile.
+        wide: 5th and 95th percentile; None of fewer iterations than these take.
+        p99: Likewise.
+    """
 
     mps: str
     procs: int
-    quantiles: NDArray[np.float64]
+    middle: tuple[float, float, float]
+    wide: tuple[float, float] | None
+    p99: float | None
     longest: float
+
+    @classmethod
+    def of(cls, group: Group) -> "Box":
+        """Make it of the latencies of a cell."""
+        latencies, cell = group.latencies, group.first.cell
+        p25, p50, p75 = (latencies.quantile_s(share) * 1e3 for share in (0.25, 0.5, 0.75))
+        p95_s, p99_s = (latencies.percentile_s(percent) for percent in (95, 99))
+        return cls(
+            mps=cell.mps,
+            procs=cell.procs,
+            middle=(p25, p50, p75),
+            wide=None if p95_s is None else (latencies.quantile_s(0.05) * 1e3, p95_s * 1e3),
+            p99=None if p99_s is None else p99_s * 1e3,
+            longest=max(figures.latency_max_s for figures in group.figures) * 1e3,
+        )
+
+    @property
+    def lowest(self) -> float:
+        """Where its drawing begins."""
+        return self.wide[0] if self.wide else self.middle[0]
 
 
 def latency_chart(panel: Panel, prefix: str) -> Chart | NoChart:
     """A box for each cell; `prefix` is put before the chart's name."""
     title, boxes = "Latency of one iteration", _boxes(panel)
     if len(boxes) < 2:
-        return NoChart(title=title, reason="fewer than two VALID cells whose iterations are known")
+        return NoChart(title=title, reason="fewer than two VALID cells")
 
     def draw(axes: "Axes") -> None:
         for place, box in enumerate(boxes):
@@ -46,7 +71,7 @@ def latency_chart(panel: Panel, prefix: str) -> Chart | NoChart:
         axes.grid(visible=False, axis="y")
         axes.set_ylabel("processes · MPS" if panel.on_gpu else "processes")
         axes.set_xlabel("ms")
-        if max(box.longest for box in boxes) > _WIDE * min(box.quantiles[0] for box in boxes):
+        if max(box.longest for box in boxes) > _WIDE * min(box.lowest for box in boxes):
             axes.set_xscale("log")
             plain_log(axes.xaxis, base=10, between=(1.0, 2.0, 5.0))
             axes.set_xlabel("ms (log scale)")
@@ -57,27 +82,25 @@ def latency_chart(panel: Panel, prefix: str) -> Chart | NoChart:
 
 
 def _boxes(panel: Panel) -> list[Box]:
-    found = []
-    for procs in sorted({count for mps in ARMS for count in panel.arm(mps)}):
-        for mps in ARMS:
-            group = panel.arm(mps).get(procs)
-            values = panel.latencies_ms(group) if group else np.empty(0, np.float32)
-            if len(values):
-                quantiles = np.percentile(values.astype(np.float64), _QUANTILES)
-                found.append(Box(mps=mps, procs=procs, quantiles=quantiles, longest=float(values.max())))
-    return found
+    counts = sorted({count for mps in ARMS for count in panel.arm(mps)})
+    found = [panel.arm(mps).get(procs) for procs in counts for mps in ARMS]
+    return [Box.of(group) for group in found if group]
 
 
 def _draw_box(axes: "Axes", place: int, box: Box) -> None:
     colour = COLOURS[box.mps]
-    p5, p25, p50, p75, p95, p99 = box.quantiles
-    axes.hlines(place, p5, p95, color=colour, linewidth=1.5)
+    p25, p50, p75 = box.middle
+    if box.wide:
+        axes.hlines(place, *box.wide, color=colour, linewidth=1.5)
     axes.barh(place, p75 - p25, left=p25, height=0.55, color=(colour, 0.4), edgecolor=colour)
     axes.vlines(p50, place - 0.275, place + 0.275, color=COLOURS["ink"], linewidth=2)
-    axes.plot([p99], [place], marker="|", markersize=12, color=colour, linestyle="")
+    if box.p99 is not None:
+        axes.plot([box.p99], [place], marker="|", markersize=12, color=colour, linestyle="")
     axes.plot([box.longest], [place], marker="x", markersize=5, color=COLOURS["muted"], linestyle="")
 
 
 def _box_words(box: Box) -> str:
-    _, _, p50, _, p95, p99 = box.quantiles
-    return f"median {short(p50)}, p95 {short(p95)}, p99 {short(p99)}, max {short(box.longest)}"
+    parts = [f"median {short(box.middle[1])}"]
+    parts += [f"p95 {short(box.wide[1])}"] if box.wide else []
+    parts += [f"p99 {short(box.p99)}"] if box.p99 is not None else []
+    return ", ".join([*parts, f"max {short(box.longest)}"])

@@ -4,63 +4,62 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
-from mps_experiments.report.repeats import Group, ratio_interval
+from mps_experiments.report.estimates import Estimate
+from mps_experiments.report.gains import Gain
+from mps_experiments.report.repeats import Group
 
 PAYS = 1.05  # how many times the throughput of fewer replicas more must have, to be worth it
-Step = tuple[Group, Group]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Packing:
-    """How far packing pays in one arm.
+    """How far packing pays in one arm, as far as the intervals tell.
 
     Attributes:
         fewest: The smallest number of replicas that was measured.
-        limit: The fewest from which no larger number has `PAYS` times the throughput or more.
-        beyond: The next larger number; None if `limit` is the largest that was measured.
-        flat: The steps up to `limit` that alone gain less than `PAYS`.
-        unsure: The other steps up to `limit` whose gain may be none, by the spread of the repeats.
-        may_pay_beyond: Whether, by that spread, `beyond` may yet have `PAYS` times the throughput.
+        limit: The fewest that pay over `fewest` and over which no larger number pays.
+        beyond: The gain of each larger number over `limit`, in ascending order; none of them is known to pay.
+        steps: The gain of each step up to `limit`.
     """
 
     fewest: Group
     limit: Group
-    beyond: Group | None
-    flat: tuple[Step, ...]
-    unsure: tuple[Step, ...]
-    may_pay_beyond: bool
+    beyond: tuple[Gain, ...]
+    steps: tuple[Gain, ...]
+
+    @property
+    def open_beyond(self) -> Gain | None:
+        """The largest gain over `limit` that is not ruled out; None if all are."""
+        return max((gain for gain in self.beyond if is_open(gain)), key=lambda gain: gain.value, default=None)
 
 
 def packing(arm: Mapping[int, Group]) -> Packing | None:
-    """How far packing pays in an arm; None unless it has two numbers of processes or more."""
+    """Find how far packing pays in an arm; None unless it has two numbers of processes or more."""
     chain = [arm[count] for count in sorted(arm)]
     if len(chain) < 2:
         return None
-    place = next(n for n, group in enumerate(chain) if not _is_beaten(group, chain[n + 1 :]))
-    steps = list(pairwise(chain[: place + 1]))
-    paying = [step for step in steps if gain(*step) >= PAYS]
-    beyond = chain[place + 1] if place + 1 < len(chain) else None
+    place = next(
+        n
+        for n, group in enumerate(chain)
+        if (n == 0 or pays(Gain.between(group, chain[0]))) and not _is_beaten(group, chain[n + 1 :])
+    )
     return Packing(
         fewest=chain[0],
         limit=chain[place],
-        beyond=beyond,
-        flat=tuple(step for step in steps if step not in paying),
-        unsure=tuple(step for step in paying if (known := _interval(*step)) and known[0] <= 1.0),
-        may_pay_beyond=bool(beyond and (known := _interval(chain[place], beyond)) and known[1] >= PAYS),
+        beyond=tuple(Gain.between(larger, chain[place]) for larger in chain[place + 1 :]),
+        steps=tuple(Gain.between(larger, fewer) for fewer, larger in pairwise(chain[: place + 1])),
     )
 
 
-def gain(fewer: Group, more: Group) -> float:
-    """Throughput of `more` over that of `fewer`, medians of the repeats."""
-    return more.throughput_median_per_s / fewer.throughput_median_per_s
+def pays(gain: Estimate) -> bool:
+    """Whether it is worth it, and its interval does not reach down to none."""
+    return gain.value >= PAYS and gain.interval is not None and gain.interval[0] > 1
+
+
+def is_open(gain: Estimate) -> bool:
+    """Whether its interval allows both that it is worth it and that it is not."""
+    return not pays(gain) and (gain.interval is None or gain.interval[1] >= PAYS)
 
 
 def _is_beaten(group: Group, larger: list[Group]) -> bool:
-    return any(gain(group, each) >= PAYS for each in larger)
-
-
-def _interval(fewer: Group, more: Group) -> tuple[float, float] | None:
-    """95 % interval of the gain; None if it is not known."""
-    if min(len(fewer), len(more)) < 2:
-        return None
-    return ratio_interval(more.throughputs_per_s, fewer.throughputs_per_s)
+    return any(pays(Gain.between(each, group)) for each in larger)

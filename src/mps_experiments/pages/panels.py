@@ -6,9 +6,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from textwrap import shorten
 
-import numpy as np
-from numpy.typing import NDArray
-
 from mps_experiments.pages.machines import machine_line
 from mps_experiments.pages.runs import ReportRun
 from mps_experiments.record import Measurement, Times, times_order
@@ -112,11 +109,13 @@ class Panel:
     def ratio(self, group: Group) -> Ratio:
         return self.ratios[group.first.record_id]
 
-    def latencies_ms(self, group: Group) -> NDArray[np.float32]:
-        """Of all iterations of all workers of all repeats."""
-        wanted = {m.record_id for m in group.measurements}
-        parts = [run.latencies_ms for run in self.runs if run.measurement.record_id in wanted]
-        return np.concatenate([np.empty(0, np.float32), *parts])
+    @property
+    def answered(self) -> list[Measurement]:
+        """The runs that the answer is made of, equal runs of a block (A/A) included."""
+        if not self.alike:
+            return []
+        own = frozen(_setting(self.alike[0].first))
+        return [m for m in self.measurements if m.cell.times == self.times and frozen(_setting(m)) == own]
 
 
 def panels(runs: Sequence[ReportRun]) -> list[Panel]:

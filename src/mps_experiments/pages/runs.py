@@ -1,10 +1,7 @@
-"""The runs of a report: each record without its samples, but with the latencies a chart needs."""
+"""The runs of a report: each record without its samples, and where its files lie."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from mps_experiments.record import Measurement
 from mps_experiments.report.condensed import Condensed, condensed
@@ -18,23 +15,17 @@ class ReportRun:
 
     Attributes:
         measurement: Its record; the samples are dropped.
-        latencies_ms: Of every iteration of every worker, shape ``(iterations,)``; empty unless VALID.
         folder: Where its files lie; None if they cannot be had.
     """
 
     measurement: Condensed
-    latencies_ms: NDArray[np.float32]
     folder: Path | None = None
 
     @classmethod
-    def of(cls, measurement: Measurement, folder: Path | None = None, name: str = "") -> "ReportRun":
-        """From a record; `name` replaces its own."""
-        samples = [worker.samples for worker in measurement.workers if worker.samples is not None]
-        known = measurement.statistics() is not None and not isinstance(measurement, Condensed)
-        parts = [each.latencies_s() * 1e3 for each in samples] if known else []
+    def of(cls, measurement: Measurement, folder: Path | None = None) -> "ReportRun":
+        """Make it of a record."""
         return cls(
-            measurement=condensed(replace(measurement, name=name) if name else measurement),
-            latencies_ms=np.concatenate([np.empty(0), *parts]).astype(np.float32),
+            measurement=condensed(measurement),
             folder=folder,
         )
 

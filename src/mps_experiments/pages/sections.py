@@ -26,6 +26,7 @@ from mps_experiments.pages.panels import ARMS, Panel
 from mps_experiments.record import Measurement
 from mps_experiments.report.captions import cell_name, warnings_of
 from mps_experiments.report.fault_tables import fault_tables
+from mps_experiments.report.noise import noise_line
 from mps_experiments.report.repeats import Group
 from mps_experiments.report.summary import why_lines
 from mps_experiments.report.tables import tables
@@ -118,6 +119,9 @@ def missing_section(
         for m in measurements
         for finding in warnings_of(m)
     ]
+    for runs in machines.apart(measurements):
+        if (line := noise_line(runs)) is not None:
+            yield Paragraph(text=f"{machines.label(runs[0])}{line}.")
     if warnings:
         yield Heading(text="Warnings", level=3)
         yield from _listed(warnings)
@@ -149,14 +153,16 @@ def reading_section() -> Iterator[Block]:
     yield Heading(text="How to read this")
     yield Bullets(
         items=(
-            "makespan: last worker's end minus first worker's start, inside the measured window.",
-            "ratio: makespan of N processes over that of one, everything else equal. 1.0: the others ran for "
-            "free; N: one after the other; more: worse than that.",
-            "throughput: iterations of all processes, summed, over the makespan.",
-            f"packing pays up to the fewest replicas from which no larger number has {PAYS} times the "
-            "throughput or more.",
-            "interval: 95 %, bootstrap over repeats; it knows nothing of what all repeats share (the "
-            "machine, the day).",
+            "makespan: last worker's end minus first worker's start, over the workers' own iterations.",
+            "ratio: time per iteration of the slowest of N processes over that of one, everything else "
+            "equal. 1.0: the others ran for free; N: one after the other; more: worse than that.",
+            "throughput: iterations per second while all processes were at work, summed over them.",
+            "gain: throughput of N processes over that of one.",
+            f"packing pays up to the fewest replicas over which no larger number has a gain of {PAYS} or "
+            "more; open: the interval allows both.",
+            "interval: 95 %, from the ratios within blocks (repeats), by Student's t from four blocks on; "
+            "below that rough. It knows nothing of what all blocks share (the machine, the day).",
+            "p95 takes 100 iterations over processes and blocks, p99 1,000; below that it is blank.",
             "VALID runs only: every claim of MPS on or off was proved while the window was measured.",
             "All definitions: docs/reading-results.md of mps_experiments.",
         )

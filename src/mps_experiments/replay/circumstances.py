@@ -8,7 +8,7 @@ from mps_experiments.fingerprint import of_plan, of_record
 from mps_experiments.machine.facts import collect_facts
 from mps_experiments.machine.gpus import GpuProbe
 from mps_experiments.plan import RunPlan
-from mps_experiments.record import Cell, Measurement
+from mps_experiments.record import Cell, Measurement, affinity_of
 from mps_experiments.recorder import cell_of
 from mps_experiments.report.keys import differing_keys
 
@@ -41,7 +41,9 @@ def work_of(cell: Cell) -> dict[str, object]:
         "seed": cell.seed,
         "warmup": cell.warmup,
         "device": "cpu" if cell.device == "cpu" else "a GPU",
-        "cpu_affinity": "one core each" if cell.pinned else "none",
+        "cpu_affinity": affinity_of(cell),
+        "window": cell.window,
+        "window_s": cell.window_s,
         "start_method": cell.start_method,
         "compute_mode": cell.compute_mode,
         "verbose": cell.verbose,

@@ -139,7 +139,11 @@ def _finish(wanted: Wanted, order: Order, code: int) -> int:
     if not order.sweep_dir.is_dir():  # it ended before its first cell, and has said why
         return code or 1
     found = find_runs([str(order.sweep_dir)], tracking_uri=None, output_dir=order.sweep_dir)
-    now = [run.measurement for run in found.runs if run.folder and run.folder.name != "reference"]
+    now = [
+        run.measurement
+        for run in found.runs
+        if run.folder and run.folder.name != "reference" and not run.measurement.cell.is_twin
+    ]
     sides = Sides(stored=wanted.measurements, now=now, axes=tuple(wanted.grid.axes))
     terminal = Terminal(None)
     terminal.show([table(sides)])

@@ -4,34 +4,58 @@ import statistics
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from mps_experiments.measurement.latencies import Latencies
 from mps_experiments.measurement.statistics import Statistics
 from mps_experiments.record import Measurement
 from mps_experiments.replay.circumstances import work_of
 from mps_experiments.replay.fault_rows import fault_rows
 from mps_experiments.replay.spread import Row, judged, percent, spread
 from mps_experiments.report.comparison import ratios
+from mps_experiments.report.estimates import block_logs, compare, pace, throughput
 from mps_experiments.report.keys import differing_keys
 from mps_experiments.report.numbers import milliseconds, seconds
-from mps_experiments.report.repeats import ratio_change_interval
+from mps_experiments.report.repeats import Group
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Figure:
+    """One line for each cell.
+
+    Attributes:
+        of_run: The value of one run; None where it is not told.
+        of_cell: The value that is shown of all runs.
+    """
+
     name: str
-    value: Callable[[Statistics], float | None]
+    of_run: Callable[[Statistics], float | None]
+    of_cell: Callable[[Sequence[Statistics]], float | None]
     shown: Callable[[float], str]
 
 
+def _median_of(value: Callable[[Statistics], float]) -> Callable[[Sequence[Statistics]], float]:
+    return lambda runs: statistics.median(map(value, runs))
+
+
+def _makespan_s(run: Statistics) -> float:
+    return run.makespan_s
+
+
+def _percentile(percent: int) -> _Figure:
+    """Pooled over workers and repeats, as everywhere."""
+    return _Figure(
+        name=f"latency p{percent} ms",
+        of_run=lambda run: run.latencies.percentile_s(percent),
+        of_cell=lambda runs: Latencies.pooled([run.latencies for run in runs]).percentile_s(percent),
+        shown=milliseconds,
+    )
+
+
 _FIGURES = (
-    _Figure(name="makespan s", value=lambda figures: figures.makespan_s, shown=seconds),
-    _Figure(name="throughput 1/s", value=lambda figures: figures.throughput_per_s, shown=seconds),
-    _Figure(name="latency p50 ms", value=lambda figures: figures.latency_p50_s, shown=milliseconds),
-    _Figure(name="latency p99 ms", value=lambda figures: figures.latency_p99_s, shown=milliseconds),
+    _Figure(name="makespan s", of_run=_makespan_s, of_cell=_median_of(_makespan_s), shown=seconds),
+    _Figure(name="throughput 1/s", of_run=throughput, of_cell=_median_of(throughput), shown=seconds),
+    *map(_percentile, (50, 95, 99)),
 )
-
-
-def _known(figure: _Figure, runs: Sequence[Statistics]) -> list[float]:
-    return [value for each in runs if (value := figure.value(each)) is not None]
+_COMPARED = {"ratio": pace, "gain": throughput}
 
 
 def rows(
@@ -58,25 +82,43 @@ def rows(
     before, after = _figures(stored), _figures(now)
     if not before or not after:
         return
+    yield from _figure_rows(before, after)
+    old_cells, new_cells = _cells(stored, all_stored), _cells(now, all_now)
+    if old_cells is not None and new_cells is not None:
+        yield from _compared_rows(old_cells, new_cells)
+
+
+def _figure_rows(before: Sequence[Statistics], after: Sequence[Statistics]) -> Iterator[Row]:
     for figure in _FIGURES:
-        old, new = _known(figure, before), _known(figure, after)
-        if not old or not new:
+        old, new = figure.of_cell(before), figure.of_cell(after)
+        if old is None or new is None:
             continue
+        values = (_values(before, figure), _values(after, figure))
         yield Row(
             what=figure.name,
-            stored=figure.shown(statistics.median(old)),
-            now=figure.shown(statistics.median(new)),
-            difference=percent(statistics.median(new) / statistics.median(old)),
-            spread=spread(old, new, figure.shown),
+            stored=figure.shown(old),
+            now=figure.shown(new),
+            difference=percent(new / old),
+            spread=spread(values[0], values[1], figure.shown) if all(values) else "",
         )
-    old_ratio, new_ratio = _ratio(stored, all_stored), _ratio(now, all_now)
-    if old_ratio is not None and new_ratio is not None:
+
+
+def _values(runs: Sequence[Statistics], figure: _Figure) -> list[float]:
+    return [value for run in runs if (value := figure.of_run(run)) is not None]
+
+
+def _compared_rows(stored: tuple[Group, Group], now: tuple[Group, Group]) -> Iterator[Row]:
+    """Of N processes against one: both may have become slower, and the ratio the same."""
+    for name, figure in _COMPARED.items():
+        old, new = (compare(*cells, figure).value for cells in (stored, now))
+        logs = [block_logs(*cells, figure) for cells in (now, stored)]
+        unknown = "spread unknown: it needs two blocks or more of both cells, stored and now"
         yield Row(
-            what="ratio",
-            stored=f"{old_ratio.value:.2f}",
-            now=f"{new_ratio.value:.2f}",
-            difference=percent(new_ratio.value / old_ratio.value),
-            spread=_spread_of_ratios(old_ratio, new_ratio),
+            what=name,
+            stored=f"{old:.2f}",
+            now=f"{new:.2f}",
+            difference=percent(new / old),
+            spread=judged(*logs) if min(map(len, logs)) > 1 else unknown,
         )
 
 
@@ -91,39 +133,19 @@ def _work(m: Measurement) -> dict[str, object]:
         "weights": m.weights_file_sha256 or m.cell.weights,
         "input": [image.sha256 for image in m.cell.inputs],
     }
-    return {name: told[name] for name in ("model", "options", "device")} | files
+    return {name: told[name] for name in ("model", "options", "device", "window", "window_s")} | files
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Ratio:
-    """Makespans in seconds, of the VALID repeats with N processes and with one."""
-
-    of_many_s: Sequence[float]
-    of_one_s: Sequence[float]
-
-    @property
-    def value(self) -> float:
-        return statistics.median(self.of_many_s) / statistics.median(self.of_one_s)
-
-
-def _ratio(cell: Sequence[Measurement], every: Sequence[Measurement]) -> _Ratio | None:
-    """None for one process and where there is no run with one process to compare with."""
+def _cells(cell: Sequence[Measurement], every: Sequence[Measurement]) -> tuple[Group, Group] | None:
+    """The cell and its one-process partner; None for one process, and without anything to compare with."""
     if cell[0].cell.procs == 1:
         return None
     found = ratios(every)
-    known = [ratio for each in cell if (ratio := found.get(each.record_id)) and ratio.median is not None]
+    known = [m for m in cell if (ratio := found.get(m.record_id)) and ratio.overall is not None]
     if not known:
         return None
-    ones = [each for each in every if each.record_id in known[0].partner_ids]
-    many_s, one_s = ([figures.makespan_s for figures in _figures(runs)] for runs in (cell, ones))
-    return _Ratio(of_many_s=many_s, of_one_s=one_s)
-
-
-def _spread_of_ratios(stored: _Ratio, now: _Ratio) -> str:
-    sides = [(each.of_many_s, each.of_one_s) for each in (now, stored)]
-    if min(len(values) for side in sides for values in side) < 2:
-        return "spread unknown: it needs two repeats or more of both cells, stored and now"
-    return judged(ratio_change_interval(*sides))
+    partner_ids = found[known[0].record_id].partner_ids
+    return Group.of(known), Group.of([each for each in every if each.record_id in partner_ids])
 
 
 def _figures(measurements: Sequence[Measurement]) -> list[Statistics]:

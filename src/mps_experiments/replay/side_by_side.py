@@ -13,8 +13,6 @@ from mps_experiments.record import Measurement
 from mps_experiments.replay.rows import rows
 
 _NO_RATIO = "no ratio without the one-process run of the same sweep: replay the sweep's folder or parent run"
-_ENOUGH = 5  # see `ratio_interval`
-_HINT = f"with fewer than {_ENOUGH} repeats an interval is only a hint"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,11 +28,11 @@ class Sides:
     axes: Sequence[str]
 
     def cells(self) -> dict[str, tuple[list[Measurement], list[Measurement]]]:
-        """Key of each stored cell -> its repeats then and now."""
+        """Key of each stored cell -> its repeats then and now, without the second of two equal runs (A/A)."""
         found: dict[str, tuple[list[Measurement], list[Measurement]]] = {}
-        for measurement in self.stored:
+        for measurement in filter(lambda m: not m.cell.is_twin, self.stored):
             found.setdefault(key_of(measurement, self.axes), ([], []))[0].append(measurement)
-        for measurement in self.now:
+        for measurement in filter(lambda m: not m.cell.is_twin, self.now):
             if (cell := found.get(key_of(measurement, self.axes))) is not None:
                 cell[1].append(measurement)
         return found
@@ -71,9 +69,6 @@ def remarks(sides: Sides) -> list[str]:
         for each in sides.now
         if each.verdict.status is not Status.VALID
     ]
-    repeats = [min(len(then), len(now)) for then, now in sides.cells().values()]
-    if any(2 <= count < _ENOUGH for count in repeats):
-        said.append(_HINT)
     counts = {measurement.cell.procs for measurement in sides.stored if measurement.is_ordinary}
     if counts and 1 not in counts:
         said.append(_NO_RATIO)

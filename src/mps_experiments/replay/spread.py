@@ -1,9 +1,12 @@
 """One line of the comparison, and whether repeats explain its difference; pure."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from mps_experiments.report.repeats import ratio_interval
+from mps_experiments.report.estimates import change_interval
+
+_WIDE = 1.1  # from a quotient of interval and change of this on, a change within the interval tells nothing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,10 +21,10 @@ class Row:
 
 
 def spread(stored: Sequence[float], now: Sequence[float], shown: Callable[[float], str]) -> str:
-    """Whether the repeats explain the difference.
+    """Say whether the repeats explain the difference.
 
-    They do if the 95 % interval of ``median(now) / median(stored)`` (see `ratio_interval`) holds 1. Where one
-    side has a single repeat there is no interval: then it is said whether that one lies in the other's range.
+    They do if the 95 % interval of the change (see `change_interval`) holds 1. Where one side has a single
+    repeat there is no interval: then it is said whether that one lies in the other's range.
 
     Args:
         stored: Values of the stored repeats.
@@ -34,7 +37,7 @@ def spread(stored: Sequence[float], now: Sequence[float], shown: Callable[[float
         return f"one repeat now, {_in_range(now[0], stored, shown)} stored; add --repeats N"
     if len(stored) < 2:
         return f"one repeat stored, {_in_range(stored[0], now, shown)} now"
-    return judged(ratio_interval(now, stored))
+    return judged(*([math.log(value) for value in values] for values in (now, stored)))
 
 
 def _in_range(value: float, others: Sequence[float], shown: Callable[[float], str]) -> str:
@@ -43,10 +46,16 @@ def _in_range(value: float, others: Sequence[float], shown: Callable[[float], st
     return f"{where} the {shown(low)} to {shown(high)} of the {len(others)}"
 
 
-def judged(interval: tuple[float, float]) -> str:
-    low, high = interval
-    where = "within" if low <= 1 <= high else "beyond"
-    return f"{where} the spread (95 % interval {percent(low)} to {percent(high)})"
+def judged(now: Sequence[float], stored: Sequence[float]) -> str:
+    """Say whether the spread explains a change, from logarithms; a wide spread explains any."""
+    low, high = change_interval(now, stored)
+    change = math.exp(math.fsum(now) / len(now) - math.fsum(stored) / len(stored))
+    between = f"{percent(low)} to {percent(high)}"
+    if not low <= 1 <= high:
+        return f"beyond the spread (95 % interval {between})"
+    if high > _WIDE * change:
+        return f"cannot tell: {percent(change)} is within a spread of {between}; add --repeats N"
+    return f"within the spread (95 % interval {between})"
 
 
 def percent(ratio: float) -> str:

@@ -1,23 +1,28 @@
 """What stands below a table: what is missing and why, what to read its numbers with; pure."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from mps_experiments.measurement.checks import NOISE
 from mps_experiments.measurement.findings import Finding, Severity
 from mps_experiments.measurement.verdict import Status
 from mps_experiments.record import Measurement
 from mps_experiments.report.comparison import Ratio, groups
 
 _MAX_WARNINGS = 8  # shown one by one up to this many, then together by their check
-_ONE_REPEAT = "one repeat each: spread unknown; add repeat=0,1,2"
-_FEW = 5  # repeats; see `ratio_interval`
+_ONE_BLOCK = "one block: an interval is of what happened within a run, not between runs; add repeat=0,1,2,3"
 
 
 def warnings_of(measurement: Measurement) -> list[Finding]:
-    """What to know of a VALID run's numbers; none of any other run, which has no numbers."""
+    """What to know of a VALID run's numbers; none of any other run, which has no numbers.
+
+    Noise is none of it: it is in the intervals, and told once for all runs (`noise`).
+    """
     if measurement.verdict.status is not Status.VALID:
         return []
-    return [finding for finding in measurement.findings if finding.severity is Severity.WARNING]
+    found = measurement.findings
+    return [each for each in found if each.severity is Severity.WARNING and each.check not in NOISE]
 
 
 def caption_lines(cells: Sequence[Measurement], by_ratio: dict[str, Ratio]) -> list[str]:
@@ -56,16 +61,18 @@ def _spread(cells: Sequence[Measurement], by_ratio: dict[str, Ratio]) -> Iterato
     if not repeated:
         return
     if all(len(group) == 1 for group in repeated):
-        yield _ONE_REPEAT
+        yield _ONE_BLOCK
         return
     counts = sorted({len(group) for group in repeated} - {1})
-    hint = f", only a hint below {_FEW} runs" if counts[0] < _FEW else ""
-    text = f"median makespan (shortest to longest) of {' or '.join(map(str, counts))} runs"
-    yield f"{text}; ratio of medians [95 % interval{hint}]"
-    for group in repeated:
-        ratio = by_ratio[group.first.record_id]
-        if group.first.cell.procs > 1 and ratio.value is not None and ratio.interval is None:
-            yield f"{cell_name(group.first)}: {ratio.spread}"
+    yield f"median (lowest to highest) of {' or '.join(map(str, counts))} blocks"
+    several = [group for group in repeated if group.first.cell.procs > 1]
+    gains = [(group, gain) for group in several if (gain := by_ratio[group.first.record_id].gain)]
+    reasons = Counter(gain.why for _, gain in gains)
+    if not reasons:
+        return
+    usual = reasons.most_common(1)[0][0]
+    yield f"ratio, gain [95 % interval]: {usual}"
+    yield from (f"{cell_name(group.first)}: {gain.why}" for group, gain in gains if gain.why != usual)
 
 
 def cell_name(measurement: Measurement) -> str:

@@ -1,40 +1,43 @@
 """The ratio of each cell to its one-process partner; pure, and the same whatever the order of the cells."""
 
+import statistics
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from mps_experiments.measurement.verdict import Status
 from mps_experiments.record import Measurement
+from mps_experiments.report.estimates import Estimate, compare, pace, throughput
 from mps_experiments.report.keys import comparison_keys, differing_keys, frozen
 from mps_experiments.report.parity import difference_text, worst_difference
-from mps_experiments.report.repeats import Group, ratio_interval
+from mps_experiments.report.repeats import Group, paired
 
 _REFUSED = "not comparable with the one-process run: "
+_REFERENCE: dict[str, Any] = {"interval": None, "half_width": None, "why": "one process is the reference"}
+_TWIN = "the second of two equal runs (A/A), which only shows what equal runs differ by"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ratio:
-    """How much longer N processes take than one, everything else equal.
+    """How N processes compare with one, everything else equal.
 
     Attributes:
-        value: Makespan of this run / median makespan of its partners: 1.0 is free concurrency, N is serial.
-            None if there is no number.
-        partner_ids: Record ids of the one-process runs compared with; of several, the median makespan counts.
+        value: Pace of this run / pace of the one-process run of its block, or, where its block has none, the
+            median of all: 1.0 is free concurrency, N is serial. None if there is no number.
+        partner_ids: Record ids of the one-process runs compared with.
         reason: Why there is no number; empty if there is one.
         repeats: How many VALID repeats the run's cell has, this one included.
-        median: Median makespan of the repeats / median makespan of the partners.
-        interval: 95 % confidence interval of `median` (see `ratio_interval`); None if either has one repeat.
-        spread: What is known of the spread, in words.
+        overall: The same of the whole cell, over its blocks; None if there is no number.
+        gain: Throughput of the cell / throughput of one process; None likewise.
     """
 
     value: float | None
     partner_ids: tuple[str, ...] = ()
     reason: str = ""
     repeats: int = 0
-    median: float | None = None
-    interval: tuple[float, float] | None = None
-    spread: str = ""
+    overall: Estimate | None = None
+    gain: Estimate | None = None
 
 
 def ratios(measurements: Sequence[Measurement]) -> dict[str, Ratio]:
@@ -50,44 +53,46 @@ def ratios(measurements: Sequence[Measurement]) -> dict[str, Ratio]:
 
 
 def _not_compared(m: Measurement) -> str:
-    return f"the run is {m.verdict.status.value}" if m.is_ordinary else "a run with a fault"
+    if not m.is_ordinary:
+        return "a run with a fault"
+    return _TWIN if m.cell.is_twin else f"the run is {m.verdict.status.value}"
 
 
 def groups(measurements: Sequence[Measurement]) -> list[Group]:
     """The VALID ordinary runs, repeats of one cell together; cells in the order of their first run."""
     by_cell: dict[tuple[str, int], list[Measurement]] = defaultdict(list)
     for m in measurements:
-        if m.verdict.status is Status.VALID and m.is_ordinary:
+        if m.verdict.status is Status.VALID and m.is_ordinary and not m.cell.is_twin:
             by_cell[frozen(comparison_keys(m)), m.cell.procs].append(m)
     return [Group.of(repeats) for repeats in by_cell.values()]
 
 
-def _ratios(group: Group, partner: Group) -> dict[str, Ratio]:
+def output_refusal(group: Group, partner: Group) -> str:
+    """Say in what the outputs of two cells differ; empty if they agree."""
     difference = worst_difference(partner.measurements, group.measurements)
-    if difference is not None and not difference.within_tolerance:
-        return _refused(group, f"{_REFUSED}output ({difference_text(difference)})")
-    known = min(len(group), len(partner)) > 1 and group is not partner
-    shared = Ratio(
-        value=None,
-        partner_ids=tuple(each.record_id for each in partner.measurements),
-        repeats=len(group),
-        median=group.median_s / partner.median_s,
-        interval=ratio_interval(group.makespans_s, partner.makespans_s) if known else None,
-        spread=_spread(group, partner),
-    )
-    own = zip(group.measurements, group.makespans_s, strict=True)
-    return {m.record_id: replace(shared, value=seconds / partner.median_s) for m, seconds in own}
+    if difference is None or difference.within_tolerance:
+        return ""
+    return f"output ({difference_text(difference)})"
 
 
-def _spread(group: Group, partner: Group) -> str:
-    if len(group) == 1:
-        return "spread unknown (one repeat)"
+def _ratios(group: Group, partner: Group) -> dict[str, Ratio]:
+    if difference := output_refusal(group, partner):
+        return _refused(group, f"{_REFUSED}{difference}")
+    overall, gain = (compare(group, partner, figure) for figure in (pace, throughput))
     if group is partner:
-        return "one process is the reference"
-    if len(partner) == 1:
-        return "spread unknown (one repeat of one process)"
-    unequal = f", {len(partner)} of one process" if len(partner) != len(group) else ""
-    return f"95 % interval over {len(group)} repeats{unequal}"
+        overall, gain = (replace(each, **_REFERENCE) for each in (overall, gain))
+    in_block = {ours: partner.paces_s[theirs] for ours, theirs in paired(group, partner)}
+    middle_s = statistics.median(partner.paces_s)
+    return {
+        m.record_id: Ratio(
+            value=group.paces_s[place] / (middle_s if group is partner else in_block.get(place, middle_s)),
+            partner_ids=tuple(each.record_id for each in partner.measurements),
+            repeats=len(group),
+            overall=overall,
+            gain=gain,
+        )
+        for place, m in enumerate(group.measurements)
+    }
 
 
 def _refused(group: Group, reason: str) -> dict[str, Ratio]:

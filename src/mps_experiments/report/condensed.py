@@ -13,6 +13,8 @@ from mps_experiments.record import Measurement
 class Condensed(Measurement):
     """A record as the report needs it; the figures were derived before the samples were dropped.
 
+    Of the latencies as many stay as pooling them with other runs takes.
+
     It is never written: the record on disk has the samples.
     """
 
@@ -40,9 +42,10 @@ def condensed(measurement: Measurement) -> Condensed:
         replace(worker, samples=CondensedSamples.of(worker.samples) if worker.samples else None)
         for worker in measurement.workers
     )
+    figures = measurement.statistics()
     return Condensed(
         **values,
-        _statistics=measurement.statistics(),
+        _statistics=replace(figures, latencies=figures.latencies.thinned()) if figures else None,
         _telemetry_summary=measurement.telemetry_summary(),
         _survivor_figures=measurement.survivor_figures(),
     )

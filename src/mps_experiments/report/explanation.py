@@ -180,7 +180,7 @@ def _behind(growth: Growth) -> str:
 
 
 def _starved(growth: Growth) -> str | None:
-    """Evidence that the worker whose path is the makespan lacked a CPU core; None if there is none."""
+    """Evidence that the slowest worker lacked a CPU core; None if there is none."""
     waited, alone = _core_wait_share(growth.run), _core_wait_share(growth.run_of_one)
     if waited is None or alone is None or waited < _STARVED:
         return None
@@ -190,18 +190,21 @@ def _starved(growth: Growth) -> str | None:
     run = growth.run
     cores = len({core for worker in run.workers if worker.facts for core in worker.facts.cpu_cores})
     return (
-        f"The worker that ended last was ready to run but had no CPU core for {waited:.0%} of its time "
+        f"The slowest worker was ready to run but had no CPU core for {waited:.0%} of its time "
         f"(with one process {alone:.0%}); {run.cell.procs} workers ran on {cores} core{'s' * (cores > 1)}."
     )
 
 
 def _core_wait_share(run: Measurement) -> float | None:
-    """Share of its window in which the worker that ended last had no core; None if it is unknown."""
+    """Share of its time at work in which the slowest worker had no core; None if it is unknown."""
     measured = [(worker.samples, worker.done) for worker in run.workers if worker.samples]
-    samples, done = max(measured, key=lambda worker: worker[0].end_ns)
+    first_ns = min(samples.start_ns for samples, _ in measured)
+    samples, done = max(
+        measured, key=lambda worker: (worker[0].end_ns - first_ns) / worker[0].iteration_count
+    )
     if done is None or done.cpu is None or done.cpu.run_queue_wait_s is None:
         return None
-    return done.cpu.run_queue_wait_s / samples.elapsed_s
+    return done.cpu.run_queue_wait_s / samples.at_work_s
 
 
 def _ms(seconds: float, sign: str = "") -> str:

@@ -26,7 +26,7 @@ def comparison_keys(measurement: Measurement) -> dict[str, object]:
         "times": cell.times,
         "gpu": " ".join(dict.fromkeys((*gpu, cell.device))),
         "host": machine.hostname,
-        "cpu": f"{machine.cpu}, {len(machine.usable_cores)} cores usable",
+        "cpu": _cpu(machine),
         "driver": machine.driver_version,
         "torch": machine.packages.get("torch"),
         "torchvision": machine.packages.get("torchvision"),
@@ -50,6 +50,11 @@ def comparison_keys(measurement: Measurement) -> dict[str, object]:
         "window": cell.window,
         "window_s": cell.window_s,
     }
+
+
+def _cpu(machine: MachineFacts) -> str:
+    quota = "" if machine.cpu_quota_cores is None else f", the time of {machine.cpu_quota_cores:g} allowed"
+    return f"{machine.cpu}, {len(machine.usable_cores)} cores usable{quota}"
 
 
 def telling_environment(machine: MachineFacts) -> dict[str, str]:

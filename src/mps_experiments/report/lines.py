@@ -3,6 +3,7 @@
 import textwrap
 
 from mps_experiments.measurement.faults import FaultTrial
+from mps_experiments.measurement.statistics import Statistics
 from mps_experiments.measurement.verdict import Status
 from mps_experiments.record import Measurement
 from mps_experiments.report.captions import warnings_of
@@ -23,13 +24,23 @@ def cell_line(measurement: Measurement) -> str:
         return f"{measurement.name}: {status}: {measurement.verdict.reason}{log}"
     text = (
         f"{measurement.name}: {status}  makespan {seconds(figures.makespan_s)} s  "
-        f"throughput {figures.throughput_per_s:.1f}/s  "
+        f"throughput {figures.throughput_per_s:.1f}/s{_interval(figures)}  "
         f"latency p50 {milliseconds(figures.latency_p50_s)} ms, "
-        f"p99 {milliseconds(figures.latency_p99_s) or '-'} ms"
+        f"p99 {_tail(figures)}"
     )
     checks = dict.fromkeys(finding.check for finding in warnings_of(measurement))
     warning = f"  WARNING: {', '.join(checks)}" if checks else ""
     return text + ("  CONTENDED" if measurement.contended else "") + warning
+
+
+def _interval(figures: Statistics) -> str:
+    found = figures.throughput_interval_per_s
+    return f" [{found[0]:.1f}, {found[1]:.1f}]" if found else ""
+
+
+def _tail(figures: Statistics) -> str:
+    """Why it is blank is said once, at the end of the sweep."""
+    return "-" if figures.latency_p99_s is None else f"{milliseconds(figures.latency_p99_s)} ms"
 
 
 def shortened(text: str) -> str:

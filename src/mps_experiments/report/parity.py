@@ -18,7 +18,8 @@ def output_references(measurements: Sequence[Measurement]) -> dict[str, Measurem
     """Record id -> the run whose output it is compared with, for each VALID ordinary run with an output.
 
     Runs with MPS are compared with runs without: the reference is an off-run with one process if there is
-    one, else any, the earliest of several. It is its own reference.
+    one, else any, the earliest of several. It is its own reference. A run without MPS sees the whole GPU:
+    under an SM cap products were seen to be wrong.
     """
     by_workload: dict[str, list[Measurement]] = defaultdict(list)
     for measurement in filter(lambda m: m.is_ordinary, measurements):

@@ -1,21 +1,23 @@
 """All that is said at the end of a sweep, as text; pure."""
 
+import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from mps_experiments.record import Measurement
 from mps_experiments.report.captions import cell_name
-from mps_experiments.report.comparison import groups, ratios
+from mps_experiments.report.comparison import Ratio, groups, ratios
 from mps_experiments.report.explanation import explain, explanations
-from mps_experiments.report.repeats import Group
+from mps_experiments.report.noise import noise_line
+from mps_experiments.report.repeats import Group, paired
+from mps_experiments.report.short_windows import short_window_line
 from mps_experiments.report.tables import table_text
 
 
 def why_lines(measurements: Sequence[Measurement]) -> list[str]:
     """For each cell with several workers why it takes longer than one.
 
-    Of repeats the middle ones are compared, so that the text has the ratio that the table has. An even number
-    of repeats has no middle one: then the line names those that are compared.
+    Of several blocks the one is compared whose ratio is nearest to that of the table, and named.
     """
     by_ratio, by_id = ratios(measurements), {m.record_id: m for m in measurements}
     by_repeat = explanations(measurements, by_ratio)
@@ -24,20 +26,40 @@ def why_lines(measurements: Sequence[Measurement]) -> list[str]:
         partner_ids = by_ratio[group.first.record_id].partner_ids
         ones = [by_id[partner] for partner in partner_ids if partner in by_id]
         partner = Group.of(ones) if ones else None
-        found = explain(_middle(group), _middle(partner) if partner else None)
+        many, one = _nearest(group, partner, by_ratio)
+        found = explain(many, one)
         if found is not None:
             causes = Counter(by_repeat[m.record_id].cause.value for m in group.measurements)
-            name = f"{cell_name(group.first)}{_compared(group, partner)}"
+            name = f"{cell_name(group.first)}{_compared(group, many, one)}"
             lines.append(f"{name}: {found.text}{_disagreement(causes)}")
     return lines
 
 
-def _compared(group: Group, partner: Group | None) -> str:
-    """Which repeats are compared, where that matters."""
-    if partner is None or all(len(each) % 2 for each in (group, partner)):
+def _nearest(
+    group: Group, partner: Group | None, by_ratio: Mapping[str, Ratio]
+) -> tuple[Measurement, Measurement | None]:
+    """The run whose ratio is nearest to that of its cell, and the one-process run of its block."""
+    overall = by_ratio[group.first.record_id].overall
+    if partner is None or overall is None:
+        return group.first, None
+    in_block = dict(paired(group, partner))
+    places = in_block or range(len(group))
+    place = min(places, key=lambda each: round(_distance(group, each, by_ratio, overall.value), 9))
+    return group.measurements[place], partner.measurements[in_block.get(place, 0)]
+
+
+def _distance(group: Group, place: int, by_ratio: Mapping[str, Ratio], overall: float) -> float:
+    value = by_ratio[group.measurements[place].record_id].value
+    return math.inf if value is None else abs(math.log(value / overall))
+
+
+def _compared(group: Group, many: Measurement, one: Measurement | None) -> str:
+    """Which repeats are compared, where there are several."""
+    if len(group) == 1 or one is None:
         return ""
-    many, one = (_middle(each).cell.repeat for each in (group, partner))
-    return f" (repeat={many} against repeat={one} of one process)"
+    if many.cell.repeat == one.cell.repeat:
+        return f" (repeat={many.cell.repeat})"
+    return f" (repeat={many.cell.repeat} against repeat={one.cell.repeat} of one process)"
 
 
 def _disagreement(causes: Counter[str]) -> str:
@@ -48,13 +70,19 @@ def _disagreement(causes: Counter[str]) -> str:
     return f" The repeats do not agree: {each} of {causes.total()}."
 
 
-def _middle(group: Group) -> Measurement:
-    """The run whose makespan is nearest to the median; the earlier repeat of two."""
-    runs = zip(group.makespans_s, group.measurements, strict=True)
-    return min(runs, key=lambda run: (round(abs(run[0] - group.median_s), 9), run[1].cell.repeat))[1]
+def remark_lines(measurements: Sequence[Measurement]) -> list[str]:
+    """What is said once for all runs: their noise, and what their windows are too short for."""
+    lines = [noise_line(measurements), short_window_line(groups(measurements))]
+    return [line for line in lines if line]
+
+
+def closing_lines(measurements: Sequence[Measurement]) -> list[str]:
+    """All lines after the tables."""
+    return [*remark_lines(measurements), *why_lines(measurements)]
 
 
 def summary_text(measurements: Sequence[Measurement]) -> str:
-    """Tables and causes as plain text."""
+    """Tables, remarks and causes as plain text."""
+    remarks = "".join(f"{line}\n" for line in remark_lines(measurements))
     why = "".join(f"{line}\n" for line in why_lines(measurements))
-    return table_text(measurements) + (f"WHY\n{why}" if why else "")
+    return table_text(measurements) + remarks + (f"WHY\n{why}" if why else "")

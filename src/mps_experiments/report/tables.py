@@ -1,6 +1,7 @@
-"""The two tables people came for: MPS off and on, times x procs, seconds per process and ratio."""
+"""The two tables people came for: MPS off and on, times x procs, time per process, ratio and gain."""
 
 import re
+import statistics
 from collections.abc import Iterator, Sequence
 from io import StringIO
 
@@ -9,15 +10,18 @@ from rich.table import Table
 from rich.text import Text
 
 from mps_experiments.measurement.verdict import Status
-from mps_experiments.record import Measurement, times_order
+from mps_experiments.record import Measurement, Times, times_order
 from mps_experiments.report.captions import caption_lines
 from mps_experiments.report.comparison import Ratio, groups, ratios
+from mps_experiments.report.estimates import Estimate
 from mps_experiments.report.fault_tables import fault_tables
 from mps_experiments.report.keys import table_key
-from mps_experiments.report.numbers import seconds
+from mps_experiments.report.numbers import milliseconds, seconds
 from mps_experiments.report.repeats import Group
 
 _TEXT_WIDTH = 1000  # characters; wide enough that nothing is wrapped or cut
+Entry = tuple[str, str, str]
+_COLUMNS = 3  # of an entry; one process has only the first
 _MAX_LISTED = 4  # per-process times shown one by one up to this many, then as a range
 
 
@@ -56,14 +60,14 @@ def _table(state: str, cells: Sequence[Measurement], by_ratio: dict[str, Ratio])
         table.add_column(f"{count} proc" + ("s" if count > 1 else ""), justify="right")
         if count > 1:
             table.add_column("ratio", justify="right")
+            table.add_column("gain", justify="right")
     for times in sorted({m.cell.times for m in cells}, key=times_order):
-        row = [str(times)]
+        row = [_times_text(times, cells)]
         for count in procs:
             here = [m for m in cells if (m.cell.times, m.cell.procs) == (times, count)]
             entries = [*_numbers(here, by_ratio), *_verdicts(here)]
-            row.append("\n".join(text for text, _ in entries) or "-")
-            if count > 1:
-                row.append("\n".join(ratio for _, ratio in entries) or "-")
+            columns = list(zip(*entries, strict=True)) or [("-",)] * _COLUMNS
+            row += ["\n".join(column) for column in columns[: _COLUMNS if count > 1 else 1]]
         table.add_row(*row)
     return table
 
@@ -74,39 +78,51 @@ def _title(state: str, cells: Sequence[Measurement]) -> str:
     shared = [word for word in varied[0] if all(word in words for words in varied)]
     parts = [f"MPS {state.upper()}", cells[0].cell.model]
     parts += [text] if (text := " ".join(w for w in shared if not re.match(r"\+*repeat=", w))) else []
-    return " · ".join([*parts, "seconds per process"])
+    return " · ".join(
+        [*parts, "ms per iteration of each process" if _is_timed(cells[0]) else "seconds per process"]
+    )
 
 
-def _numbers(cells: Sequence[Measurement], by_ratio: dict[str, Ratio]) -> Iterator[tuple[str, str]]:
-    """Time and ratio of each group of VALID repeats."""
+def _is_timed(m: Measurement) -> bool:
+    """Whether its window has a given length, which says nothing of how fast it was."""
+    return m.cell.times == "auto"
+
+
+def _times_text(times: Times, cells: Sequence[Measurement]) -> str:
+    return f"auto ({cells[0].cell.window_s:g} s)" if times == "auto" else str(times)
+
+
+def _numbers(cells: Sequence[Measurement], by_ratio: dict[str, Ratio]) -> Iterator[Entry]:
+    """Time, ratio and gain of each group of VALID repeats."""
     for group in groups(cells):
-        yield _seconds(group), _ratio_text(by_ratio[group.first.record_id])
+        ratio = by_ratio[group.first.record_id]
+        yield _time(group), _estimate(ratio.overall), _estimate(ratio.gain)
 
 
-def _verdicts(cells: Sequence[Measurement]) -> Iterator[tuple[str, str]]:
+def _verdicts(cells: Sequence[Measurement]) -> Iterator[Entry]:
     """What stands for the runs that have no numbers."""
     for status in (Status.INVALID, Status.SKIPPED):
         count = sum(m.verdict.status is status for m in cells)
         if count:
-            yield status.value + (f" ({count} runs)" if count > 1 else ""), "-"
+            yield status.value + (f" ({count} runs)" if count > 1 else ""), "-", "-"
 
 
-def _seconds(group: Group) -> str:
-    """Each process's time of a single run; of repeats the median makespan and its range."""
+def _time(group: Group) -> str:
+    """Each process's time of a single run; of repeats the median of the slowest process and its range."""
+    timed = _is_timed(group.first)
+    shown = milliseconds if timed else seconds
+    values = group.paces_s if timed else group.makespans_s
     if len(group) > 1:
-        return f"{seconds(group.median_s)} ({seconds(group.low_s)} to {seconds(group.high_s)})"
-    figures = group.first.statistics()
-    elapsed = figures.elapsed_s if figures else ()
-    if len(elapsed) <= _MAX_LISTED:
-        return ", ".join(map(seconds, elapsed))
-    return f"{seconds(min(elapsed))} to {seconds(max(elapsed))}"
+        return f"{shown(statistics.median(values))} ({shown(min(values))} to {shown(max(values))})"
+    figures = group.figures[0]
+    each = [1 / rate for rate in figures.rates_per_s] if timed else figures.elapsed_s
+    if len(each) <= _MAX_LISTED:
+        return ", ".join(map(shown, each))
+    return f"{shown(min(each))} to {shown(max(each))}"
 
 
-def _ratio_text(ratio: Ratio) -> str:
-    if ratio.median is None:
-        return "-"
-    interval = ratio.interval
-    return f"{ratio.median:.2f}" + (f" [{interval[0]:.2f}, {interval[1]:.2f}]" if interval else "")
+def _estimate(estimate: Estimate | None) -> str:
+    return estimate.text if estimate else "-"
 
 
 def _verbatim(text: str) -> Text:

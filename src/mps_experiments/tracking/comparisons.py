@@ -48,19 +48,25 @@ def comparison_fields(measurements: Sequence[Measurement], run_ids: Mapping[str,
 
 
 def _ratio_metrics(ratio: Ratio) -> dict[str, float]:
+    if ratio.value is None or ratio.overall is None or ratio.gain is None:
+        return {}
     metrics = {"ratio": ratio.value}
     if ratio.repeats > 1:
-        low, high = ratio.interval or (None, None)
-        metrics |= {"ratio_median": ratio.median, "ratio_ci_low": low, "ratio_ci_high": high}
-    return {name: value for name, value in metrics.items() if value is not None}
+        metrics["ratio_mean"] = ratio.overall.value
+    if ratio.overall.interval:
+        metrics["ratio_ci_low"], metrics["ratio_ci_high"] = ratio.overall.interval
+    metrics["gain"] = ratio.gain.value
+    if ratio.gain.interval:
+        metrics["gain_low"], metrics["gain_high"] = ratio.gain.interval
+    return metrics
 
 
 def _ratio_tags(ratio: Ratio, run_ids: Mapping[str, str]) -> dict[str, str]:
-    if ratio.value is None:
+    if ratio.overall is None:
         return {"ratio_missing": ratio.reason}
     return {
         "ratio_partner": ",".join(run_ids.get(partner, partner) for partner in ratio.partner_ids),
-        "ratio_spread": "unknown: one repeat" if ratio.repeats == 1 else ratio.spread,
+        "ratio_spread": ratio.overall.why,
     }
 
 

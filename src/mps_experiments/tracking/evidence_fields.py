@@ -18,12 +18,13 @@ def _gpu_metrics(measurement: Measurement) -> dict[str, float | None]:
     telemetry, summary = measurement.telemetry, measurement.telemetry_summary()
     if telemetry is None or summary is None:
         return {}
-    iterations = sum(len(worker.samples.latencies_ns) for worker in measurement.workers if worker.samples)
+    figures = measurement.statistics()
+    iterations = figures.throughput_per_s * figures.makespan_s if figures else None
     mean = summary.mean.get
     has_reasons = any(sample.clock_event_reasons is not None for sample in telemetry.gpu)
     return {
         "gpu/energy_j": summary.energy_j,
-        "gpu/energy_per_iteration_j": None if summary.energy_j is None else summary.energy_j / iterations,
+        "gpu/energy_per_iteration_j": _times(summary.energy_j, 1 / iterations) if iterations else None,
         "gpu/power_mean_w": mean("power_w"),
         "gpu/utilization_mean": mean("utilization"),
         "gpu/sm_activity_mean": mean("sm_activity"),
@@ -65,7 +66,7 @@ def _cpu_metrics(measurement: Measurement) -> dict[str, float | None]:
         if worker.samples is None or worker.done is None or worker.done.cpu is None:
             continue
         used, prefix = worker.done.cpu, f"worker_{worker.rank}"
-        metrics[f"{prefix}/cores_used"] = used.cpu_s / worker.samples.elapsed_s
+        metrics[f"{prefix}/cores_used"] = used.cpu_s / worker.samples.at_work_s
         metrics[f"{prefix}/core_wait_s"] = used.run_queue_wait_s
     return metrics | _sums(measurement)
 

@@ -36,6 +36,8 @@ def params_of(measurement: Measurement) -> dict[str, str]:
     if not cell.inputs:  # a workload of the user's own has weights and inputs that we do not know
         for key in ("weights", "input", "seed"):
             del values[key]
+    if cell.is_twin:
+        values["twin"] = cell.twin
     values |= fault_params(measurement)
     if cell.options:
         values["options"] = json.dumps(cell.options, sort_keys=True, default=str)
@@ -63,6 +65,8 @@ def metrics_of(measurement: Measurement) -> dict[str, float]:
         metrics["cell/times"] = measurement.cell.times
     tails = {"latency/p95_ms": figures.latency_p95_s, "latency/p99_ms": figures.latency_p99_s}
     metrics |= {name: seconds * 1e3 for name, seconds in tails.items() if seconds is not None}
+    if interval := figures.throughput_interval_per_s:
+        metrics["throughput_low_per_s"], metrics["throughput_high_per_s"] = interval
     metrics |= {
         f"overhead/{name}_s": seconds
         for name, seconds in measurement.phases_s.items()

@@ -12,6 +12,7 @@ from multiprocessing.context import ForkServerContext, SpawnContext
 from pathlib import Path
 
 from mps_experiments.errors import ConfigError, RunError
+from mps_experiments.machine.cell_variables import take_on
 from mps_experiments.workers.errand import ask_child, begin_errand
 from mps_experiments.workers.messages import Checked, encode
 from mps_experiments.workloads.spec import WorkloadSpec
@@ -41,7 +42,7 @@ def check_workload(
 
 def _check_main(spec: WorkloadSpec, on_gpu: bool, channel: Connection) -> None:
     begin_errand()
-    os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    take_on(os.environ, {"CUDA_VISIBLE_DEVICES": ""})
     sys.stdout = sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - for the rest of the process
     channel.send_bytes(encode(_check(spec, on_gpu)))
 

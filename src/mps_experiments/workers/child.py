@@ -17,11 +17,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing.connection import Connection
+from typing import Any
 
+from mps_experiments.machine.cell_variables import take_on
 from mps_experiments.measurement.telemetry import CpuUsage
 from mps_experiments.workers.core_speed import core_speed_per_us
 from mps_experiments.workers.evidence import Witness
-from mps_experiments.workers.lifeline import die_with_parent
+from mps_experiments.workers.lifeline import adopt_orphans, die_with_parent
 from mps_experiments.workers.log import WorkerLog
 from mps_experiments.workers.messages import (
     Done,
@@ -66,7 +68,7 @@ class WorkerSpec:
         cpu_cores: Cores the worker is bound to before it warms up; empty leaves it unpinned.
         ring: Cores over which it moves while it is measured, beginning with its own; empty leaves it there.
         rotate_s: Seconds between two moves.
-        environment: Set before the worker's first CUDA call.
+        environment: Set before the worker's first CUDA call; see `machine.cell_variables`.
         go_timeout_s: Seconds to wait for the start, and afterwards for the word to exit.
         misbehaviour: What it does to itself in its measured window; see `misbehaviour.prepare`.
         misbehave_after: Iterations that are done when it does.
@@ -125,15 +127,16 @@ def worker_main(spec: WorkerSpec, boundaries_ns: Boundaries, measured: Counts, c
     Args:
         spec: What to run.
         boundaries_ns: Shared memory of ``room + 1`` timestamps, zero where not reached.
-        measured: Shared memory of all workers: by rank the iterations measured, zero until it is done.
+        measured: Shared memory of all workers: by rank the number of iterations measured, zero until done.
         channel: To the parent.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())  # the fork server holds signals back
     die_with_parent()
+    adopt_orphans()
     log = WorkerLog(spec.log_path)
-    os.environ.update(spec.environment)
+    take_on(os.environ, spec.environment)
     watch = _Stopwatch()
     try:
         _run(spec, boundaries_ns, measured, channel, watch, log)
@@ -191,6 +194,7 @@ def _run(
             output_shape=workload.shape_of(output) if warmed_up else "",
             served_ns=served_ns,
             warmup_iterations=warmed_up,
+            multiprocessors=_multiprocessors(device),
         )
         send(channel, Ready(facts=facts))
         watch.current = "waiting for the start"
@@ -221,7 +225,7 @@ def _run(
         send(channel, _done(device, used, log, done, beyond))
         Witness(
             rank=spec.rank,
-            on_gpu=device.type == "cuda",
+            device=spec.device,
             workload=workload,
             synchronize=synchronize,
             channel=channel,
@@ -233,6 +237,14 @@ def _run(
 def _appointments(spec: WorkerSpec, go: Go) -> Appointments:
     duration_ns = None if spec.seconds is None else round(spec.seconds * 1e9)
     return Appointments(go.start_at_ns, duration_ns, spec.ring, round(spec.rotate_s * 1e9))
+
+
+def _multiprocessors(device: Any) -> int | None:
+    import torch
+
+    if device.type != "cuda":
+        return None
+    return int(torch.cuda.get_device_properties(device).multi_processor_count)
 
 
 def _reporting(

@@ -1,4 +1,7 @@
-"""How fast a worker's CPU core is now: virtual cores differ by a factor of two and change within seconds."""
+"""How fast a worker's CPU core is right now.
+
+Virtual cores differ by a factor of two, and change within seconds.
+"""
 
 import time
 

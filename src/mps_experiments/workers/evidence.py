@@ -14,9 +14,13 @@ from typing import Protocol
 from mps_experiments.errors import MpsExperimentsError
 from mps_experiments.trace_files import save_trace
 from mps_experiments.workers.messages import (
+    CheckProducts,
     Compute,
     Computed,
+    CountOperators,
     Go,
+    Operators,
+    Products,
     Trace,
     Traced,
     Tracing,
@@ -42,15 +46,21 @@ class Witness:
     """A worker that is done and can be asked.
 
     Attributes:
+        device: What is passed to torch.
         timeout_s: Seconds to wait for the parent's next word.
     """
 
     rank: int
-    on_gpu: bool
+    device: str
     workload: Runnable
     synchronize: Callable[[], None]
     channel: Connection
     timeout_s: float
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether the device is a GPU."""
+        return self.device != "cpu"
 
     def answer(self) -> None:
         """Answer until the parent says exit, or is gone."""
@@ -61,6 +71,10 @@ class Witness:
                 case Trace() as order:
                     if not self._traced_pass(order):
                         return
+                case CountOperators() as count:
+                    send(self.channel, self._counted(count.iterations))
+                case CheckProducts():
+                    send(self.channel, self._products())
                 case _:
                     return
 
@@ -74,11 +88,30 @@ class Witness:
         except Exception as error:  # a model may raise anything, its framework too
             return Computed(output=None, problem=_in_words(error))
 
+    def _counted(self, iterations: int) -> Operators:
+        from mps_experiments.workers.operators import count_operators
+
+        kind = self.device.partition(":")[0]
+        try:
+            counts = tuple(count_operators(self.workload.forward, kind) for _ in range(iterations))
+            self.synchronize()
+        except Exception as error:
+            return Operators(problem=_in_words(error))
+        return Operators(counts=counts)
+
+    def _products(self) -> Products:
+        from mps_experiments.workers.products import product_errors
+
+        try:
+            return Products(errors=product_errors(self.device))
+        except Exception as error:
+            return Products(problem=_in_words(error))
+
     def _traced_pass(self, order: Trace) -> bool:
         """One traced pass; False if the parent wants no more."""
         from mps_experiments.workers.tracing import KernelTracer
 
-        tracer = KernelTracer(self.on_gpu)
+        tracer = KernelTracer(self.on_gpu, self.synchronize)
         try:
             tracer.start()
         except Exception as error:

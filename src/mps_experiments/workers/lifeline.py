@@ -1,10 +1,13 @@
 """A worker's end when its parent ends, however that happens."""
 
+import ctypes
 import fcntl
 import multiprocessing
 import os
 import select
 import signal
+
+_PR_SET_CHILD_SUBREAPER = 36
 
 
 def die_with_parent() -> None:
@@ -24,3 +27,8 @@ def die_with_parent() -> None:
     already_closed, _, _ = select.select([pipe], [], [], 0)
     if already_closed:
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of descendants that lose their own: a daemon that a model starts stays in sight."""
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)

@@ -7,7 +7,7 @@ do not travel here: a worker writes them into shared memory, where they outlive 
 import os
 import struct
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import Annotated, Literal
 
@@ -32,6 +32,7 @@ class WorkerFacts:
         weights_sha256: Digest of the tensors loaded; None where the workload has no state dict.
         served_ns: When its first operation on the device was done, of the system-wide monotonic clock.
         warmup_iterations: How many iterations it did before its window; None in earlier records.
+        multiprocessors: How many of the GPU's it can use, an SM cap taken off; None where it is not told.
     """
 
     cpu_cores: tuple[int, ...]
@@ -41,6 +42,7 @@ class WorkerFacts:
     output_shape: str
     served_ns: int = 0
     warmup_iterations: int | None = None
+    multiprocessors: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +114,24 @@ class Traced:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Operators:
+    """How many operators each of some iterations ran on the device; or why they could not be counted."""
+
+    kind: Literal["operators"] = "operators"
+    counts: tuple[int, ...] = ()
+    problem: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Products:
+    """Relative errors of matrix products, by type; or why there are none."""
+
+    kind: Literal["products"] = "products"
+    errors: dict[str, float] = field(default_factory=dict)
+    problem: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Failed:
     """The worker gives up; `traceback` is its last part."""
 
@@ -178,14 +198,31 @@ class Trace:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CountOperators:
+    """Run so many iterations, and count the operators that each runs on the device."""
+
+    kind: Literal["count_operators"] = "count_operators"
+    iterations: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckProducts:
+    """Compare matrix products with the CPU's."""
+
+    kind: Literal["check_products"] = "check_products"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Exit:
     """Nothing more is wanted."""
 
     kind: Literal["exit"] = "exit"
 
 
-FromWorker = Ready | Forward | Done | Computed | Tracing | Traced | Failed | Checked | Preloaded
-ToWorker = Go | Compute | Trace | Exit
+FromWorker = (
+    Ready | Forward | Done | Computed | Tracing | Traced | Operators | Products | Failed | Checked | Preloaded
+)
+ToWorker = Go | Compute | Trace | CountOperators | CheckProducts | Exit
 _from_worker: TypeAdapter[FromWorker] = TypeAdapter(
     Annotated[FromWorker, Field(discriminator="kind")],
     config=ConfigDict(ser_json_inf_nan="strings"),  # JSON has no NaN, outputs may
@@ -196,7 +233,7 @@ _to_worker: TypeAdapter[ToWorker] = TypeAdapter(Annotated[ToWorker, Field(discri
 def encode(message: FromWorker | ToWorker) -> bytes:
     """The message as JSON."""
     adapter: TypeAdapter[FromWorker] | TypeAdapter[ToWorker]
-    adapter = _to_worker if isinstance(message, Go | Compute | Trace | Exit) else _from_worker
+    adapter = _to_worker if isinstance(message, ToWorker) else _from_worker
     return adapter.dump_json(message)  # type: ignore[arg-type]
 
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-_TOPOLOGY = Path("/sys/devices/system/cpu")
+from mps_experiments.machine.topology import physical_cores
+
 _TASKS = Path("/proc/self/task")
 
 
@@ -17,8 +18,8 @@ class Placement:
     Attributes:
         workers: One tuple of core numbers per worker; an empty tuple leaves the worker unpinned.
         parent: Cores for the parent; empty leaves it unpinned.
-        ring: Cores over which rotating workers move, rank N beginning with core N of it: the workers' and the
-            parent's, less one that stays the parent's where there are more than workers.
+        ring: Cores over which rotating workers move, rank N beginning with core N of it: all but one that is
+            left for the parent, where there are more than workers. Empty if the workers stay where they are.
     """
 
     workers: tuple[tuple[int, ...], ...]
@@ -31,6 +32,7 @@ def place(
     usable: Iterable[int],
     near: Iterable[int] = (),
     siblings: Mapping[int, int] | None = None,
+    rotating: bool = False,
 ) -> Placement:
     """One core per worker; unpinned where there are not enough.
 
@@ -39,27 +41,46 @@ def place(
 
     Args:
         worker_count: Number of workers.
-        usable: Core numbers that this process may use.
+        usable: Core numbers of this sweep.
         near: Core numbers near the GPU.
         siblings: Core number -> number of its physical core; None asks the kernel.
+        rotating: Whether the workers move on from core to core.
     """
     cores = sorted(usable, reverse=True)
     if worker_count > len(cores):
         return unpinned(worker_count)
-    physical = siblings if siblings is not None else {core: _physical_core(core) for core in cores}
+    physical = siblings if siblings is not None else physical_cores(cores)
     first = {physical.get(core, core): core for core in reversed(cores)}.values()
     nearest = set(near)
     ordered = sorted(cores, key=lambda core: (core not in nearest, core not in first))
+    taken = max(worker_count, len(ordered) - 1) if rotating else worker_count
     return Placement(
         workers=tuple((core,) for core in ordered[:worker_count]),
-        parent=tuple(sorted(ordered[worker_count:])),
-        ring=tuple(ordered[: max(worker_count, len(ordered) - 1)]),
+        parent=tuple(sorted(ordered[taken:])),
+        ring=tuple(ordered[:taken]) if rotating else (),
     )
 
 
-def unpinned(worker_count: int) -> Placement:
-    """Leave every process where the kernel puts it."""
-    return Placement(workers=((),) * worker_count, parent=())
+def unpinned(worker_count: int, cores: Iterable[int] = ()) -> Placement:
+    """Leave every process where the kernel puts it: on any of these cores, or where it may run already."""
+    return Placement(workers=(tuple(cores),) * worker_count, parent=())
+
+
+def taking_order(
+    usable: Iterable[int], near: Iterable[int] = (), siblings: Mapping[int, int] | None = None
+) -> list[int]:
+    """Order cores for a sweep to take: near its GPUs first, hyperthreads of one physical core together.
+
+    Two sweeps that each had one hyperthread of every physical core would slow each other down.
+
+    Args:
+        usable: As for `place`.
+        near: As for `place`, of all GPUs of the sweep.
+        siblings: As for `place`.
+    """
+    cores, nearest = sorted(usable, reverse=True), set(near)
+    physical = siblings if siblings is not None else physical_cores(cores)
+    return sorted(cores, key=lambda core: (core not in nearest, -physical.get(core, core)))
 
 
 def keep_off(cores: Sequence[int]) -> Callable[[], None]:
@@ -80,12 +101,3 @@ def _move_all_threads(cores: Iterable[int]) -> None:
             with contextlib.suppress(ProcessLookupError):  # it has ended
                 os.sched_setaffinity(task, wanted)
         moved |= left
-
-
-def _physical_core(core: int) -> int:
-    """The lowest core number on the same physical core; the core itself where the kernel does not tell."""
-    try:
-        text = (_TOPOLOGY / f"cpu{core}" / "topology" / "thread_siblings_list").read_text()
-    except OSError:
-        return core
-    return int(text.replace("-", ",").split(",")[0])

@@ -1,4 +1,4 @@
-"""The window of one worker: a start at an agreed time, the timed loop, the load kept up after it."""
+"""The measured window of one worker: an agreed start, the loop that is timed, the load kept up after it."""
 
 import os
 import time

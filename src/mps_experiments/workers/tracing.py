@@ -6,7 +6,7 @@ Nothing here is imported or loaded before the measured window is over.
 import json
 import tempfile
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +17,10 @@ from mps_experiments.measurement.overlap import CPU_OPERATOR, KERNEL, MEMCPY, ME
 
 _GPU_KINDS = {"kernel": KERNEL, "gpu_memcpy": MEMCPY, "gpu_memset": MEMSET}
 _LAUNCHES = ("cuda_runtime", "cuda_driver")
+# Run before and after the iterations: if the profiler missed them, that it saw nothing else proves nothing.
+_CONTROLS = {True: "spin_kernel", False: "aten::hann_window"}
+_CONTROL_CYCLES = 1000
+_CLOCKS_DIFFER_NS = 100_000  # at most: those of host and GPU
 
 
 class _Operation(NamedTuple):
@@ -32,12 +36,15 @@ class _Operation(NamedTuple):
 class KernelTracer:
     """Records the operations of this process between `start` and `stop`.
 
+    An operation of its own at either end shows whether the profiler records at all.
+
     Args:
         on_gpu: Record the GPU's operations; else PyTorch's operators on the CPU.
+        synchronize: Returns when the device has done what was launched.
     """
 
-    def __init__(self, on_gpu: bool) -> None:
-        self._on_gpu = on_gpu
+    def __init__(self, on_gpu: bool, synchronize: Callable[[], None] = lambda: None) -> None:
+        self._on_gpu, self._synchronize = on_gpu, synchronize
 
     def start(self) -> None:
         """Begin; the first start of a process loads CUPTI.
@@ -59,24 +66,39 @@ class KernelTracer:
                 self._profile.start()
         except (RuntimeError, AssertionError) as error:
             raise EvidenceError(f"the profiler does not start: {error}") from error
+        self._run_control()
+
+    def _run_control(self) -> None:
+        import torch
+
+        if self._on_gpu:
+            torch.cuda._sleep(_CONTROL_CYCLES)  # type: ignore[no-untyped-call]
+        else:
+            torch.hann_window(1)
+        self._synchronize()
 
     def stop(self, rank: int, pid: int, boundaries_ns: list[int], scratch: Path) -> KernelTrace:
-        """End, and give what was recorded within the boundaries.
+        """End, and return what was recorded within the boundaries, which may be nothing.
 
         Raises:
-            EvidenceError: If nothing was recorded.
+            EvidenceError: If the profiler did not record this tracer's own operations.
         """
+        self._run_control()
         self._profile.stop()
         with tempfile.TemporaryDirectory(dir=scratch) as folder:
             path = Path(folder) / "trace.json"
             self._profile.export_chrome_trace(str(path))
             content = json.loads(path.read_bytes())
         operations, launches = _read(content, self._on_gpu)
-        operations = [each for each in operations if each.end_ns > boundaries_ns[0]]
-        if not operations:
+        own = [each for each in operations if _CONTROLS[self._on_gpu] in each.name]
+        before, after = own[:1], own[-1:]  # a model may run the same in between
+        if not before or before[0].end_ns > boundaries_ns[0]:
             what = "GPU operation: CUPTI is missing, in use or not permitted" if self._on_gpu else "operator"
             raise EvidenceError(f"the profiler recorded no {what} (see worker-{rank}.log)")
-        return _kernel_trace(rank, pid, boundaries_ns, operations, launches)
+        if after[0].start_ns < boundaries_ns[-1] - _CLOCKS_DIFFER_NS:
+            raise EvidenceError(f"the profiler lost the last operations (see worker-{rank}.log)")
+        within = [each for each in operations if each.end_ns > boundaries_ns[0] and each is not after[0]]
+        return _kernel_trace(rank, pid, boundaries_ns, within, launches)
 
 
 def _read(content: dict[str, Any], on_gpu: bool) -> tuple[list[_Operation], dict[int, tuple[int, int]]]:

@@ -20,7 +20,7 @@ def warm_up(
         forward: Launches one iteration.
         synchronize: Returns when the device has finished it.
         iterations: How many; None goes on until the median of three is within 10 % of that of the three
-            before, for at most 3 s after the first iteration (but at least two) or 200 iterations.
+            before, for at most 200 iterations or 3 s after the first one, but at least two iterations.
 
     Returns:
         The last output, and how many iterations were run.

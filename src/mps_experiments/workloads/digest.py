@@ -24,10 +24,10 @@ def digest_output(output: object) -> OutputDigest:
 
 
 class _Strided:
-    """A tensor on the host, thinned out before it was copied there."""
+    """A tensor on the host, thinned out before it was copied there; `nonfinite` counts in all of it."""
 
-    def __init__(self, shape: tuple[int, ...], dtype: str, kept: np.ndarray) -> None:
-        self.shape, self.dtype, self.kept = shape, dtype, kept
+    def __init__(self, shape: tuple[int, ...], dtype: str, kept: np.ndarray, nonfinite: int) -> None:
+        self.shape, self.dtype, self.kept, self.nonfinite = shape, dtype, kept, nonfinite
 
     @property
     def size(self) -> int:
@@ -40,7 +40,8 @@ def _tensors(output: object, name: str) -> Iterator[tuple[str, _Strided]]:
             yield name, _from_torch(output)
         case np.ndarray() | np.generic() if output.dtype.kind in "biufc":
             flat = output.reshape(-1)
-            yield name, _Strided(output.shape, str(output.dtype), flat[:: _stride(flat.size)])
+            nonfinite = flat.size - int(np.isfinite(flat).sum())
+            yield name, _Strided(output.shape, str(output.dtype), flat[:: _stride(flat.size)], nonfinite)
         case Mapping():
             for key, value in output.items():
                 yield from _tensors(value, f"{name}.{key}" if name else str(key))
@@ -48,7 +49,8 @@ def _tensors(output: object, name: str) -> Iterator[tuple[str, _Strided]]:
             for index, value in enumerate(output):
                 yield from _tensors(value, f"{name}.{index}" if name else str(index))
         case bool() | int() | float():
-            yield name, _Strided((), type(output).__name__, np.asarray([output], np.float64))
+            value = np.asarray([output], np.float64)
+            yield name, _Strided((), type(output).__name__, value, int(not np.isfinite(value[0])))
 
 
 def _from_torch(tensor: torch.Tensor) -> _Strided:
@@ -56,7 +58,15 @@ def _from_torch(tensor: torch.Tensor) -> _Strided:
     kept = flat[:: _stride(flat.numel())].resolve_conj().resolve_neg()
     if kept.dtype not in _EXACT:  # NumPy has no bfloat16 or float8; float32 holds each of their values
         kept = kept.to(torch.float32)
-    return _Strided(tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."), kept.cpu().numpy())
+    dtype = str(tensor.dtype).removeprefix("torch.")
+    return _Strided(tuple(tensor.shape), dtype, kept.cpu().numpy(), _nonfinite(flat))
+
+
+def _nonfinite(flat: torch.Tensor) -> int:
+    if not (flat.is_floating_point() or flat.is_complex()):
+        return 0
+    exact = flat if flat.dtype in _EXACT else flat.to(torch.float32)  # float8 has no isfinite
+    return flat.numel() - int(torch.isfinite(exact).sum())
 
 
 _EXACT = (
@@ -90,4 +100,5 @@ def _digest(name: str, tensor: _Strided, value_count: int) -> TensorDigest:
         hashed=int(kept.size),
         sha256=hashlib.sha256(kept.tobytes()).hexdigest(),
         values=tuple(float(f"{value:.9g}") for value in shown.astype(np.float64)),
+        nonfinite=tensor.nonfinite,
     )

@@ -3,15 +3,14 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from mps_experiments.doctor.roots import Roots
-
+_PROC, _SYS = Path("/proc"), Path("/sys")
 _NO_LIMIT_BYTES = 2**60  # cgroup v1 writes a huge number where there is no limit
 
 
-def cpu_limit(roots: Roots) -> float | None:
-    """How many CPU cores' worth of time this process may use; None without a limit."""
+def cpu_limit(proc: Path = _PROC, sys: Path = _SYS) -> float | None:
+    """Return how many CPU cores' worth of time this process may use; None without a limit."""
     limits = []
-    for folder in _folders(roots, "cpu"):
+    for folder in _folders(proc, sys, "cpu"):
         quota, period = [*_words(folder / "cpu.max"), "", ""][:2]
         if not quota:
             quota = "".join(_words(folder / "cpu.cfs_quota_us"))
@@ -21,10 +20,10 @@ def cpu_limit(roots: Roots) -> float | None:
     return min(limits, default=None)
 
 
-def memory_limit_bytes(roots: Roots) -> int | None:
-    """How much memory this process and its neighbours in the container may use; None without a limit."""
+def memory_limit_bytes(proc: Path = _PROC, sys: Path = _SYS) -> int | None:
+    """Return how much memory this process and its neighbours in the container may use; None: no limit."""
     limits = []
-    for folder in _folders(roots, "memory"):
+    for folder in _folders(proc, sys, "memory"):
         for name in ("memory.max", "memory.limit_in_bytes"):
             text = "".join(_words(folder / name))
             if text.isdecimal() and int(text) < _NO_LIMIT_BYTES:
@@ -32,11 +31,11 @@ def memory_limit_bytes(roots: Roots) -> int | None:
     return min(limits, default=None)
 
 
-def _folders(roots: Roots, controller: str) -> Iterator[Path]:
-    """This process's group and all above it, of version 2 (no controller is named) and of version 1."""
-    mount = roots.sys / "fs" / "cgroup"
+def _folders(proc: Path, sys: Path, controller: str) -> Iterator[Path]:
+    """List this process's group and all above it, of version 2 (no controller is named) and of version 1."""
+    mount = sys / "fs" / "cgroup"
     try:
-        lines = (roots.proc / "self" / "cgroup").read_text().splitlines()
+        lines = (proc / "self" / "cgroup").read_text().splitlines()
     except OSError:
         lines = ["0::/"]
     for line in lines:

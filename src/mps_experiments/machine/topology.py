@@ -1,0 +1,27 @@
+"""Which CPU cores are hyperthreads of one physical core."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+_TOPOLOGY = Path("/sys/devices/system/cpu")
+
+
+def physical_cores(cores: Iterable[int], folder: Path = _TOPOLOGY) -> dict[int, int]:
+    """Return for each core the lowest number on its physical core: itself where the kernel does not tell."""
+    return {core: _physical_core(core, folder) for core in cores}
+
+
+def hyperthreads(cores: Iterable[int], folder: Path = _TOPOLOGY) -> tuple[tuple[int, ...], ...]:
+    """Return the groups of these cores that share a physical core."""
+    groups: dict[int, list[int]] = {}
+    for core, physical in sorted(physical_cores(cores, folder).items()):
+        groups.setdefault(physical, []).append(core)
+    return tuple(tuple(group) for group in groups.values() if len(group) > 1)
+
+
+def _physical_core(core: int, folder: Path) -> int:
+    try:
+        text = (folder / f"cpu{core}" / "topology" / "thread_siblings_list").read_text()
+    except OSError:
+        return core
+    return int(text.replace("-", ",").split(",")[0])
