@@ -17,7 +17,7 @@ from rich.table import Table
 from mps_experiments.record import Measurement, find_measurements, read_measurement
 from mps_experiments.report.repeats import ratio_interval
 
-PHASES = ("outputs", "traced_pass", "artifacts")
+PHASES = ("outputs", "traced_pass")
 VARIANTS = {
     "nothing": ("0", "0"),
     "telemetry": ("0", "0.1"),

@@ -106,12 +106,9 @@ def test_one_repeat_becomes_four_blocks_where_the_budget_allows() -> None:
     assert sorted(found[-1][0].overrides)[1] == "repeat=3"
     assert announced == [
         (1, ""),
-        *(
-            (2, f"precision: all 1 comparisons within ±5.0%; repeat={number} is added")
-            for number in (1, 2, 3)
-        ),
+        *((2, f"precision: t intervals need 4 blocks: repeat={number} is added") for number in (1, 2, 3)),
     ]
-    assert plan.stopped == "precision reached; all 1 comparisons within ±5.0%"
+    assert plan.stopped == "reached after 4 blocks; every comparison within ±5.0%"
     assert plan.summary() == {
         "order": "blocks",
         "order_seed": 0,
@@ -129,11 +126,11 @@ def test_blocks_are_added_until_the_intervals_are_narrow() -> None:
 
     plan, jobs = agenda("-m", "mps=off", "procs=1,2", "precision=0.04", compare=narrows)
     assert len(run(plan, jobs)[0]) == 13
-    assert plan.stopped == "precision reached; all 1 comparisons within ±4.0%"
+    assert plan.stopped == "reached after 6 blocks; every comparison within ±4.0%"
 
 
 def test_a_block_that_would_end_after_the_budget_is_not_begun() -> None:
-    """A block of two records of two minutes each takes four minutes, however fast they come: resumed, say."""
+    """Two records of two minutes each make a block of four, however fast they come: they may be resumed."""
     arguments = ("-m", "mps=off", "procs=1,2", "precision=0.05", "budget_min=3.9")
     plan, jobs = agenda(*arguments, compare=lambda _: [Compared(0.2)])
     assert len(run(plan, jobs, wall_s=120.0)[0]) == 3

@@ -42,7 +42,7 @@ def test_off_and_on_of_one_number_of_processes_are_next_to_each_other(seed: int)
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_one_process_is_near_every_other_number(seed: int) -> None:
-    """Of four numbers of processes, one is never first or last: at most two are between it and another."""
+    """Of four numbers, one is in the middle: never more than one other lies between it and any."""
     counts = [turn.slot.procs for turn in in_blocks(PACKING, seed)][::2]
     for block in range(3):
         assert counts[4 * block : 4 * block + 4].index(1) in (1, 2)

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -81,6 +82,8 @@ def test_the_quickstart_runs_as_the_readme_writes_it(mps_experiments: Command) -
     assert result.returncode == 0, result.stdout + result.stderr
     assert "MPS OFF" in result.stdout
     assert "MPS ON" in result.stdout
+    small = "no model is named: on the CPU that means a small one, ssdlite320_mobilenet_v3_large; "
+    assert result.stdout.count(small) == (0 if shutil.which("nvidia-smi") else 1)
 
 
 @pytest.mark.parametrize("target", re.findall(r"make ([a-z-]+)", README))

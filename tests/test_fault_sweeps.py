@@ -18,6 +18,7 @@ from mps_experiments.sync import main as sync
 from tests.fakes.plans import wait_until
 from tests.test_sweep import MOODY, environment
 
+STEADY = ("fault.newcomer_after_s=0",)
 START_S = 120.0
 
 
@@ -30,7 +31,7 @@ def command(*arguments: str) -> list[str]:
         "-m",
         *MOODY,
         *options,
-        "fault.newcomer_after_s=0",
+        *STEADY,
         *arguments,
     ]
 

@@ -1,5 +1,7 @@
 """A record's place on disk, when there is room and when there is none."""
 
+import errno
+import os
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -8,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mps_experiments.errors import RecordError
-from mps_experiments.keeping import keep, record_bytes, room_for_record
+from mps_experiments.keeping import keep, record_bytes, room_for_record, spare_room
 from mps_experiments.plan import RunPaths
 from mps_experiments.record import FILE_NAME, read_measurement, to_json
 from tests.evidence_records import traced_run, with_telemetry
@@ -100,3 +102,19 @@ def test_a_record_that_can_be_nowhere_is_an_error_that_names_both_places(
         RecordError, match=r"run/measurement\.json cannot be written: No space .* nor .*sweep"
     ):
         keep(make_measurement("one", times=1000), disk / "run" / FILE_NAME)
+
+
+def test_room_to_write_a_record_again_is_for_runs_with_files_that_may_fail(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    traced = run_plan(tmp_path, trace={"iterations": 1})
+    assert spare_room(run_plan(tmp_path)) is None
+    spare = spare_room(traced)
+    assert spare is not None
+    assert spare.become(tmp_path / "record", b"x" * 1000)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    assert spare_room(traced) is None

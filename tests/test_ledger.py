@@ -1,5 +1,6 @@
 """What becomes of each run of a sweep, with a tracker that remembers, or fails when it is told to."""
 
+import errno
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mps_experiments.errors import TrackingError
-from mps_experiments.keeping import room_for_record
+from mps_experiments.keeping import room_for_record, spare_room
 from mps_experiments.ledger import SUMMARY, Ledger
 from mps_experiments.record import Measurement, find_measurements, read_measurement
 from mps_experiments.tracking.tracker import NoTracker, SweepInfo, SweepReport
@@ -24,11 +25,13 @@ class Remembering(NoTracker):
     fails_at: str = ""
     logged: list[str] = field(default_factory=list)
     finished: list[str] = field(default_factory=list)
+    missing: list[tuple[str, ...]] = field(default_factory=list)
 
     def log_cell(self, measurement: Measurement, folder: Path, interrupted: bool) -> bool:  # noqa: ARG002
         if measurement.record_id == self.fails_at:
             raise TrackingError("MLflow is not there")
         self.logged.append(measurement.record_id)
+        self.missing.append(measurement.missing)
         return True
 
     def finish_sweep(self, measurements: Sequence[Measurement], report: SweepReport, status: str) -> None:  # noqa: ARG002
@@ -111,3 +114,53 @@ def test_a_sweep_of_which_no_run_was_begun_leaves_nothing(tmp_path: Path) -> Non
     book.finish(said(""), "KILLED")
     assert list(tmp_path.iterdir()) == []
     assert book.folders() == []
+
+
+def test_what_is_found_missing_later_is_in_the_record_in_the_tables_and_in_mlflow(tmp_path: Path) -> None:
+    tracker = Remembering()
+    book, plan = ledger(tmp_path, tracker), run_plan(tmp_path / "one", trace={"iterations": 1})
+    first = replace(make_measurement("one"), missing=("telemetry: none",))
+    with room_for_record(plan, 0) as room:
+        book.keep(first, plan, room)
+    spare = spare_room(plan)
+    assert spare is not None
+    with spare:
+        complete = book.add_missing(first, ["files: no room"], spare)
+    book.log()
+    assert complete.missing == ("telemetry: none", "files: no room")
+    (path,) = find_measurements(tmp_path)  # not kept twice
+    assert read_measurement(path) == complete
+    assert book.measurements[0].missing == complete.missing
+    assert tracker.missing == [complete.missing]
+
+
+def test_where_there_is_no_room_for_it_the_record_stays_and_a_line_says_what_is_missing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book, plan = ledger(tmp_path), run_plan(tmp_path / "one")
+    measurement = make_measurement("one")
+    with room_for_record(plan, 0) as room:
+        book.keep(measurement, plan, room)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("mps_experiments.record.write_atomically", full)
+    book.add_missing(measurement, ["files: no room"], None)
+    (path,) = find_measurements(tmp_path)
+    assert read_measurement(path) == measurement
+    assert capsys.readouterr().err.startswith(
+        f"mps_experiments: {measurement.name}: files: no room; its record does not say so: "
+    )
+
+
+def test_sweep_json_tells_what_a_run_took_and_what_was_done_beside_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mps_experiments.ledger.time.monotonic", lambda: 110.0)
+    book, plan = ledger(tmp_path), run_plan(tmp_path / "one")
+    book.note(plan, make_measurement("one"), 100.0, 105.0, 106.0)
+    book.note(plan, make_measurement("two"), 100.0, 105.0)
+    entries = read_json(tmp_path / SUMMARY)["cells"]
+    times = [[entry[f"{name}_s"] for name in ("total", "record", "beside_next_run")] for entry in entries]
+    assert times == [[6.0, 1.0, 4.0], [10.0, 5.0, 0.0]]

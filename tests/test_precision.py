@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from mps_experiments.precision import Goal, Progress, progress_line, reason_to_stop
+from mps_experiments.precision import Goal, Progress, progress_line, reason_to_go_on, reason_to_stop
 from mps_experiments.record import Measurement
 from tests.records import make_measurement
 
@@ -42,7 +42,7 @@ def progress(
 
 
 def test_narrow_intervals_of_four_blocks_are_enough() -> None:
-    assert reason_to_stop(GOAL, progress(0.01, 0.05)) == "precision reached"
+    assert reason_to_stop(GOAL, progress(0.01, 0.05)) == "reached after 4 blocks"
 
 
 @pytest.mark.parametrize("half_widths", [(0.01, 0.0501), (None,), (math.nan, 0.06)])
@@ -78,5 +78,13 @@ def test_what_is_open_is_named_with_its_width_the_widest_first() -> None:
     said = progress_line(GOAL, progress(0.071, 0.03, None, 0.5))
     over = "mps=on procs=8 times=2 over mps=on procs=1 times=2"
     assert said == f"3 of 4 comparisons open at ±5.0%: {over} no interval; {over} ±50.0%; {over} ±7.1%"
-    assert progress_line(GOAL, progress(0.03, 0.05)) == "all 2 comparisons within ±5.0%"
+    assert progress_line(GOAL, progress(0.03, 0.05)) == "every comparison within ±5.0%"
     assert progress_line(GOAL, progress()) == "nothing to compare yet"
+
+
+def test_why_a_block_is_added_is_said() -> None:
+    assert reason_to_go_on(GOAL, progress(0.01, blocks=3)) == "t intervals need 4 blocks"
+    assert reason_to_go_on(GOAL, progress(0.07, blocks=3)).startswith(
+        "1 of 1 comparisons open at ±5.0%: mps="
+    )
+    assert reason_to_go_on(GOAL, progress(0.07)).startswith("1 of 1 comparisons open at ±5.0%: mps=on ")

@@ -1,9 +1,11 @@
 """The record on disk: whole or not there, never overwritten, never silently misread."""
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -45,7 +47,7 @@ def find_measurements_of_version_1() -> list[Path]:
 
 
 def _of_version(version: int, content: bytes) -> bytes:
-    changed = content.replace(b'"schema_version": 3', b'"schema_version": %d' % version)
+    changed = content.replace(b'"schema_version": 4', b'"schema_version": %d' % version)
     assert changed != content
     return changed
 
@@ -101,8 +103,8 @@ def test_an_earlier_record_is_kept_aside_and_found_again(tmp_path: Path) -> None
         (lambda _: b"", "is not a record"),
         (lambda _: b"\xff\xfe\x00", "is not a record"),
         (lambda _: b"[]", "is not a record"),
-        (lambda content: _of_version(4, content), "is a record of version 4, not 3"),
-        (lambda content: _of_version(0, content), "is a record of version 0, not 3"),
+        (lambda content: _of_version(5, content), "is a record of version 5, not 4"),
+        (lambda content: _of_version(0, content), "is a record of version 0, not 4"),
     ],
     ids=["half", "empty", "binary", "another shape", "a later version", "an earlier version"],
 )
@@ -125,7 +127,8 @@ def test_a_record_of_version_1_still_reads_and_has_its_numbers(path: Path) -> No
     assert [worker.output for worker in measurement.workers] == [None] * measurement.cell.procs
     figures = measurement.statistics()
     assert figures is not None
-    iterations = measurement.cell.procs * int(measurement.cell.times)
+    assert isinstance(measurement.cell.times, int)
+    iterations = measurement.cell.procs * measurement.cell.times
     assert figures.throughput_per_s == pytest.approx(iterations / figures.makespan_s)
     assert measurement.overhead_s() == pytest.approx(on_disk["wall_s"] - figures.makespan_s)
 
@@ -135,9 +138,41 @@ def test_what_version_2_added_is_written(tmp_path: Path) -> None:
     write_measurement(make_measurement(), path)
     added = {"findings", "missing", "activity", "telemetry", "parity"}
     on_disk = read_json(path)
-    assert on_disk["schema_version"] == SCHEMA_VERSION == 3
+    assert on_disk["schema_version"] == SCHEMA_VERSION == 4
     assert added <= on_disk.keys()
     assert all("output" in worker for worker in on_disk["workers"])
+
+
+def test_what_version_4_added_says_in_earlier_records_what_their_runs_did(tmp_path: Path) -> None:
+    path = tmp_path / "measurement.json"
+    write_measurement(make_measurement(), path)
+    on_disk = read_json(path)
+    for name in ("window", "window_s", "rotated", "twin"):
+        del on_disk["cell"][name]
+    for worker in on_disk["workers"]:
+        for name in ("kept_ns", "beyond", "beyond_ns"):
+            del worker["samples"][name]
+    path.write_text(json.dumps(on_disk | {"schema_version": 3}))
+    earlier = read_measurement(path)
+    assert (earlier.cell.window, earlier.cell.window_s, earlier.cell.rotated) == ("fixed", None, False)
+    assert not earlier.cell.is_twin
+    assert earlier.statistics() == make_measurement().statistics()
+
+
+def test_a_window_that_was_kept_up_comes_back(tmp_path: Path) -> None:
+    path = tmp_path / "measurement.json"
+    run = make_measurement(times="auto", window="kept", window_s=2.0, procs=2)
+    first, second = run.workers
+    assert first.samples is not None
+    kept = replace(first, samples=replace(first.samples, kept_ns=(100_000_000,) * 3))
+    write_measurement(replace(run, workers=(kept, second)), path)
+    back = read_measurement(path)
+    assert (back.cell.times, back.cell.window_s) == ("auto", 2.0)
+    assert back.workers[0].samples == kept.samples
+    figures = back.statistics()
+    assert figures is not None
+    assert figures.throughput_per_s == pytest.approx(20.0)
+    assert figures.latencies.count == 20
 
 
 def test_a_missing_record_is_refused(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from mps_experiments.composition import Job, Request, key_of
 from mps_experiments.config import Config, FaultKind, Order
 from mps_experiments.errors import ConfigError
 from mps_experiments.plan import RunPlan
-from mps_experiments.precision import Compare, Goal, Progress, progress_line, reason_to_stop
+from mps_experiments.precision import Compare, Goal, Progress, progress_line, reason_to_go_on, reason_to_stop
 from mps_experiments.record import Measurement
 from mps_experiments.skip import reason_to_skip
 
@@ -76,7 +76,7 @@ class Agenda:
         while not (reason := reason_to_stop(goal, progress := self._progress(measurements))):
             block = max(self._block_s) + 1
             turns = self._in_order(another_block(self.slots, block))
-            announce(len(turns), f"precision: {progress_line(goal, progress)}; repeat={block} is added")
+            announce(len(turns), f"precision: {reason_to_go_on(goal, progress)}: repeat={block} is added")
             for turn in turns:
                 yield from self._run(turn, number, measurements)
                 number += 1

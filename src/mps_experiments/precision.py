@@ -73,7 +73,7 @@ def reason_to_stop(goal: Goal, progress: Progress) -> str | None:
     if progress.blocks >= _LEAST and not progress.comparisons:
         return "no more blocks: no cell has VALID runs with one process and with several"
     if progress.blocks >= _ENOUGH_FOR_T and not progress.open_for(goal):
-        return "precision reached"
+        return f"reached after {progress.blocks} blocks"
     if progress.elapsed_s + progress.block_s > goal.budget_s:
         return (
             f"budget_min={goal.budget_s / 60:g} is used: {progress.elapsed_s / 60:.1f} min are over, "
@@ -82,13 +82,20 @@ def reason_to_stop(goal: Goal, progress: Progress) -> str | None:
     return None
 
 
+def reason_to_go_on(goal: Goal, progress: Progress) -> str:
+    """Say why a block is added."""
+    if progress.blocks < _ENOUGH_FOR_T and not progress.open_for(goal):
+        return f"t intervals need {_ENOUGH_FOR_T} blocks"
+    return progress_line(goal, progress)
+
+
 def progress_line(goal: Goal, progress: Progress) -> str:
     """Say which comparisons are open, and how wide they are."""
     found, count = progress.open_for(goal), len(progress.comparisons)
     if not count:
         return "nothing to compare yet"
     if not found:
-        return f"all {count} comparisons within ±{goal.precision:.1%}"
+        return f"every comparison within ±{goal.precision:.1%}"
     wide = "; ".join(f"{_name(each)} {_shown(each)}" for each in found)
     return f"{len(found)} of {count} comparisons open at ±{goal.precision:.1%}: {wide}"
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from mps_experiments.config import TrackingConfig
-from mps_experiments.errors import ConfigError, RecordError, TrackingError
+from mps_experiments.errors import ConfigError, TrackingError
 from mps_experiments.pages.answer import answer
 from mps_experiments.pages.machines import Machines
 from mps_experiments.pages.panels import panels
@@ -13,7 +13,7 @@ from mps_experiments.pages.report_page import Subject, description, report_page
 from mps_experiments.pages.runs import ReportRun
 from mps_experiments.pages.soundness import contradiction
 from mps_experiments.pages.writing import WrittenReport, write_report
-from mps_experiments.record import Measurement, read_measurement
+from mps_experiments.record import Measurement
 from mps_experiments.report.explanation import explain
 from mps_experiments.report.summary import summary_text
 from mps_experiments.summaries import NAME, read_summary, summaries_in
@@ -27,14 +27,14 @@ def sweep_report(
     """Write the report into the sweep's folder; without a folder only what MLflow shows is made.
 
     Args:
-        measurements: All runs; their samples are read again from disk, one run at a time.
+        measurements: All runs.
         places: Record id -> the folder that holds the record.
         folder: Where the report goes; None for no files.
         command: What was typed.
     """
     tables = summary_text(measurements)
     try:
-        runs = tuple(_report_run(m, places.get(m.record_id)) for m in measurements)
+        runs = tuple(ReportRun.of(m, places.get(m.record_id)) for m in measurements)
         subject = Subject(runs=runs, commands=(command,))
         said = tuple(answer_lines(subject))
         if folder is None:
@@ -149,19 +149,3 @@ def _where_logged(
         uri=tracking_uri or str(stored.get("uri") or f"sqlite:///{store}"),
         experiment=str(stored.get("experiment") or TrackingConfig().experiment),
     )
-
-
-def _report_run(measurement: Measurement, folder: Path | None) -> ReportRun:
-    """With its latencies if the record can be read again, under the name that it has in this sweep."""
-    for whole in _records(folder):
-        if whole.record_id == measurement.record_id:
-            return ReportRun.of(whole, folder, name=measurement.name)
-    return ReportRun.of(measurement, folder)
-
-
-def _records(folder: Path | None) -> Iterator[Measurement]:
-    for path in sorted(folder.glob("measurement*.json")) if folder else ():
-        try:
-            yield read_measurement(path)
-        except RecordError:
-            continue

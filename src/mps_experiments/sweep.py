@@ -129,6 +129,7 @@ class Sweep:
             self._is_open = not is_last
             self._refuse(plan.name, error)
             return
+        spare = spare_room(plan)  # before the run, whose workers may fill the disk
         with held_back(), room:  # until the record is on disk
             outcome = run_cell(
                 plan,
@@ -141,7 +142,7 @@ class Sweep:
             self._settle()
             self.ledger.keep(outcome.measurement, plan, room)
             self._is_open = not is_last or outcome.interruption is not None
-            self.afterwork.begin(partial(self._complete, plan, outcome, started, recorded, spare_room(plan)))
+            self.afterwork.begin(partial(self._complete, plan, outcome, started, recorded, spare))
         remark = f"  ({run.remark})" if run.remark else ""
         self.terminal.cell_finished(f"{cell_line(outcome.measurement)}{remark}")
         if outcome.interruption is not None:

@@ -135,15 +135,19 @@ def test_iterations_may_be_auto_in_one_cell_and_a_number_in_another() -> None:
 
 
 ASKING = ("hydra.sweeper._target_=my.AskingSweeper", "allow_code=true")
+ELSEWHERE = ("hydra.launcher._target_=my.ClusterLauncher", "allow_code=true")
 
 
+@pytest.mark.parametrize(("plugin", "cells"), [(ASKING, 0), (ELSEWHERE, 1)])
 @pytest.mark.parametrize("value", ["0.05", "0.05,0.1"])
-def test_blocks_are_not_added_where_a_sweeper_decides_as_it_goes(value: str) -> None:
+def test_blocks_are_added_only_where_cells_and_their_order_are_known(
+    plugin: tuple[str, ...], cells: int, value: str
+) -> None:
     with pytest.raises(ConfigError) as caught:
-        parse(["-m", *ASKING, f"precision={value}"])
-    line = f"precision={value}: adds blocks only with hydra/sweeper=basic; leave it away"
+        parse(["-m", *plugin, f"precision={value}"])
+    line = f"precision={value}: adds blocks only with Hydra's basic sweeper and launcher; leave it away"
     assert str(caught.value) == line
-    assert parse(["-m", *ASKING]).cells == ()
+    assert len(parse(["-m", *plugin]).cells) == cells
 
 
 def test_what_differs_between_the_cells_is_told() -> None:

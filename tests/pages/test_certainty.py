@@ -98,6 +98,16 @@ def test_comparisons_that_stayed_open_under_a_precision_are_named() -> None:
     assert not any("precision" in line for line in lines(*arm("on", cells)))
 
 
+def test_the_tail_of_a_fixed_window_is_told() -> None:
+    runs = arm("on", {1: (1.0,) * 4, 2: (1.1,) * 4})
+    (said,) = [text for text in lines(*found(runs, "common_window", 0.62)) if "window=fixed" in text]
+    assert said == (
+        "window=fixed: in 1 of 4 runs of several processes a worker was done early, after 62 % of the "
+        "makespan at the least; throughput, latency and gain are partly of fewer."
+    )
+    assert not any("window=fixed" in text for text in lines(*runs))
+
+
 def test_without_valid_runs_nothing_is_said() -> None:
     panel = panel_of(*PAIR)
     assert list(certainty_lines(panel, {"on": {}, "off": {}})) == []

@@ -20,11 +20,6 @@ def test_the_samples_go_and_the_percentiles_stay() -> None:
     assert figures.latencies.percentile_s(95) == pytest.approx(0.095)
 
 
-def test_a_run_may_have_another_name() -> None:
-    assert ReportRun.of(make_measurement(), name="another").measurement.name == "another"
-    assert ReportRun.of(make_measurement()).measurement.name == "mps=off procs=1 times=2"
-
-
 def test_the_timeline_is_a_file_beside_the_record(tmp_path: Path) -> None:
     assert ReportRun.of(make_measurement()).timeline is None
     run = ReportRun.of(make_measurement(), tmp_path)

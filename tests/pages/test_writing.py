@@ -71,8 +71,8 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
 def test_the_report_of_a_real_sweep_with_repeats(tmp_path: Path) -> None:
     written = write_report(stored(*sorted(PACKING.glob("*.json"))), tmp_path)
     page = written.html.read_text()
-    assert "Two replicas under MPS take 1.13 times the time of one [95 % interval 0.70 to 1.39]" in page
-    assert "time-sliced 3.85 [95 % interval 2.95 to 4.30]." in page
+    assert "Two replicas under MPS do 1.93 times what one does [95 % interval 1.59 to 2.35]" in page
+    assert "time-sliced 0.55 times [0.40 to 0.76], known to ±39 % only." in page
     assert "Under MPS packing pays up to 8 replicas, the most that were measured" in page
     assert page.count("<svg") == 7
     assert "24 VALID, 0 INVALID, 0 SKIPPED." in page
@@ -86,7 +86,7 @@ def test_the_report_of_records_of_the_first_version(tmp_path: Path) -> None:
     page = write_report(stored(*paths), tmp_path).html.read_text()
     assert "Ratio over processes (times=100)" in page
     assert "No chart &#34;Overlap of the workers on the GPU&#34;" in page
-    assert "One repeat each: the spread is unknown" in page
+    assert "One block: the intervals are of what happened within the runs" in page
 
 
 def test_the_report_of_two_versions_together(tmp_path: Path) -> None:

@@ -30,7 +30,13 @@ def pair(weights: Path) -> tuple[Measurement, RunPlan]:
     config = Config(workload=WorkloadConfig(weights=str(weights)))
     plan = build_plan(config, PROBE, Path("/runs"))
     stored = replace(
-        make_measurement(inputs=plan.workloads[0].inputs, weights=str(weights), device=FAKE_GPU.uuid),
+        make_measurement(
+            inputs=plan.workloads[0].inputs,
+            weights=str(weights),
+            device=FAKE_GPU.uuid,
+            warmup="auto",
+            window="kept",
+        ),
         machine=collect_facts(PROBE, FAKE_GPU),
         weights_file_sha256=hashlib.sha256(b"weights").hexdigest(),
     )
@@ -66,9 +72,16 @@ def test_gpu_driver_versions_code_host_and_files_are_each_a_line_once(weights: P
 
 def test_other_work_is_named_first(weights: Path) -> None:
     stored, plan = pair(weights)
-    cell = replace(stored.cell, model="resnet50", weights="default", warmup=9, pinned=not stored.cell.pinned)
+    cell = replace(
+        stored.cell,
+        model="resnet50",
+        weights="default",
+        warmup=9,
+        pinned=not stored.cell.pinned,
+        window="fixed",
+    )
     lines = list(difference_lines([(replace(stored, cell=cell), plan)], PROBE))
     assert [line.removeprefix("differs: ").partition(" (")[0] for line in lines] == [
-        *("model", "weights", "warmup", "cpu_affinity"),
+        *("model", "weights", "warmup", "cpu_affinity", "window"),
     ]
     assert "model (resnet50 against maskrcnn_resnet50_fpn)" in lines[0]

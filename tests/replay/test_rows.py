@@ -8,7 +8,7 @@ import pytest
 from mps_experiments.record import Measurement
 from mps_experiments.replay.rows import rows
 from mps_experiments.replay.spread import Row
-from tests.records import INVALID, make_measurement
+from tests.records import INVALID, make_measurement, with_latencies
 
 
 def repeats(*makespans_s: float, procs: int = 2) -> list[Measurement]:
@@ -30,7 +30,21 @@ def test_each_figure_is_shown_with_the_difference_of_medians() -> None:
     throughput = found["throughput 1/s"]
     assert (throughput.stored, throughput.now, throughput.difference) == ("2.00", "2.67", "+33.3 %")
     assert found["latency p50 ms"].now == "750.0"
-    assert "latency p99 ms" in found
+    assert "latency p99 ms" not in found  # of a handful of iterations
+
+
+def test_percentiles_are_pooled_over_the_repeats_and_told_of_enough_iterations() -> None:
+    def long(name: str, repeat: int, ms: float) -> Measurement:
+        return with_latencies(make_measurement(name, times=600, repeat=repeat), *[ms] * 600)
+
+    stored = [long("a", 0, 10.0), long("b", 1, 20.0)]
+    now = [long("c", 0, 10.0), long("d", 1, 30.0)]
+    found = shown(stored, now)
+    p99 = found["latency p99 ms"]
+    assert (p99.stored, p99.now, p99.difference) == ("20.0", "30.0", "+50.0 %")
+    assert p99.spread == ""  # no repeat alone has enough of them
+    assert found["latency p95 ms"].spread.startswith("cannot tell: ")
+    assert "latency p99 ms" not in shown(stored[:1], now[:1])
 
 
 def test_a_run_that_is_not_valid_has_no_figures() -> None:
@@ -56,19 +70,31 @@ def test_a_ratio_needs_the_one_process_runs_of_both() -> None:
 @pytest.mark.parametrize(
     ("one_now", "many_now", "said"),
     [
-        ([1.0, 1.0], [3.0, 3.0], "beyond the spread (95 % interval +100.0 % to +110.0 %)"),
-        ([1.0, 1.0], [1.45, 1.55], "within the spread (95 % interval -"),
-        ([2.0, 2.0], [3.0, 3.0], "within the spread (95 % interval +0.0 % to +5.0 %)"),  # all twice as slow
-        ([1.0], [3.0, 3.0], "spread unknown: it needs two repeats or more of both cells, stored and now"),
+        ([1.0, 1.0], [3.0, 3.0], "beyond the spread (95 % interval +"),
+        ([2.0, 2.1], [3.0, 3.15], "within the spread (95 % interval +0.0 % to +0.0 %)"),  # all twice as slow
+        ([1.0, 2.0], [3.0, 3.0], "cannot tell: +41.4 % is within a spread of -98."),
+        ([1.0], [3.0, 3.0], "spread unknown: it needs two blocks or more of both cells, stored and now"),
     ],
 )
-def test_a_ratio_is_judged_by_the_repeats_of_all_four_cells(
+def test_a_ratio_is_judged_by_the_ratios_within_the_blocks_of_both(
     one_now: list[float], many_now: list[float], said: str
 ) -> None:
-    ones, twos = repeats(1.0, 1.05, procs=1), repeats(1.5, 1.5)
+    ones, twos = repeats(1.0, 1.05, procs=1), repeats(1.5, 1.575)
     ones_now, twos_now = repeats(*one_now, procs=1), repeats(*many_now)
     found = {row.what: row for row in rows(twos, twos_now, [*ones, *twos], [*ones_now, *twos_now])}
     assert found["ratio"].spread.startswith(said)
+
+
+def test_the_gain_stands_beside_the_ratio() -> None:
+    ones, twos = repeats(1.0, procs=1), repeats(1.5)
+    ones_now, twos_now = repeats(1.0, procs=1), repeats(3.0)
+    found = {row.what: row for row in rows(twos, twos_now, [*ones, *twos], [*ones_now, *twos_now])}
+    assert (found["gain"].stored, found["gain"].now, found["gain"].difference) == ("1.33", "0.67", "-50.0 %")
+
+
+def test_a_window_that_is_kept_up_is_not_compared_with_a_fixed_one() -> None:
+    kept = [replace(run, cell=replace(run.cell, window="kept")) for run in repeats(1.0)]
+    assert shown(repeats(2.0), kept)["not compared"].spread == "other work: window (fixed against kept)"
 
 
 def test_what_computed_something_else_is_not_compared() -> None:

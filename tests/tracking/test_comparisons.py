@@ -30,38 +30,40 @@ def repeats(procs: int, *makespans_s: float) -> list[Measurement]:
     ]
 
 
-def test_one_repeat_has_its_ratio_and_no_more() -> None:
+def test_one_block_has_its_ratio_and_its_gain() -> None:
     found = comparison_fields([*repeats(1, 2.0), *repeats(2, 3.0)], {"1-0": "run of one"})["2-0"]
-    assert found.metrics == {"ratio": pytest.approx(1.5)}
+    assert found.metrics == pytest.approx({"ratio": 1.5, "gain": 2 / 1.5})
     assert found.tags == {
         "ratio_partner": "run of one",
-        "ratio_spread": "unknown: one repeat",
+        "ratio_spread": "no interval: it needs 8 iterations of every process or 4 blocks",
         **UNTRACED,
     }
 
 
-def test_repeats_have_their_own_ratio_and_that_of_the_cell_with_its_interval() -> None:
-    cells = [*repeats(1, 2.0, 2.4, 2.2), *repeats(2, 3.0, 3.6, 3.3)]
+def test_blocks_have_their_own_ratio_and_that_of_the_cell_with_its_interval() -> None:
+    cells = [*repeats(1, 2.0, 2.4, 2.2, 2.0), *repeats(2, 3.0, 3.6, 3.3, 3.1)]
     found = comparison_fields(cells, {})["2-1"]
-    interval = ratios(cells)["2-1"].interval
-    assert interval is not None
-    assert found.metrics == {
-        "ratio": pytest.approx(3.6 / 2.2),
-        "ratio_median": pytest.approx(1.5),
-        "ratio_ci_low": interval[0],
-        "ratio_ci_high": interval[1],
-    }
+    ratio = ratios(cells)["2-1"]
+    assert ratio.overall is not None
+    assert ratio.overall.interval is not None
+    assert ratio.gain is not None
+    assert ratio.gain.interval is not None
+    assert found.metrics == pytest.approx(
+        {
+            "ratio": 3.6 / 2.4,
+            "ratio_mean": (1.5**3 * 1.55) ** (1 / 4),
+            "ratio_ci_low": ratio.overall.interval[0],
+            "ratio_ci_high": ratio.overall.interval[1],
+            "gain": 2 / (1.5**3 * 1.55) ** (1 / 4),
+            "gain_low": ratio.gain.interval[0],
+            "gain_high": ratio.gain.interval[1],
+        }
+    )
     assert found.tags == {
-        "ratio_partner": "1-0,1-1,1-2",
-        "ratio_spread": "95 % interval over 3 repeats",
+        "ratio_partner": "1-0,1-1,1-2,1-3",
+        "ratio_spread": "4 blocks: Student's t of the ratios within each",
         **UNTRACED,
     }
-
-
-def test_repeats_against_one_repeat_have_a_median_without_an_interval() -> None:
-    found = comparison_fields([*repeats(1, 2.0), *repeats(2, 3.0, 4.0)], {})["2-0"]
-    assert set(found.metrics) == {"ratio", "ratio_median"}
-    assert found.tags["ratio_spread"] == "spread unknown (one repeat of one process)"
 
 
 def test_a_run_without_a_ratio_says_why() -> None:
@@ -99,14 +101,19 @@ def test_the_cause_is_a_tag_with_its_paragraph_and_what_it_rests_on_are_metrics(
     assert why is not None
     assert (found.tags["cause"], found.tags["why"]) == ("GPU-limited", why.text)
     growth = {f"why/{name}": value for name, value in Growth.between(TWO, ONE).figures().items()}
-    assert found.metrics == growth | {"ratio": pytest.approx(1.8)}
+    compared = {name: value for name, value in found.metrics.items() if not name.startswith("why/")}
+    assert compared == pytest.approx(
+        {"ratio": 1.8, "ratio_ci_low": 1.8, "ratio_ci_high": 1.8, "gain": 1 / 0.9}
+        | {"gain_low": 1 / 0.9, "gain_high": 1 / 0.9}
+    )
+    assert growth.items() <= found.metrics.items()
     assert found.metrics["why/growth/kernels_ms"] == pytest.approx(5.5)
 
 
 def test_one_process_has_no_cause() -> None:
     found = comparison_fields([ONE, TWO], {})["one"]
     assert not {"cause", "why"} & set(found.tags)
-    assert found.metrics == {"ratio": 1.0}
+    assert found.metrics == {"ratio": 1.0, "gain": 1.0}
 
 
 def test_each_repeat_is_explained_by_the_one_process_run_of_its_own() -> None:
@@ -142,7 +149,7 @@ def test_mlflow_takes_all_of_it() -> None:
 def test_an_output_that_is_no_number_gives_no_metric_that_is_none(value: float) -> None:
     cells = [with_output(make_measurement("off"), 1.0), with_output(make_measurement("on", mps="on"), value)]
     found = comparison_fields(cells, {})["on"]
-    assert found.metrics == {"ratio": 1.0}
+    assert found.metrics == {"ratio": 1.0, "gain": 1.0}
     assert found.tags["output_difference"] == "beyond tolerance: no number: 0.boxes"
 
 

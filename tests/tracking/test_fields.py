@@ -77,8 +77,6 @@ def test_metrics_are_the_figures_of_the_run() -> None:
         "start_skew_ms": 0.0,
         "latency/mean_ms": 500.0,
         "latency/p50_ms": 500.0,
-        "latency/p95_ms": 500.0,
-        "latency/p99_ms": 500.0,
         "latency/max_ms": 500.0,
         "overhead/total_s": 2.0,
         "overhead/environment_s": 0.5,
@@ -89,6 +87,27 @@ def test_metrics_are_the_figures_of_the_run() -> None:
             f"worker_{rank}/elapsed_s": 2.0,
         }
     assert metrics == pytest.approx(expected)
+
+
+def test_tails_and_the_interval_of_the_throughput_are_told_of_enough_iterations() -> None:
+    some, many = (metrics_of(make_measurement(times=n, makespan_s=n / 100)) for n in (100, 1000))
+    assert some["latency/p95_ms"] == pytest.approx(10.0)
+    assert "latency/p99_ms" not in some
+    assert many["latency/p99_ms"] == pytest.approx(10.0)
+    assert (many["throughput_low_per_s"], many["throughput_high_per_s"]) == pytest.approx((100.0, 100.0))
+    assert "throughput_low_per_s" not in metrics_of(make_measurement(times=7))
+
+
+def test_a_window_of_given_seconds_has_no_number_of_iterations_among_its_coordinates() -> None:
+    run = make_measurement(times="auto", window="kept", window_s=10.0)
+    assert "cell/times" not in metrics_of(run)
+    assert params_of(run)["times"] == "auto"
+    assert params_of(run)["window"] == "kept"
+
+
+def test_the_second_of_two_equal_runs_is_told_from_the_first() -> None:
+    assert "twin" not in params_of(make_measurement())
+    assert params_of(make_measurement(twin=1))["twin"] == "1"
 
 
 @pytest.mark.parametrize("verdict", [INVALID, SKIPPED])

@@ -184,11 +184,13 @@ def test_repeats_show_median_interval_and_output_and_logging_again_adds_no_point
         log_all(opened(), folder, cells, "FINISHED")
     found = runs()
     two = found["2-0"]
-    assert two.data.metrics["ratio"] == pytest.approx(2.0 / 1.1)
-    assert two.data.metrics["ratio_median"] == pytest.approx(2.1 / 1.1)
-    assert two.data.metrics["ratio_ci_low"] < 2.1 / 1.1 < two.data.metrics["ratio_ci_high"]
+    assert two.data.metrics["ratio"] == pytest.approx(2.0 / 1.0)
+    mean = (2.0 / 1.0 * 2.1 / 1.1 * 2.2 / 1.2) ** (1 / 3)
+    assert two.data.metrics["ratio_mean"] == pytest.approx(mean)
+    assert two.data.metrics["ratio_ci_low"] < mean < two.data.metrics["ratio_ci_high"]
+    assert two.data.metrics["gain_low"] < 2 / mean < two.data.metrics["gain_high"]
     assert two.data.metrics["output_difference/largest"] == 0
-    assert two.data.tags["ratio_spread"] == "95 % interval over 3 repeats"
+    assert two.data.tags["ratio_spread"].startswith("3 blocks: as wide as they differ")
     assert two.data.tags["output_reference"] == found["1-0"].info.run_id
     assert two.data.tags["ratio_partner"] == ",".join(found[f"1-{n}"].info.run_id for n in range(3))
     client = MlflowClient(tracking_uri=uri)

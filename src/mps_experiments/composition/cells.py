@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
+from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
@@ -166,7 +167,9 @@ def _expand(composer: "_Composer", given: list[Override], multirun: bool) -> tup
         mistakes.refuse_sweep(override, multirun)
     if not multirun:
         return False, [list(texts.values())]
-    if (hydra.sweeper or {}).get("_target_", "").rpartition(".")[2] != BasicSweeper.__name__:
+    if _class_of(hydra.launcher) != BasicLauncher.__name__:
+        _refuse_precision(common, given)
+    if _class_of(hydra.sweeper) != BasicSweeper.__name__:
         _refuse_precision(common, given)
         return True, []
     from_config = _read([f"{key}={value}" for key, value in (hydra.sweeper.params or {}).items()])
@@ -181,12 +184,18 @@ def _expand(composer: "_Composer", given: list[Override], multirun: bool) -> tup
     return True, [[*kept, *cell] for cell in BasicSweeper.split_arguments(swept, None)[0]]
 
 
+def _class_of(plugin: DictConfig | None) -> str:
+    return str(plugin.get("_target_", "") if plugin else "").rpartition(".")[2]
+
+
 def _refuse_precision(config: Config, given: Sequence[Override]) -> None:
-    """Refuse added blocks where a sweeper decides as it goes: which cells a block holds is not known then."""
+    """Refuse added blocks where a sweeper decides as it goes, or a launcher does not ask for the order."""
     swept = [str(o.input_line) for o in given if o.key_or_group == "precision" and o.is_sweep_override()]
     if config.precision or swept:
         value = mistakes.split(swept[0])[1] if swept else config.precision
-        raise ConfigError("precision", value, "adds blocks only with hydra/sweeper=basic; leave it away")
+        raise ConfigError(
+            "precision", value, "adds blocks only with Hydra's basic sweeper and launcher; leave it away"
+        )
 
 
 def _mode(hydra: DictConfig) -> object:

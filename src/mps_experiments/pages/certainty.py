@@ -43,6 +43,7 @@ def certainty_lines(panel: Panel, arms: Mapping[str, Mapping[int, Group]]) -> It
     yield from _blocks(panel, used)
     yield from _smallest(panel, used)
     yield from _open(panel, found)
+    yield from _tail(used)
 
 
 def _taken_by_others(groups: Sequence[Group]) -> Iterator[str]:
@@ -88,6 +89,19 @@ def _open(panel: Panel, found: Sequence[Gain]) -> Iterator[str]:
     if precision and stayed:
         listed = ", ".join(f"{gain.name} ({_half(gain)})" for gain in stayed)
         yield f"Not within precision={precision:g}: {listed}."
+
+
+def _tail(used: Sequence[Group]) -> Iterator[str]:
+    """Say of windows that are not kept up how long all were at work in them."""
+    runs = [m for group in used if group.first.cell.procs > 1 for m in group.measurements]
+    shares = [finding.value for m in runs for finding in m.findings if finding.check == "common_window"]
+    known = [share for share in shares if share is not None]
+    if known:
+        yield (
+            f"window=fixed: in {len(known)} of {len(runs)} runs of several processes a worker was done "
+            f"early, after {min(known) * 100:.0f} % of the makespan at the least; throughput, latency and "
+            "gain are partly of fewer."
+        )
 
 
 def _half(gain: Gain) -> str:

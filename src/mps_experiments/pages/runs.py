@@ -1,6 +1,6 @@
 """The runs of a report: each record without its samples, and where its files lie."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from mps_experiments.record import Measurement
@@ -22,10 +22,10 @@ class ReportRun:
     folder: Path | None = None
 
     @classmethod
-    def of(cls, measurement: Measurement, folder: Path | None = None, name: str = "") -> "ReportRun":
-        """Make it of a record; `name` replaces its own."""
+    def of(cls, measurement: Measurement, folder: Path | None = None) -> "ReportRun":
+        """Make it of a record."""
         return cls(
-            measurement=condensed(replace(measurement, name=name) if name else measurement),
+            measurement=condensed(measurement),
             folder=folder,
         )
 
