@@ -12,8 +12,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import psutil
-
 from mps_experiments.errors import DaemonError
 from mps_experiments.machine.gpus import GpuProbe, GpuProcess
 from mps_experiments.mps.control import (
@@ -99,11 +97,18 @@ class Proof:
 
 
 def _descendants(worker_pids: Iterable[int]) -> tuple[int, ...]:
-    found: set[int] = set()
-    for pid in worker_pids:
-        with contextlib.suppress(psutil.Error):  # a worker that has died is judged elsewhere
-            found |= {child.pid for child in psutil.Process(pid).children(recursive=True)}
-    return tuple(sorted(found))
+    """Return the processes below these, of one look at all processes: the workers are being measured."""
+    children: dict[int, list[int]] = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            fields = (process / "stat").read_bytes().rpartition(b")")[2].split()  # state, parent, ...
+            children.setdefault(int(fields[1]), []).append(int(process.name))
+    found: list[int] = []
+    level = [child for pid in worker_pids for child in children.get(pid, ())]
+    while level:
+        found += level
+        level = [child for pid in level for child in children.get(pid, ())]
+    return tuple(sorted(set(found)))
 
 
 def observe(
