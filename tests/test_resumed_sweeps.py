@@ -75,7 +75,9 @@ def test_the_same_command_runs_only_the_rest_of_a_sweep_that_was_cut_off(
     assert bool(re.search(why, out, re.MULTILINE)) == (number is signal.SIGINT)
 
     # What was resumed is part of the tables, of sweep.json and of the ratios as if it had been run now.
-    assert len(re.findall(r"^│ +[34] │ +\S+ │ +\S+, \S+ │ +\d+\.\d\d │$", out, re.MULTILINE)) == 2
+    assert (
+        len(re.findall(r"^│ +[34] │ +\S+ │ +\S+, \S+ │ +\d+\.\d\d │ +\d+\.\d\d │$", out, re.MULTILINE)) == 2
+    )
     match = re.search(r"^records: (.+)$", out, re.MULTILINE)
     assert match
     cells = read_json(Path(match[1]) / "sweep.json")["cells"]
