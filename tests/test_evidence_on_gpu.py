@@ -13,7 +13,7 @@ from mps_experiments.measurement.overlap import Activity
 from mps_experiments.measurement.verdict import Status
 from mps_experiments.mps.guardian import Guardian
 from mps_experiments.record import Measurement
-from mps_experiments.report.explanation import Cause, Explanation, explain
+from mps_experiments.report.explanation import TOO_FAST, Cause, Explanation, explain
 from mps_experiments.workloads.inputs import resolve_inputs
 from mps_experiments.workloads.spec import WorkloadSpec
 from tests.fakes.plans import CHECKOUT, run_plan
@@ -22,6 +22,7 @@ from tests.fakes.running import Lab, assert_nothing_is_left, open_lab
 pytestmark = pytest.mark.gpu
 
 TRACE = {"iterations": 3, "min_s": 0.1}
+_ATTEMPTS = 3
 MASK_RCNN = WorkloadSpec(
     kind="torchvision", model="maskrcnn_resnet50_fpn", inputs=resolve_inputs("sample"), synchronize="stream"
 )
@@ -98,12 +99,19 @@ def test_kernels_of_two_mask_rcnn_overlap_only_with_mps(
 
 
 def explained(lab: Lab, folder: Path, kind: str, times: int, *, mps: bool) -> tuple[Explanation, Measurement]:
-    """Two processes against one, both with a window of about a second or more."""
-    one = measured(lab, folder / "one", made(kind), 1, times, mps=mps)
-    two = measured(lab, folder / "two", made(kind), 2, times, mps=mps)
-    figures = one.statistics()
-    assert figures is not None
-    assert figures.makespan_s > 0.5, "too short for the energy counter and for NVML's averages"
+    """Two processes against one, both with a window of about a second or more.
+
+    Where something slowed the one process, both are repeated, as the explanation then advises.
+    """
+    for attempt in range(_ATTEMPTS):
+        one = measured(lab, folder / f"one-{attempt}", made(kind), 1, times, mps=mps)
+        two = measured(lab, folder / f"two-{attempt}", made(kind), 2, times, mps=mps)
+        alone, together = one.statistics(), two.statistics()
+        assert alone is not None
+        assert together is not None
+        assert alone.makespan_s > 0.5, "too short for the energy counter and for NVML's averages"
+        if together.pace_s > TOO_FAST * alone.pace_s:
+            break
     explanation = explain(two, one)
     assert explanation is not None
     return explanation, two

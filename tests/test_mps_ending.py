@@ -10,14 +10,14 @@ LOG = "[x Control 470] Starting new server 476\n[x Control 470] Server 476 exite
 
 def test_the_first_end_tells_the_time_and_every_sign_is_named() -> None:
     assert describe_end([SERVER], 1_250_000_000, (), LOG) == (
-        "MPS ended 2.25 s into the window (its server (pid 476) is gone; servers afterwards: none; "
+        "MPS ended by 2.25 s into the window (its server (pid 476) is gone; servers afterwards: none; "
         "control.log: [x Control 470] Server 476 exited with status 9)"
     )
 
 
 def test_a_daemon_that_takes_its_server_along_answers_no_more() -> None:
     assert describe_end([DAEMON, SERVER], 1_250_000_000, None, "") == (
-        "MPS ended 0.75 s into the window (its daemon (pid 470) and its server (pid 476) are gone)"
+        "MPS ended by 0.75 s into the window (its daemon (pid 470) and its server (pid 476) are gone)"
     )
 
 

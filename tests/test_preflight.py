@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,12 @@ import pytest
 
 from mps_experiments.config import Config, StartMethod, WorkloadKind
 from mps_experiments.errors import ConfigError
-from mps_experiments.preflight import check_output_dir, names_to_preload
+from mps_experiments.machine.core_locks import CoreLocks
+from mps_experiments.machine.gpus import FixedProbe, Gpu
+from mps_experiments.plan import RunPlan
+from mps_experiments.preflight import check_output_dir, names_to_preload, take_cores
 from tests.conftest import SRC
+from tests.fakes.plans import FAKE_GPU, SECOND_GPU, attaching, run_plan
 from tests.planned import planned
 
 TINY_DISK = """
@@ -86,3 +92,47 @@ def test_the_fork_server_of_a_sweep_imports_what_any_of_its_cells_asks_for(
     assert names_to_preload([planned(**own, workload__factory="first:build", workers__preload=[])]) == ()
     spawned = planned(**own, workload__factory="first:build", workers__start_method=StartMethod.spawn)
     assert names_to_preload([spawned]) == ()
+
+
+NEAR_LOW = replace(FAKE_GPU, local_cores=(0, 1, 2, 3))
+NEAR_HIGH = replace(SECOND_GPU, local_cores=(4, 5, 6, 7))
+
+
+def cores_of(
+    folder: Path, patch: pytest.MonkeyPatch, plans: Sequence[RunPlan]
+) -> tuple[tuple[int, ...], bool]:
+    """The cores of a sweep on a machine with eight and two GPUs, and whether it took any."""
+    patch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
+    patch.setattr(os, "sched_setaffinity", lambda *_: None)
+    patch.setattr("mps_experiments.workers.placement.physical_cores", lambda cores: {c: c for c in cores})
+    with CoreLocks("a sweep", pytest.fail, folder) as locks:
+        take_cores(locks, plans, FixedProbe((NEAR_LOW, NEAR_HIGH)))
+        return locks.own, locks.are_taken
+
+
+def pinned(folder: Path, gpu: Gpu | None, procs: int = 1) -> RunPlan:
+    return run_plan(folder / "run", *[attaching()] * procs, gpu=gpu, workers={"pinned": True})
+
+
+def test_a_sweep_takes_half_of_the_cores_for_one_of_two_gpus_near_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = [cores_of(tmp_path, monkeypatch, [pinned(tmp_path, gpu)])[0] for gpu in (NEAR_LOW, NEAR_HIGH)]
+    assert own == [(0, 1, 2, 3), (4, 5, 6, 7)]
+
+
+def test_the_largest_cell_and_the_parent_have_a_core_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells = [pinned(tmp_path, NEAR_LOW, procs) for procs in (1, 5)]
+    assert cores_of(tmp_path, monkeypatch, cells) == ((0, 1, 2, 3, 6, 7), True)
+
+
+def test_a_sweep_on_both_gpus_takes_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cells = [pinned(tmp_path, gpu) for gpu in (NEAR_LOW, NEAR_HIGH)]
+    assert cores_of(tmp_path, monkeypatch, cells) == (tuple(range(8)), True)
+
+
+def test_cells_on_the_cpu_or_not_pinned_take_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cells = [pinned(tmp_path, None), run_plan(tmp_path / "run", gpu=NEAR_LOW)]
+    assert cores_of(tmp_path, monkeypatch, cells) == ((), False)

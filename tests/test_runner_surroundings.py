@@ -252,6 +252,31 @@ def test_where_cores_are_too_few_workers_are_left_unpinned(fake_lab: Lab, tmp_pa
     assert [worker.cpu_cores_planned for worker in measurement.workers] == [(), ()]
 
 
+@pytest.mark.parametrize(("quota", "told"), [(0.5, True), (1.0, False), (None, False)])
+def test_a_cpu_quota_below_the_number_of_workers_is_noted(
+    fake_lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quota: float | None, told: bool
+) -> None:
+    monkeypatch.setattr("mps_experiments.machine.facts.cpu_limit", lambda: quota)
+    measurement = valid(fake_lab.run(run_plan(tmp_path / "run", attaching()))).measurement
+    assert measurement.machine.cpu_quota_cores == quota
+    assert (
+        "a CPU quota allows the time of 0.5 cores, fewer than procs=1" in "".join(measurement.notes)
+    ) == told
+
+
+@pytest.mark.parametrize(
+    ("own", "pinned", "planned"),
+    [((1,), True, [(1,)]), ((), True, [()]), ((1,), False, [(0, 1)]), ((0, 1), False, [()])],
+    ids=["own core", "none free", "not pinned, beside others", "not pinned, alone"],
+)
+def test_workers_are_placed_on_the_sweeps_own_cores(
+    fake_lab: Lab, tmp_path: Path, own: tuple[int, ...], pinned: bool, planned: list[tuple[int, ...]]
+) -> None:
+    plan = run_plan(tmp_path / "run", attaching(), workers={"pinned": pinned})
+    measurement = valid(fake_lab.run(plan, cores=(0, 1), own_cores=own)).measurement
+    assert [worker.cpu_cores_planned for worker in measurement.workers] == planned
+
+
 def test_workers_that_share_a_core_are_a_finding(lab: Lab, tmp_path: Path) -> None:
     core = max(os.sched_getaffinity(0))
     plan = run_plan(tmp_path / "run", *[attaching(core=core)] * 2, gpu=lab.gpu, mps={"enabled": False})

@@ -238,7 +238,7 @@ def test_cells_run_in_blocks_and_sweep_json_tells_in_which_order(tmp_path: Path)
 
 
 def test_blocks_are_added_until_the_budget_is_used(tmp_path: Path) -> None:
-    """A block takes a second or two, and the intervals of such short runs are never within a millionth."""
+    """A block takes some seconds, and the intervals of such short runs are never within a millionth."""
     arguments = ("procs=1,2", "times=30", "tracking=none", "precision=0.000001", "budget_min=0.5")
     started = time.monotonic()
     done = sweep(tmp_path, "-m", *MOODY, *arguments, "workload.options.sleep_s=0.01")
@@ -247,7 +247,7 @@ def test_blocks_are_added_until_the_budget_is_used(tmp_path: Path) -> None:
     out, summary = done.result.stdout, summary_of(tmp_path)
     blocks = {m.cell.repeat for m in done.measurements.values()}
     assert blocks == set(range(len(blocks)))
-    assert len(blocks) >= 4
+    assert len(blocks) >= 2
     assert len(done.measurements) == 2 * len(blocks) + 1 == len(summary["cells"])
     last = f"mps=off procs=2 times=30 repeat={len(blocks) - 1}"
     assert done.measurements[last].overrides[-1] == f"repeat={len(blocks) - 1}"

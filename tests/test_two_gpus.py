@@ -4,8 +4,10 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 
 from mps_experiments.machine.gpus import open_probe
@@ -26,11 +28,27 @@ def cores_of(measurements: Iterable[Measurement]) -> set[int]:
     return {core for each in measurements for worker in each.workers for core in worker.cpu_cores_planned}
 
 
+@dataclass
+class Beside:
+    """A sweep on the second GPU while another measured on the first.
+
+    Attributes:
+        first: The other one.
+        cores_of_first: Of its workers.
+        records: Of the second, and what it `said`.
+    """
+
+    first: Scene
+    cores_of_first: set[int]
+    records: list[Measurement]
+    said: str
+
+
 @pytest.fixture(scope="module")
-def beside(tmp_path_factory: pytest.TempPathFactory) -> tuple[Scene, list[Measurement], str]:
-    """The cells of a sweep on the second GPU while another measures on the first; and what it said."""
+def beside(tmp_path_factory: pytest.TempPathFactory) -> Beside:
     outputs = tmp_path_factory.mktemp("beside")
     with measuring(outputs, real=False) as scene:
+        cores = {core for pid in scene.workers for core in psutil.Process(pid).cpu_affinity()}
         done = subprocess.run(
             [
                 *[sys.executable, str(CHECKOUT / "tests" / "fakes" / "cli_runner.py"), *CELLS],
@@ -48,24 +66,18 @@ def beside(tmp_path_factory: pytest.TempPathFactory) -> tuple[Scene, list[Measur
             check=False,
         )
     assert done.returncode == 0, done
-    return scene, records(outputs / "second"), done.stdout
+    return Beside(scene, cores, records(outputs / "second"), done.stdout)
 
 
-def test_every_cell_beside_another_sweep_is_valid(
-    beside: tuple[Scene, list[Measurement], str],
-) -> None:
-    measurements = beside[1]
-    assert len(measurements) == 4
-    assert {each.verdict.status for each in measurements} == {Status.VALID}
-    assert {each.cell.device for each in measurements} == {SECOND_GPU.uuid}
+def test_every_cell_beside_another_sweep_is_valid(beside: Beside) -> None:
+    assert len(beside.records) == 4
+    assert {each.verdict.status for each in beside.records} == {Status.VALID}
+    assert {each.cell.device for each in beside.records} == {SECOND_GPU.uuid}
 
 
-def test_the_daemon_of_the_other_sweep_is_seen_and_not_foreign(
-    beside: tuple[Scene, list[Measurement], str],
-) -> None:
-    scene, measurements, _ = beside
-    place = str(scene.temporary)
-    for measurement in measurements:
+def test_the_daemon_of_the_other_sweep_is_seen_and_not_foreign(beside: Beside) -> None:
+    place = str(beside.first.temporary)
+    for measurement in beside.records:
         (daemon,) = (each for each in measurement.foreign_daemons if (each.pipe_dir or "").startswith(place))
         assert daemon.gpu_uuids == (FAKE_GPU.uuid,)
         assert len(daemon.client_pids or ()) == 2, (
@@ -74,13 +86,15 @@ def test_the_daemon_of_the_other_sweep_is_seen_and_not_foreign(
         assert place not in " ".join(measurement.contended)
 
 
-@pytest.mark.skipif(len(os.sched_getaffinity(0)) > 2, reason="shows what becomes of a sweep without a core")
-def test_a_sweep_for_which_no_core_is_left_says_so_once_and_pins_nobody(
-    beside: tuple[Scene, list[Measurement], str],
-) -> None:
-    _, measurements, said = beside
-    assert said.count("CPU cores are free, other sweeps have the rest") == 1
-    assert cores_of(measurements) == set()
+def test_no_worker_is_pinned_to_a_core_of_the_other_sweep(beside: Beside) -> None:
+    assert beside.cores_of_first
+    assert cores_of(beside.records).isdisjoint(beside.cores_of_first)
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) > 3, reason="the other sweep leaves some of these cores")
+def test_a_sweep_for_which_no_core_is_left_says_so_once_and_pins_nobody(beside: Beside) -> None:
+    assert beside.said.count("CPU cores are free, other sweeps have the rest") == 1
+    assert cores_of(beside.records) == set()
 
 
 def why_not_two() -> str:

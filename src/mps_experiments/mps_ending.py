@@ -79,7 +79,8 @@ def describe_end(
     """
     first = ends[0]
     into_s = None if window_start_ns is None else (first.at_ns - window_start_ns) / 1e9
-    when = f"{into_s:.2f} s into the window" if into_s is not None and into_s >= 0 else "before the window"
+    # Seen when the kernel has let go of it, a little after it stopped serving.
+    when = f"by {into_s:.2f} s into the window" if into_s is not None and into_s >= 0 else "before the window"
     gone = " and ".join(f"its {end.name} (pid {end.pid})" for end in ends)
     seen = [f"{gone} {'are' if len(ends) > 1 else 'is'} gone"]
     if servers_afterwards is not None:

@@ -215,6 +215,7 @@ def _evidence(plan: RunPlan, state: RunState, samples: Sequence[WorkerSamples]) 
         mps_on=plan.mps.enabled,
         telemetry=state.telemetry,
         own_pids=frozenset({worker.pid for worker in state.workers} | servers | descendants),
+        listed_pids=frozenset(each.pid for seen in state.observations for each in seen.gpu_processes),
         foreign_load=foreign_load(plan, state),
         foreign_daemons=foreign_daemons(plan, state),
         parity=state.parity,
@@ -229,9 +230,10 @@ def _evidence(plan: RunPlan, state: RunState, samples: Sequence[WorkerSamples]) 
 def _notes(plan: RunPlan, state: RunState, machine: MachineFacts) -> tuple[str, ...]:
     notes = []
     quota = machine.cpu_quota_cores
-    if quota is not None and quota < plan.worker_count:
+    if state.workers and quota is not None and quota < plan.worker_count:
         notes.append(
-            f"a CPU quota allows the time of {quota:g} cores: {plan.worker_count} workers are held up by it"
+            f"a CPU quota allows the time of {quota:g} cores, fewer than procs={plan.worker_count}: "
+            "workers are stopped by it again and again"
         )
     if plan.device.is_cpu and state.workers:
         notes.append("ran on the CPU: says nothing about MPS or a GPU")

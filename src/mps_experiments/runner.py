@@ -138,7 +138,6 @@ def _measure(plan: RunPlan, around: Surroundings, state: RunState) -> None:
             opening = open_environment(plan, around.probe, around.guardian)
             environment = stack.enter_context(_timed_exit(opening, "environment_teardown", state))
             state.environment = environment
-        stack.enter_context(noting_end_of_mps(plan, environment, state))
         state.placement = _placement(plan, around)
         stack.callback(keep_off(state.placement.parent))
         with state.phase("workers"):
@@ -150,6 +149,8 @@ def _measure(plan: RunPlan, around: Surroundings, state: RunState) -> None:
             )
             stack.enter_context(_timed_exit(pool, "workers_teardown", state))
             state.workers = pool.workers
+            # Left before the pool: what ending its workers does to MPS is no sign of anything.
+            stack.enter_context(noting_end_of_mps(plan, environment, state))
             pool.wait_ready(plan.workers.ready_timeout_s)
         with state.phase("afterwork"):  # of the run before: no window may have it beside it
             _wait_until_quiet(around, plan.workers.ready_timeout_s)

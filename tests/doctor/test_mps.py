@@ -11,7 +11,14 @@ from mps_experiments.doctor.finding import Level
 from mps_experiments.doctor.mps import foreign_findings, missing_program, program_finding
 from mps_experiments.mps.control import CONTROL_PROGRAM, SERVER_PROGRAM, control_program
 from tests.doctor.conftest import DRIVER, put_program_on_path, the_only
-from tests.fakes.plans import daemon_of_somebody_else, own_mps_processes, short_folder, use_fakes
+from tests.fakes.plans import (
+    FAKE_GPU,
+    SECOND_GPU,
+    daemon_of_somebody_else,
+    own_mps_processes,
+    short_folder,
+    use_fakes,
+)
 
 NO_DAEMON = "#!/bin/sh\n# of driver {versions}\necho Cannot find MPS control daemon process >&2\nexit 1\n"
 HANGS = "#!/bin/sh\nexec sleep 1000\n"
@@ -125,6 +132,15 @@ def test_a_daemon_of_others_that_does_not_answer_is_still_named(
     with daemon_of_somebody_else(short_dir / "foreign"):
         finding = the_only(foreign_findings(0.3), Level.WARN)
     assert f"at {short_dir / 'foreign'}, clients unknown" in finding.found
+
+
+def test_a_daemon_on_another_gpu_is_passed_over(monkeypatch: pytest.MonkeyPatch, short_dir: Path) -> None:
+    use_fakes(monkeypatch)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", SECOND_GPU.uuid)
+    with daemon_of_somebody_else(short_dir / "foreign"):
+        here, there = (list(foreign_findings(20.0, gpu.uuid)) for gpu in (SECOND_GPU, FAKE_GPU))
+    assert str(short_dir / "foreign") in str(here)
+    assert str(short_dir / "foreign") not in str(there)
 
 
 def test_no_daemon_is_ok(monkeypatch: pytest.MonkeyPatch) -> None:

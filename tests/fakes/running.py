@@ -60,10 +60,16 @@ class Lab:
         *,
         probe: GpuProbe | None = None,
         cores: tuple[int, ...] | None = None,
+        own_cores: tuple[int, ...] | None = None,
         is_quiet: Callable[[float], bool] = lambda _: True,
     ) -> Outcome:
-        """Run one cell and write its files; `cores` stands in for the cores of this machine."""
-        outcome = self.outcome(plan, witness, probe=probe, cores=cores, is_quiet=is_quiet)
+        """Run one cell and write its files.
+
+        `cores` stands in for the cores of this machine, `own_cores` for those of a sweep.
+        """
+        outcome = self.outcome(
+            plan, witness, probe=probe, cores=cores, own_cores=own_cores, is_quiet=is_quiet
+        )
         missing = outcome.artifacts.write() if outcome.artifacts else ()
         complete = replace(outcome.measurement, missing=(*outcome.measurement.missing, *missing))
         return replace(outcome, measurement=complete)
@@ -75,6 +81,7 @@ class Lab:
         *,
         probe: GpuProbe | None = None,
         cores: tuple[int, ...] | None = None,
+        own_cores: tuple[int, ...] | None = None,
         is_quiet: Callable[[float], bool] = lambda _: True,
     ) -> Outcome:
         """Run one cell."""
@@ -87,6 +94,7 @@ class Lab:
             context=process_context,
             watcher=witness or Witness(),
             is_quiet=is_quiet,
+            cores=own_cores,
         )
         return run_cell(plan, surroundings)
 

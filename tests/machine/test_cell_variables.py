@@ -30,3 +30,4 @@ def test_one_line_names_what_is_not_passed_on() -> None:
     )
     assert describe(not_passed_on(SHELL)).startswith("CUDA_DEVICE_MAX_CONNECTIONS=1, CUDA_MPS_ACTIVE_")
     assert " of the shell are not passed on" in describe(not_passed_on(SHELL))
+    assert describe({"CUDA_MPS_A": "\x1b[31m\n\udcff"}).startswith(r"CUDA_MPS_A='\x1b[31m\n\udcff' of")

@@ -44,6 +44,7 @@ def evidence(*workers: WorkerSamples, **fields: Any) -> Evidence:
         mps_on=False,
         telemetry=None,
         own_pids=frozenset({100, 101}),
+        listed_pids=frozenset({100, 101}),
         foreign_load=(),
         foreign_daemons=(),
         parity=None,
@@ -465,6 +466,15 @@ def test_what_other_processes_used_of_the_gpu_is_summed(
     found = only(telemetry=shares(pid100=own, pid8=pid8, pid7=pid7, pid9=0.0), foreign_load=SEEN)
     text = f"other processes (pid 7, 8) used {pid7 + pid8:.0%} of the GPU"
     assert_is(found, "foreign_gpu", severity, pid7 + pid8, limit, text)
+
+
+def test_in_a_short_window_only_processes_that_were_listed_count_as_others() -> None:
+    """NVML's shares reach back to before it: a run that has just ended is in them, too."""
+    short = [samples(rank, 0, *[50] * 10) for rank in (0, 1)]
+    telemetry = shares(pid100=0.9, pid7=0.3)
+    assert findings(*short, telemetry=telemetry) == ()
+    found = only(*short, telemetry=telemetry, listed_pids=frozenset({100, 101, 7}))
+    assert found.text == "other processes (pid 7) used 30% of the GPU"
 
 
 def test_workers_and_the_mps_server_are_not_foreign() -> None:

@@ -167,6 +167,7 @@ def test_replicas_that_compute_differently_have_no_ratio() -> None:
     found = said(with_output(one, 1.0), with_output(two, 2.0))
     assert "Two replicas under MPS do 18.2 iterations/s (no gain: not comparable" in found.headline
     assert "output" in found.headline
+    assert "packing pays" not in found.text
 
 
 def test_the_smallest_pack_that_both_arms_have_comes_first() -> None:

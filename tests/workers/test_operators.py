@@ -49,6 +49,7 @@ def test_a_cuda_graph_counts_as_work_and_a_model_on_the_cpu_as_none() -> None:
     on_gpu, graph = MATRIX.cuda(), torch.cuda.CUDAGraph()
     stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     with torch.inference_mode(), torch.cuda.stream(stream):
+        on_gpu @ on_gpu  # cuBLAS must be there before a capture
         with torch.cuda.graph(graph):
             on_gpu @ on_gpu
         assert count_operators(graph.replay, "cuda") == 1

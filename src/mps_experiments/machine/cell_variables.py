@@ -36,6 +36,7 @@ def describe(variables: Mapping[str, str]) -> str:
     """Say in one line what is not passed on; empty if there is nothing to say."""
     if not variables:
         return ""
-    named = ", ".join(f"{name}={value}" for name, value in variables.items())
+    shown = {name: value if value.isprintable() else ascii(value) for name, value in variables.items()}
+    named = ", ".join(f"{name}={value}" for name, value in shown.items())
     plural = "are" if len(variables) > 1 else "is"
     return f"{named} of the shell {plural} not passed on: each cell sets its own"

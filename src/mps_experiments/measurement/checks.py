@@ -34,6 +34,7 @@ _MIN_FOR_THIRDS = 9  # iterations
 _MIN_OUTLIERS = 2
 _OUTLIER = 2.0  # times the worker's median
 _CLOCK_FELL = 0.98  # of the highest clock: the limit is touched now and then without any effect
+_MIN_SHARE_WINDOW_S = 1.0  # NVML's shares are of up to a second before, when another run may just have ended
 _MIN_CORE_WINDOW_S = 0.5  # the kernel counts in hundredths of a second
 
 
@@ -52,6 +53,7 @@ class Evidence:
         mps_on: What the cell claims.
         telemetry: None where there is none.
         own_pids: Workers, their descendants and MPS servers: whose use of the GPU is not foreign.
+        listed_pids: Every process that NVML listed on the GPU when the workers' attachment was looked at.
         foreign_load: Other processes seen on the GPU, in words.
         foreign_daemons: MPS daemons of others, in words.
         parity: The largest difference between the workers' outputs; None if they were not compared.
@@ -71,6 +73,7 @@ class Evidence:
     mps_on: bool
     telemetry: Telemetry | None
     own_pids: frozenset[int]
+    listed_pids: frozenset[int]
     foreign_load: Sequence[str]
     foreign_daemons: Sequence[str]
     parity: OutputDifference | None
@@ -198,7 +201,15 @@ def _foreign_gpu(evidence: Evidence, limits: Thresholds) -> Iterator[Finding]:
     shares = evidence.telemetry.gpu_share_by_pid if evidence.telemetry else None
     # Where NVML counts the pids of another namespace, ours are not among them and nothing can be told.
     if shares and evidence.own_pids & shares.keys():
-        foreign = {pid: share for pid, share in shares.items() if pid not in evidence.own_pids and share > 0}
+        start_ns, end_ns = whole_window_ns(evidence.samples)
+        reaches_back = (end_ns - start_ns) / 1e9 < _MIN_SHARE_WINDOW_S
+        foreign = {
+            pid: share
+            for pid, share in shares.items()
+            if share > 0
+            and pid not in evidence.own_pids
+            and not (reaches_back and pid not in evidence.listed_pids)
+        }
         total = sum(foreign.values())
         pids = ", ".join(map(str, sorted(foreign)))
         text = f"other processes (pid {pids}) used {total:.0%} of the GPU"

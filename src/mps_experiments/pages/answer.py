@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from mps_experiments.measurement.verdict import Status
 from mps_experiments.pages.certainty import caveats, certainty_lines
-from mps_experiments.pages.figures import rate
-from mps_experiments.pages.packing import PAYS, Packing, is_open, packing
+from mps_experiments.pages.packing import packing
+from mps_experiments.pages.packing_words import STATES, packing_words, procs_of, rate_text, times_text
 from mps_experiments.pages.panels import ARMS, Panel
 from mps_experiments.record import Measurement
 from mps_experiments.report.estimates import Estimate
@@ -18,7 +18,6 @@ from mps_experiments.report.repeats import Group
 _WORDS = {1: "One", 2: "Two", 3: "Three", 4: "Four", 5: "Five", 6: "Six", 7: "Seven", 8: "Eight"}
 _OF_ONE = " what one does"
 _NAMED = "95 % interval "
-_STATES = {"on": "under MPS", "off": "without MPS"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +51,7 @@ def _headline(panel: Panel, arms: Mapping[str, Mapping[int, Group]]) -> str:
     count = next((each for each in counts if all(each in arm for arm in arms.values())), counts[0])
     packs = [arms[mps][count] for mps in ("on", "off") if count in arms[mps]]
     first, *rest = packs
-    state = _STATES[first.first.cell.mps] if panel.on_gpu else "at once on the CPU"
+    state = STATES[first.first.cell.mps] if panel.on_gpu else "at once on the CPU"
     text = f"{_word(count)} replicas {state} do {_gain_words(panel, first)}"
     said_once = (_OF_ONE if _OF_ONE in text else "", _NAMED)
     for group in rest:
@@ -64,13 +63,13 @@ def _headline(panel: Panel, arms: Mapping[str, Mapping[int, Group]]) -> str:
 
 
 def _in_turn(mps: str) -> str:
-    return "time-sliced" if mps == "off" else _STATES[mps]
+    return "time-sliced" if mps == "off" else STATES[mps]
 
 
 def _gain_words(panel: Panel, group: Group) -> str:
     ratio = panel.ratio(group)
     if ratio.gain is None:
-        return f"{_rate(group)} (no gain: {ratio.reason})"
+        return f"{rate_text(group)} (no gain: {ratio.reason})"
     between = ratio.gain.interval
     interval = f" [{_NAMED}{between[0]:.2f} to {between[1]:.2f}]" if between else ""
     return f"{ratio.gain.value:.2f} times{_OF_ONE}{interval}"
@@ -79,10 +78,10 @@ def _gain_words(panel: Panel, group: Group) -> str:
 def _details(panel: Panel, arms: Mapping[str, Mapping[int, Group]]) -> Iterator[str]:
     if not panel.on_gpu:
         yield "Without a GPU nothing measured here says anything about MPS."
-    found = {mps: packing(arms[mps]) for mps in ("on", "off")}
+    found = {mps: packing(_alike(panel, arms[mps])) for mps in ("on", "off")}
     for mps, each in found.items():
         if each is not None:
-            yield from _packing_words(panel, mps, each)
+            yield from packing_words(panel, mps, each)
     yield from _too_fast(panel, arms)
     yield from _best_words(arms)
     if (on := found["on"]) is not None and on.limit is not on.fewest:
@@ -102,74 +101,18 @@ def _details(panel: Panel, arms: Mapping[str, Mapping[int, Group]]) -> Iterator[
     yield from certainty_lines(panel, arms)
 
 
-def _packing_words(panel: Panel, mps: str, found: Packing) -> Iterator[str]:
-    state = f"{_STATES[mps][0].upper()}{_STATES[mps][1:]} packing" if panel.on_gpu else "Packing"
-    fewest, limit, opened = found.fewest, found.limit, found.open_beyond
-    if limit is fewest:
-        more = "" if _procs(fewest) == 1 else f" more than {_procs(fewest)}"
-        gain = opened or found.beyond[0]
-        many, whose = gain.numerator, f"what {_few(fewest)}"
-        verdict = f"is open whether {state[0].lower()}{state[1:]}{more} pays" if opened else "does not pay"
-        begin = f"It {verdict}" if opened else f"{state}{more} {verdict}"
-        yield f"{begin}: {_procs(many)} replicas together do {_rate(many)}, {_times(gain)} {whose}."
-        yield from _unknown_of_one(fewest)
-        return
-    most = "" if found.beyond else f", {_the_most(panel, mps, _procs(limit))}"
-    yield (
-        f"{state} pays up to {_procs(limit)} replicas{most}: together they do {_rate(limit)}, "
-        f"{_times(Gain.between(limit, fewest))} what {_few(fewest)}."
-    )
-    yield from _unknown_of_one(fewest)
-    if opened:
-        many = opened.numerator
-        yield f"Whether more pay is open: {_procs(many)} do {_rate(many)}, {_times(opened)} that."
-    elif found.beyond:
-        many = found.beyond[0].numerator
-        yield f"Beyond that it does not: {_procs(many)} do {_rate(many)}, {_times(found.beyond[0])} that."
-    yield from _steps(found)
-
-
-def _steps(found: Packing) -> Iterator[str]:
-    """The steps on the way that alone are not known to pay."""
-    for gain in found.steps:
-        step = f"the step from {_procs(gain.denominator)} to {_procs(gain.numerator)} alone"
-        if is_open(gain):
-            yield f"Whether {step} pays is open: {_times(gain)}."
-        elif gain.value < PAYS:
-            yield f"T{step[1:]} does not: {_times(gain)}."
-
-
-def _times(gain: Estimate) -> str:
-    between = (
-        f" [{gain.interval[0]:.2f} to {gain.interval[1]:.2f}]" if gain.interval else " (interval unknown)"
-    )
-    return f"{gain.value:.2f} times{between}"
-
-
-def _unknown_of_one(fewest: Group) -> Iterator[str]:
-    if _procs(fewest) > 1:
-        yield (
-            f"What one replica does is not known: there is no VALID run of it, so whether "
-            f"{_procs(fewest)} pay is not known either."
-        )
-
-
-def _the_most(panel: Panel, mps: str, limit: int) -> str:
-    """What is known of more; a larger number may have been tried without a VALID run."""
-    tried = [m for m in panel.measurements if m.cell.mps == mps and m.cell.times == panel.times]
-    larger = sorted({m.cell.procs for m in tried if m.cell.procs > limit})
-    if not larger:
-        return "the most that were measured"
-    return f"the most with a VALID run (procs={','.join(map(str, larger))} has none)"
+def _alike(panel: Panel, arm: Mapping[int, Group]) -> dict[int, Group]:
+    """Leave out cells that may not be compared with one process since their outputs differ."""
+    return {count: group for count, group in arm.items() if 1 not in arm or panel.ratio(group).gain}
 
 
 def _too_fast(panel: Panel, arms: Mapping[str, Mapping[int, Group]]) -> Iterator[str]:
     """N processes cannot be faster than one: then the one was slowed, and what rests on it is too good."""
     for mps, arm in arms.items():
-        found = [(_procs(group), panel.ratio(group).overall) for group in arm.values()]
+        found = [(procs_of(group), panel.ratio(group).overall) for group in arm.values()]
         below = [f"{procs} ({each.value:.2f})" for procs, each in found if each and _is_too_fast(each)]
         if below:
-            state = f" {_STATES[mps]}" if panel.on_gpu else ""
+            state = f" {STATES[mps]}" if panel.on_gpu else ""
             yield (
                 f"The ratio{state} of {', '.join(below)} processes is below 1: something slowed the "
                 "one-process run, and gains over one replica are too large. Repeat both."
@@ -188,16 +131,16 @@ def _best_words(arms: Mapping[str, Mapping[int, Group]]) -> Iterator[str]:
         mps: max(arm.values(), key=lambda group: group.throughput_median_per_s) for mps, arm in arms.items()
     }
     yield (
-        f"The most with MPS ({_procs(best['on'])} {_replicas(best['on'])}, {_rate(best['on'])}) is "
-        f"{_times(Gain.between(best['on'], best['off']))} the most without "
-        f"({_procs(best['off'])} {_replicas(best['off'])}, {_rate(best['off'])})."
+        f"The most with MPS ({procs_of(best['on'])} {_replicas(best['on'])}, {rate_text(best['on'])}) is "
+        f"{times_text(Gain.between(best['on'], best['off']))} the most without "
+        f"({procs_of(best['off'])} {_replicas(best['off'])}, {rate_text(best['off'])})."
     )
 
 
 def _latency_words(fewest: Group, limit: Group) -> str:
     one, many = (group.latencies.quantile_s(0.5) for group in (fewest, limit))
     return (
-        f"Under MPS an iteration takes {milliseconds(many)} ms (median) with {_procs(limit)} replicas, "
+        f"Under MPS an iteration takes {milliseconds(many)} ms (median) with {procs_of(limit)} replicas, "
         f"{milliseconds(one)} ms with {_one(fewest)}: {many / one:.2f} times."
     )
 
@@ -220,24 +163,12 @@ def _verdict(m: Measurement) -> str:
     return f"{m.verdict.status.value}: {m.verdict.reason}"
 
 
-def _rate(group: Group) -> str:
-    return f"{rate(group)} iterations/s"
-
-
-def _procs(group: Group) -> int:
-    return group.first.cell.procs
-
-
 def _replicas(group: Group) -> str:
-    return "replica" if _procs(group) == 1 else "replicas"
-
-
-def _few(group: Group) -> str:
-    return "one does" if _procs(group) == 1 else f"{_procs(group)} do"
+    return "replica" if procs_of(group) == 1 else "replicas"
 
 
 def _one(group: Group) -> str:
-    return "one" if _procs(group) == 1 else str(_procs(group))
+    return "one" if procs_of(group) == 1 else str(procs_of(group))
 
 
 def _word(count: int) -> str:
