@@ -20,7 +20,7 @@ from mps_experiments.recorder import make_measurement as record_of
 from mps_experiments.report.keys import comparison_keys
 from mps_experiments.run_state import RunState
 from mps_experiments.workloads.inputs import sample_photo
-from tests.planned import ON_CPU, ON_GPU, ROOT, config_with
+from tests.planned import ON_CPU, ON_GPU, ROOT, config_with, one
 from tests.records import MACHINE, make_measurement
 
 CUSTOM = {"workload__kind": WorkloadKind.custom, "workload__factory": "tests.fakes.moody:build"}
@@ -152,7 +152,8 @@ def test_without_a_fault_its_options_do_not_count() -> None:
 
 
 def test_seconds_do_not_count_where_nothing_lasts_as_long() -> None:
-    assert fingerprint(window_s=3.0, workers__rotate_s=1.0) == fingerprint()
+    still = one("workers__cpu_affinity", CpuAffinity.auto)
+    assert fingerprint(window_s=3.0, workers__rotate_s=1.0, **still) == fingerprint(**still)
 
 
 def test_the_second_of_two_equal_runs_does_not_stand_for_the_first() -> None:
