@@ -83,7 +83,7 @@ def test_workers_stay_on_their_cores_move_on_or_are_not_placed(
 
 @pytest.mark.parametrize(
     ("given", "modules"),
-    [("auto", None), ([], ()), ("numpy", ("numpy",)), (["numpy", "json.tool"], ("numpy", "json.tool"))],
+    [("auto", None), ([], ()), ("numpy", ("numpy",)), (["numpy", "rich.console"], ("numpy", "rich.console"))],
 )
 def test_modules_to_preload_are_found_or_listed(given: object, modules: tuple[str, ...] | None) -> None:
     assert planned(workers__preload=given).workers.preload == modules

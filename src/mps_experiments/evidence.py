@@ -92,7 +92,7 @@ def gather_products(plan: RunPlan, pool: WorkerPool, state: RunState) -> None:
 
 
 def gather_trace(plan: RunPlan, pool: WorkerPool, scratch: Path, state: RunState) -> None:
-    """Have all workers run a short traced pass together, and derive what ran when."""
+    """Have all workers run a short traced pass together, and derive what ran when; the last that they do."""
     if not plan.trace.iterations:
         return
     iterations = _iterations_to_trace(plan, pool)
@@ -102,6 +102,7 @@ def gather_trace(plan: RunPlan, pool: WorkerPool, scratch: Path, state: RunState
         _refuse_problems(pool.ask(orders, Tracing, plan.trace.timeout_s))
         go = pool.next_start()
         _refuse_problems(pool.ask([go] * plan.worker_count, Traced, plan.trace.timeout_s))
+        pool.dismiss()  # nothing more is asked; they leave the GPU while their traces are read
         state.traces = [load_trace(path) for path in paths]
         state.gpu_work = [traced_work(trace) for trace in state.traces]
         state.activity = activity_of(state.traces)
@@ -115,7 +116,7 @@ def gather_gpu_work(plan: RunPlan, pool: WorkerPool, state: RunState) -> None:
     if plan.device.is_cpu or state.gpu_work:
         return
     with _optional("GPU work", state.missing):
-        if any(worker.asked or worker.ended for worker in pool.workers):
+        if any(worker.asked or worker.dismissed or worker.ended for worker in pool.workers):
             raise EvidenceError("not proved, since a worker no longer answers")
         questions = [CountOperators(iterations=_COUNTED)] * plan.worker_count
         answers = pool.ask(questions, Operators, plan.trace.timeout_s)

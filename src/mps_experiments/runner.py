@@ -177,9 +177,9 @@ def _measure(plan: RunPlan, around: Surroundings, state: RunState) -> None:
                 gather_outputs(plan, pool, state)
             if plan.fault is None:  # after a fault nothing is as it was
                 with state.phase("traced_pass"):
+                    gather_products(plan, pool, state)
                     gather_trace(plan, pool, environment.scratch, state)
                     gather_gpu_work(plan, pool, state)
-                    gather_products(plan, pool, state)
         except KeyboardInterrupt as error:  # the sweep ends, but what is measured and proved stays
             state.interruption = _interruption(error)
             state.missing.append(f"evidence: {state.interruption}")

@@ -244,6 +244,17 @@ def test_a_worker_that_was_killed_is_told_at_the_next_question(
             pool.ask([Compute()] * 2, Computed, DEADLINE_S)
 
 
+def test_workers_that_are_dismissed_leave_by_themselves(forkserver: Context, make_specs: MakeSpecs) -> None:
+    with pool_of(forkserver, make_specs("small", 2)) as pool:
+        measure(pool)
+        pool.dismiss()
+        wait_until(lambda: not any(map(psutil.pid_exists, pool.pids)))
+        pool.dismiss()
+        with pytest.raises(WorkerError, match="worker 0 exited with code 0 without a word"):
+            pool.ask([Compute()] * 2, Computed, DEADLINE_S)
+    assert [worker.process.exitcode for worker in pool.workers] == [0, 0]
+
+
 def test_an_answer_of_another_kind_is_refused(forkserver: Context, make_specs: MakeSpecs) -> None:
     with pool_of(forkserver, make_specs("small", 2)) as pool:
         measure(pool)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any
 
-from mps_experiments.config import NO_LONGER, Config, options
+from mps_experiments.config import AUTO, NO_LONGER, Config, options
 from mps_experiments.errors import ConfigError
 from mps_experiments.record import Cell, affinity_of
 
@@ -59,14 +59,16 @@ def stored_values(config: Mapping[str, Any], cell: Cell | None = None) -> Stored
         cell: The record's; None if there is only a configuration.
     """
     defaults = plain(Config())
-    found, unknown = dict[str, object](), list[str]()
+    found, unknown, replaced = dict[str, object](), list[str](), False
     for name, value in _leaves(config, frozenset(each.name for each in options())):
         if name in defaults:
             found[name] = value
-        elif name not in (*_LEFT_OUT, *_RETIRED, *NO_LONGER) and not name.startswith(_TRACKING):
+        elif name in _RETIRED:
+            replaced = replaced or value is not None
+        elif name not in (*_LEFT_OUT, *NO_LONGER) and not name.startswith(_TRACKING):
             unknown.append(name)
     found = (_of_cell(cell) if cell else {}) | found
-    if cell and cell.inputs:
+    if cell and cell.inputs and (replaced or found.get("workload.model", AUTO) == AUTO):
         found["workload.model"] = cell.model  # auto was one model there and may be another here
     missing = [f"{name}={typed(value)}" for name, value in defaults.items() if name not in found]
     return StoredValues(values=defaults | found, unknown=tuple(unknown), missing=tuple(missing))

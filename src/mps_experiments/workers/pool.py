@@ -52,6 +52,7 @@ class Worker:
     ready: Ready | None = None
     done: Done | None = None
     asked: bool = False
+    dismissed: bool = False
     answer: FromWorker | None = None
     ended: WorkerError | None = None
     started_ns: int = 0
@@ -238,11 +239,17 @@ class WorkerPool:
             raise WorkerError(other.spec.rank, f"answered {type(other.answer).__name__}, not {kind.__name__}")
         return answers
 
+    def dismiss(self) -> None:
+        """Tell the workers to exit, once, and do not wait for it. Raises no RunError."""
+        for worker in self.workers:
+            if not worker.dismissed:
+                worker.dismissed = True
+                with suppress(RunError):
+                    self._send(worker, Exit())
+
     def stop(self) -> None:
         """Tell the workers to exit, kill those that do not in time, wait for all. Raises no RunError."""
-        for worker in self.workers:
-            with suppress(RunError):
-                self._send(worker, Exit())
+        self.dismiss()
         deadline = time.monotonic() + self.stop_timeout_s
         try:
             busy = [w for w in self.workers if w.done is None or w.asked]
