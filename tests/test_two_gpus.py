@@ -113,7 +113,7 @@ def test_two_sweeps_on_two_real_gpus_are_valid_on_cores_of_their_own(tmp_path: P
                 *["workload.model=resnet18", "times=300", f"output_dir={tmp_path / str(number)}"],
             ],
             cwd=tmp_path,
-            env=os.environ | {"PYTHONPATH": str(CHECKOUT / "src")},
+            env=os.environ | {"PYTHONPATH": os.pathsep.join([str(CHECKOUT / "src"), *sys.path])},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

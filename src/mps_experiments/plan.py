@@ -231,7 +231,7 @@ def build_plan(config: Config, probe: GpuProbe, folder: Path, user_id: int | Non
         workers=WorkersPlan(
             start_method=config.workers.start_method.value,
             pinned=config.workers.cpu_affinity is not CpuAffinity.none,
-            rotate_s=config.workers.rotate_s if config.workers.cpu_affinity is CpuAffinity.rotate else None,
+            rotate_s=_rotate_s(config),
             warmup_iterations=None if config.workers.warmup == AUTO else config.workers.warmup,
             preload=_preload(config),
             verbose=config.workers.verbose,
@@ -258,6 +258,12 @@ def _window_plan(config: Config) -> WindowPlan:
     if config.times == AUTO:
         return WindowPlan(kept=kept, iterations=None, seconds=config.window_s)
     return WindowPlan(kept=kept, iterations=config.times)
+
+
+def _rotate_s(config: Config) -> float | None:
+    """With a fault nobody moves: a process number of a worker that is gone may soon be another's."""
+    rotates = config.workers.cpu_affinity is CpuAffinity.rotate and config.fault.kind is FaultKind.none
+    return config.workers.rotate_s if rotates else None
 
 
 def _preload(config: Config) -> tuple[str, ...] | None:

@@ -198,7 +198,9 @@ def _gpu_memory_bytes(pid: int, observations: list[Observation]) -> int | None:
     return max((size for size in counted if size is not None), default=None)
 
 
-def _cores(worker: Worker) -> tuple[int, ...]:
+def _cores(worker: Worker, state: RunState) -> tuple[int, ...]:
+    if state.placement is not None and state.placement.ring:
+        return state.placement.ring
     return worker.ready.facts.cpu_cores if worker.ready else ()
 
 
@@ -210,7 +212,7 @@ def _evidence(plan: RunPlan, state: RunState, samples: Sequence[WorkerSamples]) 
         kept=plan.window.kept,
         core_speeds=[worker.done.core_speed_per_us if worker.done else None for worker in state.workers],
         usage=[worker.done.cpu if worker.done else None for worker in state.workers],
-        cores=[worker.spec.ring or _cores(worker) for worker in state.workers],
+        cores=[_cores(worker, state) for worker in state.workers],
         on_gpu=not plan.device.is_cpu,
         mps_on=plan.mps.enabled,
         telemetry=state.telemetry,

@@ -36,6 +36,7 @@ from mps_experiments.workers.child import WorkerSpec
 from mps_experiments.workers.messages import Forward
 from mps_experiments.workers.placement import Placement, keep_off, place, unpinned
 from mps_experiments.workers.pool import WorkerPool
+from mps_experiments.workers.rotation import Rotation
 
 _T = TypeVar("_T")
 _LOOK_AFTER_S = 0.01  # from the start of the window to the look into it
@@ -159,6 +160,7 @@ def _measure(plan: RunPlan, around: Surroundings, state: RunState) -> None:
         with (
             sampling(plan, around.probe, state),
             watching_mps(plan, environment, state),
+            Rotation(pool.pids, state.placement.ring, plan.workers.rotate_s or 0.0),
             state.phase("measured_window"),
         ):
             start_at_ns = pool.release()
@@ -234,8 +236,6 @@ def _worker_specs(plan: RunPlan, environment: Environment, placement: Placement)
             iterations=plan.window.iterations,
             seconds=plan.window.seconds,
             kept=plan.window.kept,
-            ring=_ring(placement, rank),
-            rotate_s=plan.workers.rotate_s or 0.0,
             warmup_iterations=plan.workers.warmup_iterations,
             cpu_cores=placement.workers[rank],
             environment=environment.variables,
@@ -246,11 +246,6 @@ def _worker_specs(plan: RunPlan, environment: Environment, placement: Placement)
         )
         for rank, workload in enumerate(plan.workloads)
     ]
-
-
-def _ring(placement: Placement, rank: int) -> tuple[int, ...]:
-    """The cores that this worker moves over, beginning with its own; no two workers meet on one."""
-    return (*placement.ring[rank:], *placement.ring[:rank])
 
 
 def _misbehaviour(fault: FaultPlan | None, rank: int) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def test_a_cuda_graph_counts_as_work_and_a_model_on_the_cpu_as_none() -> None:
         on_gpu @ on_gpu  # cuBLAS must be there before a capture
         with torch.cuda.graph(graph):
             on_gpu @ on_gpu
-        assert count_operators(graph.replay, "cuda") == 1
+        assert count_operators(lambda: graph.replay(), "cuda") == 1
         assert count_operators(lambda: on_gpu @ on_gpu, "cuda") == 1
         assert count_operators(lambda: (on_gpu.cpu() @ MATRIX).cuda(), "cuda") == 0
         assert count_operators(lambda: on_gpu, "cuda") == 0

@@ -498,14 +498,3 @@ def test_a_verbose_worker_tells_of_its_own_forwards_only(forkserver: Context, ma
         measure(pool)
         assert has_kept(pool, 0)
     assert sorted(told) == [(rank, iteration) for rank in (0, 1) for iteration in range(1, 6)]
-
-
-def test_rotating_workers_come_back_to_their_own_core(forkserver: Context, make_specs: MakeSpecs) -> None:
-    cores = sorted(os.sched_getaffinity(0))[:2]
-    specs = [
-        replace(spec, cpu_cores=(cores[rank % len(cores)],), ring=(*cores[rank:], *cores[:rank]))
-        for rank, spec in enumerate(make_specs("slow", 2, kept=True, rotate_s=0.005, iterations=20))
-    ]
-    with pool_of(forkserver, specs) as pool:
-        measure(pool)
-        assert [psutil.Process(pid).cpu_affinity() for pid in pool.pids] == [[core] for core in cores]

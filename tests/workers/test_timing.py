@@ -1,7 +1,6 @@
 """The start at an agreed time, and the loop that is timed."""
 
 import itertools
-import os
 import sys
 import threading
 import time
@@ -9,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from mps_experiments.workers.timing import Appointments, Beyond, keep_up_load, timed_loop, wait_until
+from mps_experiments.workers.timing import Beyond, keep_up_load, timed_loop, wait_until
 
 
 def run_loop(iterations: int) -> tuple[list[int], list[str]]:
@@ -62,7 +61,6 @@ def test_nobody_starts_before_the_agreed_time_and_a_time_gone_by_is_no_wait() ->
 
 
 MS = 1_000_000
-NEVER = 2**63 - 1
 
 
 class Clock:
@@ -85,72 +83,19 @@ def test_a_window_of_time_ends_with_the_iteration_in_which_it_is_over(
 ) -> None:
     clock = Clock(monkeypatch, 3 * MS)
     boundaries = [0] * 100
-    appointments = Appointments(clock.now_ns, 10 * MS)
-    assert timed_loop(clock.forward, nothing, boundaries, 99, appointments) == 4
+    assert timed_loop(clock.forward, nothing, boundaries, 99, clock.now_ns + 10 * MS) == 4
     assert [each - boundaries[0] for each in boundaries[:5]] == [0, 3 * MS, 6 * MS, 9 * MS, 12 * MS]
     assert not any(boundaries[5:])
 
 
 def test_a_window_of_time_never_exceeds_its_room(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(monkeypatch)
-    assert timed_loop(clock.forward, nothing, [0] * 6, 5, Appointments(clock.now_ns, 1000 * MS)) == 5
+    assert timed_loop(clock.forward, nothing, [0] * 6, 5, clock.now_ns + 1000 * MS) == 5
 
 
-def test_without_an_end_or_a_move_nothing_is_ever_due() -> None:
-    assert Appointments(0, None).due_ns == NEVER
-    assert Appointments(0, None, ring=(3,), move_every_ns=5).due_ns == NEVER
-    assert Appointments(0, None, ring=(3, 4), move_every_ns=0).due_ns == NEVER
-
-
-@pytest.fixture
-def cores(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The cores that this process moved to, one after the other."""
-    moved: list[int] = []
-
-    def move(_: int, to: tuple[int]) -> None:
-        moved.extend(to)
-
-    monkeypatch.setattr(os, "sched_setaffinity", move)
-    return moved
-
-
-def test_all_workers_move_by_one_core_at_the_same_times(
-    monkeypatch: pytest.MonkeyPatch, cores: list[int]
-) -> None:
-    """Rank 0 began late, rank 1 with the next core; where they are depends on the time alone."""
-    for ring in ((5, 6, 7), (6, 7, 5)):
-        clock = Clock(monkeypatch, 2 * MS)
-        appointments = Appointments(clock.now_ns, None, ring, move_every_ns=5 * MS)
-        timed_loop(clock.forward, nothing, [0] * 20, 10, appointments)
-    # Iterations end after 2, 4, ... 20 ms; a move is due after 5, 10, 15 and 20.
-    assert cores == [6, 7, 5, 6, 7, 5, 6, 7]
-
-
-def test_a_move_that_was_missed_is_not_made_up_for(monkeypatch: pytest.MonkeyPatch, cores: list[int]) -> None:
-    clock = Clock(monkeypatch, 23 * MS)
-    appointments = Appointments(clock.now_ns, None, (0, 1, 2), move_every_ns=5 * MS)
-    timed_loop(clock.forward, nothing, [0] * 3, 2, appointments)
-    assert cores == [4 % 3, 9 % 3]
-    assert appointments.due_ns == clock.now_ns - 46 * MS + 50 * MS
-
-
-def test_a_real_move_takes_this_thread_to_the_core() -> None:
-    before = os.sched_getaffinity(0)
-    start_ns = time.monotonic_ns()
-    appointments = Appointments(start_ns, None, tuple(sorted(before)) * 2, move_every_ns=MS)
-    try:
-        assert appointments.keep(start_ns + 10 * MS)
-        assert len(os.sched_getaffinity(0)) == 1
-    finally:
-        os.sched_setaffinity(0, before)
-
-
-def kept(
-    clock: Clock, boundaries: list[int], done: int, is_over: Callable[[], bool], window_ns: int | None = None
-) -> Beyond:
-    appointments = Appointments(clock.now_ns, window_ns)
-    assert timed_loop(clock.forward, nothing, boundaries, done, appointments) == done
-    return keep_up_load(clock.forward, nothing, boundaries, done, is_over, appointments)
+def kept(clock: Clock, boundaries: list[int], done: int, is_over: Callable[[], bool]) -> Beyond:
+    assert timed_loop(clock.forward, nothing, boundaries, done) == done
+    return keep_up_load(clock.forward, nothing, boundaries, done, is_over)
 
 
 def after(calls: int) -> Callable[[], bool]:
@@ -185,34 +130,18 @@ def test_a_worker_that_is_the_last_adds_nothing(monkeypatch: pytest.MonkeyPatch)
     assert not any(boundaries[5:])
 
 
-def test_the_end_of_the_window_does_not_end_the_load(monkeypatch: pytest.MonkeyPatch) -> None:
-    boundaries = [0] * 20
-    kept(Clock(monkeypatch), boundaries, 3, after(11), window_ns=4 * MS)
-    assert sum(map(bool, boundaries)) == 4 + 10
-
-
-def test_while_load_is_kept_up_the_moves_go_on(monkeypatch: pytest.MonkeyPatch, cores: list[int]) -> None:
-    clock = Clock(monkeypatch)
-    appointments = Appointments(clock.now_ns, 4 * MS, (0, 1), move_every_ns=3 * MS)
-    done = timed_loop(clock.forward, nothing, [0] * 20, 10, appointments)
-    keep_up_load(clock.forward, nothing, [clock.now_ns] * 20, done, after(9), appointments)
-    assert done == 4
-    assert cores == [1, 1, 0, 1, 0], "after 3, 4 (the end), 6, 9 and 12 ms"
-
-
 def test_workers_that_share_their_counts_stop_together() -> None:
     """Two threads, the second slower; the first goes on until the second is done."""
     measured, extra = [0, 0], [0, 0]
 
     def work(rank: int, nap_s: float) -> None:
         boundaries = [0] * 1000
-        appointments = Appointments(time.monotonic_ns(), None)
 
         def forward() -> None:
             time.sleep(nap_s)
 
-        measured[rank] = timed_loop(forward, nothing, boundaries, 5, appointments)
-        keep_up_load(forward, nothing, boundaries, 5, lambda: all(measured), appointments)
+        measured[rank] = timed_loop(forward, nothing, boundaries, 5)
+        keep_up_load(forward, nothing, boundaries, 5, lambda: all(measured))
         extra[rank] = sum(map(bool, boundaries)) - 6
 
     threads = [threading.Thread(target=work, args=(rank, nap_s)) for rank, nap_s in ((0, 0.001), (1, 0.02))]

@@ -38,7 +38,7 @@ from mps_experiments.workers.messages import (
 )
 from mps_experiments.workers.misbehaviour import prepare
 from mps_experiments.workers.timing import (
-    Appointments,
+    NEVER,
     Beyond,
     Boundaries,
     Counts,
@@ -66,8 +66,6 @@ class WorkerSpec:
         kept: Whether it keeps up the load afterwards until all workers are done.
         warmup_iterations: None warms up until latency is steady.
         cpu_cores: Cores the worker is bound to before it warms up; empty leaves it unpinned.
-        ring: Cores over which it moves while it is measured, beginning with its own; empty leaves it there.
-        rotate_s: Seconds between two moves.
         environment: Set before the worker's first CUDA call; see `machine.cell_variables`.
         go_timeout_s: Seconds to wait for the start, and afterwards for the word to exit.
         misbehaviour: What it does to itself in its measured window; see `misbehaviour.prepare`.
@@ -86,8 +84,6 @@ class WorkerSpec:
     go_timeout_s: float
     seconds: float | None = None
     kept: bool = False
-    ring: tuple[int, ...] = ()
-    rotate_s: float = 0.0
     misbehaviour: str | None = None
     misbehave_after: int = 0
 
@@ -205,11 +201,11 @@ def _run(
         forward: Callable[[], object] = workload.forward
         if spec.verbose:
             forward = _reporting(workload.forward, synchronize, channel, stream, workload.shape_of)
-        appointments = _appointments(spec, go)
+        end_ns = NEVER if spec.seconds is None else go.start_at_ns + round(spec.seconds * 1e9)
         limit = spec.misbehave_after if misbehave else spec.limit
         before = cpu_usage()
         wait_until(go.start_at_ns)
-        done = timed_loop(forward, synchronize, boundaries_ns, limit, appointments)
+        done = timed_loop(forward, synchronize, boundaries_ns, limit, end_ns)
         if misbehave:
             misbehave()
         measured[spec.rank] = done
@@ -217,11 +213,9 @@ def _run(
         if spec.kept:
             watch.current = "keeping up the load for the others"
             all_done = partial(all, measured)
-            beyond = keep_up_load(workload.forward, synchronize, boundaries_ns, done, all_done, appointments)
+            beyond = keep_up_load(workload.forward, synchronize, boundaries_ns, done, all_done)
         used = cpu_usage().since(before)
         watch.current = "after the measured window"
-        if spec.ring:
-            os.sched_setaffinity(0, spec.cpu_cores)
         send(channel, _done(device, used, log, done, beyond))
         Witness(
             rank=spec.rank,
@@ -232,11 +226,6 @@ def _run(
             # The others may need much longer; beyond the time of its own window the run is INVALID anyway.
             timeout_s=spec.go_timeout_s + (boundaries_ns[done] - boundaries_ns[0]) / 1e9,
         ).answer()
-
-
-def _appointments(spec: WorkerSpec, go: Go) -> Appointments:
-    duration_ns = None if spec.seconds is None else round(spec.seconds * 1e9)
-    return Appointments(go.start_at_ns, duration_ns, spec.ring, round(spec.rotate_s * 1e9))
 
 
 def _multiprocessors(device: Any) -> int | None:
