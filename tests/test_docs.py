@@ -40,7 +40,8 @@ LINK = re.compile(r"\]\(([^)\s]+)\)|<(https?:[^>\s]+)>")
 
 def commands(text: str, launch: str = LAUNCH) -> list[str]:
     """Lines of the indented or fenced blocks of a document that start this program."""
-    lines = (line.strip().removeprefix("$ ") for line in text.splitlines())
+    whole = text.replace("\\\n", " ")  # a command may go on in the next line
+    lines = (line.strip().removeprefix("$ ") for line in whole.splitlines())
     return [line.partition("  #")[0].strip() for line in lines if line.startswith(launch)]
 
 

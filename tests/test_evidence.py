@@ -187,7 +187,7 @@ def test_another_process_that_uses_the_gpu_makes_the_run_invalid(
     def shares() -> dict[int, float]:
         return dict.fromkeys((p.pid for p in psutil.Process().children(recursive=True)), 0.0) | {4711: share}
 
-    probe = MeteredProbe(ScriptedMeter(shares=shares))
+    probe = MeteredProbe(ScriptedMeter(shares=shares), listed=(4711,))
     measurement = measured(fake_lab, plan_of(fake_lab, tmp_path, {}), status, probe=probe)
     found = finding(measurement, "foreign_gpu")
     assert found.severity is (Severity.INVALID if status is Status.INVALID else Severity.WARNING)

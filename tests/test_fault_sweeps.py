@@ -114,7 +114,9 @@ def test_mlflow_has_every_trial_below_the_sweep_with_its_metrics(finished: Finis
         assert run.data.tags["kind"] == ("fault" if "trial" in place else "run")
         assert run.data.params["fault"] == record.cell.fault
         assert ("fault/others_finished" in run.data.metrics) is ("trial" in place)
-        assert ("ratio" in run.data.metrics) is ("trial" not in place)
+        assert ("ratio" in run.data.metrics) is (place == "kill/reference")
+    of_fault = found[finished.by_place()["none"].record_id].data.tags["ratio_missing"]
+    assert "window (kept against fixed)" in of_fault, "a fault's reference is measured in another way"
 
 
 def test_sync_brings_trials_into_another_store_once_each(finished: Finished, tmp_path: Path) -> None:

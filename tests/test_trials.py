@@ -14,6 +14,8 @@ from tests.fakes.plans import attaching, fault_plan, run_plan, use_fakes
 CONFIG: dict[str, Any] = {
     "procs": 3,
     "times": 5,
+    "window": "kept",
+    "workers": {"cpu_affinity": "rotate", "stall_timeout_s": 9.0},
     "fault": {"kind": "kill", "worker": 2, "at": 0.25, "trials": 2},
     "workload": {"options": {"procs": 3, "fault": "kill"}},
 }
@@ -70,9 +72,14 @@ def test_the_run_to_compare_with_differs_in_nothing_but_the_processes_and_the_fa
 
 def test_the_configuration_of_the_run_to_compare_with_asks_for_just_that_run(tmp_path: Path) -> None:
     before = copy.deepcopy(CONFIG)
-    config = expanded(cell(tmp_path))[0].config
+    plan = cell(tmp_path)
+    config = expanded(replace(plan, workers=replace(plan.workers, pinned=True)))[0].config
     assert (config["procs"], config["times"]) == (1, 5)
     assert config["fault"] == {"kind": "none", "worker": 0, "at": 0.25, "trials": 2}
+    assert (config["window"], config["workers"]) == (
+        "fixed",
+        {"cpu_affinity": "auto", "stall_timeout_s": 9.0},
+    )
     assert config["workload"] == before["workload"], "options of the user's own may have any name"
     config["workload"]["options"].clear()
     assert before == CONFIG, "the trials' configuration was changed with it"

@@ -191,7 +191,7 @@ class ValidityConfig:
     """When a run is INVALID, and when its numbers come with a warning. Shares lie between 0 and 1."""
 
     common_window_warn: float = 0.95
-    """With window=fixed: warn if all workers were at work together in a smaller share of the makespan."""
+    """Warn, with window=fixed, if all workers were at work together in a smaller share of the makespan."""
     start_skew_warn: float = 0.01
     """Warn if the last worker started later than the first by more than this share of the makespan."""
     unequal_workers_warn: float = 1.25

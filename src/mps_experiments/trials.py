@@ -57,6 +57,12 @@ def _reference(plan: RunPlan, config: dict[str, Any], overrides: Sequence[str]) 
     single = copy.deepcopy(config)
     single["procs"] = 1
     single["fault"] = {**single.get("fault", {}), "kind": "none", "worker": 0}
+    # Without the fault these would ask for another run: with one, nobody goes on or moves.
+    single["window"] = "fixed"
+    single["workers"] = {
+        **single.get("workers", {}),
+        "cpu_affinity": "auto" if plan.workers.pinned else "none",
+    }
     kept = [
         text for text in overrides if text.lstrip("+").partition("=")[0].partition(".")[0] not in _REPLACED
     ]

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mps_experiments.machine.gpus import FixedProbe
+from mps_experiments.machine.gpus import FixedProbe, GpuProcess
 from mps_experiments.machine.sampler import GpuMeter
 from mps_experiments.measurement.telemetry import GpuSample
 from tests.fakes.plans import FAKE_GPU
@@ -40,10 +40,10 @@ class ScriptedMeter:
 
 
 class MeteredProbe(FixedProbe):
-    """The stand-in for a GPU, read by this meter."""
+    """The stand-in for a GPU, read by this meter, on which these processes are listed."""
 
-    def __init__(self, meter: ScriptedMeter) -> None:
-        super().__init__((FAKE_GPU,))
+    def __init__(self, meter: ScriptedMeter, listed: tuple[int, ...] = ()) -> None:
+        super().__init__((FAKE_GPU,), tuple(GpuProcess(pid=pid, memory_bytes=None) for pid in listed))
         self._meter = meter
 
     def meter(self, uuid: str) -> GpuMeter | None:  # noqa: ARG002

@@ -38,7 +38,7 @@ CHARACTERS = [
         says=(r"device=\u202egpu", "not a device; give auto, cpu, cuda"),
     ),
     typed("no words at all", "'\U0001f525'=1", says=("'\U0001f525'=1", "write option=value")),
-    typed("a huge number", f"times={'9' * 5000}", says=("times=9999", "must be a whole number")),
+    typed("a huge number", f"times={'9' * 5000}", says=("times=9999", "must be auto or a whole number")),
     typed("a variable", "device=${oc.env:HOME}", says=("device=${{oc.env:HOME}}", "let the shell insert it")),
 ]
 

@@ -130,8 +130,8 @@ CODE = [
 SURROUNDINGS = [
     shared(
         "a library for every process",
-        "hydra: {job: {env_set: {LD_PRELOAD: '{here}/evil.so'}}}",
-        "hydra.job.env_set={{'LD_PRELOAD': '{here}/evil.so'}} changes the environment",
+        "hydra: {job: {env_set: {LD_PRELOAD: ./evil.so}}}",
+        "hydra.job.env_set={{'LD_PRELOAD': './evil.so'}} changes the environment",
         TRUST,
     ),
     shared("a secret for the record", "hydra: {job: {env_copy: [HOME]}}", "changes the environment", TRUST),

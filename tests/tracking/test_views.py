@@ -11,7 +11,7 @@ from mps_experiments.tracking.comparisons import comparison_fields
 from mps_experiments.tracking.fault_fields import fault_metrics
 from mps_experiments.tracking.fields import metrics_of, params_of, tags_of
 from mps_experiments.tracking.views import BY_RATIO, BY_SWEEP, FAULTS, View, experiment_tags, link, sweep_view
-from tests.records import make_measurement
+from tests.records import make_measurement, with_latencies
 from tests.tracking.test_comparisons import ONE, TWO
 from tests.tracking.test_fault_fields import with_fault
 
@@ -33,11 +33,12 @@ def test_every_column_of_a_view_is_logged_and_is_shown(view: View) -> None:
         run = with_fault()
         logged = {"params": params_of(run), "metrics": fault_metrics(run), "tags": tags_of(run)}
     else:
-        compared = comparison_fields([ONE, TWO], {})[TWO.record_id]
+        long = with_latencies(TWO, *[2.0] * 500)  # 1,000 of both workers, as p99 needs
+        compared = comparison_fields([ONE, long], {})[long.record_id]
         logged = {
-            "params": params_of(TWO),
-            "metrics": metrics_of(TWO) | compared.metrics,
-            "tags": tags_of(TWO) | compared.tags,
+            "params": params_of(long),
+            "metrics": metrics_of(long) | compared.metrics,
+            "tags": tags_of(long) | compared.tags,
         }
     columns = [f"{kind}.`{name}`" for kind, names in view.columns.items() for name in names]
     assert [name for kind, names in view.columns.items() for name in names if name not in logged[kind]] == []

@@ -18,7 +18,7 @@ _NAME_WIDTH, _CREATED_WIDTH = 280, 130
 _PARAMS = ("mps", "procs", "times", "repeat")
 _RUN = {
     "params": _PARAMS,
-    "metrics": ("ratio", "makespan_s", "throughput_per_s", "latency/p50_ms", "latency/p99_ms"),
+    "metrics": ("ratio", "gain", "makespan_s", "throughput_per_s", "latency/p50_ms", "latency/p99_ms"),
     "tags": ("verdict", "cause"),
 }
 _FAULT = {
