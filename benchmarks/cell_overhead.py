@@ -32,7 +32,10 @@ PHASES = (
     "workers_teardown",
     "environment_teardown",
 )
-FIGURES = ("critical_path", "outside", "ratio", "window", "traced_pass", *PHASES, "record", "beside", "rest")
+FIGURES = (
+    *("critical_path", "outside", "ratio", "window", "traced_pass", *PHASES),
+    *("edges", "record", "between", "beside", "rest"),
+)
 
 
 def run_sweep(workload: str, mps: str, procs: int, cells: int, folder: Path, more: list[str]) -> None:
@@ -58,7 +61,11 @@ def splits_of(folder: Path) -> list[dict[str, float]]:
 
 
 def split(record: Measurement, following: Measurement, cell: dict[str, Any]) -> dict[str, float]:
-    """One cell's seconds by what they were spent on."""
+    """One cell's seconds by what they were spent on.
+
+    ``edges``: in the phase of the measured window, but not in the window; ``between``: from the record to the
+    start of the next cell; ``beside``: in the next cell's afterwork, which counts only where it waits for it.
+    """
     figures = record.statistics()
     if figures is None:
         raise SystemExit(f"{record.name}: {record.verdict.reason}")
@@ -70,7 +77,9 @@ def split(record: Measurement, following: Measurement, cell: dict[str, Any]) -> 
     found |= {"window": window_s, "traced_pass": traced_s}
     found |= {name: record.phases_s.get(name, 0.0) for name in PHASES}
     found |= {"record": cell["record_s"], "beside": cell["beside_next_run_s"]}
-    told = sum(found[name] for name in (*PHASES, "record"))
+    found |= {"edges": record.phases_s["measured_window"] - window_s}
+    found |= {"between": following.started_at - record.started_at - record.wall_s - cell["record_s"]}
+    told = sum(found[name] for name in (*PHASES, "edges", "record", "between"))
     return found | {"rest": outside_s - told}
 
 

@@ -22,11 +22,33 @@ def test_a_job_is_waited_for_and_told_to_be_late() -> None:
     def waits() -> None:
         gate.wait(DEADLINE_S)
 
-    work.begin(waits)
+    work.add(waits)
     assert not work.is_done(0.01)
     assert not work.settle(0.01)
     gate.set()
     assert work.settle(DEADLINE_S)
+
+
+def test_a_job_waits_until_it_is_begun_or_waited_for() -> None:
+    work, ran = Afterwork(), threading.Event()
+    work.add(ran.set)
+    assert not ran.is_set()
+    work.begin()
+    assert ran.wait(DEADLINE_S)
+    ran.clear()
+    work.add(ran.set)
+    assert not ran.is_set()
+    assert work.is_done(DEADLINE_S)
+    assert ran.is_set()
+
+
+def test_a_job_that_fails_keeps_no_other_from_its_turn() -> None:
+    work, ran = Afterwork(), threading.Event()
+    work.add(lambda: 1 // 0)
+    work.add(ran.set)
+    with pytest.raises(ZeroDivisionError):
+        work.settle(DEADLINE_S)
+    assert ran.is_set()
 
 
 def test_a_job_runs_only_when_the_one_before_is_done() -> None:
@@ -36,8 +58,10 @@ def test_a_job_runs_only_when_the_one_before_is_done() -> None:
         gate.wait(DEADLINE_S)
         order.append("first")
 
-    work.begin(first)
-    work.begin(lambda: order.append("second"))
+    work.add(first)
+    work.begin()
+    work.add(lambda: order.append("second"))
+    work.begin()
     assert not work.is_done(0.01)
     gate.set()
     assert work.is_done(DEADLINE_S)
@@ -50,7 +74,7 @@ def test_what_a_job_raises_is_raised_once_where_it_is_settled() -> None:
     def fails() -> None:
         raise ValueError("a bug")
 
-    work.begin(fails)
+    work.add(fails)
     assert work.is_done(DEADLINE_S)  # a run's window is no place for it
     with pytest.raises(ValueError, match="a bug"):
         work.settle(DEADLINE_S)
@@ -66,7 +90,7 @@ def test_nothing_of_a_job_that_is_done_is_kept() -> None:
 
     work, large = Afterwork(), Large()
     seen = weakref.ref(large)
-    work.begin(large.write)
+    work.add(large.write)
     del large
     assert work.is_done(DEADLINE_S)
     gc.collect()

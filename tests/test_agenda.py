@@ -60,6 +60,15 @@ def test_jobs_keep_their_numbers_and_overrides_in_another_order() -> None:
     assert announced == [(1, "")]
 
 
+def test_each_job_names_what_follows_until_blocks_may_be_added() -> None:
+    plan, jobs = agenda("-m", "mps=off", "procs=1,2", "precision=0.05", compare=narrow)
+    found = [job for job, _ in run(plan, jobs)[0]]
+    assert [job.following for job in found[:2]] == [job.overrides for job in found[1:3]]
+    blocks = [found[:3], *(found[first : first + 2] for first in (3, 5, 7))]
+    assert [block[-1].following for block in blocks] == [None] * 4
+    assert [block[0].following for block in blocks[1:]] == [block[1].overrides for block in blocks[1:]]
+
+
 def test_the_twin_is_the_job_of_its_cell_once_more() -> None:
     plan, jobs = agenda("-m", "mps=off", "procs=1,2", "repeat=0,1")
     found, _ = run(plan, jobs)

@@ -88,6 +88,13 @@ def test_no_worker_is_released_before_the_run_before_is_wholly_done(fake_lab: La
     assert_nothing_is_left(late)
 
 
+def test_other_work_begins_once_the_workers_are_started(fake_lab: Lab, tmp_path: Path) -> None:
+    witness, seen = Witness(), list[list[str]]()
+    plan = two_workers(fake_lab, tmp_path)
+    fake_lab.run(plan, witness, meanwhile=lambda: seen.append(list(witness.phases)))
+    assert seen == [["environment", "workers"]]
+
+
 def test_the_files_of_the_traced_pass_are_left_to_whoever_has_time(lab: Lab, tmp_path: Path) -> None:
     plan = two_workers(lab, tmp_path, trace={"iterations": 2})
     artifacts = lab.outcome(plan).artifacts

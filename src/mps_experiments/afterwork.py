@@ -1,36 +1,47 @@
-"""What is left to do of a cell while the next one's workers load: one job at a time, in a thread."""
+"""What can be done of other cells while a cell's workers load: one job at a time, in a thread."""
 
 import threading
 from collections.abc import Callable
 
+Job = Callable[[], object]
+
 
 class Afterwork:
-    """Jobs that run one after the other beside the main thread, which waits for them when it needs quiet."""
+    """Jobs that wait until the main thread only waits, too, and that are done before it needs quiet."""
 
     def __init__(self) -> None:
+        self._waiting: list[Job] = []
         self._thread: threading.Thread | None = None
         self._errors: list[BaseException] = []
 
-    def begin(self, job: Callable[[], None]) -> None:
-        """Start a job; it runs when an earlier one that is late is done."""
-        earlier = self._thread
+    def add(self, job: Job) -> None:
+        """Add a job; it starts with the next `begin`, or when somebody waits for it."""
+        self._waiting.append(job)
+
+    def begin(self) -> None:
+        """Start what was added; it runs when an earlier job that is late is done."""
+        if not self._waiting:
+            return
+        earlier, jobs, self._waiting = self._thread, self._waiting, []
 
         def run() -> None:
-            nonlocal earlier, job
+            nonlocal earlier
             if earlier is not None:
                 earlier.join()
-            try:
-                job()
-            except BaseException as error:
-                self._errors.append(error)
-            del earlier, job  # a long sweep keeps nothing of its cells
+            earlier = None
+            while jobs:  # a long sweep keeps nothing of its cells
+                try:
+                    jobs.pop(0)()
+                except BaseException as error:
+                    self._errors.append(error)
 
         # A daemon: it cannot keep the program from ending.
         self._thread = threading.Thread(target=run, name="afterwork", daemon=True)
         self._thread.start()
 
     def is_done(self, timeout_s: float) -> bool:
-        """Wait for what was begun; False if it is not done in time."""
+        """Start what was added and wait for all of it; False if it is not done in time."""
+        self.begin()
         if self._thread is None:
             return True
         self._thread.join(timeout_s)

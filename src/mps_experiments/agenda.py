@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 
 from mps_experiments.blocks import Slot, Turn, another_block, as_given, in_blocks, slot_of, twins_of
 from mps_experiments.composition import Job, Request, key_of
@@ -64,8 +65,8 @@ class Agenda:
         given = {job.number for job in jobs}
         turns = [turn for turn in self._in_order(self.slots, self.twins) if turn.slot.number in given]
         announce(sum(turn.is_twin for turn in turns), "")
-        for turn in turns:
-            yield from self._run(turn, self._jobs[turn.slot.number].number, measurements)
+        for turn, following in _with_following(turns):
+            yield from self._run(turn, turn.slot.number, following, measurements)
         if self.goal is not None and self.slots[-1].number in given:
             yield from self._add_blocks(self.goal, measurements, announce)
 
@@ -77,15 +78,21 @@ class Agenda:
             block = max(self._block_s) + 1
             turns = self._in_order(another_block(self.slots, block))
             announce(len(turns), f"precision: {reason_to_go_on(goal, progress)}: repeat={block} is added")
-            for turn in turns:
-                yield from self._run(turn, number, measurements)
+            for turn, following in _with_following(turns):
+                yield from self._run(turn, number, following, measurements)
                 number += 1
         self.stopped = f"{reason}; {progress_line(goal, progress)}"
 
-    def _run(self, turn: Turn, number: int, measurements: Sequence[Measurement]) -> Iterator[Job]:
+    def _run(
+        self, turn: Turn, number: int, following: Turn | None, measurements: Sequence[Measurement]
+    ) -> Iterator[Job]:
         began, before = time.monotonic(), len(measurements)
         self.turn = turn
-        yield Job(number=number, overrides=self._overrides(turn.slot))
+        yield Job(
+            number=number,
+            overrides=self._overrides(turn.slot),
+            following=self._overrides(following.slot) if following else None,
+        )
         self.turn = None
         if not turn.is_twin:  # added blocks have none
             in_records_s = sum(m.wall_s for m in measurements[before:])  # counts for those that were resumed
@@ -162,6 +169,11 @@ def agenda_of(
         compare=compare,
         started=time.monotonic() if started is None else started,
     )
+
+
+def _with_following(turns: Sequence[Turn]) -> Iterator[tuple[Turn, Turn | None]]:
+    """Pair each turn with the next one; None for the last, after which blocks may be added."""
+    return zip_longest(turns, turns[1:])
 
 
 def _refuse_several(option: str, cells: Sequence[Config]) -> None:

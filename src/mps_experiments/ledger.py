@@ -114,6 +114,7 @@ class Ledger:
         started: float,
         recorded: float,
         kept: float | None = None,
+        begun: float | None = None,
         **more: str,
     ) -> None:
         """One more run in sweep.json.
@@ -123,8 +124,9 @@ class Ledger:
             measurement: Its record.
             started: When it began, of the monotonic clock, in seconds.
             recorded: When its record was made.
-            kept: When the next run could begin, while files and MLflow of this one were written; None if it
-                had to wait for all of it.
+            kept: When the next run could begin, without files and MLflow of this one; None if it had to wait
+                for all of it.
+            begun: When these were begun, beside the next run; None for at once.
             more: What else is to be said of it.
         """
         assert self.folder is not None  # noqa: S101 - a run has a folder
@@ -138,7 +140,7 @@ class Ledger:
                 "verdict": measurement.verdict.status.value,
                 "total_s": kept - started,
                 "record_s": kept - recorded,
-                "beside_next_run_s": now - kept,
+                "beside_next_run_s": now - (kept if begun is None else begun),
                 **more,
             }
         )

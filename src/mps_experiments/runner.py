@@ -63,7 +63,8 @@ class Surroundings:
 
     Attributes:
         cores: CPU cores that are this sweep's own; None where it took none, and may use all.
-        is_quiet: Waits, for so many seconds at most, until nothing is done any more for an earlier run.
+        meanwhile: Called when the workers have been started, and load.
+        is_quiet: Waits, for so many seconds at most, until nothing is done any more for another run.
     """
 
     sweep_id: str
@@ -73,6 +74,7 @@ class Surroundings:
     context: Callable[[str], ForkServerContext | SpawnContext]
     watcher: Watcher
     cores: tuple[int, ...] | None = None
+    meanwhile: Callable[[], None] = lambda: None
     is_quiet: Callable[[float], bool] = lambda _: True
 
 
@@ -152,8 +154,9 @@ def _measure(plan: RunPlan, around: Surroundings, state: RunState) -> None:
             state.workers = pool.workers
             # Left before the pool: what ending its workers does to MPS is no sign of anything.
             stack.enter_context(noting_end_of_mps(plan, environment, state))
+            around.meanwhile()
             pool.wait_ready(plan.workers.ready_timeout_s)
-        with state.phase("afterwork"):  # of the run before: no window may have it beside it
+        with state.phase("afterwork"):  # of other runs: no window may have it beside it
             _wait_until_quiet(around, plan.workers.ready_timeout_s)
         with state.phase("proof"):
             _look(environment, pool, state, plan.mps.enabled)

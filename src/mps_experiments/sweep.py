@@ -4,7 +4,7 @@ import contextlib
 import shlex
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -75,6 +75,10 @@ class Sweep:
         if why:
             self.terminal.line(why)
 
+    def meanwhile(self, job: Callable[[], object]) -> None:
+        """Do this while the next cell's workers load, or at the latest before its record is written."""
+        self.afterwork.add(job)
+
     def __call__(self, composed: DictConfig) -> None:
         """Run one composed cell: for each of its runs record on disk, then MLflow, then the line.
 
@@ -142,24 +146,29 @@ class Sweep:
             self._settle()
             self.ledger.keep(outcome.measurement, plan, room)
             self._is_open = not is_last or outcome.interruption is not None
-            self.afterwork.begin(partial(self._complete, plan, outcome, started, recorded, spare))
+            times_s = (started, recorded, time.monotonic())
+            self.afterwork.add(partial(self._complete, plan, outcome, times_s, spare))
         remark = f"  ({run.remark})" if run.remark else ""
         self.terminal.cell_finished(f"{cell_line(outcome.measurement)}{remark}")
         if outcome.interruption is not None:
             raise outcome.interruption
 
     def _complete(
-        self, plan: RunPlan, outcome: Outcome, started: float, recorded: float, room: Reservation | None
+        self,
+        plan: RunPlan,
+        outcome: Outcome,
+        times_s: tuple[float, float, float],
+        room: Reservation | None,
     ) -> None:
         """Write the files of a run whose record is on disk, log it, note it; while the next workers load."""
-        kept, measurement = time.monotonic(), outcome.measurement
+        begun, measurement = time.monotonic(), outcome.measurement
         with room or contextlib.nullcontext():
             if outcome.artifacts is not None and (missing := outcome.artifacts.write()):
                 measurement = self.ledger.add_missing(measurement, missing, room)
         try:
             self.ledger.log()
         finally:
-            self.ledger.note(plan, measurement, started, recorded, kept)
+            self.ledger.note(plan, measurement, *times_s, begun)
 
     def _settle(self) -> None:
         """Wait for what is left of the run before: only one thread at a time has the ledger."""
@@ -212,6 +221,7 @@ class Sweep:
                 context=process_context,
                 watcher=self.terminal,
                 cores=self.cores.own if self.cores.are_taken else None,
+                meanwhile=self.afterwork.begin,
                 is_quiet=self.afterwork.is_done,
             )
         return self._surroundings[uuid_or_none]

@@ -61,6 +61,7 @@ class Lab:
         probe: GpuProbe | None = None,
         cores: tuple[int, ...] | None = None,
         own_cores: tuple[int, ...] | None = None,
+        meanwhile: Callable[[], None] = lambda: None,
         is_quiet: Callable[[float], bool] = lambda _: True,
     ) -> Outcome:
         """Run one cell and write its files.
@@ -68,7 +69,13 @@ class Lab:
         `cores` stands in for the cores of this machine, `own_cores` for those of a sweep.
         """
         outcome = self.outcome(
-            plan, witness, probe=probe, cores=cores, own_cores=own_cores, is_quiet=is_quiet
+            plan,
+            witness,
+            probe=probe,
+            cores=cores,
+            own_cores=own_cores,
+            meanwhile=meanwhile,
+            is_quiet=is_quiet,
         )
         missing = outcome.artifacts.write() if outcome.artifacts else ()
         complete = replace(outcome.measurement, missing=(*outcome.measurement.missing, *missing))
@@ -82,6 +89,7 @@ class Lab:
         probe: GpuProbe | None = None,
         cores: tuple[int, ...] | None = None,
         own_cores: tuple[int, ...] | None = None,
+        meanwhile: Callable[[], None] = lambda: None,
         is_quiet: Callable[[float], bool] = lambda _: True,
     ) -> Outcome:
         """Run one cell."""
@@ -93,6 +101,7 @@ class Lab:
             guardian=self.guardian,
             context=process_context,
             watcher=witness or Witness(),
+            meanwhile=meanwhile,
             is_quiet=is_quiet,
             cores=own_cores,
         )

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import select
 import subprocess
 import time
 from collections.abc import Callable
@@ -179,8 +180,13 @@ class MpsDaemon:
             self._wait()
 
     def _wait(self) -> None:
+        """Sleep until it is gone or the time is over; `Popen.wait` would look only every 50 ms."""
+        deadline = time.monotonic() + self._timeouts.quit_s
+        if self.is_alive():
+            with contextlib.suppress(OSError):  # an old kernel, or a sandbox that forbids it
+                _sleep_until_gone(self.pid, self._timeouts.quit_s)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(self._timeouts.quit_s)
+            self._process.wait(max(0.0, deadline - time.monotonic()))
 
     def started_s(self) -> float | None:
         """When the daemon was started, seconds since the epoch; None once it is gone."""
@@ -201,3 +207,13 @@ class MpsDaemon:
             for path, from_server in ((self._control_log, False), (self._server_log, True)):
                 text = "".join(line for line in lines if bool(is_server.match(line)) is from_server)
                 write_atomically(path, text.encode())
+
+
+def _sleep_until_gone(pid: int, timeout_s: float) -> None:
+    descriptor = os.pidfd_open(pid)
+    try:
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        poll.poll(timeout_s * 1000)
+    finally:
+        os.close(descriptor)
