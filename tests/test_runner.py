@@ -142,6 +142,14 @@ class Late(Witness):
             act()
 
 
+def test_a_process_that_outlives_its_worker_is_ended(lab: Lab, tmp_path: Path) -> None:
+    plan = run_plan(tmp_path / "run", attaching(leave_behind=str(tmp_path / "pid")), gpu=lab.gpu)
+    measurement = lab.run(plan).measurement
+    left = int((tmp_path / "pid").read_text())
+    assert left in measurement.proof.observations[-1].descendant_pids if measurement.proof else False
+    assert not running([psutil.Process(left)] if psutil.pid_exists(left) else [])
+
+
 @pytest.mark.parametrize("program", [SERVER_PROGRAM, CONTROL_PROGRAM])
 def test_a_server_or_daemon_lost_before_the_window_is_named(lab: Lab, tmp_path: Path, program: str) -> None:
     witness = Witness({"measured_window": lambda: end(program)})

@@ -12,6 +12,7 @@ Options; calls are counted from 1 and include the warm-up:
     raise_at, memory_error_at, kill_at, exit_at, hang_at   the call that goes wrong, and how
     print_line      printed by each call
     never_ready     the factory never returns
+    leave_behind    a file: the factory starts a process that outlives the worker, and writes its number there
     refuse_if       a path; where it is there, the factory raises
     beacon          a folder: call number `beacon_at` leaves a file there, named by the pid, with the
                     directory in which the worker looks for MPS
@@ -22,6 +23,7 @@ Options; calls are counted from 1 and include the warm-up:
 import json
 import os
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -47,6 +49,9 @@ def build(device: torch.device, options: dict[str, Any]) -> tuple[Callable[[torc
         raise RuntimeError("refused")
     if "tell" in options:
         _tell(Path(options["tell"]), device)
+    if "leave_behind" in options:
+        asleep = subprocess.Popen(["sleep", "600"], start_new_session=True)
+        Path(options["leave_behind"]).write_text(str(asleep.pid))
     if options.get("never_ready"):
         threading.Event().wait()
     calls = 0
