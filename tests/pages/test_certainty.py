@@ -93,9 +93,16 @@ def test_two_equal_runs_tell_the_smallest_difference_that_could_have_shown() -> 
 
 def test_comparisons_that_stayed_open_under_a_precision_are_named() -> None:
     cells = {1: (1.0,) * 4, 2: (1.0, 1.2, 1.3, 1.1), 4: (1.0,) * 4}
-    runs = [replace(run, config={"precision": 0.05}) for run in arm("on", cells)]
-    assert lines(*runs)[-1] == "Not within precision=0.05: mps=on: procs=2 over procs=1 (±19.7 %)."
+    panel = replace(panel_of(*arm("on", cells)), precision=0.05)
+    found = list(certainty_lines(panel, {"on": panel.arm("on"), "off": {}}))
+    assert found[-1] == "Not within precision=0.05: mps=on: procs=2 over procs=1 (±19.7 %)."
     assert not any("precision" in line for line in lines(*arm("on", cells)))
+
+
+def test_the_precision_of_a_record_that_was_taken_over_is_not_this_sweeps() -> None:
+    runs = arm("on", {1: (1.0,) * 4, 2: (1.0, 1.2, 1.3, 1.1)})
+    taken_over = [replace(run, sweep_id="before", config={"precision": 0.05}) for run in runs]
+    assert not any("precision" in line for line in lines(*taken_over))
 
 
 def test_the_tail_of_a_fixed_window_is_told() -> None:

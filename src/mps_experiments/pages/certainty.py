@@ -84,11 +84,10 @@ def _smallest(panel: Panel, used: Sequence[Group]) -> Iterator[str]:
 
 
 def _open(panel: Panel, found: Sequence[Gain]) -> Iterator[str]:
-    precision = float(panel.first.config.get("precision") or 0.0)
-    stayed = [gain for gain in found if not gain.is_within(precision)]
-    if precision and stayed:
+    stayed = [gain for gain in found if not gain.is_within(panel.precision)]
+    if panel.precision and stayed:
         listed = ", ".join(f"{gain.name} ({_half(gain)})" for gain in stayed)
-        yield f"Not within precision={precision:g}: {listed}."
+        yield f"Not within precision={panel.precision:g}: {listed}."
 
 
 def _tail(used: Sequence[Group]) -> Iterator[str]:
