@@ -92,7 +92,7 @@ def test_the_number_of_blocks_is_said_unless_it_is_enough(makespans: Any, said: 
 
 def test_one_block_of_short_windows_says_what_an_interval_needs() -> None:
     assert lines(*arm("on", {1: 1.0, 2: 1.0}, times=2)) == [
-        "One block, and no interval: it needs 8 iterations of every process or 4 blocks."
+        "One block, and no interval: it needs 8 iterations of each process in the common window or 4 blocks."
     ]
 
 

@@ -59,7 +59,8 @@ def test_a_cell_whose_interval_came_about_in_another_way_is_named() -> None:
     assert lines(cells) == [
         TWO_BLOCKS,
         ROUGH,
-        "mps=off procs=8 times=2: no interval: it needs 8 iterations of every process or 4 blocks",
+        "mps=off procs=8 times=2: no interval: it needs 8 iterations of each process in the common "
+        "window or 4 blocks",
     ]
 
 

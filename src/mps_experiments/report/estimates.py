@@ -18,7 +18,10 @@ from mps_experiments.report.repeats import Group, paired
 ENOUGH_BLOCKS = 4
 WIDE = 0.1  # relative half width from which an interval is called wide
 WITHIN_ONE = "one block: the interval is of what happened within it, not between runs"
-_TOO_SHORT = f"no interval: it needs {LEAST_BINS} iterations of every process or {ENOUGH_BLOCKS} blocks"
+_TOO_SHORT = (
+    f"no interval: it needs {LEAST_BINS} iterations of each process in the common window or "
+    f"{ENOUGH_BLOCKS} blocks"
+)
 _TOO_UNEVEN = f"no interval: a run changed too much for one; {ENOUGH_BLOCKS} blocks would give it"
 _HELD = {2: 70, 3: 92}  # blocks -> percent of all cases in which the range of the blocks holds the truth
 Logs = Sequence[float]
