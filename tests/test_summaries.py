@@ -2,12 +2,14 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mps_experiments.summaries import (
     NAME,
     cut_off,
+    precision_of,
     read_summary,
     resumed_ids,
     started_at,
@@ -51,6 +53,21 @@ def test_a_sweep_started_with_the_first_run_that_it_did_itself(tmp_path: Path) -
         {"name": "own", "folder": "own"},
     )
     assert started_at(tmp_path) == MIDNIGHT + 60
+
+
+@pytest.mark.parametrize(
+    ("summaries", "precision"),
+    [
+        ([{"precision": 0.05}], 0.05),
+        ([{"precision": 0.05}] * 2, 0.05),
+        ([{"precision": 0.05}, {"precision": 0.02}], 0.0),
+        ([{"precision": 0.05}, {}], 0.0),
+        ([{"precision": ["damaged"]}], 0.0),
+        ([], 0.0),
+    ],
+)
+def test_the_precision_is_one_that_all_sweeps_had(summaries: list[dict[str, Any]], precision: float) -> None:
+    assert precision_of(*summaries) == precision
 
 
 def test_a_sweep_that_was_cut_off_is_said(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from mps_experiments.record import Measurement
 from mps_experiments.report.captions import cell_name
+from mps_experiments.report.numbers import factor
 
 _LEAST = 2  # blocks without which nothing is known of what blocks differ by
 _ENOUGH_FOR_T = 4  # blocks from which on the intervals are t intervals
@@ -105,7 +106,8 @@ def _half_width(comparison: Comparison) -> float:
 
 
 def _shown(comparison: Comparison) -> str:
-    return "no interval" if comparison.half_width is None else f"±{comparison.half_width:.1%}"
+    half = comparison.half_width
+    return "no interval" if half is None else factor(half) or f"±{half:.1%}"
 
 
 def _name(comparison: Comparison) -> str:

@@ -22,7 +22,11 @@ from mps_experiments.tracking.tracker import SweepReport
 
 
 def sweep_report(
-    measurements: Sequence[Measurement], places: Mapping[str, Path], folder: Path | None, command: str
+    measurements: Sequence[Measurement],
+    places: Mapping[str, Path],
+    folder: Path | None,
+    command: str,
+    precision: float = 0.0,
 ) -> SweepReport:
     """Write the report into the sweep's folder; without a folder only what MLflow shows is made.
 
@@ -31,11 +35,12 @@ def sweep_report(
         places: Record id -> the folder that holds the record.
         folder: Where the report goes; None for no files.
         command: What was typed.
+        precision: The sweep's own goal, whatever the records that it took over say; 0 for none.
     """
     tables = summary_text(measurements)
     try:
         runs = tuple(ReportRun.of(m, places.get(m.record_id)) for m in measurements)
-        subject = Subject(runs=runs, commands=(command,))
+        subject = Subject(runs=runs, commands=(command,), precision=precision)
         said = tuple(answer_lines(subject))
         if folder is None:
             words = description(subject, has_page=False)
@@ -77,7 +82,7 @@ def tables_by_machine(measurements: Sequence[Measurement]) -> str:
 def answer_lines(subject: Subject) -> Iterator[str]:
     """What each panel says about packing; of several machines with the machine."""
     machines = Machines.of(run.measurement for run in subject.runs)
-    found = panels(subject.runs)
+    found = panels(subject.runs, subject.precision)
     return (f"{machines.label(panel.first)}{panel.title}: {answer(panel).text}" for panel in found)
 
 

@@ -37,6 +37,13 @@ def read_summary(path: Path) -> dict[str, Any]:
     return {**summary, "cells": [cell for cell in summary["cells"] if _is_cell(cell)]}
 
 
+def precision_of(*summaries: dict[str, Any]) -> float:
+    """Return the precision that all these sweeps added blocks for; 0 for none, or if they differ."""
+    told = [summary.get("precision") for summary in summaries]
+    values = {float(each) if isinstance(each, int | float) else 0.0 for each in told}
+    return values.pop() if len(values) == 1 else 0.0
+
+
 def _is_cell(cell: object) -> bool:
     """Whether an entry is as the ledger writes it: all texts, and with a record if it was taken over."""
     if not isinstance(cell, dict):

@@ -236,7 +236,8 @@ class Sweep:
                 self.terminal.line(line)
         status = "KILLED" if self.interruption else "FINISHED" if self._cells_are_fine else "FAILED"
         folder = ledger.folder if self.writes_report else None
-        report = sweep_report(measurements, ledger.places, folder, ledger.info.command)
+        precision = self.agenda.goal.precision if self.agenda.goal else 0.0
+        report = sweep_report(measurements, ledger.places, folder, ledger.info.command, precision)
         for line in report.answers:
             self.terminal.line(line)
         if self.agenda.stopped:

@@ -16,6 +16,7 @@ from mps_experiments.disk import alone_in
 from mps_experiments.errors import ConfigError, RecordError, TrackingError
 from mps_experiments.record import FILE_NAME, Measurement, find_measurements, read_measurement
 from mps_experiments.resume import taken_over
+from mps_experiments.summaries import precision_of
 from mps_experiments.terminal import Parser, complain, run_and_exit
 from mps_experiments.tracking.tracker import SweepInfo
 
@@ -115,7 +116,8 @@ def _log_sweep(
     measurements = [measurement for measurement, _ in [*records, *resumed]]
     places = {measurement.record_id: place for measurement, place in [*records, *resumed]}
     command = str(summary.get("command", ""))
-    report = sweep_report(measurements, places, folder if logged and summary else None, command)
+    kept_in = folder if logged and summary else None
+    report = sweep_report(measurements, places, kept_in, command, precision_of(summary))
     tracker.finish_sweep(measurements, report, _status(summary, measurements))
     return logged
 

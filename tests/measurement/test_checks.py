@@ -530,6 +530,14 @@ def test_a_worker_that_waits_for_a_core_is_named() -> None:
     assert_is(found, "core_wait", WARNING, 0.06, 0.05, text)
 
 
+def test_a_wait_is_no_longer_than_the_window_and_not_told_of_a_few_milliseconds() -> None:
+    text = "worker 0 waited for a CPU core in 100% of its time at work"
+    assert_is(
+        only(samples(0, 0, *[100] * 10), usage=[usage(wait_s=5.0)]), "core_wait", WARNING, 1.0, 0.05, text
+    )
+    assert findings(samples(0, 0, *[9] * 10), usage=[usage(wait_s=0.5)]) == ()
+
+
 def test_a_wait_that_is_not_told_is_no_finding() -> None:
     assert findings(usage=[usage(wait_s=None), None]) == ()
 

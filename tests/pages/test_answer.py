@@ -8,7 +8,7 @@ from mps_experiments.measurement.verdict import Verdict
 from mps_experiments.pages.answer import Answer, answer
 from mps_experiments.record import Measurement
 from tests.outputs import with_output
-from tests.records import INVALID, MACHINE, SKIPPED, make_measurement
+from tests.records import INVALID, MACHINE, SKIPPED, make_measurement, samples
 from tests.report_panels import CPU_ONLY, arm, panel_of
 
 
@@ -19,7 +19,7 @@ def said(*measurements: Measurement) -> Answer:
 def test_both_arms_are_compared_with_one_process_of_their_own() -> None:
     found = said(*arm("off", {1: 1.0, 2: 3.7}), *arm("on", {1: 1.0, 2: 1.03}))
     assert found.headline == (
-        "Two replicas under MPS do 1.94 times what one does [95 % interval 1.94 to 1.94]; "
+        "Two replicas under MPS do 1.94 times what one does [rough interval 1.94 to 1.94]; "
         "time-sliced 0.54 times [0.54 to 0.54]."
     )
     assert found.details == (
@@ -85,8 +85,12 @@ def test_more_replicas_that_may_pay_are_open() -> None:
 def test_one_arm_alone_asks_for_the_other() -> None:
     found = said(*arm("off", {1: 1.0, 2: 2.0}))
     assert found.headline == (
-        "Two replicas without MPS do 1.00 times what one does [95 % interval 1.00 to 1.00]: whether that is "
-        "more or less is open."
+        "Two replicas without MPS do 1.00 times what one does [rough interval 1.00 to 1.00]: less than 1.05 "
+        "times."
+    )
+    assert found.details[0] == (  # in agreement
+        "Without MPS packing does not pay (less than 1.05 times): 2 replicas together do 10.0 iterations/s, "
+        "1.00 times [1.00 to 1.00] what one does."
     )
     assert "mps=on is not among these runs: add mps=on,off for the other half of the answer." in found.details
 
@@ -138,7 +142,7 @@ def test_the_cpu_says_nothing_about_mps() -> None:
     skipped = make_measurement("s", mps="on", procs=2, times=10, verdict=SKIPPED, machine=CPU_ONLY)
     found = said(*arm("off", {1: 1.0, 2: 1.5}, machine=CPU_ONLY), skipped)
     assert found.headline == (
-        "Two replicas at once on the CPU do 1.33 times what one does [95 % interval 1.33 to 1.33]."
+        "Two replicas at once on the CPU do 1.33 times what one does [rough interval 1.33 to 1.33]."
     )
     assert found.details[:2] == (
         "Without a GPU nothing measured here says anything about MPS.",
@@ -159,7 +163,7 @@ def test_without_one_process_there_is_no_ratio_but_the_packs_are_compared() -> N
 
 def test_a_refused_ratio_keeps_the_other_arm_readable() -> None:
     found = said(*arm("on", {2: 1.0}), *arm("off", {1: 1.0, 2: 3.0}))
-    assert found.headline.endswith("; time-sliced 0.67 times what one does [0.67 to 0.67].")
+    assert found.headline.endswith("; time-sliced 0.67 times what one does [rough interval 0.67 to 0.67].")
 
 
 def test_replicas_that_compute_differently_have_no_ratio() -> None:
@@ -221,3 +225,45 @@ def test_processes_that_are_faster_than_one_are_no_gain_but_a_warning() -> None:
         "gains over one replica are too large. Repeat both."
     ) in found.details
     assert "below 1" not in said(*arm("on", {1: 1.0, 2: 0.96})).text
+    spread = said(*arm("on", {1: (1.0, 1.0), 2: (0.6, 1.2)}))  # whatever the interval holds
+    assert any("of 2 (0.85) processes is below 1" in text for text in spread.details)
+
+
+def test_a_gain_above_the_number_of_processes_tells_of_a_slowed_one_where_the_ratio_does_not() -> None:
+    one, two = arm("on", {1: 1.0, 2: 1.0})
+    slow, fast = two.workers
+    quick = replace(fast, samples=samples(1, 0, *[50] * 20))
+    kept = replace(two, workers=(replace(slow, samples=samples(0, 0, *[100] * 10)), quick))
+    found = said(one, kept)
+    assert (
+        "The gain under MPS of 2 (3.00) processes is above their number: something slowed the one-process "
+        "run, and gains over one replica are too large. Repeat both."
+    ) in found.details
+
+
+def test_intervals_of_fewer_than_four_blocks_are_called_rough_and_wide_ones_claim_nothing_flatly() -> None:
+    two = said(*arm("on", {1: (1.0, 1.0), 2: (1.0, 1.3)}))
+    assert two.headline == (
+        "Two replicas under MPS do 1.75 times what one does [rough interval 1.35 to 2.28], "
+        "known to ±30 % only."
+    )
+    assert two.details[0].startswith("Under MPS packing seems to pay up to 2 replicas")
+    assert "95 %" not in two.text
+    worse = said(*arm("on", {1: (1.0, 1.0), 2: (3.0, 4.0)}))
+    assert worse.details[0].startswith("Under MPS packing seems not to pay: 2 replicas")
+    narrow = said(*arm("on", {1: (1.0, 1.0), 2: (1.0, 1.01)}))
+    assert narrow.details[0].startswith("Under MPS packing pays up to 2 replicas")
+
+
+def test_a_wide_interval_is_told_of_the_arm_it_is_of() -> None:
+    noisy, steady = (1.0, 1.2, 1.3, 1.1), (1.5,) * 4
+    found = said(*arm("on", {1: (1.0,) * 4, 2: noisy}), *arm("off", {1: (1.0,) * 4, 2: steady}))
+    assert found.headline == (
+        "Two replicas under MPS do 1.75 times what one does [95 % interval 1.46 to 2.09], known to ±20 % "
+        "only; time-sliced 1.33 times [1.33 to 1.33]."
+    )
+
+
+def test_intervals_of_another_kind_in_the_second_arm_are_named() -> None:
+    found = said(*arm("on", {1: (1.0,) * 4, 2: (1.0,) * 4}), *arm("off", {1: 1.0, 2: 1.5}))
+    assert "[95 % interval 2.00 to 2.00]; time-sliced 1.33 times [rough interval 1.33" in found.headline

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from mps_experiments.measurement.findings import Finding, Severity
-from mps_experiments.pages.certainty import caveats, certainty_lines
+from mps_experiments.pages.certainty import caveats, certainty_lines, vagueness
 from mps_experiments.record import Measurement
 from tests.report_panels import arm, panel_of
 
@@ -48,14 +48,28 @@ def test_what_others_took_and_whose_work_it_is_stands_in_the_answers_own_sentenc
     assert doubts(*found(PAIR[::order], check, share)) == said
 
 
-def test_a_wide_interval_is_named_as_such_and_one_around_one_decides_nothing() -> None:
-    wide = arm("on", {1: (1.0,) * 4, 2: (1.0, 1.2, 1.3, 1.1)})
-    assert doubts(*wide) == ", known to ±20 % only"
-    assert doubts(*arm("on", {1: (1.0,) * 4, 2: (2.0, 2.01, 2.0, 1.99)})) == (
-        ": whether that is more or less is open"
-    )
-    assert doubts(*arm("on", {1: 1.0, 2: 1.0}, times=2)) == ": how sure that is, is unknown"
-    assert doubts(*PAIR) == ""
+def vague(
+    many: float | tuple[float, ...], one: float | tuple[float, ...] = (1.0,) * 4, **changed: int
+) -> str:
+    panel = panel_of(*arm("on", {1: one, 2: many}, **changed))
+    gain = panel.ratio(panel.arm("on")[2]).gain
+    assert gain is not None
+    return vagueness(gain)
+
+
+def test_a_wide_interval_is_named_as_such() -> None:
+    assert vague((1.0, 1.2, 1.3, 1.1)) == ", known to ±20 % only"
+    assert vague((0.1, 0.2, 0.4, 0.2)) == ", known to a factor of 2.5 only"
+    assert vague(1.2, 1.0) == ""
+    assert vague(1.0, 1.0, times=2) == ": how sure that is, is unknown"
+
+
+def test_an_interval_around_one_is_open_unless_it_ends_below_what_pays() -> None:
+    assert vague((2.0, 2.2, 2.0, 1.85)) == ", known to ±12 % only: whether that is more or less is open"
+    assert vague((2.0, 2.01, 2.0, 1.99)) == ": less than 1.05 times"
+    assert vague((2.0, 3.0), (1.0, 1.0)) == ", known to ±50 % only: whether that is more or less is open"
+    assert vague((2.0, 2.5), (1.0, 1.0)) == ", known to ±25 % only: whether that is more or less is open"
+    assert vague((2.0, 2.6), (1.0, 1.0)) == ", known to ±30 % only: whether that is more or less is open"
 
 
 def test_others_on_the_gpu_are_told_of_old_records_too() -> None:
@@ -78,7 +92,7 @@ def test_the_number_of_blocks_is_said_unless_it_is_enough(makespans: Any, said: 
 
 def test_one_block_of_short_windows_says_what_an_interval_needs() -> None:
     assert lines(*arm("on", {1: 1.0, 2: 1.0}, times=2)) == [
-        "One block, and no interval: it needs 8 iterations of every process or 4 blocks."
+        "One block, and no interval: it needs 8 iterations of each process in the common window or 4 blocks."
     ]
 
 
@@ -93,9 +107,16 @@ def test_two_equal_runs_tell_the_smallest_difference_that_could_have_shown() -> 
 
 def test_comparisons_that_stayed_open_under_a_precision_are_named() -> None:
     cells = {1: (1.0,) * 4, 2: (1.0, 1.2, 1.3, 1.1), 4: (1.0,) * 4}
-    runs = [replace(run, config={"precision": 0.05}) for run in arm("on", cells)]
-    assert lines(*runs)[-1] == "Not within precision=0.05: mps=on: procs=2 over procs=1 (±19.7 %)."
+    panel = replace(panel_of(*arm("on", cells)), precision=0.05)
+    found = list(certainty_lines(panel, {"on": panel.arm("on"), "off": {}}))
+    assert found[-1] == "Not within precision=0.05: mps=on: procs=2 over procs=1 (±19.7 %)."
     assert not any("precision" in line for line in lines(*arm("on", cells)))
+
+
+def test_the_precision_of_a_record_that_was_taken_over_is_not_this_sweeps() -> None:
+    runs = arm("on", {1: (1.0,) * 4, 2: (1.0, 1.2, 1.3, 1.1)})
+    taken_over = [replace(run, sweep_id="before", config={"precision": 0.05}) for run in runs]
+    assert not any("precision" in line for line in lines(*taken_over))
 
 
 def test_the_tail_of_a_fixed_window_is_told() -> None:

@@ -106,7 +106,7 @@ def test_arms_differ_by_more_than_their_colour() -> None:
 
 def test_repeats_have_bars_and_the_note_says_what_they_are() -> None:
     found = drawn(panel_of(*arm("on", {1: (1.0, 1.1, 1.2), 2: (1.2, 1.3, 1.4)})))
-    assert found["ratio"].note.startswith("Bars: 95 % interval of the ratio")
+    assert found["ratio"].note.startswith("Bars: interval of the ratio, of 95 % from four blocks on")
     assert found["throughput"].note.startswith("Bars: lowest to highest block, around the median")
 
 

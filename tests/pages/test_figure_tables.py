@@ -19,8 +19,8 @@ def test_every_cell_has_a_row_off_before_on() -> None:
         "times": "100",
         "blocks": "1",
         "makespan s": "1.10",
-        "ratio [95 %]": "1.10 [1.10, 1.10]",
-        "gain [95 %]": "1.82 [1.82, 1.82]",
+        "ratio [interval]": "1.10 [1.10, 1.10]",
+        "gain [interval]": "1.82 [1.82, 1.82]",
         "iterations/s": "181.8",
         "p50 ms": "11.0",
         "p95 ms": "11.0",
@@ -37,7 +37,7 @@ def test_repeats_are_one_row_of_medians() -> None:
     table = all_figures(panel_of(*arm("on", {1: (1.0, 1.0, 1.0), 2: (1.2, 4.0, 1.4)})))
     row = dict(zip(table.header, table.rows[1], strict=True))
     assert (row["blocks"], row["makespan s"], row["p50 ms"]) == ("3", "1.40", "140.0")
-    assert row["ratio [95 %]"] == f"{(1.2 * 4.0 * 1.4) ** (1 / 3):.2f} [0.57, 6.29]"
+    assert row["ratio [interval]"] == f"{(1.2 * 4.0 * 1.4) ** (1 / 3):.2f} [0.57, 6.29]"
 
 
 def test_what_was_not_measured_is_empty() -> None:

@@ -15,7 +15,7 @@ from tests.records import INVALID, SKIPPED, make_measurement
 ONE_BLOCK = "one block: an interval is of what happened within a run, not between runs; add repeat=0,1,2,3"
 TWO_BLOCKS = "median (lowest to highest) of 2 blocks"
 ROUGH = (
-    "ratio, gain [95 % interval]: 2 blocks: as wide as they differ, which holds the truth in about 70 % of "
+    "ratio, gain [rough interval]: 2 blocks: as wide as they differ, which holds the truth in about 70 % of "
     "all cases"
 )
 
@@ -59,7 +59,8 @@ def test_a_cell_whose_interval_came_about_in_another_way_is_named() -> None:
     assert lines(cells) == [
         TWO_BLOCKS,
         ROUGH,
-        "mps=off procs=8 times=2: no interval: it needs 8 iterations of every process or 4 blocks",
+        "mps=off procs=8 times=2: no interval: it needs 8 iterations of each process in the common "
+        "window or 4 blocks",
     ]
 
 

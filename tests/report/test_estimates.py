@@ -126,7 +126,7 @@ def test_one_block_of_a_short_window_has_no_interval_and_says_what_would_give_on
     found = gain(cell(2, 1.0, times=7), cell(1, 1.0, times=7))
     assert found.value == pytest.approx(2.0)
     assert (found.interval, found.half_width) == (None, None)
-    assert found.why == "no interval: it needs 8 iterations of every process or 4 blocks"
+    assert found.why == "no interval: it needs 8 iterations of each process in the common window or 4 blocks"
 
 
 def test_cells_without_a_common_block_are_compared_as_they_are() -> None:

@@ -67,6 +67,17 @@ def test_two_equal_runs_are_no_cell_but_tell_what_equal_runs_differ_by() -> None
     assert sensitivity(with_twin).smallest == pytest.approx(1.1**0.5 - 1)  # over four blocks half of it
 
 
+def test_a_twin_of_a_resumed_sweep_is_compared_with_the_run_that_was_taken_over() -> None:
+    runs = [replace(run, sweep_id="before") for run in sweep(("on", 1, 1.0), ("on", 2, 1.0))]
+    twin = twin_of(runs[0], 1.1)
+    assert sensitivity([*runs, twin]).twins == pytest.approx(0.1)
+    own = replace(runs[0], record_id="own", sweep_id=twin.sweep_id)
+    other = make_measurement("other", mps="on", procs=1, times=10, makespan_s=2.0, sweep_id="before")
+    assert sensitivity([own, other, twin]).twins == pytest.approx(0.1)  # its own sweep's comes first
+    unlike = [replace(run, cell=replace(run.cell, seed=1)) for run in runs]
+    assert sensitivity([*unlike, twin]).twins is None
+
+
 def test_an_invalid_twin_tells_nothing() -> None:
     runs = sweep(("on", 1, 1.0), ("on", 2, 1.0))
     assert sensitivity([*runs, replace(twin_of(runs[0], 1.1), verdict=INVALID)]).twins is None

@@ -46,6 +46,19 @@ def test_the_last_sweep_is_reported_into_its_own_folder(mps_experiments: Command
     assert (folder / "figures" / "ratio.png").is_file()
 
 
+def test_the_precision_is_that_of_the_sweep_and_not_of_the_records(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = [replace(run, config={"precision": 0.02}) for run in arm("on", {1: (1.0,) * 4, 2: (1.0, 1.2) * 2})]
+    folder = sweep(tmp_path / "sweep", *runs)
+    run(folder, "--no-mlflow")
+    assert "Not within" not in capsys.readouterr().out
+    told = json.loads((folder / "sweep.json").read_text())
+    (folder / "sweep.json").write_text(json.dumps(told | {"precision": 0.05}))
+    run(folder, "--no-mlflow")
+    assert "Not within precision=0.05: mps=on: procs=2 over procs=1" in capsys.readouterr().out
+
+
 def test_without_any_sweep_it_says_what_would_work(mps_experiments: Command) -> None:
     done = mps_experiments(module=MODULE)
     assert done.returncode == 2

@@ -9,7 +9,7 @@ from mps_experiments.measurement.telemetry import GpuSample, Telemetry
 from mps_experiments.record import Measurement
 from mps_experiments.report.comparison import groups
 from mps_experiments.report.short_windows import short_window_line
-from tests.records import make_measurement
+from tests.records import make_measurement, samples
 
 
 def line(*runs: Measurement) -> str | None:
@@ -24,7 +24,7 @@ def test_the_times_that_would_do_are_those_of_the_cell_that_needs_the_most() -> 
     assert line(run("1", times=7), run("2", procs=8, times=7)) == (
         "windows too short: p95 needs 100 iterations over processes and blocks (times=100 would do); "
         "p99 needs 1,000 (times=1000 would do); "
-        "the interval within a run needs 8 of each process (times=10 would do)"
+        "the interval within a run needs 8 of each process in the common window (times=10 would do)"
     )
     assert line(run(procs=8, times=120)) == "windows too short: p99 needs 1,000 (times=125 would do)"
 
@@ -34,6 +34,17 @@ def test_blocks_count_together() -> None:
         "windows too short: p99 needs 1,000 (times=250 would do)"
     )
     assert line(*(run(str(n), times=200, repeat=n) for n in range(5))) is None
+
+
+def test_a_fixed_window_that_is_common_in_part_needs_more_iterations() -> None:
+    two = run(procs=2, times=10)
+    early = replace(two.workers[0], samples=samples(0, 0, *[40] * 10))
+    late = replace(two.workers[1], samples=samples(1, 0, *[100] * 10))
+    fixed = replace(two, workers=(early, late))  # 4 iterations of the late one are in the common window
+    needed = "the interval within a run needs 8 of each process in the common window (times=25 would do)"
+    assert needed in str(line(fixed))
+    kept = replace(fixed, cell=replace(fixed.cell, window="kept"))
+    assert "the interval" not in str(line(kept))
 
 
 def test_a_window_of_given_seconds_is_told_in_seconds() -> None:

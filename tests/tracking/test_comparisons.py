@@ -35,7 +35,7 @@ def test_one_block_has_its_ratio_and_its_gain() -> None:
     assert found.metrics == pytest.approx({"ratio": 1.5, "gain": 2 / 1.5})
     assert found.tags == {
         "ratio_partner": "run of one",
-        "ratio_spread": "no interval: it needs 8 iterations of every process or 4 blocks",
+        "ratio_spread": "no interval: it needs 8 iterations of each process in the common window or 4 blocks",
         **UNTRACED,
     }
 

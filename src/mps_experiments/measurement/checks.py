@@ -35,6 +35,7 @@ _MIN_OUTLIERS = 2
 _OUTLIER = 2.0  # times the worker's median
 _CLOCK_FELL = 0.98  # of the highest clock: the limit is touched now and then without any effect
 _MIN_SHARE_WINDOW_S = 1.0  # NVML's shares are of up to a second before, when another run may just have ended
+_MIN_WAIT_WINDOW_S = 0.1  # what the kernel counts reaches beyond the window by some milliseconds
 _MIN_CORE_WINDOW_S = 0.5  # the kernel counts in hundredths of a second
 
 
@@ -234,8 +235,8 @@ def _cores(evidence: Evidence, limits: Thresholds) -> Iterator[Finding]:
         )
     for worker, usage in zip(evidence.samples, evidence.usage, strict=True):
         waited = usage.run_queue_wait_s if usage else None
-        if waited is not None:
-            share = waited / worker.at_work_s
+        if waited is not None and worker.at_work_s >= _MIN_WAIT_WINDOW_S:
+            share = min(1.0, waited / worker.at_work_s)
             text = f"worker {worker.rank} waited for a CPU core in {share:.0%} of its time at work"
             yield from _some(too_much("core_wait", share, text, warn=limits.core_wait_warn))
     yield from _some(_foreign_cpu(evidence, limits))

@@ -4,12 +4,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from mps_experiments.measurement.verdict import Status
-from mps_experiments.pages.certainty import caveats, certainty_lines
+from mps_experiments.pages.certainty import caveats, certainty_lines, vagueness
 from mps_experiments.pages.packing import packing
 from mps_experiments.pages.packing_words import STATES, packing_words, procs_of, rate_text, times_text
 from mps_experiments.pages.panels import ARMS, Panel
 from mps_experiments.record import Measurement
-from mps_experiments.report.estimates import Estimate
 from mps_experiments.report.explanation import TOO_FAST
 from mps_experiments.report.gains import Gain
 from mps_experiments.report.numbers import milliseconds
@@ -17,7 +16,7 @@ from mps_experiments.report.repeats import Group
 
 _WORDS = {1: "One", 2: "Two", 3: "Three", 4: "Four", 5: "Five", 6: "Six", 7: "Seven", 8: "Eight"}
 _OF_ONE = " what one does"
-_NAMED = "95 % interval "
+_SLOWED = "something slowed the one-process run, and gains over one replica are too large. Repeat both."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +52,8 @@ def _headline(panel: Panel, arms: Mapping[str, Mapping[int, Group]]) -> str:
     first, *rest = packs
     state = STATES[first.first.cell.mps] if panel.on_gpu else "at once on the CPU"
     text = f"{_word(count)} replicas {state} do {_gain_words(panel, first)}"
-    said_once = (_OF_ONE if _OF_ONE in text else "", _NAMED)
+    named = panel.ratio(first).gain
+    said_once = (_OF_ONE if _OF_ONE in text else "", f"{named.interval_name} " if named else "")
     for group in rest:
         words = _gain_words(panel, group)
         for each in said_once:
@@ -71,8 +71,9 @@ def _gain_words(panel: Panel, group: Group) -> str:
     if ratio.gain is None:
         return f"{rate_text(group)} (no gain: {ratio.reason})"
     between = ratio.gain.interval
-    interval = f" [{_NAMED}{between[0]:.2f} to {between[1]:.2f}]" if between else ""
-    return f"{ratio.gain.value:.2f} times{_OF_ONE}{interval}"
+    named = f"{ratio.gain.interval_name} "
+    interval = f" [{named}{between[0]:.2f} to {between[1]:.2f}]" if between else ""
+    return f"{ratio.gain.value:.2f} times{_OF_ONE}{interval}{vagueness(ratio.gain)}"
 
 
 def _details(panel: Panel, arms: Mapping[str, Mapping[int, Group]]) -> Iterator[str]:
@@ -107,20 +108,28 @@ def _alike(panel: Panel, arm: Mapping[int, Group]) -> dict[int, Group]:
 
 
 def _too_fast(panel: Panel, arms: Mapping[str, Mapping[int, Group]]) -> Iterator[str]:
-    """N processes cannot be faster than one: then the one was slowed, and what rests on it is too good."""
+    """N processes cannot be faster than one: then the one was slowed, and what rests on it is too good.
+
+    The ratio is that of the slowest process. Where that one alone was slowed as well, only the gain tells.
+    """
     for mps, arm in arms.items():
-        found = [(procs_of(group), panel.ratio(group).overall) for group in arm.values()]
-        below = [f"{procs} ({each.value:.2f})" for procs, each in found if each and _is_too_fast(each)]
+        state = f" {STATES[mps]}" if panel.on_gpu else ""
+        several = [group for count, group in arm.items() if count > 1]
+        compared = [(group, panel.ratio(group)) for group in several]
+        below = [
+            f"{procs_of(group)} ({ratio.overall.value:.2f})"
+            for group, ratio in compared
+            if ratio.overall and ratio.overall.value < TOO_FAST
+        ]
+        above = [
+            f"{procs_of(group)} ({ratio.gain.value:.2f})"
+            for group, ratio in compared
+            if ratio.gain and ratio.gain.value > procs_of(group) / TOO_FAST
+        ]
         if below:
-            state = f" {STATES[mps]}" if panel.on_gpu else ""
-            yield (
-                f"The ratio{state} of {', '.join(below)} processes is below 1: something slowed the "
-                "one-process run, and gains over one replica are too large. Repeat both."
-            )
-
-
-def _is_too_fast(ratio: Estimate) -> bool:
-    return ratio.value < TOO_FAST and (ratio.interval is None or ratio.interval[1] < 1)
+            yield f"The ratio{state} of {', '.join(below)} processes is below 1: {_SLOWED}"
+        elif above:
+            yield f"The gain{state} of {', '.join(above)} processes is above their number: {_SLOWED}"
 
 
 def _best_words(arms: Mapping[str, Mapping[int, Group]]) -> Iterator[str]:

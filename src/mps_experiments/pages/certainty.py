@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from mps_experiments.pages.packing import PAYS
+from mps_experiments.pages.packing_words import LESS
 from mps_experiments.pages.panels import Panel
-from mps_experiments.report.estimates import ENOUGH_BLOCKS
+from mps_experiments.report.estimates import ENOUGH_BLOCKS, WIDE, Estimate
 from mps_experiments.report.gains import Gain, gains, sensitivity
+from mps_experiments.report.numbers import difference, width
 from mps_experiments.report.repeats import Group
 from mps_experiments.report.work_doubts import work_doubts
 
-_WIDE = 0.1  # relative half width from which an interval is called wide
 _MATTERS = 0.1  # share that others took, from which the answer's own sentence says so
 _OF_OTHERS = {
     "foreign_cpu": "of the workers' CPU cores",
@@ -17,21 +19,25 @@ _OF_OTHERS = {
 
 
 def caveats(panel: Panel, packs: Sequence[Group]) -> str:
-    """Return what makes a gain doubtful, as the end of its sentence: whose work, others, a wide interval."""
+    """Return what makes the gains doubtful, as the end of their sentence: whose work, and others."""
     arms = {group.first.cell.mps for group in packs}
     ones = [one for mps in arms if (one := panel.arm(mps).get(1))]
     parts = work_doubts([m for group in [*packs, *ones] for m in group.measurements])
     parts += _taken_by_others([*packs, *ones])
-    known = [gain for group in packs if (gain := panel.ratio(group).gain)]
-    halves = [gain.half_width for gain in known if gain.half_width]
-    if halves and max(halves) > _WIDE:
-        parts.append(f"known to ±{max(halves) * 100:.0f} % only")
-    text = "".join(f", {part}" for part in parts)
-    if any(gain.interval and gain.interval[0] <= 1 <= gain.interval[1] for gain in known):
+    return "".join(f", {part}" for part in parts)
+
+
+def vagueness(gain: Estimate) -> str:
+    """Return how sure a gain is, to stand right after it: a wide interval, and what that leaves open."""
+    if gain.interval is None or gain.half_width is None:
+        return ": how sure that is, is unknown"
+    low, high = gain.interval
+    text = f", known to {width(gain.half_width)} only" if gain.half_width > WIDE else ""
+    if not low <= 1 <= high:
+        return text
+    if high >= PAYS:
         return f"{text}: whether that is more or less is open"
-    if any(gain.interval is None for gain in known):
-        return f"{text}: how sure that is, is unknown"
-    return text
+    return f"{text}: {'it seems ' if gain.is_vague else ''}{LESS}"
 
 
 def certainty_lines(panel: Panel, arms: Mapping[str, Mapping[int, Group]]) -> Iterator[str]:
@@ -78,17 +84,16 @@ def _smallest(panel: Panel, used: Sequence[Group]) -> Iterator[str]:
     found = sensitivity(panel.answered)
     if found.smallest is None or (found.twins is None and max(map(len, used)) == 1):
         return
-    twins = "" if found.twins is None else f"; two equal runs (A/A) differed by {_percent(found.twins)}"
-    smallest = _percent(found.smallest)
+    twins = "" if found.twins is None else f"; two equal runs (A/A) differed by {difference(found.twins)}"
+    smallest = difference(found.smallest)
     yield f"The smallest difference that this could have shown in every comparison is {smallest}{twins}."
 
 
 def _open(panel: Panel, found: Sequence[Gain]) -> Iterator[str]:
-    precision = float(panel.first.config.get("precision") or 0.0)
-    stayed = [gain for gain in found if not gain.is_within(precision)]
-    if precision and stayed:
+    stayed = [gain for gain in found if not gain.is_within(panel.precision)]
+    if panel.precision and stayed:
         listed = ", ".join(f"{gain.name} ({_half(gain)})" for gain in stayed)
-        yield f"Not within precision={precision:g}: {listed}."
+        yield f"Not within precision={panel.precision:g}: {listed}."
 
 
 def _tail(used: Sequence[Group]) -> Iterator[str]:
@@ -105,8 +110,4 @@ def _tail(used: Sequence[Group]) -> Iterator[str]:
 
 
 def _half(gain: Gain) -> str:
-    return "interval unknown" if gain.half_width is None else f"±{_percent(gain.half_width)}"
-
-
-def _percent(share: float) -> str:
-    return f"{share * 100:.1f} %"
+    return "interval unknown" if gain.half_width is None else width(gain.half_width, digits=1)

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _TWO_COUNTS = "needs VALID runs with two numbers of processes or more"
-_INTERVAL = "Bars: 95 % interval of the ratio; of fewer than four blocks a rough one."
-_RANGE = "Bars: lowest to highest block, around the median; of a single block its own 95 % interval."
+_INTERVAL = "Bars: interval of the ratio, of 95 % from four blocks on, rough below."
+_RANGE = "Bars: lowest to highest block, around the median; of a single block what happened within it."
 _NO_INTERVAL = "No bars: the windows are too short for intervals."
 _MEDIAN = "Median over the blocks."
 

@@ -7,6 +7,7 @@ from mps_experiments.pages.figures import median_of, rate, short
 from mps_experiments.pages.machines import Machines, letter
 from mps_experiments.pages.panels import ARMS, Panel
 from mps_experiments.record import Times, times_order
+from mps_experiments.report.estimates import ENOUGH_BLOCKS
 from mps_experiments.report.numbers import milliseconds, seconds
 from mps_experiments.report.repeats import Group
 from mps_experiments.report.short_windows import short_window_line
@@ -56,8 +57,8 @@ def all_figures(panel: Panel) -> Table:
             "times",
             "blocks",
             "makespan s",
-            "ratio [95 %]",
-            "gain [95 %]",
+            "ratio [interval]",
+            "gain [interval]",
             "iterations/s",
             "p50 ms",
             "p95 ms",
@@ -70,7 +71,10 @@ def all_figures(panel: Panel) -> Table:
         key=lambda g: (ARMS.index(g.first.cell.mps), times_order(g.first.cell.times), g.first.cell.procs),
     )
     rows = tuple(_figures_row(panel, group) for group in ordered)
-    note = "Medians over the blocks; percentiles over all workers and blocks; empty where it cannot be told."
+    note = (
+        "Medians over the blocks; percentiles over all workers and blocks; empty where it cannot be told. "
+        f"Intervals: 95 % from {ENOUGH_BLOCKS} blocks on, rough below."
+    )
     notes = (note, *filter(None, [short_window_line(ordered)]))
     return Table(title=f"All figures · {panel.title}", header=header, rows=rows, notes=notes)
 

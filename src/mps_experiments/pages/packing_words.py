@@ -1,6 +1,6 @@
 """Sentences on how far packing pays in one arm; pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from mps_experiments.pages.figures import rate
 from mps_experiments.pages.packing import PAYS, Packing, is_open
@@ -9,6 +9,7 @@ from mps_experiments.report.estimates import Estimate
 from mps_experiments.report.gains import Gain
 from mps_experiments.report.repeats import Group
 
+LESS = f"less than {PAYS:g} times"
 STATES = {"on": "under MPS", "off": "without MPS"}
 
 
@@ -20,15 +21,17 @@ def packing_words(panel: Panel, mps: str, found: Packing) -> Iterator[str]:
         more = "" if procs_of(fewest) == 1 else f" more than {procs_of(fewest)}"
         gain = opened or found.beyond[0]
         many, whose = gain.numerator, f"what {_few(fewest)}"
-        verdict = f"is open whether {state[0].lower()}{state[1:]}{more} pays" if opened else "does not pay"
+        verdict = f"is open whether {state[0].lower()}{state[1:]}{more} pays" if opened else _pays_not(found)
         begin = f"It {verdict}" if opened else f"{state}{more} {verdict}"
         yield f"{begin}: {procs_of(many)} replicas together do {rate_text(many)}, {times_text(gain)} {whose}."
         yield from _unknown_of_one(fewest)
         return
     most = "" if found.beyond else f", {_the_most(panel, mps, procs_of(limit))}"
+    gain = Gain.between(limit, fewest)
+    pays = "seems to pay" if gain.is_vague else "pays"
     yield (
-        f"{state} pays up to {procs_of(limit)} replicas{most}: together they do {rate_text(limit)}, "
-        f"{times_text(Gain.between(limit, fewest))} what {_few(fewest)}."
+        f"{state} {pays} up to {procs_of(limit)} replicas{most}: together they do {rate_text(limit)}, "
+        f"{times_text(gain)} what {_few(fewest)}."
     )
     yield from _unknown_of_one(fewest)
     if opened:
@@ -37,8 +40,20 @@ def packing_words(panel: Panel, mps: str, found: Packing) -> Iterator[str]:
     elif found.beyond:
         gain = found.beyond[0]
         many = gain.numerator
-        yield f"Beyond that it does not: {procs_of(many)} do {rate_text(many)}, {times_text(gain)} that."
+        begin = "Beyond that it seems not to" if _any_vague(found.beyond) else "Beyond that it does not"
+        yield f"{begin}: {procs_of(many)} do {rate_text(many)}, {times_text(gain)} that."
     yield from _steps(found)
+
+
+def _pays_not(found: Packing) -> str:
+    """Name what paying takes where the interval holds 1: more may be gained, but not enough."""
+    interval = found.beyond[0].interval
+    less = f" ({LESS})" if interval and interval[1] >= 1 else ""
+    return f"{'seems not to' if _any_vague(found.beyond) else 'does not'} pay{less}"
+
+
+def _any_vague(found: Sequence[Gain]) -> bool:
+    return any(gain.is_vague for gain in found)
 
 
 def _steps(found: Packing) -> Iterator[str]:
@@ -48,7 +63,8 @@ def _steps(found: Packing) -> Iterator[str]:
         if is_open(gain):
             yield f"Whether {step} pays is open: {times_text(gain)}."
         elif gain.value < PAYS:
-            yield f"T{step[1:]} does not: {times_text(gain)}."
+            does_not = "seems not to" if gain.is_vague else "does not"
+            yield f"T{step[1:]} {does_not}: {times_text(gain)}."
 
 
 def _unknown_of_one(fewest: Group) -> Iterator[str]:

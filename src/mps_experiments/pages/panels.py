@@ -23,10 +23,12 @@ class Panel:
 
     Attributes:
         varied: What sets it apart from the sweep's other panels, as overrides; empty if nothing does.
+        precision: The goal of the sweep that the report is of, whatever sweep the runs are from; 0 for none.
     """
 
     runs: tuple[ReportRun, ...]
     varied: str = ""
+    precision: float = 0.0
 
     @cached_property
     def measurements(self) -> tuple[Measurement, ...]:
@@ -118,7 +120,7 @@ class Panel:
         return [m for m in self.measurements if m.cell.times == self.times and frozen(_setting(m)) == own]
 
 
-def panels(runs: Sequence[ReportRun]) -> list[Panel]:
+def panels(runs: Sequence[ReportRun], precision: float = 0.0) -> list[Panel]:
     """The ordinary runs by machine, workload and setting; in the order in which they came."""
     by_key: dict[str, list[ReportRun]] = {}
     for run in runs:
@@ -126,7 +128,10 @@ def panels(runs: Sequence[ReportRun]) -> list[Panel]:
             key = frozen([machine_line(run.measurement.machine), str(table_key(run.measurement))])
             by_key.setdefault(key, []).append(run)
     by_key = {key: together for key, together in by_key.items() if not _are_references(together, runs)}
-    found = [Panel(runs=tuple(together), varied=_varied(together)) for together in by_key.values()]
+    found = [
+        Panel(runs=tuple(together), varied=_varied(together), precision=precision)
+        for together in by_key.values()
+    ]
     return [_told_apart(panel, [each for each in found if _place(each) == _place(panel)]) for panel in found]
 
 

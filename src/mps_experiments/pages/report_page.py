@@ -34,11 +34,13 @@ class Subject:
     Attributes:
         commands: What was typed, one for each sweep.
         problems: Why records could not be read.
+        precision: The goal of the one sweep that it is about; 0 for none, and for several sweeps.
     """
 
     runs: tuple[ReportRun, ...]
     commands: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+    precision: float = 0.0
 
 
 def report_page(subject: Subject) -> Page:
@@ -53,7 +55,7 @@ def description(subject: Subject, has_page: bool) -> str:
         subject: What it is about.
         has_page: Whether the page itself is among the run's artifacts.
     """
-    found = panels(subject.runs)
+    found = panels(subject.runs, subject.precision)
     blocks: list[Block] = list(answer_section(found))
     for panel in found:
         blocks += [Table.of(table) for table in tables(panel.measurements)]
@@ -79,7 +81,7 @@ def _date(run: ReportRun) -> str:
 
 
 def _blocks(subject: Subject) -> Iterator[Block]:
-    found = panels(subject.runs)
+    found = panels(subject.runs, subject.precision)
     measurements = [run.measurement for run in subject.runs]
     machines = Machines.of(measurements)
     yield from _machine_lines(machines)

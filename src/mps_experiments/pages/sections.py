@@ -160,8 +160,9 @@ def reading_section() -> Iterator[Block]:
             "gain: throughput of N processes over that of one.",
             f"packing pays up to the fewest replicas over which no larger number has a gain of {PAYS} or "
             "more; open: the interval allows both.",
-            "interval: 95 %, from the ratios within blocks (repeats), by Student's t from four blocks on; "
-            "below that rough. It knows nothing of what all blocks share (the machine, the day).",
+            "interval: from the ratios within blocks (repeats), of 95 % by Student's t from four blocks on; "
+            "below that rough, which holds less often. It knows nothing of what all blocks share (the "
+            "machine, the day).",
             "p95 takes 100 iterations over processes and blocks, p99 1,000; below that it is blank.",
             "VALID runs only: every claim of MPS on or off was proved while the window was measured.",
             "All definitions: docs/reading-results.md of mps_experiments.",

@@ -50,8 +50,10 @@ def _percentile(percent: int) -> _Figure:
     )
 
 
+_MAKESPAN = _Figure(name="makespan s", of_run=_makespan_s, of_cell=_median_of(_makespan_s), shown=seconds)
+_GIVEN = "not judged: with times=auto window_s gives it"
 _FIGURES = (
-    _Figure(name="makespan s", of_run=_makespan_s, of_cell=_median_of(_makespan_s), shown=seconds),
+    _MAKESPAN,
     _Figure(name="throughput 1/s", of_run=throughput, of_cell=_median_of(throughput), shown=seconds),
     *map(_percentile, (50, 95, 99)),
 )
@@ -82,16 +84,19 @@ def rows(
     before, after = _figures(stored), _figures(now)
     if not before or not after:
         return
-    yield from _figure_rows(before, after)
+    yield from _figure_rows(before, after, is_auto=stored[0].cell.times == "auto")
     old_cells, new_cells = _cells(stored, all_stored), _cells(now, all_now)
     if old_cells is not None and new_cells is not None:
         yield from _compared_rows(old_cells, new_cells)
 
 
-def _figure_rows(before: Sequence[Statistics], after: Sequence[Statistics]) -> Iterator[Row]:
+def _figure_rows(before: Sequence[Statistics], after: Sequence[Statistics], is_auto: bool) -> Iterator[Row]:
     for figure in _FIGURES:
         old, new = figure.of_cell(before), figure.of_cell(after)
         if old is None or new is None:
+            continue
+        if is_auto and figure is _MAKESPAN:
+            yield Row(what=figure.name, stored=figure.shown(old), now=figure.shown(new), spread=_GIVEN)
             continue
         values = (_values(before, figure), _values(after, figure))
         yield Row(

@@ -49,12 +49,12 @@ def _in_range(value: float, others: Sequence[float], shown: Callable[[float], st
 def judged(now: Sequence[float], stored: Sequence[float]) -> str:
     """Say whether the spread explains a change, from logarithms; a wide spread explains any."""
     low, high = change_interval(now, stored)
-    change = math.exp(math.fsum(now) / len(now) - math.fsum(stored) / len(stored))
+    middle = math.sqrt(low * high)  # of the means; what is shown beside it is of medians
     between = f"{percent(low)} to {percent(high)}"
     if not low <= 1 <= high:
         return f"beyond the spread (95 % interval {between})"
-    if high > _WIDE * change:
-        return f"cannot tell: {percent(change)} is within a spread of {between}; add --repeats N"
+    if high > _WIDE * middle:
+        return f"cannot tell: it may be {between}; add --repeats N"
     return f"within the spread (95 % interval {between})"
 
 

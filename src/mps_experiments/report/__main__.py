@@ -25,7 +25,7 @@ from mps_experiments.reporting import (
     sound_runs,
     tables_by_machine,
 )
-from mps_experiments.summaries import NAME, read_summary
+from mps_experiments.summaries import NAME, precision_of, read_summary, summaries_in
 from mps_experiments.terminal import Parser, complain, run_and_exit
 
 _REPORTS = "reports"
@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         words = args.runs or [str(last_sweep(args.output_dir))]
         found, mistakes = _find(words, args)
-        subject = _subject(found)
+        subject = _subject(words, found)
         written = _write(subject, _folder(words, subject, args))
         if not args.no_mlflow:
             _attach(words, subject, written, args)
@@ -99,11 +99,16 @@ def _find(words: Sequence[str], args: argparse.Namespace) -> tuple[Found, list[C
     return Found(runs=tuple(ordered), problems=tuple(problems), commands=tuple(commands)), mistakes
 
 
-def _subject(found: Found) -> Subject:
+def _subject(words: Sequence[str], found: Found) -> Subject:
     places = [(run.measurement, run.folder) for run in found.runs]
     runs, problems = sound_runs(places)
     commands = dict.fromkeys((*commands_of(places), *found.commands))
-    return Subject(runs=tuple(runs), commands=tuple(commands), problems=(*found.problems, *problems))
+    return Subject(
+        runs=tuple(runs),
+        commands=tuple(commands),
+        problems=(*found.problems, *problems),
+        precision=precision_of(*summaries_in(Path(words[0]))) if len(words) == 1 else 0.0,
+    )
 
 
 def _folder(words: Sequence[str], subject: Subject, args: argparse.Namespace) -> Path:

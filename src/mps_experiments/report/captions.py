@@ -9,6 +9,7 @@ from mps_experiments.measurement.findings import Finding, Severity
 from mps_experiments.measurement.verdict import Status
 from mps_experiments.record import Measurement
 from mps_experiments.report.comparison import Ratio, groups
+from mps_experiments.report.estimates import interval_name
 
 _MAX_WARNINGS = 8  # shown one by one up to this many, then together by their check
 _ONE_BLOCK = "one block: an interval is of what happened within a run, not between runs; add repeat=0,1,2,3"
@@ -71,7 +72,8 @@ def _spread(cells: Sequence[Measurement], by_ratio: dict[str, Ratio]) -> Iterato
     if not reasons:
         return
     usual = reasons.most_common(1)[0][0]
-    yield f"ratio, gain [95 % interval]: {usual}"
+    rough = all(gain.rough for _, gain in gains if gain.why == usual)
+    yield f"ratio, gain [{interval_name(rough)}]: {usual}"
     yield from (f"{cell_name(group.first)}: {gain.why}" for group, gain in gains if gain.why != usual)
 
 

@@ -16,8 +16,12 @@ from mps_experiments.measurement.throughput import CONFIDENCE, LEAST_BINS
 from mps_experiments.report.repeats import Group, paired
 
 ENOUGH_BLOCKS = 4
+WIDE = 0.1  # relative half width from which an interval is called wide
 WITHIN_ONE = "one block: the interval is of what happened within it, not between runs"
-_TOO_SHORT = f"no interval: it needs {LEAST_BINS} iterations of every process or {ENOUGH_BLOCKS} blocks"
+_TOO_SHORT = (
+    f"no interval: it needs {LEAST_BINS} iterations of each process in the common window or "
+    f"{ENOUGH_BLOCKS} blocks"
+)
 _TOO_UNEVEN = f"no interval: a run changed too much for one; {ENOUGH_BLOCKS} blocks would give it"
 _HELD = {2: 70, 3: 92}  # blocks -> percent of all cases in which the range of the blocks holds the truth
 Logs = Sequence[float]
@@ -30,7 +34,7 @@ class Estimate:
     Attributes:
         value: Geometric mean of the ratios within blocks; without a common block that of all runs over all
             runs.
-        interval: 95 %; None where nothing is known of the spread.
+        interval: 95 % from four blocks on, else rough; None where nothing is known of the spread.
         half_width: Of the interval, relative: its upper end over the value, less one.
         blocks: How many blocks hold a VALID run of both.
         rough: Whether there are fewer than four.
@@ -45,10 +49,25 @@ class Estimate:
     why: str
 
     @property
+    def interval_name(self) -> str:
+        """What the interval may be called: a rough one holds the truth in fewer than 95 % of all cases."""
+        return interval_name(self.rough)
+
+    @property
+    def is_vague(self) -> bool:
+        """Whether the interval is rough and wide, so that nothing may be stated flatly."""
+        return self.rough and (self.half_width is None or self.half_width > WIDE)
+
+    @property
     def text(self) -> str:
         """The value and, in brackets, the interval."""
         between = f" [{self.interval[0]:.2f}, {self.interval[1]:.2f}]" if self.interval else ""
         return f"{self.value:.2f}{between}"
+
+
+def interval_name(rough: bool) -> str:
+    """Name an interval by what it is worth."""
+    return "rough interval" if rough else "95 % interval"
 
 
 def pace(figures: Statistics) -> float:

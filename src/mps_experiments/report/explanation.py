@@ -204,7 +204,7 @@ def _core_wait_share(run: Measurement) -> float | None:
     )
     if done is None or done.cpu is None or done.cpu.run_queue_wait_s is None:
         return None
-    return done.cpu.run_queue_wait_s / samples.at_work_s
+    return min(1.0, done.cpu.run_queue_wait_s / samples.at_work_s)
 
 
 def _ms(seconds: float, sign: str = "") -> str:

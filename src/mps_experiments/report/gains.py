@@ -89,7 +89,7 @@ def sensitivity(measurements: Sequence[Measurement]) -> Sensitivity:
     The difference of two equal runs is that of a single block. Over n blocks it shrinks by the square root of
     n.
     """
-    twins = [_log_difference(twin, m) for twin in measurements for m in measurements if _is_pair(twin, m)]
+    twins = [_log_difference(twin, m) for twin in measurements for m in _equals(twin, measurements)]
     found = gains(measurements)
     blocks = min((each.blocks for each in found), default=1) or 1
     halves = [math.log1p(each.half_width) for each in found if each.half_width is not None]
@@ -100,11 +100,18 @@ def sensitivity(measurements: Sequence[Measurement]) -> Sensitivity:
     )
 
 
+def _equals(twin: Measurement, measurements: Sequence[Measurement]) -> list[Measurement]:
+    """List a twin's first runs; where its own sweep has none, as after resume, those of others."""
+    if not twin.cell.is_twin:
+        return []
+    found = [m for m in measurements if _is_pair(twin, m)]
+    return [m for m in found if m.sweep_id == twin.sweep_id] or found
+
+
 def _is_pair(twin: Measurement, m: Measurement) -> bool:
     return (
-        twin.cell.is_twin
-        and not m.cell.is_twin
-        and (m.sweep_id, m.cell.procs, m.cell.repeat) == (twin.sweep_id, twin.cell.procs, twin.cell.repeat)
+        not m.cell.is_twin
+        and (m.cell.procs, m.cell.repeat) == (twin.cell.procs, twin.cell.repeat)
         and all(each.verdict.status is Status.VALID and each.is_ordinary for each in (m, twin))
         and frozen(comparison_keys(m)) == frozen(comparison_keys(twin))
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from mps_experiments.measurement.findings import Finding
 from mps_experiments.measurement.verdict import Status
 from mps_experiments.record import Measurement
+from mps_experiments.report.gains import gains
 from mps_experiments.report.numbers import milliseconds
 
 
@@ -29,7 +30,16 @@ def noise_line(measurements: Sequence[Measurement]) -> str | None:
     """Say in how many VALID runs there was which noise, and how much; None if there was none."""
     runs = [m for m in measurements if m.verdict.status is Status.VALID and m.is_ordinary]
     parts = list(_parts(runs))
-    return f"noise in {len(runs)} runs: {', '.join(parts)}; it is in the intervals" if parts else None
+    if not parts:
+        return None
+    where = "it is in the intervals" if _has_intervals(runs) else "no interval shows it"
+    return f"noise in {len(runs)} runs: {', '.join(parts)}; {where}"
+
+
+def _has_intervals(runs: Sequence[Measurement]) -> bool:
+    """Whether a comparison, or a run of its own, has one that the noise could widen."""
+    within = [figures.throughput_interval_per_s for m in runs if (figures := m.statistics())]
+    return any(within) or any(gain.interval for gain in gains(runs))
 
 
 def _parts(runs: Sequence[Measurement]) -> Iterator[str]:
@@ -55,7 +65,7 @@ def _latencies(noise: _Noise) -> str:
 
 
 def _up_to(noise: _Noise) -> str:
-    return "" if noise.largest is None else f"up to {noise.largest:.0%}".replace("%", " %")
+    return "" if noise.largest is None else f"up to {noise.largest * 100:.0f} %"
 
 
 def _per_core(noise: _Noise) -> str:
