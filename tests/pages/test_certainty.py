@@ -8,6 +8,7 @@ import pytest
 from mps_experiments.measurement.findings import Finding, Severity
 from mps_experiments.pages.certainty import caveats, certainty_lines, vagueness
 from mps_experiments.record import Measurement
+from tests.records import INVALID
 from tests.report_panels import arm, panel_of
 
 
@@ -102,6 +103,8 @@ def test_two_equal_runs_tell_the_smallest_difference_that_could_have_shown() -> 
         "The smallest difference that this could have shown in every comparison is 10.0 %; "
         "two equal runs (A/A) differed by 10.0 %."
     )
+    failed = replace(twin, verdict=INVALID)
+    assert lines(*PAIR, failed)[1] == "Of two equal runs (A/A) nothing is known: one of them is INVALID."
     assert len(lines(*PAIR)) == 1  # one block without them tells nothing of it
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from mps_experiments.record import Measurement
-from mps_experiments.report.gains import gains, sensitivity
+from mps_experiments.report.gains import gains, sensitivity, why_unpaired
 from tests.outputs import with_output
 from tests.records import INVALID, make_measurement
 
@@ -76,6 +76,18 @@ def test_a_twin_of_a_resumed_sweep_is_compared_with_the_run_that_was_taken_over(
     assert sensitivity([own, other, twin]).twins == pytest.approx(0.1)  # its own sweep's comes first
     unlike = [replace(run, cell=replace(run.cell, seed=1)) for run in runs]
     assert sensitivity([*unlike, twin]).twins is None
+
+
+def test_why_there_is_no_pair_of_equal_runs_is_said() -> None:
+    runs = sweep(("on", 1, 1.0), ("on", 2, 1.0))
+    twin = twin_of(runs[0], 1.1)
+    assert why_unpaired(runs) == ""
+    assert why_unpaired([*runs, twin]) == ""
+    assert why_unpaired([*runs, replace(twin, verdict=INVALID)]) == "one of them is INVALID"
+    assert why_unpaired([replace(runs[0], verdict=INVALID), twin]) == "one of them is INVALID"
+    assert why_unpaired([runs[1], twin]) == "the first of them is not among these runs"
+    unlike = replace(twin, cell=replace(twin.cell, seed=1))
+    assert why_unpaired([*runs, unlike]) == "they differ in seed (1 against 0)"
 
 
 def test_an_invalid_twin_tells_nothing() -> None:

@@ -6,7 +6,7 @@ from mps_experiments.pages.packing import PAYS
 from mps_experiments.pages.packing_words import LESS
 from mps_experiments.pages.panels import Panel
 from mps_experiments.report.estimates import ENOUGH_BLOCKS, WIDE, Estimate
-from mps_experiments.report.gains import Gain, gains, sensitivity
+from mps_experiments.report.gains import Gain, gains, sensitivity, why_unpaired
 from mps_experiments.report.numbers import difference, width
 from mps_experiments.report.repeats import Group
 from mps_experiments.report.work_doubts import work_doubts
@@ -82,6 +82,8 @@ def _blocks(panel: Panel, used: Sequence[Group]) -> Iterator[str]:
 def _smallest(panel: Panel, used: Sequence[Group]) -> Iterator[str]:
     """Of a single block without two equal runs nothing is known of what equal runs differ by."""
     found = sensitivity(panel.answered)
+    if found.twins is None and (why := why_unpaired(panel.measurements)):
+        yield f"Of two equal runs (A/A) nothing is known: {why}."
     if found.smallest is None or (found.twins is None and max(map(len, used)) == 1):
         return
     twins = "" if found.twins is None else f"; two equal runs (A/A) differed by {difference(found.twins)}"

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mps_experiments.measurement.verdict import Status
-from mps_experiments.record import Measurement
+from mps_experiments.record import Measurement, Times
 from mps_experiments.report.comparison import groups, output_refusal
 from mps_experiments.report.estimates import Estimate, compare, throughput
-from mps_experiments.report.keys import comparison_keys, frozen
+from mps_experiments.report.keys import comparison_keys, differing_keys, frozen
 from mps_experiments.report.repeats import Group
 
 
@@ -115,6 +115,25 @@ def _is_pair(twin: Measurement, m: Measurement) -> bool:
         and all(each.verdict.status is Status.VALID and each.is_ordinary for each in (m, twin))
         and frozen(comparison_keys(m)) == frozen(comparison_keys(twin))
     )
+
+
+def why_unpaired(measurements: Sequence[Measurement]) -> str:
+    """Say why a twin tells nothing of what equal runs differ by; empty if one does, or if there is none."""
+    twins = [m for m in measurements if m.cell.is_twin]
+    if not twins or any(_equals(twin, measurements) for twin in twins):
+        return ""
+    twin = twins[0]
+    firsts = [m for m in measurements if not m.cell.is_twin and _place_of_pair(m) == _place_of_pair(twin)]
+    for each in [twin, *firsts[:1]]:
+        if each.verdict.status is not Status.VALID:
+            return f"one of them is {each.verdict.status.value}"
+    if not firsts:
+        return "the first of them is not among these runs"
+    return f"they differ in {', '.join(differing_keys(comparison_keys(twin), comparison_keys(firsts[0])))}"
+
+
+def _place_of_pair(m: Measurement) -> tuple[str, int, Times, int]:
+    return m.cell.mps, m.cell.procs, m.cell.times, m.cell.repeat
 
 
 def _log_difference(one: Measurement, other: Measurement) -> float:
