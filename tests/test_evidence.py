@@ -6,18 +6,23 @@ import os
 import signal
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import psutil
 import pytest
 from PIL import Image
 
 from mps_experiments.errors import Interrupted
+from mps_experiments.evidence import gather_products
 from mps_experiments.measurement.findings import Finding, Severity
 from mps_experiments.measurement.verdict import Status
 from mps_experiments.mps.control import CONTROL_PROGRAM
 from mps_experiments.plan import RunPlan
 from mps_experiments.record import Measurement, read_measurement, write_measurement
+from mps_experiments.run_state import RunState
+from mps_experiments.workers.messages import Products
+from mps_experiments.workers.pool import WorkerPool
 from tests.fakes.meters import MeteredProbe, ScriptedMeter
 from tests.fakes.plans import FAKE_GPU, attaching, own_mps_processes, run_plan, running, wait_until
 from tests.fakes.running import Lab, Witness, assert_nothing_is_left
@@ -377,3 +382,17 @@ def test_a_picture_that_cannot_be_drawn_keeps_the_figures(
     measurement = measured(fake_lab, plan_of(fake_lab, tmp_path, {}, trace=TRACE))
     assert missing(measurement, "files") == "files of the traced pass: ValueError: no such font"
     assert measurement.activity is not None
+
+
+def test_a_problem_of_one_of_several_workers_that_were_asked_has_its_rank(tmp_path: Path) -> None:
+    """Only the second worker sees part of the GPU and is asked."""
+    whole, part = (SimpleNamespace(facts=SimpleNamespace(multiprocessors=count)) for count in (132, 98))
+    workers = [
+        SimpleNamespace(spec=SimpleNamespace(rank=rank), ready=ready)
+        for rank, ready in enumerate((whole, part))
+    ]
+    pool = SimpleNamespace(workers=workers, ask=lambda *_: [Products(errors={}, problem="no room")])
+    gpu = replace(FAKE_GPU, multiprocessors=132)
+    state = RunState(on_phase=lambda _: None)
+    gather_products(run_plan(tmp_path / "run", gpu=gpu), cast(WorkerPool, pool), state)
+    assert state.missing == ["matrix products: worker 1: no room"]

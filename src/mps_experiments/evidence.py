@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from mps_experiments.errors import EvidenceError, MpsExperimentsError
 from mps_experiments.machine.gpus import GpuProbe
@@ -27,12 +28,14 @@ from mps_experiments.workers.messages import (
     CountOperators,
     Operators,
     Products,
+    ToWorker,
     Trace,
     Traced,
     Tracing,
 )
-from mps_experiments.workers.pool import WorkerPool
+from mps_experiments.workers.pool import Worker, WorkerPool
 
+_Answer = TypeVar("_Answer", Computed, Tracing, Traced, Operators, Products)
 _COUNTED = 3  # iterations whose operators are counted where there is no traced pass
 
 
@@ -56,8 +59,7 @@ def gather_outputs(plan: RunPlan, pool: WorkerPool, state: RunState) -> None:
         return
     with _optional("outputs", state.missing):
         questions = [Compute()] * len(finished)
-        answers = pool.ask(questions, Computed, plan.workers.stall_timeout_s, finished)
-        _refuse_problems(answers)
+        answers = _ask(pool, questions, Computed, plan.workers.stall_timeout_s, finished)
         outputs = [answer.output or () for answer in answers]
         if not any(outputs):
             raise EvidenceError("the model returns no tensors to compare")
@@ -85,8 +87,7 @@ def gather_products(plan: RunPlan, pool: WorkerPool, state: RunState) -> None:
         return
     with _optional("matrix products", state.missing):
         questions = [CheckProducts()] * len(capped)
-        answers = pool.ask(questions, Products, plan.workers.stall_timeout_s, capped)
-        _refuse_problems(answers)
+        answers = _ask(pool, questions, Products, plan.workers.stall_timeout_s, capped)
         for worker, answer in zip(capped, answers, strict=True):
             state.product_errors[worker.spec.rank] = answer.errors
 
@@ -99,9 +100,9 @@ def gather_trace(plan: RunPlan, pool: WorkerPool, scratch: Path, state: RunState
     paths = [scratch / f"trace-{rank}.npz" for rank in range(plan.worker_count)]
     orders = [Trace(iterations=iterations, path=str(path)) for path in paths]
     with _optional("traced pass", state.missing):
-        _refuse_problems(pool.ask(orders, Tracing, plan.trace.timeout_s))
+        _ask(pool, orders, Tracing, plan.trace.timeout_s, pool.workers)
         go = pool.next_start()
-        _refuse_problems(pool.ask([go] * plan.worker_count, Traced, plan.trace.timeout_s))
+        _ask(pool, [go] * plan.worker_count, Traced, plan.trace.timeout_s, pool.workers)
         pool.dismiss()  # nothing more is asked; they leave the GPU while their traces are read
         state.traces = [load_trace(path) for path in paths]
         state.gpu_work = [traced_work(trace) for trace in state.traces]
@@ -119,8 +120,7 @@ def gather_gpu_work(plan: RunPlan, pool: WorkerPool, state: RunState) -> None:
         if any(worker.asked or worker.dismissed or worker.ended for worker in pool.workers):
             raise EvidenceError("not proved, since a worker no longer answers")
         questions = [CountOperators(iterations=_COUNTED)] * plan.worker_count
-        answers = pool.ask(questions, Operators, plan.trace.timeout_s)
-        _refuse_problems(answers)
+        answers = _ask(pool, questions, Operators, plan.trace.timeout_s, pool.workers)
         state.gpu_work = [_counted_work(rank, answer.counts) for rank, answer in enumerate(answers)]
         if unproved := [work.rank for work in state.gpu_work if not work.proved]:
             raise EvidenceError(
@@ -141,10 +141,19 @@ def _iterations_to_trace(plan: RunPlan, pool: WorkerPool) -> int:
     return max(plan.trace.iterations, min(enough, MAX_TRACED))
 
 
-def _refuse_problems(answers: Sequence[Computed | Tracing | Traced | Operators | Products]) -> None:
-    for rank, answer in enumerate(answers):
+def _ask(
+    pool: WorkerPool,
+    questions: Sequence[ToWorker],
+    kind: type[_Answer],
+    timeout_s: float,
+    workers: Sequence[Worker],
+) -> list[_Answer]:
+    """Ask these workers, and raise the first problem that one tells, under its rank."""
+    answers = pool.ask(questions, kind, timeout_s, workers)
+    for worker, answer in zip(workers, answers, strict=True):
         if answer.problem:
-            raise EvidenceError(f"worker {rank}: {answer.problem}")
+            raise EvidenceError(f"worker {worker.spec.rank}: {answer.problem}")
+    return answers
 
 
 @dataclass(frozen=True, kw_only=True)
