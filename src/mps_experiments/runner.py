@@ -164,9 +164,9 @@ def _measure(plan: RunPlan, around: Surroundings, state: RunState) -> None:
             _look(environment, pool, state, plan.mps.enabled)
         with (
             sampling(plan, around.probe, state),
+            state.phase("measured_window"),
             watching_mps(plan, environment, state),
             Rotation(pool.pids, state.placement.ring, plan.workers.rotate_s or 0.0),
-            state.phase("measured_window"),
         ):
             start_at_ns = pool.release()
             time.sleep(max(0.0, (start_at_ns - time.monotonic_ns()) / 1e9) + _LOOK_AFTER_S)

@@ -61,8 +61,11 @@ class EndWatch:
         except OSError:  # an old kernel, or a sandbox that forbids it
             return
         else:
-            self._by_descriptor[descriptor] = pid
             self._stack.callback(os.close, descriptor)
+            if select.select([descriptor], [], [], 0)[0]:  # it has ended, and waits for its parent
+                self._note(pid)
+            else:
+                self._by_descriptor[descriptor] = pid
 
     def _watch(self, woken: int) -> None:
         poll = select.poll()
