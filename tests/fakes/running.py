@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import psutil
 import pytest
@@ -53,30 +54,9 @@ class Lab:
     probe: GpuProbe
     guardian: Guardian
 
-    def run(
-        self,
-        plan: RunPlan,
-        witness: Witness | None = None,
-        *,
-        probe: GpuProbe | None = None,
-        cores: tuple[int, ...] | None = None,
-        own_cores: tuple[int, ...] | None = None,
-        meanwhile: Callable[[], None] = lambda: None,
-        is_quiet: Callable[[float], bool] = lambda _: True,
-    ) -> Outcome:
-        """Run one cell and write its files.
-
-        `cores` stands in for the cores of this machine, `own_cores` for those of a sweep.
-        """
-        outcome = self.outcome(
-            plan,
-            witness,
-            probe=probe,
-            cores=cores,
-            own_cores=own_cores,
-            meanwhile=meanwhile,
-            is_quiet=is_quiet,
-        )
+    def run(self, plan: RunPlan, witness: Witness | None = None, **surroundings: Any) -> Outcome:
+        """Run one cell as `outcome` does, and write its files."""
+        outcome = self.outcome(plan, witness, **surroundings)
         missing = outcome.artifacts.write() if outcome.artifacts else ()
         complete = replace(outcome.measurement, missing=(*outcome.measurement.missing, *missing))
         return replace(outcome, measurement=complete)
@@ -92,7 +72,7 @@ class Lab:
         meanwhile: Callable[[], None] = lambda: None,
         is_quiet: Callable[[float], bool] = lambda _: True,
     ) -> Outcome:
-        """Run one cell."""
+        """Run one cell; `cores` stands in for those of this machine, `own_cores` for those of a sweep."""
         facts = collect_facts(probe or self.probe, plan.device.gpu)
         surroundings = Surroundings(
             sweep_id="a sweep",
