@@ -155,9 +155,9 @@ def test_a_server_or_daemon_lost_before_the_window_is_named(lab: Lab, tmp_path: 
     witness = Witness({"measured_window": lambda: end(program)})
     measurement = lab.run(two_workers(lab, tmp_path, times=400), witness).measurement
     assert measurement.verdict.status is Status.INVALID
-    assert re.match(
-        rf"MPS ended before the window \(its {NAMES[program]} \(pid \d+\)", measurement.verdict.reason
-    )
+    # A real server takes a moment to let go of the GPU: killed before the window, it is gone a little later.
+    when = r"(before the window|by 0\.\d\d s into the window)" if lab.gpu else "before the window"
+    assert re.match(rf"MPS ended {when} \(its {NAMES[program]} \(pid \d+\)", measurement.verdict.reason)
     assert_nothing_is_left(measurement)
 
 

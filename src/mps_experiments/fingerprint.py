@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,53 +11,7 @@ from mps_experiments.plan import RunPlan
 from mps_experiments.record import Cell, Measurement
 from mps_experiments.recorder import cell_of
 from mps_experiments.report.keys import differing_keys, frozen, telling_environment
-
-# Options that change no number. (A threshold does: it decides whether a number is VALID.)
-IRRELEVANT = frozenset(
-    {
-        "output_dir",
-        "report",
-        "min_free_disk_mb",
-        "resume",
-        "allow_code",
-        "gpu_wait_s",
-        "order",
-        "order_seed",
-        "precision",
-        "budget_min",
-        "fault.trials",
-        "workers.preload",
-        "tracking.enabled",
-        "tracking.uri",
-        "tracking.experiment",
-        "tracking.timeout_s",
-    }
-)
-# Options whose meaning for this run is in its cell: device=auto is one GPU today and another tomorrow.
-_IN_CELL = frozenset(
-    {
-        "device",
-        "fault.kind",
-        "mps.enabled",
-        "mps.compute_mode",
-        "procs",
-        "repeat",
-        "times",
-        "window",
-        "window_s",
-        "workers.cpu_affinity",
-        "workers.start_method",
-        "workers.verbose",
-        "workers.warmup",
-        "workload.cpu_model",  # in earlier records
-        "workload.factory",
-        "workload.input",
-        "workload.model",
-        "workload.options",
-        "workload.seed",
-        "workload.weights",
-    }
-)
+from mps_experiments.report.settings import options_beside
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +73,7 @@ def _fingerprint(
     gpu = machine.gpu if machine.gpu and device != "cpu" else None
     code = f"{machine.mps_experiments} {_short(machine.source_sha256)}"
     return Fingerprint(
-        configuration=_plain({**coordinates, **_options(config, cell)}),
+        configuration=_plain({**coordinates, **options_beside(config, cell)}),
         circumstances=_plain(
             {
                 "code": code,
@@ -138,28 +92,6 @@ def _fingerprint(
             }
         ),
     )
-
-
-def _options(config: Mapping[str, Any], cell: Cell) -> dict[str, object]:
-    """Name -> value of each option that the cell does not tell."""
-    found = {}
-    for name, value in _flattened(config):
-        if name in IRRELEVANT or name in _IN_CELL:
-            continue
-        if cell.fault == "none" and (name.startswith("fault.") or name.endswith("timeout_s")):
-            continue  # what is done about a fault, and when somebody gives up, changes no ordinary run
-        if name == "workers.rotate_s" and not cell.rotated:
-            continue
-        found[name] = value
-    return found
-
-
-def _flattened(config: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
-    for name, value in config.items():
-        if isinstance(value, Mapping):
-            yield from ((f"{name}.{key}", inner) for key, inner in value.items())
-        else:
-            yield name, value
 
 
 def _plain(value: Any) -> Any:

@@ -62,15 +62,13 @@ def lock_gpus(locks: GpuLocks, plans: Sequence[RunPlan]) -> None:
 
 
 def take_cores(locks: CoreLocks, plans: Sequence[RunPlan], probe: GpuProbe) -> None:
-    """Take this sweep's share of the cores; none for cells on the CPU, or whose workers are not pinned."""
-    pinned = [plan for plan in plans if plan.workers.pinned and plan.device.gpu is not None]
-    if not pinned:
+    """Take this sweep's share of the cores, to which it keeps; none for cells on the CPU."""
+    gpus = {plan.device.gpu.uuid: plan.device.gpu for plan in plans if plan.device.gpu is not None}
+    if not gpus:
         return
-    gpus = {plan.device.gpu.uuid: plan.device.gpu for plan in pinned if plan.device.gpu is not None}
     near = {core for gpu in gpus.values() for core in gpu.local_cores}
-    wanted = fair_share(
-        len(locks.usable), len(gpus), len(probe.gpus()), max(plan.worker_count for plan in pinned)
-    )
+    most = max(plan.worker_count for plan in plans if plan.device.gpu is not None)
+    wanted = fair_share(len(locks.usable), len(gpus), len(probe.gpus()), most)
     locks.take(taking_order(locks.usable, near), wanted)
 
 

@@ -231,10 +231,9 @@ def _timed_exit(manager: contextlib.AbstractContextManager[_T], name: str, state
 
 
 def _placement(plan: RunPlan, around: Surroundings) -> Placement:
-    usable, own = around.machine.usable_cores, around.cores
     if not plan.workers.pinned:
-        keeps_to_own = own is not None and own != usable  # this program, but not these workers
-        return unpinned(plan.worker_count, usable if keeps_to_own else ())
+        return unpinned(plan.worker_count)  # on the cores of this sweep, to which the whole program keeps
+    usable, own = around.machine.usable_cores, around.cores
     near = plan.device.gpu.local_cores if plan.device.gpu else ()
     rotating = plan.workers.rotate_s is not None
     return place(plan.worker_count, usable if own is None else own, near, rotating=rotating)

@@ -63,11 +63,7 @@ def test_the_number_of_processes_and_of_the_repeat_may_differ() -> None:
         (with_environment(OMP_NUM_THREADS="1"), 'environment ({"OMP_NUM_THREADS": "1"} against none)'),
         (
             replace(make_measurement(), config={"workload": {"synchronize": "device"}}),
-            "synchronize (device against none)",
-        ),
-        (
-            replace(make_measurement(), config={"telemetry": {"interval_s": 0.1}}),
-            "telemetry (0.1 against none)",
+            "workload.synchronize (device against none)",
         ),
     ],
     ids=lambda value: value.partition(" ")[0] if isinstance(value, str) else "",
@@ -95,6 +91,46 @@ def test_all_cells_of_a_seed_table_share_it() -> None:
     assert table_key(cells[0]) == table_key(cells[1])
 
 
-def test_what_ends_an_iteration_sets_tables_apart() -> None:
-    other = replace(make_measurement(), config={"workload": {"synchronize": "device"}})
-    assert table_key(other) != table_key(make_measurement())
+def configured(group: str, name: str, value: object) -> Measurement:
+    return replace(make_measurement(rotated=True), config={group: {name: value}})
+
+
+@pytest.mark.parametrize(
+    ("group", "name", "one", "two"),
+    [
+        ("workload", "synchronize", "stream", "device"),
+        ("telemetry", "interval_s", 0.1, 0.5),
+        ("workers", "rotate_s", 0.05, 0.4),
+    ],
+)
+def test_an_option_that_acts_on_the_window_sets_runs_and_tables_apart(
+    group: str, name: str, one: object, two: object
+) -> None:
+    own, other = configured(group, name, one), configured(group, name, two)
+    assert differing(own, other) == [f"{group}.{name} ({one} against {two})"]
+    assert table_key(own) != table_key(other)
+
+
+@pytest.mark.parametrize(
+    ("group", "name", "one", "two"),
+    [
+        ("trace", "iterations", 0, 10),
+        ("validity", "drift_warn", 0.1, 0.2),
+        ("workers", "stall_timeout_s", 10.0, 20.0),
+        ("fault", "at", 1, 2),
+        ("tracking", "uri", "", "elsewhere"),
+    ],
+)
+def test_what_comes_after_the_window_or_judges_it_leaves_runs_comparable(
+    group: str, name: str, one: object, two: object
+) -> None:
+    own, other = configured(group, name, one), configured(group, name, two)
+    assert not differing(own, other)
+    assert table_key(own) == table_key(other)
+
+
+def test_how_long_a_core_is_kept_by_workers_that_do_not_move_means_nothing() -> None:
+    own, other = (
+        replace(make_measurement(), config={"workers": {"rotate_s": value}}) for value in (0.05, 0.4)
+    )
+    assert not differing(own, other)

@@ -157,7 +157,7 @@ def _told_apart(panel: Panel, namesakes: Sequence[Panel]) -> Panel:
         return panel
     settings = [_setting(each.first) for each in namesakes]
     own = _setting(panel.first)
-    differing = [key for key in own if len({frozen(each[key]) for each in settings}) > 1]
+    differing = [key for key in own if len({frozen(each.get(key)) for each in settings}) > 1]
     words = [f"{key} {shorten(str(own[key]), _MAX_VALUE, placeholder=' ...')}" for key in differing]
     return replace(panel, varied=" ".join(filter(None, (panel.varied, ", ".join(words)))))
 

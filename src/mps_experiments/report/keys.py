@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 
 from mps_experiments.machine.facts import MachineFacts
 from mps_experiments.record import Cell, Measurement
+from mps_experiments.report.settings import window_settings
 
 # Which GPU and which daemon is in use is known better than from these.
 _IGNORED = {
@@ -40,8 +41,6 @@ def comparison_keys(measurement: Measurement) -> dict[str, object]:
         "input": ", ".join(f"{image.name} {_short(image.sha256)}" for image in cell.inputs),
         "options": cell.options,
         "seed": cell.seed,
-        "synchronize": _setting(measurement, "workload", "synchronize"),
-        "telemetry": _setting(measurement, "telemetry", "interval_s"),
         "placement": _placement(cell),
         "start_method": cell.start_method,
         "compute_mode": cell.compute_mode,
@@ -49,6 +48,7 @@ def comparison_keys(measurement: Measurement) -> dict[str, object]:
         "warmup": cell.warmup,
         "window": cell.window,
         "window_s": cell.window_s,
+        **window_settings(measurement.config, cell),
     }
 
 
@@ -65,9 +65,9 @@ def telling_environment(machine: MachineFacts) -> dict[str, str]:
 def table_key(measurement: Measurement) -> tuple[object, ...]:
     """What all cells of one table have in common: all of the cell but mps, procs, times, repeat and fault."""
     rest: Cell = replace(measurement.cell, mps="", procs=0, times=0, repeat=0, fault="none", trial=0, twin=0)
-    keys = comparison_keys(measurement)
-    shared = (keys[name] for name in ("torch", "torchvision", "synchronize", "telemetry"))
-    return (frozen(asdict(rest)), *shared)
+    packages = measurement.machine.packages
+    settings = window_settings(measurement.config, measurement.cell)
+    return (frozen(asdict(rest)), packages.get("torch"), packages.get("torchvision"), frozen(settings))
 
 
 def _placement(cell: Cell) -> str:
@@ -77,8 +77,8 @@ def _placement(cell: Cell) -> str:
 def differing_keys(own: Mapping[str, object], other: Mapping[str, object]) -> list[str]:
     """Each key that differs, with both values; of a dict only the entries that do."""
     found = []
-    for name, one in own.items():
-        two = other[name]
+    for name in dict.fromkeys((*own, *other)):
+        one, two = own.get(name), other.get(name)
         if isinstance(one, dict) and isinstance(two, dict):
             one, two = _without_equal(one, two), _without_equal(two, one)
         if frozen(one) != frozen(two):
@@ -94,11 +94,6 @@ def _shown(value: object) -> str:
     if value is None or value in ("", {}):
         return "none"
     return value if isinstance(value, str) else frozen(value)
-
-
-def _setting(measurement: Measurement, group: str, name: str) -> object:
-    """What the configuration says that is no coordinate of the cell; None in records without it."""
-    return (measurement.config.get(group) or {}).get(name)
 
 
 def _short(digest: str | None) -> str:

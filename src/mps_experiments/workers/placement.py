@@ -61,9 +61,9 @@ def place(
     )
 
 
-def unpinned(worker_count: int, cores: Iterable[int] = ()) -> Placement:
-    """Leave every process where the kernel puts it: on any of these cores, or where it may run already."""
-    return Placement(workers=(tuple(cores),) * worker_count, parent=())
+def unpinned(worker_count: int) -> Placement:
+    """Leave every process where the kernel puts it."""
+    return Placement(workers=((),) * worker_count, parent=())
 
 
 def taking_order(
