@@ -133,6 +133,12 @@ def test_a_sweep_on_both_gpus_takes_all(tmp_path: Path, monkeypatch: pytest.Monk
     assert cores_of(tmp_path, monkeypatch, cells) == (tuple(range(8)), True)
 
 
-def test_cells_on_the_cpu_or_not_pinned_take_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    cells = [pinned(tmp_path, None), run_plan(tmp_path / "run", gpu=NEAR_LOW)]
-    assert cores_of(tmp_path, monkeypatch, cells) == ((), False)
+def test_cells_whose_workers_are_not_pinned_take_their_share_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells = [run_plan(tmp_path / "run", gpu=NEAR_LOW)]
+    assert cores_of(tmp_path, monkeypatch, cells) == ((0, 1, 2, 3), True)
+
+
+def test_cells_on_the_cpu_take_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert cores_of(tmp_path, monkeypatch, [pinned(tmp_path, None)]) == ((), False)

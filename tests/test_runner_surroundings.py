@@ -266,8 +266,8 @@ def test_a_cpu_quota_below_the_number_of_workers_is_noted(
 
 @pytest.mark.parametrize(
     ("own", "pinned", "planned"),
-    [((1,), True, [(1,)]), ((), True, [()]), ((1,), False, [(0, 1)]), ((0, 1), False, [()])],
-    ids=["own core", "none free", "not pinned, beside others", "not pinned, alone"],
+    [((1,), True, [(1,)]), ((), True, [()]), ((1,), False, [()])],
+    ids=["own core", "none free", "not pinned"],
 )
 def test_workers_are_placed_on_the_sweeps_own_cores(
     fake_lab: Lab, tmp_path: Path, own: tuple[int, ...], pinned: bool, planned: list[tuple[int, ...]]

@@ -143,9 +143,9 @@ class WorkersConfig:
     start_method: StartMethod = StartMethod.forkserver
     """forkserver: torch is imported once for the sweep; spawn: every worker imports it again."""
     cpu_affinity: CpuAffinity = CpuAffinity.none
-    """none: where the kernel puts them, as processes in use are; auto: one CPU core for each worker where there
-    are enough; rotate: so, and all move on by one core every rotate_s, so that fast and slow cores are shared
-    out, which is steadier, but on a virtual machine makes one process slower than it would be."""
+    """none: where the kernel puts them, like processes in production; auto: one CPU core for each worker
+    where there are enough; rotate: so, and all move on by one core every rotate_s, so that fast and slow
+    cores are shared out: steadier, but on a virtual machine one process is slower than left alone."""
     rotate_s: float = 0.05
     """With cpu_affinity=rotate: seconds between two moves."""
     warmup: Any = "auto"

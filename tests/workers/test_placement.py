@@ -68,7 +68,3 @@ def test_a_sweep_takes_whole_physical_cores_near_its_gpus_first() -> None:
     assert taking_order(EIGHT, near=(1, 2), siblings=NO_SIBLINGS)[:3] == [2, 1, 7]
     halves = taking_order(EIGHT, siblings=PAIRS)
     assert {PAIRS[core] for core in halves[:4]}.isdisjoint({PAIRS[core] for core in halves[4:]})
-
-
-def test_workers_that_are_not_pinned_may_be_given_cores_all_the_same() -> None:
-    assert unpinned(2, [3, 4]).workers == ((3, 4), (3, 4))

@@ -67,7 +67,7 @@ class CoreLocks:
         if len(self.own) < wanted:
             self._say(
                 f"only {len(self.own)} of {wanted} CPU cores are free, other sweeps have the rest: "
-                "workers that find too few are not pinned"
+                "workers that find too few share some with them"
             )
         if self.own:
             os.sched_setaffinity(0, self.own)  # the fork server, the daemon and their children inherit it

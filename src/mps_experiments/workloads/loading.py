@@ -12,6 +12,8 @@ import torch
 
 from mps_experiments.workloads.spec import WorkloadSpec
 
+_HASHERS = 4  # threads: one does not hash half a gigabyte while the warm-up lasts
+
 
 @dataclass(frozen=True, kw_only=True)
 class Workload:
@@ -87,18 +89,25 @@ def hash_weights(workload: Workload) -> concurrent.futures.Future[str | None]:
 
 
 def _digest(model: object) -> str | None:
-    """SHA-256 over name, dtype, shape and bytes of every tensor of the state dict, in its order."""
+    """SHA-256 over name, dtype, shape and SHA-256 of the bytes of every tensor of the state dict."""
     state_dict = getattr(model, "state_dict", None)
     if state_dict is None:
         return None
+    tensors = {name: value for name, value in state_dict().items() if isinstance(value, torch.Tensor)}
     digest = hashlib.sha256()
-    with torch.inference_mode():
-        for name, tensor in state_dict().items():
-            if not isinstance(tensor, torch.Tensor):
-                continue
-            digest.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)}".encode())
-            digest.update(tensor.detach().contiguous().flatten().view(torch.uint8).cpu().numpy().data)
+    with concurrent.futures.ThreadPoolExecutor(_HASHERS) as hashers:  # hashing releases the interpreter lock
+        for (name, tensor), of_bytes in zip(
+            tensors.items(), hashers.map(_bytes_digest, tensors.values()), strict=True
+        ):
+            digest.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)}".encode() + of_bytes)
     return digest.hexdigest()
+
+
+@torch.inference_mode()
+def _bytes_digest(tensor: torch.Tensor) -> bytes:
+    return hashlib.sha256(
+        tensor.detach().contiguous().flatten().view(torch.uint8).cpu().numpy().data
+    ).digest()
 
 
 def describe_torch(device: torch.device) -> dict[str, str]:
