@@ -80,7 +80,8 @@ def test_fewer_than_wanted_are_taken_and_told_once(tmp_path: Path, affinity: lis
         second.take(EIGHT, 4)
         assert second.own == (6, 7)
     assert told == [
-        "only 2 of 4 CPU cores are free, other sweeps have the rest: workers that find too few share some with them"
+        "only 2 of 4 CPU cores are free, other sweeps have the rest: "
+        "workers that find too few share some with them"
     ]
 
 
