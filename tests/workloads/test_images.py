@@ -58,7 +58,6 @@ def scene() -> Image.Image:
         ("CMYK", (0, 255, 255, 0), RED),
         ("YCbCr", (76, 85, 255), (254, 0, 0)),
         ("HSV", (85, 255, 255), GREEN),
-        ("LAB", (0, 128, 128), BLACK),
         ("RGBA", (1, 2, 3, 255), (1, 2, 3)),
         ("RGBA", (255, 0, 0, 0), WHITE),
         ("RGBA", (255, 0, 0, 51), (255, 204, 204)),
@@ -87,6 +86,13 @@ def test_each_mode_of_8_bits_is_brought_to_rgb(mode: str, colour: object, seen: 
 )
 def test_it_says_what_was_done(mode: str, read_as: str) -> None:
     assert picture_of(Image.new(mode, (2, 1))).read_as == read_as
+
+
+def test_lab_is_converted_by_its_profile() -> None:
+    """Pure red is L 54, a 81, b 70 of CIE; there and back differs by the rounding to 8 bits."""
+    lab = Image.new("RGB", (1, 1), RED).convert("LAB")
+    assert lab.getpixel((0, 0)) == (138, 209, 198)
+    assert np.abs(np.asarray(picture_of(lab).pixels).astype(int) - RED).max() <= 5
 
 
 @pytest.mark.parametrize("mode", ["P", "PA"])
@@ -120,7 +126,18 @@ def test_12_bits_in_16_are_dark_and_it_says_why(tmp_path: Path) -> None:
     assert np.asarray(picture.pixels).max() == 4095
 
 
-def tiff(path: Path, data: bytes, *, bits: int, photometric: int, subfile_type: int = 0) -> Path:
+@pytest.mark.parametrize("largest", [255, 256, 1000, 4095, 65535])
+def test_a_pgm_is_scaled_by_the_largest_value_that_it_names(tmp_path: Path, largest: int) -> None:
+    (tmp_path / "a.pgm").write_text(f"P2 3 1 {largest} 0 {largest // 2} {largest}")
+    picture = read_image(tmp_path / "a.pgm")
+    white = 255 if largest < 256 else 65535
+    grey = np.asarray(picture.pixels)[:, :, 0] if picture.pixels.mode == "RGB" else np.asarray(picture.pixels)
+    assert grey.tolist() == [[0, round(largest // 2 / largest * white), white]]
+
+
+def tiff(
+    path: Path, data: bytes, *, bits: int, photometric: int = 1, subfile_type: int = 0, sample_format: int = 1
+) -> Path:
     """A TIFF of one row of two pixels, uncompressed."""
     entries = [
         (254, 4, subfile_type),
@@ -133,6 +150,7 @@ def tiff(path: Path, data: bytes, *, bits: int, photometric: int, subfile_type: 
         (277, 3, 1),
         (278, 4, 1),
         (279, 4, len(data)),
+        (339, 3, sample_format),
     ]
     directory = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in entries)
     start = 8 + len(data)
@@ -144,7 +162,7 @@ def tiff(path: Path, data: bytes, *, bits: int, photometric: int, subfile_type: 
 
 def test_a_tiff_of_12_bits_is_scaled_by_12_bits(tmp_path: Path) -> None:
     """Two pixels in three bytes: 4095 and 2048."""
-    picture = read_image(tiff(tmp_path / "a.tif", b"\xff\xf8\x00\x00", bits=12, photometric=1))
+    picture = read_image(tiff(tmp_path / "a.tif", b"\xff\xf8\x00\x00", bits=12))
     assert np.asarray(picture.pixels).tolist() == [[65535, round(2048 / 4095 * 65535)]]
     assert picture.read_as == "12-bit grey with values up to 4095, 4095 is white"
 
@@ -173,6 +191,11 @@ def test_pixels_without_a_range_are_refused(tmp_path: Path, mode: str, name: str
     )
 
 
+def test_signed_pixels_of_8_bits_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UnsuitableImageError, match=r"^signed integer pixels have no defined range"):
+        read_image(tiff(tmp_path / "a.tif", b"\xff\x01", bits=8, sample_format=2))
+
+
 def test_the_way_that_a_refusal_names_works(tmp_path: Path) -> None:
     values = np.array([[0.0, 0.5], [0.75, 1.0]])
     picture = saved(tmp_path / "a.png", Image.fromarray((values / 1.0 * 65535).astype("uint16")))
@@ -188,7 +211,7 @@ def test_values_measured_by_a_telescope_are_refused(tmp_path: Path) -> None:
 
 
 def test_the_preview_in_a_raw_camera_file_is_refused(tmp_path: Path) -> None:
-    path = tiff(tmp_path / "a.nef", bytes(2), bits=8, photometric=1, subfile_type=1)
+    path = tiff(tmp_path / "a.nef", bytes(2), bits=8, subfile_type=1)
     with pytest.raises(UnsuitableImageError, match=r"^the first page is a preview, as in raw camera files"):
         read_image(path)
 

@@ -80,7 +80,7 @@ def foreign_kind(head: bytes) -> str | None:
 def shapeless_kind(head: bytes) -> str | None:
     """Name what has no signature, once Pillow has found no image in it; None if that says nothing either."""
     if not head.strip(b"\0"):
-        return f"zero bytes only, as an interrupted copy leaves them; {_FETCH}"
+        return f"nothing but zero bytes, as an interrupted copy leaves them; {_FETCH}"
     text = _text(head)
     if text and all(character.isprintable() or character.isspace() for character in text):
         return "a text, not an image"

@@ -15,7 +15,8 @@ _MEASURED = {"FITS", "MCIDAS"}
 # Formats of at most 16 bits, which Pillow gives as 32-bit integers: PGM, and PNG before Pillow 11.
 _AT_MOST_16 = {"PNG", "PPM"}
 _SUBFILE_TYPE, _DNG_VERSION = 254, 50706  # tags of TIFF for which Pillow has no name
-_REDUCED, _WHITE_IS_ZERO = 1, 0  # and values of them
+_REDUCED, _SIGNED, _WHITE_IS_ZERO = 1, 2, 0  # and values of them
+_PREFIX_BYTES = 16  # of a file, that Pillow hands to its plugins
 _ON_WHITE = "transparent pixels over white"
 
 
@@ -44,9 +45,12 @@ def formats() -> list[str]:
 
 def begins_like(head: bytes) -> str | None:
     """Return the format that these bytes begin an image of; None if its plugin is not sure."""
-    return next(
-        (name for name in formats() if (accept := Image.OPEN[name][1]) and accept(head) is True), None
-    )
+    prefix = head[:_PREFIX_BYTES].ljust(_PREFIX_BYTES, b"\0")
+    for name in formats():
+        accept = Image.OPEN[name][1]
+        if accept is not None and accept(prefix) is True:
+            return name
+    return None
 
 
 def read_image(path: Path) -> Picture:
@@ -91,6 +95,8 @@ def _refuse_undefined_range(image: Image.Image) -> None:
             what = "floating-point pixels"
         case "I" if image.format not in _AT_MOST_16:
             what = "32-bit or signed integer pixels"
+        case "L" if _tags(image).get(TiffImagePlugin.SAMPLEFORMAT) == (_SIGNED,):
+            what = "signed integer pixels"
         case mode if mode.startswith("I;16") and image.format in _MEASURED:
             what = f"16-bit pixels of a {image.format} file"
         case _:

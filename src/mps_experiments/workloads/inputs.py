@@ -61,7 +61,7 @@ def remarks(images: Iterable[ImageInput]) -> Iterator[str]:
             names.setdefault(image.read_as, []).append(image.name)
     for read_as, (first, *others) in names.items():
         more = f" and {len(others)} more" if others else ""
-        yield f"{_OPTION}: {first}{more}: {read_as}"
+        yield f"{_OPTION}={first}{more}: {read_as}"
 
 
 def _checked(name: str) -> ImageInput:
@@ -102,8 +102,8 @@ def _decoded(name: str, path: Path, head: bytes) -> Picture:
     except (
         Exception
     ) as error:  # Pillow's decoders raise OSError, ValueError, struct.error, ... by kind of damage
-        reason = str(error) or type(error).__name__
-        raise ConfigError(_OPTION, name, f"damaged or cut off ({reason}); {_EXPECTED}") from error
+        what, reason = shapeless_kind(head) or "damaged or cut off", str(error) or type(error).__name__
+        raise ConfigError(_OPTION, name, f"{what} ({reason}); {_EXPECTED}") from error
 
 
 def _unidentified(head: bytes) -> str:
