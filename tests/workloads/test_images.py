@@ -1,6 +1,7 @@
 """Every mode of Pillow, orientation and kind of transparency, with the pixels that a model has to get."""
 
 import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -307,6 +308,42 @@ def test_the_one_grey_of_16_bits_that_a_png_hides_is_white(tmp_path: Path) -> No
     picture = saved(tmp_path / "a.png", Image.fromarray(GREY_16), transparency=30000)
     assert np.asarray(picture.pixels).tolist() == [[0, 257, 25700], [65535, 65534, 65535]]
     assert picture.read_as.endswith("; transparent pixels over white")
+
+
+def chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack("!I", len(data)) + name + data + struct.pack("!I", zlib.crc32(name + data))
+
+
+@pytest.mark.parametrize(
+    ("depth", "colour_type", "width", "row", "hidden", "seen"),
+    [
+        (1, 0, 2, b"\x40", (0,), [WHITE, WHITE]),
+        (2, 0, 3, b"\x18", (1,), [BLACK, WHITE, (170, 170, 170)]),
+        (4, 0, 2, b"\x73", (7,), [WHITE, (51, 51, 51)]),
+        (16, 2, 2, struct.pack("!6H", 1000, 2000, 3000, 0, 0, 65535), (1000, 2000, 3000), [WHITE, BLUE]),
+    ],
+)
+def test_the_one_colour_that_a_png_of_any_depth_hides_is_white(
+    tmp_path: Path,
+    depth: int,
+    colour_type: int,
+    width: int,
+    row: bytes,
+    hidden: tuple[int, ...],
+    seen: list[tuple[int, ...]],
+) -> None:
+    """Pillow names the colour in the file's depth, and gives the pixels in 8 bits."""
+    header = struct.pack("!IIBBBBB", width, 1, depth, colour_type, 0, 0, 0)
+    chunks = (
+        chunk(b"IHDR", header),
+        chunk(b"tRNS", struct.pack(f"!{len(hidden)}H", *hidden)),
+        chunk(b"IDAT", zlib.compress(b"\0" + row)),
+        chunk(b"IEND", b""),
+    )
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
+    picture = read_image(tmp_path / "a.png")
+    assert pixels(picture) == seen
+    assert picture.read_as == "transparent pixels over white"
 
 
 @pytest.mark.parametrize("name", ["a.gif", "a.webp", "a.png", "a.tif", "a.avif"])

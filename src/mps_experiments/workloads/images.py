@@ -16,6 +16,7 @@ _MEASURED = {"FITS", "MCIDAS"}
 _AT_MOST_16 = {"PNG", "PPM"}
 _SUBFILE_TYPE, _DNG_VERSION = 254, 50706  # tags of TIFF for which Pillow has no name
 _REDUCED, _SIGNED, _WHITE_IS_ZERO = 1, 2, 0  # and values of them
+_GREY_STEPS = {"L;2": 85, "L;4": 17}  # from one grey to the next, of 2 and of 4 bits in 8
 _PREFIX_BYTES = 16  # of a file, that Pillow hands to its plugins
 _ON_WHITE = "transparent pixels over white"
 
@@ -73,6 +74,7 @@ def picture_of(image: Image.Image) -> Picture:
     """
     _refuse_preview(image)
     _refuse_undefined_range(image)
+    _scale_hidden_colour(image)
     notes = list(_frames(image))
     upright, turned = _upright(image)
     pixels, converted = _grey(image, upright) if image.mode.startswith("I") else _rgb(upright)
@@ -105,6 +107,18 @@ def _refuse_undefined_range(image: Image.Image) -> None:
         f"{what} have no defined range; scale them to 16 bits, for example with "
         "PIL.Image.fromarray((pixels / largest * 65535).astype('uint16'))"
     )
+
+
+def _scale_hidden_colour(image: Image.Image) -> None:
+    """Scale the one colour that a PNG hides to the 8 bits of its pixels: Pillow leaves it in the file's depth."""
+    colour = image.info.get("transparency")
+    if image.format != "PNG" or colour is None:
+        return
+    depth = image.tile[0][3]  # type: ignore[attr-defined] # an image that was opened has tiles
+    if depth in _GREY_STEPS:
+        image.info["transparency"] = colour * _GREY_STEPS[depth]
+    elif depth == "RGB;16B":
+        image.info["transparency"] = tuple(value >> 8 for value in colour)
 
 
 def _frames(image: Image.Image) -> Iterator[str]:
