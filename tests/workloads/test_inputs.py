@@ -221,6 +221,13 @@ def test_a_pattern_is_answered_with_the_list_that_works(
     assert arguments_in(refused("photos")) == names
 
 
+def test_an_address_is_not_downloaded() -> None:
+    assert refused("https://example.org/a*.jpg?size=9") == (
+        "workload.input=https://example.org/a*.jpg?size=9: an address, which is not downloaded; "
+        "download the image and give its path"
+    )
+
+
 def test_of_many_files_only_the_first_are_listed(tmp_path: Path) -> None:
     for number in range(12):
         (tmp_path / f"{number:02}.png").touch()

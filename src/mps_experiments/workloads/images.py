@@ -110,7 +110,7 @@ def _refuse_undefined_range(image: Image.Image) -> None:
 
 
 def _scale_hidden_colour(image: Image.Image) -> None:
-    """Scale the one colour that a PNG hides to the 8 bits of its pixels: Pillow leaves it in the file's depth."""
+    """Scale the one colour that a PNG hides to 8 bits, as Pillow scales the pixels but not this colour."""
     colour = image.info.get("transparency")
     if image.format != "PNG" or colour is None:
         return

@@ -148,6 +148,8 @@ def _what_else(path: Path, name: str) -> str:
         return f"larger than {_MAX_BYTES} bytes; {_EXPECTED}"
     if path.exists():
         return f"a pipe or a device, not an image; {_EXPECTED}"
+    if "://" in name:
+        return "an address, which is not downloaded; download the image and give its path"
     if glob.has_magic(name):
         return f"no such file, and a pattern is not expanded; {_as_list(_matches(name))}"
     return f"no such file; {_EXPECTED}"
