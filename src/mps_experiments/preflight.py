@@ -19,6 +19,7 @@ from mps_experiments.workers.check import check_workload
 from mps_experiments.workers.context import process_context, without_harm
 from mps_experiments.workers.placement import taking_order
 from mps_experiments.workloads.imports import installed_imports
+from mps_experiments.workloads.inputs import remarks as image_remarks
 from mps_experiments.workloads.spec import WorkloadSpec
 
 
@@ -87,9 +88,12 @@ def prepare(cells: Sequence[Config], plans: tuple[RunPlan, ...]) -> Prepared:
     problems = without_harm(preload, max((plan.workers.ready_timeout_s for plan in plans), default=0.0))
     hashes = _check_workloads(plans)
     tracker.open()  # last: a refused command leaves no store behind
-    remarks = tuple(
-        f"workers.preload: every worker imports {name} by itself: {problem}"
-        for name, problem in problems.items()
+    remarks = (
+        *image_remarks(image for plan in plans for image in plan.workloads[0].inputs),
+        *(
+            f"workers.preload: every worker imports {name} by itself: {problem}"
+            for name, problem in problems.items()
+        ),
     )
     return Prepared(plans=plans, tracker=tracker, weights_sha256=hashes, remarks=remarks)
 

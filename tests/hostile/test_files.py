@@ -42,9 +42,12 @@ def text_bomb(path: Path) -> None:
 
 
 IMAGES: dict[str, tuple[Make, str]] = {
-    "truncated": (lambda p: p.write_bytes(sample_photo().read_bytes()[:20_000]), "damaged or unreadable"),
-    "a text": (lambda p: p.write_text("not an image"), "not an image that Pillow can read"),
-    "empty": (Path.touch, "not an image that Pillow can read"),
+    "truncated": (
+        lambda p: p.write_bytes(sample_photo().read_bytes()[:20_000]),
+        "damaged or cut off (image file is truncated",
+    ),
+    "a text": (lambda p: p.write_text("not an image"), "a text, not an image; give sample"),
+    "empty": (Path.touch, "an empty file; copy or download it again"),
     "a folder": (Path.mkdir, "a folder, not an image"),
     "a pipe": (os.mkfifo, "a pipe or a device, not an image"),
     "a device": (lambda p: p.symlink_to("/dev/zero"), "a pipe or a device, not an image"),
@@ -54,9 +57,12 @@ IMAGES: dict[str, tuple[Make, str]] = {
         lambda p: sparse(p, 2**40, sample_photo().read_bytes()),
         "larger than 1073741824 bytes",
     ),
-    "a bomb": (lambda p: Image.new("1", (20_000, 20_000)).save(p, "png"), "too many pixels to decode safely"),
-    "a bomb beside the pixels": (text_bomb, "damaged or unreadable"),
-    "a program": (lambda p: p.write_text(EPS), "not an image that Pillow can read"),
+    "a bomb": (
+        lambda p: Image.new("1", (20_000, 20_000)).save(p, "png"),
+        "400,000,000 pixels, too many to decode safely; give an image",
+    ),
+    "a bomb beside the pixels": (text_bomb, "damaged or cut off (Decompressed data too large"),
+    "a program": (lambda p: p.write_text(EPS), "PostScript, a program, which is never run; convert it"),
 }
 
 
@@ -87,7 +93,7 @@ def _image(kind: str, folder: Path) -> Bad:
     return Bad(
         name=kind,
         arguments=[f"workload.input={path}", *SMALL],
-        says=(f"workload.input={path}: {why}", "give "),
+        says=(f"workload.input={path}: {why}",),
         environment={"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"},
     )
 

@@ -6,7 +6,7 @@ import pytest
 
 from mps_experiments.record import Measurement
 from mps_experiments.report.keys import comparison_keys, differing_keys, table_key
-from tests.records import GPU, MACHINE, make_measurement
+from tests.records import GPU, INPUTS, MACHINE, make_measurement
 
 
 def with_facts(**torch_facts: str) -> Measurement:
@@ -26,6 +26,12 @@ def differing(own: Measurement, other: Measurement) -> list[str]:
     return differing_keys(comparison_keys(own), comparison_keys(other))
 
 
+def test_an_earlier_record_of_the_same_pixels_is_in_the_same_table() -> None:
+    earlier, now = make_measurement(), make_measurement(inputs=(replace(INPUTS[0], width=640, height=427),))
+    assert table_key(earlier) == table_key(now)
+    assert comparison_keys(earlier) == comparison_keys(now)
+
+
 def test_the_number_of_processes_and_of_the_repeat_may_differ() -> None:
     assert comparison_keys(make_measurement(procs=4, repeat=2)) == comparison_keys(make_measurement())
 
@@ -41,6 +47,10 @@ def test_the_number_of_processes_and_of_the_repeat_may_differ() -> None:
         (make_measurement(verbose=True), "verbose (true against false)"),
         (make_measurement(warmup=9), "warmup (9 against 2)"),
         (make_measurement(inputs=()), "input (none against sample abababababababab)"),
+        (
+            make_measurement(inputs=(replace(INPUTS[0], width=640, height=427, read_as="CMYK to RGB"),)),
+            "input (sample abababababababab CMYK to RGB against sample abababababababab)",
+        ),
         (make_measurement(options={"batch": 8}), 'options ({"batch": 8} against none)'),
         (
             replace(make_measurement(), weights_file_sha256="0123456789abcdef" * 4),

@@ -2,21 +2,25 @@
 
 import hashlib
 import os
+import shlex
 import shutil
 import sys
 import tracemalloc
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from PIL import ExifTags, Image
 
 from mps_experiments.errors import ConfigError
-from mps_experiments.workloads.inputs import path_of, read_image, resolve_inputs, sample_photo
+from mps_experiments.workloads.images import read_image
+from mps_experiments.workloads.inputs import path_of, remarks, resolve_inputs, sample_photo
+from mps_experiments.workloads.spec import ImageInput
 
 
 def test_the_sample_is_a_real_photo_found_without_importing_scikit_learn() -> None:
     before = "sklearn" in sys.modules
-    assert read_image(sample_photo()).size == (640, 427)
+    assert read_image(sample_photo()).pixels.size == (640, 427)
     assert ("sklearn" in sys.modules) == before
 
 
@@ -41,12 +45,31 @@ def test_the_sample_is_named_and_not_placed() -> None:
     assert path_of(image) == sample_photo()
 
 
-@pytest.mark.parametrize("mode", ["L", "RGBA", "P", "1", "CMYK", "I;16"])
-def test_every_kind_of_image_is_read_as_rgb(tmp_path: Path, mode: str) -> None:
-    path = tmp_path / "image.tiff"
-    Image.new(mode, (3, 2)).save(path)
-    assert resolve_inputs(str(path))
-    assert read_image(path).mode == "RGB"
+def test_the_record_tells_the_size_that_the_model_gets_and_what_was_done(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    Image.new("RGB", (3, 2)).save(tmp_path / "a.jpg", exif=exif)
+    (image,) = resolve_inputs(str(tmp_path / "a.jpg"))
+    assert (image.width, image.height, image.read_as) == (2, 3, "EXIF orientation 6 applied")
+    assert image.identity == f"{tmp_path / 'a.jpg'} {image.sha256[:16]} EXIF orientation 6 applied"
+
+
+def test_an_image_of_an_earlier_record_is_the_same_if_nothing_was_done_to_it() -> None:
+    (now,) = resolve_inputs("sample")
+    assert (now.width, now.height, now.read_as) == (640, 427, "")
+    assert ImageInput(name="sample", sha256=now.sha256).identity == now.identity
+
+
+def test_what_was_done_is_told_once_for_all_images_to_which_it_was() -> None:
+    def image(name: str, read_as: str) -> ImageInput:
+        return ImageInput(name=name, sha256="", read_as=read_as)
+
+    turned, grey = "EXIF orientation 6 applied", "16-bit grey with values up to 9, 65535 is white"
+    images = [image("a.jpg", turned), image("b.jpg", turned), image("a.jpg", turned), image("sample", "")]
+    assert list(remarks([*images, image("c.png", grey)])) == [
+        f"workload.input=a.jpg and 1 more: {turned}",
+        f"workload.input=c.png: {grey}",
+    ]
 
 
 def test_a_large_file_is_hashed_without_being_held_in_memory(tmp_path: Path) -> None:
@@ -59,6 +82,10 @@ def test_a_large_file_is_hashed_without_being_held_in_memory(tmp_path: Path) -> 
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 50_000_000
+
+
+EXPECTED = "give sample, the path of an image, or a list of paths [a.jpg,b.jpg]"
+TOO_MANY = "too many to decode safely; give an image of at most 89,478,485 pixels, such as 9,459 x 9,459"
 
 
 def refused(value: object) -> str:
@@ -76,6 +103,26 @@ def broken(tmp_path: Path, kind: str) -> str:
             path.write_bytes(sample_photo().read_bytes()[:20_000])
         case "text":
             path.write_text("not an image")
+        case "a few bytes":
+            path.write_bytes(b"\x01\x02\x03")
+        case "zeros":
+            path.write_bytes(bytes(1000))
+        case "html":
+            path.write_text("<!DOCTYPE html><html>404</html>")
+        case "lfs":
+            path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 12345\n")
+        case "heic":
+            path.write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100))
+        case "cut header":
+            path.write_bytes(b"\x89PNG\r\n\x1a\n")
+        case "another kind":
+            path.write_bytes(b"II*\0\x08\0\0\0" + bytes(100))  # a TIFF without a single tag
+        case "float":
+            Image.new("F", (3, 2)).save(path, "tiff")
+        case "source":
+            path.write_text("#define WIDTH many\n")
+        case "half a bomb":
+            Image.new("1", (10_000, 9_000)).save(path, "png")
         case "empty":
             path.touch()
         case "folder":
@@ -99,16 +146,31 @@ def broken(tmp_path: Path, kind: str) -> str:
 @pytest.mark.parametrize(
     ("kind", "reason"),
     [
-        ("missing", "no such file"),
-        ("folder", "a folder, not an image"),
-        ("text", "not an image that Pillow can read"),
-        ("empty", "not an image that Pillow can read"),
-        ("truncated", "damaged or unreadable (image file is truncated"),
-        ("bomb", "too many pixels to decode safely; give a smaller image"),
-        ("pipe", "a pipe or a device, not an image"),
-        ("device", "a pipe or a device, not an image"),
-        ("huge", "larger than 1073741824 bytes"),
-        ("program", "not an image that Pillow can read"),
+        ("missing", f"no such file; {EXPECTED}"),
+        ("folder", f"a folder, not an image; no image is there; {EXPECTED}"),
+        ("text", f"a text, not an image; {EXPECTED}"),
+        ("a few bytes", f"not an image that Pillow can read; {EXPECTED}"),
+        ("zeros", "nothing but zero bytes, as an interrupted copy leaves them; copy or download it again"),
+        ("html", "an HTML page, as a failed download leaves it; download the image itself"),
+        ("lfs", "a Git LFS pointer, not the file itself; run git lfs pull"),
+        (
+            "heic",
+            "a HEIC (HEIF) image, which Pillow cannot read without pillow-heif; convert it to PNG or JPEG",
+        ),
+        (
+            "cut header",
+            "begins like PNG, but is damaged, cut off or of a kind that Pillow cannot read; give ",
+        ),
+        ("float", "floating-point pixels have no defined range; scale them to 16 bits, for example with "),
+        ("source", "a text, not an image (invalid literal for int() with base 10: b'many'); give "),
+        ("empty", "an empty file; copy or download it again"),
+        ("truncated", "damaged or cut off (image file is truncated"),
+        ("bomb", f"400,000,000 pixels, {TOO_MANY}"),
+        ("half a bomb", f"90,000,000 pixels, {TOO_MANY}"),
+        ("pipe", f"a pipe or a device, not an image; {EXPECTED}"),
+        ("device", f"a pipe or a device, not an image; {EXPECTED}"),
+        ("huge", f"larger than 1073741824 bytes; {EXPECTED}"),
+        ("program", "PostScript, a program, which is never run; convert it to PNG or JPEG"),
         ("long", "cannot be read ([Errno 36] File name too long"),
     ],
 )
@@ -133,3 +195,49 @@ def test_images_are_used_in_the_order_given(tmp_path: Path) -> None:
     inputs = resolve_inputs([str(tmp_path / "a b,c=d.jpg"), "sample"])
     assert [image.name for image in inputs] == [str(tmp_path / "a b,c=d.jpg"), "sample"]
     assert inputs[0].sha256 == inputs[1].sha256
+
+
+def arguments_in(line: str) -> list[str]:
+    """What a person would copy from a refusal, as Hydra understands it."""
+    (argument,) = shlex.split(line.partition("as a list: ")[2])
+    value = OverridesParser.create().parse_override(argument).value()
+    assert isinstance(value, list)
+    return [str(each) for each in value]
+
+
+def test_a_pattern_is_answered_with_the_list_that_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("photos").mkdir()
+    names = ["photos/a.png", "photos/b c.png", "photos/d'(1).png", "photos/é,=.png"]
+    for name in names:
+        Image.new("RGB", (3, 2)).save(name)
+    line = refused("photos/*.png")
+    assert line.startswith("workload.input=photos/*.png: no such file, and a pattern is not expanded; ")
+    assert arguments_in(line) == names
+    assert [image.name for image in resolve_inputs(arguments_in(line))] == [str(tmp_path / n) for n in names]
+    assert arguments_in(refused(["sample", "photos/[ab]*.png"])) == names[:2]
+    assert arguments_in(refused("photos")) == names
+
+
+def test_an_address_is_not_downloaded() -> None:
+    assert refused("https://example.org/a*.jpg?size=9") == (
+        "workload.input=https://example.org/a*.jpg?size=9: an address, which is not downloaded; "
+        "download the image and give its path"
+    )
+
+
+def test_of_many_files_only_the_first_are_listed(tmp_path: Path) -> None:
+    for number in range(12):
+        (tmp_path / f"{number:02}.png").touch()
+    assert refused(f"{tmp_path}/*").endswith(f",{tmp_path}/03.png]' and so on, 12 files")
+
+
+def test_a_pattern_that_nothing_matches_is_a_file_that_is_not_there(tmp_path: Path) -> None:
+    assert refused(f"{tmp_path}/*.jpg").endswith(f"is not expanded; no image is there; {EXPECTED}")
+
+
+def test_a_file_whose_name_looks_like_a_pattern_is_a_file(tmp_path: Path) -> None:
+    Image.new("RGB", (3, 2)).save(tmp_path / "a[1]*.png")
+    assert resolve_inputs(str(tmp_path / "a[1]*.png"))[0].width == 3

@@ -18,7 +18,9 @@ def test_a_spec_crosses_to_another_process_unchanged() -> None:
 
 
 def test_a_spec_can_be_written_into_a_record() -> None:
-    assert json.loads(json.dumps(asdict(SPEC)))["inputs"] == [{"name": "sample", "sha256": "0"}]
+    assert json.loads(json.dumps(asdict(SPEC)))["inputs"] == [
+        {"name": "sample", "sha256": "0", "width": None, "height": None, "read_as": ""}
+    ]
 
 
 def test_a_spec_is_frozen() -> None:

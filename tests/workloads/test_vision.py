@@ -5,9 +5,10 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import ExifTags, Image
 
 from mps_experiments.workloads.loading import _digest
 from mps_experiments.workloads.spec import ImageInput, WorkloadSpec
@@ -61,6 +62,18 @@ def test_the_input_has_the_form_that_its_kind_of_model_wants(model: str) -> None
     else:
         assert isinstance(value, torch.Tensor)
         assert value.shape[:2] == (1, 3)
+
+
+def test_a_detector_gets_a_photo_upright_and_16_bits_as_they_are_meant(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 8
+    Image.new("RGB", (64, 48)).save(tmp_path / "turned.jpg", exif=exif)
+    Image.fromarray(np.full((48, 64), 13107, np.uint16)).save(tmp_path / "deep.png")
+    photos = [ImageInput(name=str(tmp_path / name), sha256="") for name in ("turned.jpg", "deep.png")]
+    inputs: Any = build_inputs(spec(DETECTION, inputs=tuple(photos)), CPU)
+    (turned,), (deep,) = inputs
+    assert turned.shape == (3, 64, 48)
+    assert torch.allclose(deep, torch.full((3, 48, 64), 0.2))
 
 
 @pytest.mark.parametrize("model", MODELS)

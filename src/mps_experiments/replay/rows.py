@@ -136,7 +136,7 @@ def _work(m: Measurement) -> dict[str, object]:
     told = work_of(m.cell)
     files = {
         "weights": m.weights_file_sha256 or m.cell.weights,
-        "input": [image.sha256 for image in m.cell.inputs],
+        "input": [" ".join(filter(None, (image.sha256, image.read_as))) for image in m.cell.inputs],
     }
     return {name: told[name] for name in ("model", "options", "device", "window", "window_s")} | files
 

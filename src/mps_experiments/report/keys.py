@@ -38,7 +38,7 @@ def comparison_keys(measurement: Measurement) -> dict[str, object]:
         "environment": telling_environment(machine),
         "model": cell.model,
         "weights": " ".join(filter(None, (cell.weights, _short(measurement.weights_file_sha256)))),
-        "input": ", ".join(f"{image.name} {_short(image.sha256)}" for image in cell.inputs),
+        "input": ", ".join(image.identity for image in cell.inputs),
         "options": cell.options,
         "seed": cell.seed,
         "placement": _placement(cell),
@@ -64,10 +64,18 @@ def telling_environment(machine: MachineFacts) -> dict[str, str]:
 
 def table_key(measurement: Measurement) -> tuple[object, ...]:
     """What all cells of one table have in common: all of the cell but mps, procs, times, repeat and fault."""
-    rest: Cell = replace(measurement.cell, mps="", procs=0, times=0, repeat=0, fault="none", trial=0, twin=0)
+    cell = measurement.cell
+    rest = replace(cell, mps="", procs=0, times=0, repeat=0, fault="none", trial=0, twin=0, inputs=())
+    inputs = tuple(image.identity for image in cell.inputs)
     packages = measurement.machine.packages
-    settings = window_settings(measurement.config, measurement.cell)
-    return (frozen(asdict(rest)), packages.get("torch"), packages.get("torchvision"), frozen(settings))
+    settings = window_settings(measurement.config, cell)
+    return (
+        frozen(asdict(rest)),
+        inputs,
+        packages.get("torch"),
+        packages.get("torchvision"),
+        frozen(settings),
+    )
 
 
 def _placement(cell: Cell) -> str:

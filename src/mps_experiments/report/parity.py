@@ -4,7 +4,6 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict
 
 from mps_experiments.measurement.findings import Thresholds
 from mps_experiments.measurement.outputs import OutputDifference, OutputDigest, compare_outputs
@@ -87,7 +86,7 @@ def _output(measurement: Measurement) -> OutputDigest | None:
 def _workload_key(measurement: Measurement) -> str:
     """What must be equal for outputs to be expected to be; MPS, processes and the driver need not."""
     cell, gpu = measurement.cell, measurement.machine.gpu
-    inputs = [asdict(image) for image in cell.inputs]
+    inputs = [image.identity for image in cell.inputs]
     weights = (cell.weights, measurement.weights_file_sha256)
     name = gpu.name if gpu and cell.device != "cpu" else "cpu"
     values = (cell.model, weights, inputs, cell.seed, cell.options, name)

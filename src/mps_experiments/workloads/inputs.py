@@ -1,19 +1,26 @@
 """Images: found and checked in the parent, before any GPU work, and read again by the workers."""
 
+import glob
 import hashlib
 import importlib.util
+import json
+import math
+import re
+import shlex
 import warnings
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
 from mps_experiments.errors import ConfigError
+from mps_experiments.workloads.file_kinds import HEAD_BYTES, foreign_kind, shapeless_kind
+from mps_experiments.workloads.images import Picture, UnsuitableImageError, begins_like, read_image
 from mps_experiments.workloads.spec import ImageInput
 
 SAMPLE = "sample"
 _OPTION = "workload.input"
-# Those that Pillow decodes itself: for EPS, it would run Ghostscript on the file.
-_FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TGA", "TIFF", "WEBP")
+_MOST_SHOWN = 4  # files of a pattern
 _MAX_BYTES = 2**30
 _EXPECTED = "give sample, the path of an image, or a list of paths [a.jpg,b.jpg]"
 
@@ -46,28 +53,74 @@ def sample_photo() -> Path:
     return Path(spec.origin).parent / "datasets" / "images" / "china.jpg"
 
 
-def read_image(path: Path) -> Image.Image:
-    """The image as RGB, fully decoded."""
-    Image.init()  # registers all formats that this Pillow was built with
-    with Image.open(path, formats=[name for name in _FORMATS if name in Image.OPEN]) as image:
-        return image.convert("RGB")
+def remarks(images: Iterable[ImageInput]) -> Iterator[str]:
+    """Say what was done to the pixels of images, one line for all to which the same was done."""
+    names: dict[str, list[str]] = {}
+    for image in dict.fromkeys(images):
+        if image.read_as:
+            names.setdefault(image.read_as, []).append(image.name)
+    for read_as, (first, *others) in names.items():
+        more = f" and {len(others)} more" if others else ""
+        yield f"{_OPTION}={first}{more}: {read_as}"
 
 
 def _checked(name: str) -> ImageInput:
     path = sample_photo() if name == SAMPLE else _existing(name)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            read_image(path)
         with path.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+            if kind := foreign_kind(head):
+                raise ConfigError(_OPTION, name, kind)
+            file.seek(0)
             digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ConfigError(_OPTION, name, f"cannot be read ({error.strerror}); {_EXPECTED}") from error
+    picture = _decoded(name, path, head)
+    width, height = picture.pixels.size
+    return ImageInput(
+        name=name if name == SAMPLE else str(path),
+        sha256=digest,
+        width=width,
+        height=height,
+        read_as=picture.read_as,
+    )
+
+
+def _decoded(name: str, path: Path, head: bytes) -> Picture:
+    """Decode an image; whatever Pillow says of it that does not keep it from being read is left out."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            return read_image(path)
+    except UnsuitableImageError as error:
+        raise ConfigError(_OPTION, name, str(error)) from error
     except UnidentifiedImageError as error:
-        raise ConfigError(_OPTION, name, f"not an image that Pillow can read; {_EXPECTED}") from error
+        raise ConfigError(_OPTION, name, f"{_unidentified(head)}; {_EXPECTED}") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ConfigError(_OPTION, name, "too many pixels to decode safely; give a smaller image") from error
-    except (OSError, ValueError, SyntaxError) as error:  # Pillow's decoders raise all three on damaged files
-        raise ConfigError(_OPTION, name, f"damaged or unreadable ({error}); {_EXPECTED}") from error
-    return ImageInput(name=name if name == SAMPLE else str(path), sha256=digest)
+        raise ConfigError(_OPTION, name, _too_large(str(error))) from error
+    except (
+        Exception
+    ) as error:  # Pillow's decoders raise OSError, ValueError, struct.error, ... by kind of damage
+        what, reason = shapeless_kind(head) or "damaged or cut off", str(error) or type(error).__name__
+        raise ConfigError(_OPTION, name, f"{what} ({reason}); {_EXPECTED}") from error
+
+
+def _unidentified(head: bytes) -> str:
+    if kind := shapeless_kind(head):
+        return kind
+    if begun := begins_like(head):
+        return f"begins like {begun}, but is damaged, cut off or of a kind that Pillow cannot read"
+    return "not an image that Pillow can read"
+
+
+def _too_large(error: str) -> str:
+    """Tell the pixels, the first number in Pillow's text; the second is the limit or twice the limit."""
+    pixels, most = int(re.findall(r"\d+", error)[0]), int(Image.MAX_IMAGE_PIXELS or 0)
+    return (
+        f"{pixels:,} pixels, too many to decode safely; give an image of at most {most:,} pixels, "
+        f"such as {math.isqrt(most):,} x {math.isqrt(most):,}"
+    )
 
 
 def _existing(name: str) -> Path:
@@ -76,19 +129,50 @@ def _existing(name: str) -> Path:
         path = Path(name).expanduser().absolute()
         if path.is_file() and path.stat().st_size <= _MAX_BYTES:
             return path
-        kind = _what_else(path)
+        kind = _what_else(path, name)
     except (
         OSError,
         RuntimeError,
-    ) as error:  # a name too long, a folder not to be entered, a ~user nobody has
-        kind = f"cannot be read ({error})"
-    raise ConfigError(_OPTION, name, f"{kind}; {_EXPECTED}")
+        ValueError,
+    ) as error:  # a name too long, a folder not to be entered, a ~user nobody has, a zero byte
+        kind = f"cannot be read ({error}); {_EXPECTED}"
+    raise ConfigError(_OPTION, name, kind)
 
 
-def _what_else(path: Path) -> str:
+def _what_else(path: Path, name: str) -> str:
     """What is there instead of an image; nothing is opened, since a pipe would never answer."""
     if path.is_dir():
-        return "a folder, not an image"
+        images = [file for file in _matches(str(Path(glob.escape(name)) / "*")) if _is_named_as_image(file)]
+        return f"a folder, not an image; {_as_list(images)}"
     if path.is_file():
-        return f"larger than {_MAX_BYTES} bytes"
-    return "a pipe or a device, not an image" if path.exists() else "no such file"
+        return f"larger than {_MAX_BYTES} bytes; {_EXPECTED}"
+    if path.exists():
+        return f"a pipe or a device, not an image; {_EXPECTED}"
+    if "://" in name:
+        return "an address, which is not downloaded; download the image and give its path"
+    if glob.has_magic(name):
+        return f"no such file, and a pattern is not expanded; {_as_list(_matches(name))}"
+    return f"no such file; {_EXPECTED}"
+
+
+def _matches(pattern: str) -> list[str]:
+    found = glob.glob(str(Path(pattern).expanduser()))  # noqa: PTH207 - Path.glob takes no absolute pattern
+    return sorted(file for file in found if Path(file).is_file())
+
+
+def _is_named_as_image(file: str) -> bool:
+    return Path(file).suffix.lower() in Image.registered_extensions()
+
+
+def _as_list(files: Sequence[str]) -> str:
+    """Write files as the argument that would work, or begin it where they are many."""
+    if not files:
+        return f"no image is there; {_EXPECTED}"
+    argument = shlex.quote(f"{_OPTION}=[{','.join(map(_quoted, files[:_MOST_SHOWN]))}]")
+    more = f" and so on, {len(files)} files" if len(files) > _MOST_SHOWN else ""
+    return f"give the files as a list: {argument}{more}"
+
+
+def _quoted(file: str) -> str:
+    """Quote a name that Hydra would not read as one text."""
+    return file if re.fullmatch(r"[\w./-]+", file, re.ASCII) else json.dumps(file, ensure_ascii=False)

@@ -11,10 +11,21 @@ class ImageInput:
     Attributes:
         name: ``sample``, or the absolute path of a file.
         sha256: Digest of the file's bytes when the run was planned.
+        width: Of the upright image in pixels, as the model's preprocessing gets it; None in earlier records.
+        height: The same, from top to bottom.
+        read_as: What was done to its pixels beyond decoding them; empty if nothing, and in earlier records.
     """
 
     name: str
     sha256: str
+    width: int | None = None
+    height: int | None = None
+    read_as: str = ""
+
+    @property
+    def identity(self) -> str:
+        """Return what equal inputs agree in: the file, its content, and what was done to its pixels."""
+        return " ".join(filter(None, (self.name, self.sha256[:16], self.read_as)))
 
 
 @dataclass(frozen=True, kw_only=True)

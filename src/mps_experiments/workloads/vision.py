@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torchvision.models import get_model, get_model_builder, get_model_weights, list_models
 
-from mps_experiments.workloads.inputs import path_of, read_image
+from mps_experiments.workloads.inputs import path_of
+from mps_experiments.workloads.pixels import read_pixels
 from mps_experiments.workloads.spec import WorkloadSpec
 
 _SLACK_BYTES = 2**20
@@ -105,5 +106,5 @@ def build_inputs(spec: WorkloadSpec, device: torch.device) -> tuple[object, ...]
     """
     preprocess: Callable[[Any], torch.Tensor] = get_model_weights(spec.model).DEFAULT.transforms()
     detection = _kind(spec.model) == "detection"
-    tensors = [preprocess(read_image(path_of(image))).to(device) for image in spec.inputs]
+    tensors = [preprocess(read_pixels(path_of(image))).to(device) for image in spec.inputs]
     return tuple([tensor] if detection else tensor.unsqueeze(0) for tensor in tensors)

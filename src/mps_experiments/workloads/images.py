@@ -1,0 +1,168 @@
+"""Read any image that Pillow decodes by itself, upright and as RGB or 16-bit grey."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import ExifTags, Image, ImageOps, TiffImagePlugin
+
+# Pillow hands EPS, a program, to Ghostscript, and WMF to Windows. Of the others it reads the header only.
+_NEVER = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
+# Formats whose pixels of 16 bits are measured values, in a unit of their own and maybe signed.
+_MEASURED = {"FITS", "MCIDAS"}
+# Formats of at most 16 bits, which Pillow gives as 32-bit integers: PGM, and PNG before Pillow 11.
+_AT_MOST_16 = {"PNG", "PPM"}
+_SUBFILE_TYPE, _DNG_VERSION = 254, 50706  # tags of TIFF for which Pillow has no name
+_REDUCED, _SIGNED, _WHITE_IS_ZERO = 1, 2, 0  # and values of them
+_GREY_STEPS = {"L;2": 85, "L;4": 17}  # from one grey to the next, of 2 and of 4 bits in 8
+_PREFIX_BYTES = 16  # of a file, that Pillow hands to its plugins
+_ON_WHITE = "transparent pixels over white"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """An image as a model is fed with it.
+
+    Attributes:
+        pixels: Upright, of mode ``RGB`` or, with all of the 16 bits used, ``I;16``.
+        read_as: What was done to the pixels beyond decoding them, for a person; empty if nothing.
+    """
+
+    pixels: Image.Image
+    read_as: str
+
+
+class UnsuitableImageError(ValueError):
+    """Pillow reads the image, but its pixels are not what a model is to be fed with."""
+
+
+def formats() -> list[str]:
+    """List the formats that this Pillow decodes without running anything else."""
+    Image.init()  # registers all that this Pillow was built with
+    return [name for name in Image.OPEN if name not in _NEVER]
+
+
+def begins_like(head: bytes) -> str | None:
+    """Return the format that these bytes begin an image of; None if its plugin is not sure."""
+    prefix = head[:_PREFIX_BYTES].ljust(_PREFIX_BYTES, b"\0")
+    for name in formats():
+        accept = Image.OPEN[name][1]
+        if accept is not None and accept(prefix) is True:
+            return name
+    return None
+
+
+def read_image(path: Path) -> Picture:
+    """Decode an image, turn it upright and bring its pixels to RGB or to 16-bit grey.
+
+    Raises:
+        UnsuitableImageError: If its pixels have no defined range, or are a preview of others.
+        Exception: Whatever Pillow's decoders raise on damaged files.
+    """
+    # Not by its path: Pillow would map the file, and TIFF that is to be turned comes out scrambled then.
+    with path.open("rb") as file, Image.open(file, formats=formats()) as image:
+        return picture_of(image)
+
+
+def picture_of(image: Image.Image) -> Picture:
+    """Bring an image of any of Pillow's modes to the two that a model is fed with.
+
+    Args:
+        image: Opened and not yet loaded, or made in memory.
+    """
+    _refuse_preview(image)
+    _refuse_undefined_range(image)
+    _scale_hidden_colour(image)
+    notes = list(_frames(image))
+    upright, turned = _upright(image)
+    pixels, converted = _grey(image, upright) if image.mode.startswith("I") else _rgb(upright)
+    return Picture(pixels=pixels, read_as="; ".join(filter(None, [*notes, turned, converted])))
+
+
+def _refuse_preview(image: Image.Image) -> None:
+    """Refuse a raw camera file that is a TIFF: its first page is not the picture that the camera took."""
+    tags = _tags(image)
+    if _DNG_VERSION in tags or (_SUBFILE_TYPE in tags and tags[_SUBFILE_TYPE] & _REDUCED):
+        raise UnsuitableImageError(
+            "the first page is a preview, as in raw camera files (DNG, NEF, ARW); develop it to PNG or JPEG"
+        )
+
+
+def _refuse_undefined_range(image: Image.Image) -> None:
+    """Refuse pixels of which nothing tells which value is white."""
+    match image.mode:
+        case "F":
+            what = "floating-point pixels"
+        case "I" if image.format not in _AT_MOST_16:
+            what = "32-bit or signed integer pixels"
+        case "L" if _tags(image).get(TiffImagePlugin.SAMPLEFORMAT) == (_SIGNED,):
+            what = "signed integer pixels"
+        case mode if mode.startswith("I;16") and image.format in _MEASURED:
+            what = f"16-bit pixels of a {image.format} file"
+        case _:
+            return
+    raise UnsuitableImageError(
+        f"{what} have no defined range; scale them to 16 bits, for example with "
+        "PIL.Image.fromarray((pixels / largest * 65535).astype('uint16'))"
+    )
+
+
+def _scale_hidden_colour(image: Image.Image) -> None:
+    """Scale the one colour that a PNG hides to 8 bits, as Pillow scales the pixels but not this colour."""
+    colour = image.info.get("transparency")
+    if image.format != "PNG" or colour is None:
+        return
+    depth = image.tile[0][3]  # type: ignore[attr-defined] # an image that was opened has tiles
+    if depth in _GREY_STEPS:
+        image.info["transparency"] = colour * _GREY_STEPS[depth]
+    elif depth == "RGB;16B":
+        image.info["transparency"] = tuple(value >> 8 for value in colour)
+
+
+def _frames(image: Image.Image) -> Iterator[str]:
+    """Say that only the first frame is read, where there are more."""
+    count = getattr(image, "n_frames", 1)
+    if count > 1 and image.format != "PSD":  # there they are layers, and what is read shows all of them
+        yield f"first of {count} frames"
+
+
+def _upright(image: Image.Image) -> tuple[Image.Image, str]:
+    """Apply the orientation of EXIF or XMP, once: of a TIFF, Pillow does it on loading, and drops the tag."""
+    before = image.getexif().get(ExifTags.Base.Orientation)
+    upright = ImageOps.exif_transpose(image)
+    return upright, f"EXIF orientation {before} applied" if before in range(2, 9) else ""
+
+
+def _grey(image: Image.Image, upright: Image.Image) -> tuple[Image.Image, str]:
+    """Return grey of 16 bits, 65535 for white, as torchvision scales such integers."""
+    pixels = np.asarray(upright).astype(np.uint16)
+    tags, bits, largest, notes = _tags(image), 16, pixels.max(), list[str]()
+    if tags.get(TiffImagePlugin.BITSPERSAMPLE) == (12,):
+        bits = 12
+        pixels = np.round(pixels * (65535 / 4095)).astype(np.uint16)
+    if tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == _WHITE_IS_ZERO:
+        pixels = 65535 - pixels
+    notes.append(f"{bits}-bit grey with values up to {largest}, {2**bits - 1} is white")
+    transparent = image.info.get("transparency")
+    if isinstance(transparent, int) and (hidden := pixels == transparent).any():
+        pixels[hidden] = 65535
+        notes.append(_ON_WHITE)
+    return Image.fromarray(pixels), "; ".join(notes)
+
+
+def _rgb(image: Image.Image) -> tuple[Image.Image, str]:
+    """Return RGB of 8 bits. What is transparent shows white; what is hidden below it is nobody's picture."""
+    if not image.has_transparency_data:
+        note = f"{image.mode} to RGB" if image.mode in ("CMYK", "HSV", "LAB") else ""
+        return image.convert("RGB"), note
+    rgba = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
+    if rgba.getchannel("A").getextrema()[0] == 255:
+        return rgba.convert("RGB"), ""
+    white = Image.new("RGBA", rgba.size, "white")
+    return Image.alpha_composite(white, rgba).convert("RGB"), _ON_WHITE
+
+
+def _tags(image: Image.Image) -> TiffImagePlugin.ImageFileDirectory_v2 | dict[int, Any]:
+    return image.tag_v2 if isinstance(image, TiffImagePlugin.TiffImageFile) else {}

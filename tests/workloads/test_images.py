@@ -1,0 +1,381 @@
+"""Every mode of Pillow, orientation and kind of transparency, with the pixels that a model has to get."""
+
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import ExifTags, Image, PngImagePlugin
+
+from mps_experiments.workloads.images import (
+    Picture,
+    UnsuitableImageError,
+    begins_like,
+    formats,
+    picture_of,
+    read_image,
+)
+
+ORIENTATION = ExifTags.Base.Orientation
+WHITE, RED, GREEN, BLUE, BLACK = (255, 255, 255), (255, 0, 0), (0, 255, 0), (0, 0, 255), (0, 0, 0)
+GREY_16 = np.array([[0, 257, 25700], [30000, 65534, 65535]], np.uint16)
+
+# An upright image of 3x2 quarters; as each orientation stores it, the name of the operation undone.
+STORED: dict[int, Image.Transpose | None] = {
+    1: None,
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+
+
+def saved(path: Path, image: Image.Image, **options: object) -> Picture:
+    image.save(path, **options)  # type: ignore[arg-type]
+    return read_image(path)
+
+
+def pixels(picture: Picture) -> list[object]:
+    return [tuple(each) for each in np.asarray(picture.pixels).reshape(-1, 3).tolist()]
+
+
+def scene() -> Image.Image:
+    """48 x 32 pixels, wide enough for lossy formats: red, green, blue / black, white, red."""
+    quarters = np.array([[RED, GREEN, BLUE], [BLACK, WHITE, RED]], np.uint8)
+    return Image.fromarray(quarters.repeat(16, axis=0).repeat(16, axis=1))
+
+
+@pytest.mark.parametrize(
+    ("mode", "colour", "seen"),
+    [
+        ("1", 1, WHITE),
+        ("L", 100, (100, 100, 100)),
+        ("RGB", (1, 2, 3), (1, 2, 3)),
+        ("RGBX", (1, 2, 3, 0), (1, 2, 3)),
+        ("CMYK", (0, 255, 255, 0), RED),
+        ("YCbCr", (76, 85, 255), (254, 0, 0)),
+        ("HSV", (85, 255, 255), GREEN),
+        ("RGBA", (1, 2, 3, 255), (1, 2, 3)),
+        ("RGBA", (255, 0, 0, 0), WHITE),
+        ("RGBA", (255, 0, 0, 51), (255, 204, 204)),
+        ("RGBa", (0, 0, 0, 0), WHITE),
+        ("RGBa", (51, 0, 0, 51), (255, 204, 204)),
+        ("LA", (0, 255), BLACK),
+        ("LA", (0, 51), (204, 204, 204)),
+        ("La", (0, 51), (204, 204, 204)),
+    ],
+)
+def test_each_mode_of_8_bits_is_brought_to_rgb(mode: str, colour: object, seen: tuple[int, ...]) -> None:
+    picture = picture_of(Image.new(mode, (2, 1), colour))  # type: ignore[arg-type]
+    assert picture.pixels.mode == "RGB"
+    assert pixels(picture) == [seen, seen]
+
+
+@pytest.mark.parametrize(
+    ("mode", "read_as"),
+    [
+        ("L", ""),
+        ("RGB", ""),
+        ("CMYK", "CMYK to RGB"),
+        ("LAB", "LAB to RGB"),
+        ("RGBA", "transparent pixels over white"),
+    ],
+)
+def test_it_says_what_was_done(mode: str, read_as: str) -> None:
+    assert picture_of(Image.new(mode, (2, 1))).read_as == read_as
+
+
+def test_lab_is_converted_by_its_profile() -> None:
+    """Pure red is L 54, a 81, b 70 of CIE; there and back differs by the rounding to 8 bits."""
+    lab = Image.new("RGB", (1, 1), RED).convert("LAB")
+    assert lab.getpixel((0, 0)) == (138, 209, 198)
+    assert np.abs(np.asarray(picture_of(lab).pixels).astype(int) - RED).max() <= 5
+
+
+@pytest.mark.parametrize("mode", ["P", "PA"])
+def test_a_palette_is_looked_up(mode: str) -> None:
+    image = Image.new(mode, (1, 1), 1 if mode == "P" else (1, 255))
+    image.putpalette([*BLACK, *RED])
+    assert pixels(picture_of(image)) == [RED]
+
+
+def test_an_opaque_alpha_channel_is_no_transparency() -> None:
+    assert picture_of(Image.new("RGBA", (2, 1), (1, 2, 3, 255))).read_as == ""
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif", "a.pgm", "a.jp2"])
+def test_16_bit_grey_keeps_its_16_bits(tmp_path: Path, name: str) -> None:
+    picture = saved(tmp_path / name, Image.fromarray(GREY_16))
+    assert picture.pixels.mode == "I;16"
+    assert np.array_equal(np.asarray(picture.pixels), GREY_16)
+    assert picture.read_as == "16-bit grey with values up to 65535, 65535 is white"
+
+
+@pytest.mark.parametrize("mode", ["I;16", "I;16L", "I;16B", "I;16N"])
+def test_16_bit_grey_of_either_byte_order_is_the_same(mode: str) -> None:
+    image = Image.new(mode, (2, 1), 0x1234)
+    assert np.asarray(picture_of(image).pixels).tolist() == [[0x1234, 0x1234]]
+
+
+def test_12_bits_in_16_are_dark_and_it_says_why(tmp_path: Path) -> None:
+    picture = saved(tmp_path / "a.png", Image.fromarray(GREY_16 // 16))
+    assert picture.read_as == "16-bit grey with values up to 4095, 65535 is white"
+    assert np.asarray(picture.pixels).max() == 4095
+
+
+@pytest.mark.parametrize("largest", [255, 256, 1000, 4095, 65535])
+def test_a_pgm_is_scaled_by_the_largest_value_that_it_names(tmp_path: Path, largest: int) -> None:
+    (tmp_path / "a.pgm").write_text(f"P2 3 1 {largest} 0 {largest // 2} {largest}")
+    picture = read_image(tmp_path / "a.pgm")
+    white = 255 if largest < 256 else 65535
+    grey = np.asarray(picture.pixels)[:, :, 0] if picture.pixels.mode == "RGB" else np.asarray(picture.pixels)
+    assert grey.tolist() == [[0, round(largest // 2 / largest * white), white]]
+
+
+def tiff(
+    path: Path, data: bytes, *, bits: int, photometric: int = 1, subfile_type: int = 0, sample_format: int = 1
+) -> Path:
+    """A TIFF of one row of two pixels, uncompressed."""
+    entries = [
+        (254, 4, subfile_type),
+        (256, 4, 2),
+        (257, 4, 1),
+        (258, 3, bits),
+        (259, 3, 1),
+        (262, 3, photometric),
+        (273, 4, 8),
+        (277, 3, 1),
+        (278, 4, 1),
+        (279, 4, len(data)),
+        (339, 3, sample_format),
+    ]
+    directory = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in entries)
+    start = 8 + len(data)
+    path.write_bytes(
+        struct.pack("<2sHI", b"II", 42, start) + data + struct.pack("<H", len(entries)) + directory + bytes(4)
+    )
+    return path
+
+
+def test_a_tiff_of_12_bits_is_scaled_by_12_bits(tmp_path: Path) -> None:
+    """Two pixels in three bytes: 4095 and 2048."""
+    picture = read_image(tiff(tmp_path / "a.tif", b"\xff\xf8\x00\x00", bits=12))
+    assert np.asarray(picture.pixels).tolist() == [[65535, round(2048 / 4095 * 65535)]]
+    assert picture.read_as == "12-bit grey with values up to 4095, 4095 is white"
+
+
+def test_a_tiff_in_which_zero_is_white_is_inverted(tmp_path: Path) -> None:
+    data = struct.pack("<HH", 0, 65000)
+    picture = read_image(tiff(tmp_path / "a.tif", data, bits=16, photometric=0))
+    assert np.asarray(picture.pixels).tolist() == [[65535, 535]]
+
+
+@pytest.mark.parametrize(
+    ("mode", "name", "what"),
+    [
+        ("F", "a.tif", "floating-point pixels"),
+        ("F", "a.pfm", "floating-point pixels"),
+        ("I", "a.tif", "32-bit or signed integer pixels"),
+    ],
+)
+def test_pixels_without_a_range_are_refused(tmp_path: Path, mode: str, name: str, what: str) -> None:
+    Image.new(mode, (2, 1)).save(tmp_path / name)
+    with pytest.raises(UnsuitableImageError) as caught:
+        read_image(tmp_path / name)
+    assert str(caught.value) == (
+        f"{what} have no defined range; scale them to 16 bits, for example with "
+        "PIL.Image.fromarray((pixels / largest * 65535).astype('uint16'))"
+    )
+
+
+def test_signed_pixels_of_8_bits_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UnsuitableImageError, match=r"^signed integer pixels have no defined range"):
+        read_image(tiff(tmp_path / "a.tif", b"\xff\x01", bits=8, sample_format=2))
+
+
+def test_the_way_that_a_refusal_names_works(tmp_path: Path) -> None:
+    values = np.array([[0.0, 0.5], [0.75, 1.0]])
+    picture = saved(tmp_path / "a.png", Image.fromarray((values / 1.0 * 65535).astype("uint16")))
+    assert np.allclose(np.asarray(picture.pixels) / 65535, values, atol=1e-5)
+
+
+def test_values_measured_by_a_telescope_are_refused(tmp_path: Path) -> None:
+    cards = ["SIMPLE  = T", "BITPIX  = 16", "NAXIS   = 2", "NAXIS1  = 2", "NAXIS2  = 1", "END"]
+    header = "".join(card.ljust(80) for card in cards).ljust(2880)
+    (tmp_path / "a.fits").write_bytes(header.encode() + bytes(2880))
+    with pytest.raises(UnsuitableImageError, match=r"^16-bit pixels of a FITS file have no defined range"):
+        read_image(tmp_path / "a.fits")
+
+
+def test_the_preview_in_a_raw_camera_file_is_refused(tmp_path: Path) -> None:
+    path = tiff(tmp_path / "a.nef", bytes(2), bits=8, subfile_type=1)
+    with pytest.raises(UnsuitableImageError, match=r"^the first page is a preview, as in raw camera files"):
+        read_image(path)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("a.png", {}),
+        ("a.tif", {}),
+        ("a.tif", {"compression": "tiff_lzw"}),
+        ("a.tif", {"save_all": True, "append_images": [Image.new("RGB", (2, 1))]}),
+        ("a.webp", {"lossless": True}),
+        ("a.jpg", {"quality": 95}),
+        ("a.avif", {"quality": 95}),
+    ],
+    ids=["png", "tiff", "tiff-lzw", "tiff-pages", "webp", "jpeg", "avif"],
+)
+def test_an_image_is_turned_upright_once(
+    tmp_path: Path, name: str, options: dict[str, object], orientation: int
+) -> None:
+    operation = STORED[orientation]
+    stored = scene() if operation is None else scene().transpose(operation)
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    picture = saved(tmp_path / name, stored, exif=exif, **options)
+    assert picture.pixels.size == (48, 32)
+    difference = np.asarray(picture.pixels).astype(int)[8::16, 8::16] - np.asarray(scene())[8::16, 8::16]
+    assert np.abs(difference).max() <= (8 if name in ("a.jpg", "a.avif") else 0)
+    told = f"EXIF orientation {orientation} applied"
+    assert (told in picture.read_as) == (orientation != 1)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGBA", "RGBX", "CMYK"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_tiff_of_any_mode_is_turned_upright(tmp_path: Path, orientation: int, mode: str) -> None:
+    """Pillow maps some modes into memory, and then turns other bytes than those of the image."""
+    image, operation = scene().convert(mode), STORED[orientation]
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    picture = saved(tmp_path / "a.tif", image if operation is None else image.transpose(operation), exif=exif)
+    assert np.array_equal(np.asarray(picture.pixels), np.asarray(image.convert("RGB")))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("name", ["a.tif", "a.png"])
+def test_16_bit_grey_is_turned_upright_too(tmp_path: Path, name: str, orientation: int) -> None:
+    image, operation = Image.fromarray(GREY_16), STORED[orientation]
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    picture = saved(tmp_path / name, image if operation is None else image.transpose(operation), exif=exif)
+    assert np.array_equal(np.asarray(picture.pixels), GREY_16)
+
+
+def test_an_orientation_in_xmp_counts_as_well(tmp_path: Path) -> None:
+    text = '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+    picture = saved(tmp_path / "a.jpg", Image.new("RGB", (3, 2)), xmp=text.encode())
+    assert picture.pixels.size == (2, 3)
+    assert picture.read_as == "EXIF orientation 6 applied"
+
+
+@pytest.mark.parametrize("orientation", [0, 9, 65535])
+def test_an_orientation_that_there_is_not_changes_nothing(tmp_path: Path, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    picture = saved(tmp_path / "a.jpg", Image.new("RGB", (3, 2)), exif=exif)
+    assert (picture.pixels.size, picture.read_as) == ((3, 2), "")
+
+
+def test_damaged_exif_spares_the_pixels(tmp_path: Path) -> None:
+    picture = saved(tmp_path / "a.jpg", Image.new("RGB", (3, 2)), exif=b"Exif\0\0not a directory")
+    assert (picture.pixels.size, picture.read_as) == ((3, 2), "")
+
+
+def test_what_a_palette_png_or_a_gif_hides_is_white(tmp_path: Path) -> None:
+    image = Image.new("P", (2, 1))
+    image.putpalette([*BLACK, *RED])
+    image.putpixel((1, 0), 1)
+    for name, transparency in (("a.png", 0), ("b.png", b"\0\xff"), ("a.gif", 0)):
+        picture = saved(tmp_path / name, image, transparency=transparency)
+        assert pixels(picture) == [WHITE, RED]
+        assert picture.read_as == "transparent pixels over white"
+
+
+@pytest.mark.parametrize(("mode", "hidden"), [("L", 7), ("RGB", (7, 7, 7))])
+def test_the_one_colour_that_a_png_hides_is_white(tmp_path: Path, mode: str, hidden: object) -> None:
+    image = Image.new(mode, (2, 1))
+    image.putpixel((1, 0), hidden)  # type: ignore[arg-type]
+    assert pixels(saved(tmp_path / "a.png", image, transparency=hidden)) == [BLACK, WHITE]
+
+
+def test_the_one_grey_of_16_bits_that_a_png_hides_is_white(tmp_path: Path) -> None:
+    picture = saved(tmp_path / "a.png", Image.fromarray(GREY_16), transparency=30000)
+    assert np.asarray(picture.pixels).tolist() == [[0, 257, 25700], [65535, 65534, 65535]]
+    assert picture.read_as.endswith("; transparent pixels over white")
+
+
+def chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack("!I", len(data)) + name + data + struct.pack("!I", zlib.crc32(name + data))
+
+
+@pytest.mark.parametrize(
+    ("depth", "colour_type", "width", "row", "hidden", "seen"),
+    [
+        (1, 0, 2, b"\x40", (0,), [WHITE, WHITE]),
+        (2, 0, 3, b"\x18", (1,), [BLACK, WHITE, (170, 170, 170)]),
+        (4, 0, 2, b"\x73", (7,), [WHITE, (51, 51, 51)]),
+        (16, 2, 2, struct.pack("!6H", 1000, 2000, 3000, 0, 0, 65535), (1000, 2000, 3000), [WHITE, BLUE]),
+    ],
+)
+def test_the_one_colour_that_a_png_of_any_depth_hides_is_white(
+    tmp_path: Path,
+    depth: int,
+    colour_type: int,
+    width: int,
+    row: bytes,
+    hidden: tuple[int, ...],
+    seen: list[tuple[int, ...]],
+) -> None:
+    """Pillow names the colour in the file's depth, and gives the pixels in 8 bits."""
+    header = struct.pack("!IIBBBBB", width, 1, depth, colour_type, 0, 0, 0)
+    chunks = (
+        chunk(b"IHDR", header),
+        chunk(b"tRNS", struct.pack(f"!{len(hidden)}H", *hidden)),
+        chunk(b"IDAT", zlib.compress(b"\0" + row)),
+        chunk(b"IEND", b""),
+    )
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
+    picture = read_image(tmp_path / "a.png")
+    assert pixels(picture) == seen
+    assert picture.read_as == "transparent pixels over white"
+
+
+@pytest.mark.parametrize("name", ["a.gif", "a.webp", "a.png", "a.tif", "a.avif"])
+def test_of_several_frames_the_first_is_read(tmp_path: Path, name: str) -> None:
+    others = [Image.new("RGB", (16, 16), colour) for colour in (GREEN, BLUE)]
+    first = Image.new("RGB", (16, 16), RED)
+    picture = saved(tmp_path / name, first, save_all=True, append_images=others, duration=50)
+    assert np.abs(np.asarray(picture.pixels)[8, 8].astype(int) - RED).max() < 16
+    assert picture.read_as == "first of 3 frames"
+
+
+@pytest.mark.parametrize(
+    "name", ["a.ico", "a.icns", "a.tga", "a.pcx", "a.ppm", "a.sgi", "a.dds", "a.qoi", "a.jp2"]
+)
+def test_whatever_pillow_decodes_is_read_by_content(tmp_path: Path, name: str) -> None:
+    Image.new("RGB", (64, 64), RED).save(tmp_path / name)
+    (tmp_path / name).rename(tmp_path / "photo.jpg")
+    picture = read_image(tmp_path / "photo.jpg")
+    assert set(pixels(picture)) == {RED}
+
+
+def test_formats_that_run_a_program_are_never_tried() -> None:
+    assert not {"EPS", "WMF"} & set(formats())
+    assert {"JPEG", "PNG", "TIFF", "WEBP", "ICO", "GIF", "BMP"} <= set(formats())
+
+
+def test_the_beginning_tells_the_format() -> None:
+    assert begins_like(b"\x89PNG\r\n\x1a\n") == "PNG"
+    assert begins_like(b"nothing of the kind") is None
+
+
+def test_a_comment_in_a_png_is_no_orientation(tmp_path: Path) -> None:
+    comments = PngImagePlugin.PngInfo()
+    comments.add_text("Orientation", "6")
+    assert saved(tmp_path / "a.png", Image.new("RGB", (3, 2)), pnginfo=comments).pixels.size == (3, 2)
