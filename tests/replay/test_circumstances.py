@@ -36,7 +36,7 @@ def pair(weights: Path) -> tuple[Measurement, RunPlan]:
             device=FAKE_GPU.uuid,
             warmup="auto",
             window="kept",
-            rotated=True,
+            pinned=False,
         ),
         machine=collect_facts(PROBE, FAKE_GPU),
         weights_file_sha256=hashlib.sha256(b"weights").hexdigest(),
