@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mps_experiments.measurement.verdict import Status
 from mps_experiments.record import Measurement
+from mps_experiments.workloads.spec import is_weights_file
 
 
 def origin_lines(measurements: Sequence[Measurement]) -> Iterator[str]:
@@ -61,6 +62,6 @@ def _paths(measurement: Measurement) -> Iterator[tuple[str, str, str]]:
     for name, image in zip(names, measurement.cell.inputs, strict=False):
         if image.name != "sample":
             yield "workload.input", str(name), image.sha256
-    if measurement.cell.weights not in ("random", "default") and measurement.cell.inputs:
+    if is_weights_file(measurement.cell.weights) and measurement.cell.inputs:
         weights = str(given.get("weights", measurement.cell.weights))
         yield "workload.weights", weights, measurement.weights_file_sha256 or "unknown"
