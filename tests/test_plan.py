@@ -138,7 +138,9 @@ def test_weights_that_cannot_be_read_are_refused(weights: str, reason: str) -> N
     line = refused(workload__weights=weights)
     assert line.startswith("workload.weights")
     assert reason in line
-    assert line.endswith("give random, default or the path of a .pth state dict")
+    assert line.endswith(
+        "give random, default, a name of torchvision's (IMAGENET1K_V1) or the path of a checkpoint"
+    )
 
 
 def test_a_missing_image_is_refused() -> None:

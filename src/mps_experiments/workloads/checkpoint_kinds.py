@@ -9,8 +9,9 @@ _SLACK_BYTES = 2**20
 _SAVE = "save the weights alone with torch.save(model.state_dict(), path)"
 _AGAIN = "copy or download it again"
 _ONE_FILE = "shards are not joined: save all weights as one file"
-_LEGACY = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."  # torch.save before 1.6: a pickled magic number
+_LEGACY = b"l\xfc\x9cF\xf9 j\xa8P\x19."  # torch.save before 1.6 begins with this number, pickled
 _MAX_SAFETENSORS_HEADER = 100_000_000  # bytes, the library's own limit
+_PICKLE = re.compile(r"(^|/)data\.pkl$")
 _SHARD = re.compile(r"-(\d+)-of-(\d+)\.\w+$")
 
 # What the file is, what to do about it, and which bytes stand where.
@@ -87,14 +88,27 @@ def unreadable(path: Path, error: Exception) -> str:
             f"class can run code; {_SAVE}"
         )
     with path.open("rb") as file:
-        head = file.read(len(_LEGACY))
-    if head.startswith(_LEGACY):
+        head = file.read(_HEAD_BYTES)
+    is_ours = _LEGACY in head[:40] or head.startswith(b"PK")
+    if is_ours and _pickle_protocol(path, head) > 3:
+        return f"pickled with another protocol than torch.save's own (pickle_protocol=2); {_SAVE}"
+    if head.startswith(b"\x80") and _LEGACY in head[:40]:
         return f"a checkpoint that is cut off or damaged ({type(error).__name__}); {_AGAIN}"
     if head.startswith(b"\x80"):
         return f"a pickle that torch.save did not write; {_SAVE}"
     if head.startswith(b"PK"):
         return f"a damaged checkpoint ({type(error).__name__}); {_AGAIN}"
     return f"not a checkpoint that torch.load(weights_only=True) reads ({type(error).__name__}); {_SAVE}"
+
+
+def _pickle_protocol(path: Path, head: bytes) -> int:
+    """Return the protocol that a checkpoint was pickled with; 0 where it does not say."""
+    if head.startswith(b"PK"):
+        with zipfile.ZipFile(path) as archive:
+            name = next(each for each in archive.namelist() if _PICKLE.search(each))
+            with archive.open(name) as file:
+                head = file.read(2)
+    return head[1] if head[:1] == b"\x80" and len(head) > 1 else 0
 
 
 def _kind(head: bytes, suffix: str) -> str | None:
@@ -111,6 +125,8 @@ def _kind(head: bytes, suffix: str) -> str | None:
     if text.startswith(b"{"):
         index = b"weight_map" in text or b'"metadata"' in text
         return f"the index of a checkpoint in shards; {_ONE_FILE}" if index else f"a JSON text; {_SAVE}"
+    if head[0] == 0x80:  # a pickle, whatever its name
+        return None
     # Protocol buffers have no signature. ONNX begins with its version, then text fields in their order.
     if suffix == ".onnx" or (head[0] == 0x08 and head[2:3] in (b"\x12", b"\x1a", b"\x3a")):
         return f"an ONNX model; {_SAVE}"
@@ -131,7 +147,7 @@ def _refuse_archive(path: Path, size: int) -> None:
     for what, remedy, name in _ARCHIVES:
         if any(name.search(entry.filename) for entry in entries):
             raise ValueError(f"{what}; {remedy}")
-    if not any(re.search(r"(^|/)data\.pkl$", entry.filename) for entry in entries):
+    if not any(_PICKLE.search(entry.filename) for entry in entries):
         raise ValueError(f"a zip archive without a checkpoint; {_SAVE}")
     unpacked = sum(entry.file_size for entry in entries)
     if unpacked > 2 * size + _SLACK_BYTES:  # torch.save does not compress

@@ -42,7 +42,7 @@ def read_checkpoint(path: Path) -> Mapping[Any, Any]:
         ValueError: If it is something else, with what it is.
     """
     refuse_foreign(path)
-    if path.suffix == ".safetensors" or is_safetensors(path):
+    if is_safetensors(path):
         try:
             return dict(load_file(path))
         except safetensors.SafetensorError as error:
@@ -81,7 +81,7 @@ def find_weights(
     unwrapped = {name: _WRAPPER.sub("", name) for name in flat}
     if len(set(unwrapped.values())) < len(flat):
         unwrapped = {name: name for name in flat}
-    prefix = _prefix(set(unwrapped.values()), set(names), set(optional), key)
+    prefix = _prefix(list(unwrapped.values()), set(names), set(optional), key)
     inside = {
         name: own.removeprefix(prefix.text) for name, own in unwrapped.items() if own.startswith(prefix.text)
     }
@@ -124,8 +124,9 @@ def _flattened(
             yield from _flattened(value, f"{before}{key}.", depth - 1, seen)
 
 
-def _prefix(own: set[str], names: set[str], optional: set[str], key: str | None) -> _Prefix:
-    counts = Counter(_prefixes(own, names))
+def _prefix(in_order: list[str], names: set[str], optional: set[str], key: str | None) -> _Prefix:
+    own = set(in_order)
+    counts = Counter(_prefixes(in_order, names))
     required = names - optional
     fitting = [prefix for prefix in counts if all(f"{prefix}{name}" in own for name in required)]
     if key is not None:
@@ -150,7 +151,7 @@ def _prefix(own: set[str], names: set[str], optional: set[str], key: str | None)
     return _Prefix(text=max(counts, key=lambda prefix: (counts[prefix], -len(prefix)), default=""))
 
 
-def _prefixes(own: set[str], names: set[str]) -> Iterator[str]:
+def _prefixes(own: list[str], names: set[str]) -> Iterator[str]:
     """For each name, every beginning after which one of the model's names follows."""
     for name in own:
         start = 0

@@ -196,10 +196,12 @@ def _load_into(
         raise ValueError(
             f"does not fit {spec.model}: {_other_shapes(own, tensors) or _last_line(error)}"
         ) from error
-    missing = [name for name in missing if not _is_counter(name)]
+    missing, unexpected = (
+        [name for name in names if not _is_counter(name)] for names in (missing, unexpected)
+    )
     if missing or unexpected:
-        lacking = f"{len(missing)} of its {len(own)} names are missing ({listed(missing)})" if missing else ""
-        beyond = f"{len(unexpected)} names are not its own ({listed(unexpected)})" if unexpected else ""
+        lacking = f"missing names: {len(missing)} of {len(own)} ({listed(missing)})" if missing else ""
+        beyond = f"unknown names: {len(unexpected)} ({listed(unexpected)})" if unexpected else ""
         raise ValueError(f"does not fit {spec.model}: {'; '.join(filter(None, (lacking, beyond)))}")
     pairs = [(tensors[name].dtype, kept.dtype) for name, kept in own.items() if name in tensors]
     others = sorted({str(held) for held, kept in pairs if held != kept and kept.is_floating_point})
@@ -230,7 +232,9 @@ def _other_shapes(own: Mapping[str, torch.Tensor], given: Mapping[str, torch.Ten
     last = names[-1]
     more = f", and {len(names) - 1} more differ" if len(names) > 1 else ""
     shapes = f"{list(given[last].shape)} in the file, {list(own[last].shape)} in the model"
-    return f"{last} is {shapes}{more}; a factory can build another number of classes (workload=custom)"
+    few = len(names) <= max(2, len(own) // 10)  # a head, not another network
+    hint = "; a factory can build another number of classes (workload=custom)" if few else ""
+    return f"{last} is {shapes}{more}{hint}"
 
 
 def _last_line(error: Exception) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torchvision.models import WeightsEnum, list_models
+from torchvision.models import WeightsEnum, get_model_weights, list_models
 
 from mps_experiments.workloads.inputs import path_of, read_image
 from mps_experiments.workloads.networks import build_network, kind_of
@@ -23,12 +23,16 @@ def build_model(spec: WorkloadSpec, device: torch.device) -> torch.nn.Module:
     return build_network(spec, device).model
 
 
-def build_inputs(spec: WorkloadSpec, device: torch.device, weights: WeightsEnum) -> tuple[object, ...]:
+def build_inputs(
+    spec: WorkloadSpec, device: torch.device, weights: WeightsEnum | None = None
+) -> tuple[object, ...]:
     """One model input per image, on the device: ``[C,H,W]`` for detection, else ``N,C,H,W`` with N=1.
 
-    Pixels go through the preprocessing that torchvision ships with these pretrained weights.
+    Pixels go through the preprocessing that torchvision ships with these pretrained weights (None: with its
+    default ones for the model).
     """
-    preprocess: Callable[[Any], torch.Tensor] = weights.transforms()
+    pretrained = weights or get_model_weights(spec.model).DEFAULT
+    preprocess: Callable[[Any], torch.Tensor] = pretrained.transforms()
     detection = kind_of(spec.model) == "detection"
     tensors = [preprocess(read_image(path_of(image))).to(device) for image in spec.inputs]
     return tuple([tensor] if detection else tensor.unsqueeze(0) for tensor in tensors)
