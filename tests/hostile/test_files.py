@@ -115,7 +115,7 @@ WEIGHTS: dict[str, tuple[Make, str]] = {
     "empty": (Path.touch, "an empty file; copy or download it again"),
     "a text": (lambda p: p.write_text("weights\n" * 100), UNREADABLE),
     "huge": (lambda p: sparse(p, 2**40), "zero bytes only, as an interrupted copy leaves them"),
-    "an archive of garbage": (garbage, "a damaged checkpoint (UnpicklingError); copy or download it again"),
+    "an archive of garbage": (garbage, "a damaged checkpoint (RuntimeError); copy or download it again"),
     "an archive that explodes": (packed, "unpacks to 134217728 bytes, far more than it has"),
     "another model's": (
         lambda p: torch.save({"other": torch.zeros(1)}, p),

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from mps_experiments.measurement.verdict import Status
 from mps_experiments.record import Measurement
-from mps_experiments.workloads.spec import is_weights_file
 
 
 def origin_lines(measurements: Sequence[Measurement]) -> Iterator[str]:
@@ -62,6 +61,6 @@ def _paths(measurement: Measurement) -> Iterator[tuple[str, str, str]]:
     for name, image in zip(names, measurement.cell.inputs, strict=False):
         if image.name != "sample":
             yield "workload.input", str(name), image.sha256
-    if is_weights_file(measurement.cell.weights) and measurement.cell.inputs:
+    if measurement.weights_file_sha256 is not None and measurement.cell.inputs:
         weights = str(given.get("weights", measurement.cell.weights))
-        yield "workload.weights", weights, measurement.weights_file_sha256 or "unknown"
+        yield "workload.weights", weights, measurement.weights_file_sha256
