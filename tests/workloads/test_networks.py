@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 from torchvision.models import WeightsEnum, get_model, get_model_weights
 
 from mps_experiments.errors import ConfigError
@@ -246,3 +247,21 @@ def test_builders_are_as_they_were_afterwards(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="does not fit"):
         built(SMALL, weights=saved({"a": torch.zeros(1)}, tmp_path))
     assert (WeightsEnum.get_state_dict, nn.Module.load_state_dict) == before
+
+
+class CountingBatchNorms(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts the batch normalisations that run."""
+
+    count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count += "batch_norm" in str(func)
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize(("norm_layer", "count"), [("auto", 0), ("batch", 53), ("frozen", 0)])
+def test_the_norm_layer_decides_which_operations_run(norm_layer: str, count: int) -> None:
+    model = built("maskrcnn_resnet50_fpn", norm_layer=norm_layer).model
+    with torch.inference_mode(), CountingBatchNorms() as counting:  # type: ignore[no-untyped-call]
+        model.get_submodule("backbone")(torch.zeros(1, 3, 320, 320, device=META))
+    assert counting.count == count
