@@ -232,7 +232,7 @@ def _other_shapes(own: Mapping[str, torch.Tensor], given: Mapping[str, torch.Ten
     last = names[-1]
     more = f", and {len(names) - 1} more differ" if len(names) > 1 else ""
     shapes = f"{list(given[last].shape)} in the file, {list(own[last].shape)} in the model"
-    few = len(names) <= max(2, len(own) // 10)  # a head, not another network
+    few = len(names) <= max(2, len(own) // 20)  # a head, not another network
     hint = "; a factory can build another number of classes (workload=custom)" if few else ""
     return f"{last} is {shapes}{more}{hint}"
 
