@@ -1,5 +1,6 @@
 """How a model is called, and how its output is shown."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -97,6 +98,14 @@ def test_a_module_tells_its_norm_layers_and_types() -> None:
     }
     assert describe_model(bind(nn.ReLU(), [1])) == {"norm_layer": "none", "parameters": "none"}
     assert describe_model(bind(len, ["text"])) == {}
+
+
+def test_a_module_that_cannot_be_described_has_no_facts() -> None:
+    class Hostile(nn.Module):
+        def modules(self, remove_duplicate: bool = True) -> Iterator[nn.Module]:
+            raise RuntimeError("not today")
+
+    assert describe_model(bind(Hostile(), [1])) == {}
 
 
 def test_torch_tells_its_version_and_threads() -> None:

@@ -107,10 +107,13 @@ def test_a_norm_layer_for_a_model_without_one_is_refused(name: str) -> None:
         built(name, norm_layer="batch")
 
 
-def test_both_norm_layers_compute_the_same() -> None:
+@pytest.mark.parametrize("loaded", [torch.inference_mode, torch.no_grad])
+def test_both_norm_layers_compute_the_same(loaded: Any) -> None:
+    """A worker loads in inference mode, whose tensors are not like others."""
     outputs = []
     for wanted in ("batch", "frozen"):
-        model = built(SMALL, CPU, norm_layer=wanted).model
+        with loaded():
+            model = built(SMALL, CPU, norm_layer=wanted).model
         with torch.inference_mode():
             outputs.append(model(torch.linspace(0, 1, 3 * 64 * 64).reshape(1, 3, 64, 64)))
     torch.testing.assert_close(*outputs)

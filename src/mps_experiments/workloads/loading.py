@@ -107,13 +107,14 @@ def _digest(model: object) -> str | None:
 
 
 def describe_model(workload: Workload) -> dict[str, str]:
-    """Facts on the module that runs; none where the model is no module."""
+    """Tell what the module that runs is made of; nothing where the model is no module, or does not tell."""
     facts = {"weights_read": workload.loaded} if workload.loaded else {}
     if isinstance(workload.model, torch.nn.Module):
         from mps_experiments.workloads.norm_layers import norm_layers
 
-        types = sorted({str(each.dtype).removeprefix("torch.") for each in workload.model.parameters()})
-        facts |= {"norm_layer": norm_layers(workload.model), "parameters": ", ".join(types) or "none"}
+        with contextlib.suppress(Exception):  # a user's module may have methods of its own for these
+            types = sorted({str(each.dtype).removeprefix("torch.") for each in workload.model.parameters()})
+            facts |= {"norm_layer": norm_layers(workload.model), "parameters": ", ".join(types) or "none"}
     return facts
 
 

@@ -11,12 +11,12 @@ _DEFAULT_EPS = 1e-5  # of nn.BatchNorm2d; below it PyTorch leaves cuDNN's kernel
 
 
 def norm_layers(model: nn.Module) -> str:
-    """Name the classes of the normalisation layers, each once.
+    """Name the classes of the normalisation layers, each once; a scripted module tells its original one.
 
     >>> norm_layers(nn.Sequential(nn.BatchNorm2d(1), nn.BatchNorm2d(1)))
     'BatchNorm2d'
     """
-    names = {type(module).__name__ for module in model.modules()}
+    names = {str(getattr(module, "original_name", type(module).__name__)) for module in model.modules()}
     return ", ".join(sorted(name for name in names if _NORM.search(name))) or "none"
 
 
