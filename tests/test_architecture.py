@@ -37,6 +37,7 @@ FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in room
 ONLY_IN = {
     "torch": {"workloads", "workers"},
     "torchvision": {"workloads"},
+    "safetensors": {"workloads"},
     "mlflow": {"tracking"},
     "hydra": {"config", "composition", "cli", "sweep"},
     "pynvml": {"machine"},

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mps_experiments.composition import parse
-from mps_experiments.config import Config, FaultKind, StartMethod, Window, WorkloadKind, conf_dir
+from mps_experiments.config import Config, FaultKind, NormLayer, StartMethod, Window, WorkloadKind, conf_dir
 from mps_experiments.record import Times
 
 OPTIONS = sorted(
@@ -95,7 +95,8 @@ def test_the_seed_table_runs_its_sixteen_cells_in_the_order_of_the_table() -> No
     assert parse(["experiment=seed_table"]).multirun
     assert grid("experiment=seed_table") == expected
     assert grid("-m", "experiment=seed_table") == expected
-    assert {cell.window for cell in parse(["experiment=seed_table"]).cells} == {Window.fixed}
+    cells = parse(["experiment=seed_table"]).cells
+    assert {(cell.window, cell.workload.norm_layer) for cell in cells} == {(Window.fixed, NormLayer.batch)}
 
 
 def test_the_quickstart_is_four_small_cells_that_also_fit_a_cpu() -> None:

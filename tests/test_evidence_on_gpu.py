@@ -98,6 +98,23 @@ def test_kernels_of_two_mask_rcnn_overlap_only_with_mps(
     assert (tmp_path / "timeline.png").stat().st_size > 10_000
 
 
+@pytest.mark.parametrize(
+    ("norm_layer", "low", "high", "built_with"),
+    [("auto", 3_200, 3_600, "FrozenBatchNorm2d"), ("batch", 2_650, 2_950, "BatchNorm2d")],
+)
+def test_retinanet_launches_the_kernels_of_the_network_that_is_deployed(
+    lab: Lab, tmp_path: Path, norm_layer: str, low: int, high: int, built_with: str
+) -> None:
+    """Pretrained RetinaNet ran 3,380 operations a forward, the one with ordinary batch norm 2,797."""
+    spec = replace(MASK_RCNN, model="retinanet_resnet50_fpn", norm_layer=norm_layer)
+    measurement = measured(lab, tmp_path, spec, 1, 5, mps=False)
+    (worker,) = activity(measurement).workers
+    assert low <= worker.operations <= high
+    facts = measurement.workers[0].facts
+    assert facts is not None
+    assert built_with in facts.torch_facts["norm_layer"].split(", ")
+
+
 def explained(lab: Lab, folder: Path, kind: str, times: int, *, mps: bool) -> tuple[Explanation, Measurement]:
     """Two processes against one, both with a window of about a second or more.
 

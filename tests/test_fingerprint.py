@@ -110,6 +110,8 @@ def base_of(name: str) -> dict[str, Any]:
         return CUSTOM
     if name == "window_s":
         return {"times": "auto"}
+    if name == "workload.weights_key":
+        return {"workload__weights": str(sample_photo())}  # any file: what it holds is seen later
     if name == "workers.rotate_s":
         return {"workers__cpu_affinity": CpuAffinity.rotate}
     return {"procs": 2, "fault__kind": FaultKind.kill} if name.startswith("fault.") else {}
@@ -193,6 +195,7 @@ RECORDS = {  # name in `comparison_keys` -> a record that differs in it
     "options": make_measurement("other", options={"depth": 2}),
     "seed": make_measurement("other", seed=1),
     "workload.synchronize": replace(ONE, config=ONE.config | {"workload": {"synchronize": "device"}}),
+    "workload.norm_layer": replace(ONE, config=ONE.config | {"workload": {"norm_layer": "batch"}}),
     "telemetry.interval_s": replace(ONE, config=ONE.config | {"telemetry": {"interval_s": 0.5}}),
     "placement": make_measurement("other", pinned=False),
     "start_method": make_measurement("other", start_method="spawn"),

@@ -2,10 +2,19 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from mps_experiments.config import ComputeMode, Config, CpuAffinity, FaultKind, Window, WorkloadKind
+from mps_experiments.config import (
+    ComputeMode,
+    Config,
+    CpuAffinity,
+    FaultKind,
+    NormLayer,
+    Window,
+    WorkloadKind,
+)
 from mps_experiments.measurement.findings import Thresholds
 from mps_experiments.plan import LARGE_MODEL, SMALL_MODEL, TracePlan, WindowPlan
 from tests.planned import GPU, ON_CPU, ON_GPU, ROOT, SOMEBODY, one, planned, refused
@@ -123,6 +132,47 @@ def test_weights_are_an_absolute_path_or_a_word(tmp_path: Path, monkeypatch: pyt
 
 
 @pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("DEFAULT", "default"),
+        ("Random", "random"),
+        ("IMAGENET1K_V1", "IMAGENET1K_V1"),
+        ("ResNet50_Weights.IMAGENET1K_V2", "ResNet50_Weights.IMAGENET1K_V2"),
+        ("torchvision.models.ResNet50_Weights.DEFAULT", "torchvision.models.ResNet50_Weights.DEFAULT"),
+    ],
+)
+def test_weights_of_torchvision_are_known_by_name(typed: str, meant: str) -> None:
+    spec = planned(ON_CPU, workload__weights=typed).workloads[0]
+    assert (spec.weights, spec.weights_file, spec.model) == (meant, None, SMALL_MODEL)
+
+
+def test_a_file_with_such_a_name_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "WEIGHTS").write_bytes(b"x")
+    monkeypatch.chdir(tmp_path)
+    assert planned(workload__weights="WEIGHTS").workloads[0].weights_file == str(tmp_path / "WEIGHTS")
+
+
+def test_network_options_reach_the_workload(tmp_path: Path) -> None:
+    (tmp_path / "w.pth").write_bytes(b"x")
+    values: dict[str, Any] = {"workload__weights": str(tmp_path / "w.pth"), "workload__weights_key": "ema"}
+    spec = planned(workload__norm_layer=NormLayer.batch, **values).workloads[0]
+    assert (spec.norm_layer, spec.weights_key) == ("batch", "ema")
+
+
+def test_network_options_are_refused_where_they_mean_nothing() -> None:
+    custom: dict[str, Any] = {
+        "workload__kind": WorkloadKind.custom,
+        "workload__factory": "tests.fakes.moody:build",
+    }
+    what = "is for torchvision's models; a factory builds its own"
+    assert refused(workload__norm_layer=NormLayer.batch, **custom) == f"workload.norm_layer=batch: {what}"
+    assert refused(workload__weights_key="ema", **custom) == f"workload.weights_key=ema: {what}"
+    assert refused(workload__weights_key="ema") == (
+        "workload.weights_key=ema: needs the path of a checkpoint as workload.weights"
+    )
+
+
+@pytest.mark.parametrize(
     ("weights", "reason"),
     [
         ("missing.pth", "No such file or directory"),
@@ -138,7 +188,9 @@ def test_weights_that_cannot_be_read_are_refused(weights: str, reason: str) -> N
     line = refused(workload__weights=weights)
     assert line.startswith("workload.weights")
     assert reason in line
-    assert line.endswith("give random, default or the path of a .pth state dict")
+    assert line.endswith(
+        "give random, default, a name of torchvision's (IMAGENET1K_V1) or the path of a checkpoint"
+    )
 
 
 def test_a_missing_image_is_refused() -> None:

@@ -1,5 +1,6 @@
 """What is refused before anything is started, and what a refusal leaves behind."""
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -9,16 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from torchvision import models
 
 from mps_experiments.config import Config, StartMethod, WorkloadKind
 from mps_experiments.errors import ConfigError
 from mps_experiments.machine.core_locks import CoreLocks
 from mps_experiments.machine.gpus import FixedProbe, Gpu
 from mps_experiments.plan import RunPlan
-from mps_experiments.preflight import check_output_dir, names_to_preload, take_cores
+from mps_experiments.preflight import check_output_dir, names_to_preload, plan_cells, prepare, take_cores
 from tests.conftest import SRC
 from tests.fakes.plans import FAKE_GPU, SECOND_GPU, attaching, run_plan
-from tests.planned import planned
+from tests.planned import ON_CPU, config_with, planned
 
 TINY_DISK = """
 import resource, sys
@@ -142,3 +145,20 @@ def test_cells_whose_workers_are_not_pinned_take_their_share_too(
 
 def test_cells_on_the_cpu_take_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert cores_of(tmp_path, monkeypatch, [pinned(tmp_path, None)]) == ((), False)
+
+
+def test_how_a_weights_file_is_read_is_told_once(tmp_path: Path) -> None:
+    state = models.mobilenet_v3_small().half().state_dict()
+    torch.save({"model": state}, tmp_path / "w.pth")
+    values: dict[str, Any] = {
+        "workload__model": "mobilenet_v3_small",
+        "workload__weights": str(tmp_path / "w.pth"),
+        "tracking__enabled": False,
+        "output_dir": str(tmp_path / "out"),
+    }
+    cells = [config_with(times=times, **values) for times in (1, 2)]
+    prepared = prepare(cells, plan_cells(cells, ON_CPU))
+    read = "took the weights under model; holds float16, runs as float32"
+    assert prepared.remarks == (f"workload.weights={tmp_path / 'w.pth'}: {read}",)
+    digest = hashlib.sha256((tmp_path / "w.pth").read_bytes()).hexdigest()
+    assert prepared.weights_sha256 == {str(tmp_path / "w.pth"): digest}

@@ -178,6 +178,15 @@ def test_a_run_with_all_its_evidence_is_valid_and_misses_nothing(tmp_path: Path)
     assert figures.makespan_s == pytest.approx(1.0)
 
 
+def test_how_a_weights_file_was_read_is_a_note(tmp_path: Path) -> None:
+    state = finished_state(tmp_path)
+    for worker in state.workers:
+        assert worker.ready is not None
+        read = {"weights_read": "holds float16, runs as float32"}
+        worker.ready = Ready(facts=replace(worker.ready.facts, torch_facts=read))
+    assert measured(tmp_path, state).notes == ("workload.weights: holds float16, runs as float32",)
+
+
 NO_REASONS = "telemetry: this GPU or driver does not tell why its clock is held down: throttling is unknown"
 NO_ENERGY = "telemetry: this GPU or driver does not tell how much energy it takes"
 NO_DRAM = "telemetry: this GPU or driver does not tell how busy its memory is (GPM, from Hopper on)"

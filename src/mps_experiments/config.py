@@ -69,6 +69,14 @@ class WorkloadKind(Enum):
     custom = "custom"
 
 
+class NormLayer(Enum):
+    """Which batch normalisation a torchvision model has."""
+
+    auto = "auto"
+    batch = "batch"
+    frozen = "frozen"
+
+
 class Synchronize(Enum):
     """What ends an iteration."""
 
@@ -123,7 +131,13 @@ class WorkloadConfig:
     model: str = AUTO
     """A torchvision model by name; auto: maskrcnn_resnet50_fpn, on a CPU ssdlite320_mobilenet_v3_large."""
     weights: str = "random"
-    """random: seeded, no download; default: torchvision's pretrained; or the path of a .pth state dict."""
+    """random: seeded, no download; default or a name such as IMAGENET1K_V1: torchvision's pretrained; or the
+    path of a checkpoint: safetensors, or what torch.load(weights_only=True) reads."""
+    weights_key: str | None = None
+    """Where in a checkpoint the weights are, for example model_ema; null: the one set that fits the model."""
+    norm_layer: NormLayer = NormLayer.auto
+    """auto: as in torchvision's pretrained model, whatever the weights; batch: BatchNorm2d, as in the first
+    experiment; frozen: FrozenBatchNorm2d. Only for models with batch normalisation."""
     input: Any = "sample"
     """sample: a photo that scikit-learn ships; or the path of an image, or a list of paths used in turn."""
     seed: int = 0

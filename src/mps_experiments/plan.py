@@ -1,12 +1,22 @@
 """The frozen plan of one run, made from a composed configuration; what cannot work is refused here."""
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mps_experiments.config import AUTO, ComputeMode, Config, CpuAffinity, FaultKind, Window, WorkloadKind
+from mps_experiments.config import (
+    AUTO,
+    ComputeMode,
+    Config,
+    CpuAffinity,
+    FaultKind,
+    NormLayer,
+    Window,
+    WorkloadKind,
+)
 from mps_experiments.errors import ConfigError
 from mps_experiments.machine.device import Device, resolve_device
 from mps_experiments.machine.gpus import GpuProbe
@@ -16,11 +26,13 @@ from mps_experiments.option_limits import check_numbers
 from mps_experiments.workloads.factory import check_factory, find_module
 from mps_experiments.workloads.inputs import resolve_inputs
 from mps_experiments.workloads.sources import source_sha256
-from mps_experiments.workloads.spec import WorkloadSpec
+from mps_experiments.workloads.spec import WorkloadSpec, is_weights_file
 
 LARGE_MODEL = "maskrcnn_resnet50_fpn"
+_NEEDS_TORCHVISION = "is for torchvision's models; a factory builds its own"
 SMALL_MODEL = "ssdlite320_mobilenet_v3_large"
 _NAMED_WEIGHTS = ("random", "default")
+_WEIGHTS_OF_TORCHVISION = re.compile(r"(?:\w+\.)*[A-Z][A-Z0-9_]*", re.ASCII)  # ResNet50_Weights.IMAGENET1K_V2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -311,6 +323,10 @@ def workload_spec(config: Config, device: Device) -> WorkloadSpec:
     """
     workload = config.workload
     if workload.kind is WorkloadKind.custom:
+        if workload.norm_layer is not NormLayer.auto:
+            raise ConfigError("workload.norm_layer", workload.norm_layer.value, _NEEDS_TORCHVISION)
+        if workload.weights_key is not None:
+            raise ConfigError("workload.weights_key", workload.weights_key, _NEEDS_TORCHVISION)
         module_path = check_factory(workload.factory)
         return WorkloadSpec(
             kind=workload.kind.value,
@@ -327,6 +343,9 @@ def workload_spec(config: Config, device: Device) -> WorkloadSpec:
     if workload.factory is not None:
         raise ConfigError("workload.factory", workload.factory, "needs workload=custom")
     weights = _resolve_weights(workload.weights)
+    if workload.weights_key is not None and not is_weights_file(weights):
+        what = "needs the path of a checkpoint as workload.weights"
+        raise ConfigError("workload.weights_key", workload.weights_key, what)
     return WorkloadSpec(
         kind=workload.kind.value,
         model=_default_model(device, weights) if workload.model == AUTO else workload.model,
@@ -334,17 +353,21 @@ def workload_spec(config: Config, device: Device) -> WorkloadSpec:
         inputs=resolve_inputs(workload.input),
         seed=workload.seed,
         synchronize=workload.synchronize.value,
+        norm_layer=workload.norm_layer.value,
+        weights_key=workload.weights_key,
     )
 
 
 def _default_model(device: Device, weights: str) -> str:
     """Name the model of a user who names none; weights from a file are those of the model for a GPU."""
-    return SMALL_MODEL if device.is_cpu and weights in _NAMED_WEIGHTS else LARGE_MODEL
+    return SMALL_MODEL if device.is_cpu and not is_weights_file(weights) else LARGE_MODEL
 
 
 def _resolve_weights(weights: str) -> str:
-    if weights in _NAMED_WEIGHTS:
-        return weights
+    if weights.lower() in _NAMED_WEIGHTS:
+        return weights.lower()
+    if _WEIGHTS_OF_TORCHVISION.fullmatch(weights) and not Path(weights).exists():
+        return weights  # whether the model has them is seen where torchvision is imported
     try:
         path = Path(weights).expanduser().absolute()
         if path.exists() and not (path.is_file() or path.is_dir()):
@@ -356,7 +379,8 @@ def _resolve_weights(weights: str) -> str:
         raise ConfigError(
             "workload.weights",
             weights,
-            f"cannot be read ({reason}); give random, default or the path of a .pth state dict",
+            f"cannot be read ({reason}); give random, default, a name of torchvision's (IMAGENET1K_V1) "
+            "or the path of a checkpoint",
         ) from error
     return str(path)
 

@@ -17,6 +17,7 @@ from mps_experiments.tracking.addresses import check_tracking
 from mps_experiments.tracking.tracker import NoTracker, Tracker
 from mps_experiments.workers.check import check_workload
 from mps_experiments.workers.context import process_context, without_harm
+from mps_experiments.workers.messages import Checked
 from mps_experiments.workers.placement import taking_order
 from mps_experiments.workloads.imports import installed_imports
 from mps_experiments.workloads.inputs import remarks as image_remarks
@@ -86,7 +87,7 @@ def prepare(cells: Sequence[Config], plans: tuple[RunPlan, ...]) -> Prepared:
         _start_fork_server(method, preload)  # it imports torch while the tracker is imported here
     tracker = _new_tracker(first.tracking, output_dir)
     problems = without_harm(preload, max((plan.workers.ready_timeout_s for plan in plans), default=0.0))
-    hashes = _check_workloads(plans)
+    checked = _check_workloads(plans)
     tracker.open()  # last: a refused command leaves no store behind
     remarks = (
         *image_remarks(image for plan in plans for image in plan.workloads[0].inputs),
@@ -95,7 +96,12 @@ def prepare(cells: Sequence[Config], plans: tuple[RunPlan, ...]) -> Prepared:
             for name, problem in problems.items()
         ),
     )
-    return Prepared(plans=plans, tracker=tracker, weights_sha256=hashes, remarks=remarks)
+    return Prepared(
+        plans=plans,
+        tracker=tracker,
+        weights_sha256={spec.weights: found.weights_file_sha256 for spec, found in checked},
+        remarks=(*remarks, *dict.fromkeys(found.remark for _, found in checked if found.remark)),
+    )
 
 
 def names_to_preload(plans: Sequence[RunPlan]) -> tuple[str, ...]:
@@ -180,17 +186,14 @@ def _try_to_write(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _check_workloads(plans: Sequence[RunPlan]) -> dict[str, str | None]:
-    """Check each distinct workload once, in a child without a GPU; returns the hashes of weights files."""
-    checked: list[WorkloadSpec] = []
-    hashes: dict[str, str | None] = {}
+def _check_workloads(plans: Sequence[RunPlan]) -> list[tuple[WorkloadSpec, Checked]]:
+    """Check each distinct workload once, in a child without a GPU."""
+    checked: list[tuple[WorkloadSpec, Checked]] = []
     for plan in plans:
         spec = plan.workloads[0]
-        if spec in checked:
+        if any(spec == known for known, _ in checked):
             continue
-        checked.append(spec)
         context = process_context(plan.workers.start_method)
-        hashes[spec.weights] = check_workload(
-            context, spec, not plan.device.is_cpu, plan.workers.ready_timeout_s
-        )
-    return hashes
+        found = check_workload(context, spec, not plan.device.is_cpu, plan.workers.ready_timeout_s)
+        checked.append((spec, found))
+    return checked

@@ -237,6 +237,11 @@ def _notes(plan: RunPlan, state: RunState, machine: MachineFacts) -> tuple[str, 
             f"a CPU quota allows the time of {quota:g} cores, fewer than procs={plan.worker_count}: "
             "workers are stopped by it again and again"
         )
+    read = next(
+        (each.ready.facts.torch_facts.get("weights_read") for each in state.workers if each.ready), None
+    )
+    if read:
+        notes.append(f"workload.weights: {read}")
     if plan.device.is_cpu and state.workers:
         notes.append("ran on the CPU: says nothing about MPS or a GPU")
     if plan.workers.verbose:

@@ -64,6 +64,21 @@ def test_where_the_configuration_is_silent_the_cell_tells() -> None:
 
 
 @pytest.mark.parametrize(
+    ("model", "weights", "norm_layer"),
+    [
+        ("maskrcnn_resnet50_fpn", "random", "batch"),
+        ("retinanet_resnet50_fpn", "/w.pth", "batch"),
+        ("maskrcnn_resnet50_fpn", "default", "auto"),
+        ("resnet50", "random", "auto"),
+    ],
+)
+def test_a_detector_of_earlier_versions_had_batch_norm(model: str, weights: str, norm_layer: str) -> None:
+    cell = make_measurement(model=model, weights=weights).cell
+    assert stored_values({}, cell).values["workload.norm_layer"] == norm_layer
+    assert stored_values({"workload": {"norm_layer": "auto"}}, cell).values["workload.norm_layer"] == "auto"
+
+
+@pytest.mark.parametrize(
     "workload", [{"model": "auto"}, {"model": "maskrcnn_resnet50_fpn", "cpu_model": "resnet18"}]
 )
 def test_the_model_is_the_one_that_ran(workload: dict[str, str]) -> None:

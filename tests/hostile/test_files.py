@@ -17,7 +17,7 @@ from tests.hostile.conftest import Bad, Refused
 from tests.hostile.test_command_lines import Attack
 
 SMALL = ["workload.model=mobilenet_v3_small", "device=cpu", "tracking=none"]
-UNREADABLE = "not a state dict that torch.load(weights_only=True) reads"
+UNREADABLE = "not a checkpoint that torch.load(weights_only=True) reads"
 Make = Callable[[Path], object]
 
 # EPS is a program: Pillow hands it to Ghostscript, here one that leaves a mark.
@@ -118,17 +118,23 @@ WEIGHTS: dict[str, tuple[Make, str]] = {
     "a pipe": (os.mkfifo, "cannot be read (a pipe or a device, not a file)"),
     "a device": (lambda p: p.symlink_to("/dev/zero"), "cannot be read (a pipe or a device, not a file)"),
     "a loop": (lambda p: p.symlink_to(p), "cannot be read (Too many levels of symbolic links)"),
-    "empty": (Path.touch, UNREADABLE),
+    "empty": (Path.touch, "an empty file; copy or download it again"),
     "a text": (lambda p: p.write_text("weights\n" * 100), UNREADABLE),
-    "huge": (lambda p: sparse(p, 2**40), UNREADABLE),
-    "an archive of garbage": (garbage, UNREADABLE),
+    "huge": (lambda p: sparse(p, 2**40), "zero bytes only, as an interrupted copy leaves them"),
+    "an archive of garbage": (garbage, "a damaged checkpoint (RuntimeError); copy or download it again"),
     "an archive that explodes": (packed, "unpacks to 134217728 bytes, far more than it has"),
     "another model's": (
         lambda p: torch.save({"other": torch.zeros(1)}, p),
-        "does not fit the model: 210 keys missing, 1 unexpected",
+        "does not fit mobilenet_v3_small: missing names: 210 of 244 (",
     ),
-    "a pickle with code": (lambda p: p.write_bytes(pickle.dumps(Attack(p.with_name("marker")))), UNREADABLE),
-    "torch's pickle with code": (lambda p: torch.save(Attack(p.with_name("marker")), p), UNREADABLE),
+    "a pickle with code": (
+        lambda p: p.write_bytes(pickle.dumps(Attack(p.with_name("marker")))),
+        "a pickle that torch.save did not write",
+    ),
+    "torch's pickle with code": (
+        lambda p: torch.save(Attack(p.with_name("marker")), p),
+        "holds io.open, which torch.load(weights_only=True) refuses",
+    ),
 }
 
 

@@ -109,6 +109,8 @@ def configured(group: str, name: str, value: object) -> Measurement:
     ("group", "name", "one", "two"),
     [
         ("workload", "synchronize", "stream", "device"),
+        ("workload", "norm_layer", "auto", "batch"),
+        ("workload", "weights_key", "model", "model_ema"),
         ("telemetry", "interval_s", 0.1, 0.5),
         ("workers", "rotate_s", 0.05, 0.4),
     ],

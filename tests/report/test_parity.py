@@ -65,6 +65,12 @@ def test_another_workload_has_another_reference(other: dict[str, object]) -> Non
     assert output_references([ONE, different])["other"].record_id == "other"
 
 
+@pytest.mark.parametrize("option", [{"norm_layer": "batch"}, {"weights_key": "model_ema"}])
+def test_other_layers_or_weights_of_a_file_have_another_reference(option: dict[str, str]) -> None:
+    measurement = replace(make_measurement("other", procs=2), config={"workload": option})
+    assert output_references([ONE, with_output(measurement, 9.0)])["other"].record_id == "other"
+
+
 def test_another_driver_or_the_same_model_of_gpu_has_the_same_reference() -> None:
     machine = replace(MACHINE, driver_version="1", gpu=replace(GPU, uuid="GPU-2"))
     other = with_output(make_measurement("other", procs=2, device="GPU-2", machine=machine), 1.0, 2.0)

@@ -140,6 +140,16 @@ def test_tags_explain_verdict_proof_machine_and_origin() -> None:
     assert tags["weights_sha256"] == "cd" * 32
 
 
+def test_the_norm_layer_is_a_tag_where_the_record_has_it() -> None:
+    measurement = make_measurement()
+    (worker,) = measurement.workers
+    assert worker.facts is not None
+    assert "norm_layer" not in tags_of(measurement)
+    facts = replace(worker.facts, torch_facts={"norm_layer": "FrozenBatchNorm2d"})
+    told = replace(measurement, workers=(replace(worker, facts=facts),))
+    assert tags_of(told)["norm_layer"] == "FrozenBatchNorm2d"
+
+
 def test_what_is_not_known_has_no_tag() -> None:
     machine = replace(MACHINE, gpu=None, driver_version=None, git_commit=None, git_dirty=None)
     tags = tags_of(make_measurement(verdict=SKIPPED, machine=machine))

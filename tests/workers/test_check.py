@@ -13,6 +13,7 @@ import torch
 from mps_experiments.errors import ConfigError, RunError
 from mps_experiments.workers import errand
 from mps_experiments.workers.check import check_workload
+from mps_experiments.workers.messages import Checked
 from mps_experiments.workloads.spec import WorkloadSpec
 from mps_experiments.workloads.vision import build_model
 from tests.conftest import command_of
@@ -33,16 +34,19 @@ class Attack:
 
 
 def checked(
-    context: Context, model: str = SMALL, weights: str = "random", timeout_s: float = TIMEOUT_S
-) -> str | None:
-    return check_workload(
-        context, WorkloadSpec(kind="torchvision", model=model, weights=weights), False, timeout_s
-    )
+    context: Context,
+    model: str = SMALL,
+    weights: str = "random",
+    timeout_s: float = TIMEOUT_S,
+    norm_layer: str = "auto",
+) -> Checked:
+    spec = WorkloadSpec(kind="torchvision", model=model, weights=weights, norm_layer=norm_layer)
+    return check_workload(context, spec, False, timeout_s)
 
 
-def refused(context: Context, model: str = SMALL, weights: str = "random") -> str:
+def refused(context: Context, model: str = SMALL, weights: str = "random", norm_layer: str = "auto") -> str:
     with pytest.raises(ConfigError) as caught:
-        checked(context, model, weights)
+        checked(context, model, weights, norm_layer=norm_layer)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -58,12 +62,43 @@ def test_a_state_dict_that_fits_is_known_by_the_digest_of_its_file(
     forkserver: Context, state_dict: dict[str, torch.Tensor], tmp_path: Path
 ) -> None:
     torch.save(state_dict, tmp_path / "w.pth")
-    digest = checked(forkserver, weights=str(tmp_path / "w.pth"))
-    assert digest == hashlib.sha256((tmp_path / "w.pth").read_bytes()).hexdigest()
+    digest = hashlib.sha256((tmp_path / "w.pth").read_bytes()).hexdigest()
+    assert checked(forkserver, weights=str(tmp_path / "w.pth")) == Checked(weights_file_sha256=digest)
+
+
+def test_what_was_done_to_read_a_file_is_one_line(
+    forkserver: Context, state_dict: dict[str, torch.Tensor], tmp_path: Path
+) -> None:
+    path = tmp_path / "w.pth"
+    halves = {name: each.half() if each.is_floating_point() else each for name, each in state_dict.items()}
+    torch.save({"model": halves, "epoch": 3}, path)
+    assert checked(forkserver, weights=str(path)).remark == (
+        f"workload.weights={path}: took the weights under model, left out epoch; "
+        "holds float16, runs as float32"
+    )
+
+
+@pytest.mark.parametrize(
+    ("weights", "has"),
+    [
+        ("COCO_V1", "mobilenet_v3_small has no such weights; it has DEFAULT, IMAGENET1K_V1"),
+        ("ResNet50_Weights.DEFAULT", "mobilenet_v3_small has no such weights; it has DEFAULT, IMAGENET1K_V1"),
+    ],
+)
+def test_weights_that_the_model_has_not_are_refused_with_its_own(
+    forkserver: Context, weights: str, has: str
+) -> None:
+    assert refused(forkserver, weights=weights) == f"workload.weights={weights}: {has}; random always works"
+
+
+def test_a_norm_layer_that_the_model_cannot_have_is_refused(forkserver: Context) -> None:
+    assert refused(forkserver, model="alexnet", norm_layer="batch") == (
+        "workload.norm_layer=batch: alexnet has no batch normalisation (norm layer: none); auto works"
+    )
 
 
 def test_random_weights_have_no_file(forkserver: Context) -> None:
-    assert checked(forkserver) is None
+    assert checked(forkserver) == Checked()
 
 
 @pytest.mark.parametrize(
@@ -104,19 +139,19 @@ def broken(kind: str, path: Path, state_dict: dict[str, torch.Tensor]) -> None:
         case "other shapes":
             torch.save({name: torch.zeros(1, 1) for name in state_dict}, path)
         case "other model":
-            torch.save({f"other.{name}": value for name, value in state_dict.items()}, path)
+            torch.save({f"{name}.other": value for name, value in state_dict.items()}, path)
 
 
 @pytest.mark.parametrize(
     ("kind", "reason"),
     [
-        ("empty", "not a state dict that torch.load(weights_only=True) reads"),
-        ("text", "not a state dict that torch.load(weights_only=True) reads"),
-        ("truncated", "not a state dict that torch.load(weights_only=True) reads"),
-        ("no state dict", "not a state dict: it must map names to tensors"),
-        ("a list", "not a state dict: it must map names to tensors"),
-        ("other shapes", "does not fit the model: "),
-        ("other model", "does not fit the model: "),
+        ("empty", "an empty file; copy or download it again"),
+        ("text", "not a checkpoint that torch.load(weights_only=True) reads"),
+        ("truncated", "a checkpoint of which the end is missing"),
+        ("no state dict", "not a state dict: it holds no tensors by name (epoch)"),
+        ("a list", "not a state dict: it holds a list, not tensors by name"),
+        ("other shapes", f"does not fit {SMALL}: "),
+        ("other model", f"does not fit {SMALL}: "),
     ],
 )
 def test_weights_that_do_not_fit_are_refused(
@@ -126,7 +161,7 @@ def test_weights_that_do_not_fit_are_refused(
     broken(kind, path, state_dict)
     line = refused(forkserver, weights=str(path))
     assert line.startswith(f"workload.weights={path}: {reason}")
-    assert ("keys missing" in line) == (kind == "other model")
+    assert ("missing names: " in line) == (kind == "other model")
     assert line.endswith("; random always works")
 
 
@@ -137,9 +172,11 @@ def test_a_weights_file_cannot_run_code(forkserver: Context, tmp_path: Path, wit
         torch.save({"w": Attack(marker)}, path)
     else:
         path.write_bytes(pickle.dumps({"w": Attack(marker)}))
-    assert "not a state dict that torch.load(weights_only=True) reads" in refused(
-        forkserver, weights=str(path)
+    line = refused(forkserver, weights=str(path))
+    named = (
+        "holds posix.system, which torch.load(weights_only=True) refuses, since a pickled class can run code"
     )
+    assert (named if with_torch else "a pickle that torch.save did not write") in line
     assert not marker.exists()
     pickle.loads(pickle.dumps(Attack(marker)))  # noqa: S301 - or the marker would prove nothing
     assert marker.exists()
@@ -162,7 +199,7 @@ def test_a_check_that_takes_too_long_is_given_up(forkserver: Context) -> None:
 
 
 def test_a_fork_server_that_does_not_answer_is_given_up(forkserver: Context) -> None:
-    assert checked(forkserver) is None
+    assert checked(forkserver) == Checked()
     (server,) = (
         child for child in psutil.Process().children() if "multiprocessing.forkserver" in command_of(child)
     )
@@ -172,7 +209,7 @@ def test_a_fork_server_that_does_not_answer_is_given_up(forkserver: Context) -> 
             checked(forkserver, timeout_s=0.2)
     finally:
         server.resume()
-    assert checked(forkserver) is None
+    assert checked(forkserver) == Checked()
 
 
 def test_a_gpu_needs_a_torch_with_cuda(forkserver: Context) -> None:
@@ -181,4 +218,4 @@ def test_a_gpu_needs_a_torch_with_cuda(forkserver: Context) -> None:
         with pytest.raises(ConfigError, match="this torch is built without CUDA; device=cpu works"):
             check_workload(forkserver, spec, True, TIMEOUT_S)
     else:
-        assert check_workload(forkserver, spec, True, TIMEOUT_S) is None
+        assert check_workload(forkserver, spec, True, TIMEOUT_S) == Checked()

@@ -1,11 +1,21 @@
 """How a model is called, and how its output is shown."""
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
-from mps_experiments.workloads.loading import Workload, bind, describe_torch, hash_weights, synchronizer
+from mps_experiments.workloads.loading import (
+    Workload,
+    bind,
+    describe_model,
+    describe_torch,
+    hash_weights,
+    synchronizer,
+)
 
 CPU = torch.device("cpu")
 
@@ -76,6 +86,26 @@ def digest_of(state: dict[str, Any]) -> str | None:
 def test_on_the_cpu_nothing_is_waited_for() -> None:
     synchronizer("stream", None)()
     synchronizer("device", None)()
+
+
+def test_a_module_tells_its_norm_layers_and_types() -> None:
+    module = nn.Sequential(nn.BatchNorm2d(2), nn.LayerNorm(2), nn.Linear(2, 2).half())
+    workload = replace(bind(module, [1]), loaded="left out epoch")
+    assert describe_model(workload) == {
+        "norm_layer": "BatchNorm2d, LayerNorm",
+        "parameters": "float16, float32",
+        "weights_read": "left out epoch",
+    }
+    assert describe_model(bind(nn.ReLU(), [1])) == {"norm_layer": "none", "parameters": "none"}
+    assert describe_model(bind(len, ["text"])) == {}
+
+
+def test_a_module_that_cannot_be_described_has_no_facts() -> None:
+    class Hostile(nn.Module):
+        def modules(self, remove_duplicate: bool = True) -> Iterator[nn.Module]:  # noqa: ARG002
+            raise RuntimeError("not today")
+
+    assert describe_model(bind(Hostile(), [1])) == {}
 
 
 def test_torch_tells_its_version_and_threads() -> None:

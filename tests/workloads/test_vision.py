@@ -1,7 +1,6 @@
 """torchvision models, on the CPU: their input form, their weights, their output."""
 
 import itertools
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from PIL import ExifTags, Image
 
 from mps_experiments.workloads.loading import _digest
 from mps_experiments.workloads.spec import ImageInput, WorkloadSpec
-from mps_experiments.workloads.vision import build_inputs, build_model, load_weights, supported_models
+from mps_experiments.workloads.vision import build_inputs, build_model, supported_models
 
 CPU = torch.device("cpu")
 SAMPLE = ImageInput(name="sample", sha256="")
@@ -106,22 +105,6 @@ def test_a_saved_state_dict_is_what_the_model_then_has(model: str, tmp_path: Pat
     loaded = build_model(spec(model, weights=str(tmp_path / "w.pth")), CPU)
     assert _digest(loaded) == _digest(saved)
     assert not loaded.training
-
-
-def test_weights_on_the_meta_device_are_checked_without_the_memory_of_a_model(tmp_path: Path) -> None:
-    torch.save(build_model(spec(CLASSIFICATION), CPU).state_dict(), tmp_path / "w.pth")
-    with torch.device("meta"):
-        model = build_model(spec(CLASSIFICATION), torch.device("meta"))
-    load_weights(model, str(tmp_path / "w.pth"))
-    assert not any(parameter.is_meta for parameter in model.parameters())
-
-
-def test_weights_that_unpack_to_more_than_their_file_are_refused_before_they_are(tmp_path: Path) -> None:
-    with zipfile.ZipFile(tmp_path / "w.pth", "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("archive/data.pkl", b"")
-        archive.writestr("archive/data/0", bytes(10_000_000))
-    with pytest.raises(ValueError, match="unpacks to 10000000 bytes, far more than it has"):
-        load_weights(build_model(spec(CLASSIFICATION), CPU), str(tmp_path / "w.pth"))
 
 
 def test_supported_models_are_those_that_one_photo_can_feed() -> None:

@@ -61,6 +61,6 @@ def _paths(measurement: Measurement) -> Iterator[tuple[str, str, str]]:
     for name, image in zip(names, measurement.cell.inputs, strict=False):
         if image.name != "sample":
             yield "workload.input", str(name), image.sha256
-    if measurement.cell.weights not in ("random", "default") and measurement.cell.inputs:
+    if measurement.weights_file_sha256 is not None and measurement.cell.inputs:
         weights = str(given.get("weights", measurement.cell.weights))
-        yield "workload.weights", weights, measurement.weights_file_sha256 or "unknown"
+        yield "workload.weights", weights, measurement.weights_file_sha256

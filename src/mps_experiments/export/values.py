@@ -18,6 +18,8 @@ _LEFT_OUT = (
 )
 _TRACKING = "tracking."
 _RETIRED = ("workload.cpu_model",)  # of earlier versions; what it meant for a run is in its cell
+# Before there was workload.norm_layer these had BatchNorm2d, unless their weights were torchvision's.
+_BUILT_WITH_BATCH_NORM = ("rcnn", "retinanet", "fcos")
 
 Values = dict[str, object]
 
@@ -92,6 +94,8 @@ def _of_cell(cell: Cell) -> Values:
     }
     if cell.inputs:  # one of torchvision's; a factory of the user's own is named by the configuration alone
         told |= {"workload.weights": cell.weights, "workload.seed": cell.seed}
+        if cell.weights != "default" and any(name in cell.model for name in _BUILT_WITH_BATCH_NORM):
+            told["workload.norm_layer"] = "batch"
     return told | ({"window_s": cell.window_s} if cell.window_s is not None else {})
 
 

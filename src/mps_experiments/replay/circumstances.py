@@ -52,7 +52,7 @@ def work_of(cell: Cell) -> dict[str, object]:
 
 def _digest(weights: str) -> str | None:
     """Of a weights file, as a run records it."""
-    if not Path(weights).is_file():  # random, default
+    if not Path(weights).is_file():  # a name
         return None
     with Path(weights).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

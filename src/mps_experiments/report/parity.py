@@ -87,7 +87,9 @@ def _workload_key(measurement: Measurement) -> str:
     """What must be equal for outputs to be expected to be; MPS, processes and the driver need not."""
     cell, gpu = measurement.cell, measurement.machine.gpu
     inputs = [image.identity for image in cell.inputs]
-    weights = (cell.weights, measurement.weights_file_sha256)
+    workload = measurement.config.get("workload") or {}
+    network = (workload.get("weights_key"), workload.get("norm_layer"))
+    weights = (cell.weights, measurement.weights_file_sha256, *network)
     name = gpu.name if gpu and cell.device != "cpu" else "cpu"
     values = (cell.model, weights, inputs, cell.seed, cell.options, name)
     return json.dumps(values, sort_keys=True, default=str)

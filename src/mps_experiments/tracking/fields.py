@@ -92,6 +92,7 @@ def _largest_mib(name: str, known: Sequence[int | None]) -> dict[str, float]:
 def tags_of(measurement: Measurement) -> dict[str, str]:
     """What explains a run: verdict, machine, provenance."""
     machine, proof = measurement.machine, measurement.proof
+    facts = next((worker.facts for worker in measurement.workers if worker.facts), None)
     tags: dict[str, object] = {
         "record_id": measurement.record_id,
         "sweep_id": measurement.sweep_id,
@@ -109,7 +110,8 @@ def tags_of(measurement: Measurement) -> dict[str, str]:
         "git_commit": machine.git_commit,
         "git_dirty": machine.git_dirty,
         "overrides": " ".join(measurement.overrides) or None,
-        "weights_sha256": next((w.facts.weights_sha256 for w in measurement.workers if w.facts), None),
+        "weights_sha256": facts.weights_sha256 if facts else None,
+        "norm_layer": facts.torch_facts.get("norm_layer") if facts else None,
     }
     known = {key: str(value) for key, value in tags.items() if value is not None}
     return known | evidence_tags(measurement) | fault_tags(measurement) | latency_tag(measurement)

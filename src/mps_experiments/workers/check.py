@@ -20,8 +20,8 @@ from mps_experiments.workloads.spec import WorkloadSpec
 
 def check_workload(
     context: ForkServerContext | SpawnContext, spec: WorkloadSpec, on_gpu: bool, timeout_s: float
-) -> str | None:
-    """Have a child check the workload; returns the SHA-256 of its weights file, if it has one.
+) -> Checked:
+    """Have a child check the workload; returns what it found of the weights file, if there is one.
 
     Raises:
         ConfigError: If the workload does not fit, or could not be checked in time.
@@ -37,7 +37,7 @@ def check_workload(
     assert isinstance(result, Checked)  # noqa: S101 - a check sends nothing else
     if result.expected is not None:
         raise ConfigError(result.option, result.value, result.expected)
-    return result.weights_file_sha256
+    return result
 
 
 def _check_main(spec: WorkloadSpec, on_gpu: bool, channel: Connection) -> None:
@@ -57,28 +57,28 @@ def _check(spec: WorkloadSpec, on_gpu: bool) -> Checked:
     if spec.kind == "custom":
         return Checked()
 
-    from mps_experiments.workloads.vision import build_model, load_weights, supported_models
+    from mps_experiments.workloads.networks import build_network
+    from mps_experiments.workloads.vision import supported_models
 
     models = supported_models()
     if spec.model not in models:
         return Checked(option="workload.model", value=spec.model, expected=_unknown_model(spec.model, models))
-    if spec.weights == "random":
+    if spec.weights == "random" and spec.norm_layer == "auto":
         return Checked()
+    # Torchvision's weights are downloaded once for all workers, into torch's cache. All else needs no memory.
+    device = "meta" if spec.weights == "random" or spec.weights_file else "cpu"
     try:
-        if spec.weights == "default":
-            build_model(spec, torch.device("cpu"))  # downloads once, into torch's cache, for all workers
-            return Checked()
-        with torch.device("meta"):
-            model = build_model(
-                WorkloadSpec(kind=spec.kind, model=spec.model, inputs=spec.inputs), torch.device("meta")
-            )
-        load_weights(model, spec.weights)
-        return Checked(weights_file_sha256=_file_digest(spec.weights))
+        loaded = build_network(spec, torch.device(device)).loaded
+        digest = _file_digest(spec.weights_file) if spec.weights_file else None
+    except ConfigError as error:
+        return Checked(option=error.option, value=str(error.value), expected=error.expected)
     except Exception as error:  # a failed download raises anything from URLError to RuntimeError
         reason = " ".join(str(error).split())[:300]
         return Checked(
             option="workload.weights", value=spec.weights, expected=f"{reason}; random always works"
         )
+    remark = f"workload.weights={spec.weights}: {loaded}" if loaded else ""
+    return Checked(weights_file_sha256=digest, remark=remark)
 
 
 def _unknown_model(name: str, models: list[str]) -> str:

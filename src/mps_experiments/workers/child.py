@@ -161,7 +161,13 @@ def _run(
     with watch.phase("import"):
         import torch
 
-        from mps_experiments.workloads.loading import describe_torch, hash_weights, load, synchronizer
+        from mps_experiments.workloads.loading import (
+            describe_model,
+            describe_torch,
+            hash_weights,
+            load,
+            synchronizer,
+        )
 
         torch.set_num_threads(1)
     with watch.phase("context"):
@@ -185,7 +191,7 @@ def _run(
         facts = WorkerFacts(
             cpu_cores=tuple(sorted(os.sched_getaffinity(0))),
             phases_s=watch.phases_s,
-            torch_facts=describe_torch(device),
+            torch_facts=describe_torch(device) | describe_model(workload),
             weights_sha256=digest.result(timeout=spec.go_timeout_s),
             output_shape=workload.shape_of(output) if warmed_up else "",
             served_ns=served_ns,

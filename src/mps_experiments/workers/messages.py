@@ -28,7 +28,7 @@ class WorkerFacts:
 
     Attributes:
         phases_s: Seconds per phase of getting ready, in order.
-        torch_facts: Versions and device as torch sees them.
+        torch_facts: Versions and device as torch sees them, and what the model is made of.
         weights_sha256: Digest of the tensors loaded; None where the workload has no state dict.
         served_ns: When its first operation on the device was done, of the system-wide monotonic clock.
         warmup_iterations: How many iterations it did before its window; None in earlier records.
@@ -150,6 +150,7 @@ class Checked:
         value: Its value.
         expected: What would work instead.
         weights_file_sha256: Digest of the weights file's bytes.
+        remark: What was done to read the weights file, as a line; empty if nothing.
     """
 
     kind: Literal["checked"] = "checked"
@@ -157,6 +158,7 @@ class Checked:
     value: str = ""
     expected: str | None = None
     weights_file_sha256: str | None = None
+    remark: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ import contextlib
 import hashlib
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
@@ -24,11 +24,13 @@ class Workload:
         forward: Launches one iteration on the next input and returns the output; may return before the
             device has finished.
         forward_first: The same on the first input, whatever came before.
+        loaded: What was done to read its weights file, for a person; empty if nothing.
     """
 
     model: object
     forward: Callable[[], object]
     forward_first: Callable[[], object]
+    loaded: str = ""
 
     @staticmethod
     def shape_of(output: object) -> str:
@@ -38,16 +40,19 @@ class Workload:
 
 def load(spec: WorkloadSpec, device: torch.device) -> Workload:
     """Build the model and its inputs on the device. Must run under the worker's stream."""
+    loaded = ""
     if spec.kind == "custom":
         from mps_experiments.workloads.custom import build
 
         model, inputs = build(spec, device)
     else:
-        from mps_experiments.workloads.vision import build_inputs, build_model
+        from mps_experiments.workloads.networks import build_network
+        from mps_experiments.workloads.vision import build_inputs
 
-        model = build_model(spec, device)
-        inputs = build_inputs(spec, device)
-    return bind(model, inputs)
+        network = build_network(spec, device)
+        model, loaded = network.model, network.loaded
+        inputs = build_inputs(spec, device, network.weights)
+    return replace(bind(model, inputs), loaded=loaded)
 
 
 def bind(model: Callable[..., object], inputs: Sequence[object]) -> Workload:
@@ -108,6 +113,18 @@ def _bytes_digest(tensor: torch.Tensor) -> bytes:
     return hashlib.sha256(
         tensor.detach().contiguous().flatten().view(torch.uint8).cpu().numpy().data
     ).digest()
+
+
+def describe_model(workload: Workload) -> dict[str, str]:
+    """Tell what the module that runs is made of; nothing where the model is no module, or does not tell."""
+    facts = {"weights_read": workload.loaded} if workload.loaded else {}
+    if isinstance(workload.model, torch.nn.Module):
+        from mps_experiments.workloads.norm_layers import norm_layers
+
+        with contextlib.suppress(Exception):  # a user's module may have methods of its own for these
+            types = sorted({str(each.dtype).removeprefix("torch.") for each in workload.model.parameters()})
+            facts |= {"norm_layer": norm_layers(workload.model), "parameters": ", ".join(types) or "none"}
+    return facts
 
 
 def describe_torch(device: torch.device) -> dict[str, str]:

@@ -35,7 +35,7 @@ class WorkloadSpec:
     Attributes:
         kind: ``torchvision`` or ``custom``.
         model: Name for people: the torchvision model, or the factory.
-        weights: ``random``, ``default`` or the absolute path of a state dict.
+        weights: ``random``, ``default``, a name of torchvision's or the absolute path of a checkpoint.
         inputs: Images, used in turn, one per iteration.
         seed: Seed of random weights.
         synchronize: What ends an iteration: ``stream`` or ``device``.
@@ -43,6 +43,8 @@ class WorkloadSpec:
         import_path: The folder from which a custom workload's module is imported.
         options: Handed to the factory.
         source_sha256: Digest of a custom workload's source, see `sources.source_sha256`.
+        norm_layer: ``auto``, or the batch normalisation that the model gets: ``batch`` or ``frozen``.
+        weights_key: Where in the checkpoint the weights are; None for the one set that fits.
     """
 
     kind: str
@@ -55,3 +57,15 @@ class WorkloadSpec:
     import_path: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
     source_sha256: str | None = None
+    norm_layer: str = "auto"
+    weights_key: str | None = None
+
+    @property
+    def weights_file(self) -> str | None:
+        """The path of the checkpoint; None for weights without a file."""
+        return self.weights if is_weights_file(self.weights) else None
+
+
+def is_weights_file(weights: str) -> bool:
+    """Tell the absolute path of a checkpoint from a name such as ``random`` or ``IMAGENET1K_V1``."""
+    return weights.startswith("/")

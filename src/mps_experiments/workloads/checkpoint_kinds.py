@@ -1,0 +1,154 @@
+"""Name what a weights file is that holds no checkpoint, by its first bytes or by its zip directory."""
+
+import re
+import zipfile
+from pathlib import Path
+
+_HEAD_BYTES = 4096
+_SLACK_BYTES = 2**20
+_SAVE = "save the weights alone with torch.save(model.state_dict(), path)"
+_AGAIN = "copy or download it again"
+_ONE_FILE = "shards are not joined: save all weights as one file"
+_LEGACY = b"l\xfc\x9cF\xf9 j\xa8P\x19."  # torch.save before 1.6 begins with this number, pickled
+_MAX_SAFETENSORS_HEADER = 100_000_000  # bytes, the library's own limit
+_PICKLE = re.compile(r"(^|/)data\.pkl$")
+_SHARD = re.compile(r"-(\d+)-of-(\d+)\.\w+$")
+
+# What the file is, what to do about it, and which bytes stand where.
+_SIGNATURES: tuple[tuple[str, str, int, bytes], ...] = (
+    ("a Git LFS pointer, not the file itself", "run git lfs pull", 0, b"version https://git-lfs"),
+    ("a git-annex pointer, not the file itself", "run git annex get", 0, b"/annex/objects/"),
+    ("an HDF5 file, as Keras writes it", _SAVE, 0, b"\x89HDF\r\n\x1a\n"),
+    ("a TensorFlow Lite model", _SAVE, 4, b"TFL3"),
+    ("a GGUF file", _SAVE, 0, b"GGUF"),
+    ("a TensorRT engine", _SAVE, 0, b"ftrt"),
+    ("a NumPy array (.npy)", _SAVE, 0, b"\x93NUMPY"),
+    ("a gzip archive", "unpack it", 0, b"\x1f\x8b"),
+    ("a bzip2 archive", "unpack it", 0, b"BZh"),
+    ("an xz archive", "unpack it", 0, b"\xfd7zXZ\0"),
+    ("a Zstandard archive", "unpack it", 0, b"\x28\xb5\x2f\xfd"),
+    ("a 7-Zip archive", "unpack it", 0, b"7z\xbc\xaf\x27\x1c"),
+    ("a RAR archive", "unpack it", 0, b"Rar!"),
+    ("a tar archive", "unpack it and give the checkpoint in it", 257, b"ustar"),
+    ("a PNG image", "give it as workload.input", 0, b"\x89PNG"),
+    ("a JPEG image", "give it as workload.input", 0, b"\xff\xd8\xff"),
+    ("a PDF document", _SAVE, 0, b"%PDF"),
+)
+# The same for a zip archive: a file of this name is in it.
+_ARCHIVES = (
+    ("a TorchScript archive, which is a program", _SAVE, re.compile(r"(^|/)(constants\.pkl|code/.*)$")),
+    (
+        "a torch.export archive, which is a program",
+        _SAVE,
+        re.compile(r"(^|/)(archive_format|serialized_exported_program\.json)$"),
+    ),
+    ("a Keras file", _SAVE, re.compile(r"(^|/)model\.weights\.h5$")),
+    ("NumPy arrays (.npz)", _SAVE, re.compile(r"\.npy$")),
+)
+
+
+def refuse_foreign(path: Path) -> None:
+    """Refuse what is certainly no checkpoint, by its name; nothing is unpacked.
+
+    Raises:
+        ValueError: With what the file is, and what to do.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+    shard = _SHARD.search(path.name)
+    if shard and int(shard[2]) > 1:
+        raise ValueError(f"one shard of {int(shard[2])}; {_ONE_FILE}")
+    if head.startswith(b"PK\x03\x04"):
+        _refuse_archive(path, size)
+        return
+    kind = None if is_safetensors(path) else _kind(head, path.suffix)
+    if kind is not None:
+        raise ValueError(kind)
+
+
+def is_safetensors(path: Path) -> bool:
+    """Tell by its first bytes whether it is a safetensors file: the length of a header of JSON, then that."""
+    with path.open("rb") as file:
+        head = file.read(9)
+    return head[8:] == b"{" and int.from_bytes(head[:8], "little") <= _MAX_SAFETENSORS_HEADER
+
+
+def unreadable(path: Path, error: Exception) -> str:
+    """Say why ``torch.load(weights_only=True)`` refused what looked like a checkpoint.
+
+    Args:
+        path: The file.
+        error: What torch raised; it names the class that it would not load.
+    """
+    refused = re.search(r"GLOBAL ([\w.<>]+)|but got <class '([\w.]+)'>", str(error))
+    if refused:
+        return (
+            f"holds {refused[1] or refused[2]}, which torch.load(weights_only=True) refuses, since a pickled "
+            f"class can run code; {_SAVE}"
+        )
+    with path.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+    is_ours = _LEGACY in head[:40] or head.startswith(b"PK")
+    if is_ours and _pickle_protocol(path, head) > 3:
+        return f"pickled with another protocol than torch.save's own (pickle_protocol=2); {_SAVE}"
+    if head.startswith(b"\x80") and _LEGACY in head[:40]:
+        return f"a checkpoint that is cut off or damaged ({type(error).__name__}); {_AGAIN}"
+    if head.startswith(b"\x80"):
+        return f"a pickle that torch.save did not write; {_SAVE}"
+    if head.startswith(b"PK"):
+        return f"a damaged checkpoint ({type(error).__name__}); {_AGAIN}"
+    return f"not a checkpoint that torch.load(weights_only=True) reads ({type(error).__name__}); {_SAVE}"
+
+
+def _pickle_protocol(path: Path, head: bytes) -> int:
+    """Return the protocol that a checkpoint was pickled with; 0 where it does not say."""
+    if head.startswith(b"PK"):
+        with zipfile.ZipFile(path) as archive:
+            name = next(each for each in archive.namelist() if _PICKLE.search(each))
+            with archive.open(name) as file:
+                head = file.read(2)
+    return head[1] if head[:1] == b"\x80" and len(head) > 1 else 0
+
+
+def _kind(head: bytes, suffix: str) -> str | None:
+    if not head:
+        return f"an empty file; {_AGAIN}"
+    if not head.strip(b"\0"):
+        return f"zero bytes only, as an interrupted copy leaves them; {_AGAIN}"
+    for what, remedy, start, expected in _SIGNATURES:
+        if head.startswith(expected, start):
+            return f"{what}; {remedy}"
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    if text.startswith((b"<!doctype", b"<html", b"<head", b"<?xml", b"<error")):
+        return "an HTML or XML page, as a failed download leaves it; download the file itself"
+    if text.startswith(b"{"):
+        index = b"weight_map" in text or b'"metadata"' in text
+        return f"the index of a checkpoint in shards; {_ONE_FILE}" if index else f"a JSON text; {_SAVE}"
+    if head[0] == 0x80:  # a pickle, whatever its name
+        return None
+    # Protocol buffers have no signature. ONNX begins with its version, then text fields in their order.
+    if suffix == ".onnx" or (head[0] == 0x08 and head[2:3] in (b"\x12", b"\x1a", b"\x3a")):
+        return f"an ONNX model; {_SAVE}"
+    if suffix == ".pb":
+        return f"a TensorFlow graph; {_SAVE}"
+    return None
+
+
+def _refuse_archive(path: Path, size: int) -> None:
+    """Refuse an archive that is none of torch.save's, is cut off, or unpacks to more than it holds."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+    except (zipfile.BadZipFile, NotImplementedError) as error:
+        raise ValueError(
+            f"a checkpoint of which the end is missing ({size} bytes are there); {_AGAIN}"
+        ) from error
+    for what, remedy, name in _ARCHIVES:
+        if any(name.search(entry.filename) for entry in entries):
+            raise ValueError(f"{what}; {remedy}")
+    if not any(_PICKLE.search(entry.filename) for entry in entries):
+        raise ValueError(f"a zip archive without a checkpoint; {_SAVE}")
+    unpacked = sum(entry.file_size for entry in entries)
+    if unpacked > 2 * size + _SLACK_BYTES:  # torch.save does not compress
+        raise ValueError(f"unpacks to {unpacked} bytes, far more than it has; save it with torch.save")

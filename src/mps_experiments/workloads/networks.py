@@ -1,0 +1,248 @@
+"""Build a torchvision model as torchvision builds it with pretrained weights, whatever its weights are.
+
+A builder makes other modules where it is given weights: ``FrozenBatchNorm2d`` in detectors,
+``transform_input`` in googlenet and inception, an auxiliary head in segmentation models, another image size
+in some transformers. No argument of the builders asks for these without a download, and some builders change
+what they loaded (old names, ``eps``, auxiliary heads). So a builder is given an entry of its weights in any
+case, and only the download is replaced: by nothing for random weights, by what the user's file holds.
+"""
+
+import contextlib
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torchvision.models import WeightsEnum, get_model, get_model_builder, get_model_weights
+
+from mps_experiments.workloads.checkpoints import find_weights, listed, read_checkpoint
+from mps_experiments.workloads.norm_layers import exchange_norm_layers
+from mps_experiments.workloads.spec import WorkloadSpec
+
+# Heads that serve training only: torchvision builds a model without them where a file has none.
+_AUXILIARY = ("aux_classifier", "aux1", "aux2", "AuxLogits")
+PACKAGES = ("detection", "segmentation", "quantization", "video", "optical_flow")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """A model as it was built.
+
+    Attributes:
+        model: In evaluation mode, on its device.
+        weights: The entry of torchvision whose modules and preprocessing it has.
+        loaded: What was done to read its weights file, for a person; empty if nothing, or without a file.
+    """
+
+    model: torch.nn.Module
+    weights: WeightsEnum
+    loaded: str = ""
+
+
+def kind_of(name: str) -> str:
+    """``detection``, ``segmentation``, ..., or ``classification`` for what is not in a package of its own."""
+    module = get_model_builder(name).__module__.split(".")
+    return module[2] if module[2] in PACKAGES else "classification"
+
+
+def build_network(spec: WorkloadSpec, device: torch.device) -> Network:
+    """Build the model in evaluation mode on the device.
+
+    Random weights are drawn on the device itself from `spec.seed`. A detection model then keeps every box
+    (score threshold 0), so that the work of an iteration does not depend on what the photo shows.
+
+    Raises:
+        ValueError: If the weights do not fit the model.
+        ConfigError: If another option of the workload does not.
+    """
+    torch.manual_seed(spec.seed)
+    network = _built(spec, device)
+    exchange_norm_layers(network.model, spec.norm_layer, spec.model)
+    network.model.to(device).eval()
+    return network
+
+
+def _built(spec: WorkloadSpec, device: torch.device) -> Network:
+    if spec.weights_file is not None:
+        return _from_file(spec, Path(spec.weights_file), device)
+    if spec.weights != "random":
+        entry = named_weights(spec.model, spec.weights)
+        return Network(model=_call_builder(spec.model, entry, device), weights=entry)
+    entry = get_model_weights(spec.model).DEFAULT
+    with _instead_of_download({}, lambda _model, _state: None):
+        return Network(
+            model=_call_builder(spec.model, entry, device, **_constant_work(spec.model)), weights=entry
+        )
+
+
+def named_weights(model: str, name: str) -> WeightsEnum:
+    """Return torchvision's entry: ``default``, ``IMAGENET1K_V1`` or ``ResNet50_Weights.IMAGENET1K_V1``.
+
+    Raises:
+        ValueError: If this model has no such weights.
+    """
+    entries = get_model_weights(model)
+    *before, member = name.split(".")
+    if (not before or before[-1] == entries.__name__) and (member.upper() in entries.__members__):
+        return entries[member.upper()]
+    raise ValueError(f"{model} has no such weights; it has {', '.join(['DEFAULT', *_names(entries)])}")
+
+
+def _names(entries: type[WeightsEnum]) -> list[str]:
+    return [entry.name for entry in entries]
+
+
+def _from_file(spec: WorkloadSpec, path: Path, device: torch.device) -> Network:
+    """Build the model of the first of torchvision's entries that the file fits.
+
+    They differ in more than values for a few models only, for example the image size of vit_b_16.
+    """
+    loaded = read_checkpoint(path)
+    version = getattr(loaded, "_metadata", {}).get("", {}).get("version")
+    entries = get_model_weights(spec.model)
+    in_order = sorted(
+        entries, key=lambda entry: (Path(entry.url).name != path.name, entry != entries.DEFAULT)
+    )
+    first: ValueError | None = None
+    for entry in in_order:
+        told = list[str]()
+        load = partial(_load_into, spec=spec, version=version, told=told)
+        try:
+            with _instead_of_download(loaded, load):
+                model = _call_builder(spec.model, entry, device)
+        except ValueError as error:
+            first = first or error
+            continue
+        if entry != entries.DEFAULT:
+            told.append(f"read as {entries.__name__}.{entry.name}")
+        return Network(model=model, weights=entry, loaded="; ".join(told))
+    assert first is not None, "each model of torchvision has weights"  # noqa: S101
+    raise first
+
+
+def _call_builder(name: str, entry: WeightsEnum, device: torch.device, **arguments: Any) -> torch.nn.Module:
+    try:
+        with device:
+            model: torch.nn.Module = get_model(name, weights=entry, progress=False, **arguments)
+    except NotImplementedError:  # regnet computes its widths with tensors, which has no result on meta
+        if not device.type == "meta":
+            raise
+        model = get_model(name, weights=entry, progress=False, **arguments)
+    return model
+
+
+class _State(dict[Any, Any]):
+    """What a builder hands on to the model instead of downloaded weights."""
+
+
+@contextlib.contextmanager
+def _instead_of_download(
+    state: Mapping[Any, Any], take: Callable[[torch.nn.Module, _State], None]
+) -> Iterator[None]:
+    """Let builders get this state instead of a download, and let `take` put it into the model."""
+    get_state_dict, load_state_dict = WeightsEnum.get_state_dict, torch.nn.Module.load_state_dict
+
+    def load(model: torch.nn.Module, given: Mapping[str, Any], *rest: Any, **options: Any) -> object:
+        if isinstance(given, _State):
+            take(model, given)
+            return None
+        return load_state_dict(model, given, *rest, **options)
+
+    WeightsEnum.get_state_dict = lambda *_, **__: _State(state)
+    torch.nn.Module.load_state_dict = load  # type: ignore[method-assign, assignment]
+    try:
+        yield
+    finally:
+        WeightsEnum.get_state_dict = get_state_dict
+        torch.nn.Module.load_state_dict = load_state_dict  # type: ignore[method-assign]
+
+
+def _load_into(
+    model: torch.nn.Module, state: Mapping[Any, Any], spec: WorkloadSpec, version: int | None, told: list[str]
+) -> None:
+    """Load what a file holds into the model.
+
+    Args:
+        model: As its builder made it.
+        state: What the file holds.
+        spec: The workload.
+        version: Of the model's class when the file was saved, where the file tells.
+        told: What was done is added here, for a person.
+
+    Raises:
+        ValueError: If names or shapes do not fit.
+    """
+    own = model.state_dict()
+    optional = {name for name in own if _is_counter(name) or _top(name) in _AUXILIARY}
+    found = find_weights(state, own, optional, spec.weights_key)
+    told += [found.found] if found.found else []
+    for head in sorted(
+        {_top(name) for name in own} & set(_AUXILIARY) - {_top(name) for name in found.tensors}
+    ):
+        setattr(model, head, None)
+        if head == "aux_classifier":  # the only one that would run outside training
+            told.append(f"built without {head}, which the file lacks")
+    if hasattr(model, "aux_logits"):
+        setattr(model, "aux_logits", any(getattr(model, head, None) is not None for head in _AUXILIARY))  # noqa: B010
+    tensors = OrderedDict(found.tensors)
+    # Layers rename what an old file calls otherwise, unless the file says that it is of their version.
+    tensors._metadata = {"": {"version": version or getattr(model, "_version", None)}}  # type: ignore[attr-defined]
+    try:
+        missing, unexpected = model.load_state_dict(tensors, strict=False, assign=_is_meta(model))
+    except RuntimeError as error:
+        raise ValueError(
+            f"does not fit {spec.model}: {_other_shapes(own, tensors) or _last_line(error)}"
+        ) from error
+    missing, unexpected = (
+        [name for name in names if not _is_counter(name)] for names in (missing, unexpected)
+    )
+    if missing or unexpected:
+        lacking = f"missing names: {len(missing)} of {len(own)} ({listed(missing)})" if missing else ""
+        beyond = f"unknown names: {len(unexpected)} ({listed(unexpected)})" if unexpected else ""
+        raise ValueError(f"does not fit {spec.model}: {'; '.join(filter(None, (lacking, beyond)))}")
+    pairs = [(tensors[name].dtype, kept.dtype) for name, kept in own.items() if name in tensors]
+    others = sorted({str(held) for held, kept in pairs if held != kept and kept.is_floating_point})
+    if others:
+        told.append(
+            f"holds {', '.join(others)}, runs as {next(iter(own.values())).dtype}".replace("torch.", "")
+        )
+
+
+def _top(name: str) -> str:
+    return name.partition(".")[0]
+
+
+def _is_counter(name: str) -> bool:
+    """Whether nothing but training reads it; files from before PyTorch 1.0 lack it."""
+    return name.endswith("num_batches_tracked")
+
+
+def _is_meta(model: torch.nn.Module) -> bool:
+    return any(parameter.is_meta for parameter in model.parameters())
+
+
+def _other_shapes(own: Mapping[str, torch.Tensor], given: Mapping[str, torch.Tensor]) -> str:
+    """Tell the last of the tensors that have another shape, which is where the number of classes shows."""
+    names = [name for name, tensor in own.items() if name in given and given[name].shape != tensor.shape]
+    if not names:
+        return ""
+    last = names[-1]
+    more = f", and {len(names) - 1} more differ" if len(names) > 1 else ""
+    shapes = f"{list(given[last].shape)} in the file, {list(own[last].shape)} in the model"
+    few = len(names) <= max(2, len(own) // 20)  # a head, not another network
+    hint = "; a factory can build another number of classes (workload=custom)" if few else ""
+    return f"{last} is {shapes}{more}{hint}"
+
+
+def _last_line(error: Exception) -> str:
+    return str(error).splitlines()[-1].strip()
+
+
+def _constant_work(name: str) -> dict[str, float]:
+    """The argument that makes a detection model keep every box; empty for other models."""
+    if kind_of(name) != "detection":
+        return {}
+    return {"box_score_thresh" if "rcnn" in name else "score_thresh": 0.0}
