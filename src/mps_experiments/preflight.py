@@ -12,6 +12,7 @@ from mps_experiments.errors import ConfigError
 from mps_experiments.machine.core_locks import CoreLocks, fair_share
 from mps_experiments.machine.gpu_lock import GpuLocks
 from mps_experiments.machine.gpus import GpuProbe
+from mps_experiments.mps.control import PIPE_DIRECTORY
 from mps_experiments.plan import RunPlan, build_plan
 from mps_experiments.tracking.addresses import check_tracking
 from mps_experiments.tracking.tracker import NoTracker, Tracker
@@ -20,6 +21,8 @@ from mps_experiments.workers.context import process_context, without_harm
 from mps_experiments.workers.placement import taking_order
 from mps_experiments.workloads.imports import installed_imports
 from mps_experiments.workloads.spec import WorkloadSpec
+
+_NO_MPS = "/nonexistent"  # a pipe directory in which there is no daemon
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,7 +180,10 @@ def _try_to_write(path: Path) -> None:
 
 
 def _check_workloads(plans: Sequence[RunPlan]) -> dict[str, str | None]:
-    """Check each distinct workload once, in a child without a GPU; returns the hashes of weights files."""
+    """Check each distinct workload once, in a child; returns the hashes of weights files.
+
+    A module may use the GPU when it is imported, so a factory's child sees it, without MPS.
+    """
     checked: list[WorkloadSpec] = []
     hashes: dict[str, str | None] = {}
     for plan in plans:
@@ -186,7 +192,13 @@ def _check_workloads(plans: Sequence[RunPlan]) -> dict[str, str | None]:
             continue
         checked.append(spec)
         context = process_context(plan.workers.start_method)
+        gpu = plan.device.gpu
+        environment = {PIPE_DIRECTORY: _NO_MPS, "CUDA_VISIBLE_DEVICES": gpu.uuid if gpu else ""}
         hashes[spec.weights] = check_workload(
-            context, spec, not plan.device.is_cpu, plan.workers.ready_timeout_s
+            context,
+            spec,
+            gpu is not None,
+            plan.workers.ready_timeout_s,
+            environment if spec.factory is not None else None,
         )
     return hashes

@@ -84,8 +84,8 @@ def test_what_a_factory_returned_instead_is_named(folder: Path, value: str, name
 def returning(folder: Path, value: str) -> None:
     """Add a factory that returns this expression."""
     module = folder / "users_own_module.py"
-    own = f"import io, itertools, torch\nasync def soon(): ...\ndef returning(device, options): return {value}\n"
-    module.write_text(module.read_text() + own)
+    own = f"def returning(device, options): return {value}\n"
+    module.write_text(f"import io, itertools, torch\nasync def soon(): ...\n{module.read_text()}{own}")
 
 
 ONE_SHOT = {

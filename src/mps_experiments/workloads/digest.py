@@ -17,7 +17,7 @@ _MAX_TENSORS = 32
 def digest_output(output: object) -> OutputDigest:
     """Digest every tensor of an output, the nested ones too; what is neither tensor nor array is left out.
 
-    A dataclass counts as the mapping of its fields; a nested, sparse or quantized tensor as what it is made of.
+    A dataclass counts as the mapping of its fields; a nested, sparse or quantized tensor as its parts.
     Of a large tensor evenly spread elements are hashed, the same ones in every worker.
     """
     tensors = [(name, value) for name, value in _tensors(output, "") if value.size][:_MAX_TENSORS]
