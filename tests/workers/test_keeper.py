@@ -138,11 +138,16 @@ def start(tmp_path: Path) -> Iterator[Start]:
             stack.callback(parent.kill)
             assert parent.stdout is not None
             family = Family(parent, json.loads(parent.stdout.readline()))
-            stack.callback(lambda: [process.kill() for process in running(family.tree)])
+            stack.callback(kill_all, family)
             assert running(family.tree) == family.tree
             return family
 
         yield run
+
+
+def kill_all(family: Family) -> None:
+    for process in running(family.tree):
+        process.kill()
 
 
 def assert_all_gone(family: Family) -> None:

@@ -195,7 +195,10 @@ def _run(
         missing = dict[str, str]()
         weights_sha256, output_shape = None, ""
         with _optional("digest of the weights", missing):
-            weights_sha256 = digest.result(timeout=spec.go_timeout_s)
+            try:
+                weights_sha256 = digest.result(timeout=spec.go_timeout_s)
+            except Exception:  # a lazy module has its weights only now
+                weights_sha256 = hash_weights(workload).result(timeout=spec.go_timeout_s)
         with _optional("shape of the output", missing):
             output_shape = workload.shape_of(output) if warmed_up else ""
         facts = WorkerFacts(
