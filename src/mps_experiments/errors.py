@@ -67,17 +67,22 @@ def _as_typed(value: object) -> str:
     return text if len(text) <= _MAX_VALUE else f"{text[:_MAX_VALUE]}..."
 
 
-def in_words(error: BaseException) -> str:
+def in_words(error: BaseException, whole: bool = False) -> str:
     """Name an exception's type and the first line of its text, also where the text is endless or raises.
+
+    Args:
+        error: What was raised.
+        whole: Put all lines of the text into one.
 
     >>> in_words(ValueError("no such file\\nsecond line"))
     'ValueError: no such file'
     """
     name = type(error).__name__
     try:
-        line = next(iter(str(error).strip().splitlines()), "")
+        text = str(error).strip()
     except BaseException as other:
         return f"{name}, whose text raises {type(other).__name__}"
+    line = " ".join(text.split()) if whole else next(iter(text.splitlines()), "")
     if isinstance(error, BaseExceptionGroup):
         line = "; ".join([line, *map(in_words, error.exceptions[:_MAX_IN_GROUP])])
     line = line if len(line) <= _MAX_WORDS else f"{line[:_MAX_WORDS]}..."

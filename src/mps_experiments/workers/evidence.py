@@ -144,4 +144,4 @@ class Witness:
 
 def _in_words(error: Exception) -> str:
     text = " ".join(str(error).split()) if isinstance(error, MpsExperimentsError) else ""
-    return clipped(text or in_words(error))
+    return clipped(text or in_words(error, whole=True))
