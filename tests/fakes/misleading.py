@@ -143,7 +143,9 @@ def _child(matrix: torch.Tensor, options: dict[str, Any]) -> Model:
 
 
 def _loader(matrix: torch.Tensor, options: dict[str, Any]) -> Model:
-    batches = iter(torch.utils.data.DataLoader(list(range(1_000_000)), num_workers=1))
+    batches = iter(
+        torch.utils.data.DataLoader(torch.utils.data.TensorDataset(torch.arange(10**6)), num_workers=1)
+    )
 
     def model(value: torch.Tensor) -> torch.Tensor:
         next(batches)
