@@ -1,4 +1,7 @@
-"""However the runner dies while its workers are measured, nothing of it is left within seconds."""
+"""However the runner dies while its workers are measured, nothing of it is left within seconds.
+
+The workload starts a process in a session of its own, which loses its parent at once.
+"""
 
 import os
 import re
@@ -52,7 +55,8 @@ def measuring(
     beacons, outputs = tmp_path / "beacons", tmp_path / "outputs"
     beacons.mkdir()
     program = ["-m", "mps_experiments"] if real else [str(CHECKOUT / "tests" / "fakes" / "cli_runner.py")]
-    options = f"{{sleep_s: 0.01, beacon: {beacons}, beacon_at: {MEASURED}}}"
+    behind = tmp_path / "behind"
+    options = f"{{sleep_s: 0.01, beacon: {beacons}, beacon_at: {MEASURED}, leave_behind: {behind}}}"
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join([str(CHECKOUT), str(CHECKOUT / "src"), *sys.path])
     }
@@ -87,6 +91,7 @@ def measuring(
             )
             assert runner.poll() is None, runner.communicate()[0]
             below = psutil.Process(runner.pid).children(recursive=True)
+            below.append(psutil.Process(int(behind.read_text())))
             yield Scene(runner, below, workers_in(beacons), temporary, outputs)
         finally:
             runner.kill()

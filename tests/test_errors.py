@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from mps_experiments import errors
-from mps_experiments.errors import ConfigError, Interrupted, MpsExperimentsError, WorkerError
+from mps_experiments.errors import ConfigError, Interrupted, MpsExperimentsError, WorkerError, in_words
 
 
 @pytest.mark.parametrize(
@@ -44,6 +44,40 @@ def test_what_would_tell_a_terminal_something_is_shown_as_its_code() -> None:
 
 def test_a_very_long_value_is_cut() -> None:
     assert str(ConfigError("times", "9" * 1001, "no")) == f"times={'9' * 1000}...: no"
+
+
+class MuteError(Exception):
+    """Its text cannot be had."""
+
+    def __str__(self) -> str:
+        raise SystemExit
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ValueError("no\n such file"), "ValueError: no"),
+        (ValueError("\n\nno"), "ValueError: no"),
+        (ValueError(), "ValueError"),
+        (ValueError(" "), "ValueError"),
+        (KeyError("a"), "KeyError: 'a'"),
+        (SystemExit(3), "SystemExit: 3"),
+        (KeyboardInterrupt(), "KeyboardInterrupt"),
+        (MuteError(), "MuteError, whose text raises SystemExit"),
+        (RuntimeError("x" * 100_000), f"RuntimeError: {'x' * 500}..."),
+        (
+            ExceptionGroup("some", [ExceptionGroup("more", [MuteError()]), *[ValueError("a")] * 5]),
+            "ExceptionGroup: some (6 sub-exceptions); ExceptionGroup: more (1 sub-exception); "
+            "MuteError, whose text raises SystemExit; ValueError: a; ValueError: a",
+        ),
+    ],
+)
+def test_an_exception_is_named_by_its_type_whatever_its_text(error: BaseException, words: str) -> None:
+    assert in_words(error) == words
+
+
+def test_all_lines_of_an_exception_can_be_told_in_one() -> None:
+    assert in_words(ValueError("no\n such file"), whole=True) == "ValueError: no such file"
 
 
 def test_a_failed_worker_is_named_by_its_rank() -> None:

@@ -169,6 +169,25 @@ def test_a_process_that_helps_a_worker_through_our_server_is_a_warning(lab: Lab,
     assert checks(measurement) == {"descendants": Severity.WARNING}
 
 
+@pytest.mark.parametrize("mps", [True, False])
+def test_the_process_of_a_data_loader_changes_nothing(lab: Lab, tmp_path: Path, mps: bool) -> None:
+    measurement = run(lab, tmp_path, "loader", mps=mps)
+    assert measurement.verdict.status is Status.VALID, measurement.verdict.reason
+    assert checks(measurement) == {}
+    assert measurement.proof is not None
+    assert all(len(seen.descendant_pids) >= 2 for seen in measurement.proof.observations)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("mps", [True, False])
+def test_a_process_of_an_executor_that_is_on_the_gpu_is_seen(lab: Lab, tmp_path: Path, mps: bool) -> None:
+    if lab.gpu is FAKE_GPU:
+        pytest.skip("the stand-in for NVML lists processes of subprocess only")
+    measurement = run(lab, tmp_path, "pool", procs=1, mps=mps)
+    assert measurement.verdict.status is Status.VALID, measurement.verdict.reason
+    assert checks(measurement) == {"descendants": Severity.WARNING}
+
+
 @pytest.mark.parametrize("kind", ["child", "helper"])
 def test_a_process_that_a_worker_started_without_mps_spoils_the_proof(
     lab: Lab, tmp_path: Path, kind: str

@@ -208,7 +208,7 @@ def test_a_custom_workload_is_planned_with_the_folder_it_was_found_in(
     spec = planned(**values, workload__factory="mine:build").workloads[0]
     assert (spec.factory, spec.import_path, spec.model) == ("mine:build", str(tmp_path), "mine:build")
     assert spec.options == {"size": 3}
-    assert refused(**values, workload__factory="mine:nope").startswith("workload.factory=mine:nope: ")
+    assert refused(**values, workload__factory="mine").startswith("workload.factory=mine: not a factory; ")
 
 
 def test_a_factory_without_the_custom_workload_is_refused() -> None:

@@ -133,6 +133,7 @@ def finished_worker(rank: int, latencies_ms: tuple[int, ...] = LATENCIES_MS) -> 
     return Worker(
         spec=spec,
         process=process,
+        keeper=-1,
         channel=channel,
         boundaries_ns=ends + [0] * (10 - len(latencies_ms)),
         measured=[0, 0],
@@ -185,6 +186,20 @@ def test_how_a_weights_file_was_read_is_a_note(tmp_path: Path) -> None:
         read = {"weights_read": "holds float16, runs as float32"}
         worker.ready = Ready(facts=replace(worker.ready.facts, torch_facts=read))
     assert measured(tmp_path, state).notes == ("workload.weights: holds float16, runs as float32",)
+
+
+def test_what_workers_could_not_find_out_is_missing_and_costs_no_number(tmp_path: Path) -> None:
+    state = finished_state(tmp_path)
+    for worker, more in zip(state.workers, ({}, {"shape of the output": "no"}), strict=True):
+        assert worker.ready is not None
+        missing = {"digest of the weights": f"E: {worker.pid}"} | more
+        worker.ready = Ready(facts=replace(worker.ready.facts, missing=missing))
+    measurement = measured(tmp_path, state)
+    assert measurement.verdict.status is Status.VALID
+    assert measurement.missing == (
+        "digest of the weights: worker 0: E: 100",
+        "shape of the output: worker 1: no",
+    )
 
 
 NO_REASONS = "telemetry: this GPU or driver does not tell why its clock is held down: throttling is unknown"

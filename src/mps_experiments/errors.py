@@ -19,6 +19,8 @@ import re
 import signal
 
 _MAX_VALUE = 1000  # characters of a value in a line
+_MAX_WORDS = 500  # characters of what an exception says
+_MAX_IN_GROUP = 3  # exceptions of a group that are named
 _USER_INFO = re.compile(r"(?<=://)[^\s/@]\S*@")
 _QUERY = re.compile(r"([?&][^\s=&]*(?:pass|pwd|token|secret|key)[^\s=&]*=)[^\s&;:,]+", re.IGNORECASE)
 
@@ -63,6 +65,28 @@ def _as_typed(value: object) -> str:
         return "null"
     text = str(value).lower() if isinstance(value, bool) else str(value)
     return text if len(text) <= _MAX_VALUE else f"{text[:_MAX_VALUE]}..."
+
+
+def in_words(error: BaseException, whole: bool = False) -> str:
+    """Name an exception's type and the first line of its text, also where the text is endless or raises.
+
+    Args:
+        error: What was raised.
+        whole: Put all lines of the text into one.
+
+    >>> in_words(ValueError("no such file\\nsecond line"))
+    'ValueError: no such file'
+    """
+    name = type(error).__name__
+    try:
+        text = str(error).strip()
+    except BaseException as other:
+        return f"{name}, whose text raises {type(other).__name__}"
+    line = " ".join(text.split()) if whole else next(iter(text.splitlines()), "")
+    if isinstance(error, BaseExceptionGroup):
+        line = "; ".join([line, *map(in_words, error.exceptions[:_MAX_IN_GROUP])])
+    line = line if len(line) <= _MAX_WORDS else f"{line[:_MAX_WORDS]}..."
+    return f"{name}: {line}" if line else name
 
 
 class RunError(MpsExperimentsError):

@@ -12,6 +12,7 @@ from mps_experiments.errors import ConfigError
 from mps_experiments.machine.core_locks import CoreLocks, fair_share
 from mps_experiments.machine.gpu_lock import GpuLocks
 from mps_experiments.machine.gpus import GpuProbe
+from mps_experiments.mps.control import PIPE_DIRECTORY
 from mps_experiments.plan import RunPlan, build_plan
 from mps_experiments.tracking.addresses import check_tracking
 from mps_experiments.tracking.tracker import NoTracker, Tracker
@@ -22,6 +23,8 @@ from mps_experiments.workers.placement import taking_order
 from mps_experiments.workloads.imports import installed_imports
 from mps_experiments.workloads.inputs import remarks as image_remarks
 from mps_experiments.workloads.spec import WorkloadSpec
+
+_NO_MPS = "/nonexistent"  # a pipe directory in which there is no daemon
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,13 +190,24 @@ def _try_to_write(path: Path) -> None:
 
 
 def _check_workloads(plans: Sequence[RunPlan]) -> list[tuple[WorkloadSpec, Checked]]:
-    """Check each distinct workload once, in a child without a GPU."""
+    """Check each distinct workload once, in a child.
+
+    A module may use the GPU when it is imported, so a factory's child sees it, without MPS.
+    """
     checked: list[tuple[WorkloadSpec, Checked]] = []
     for plan in plans:
         spec = plan.workloads[0]
         if any(spec == known for known, _ in checked):
             continue
         context = process_context(plan.workers.start_method)
-        found = check_workload(context, spec, not plan.device.is_cpu, plan.workers.ready_timeout_s)
+        gpu = plan.device.gpu
+        environment = {PIPE_DIRECTORY: _NO_MPS, "CUDA_VISIBLE_DEVICES": gpu.uuid if gpu else ""}
+        found = check_workload(
+            context,
+            spec,
+            gpu is not None,
+            plan.workers.ready_timeout_s,
+            environment if spec.factory is not None else None,
+        )
         checked.append((spec, found))
     return checked

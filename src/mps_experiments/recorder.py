@@ -98,6 +98,7 @@ def make_measurement(
         findings=findings,
         missing=(
             *state.missing,
+            *_missing_facts(state),
             *_missing_telemetry(plan, state, samples if complete else ()),
             *_missing_logs(plan, state),
         ),
@@ -247,6 +248,16 @@ def _notes(plan: RunPlan, state: RunState, machine: MachineFacts) -> tuple[str, 
     if plan.workers.verbose:
         notes.append("workers.verbose=true: printing is part of the measured time")
     return tuple(notes)
+
+
+def _missing_facts(state: RunState) -> Iterator[str]:
+    """What workers could not find out while they got ready; of several the first is named."""
+    told = set[str]()
+    for worker in state.workers:
+        facts = worker.ready.facts.missing if worker.ready else {}
+        for what in facts.keys() - told:
+            yield f"{what}: worker {worker.spec.rank}: {facts[what]}"
+        told |= facts.keys()
 
 
 def _missing_telemetry(plan: RunPlan, state: RunState, samples: Sequence[WorkerSamples]) -> Iterator[str]:

@@ -33,7 +33,6 @@ from mps_experiments.run_state import RunState
 from mps_experiments.signals import let_through
 from mps_experiments.skip import reason_to_skip
 from mps_experiments.workers.child import WorkerSpec
-from mps_experiments.workers.descendants import end_descendants
 from mps_experiments.workers.messages import Forward
 from mps_experiments.workers.placement import Placement, keep_off, place, unpinned
 from mps_experiments.workers.pool import WorkerPool
@@ -145,7 +144,6 @@ def _measure(plan: RunPlan, around: Surroundings, state: RunState) -> None:
         state.placement = _placement(plan, around)
         stack.callback(keep_off(state.placement.parent))
         with state.phase("workers"):
-            stack.callback(_end_descendants, plan, state)
             stack.callback(memory.workers_gone)
             specs = _worker_specs(plan, environment, state.placement)
             pool = WorkerPool(
@@ -190,14 +188,6 @@ def _measure(plan: RunPlan, around: Surroundings, state: RunState) -> None:
         except KeyboardInterrupt as error:  # the sweep ends, but what is measured and proved stays
             state.interruption = _interruption(error)
             state.missing.append(f"evidence: {state.interruption}")
-
-
-def _end_descendants(plan: RunPlan, state: RunState) -> None:
-    """End what the workers left behind, as far as it was seen; no-op for most workloads."""
-    pids = set().union(*(seen.descendant_pids for seen in state.observations))
-    if pids:
-        since_look_s = time.monotonic() - max(seen.to_ns for seen in state.observations) / 1e9
-        end_descendants(pids, time.time() - since_look_s, plan.workers.kill_timeout_s)
 
 
 def _wait_until_quiet(around: Surroundings, timeout_s: float) -> None:

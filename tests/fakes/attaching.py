@@ -12,7 +12,8 @@ Options; calls are counted from 1 and include the warm-up:
     raise_at, memory_error_at, kill_at, exit_at, hang_at   the call that goes wrong, and how
     print_line      printed by each call
     never_ready     the factory never returns
-    leave_behind    a file: the factory starts a process that outlives the worker, and writes its number there
+    leave_behind    a file: the factory starts a process without a parent, in a session of its own, and writes
+                    its number there
     refuse_if       a path; where it is there, the factory raises
     beacon          a folder: call number `beacon_at` leaves a file there, named by the pid, with the
                     directory in which the worker looks for MPS
@@ -50,8 +51,9 @@ def build(device: torch.device, options: dict[str, Any]) -> tuple[Callable[[torc
     if "tell" in options:
         _tell(Path(options["tell"]), device)
     if "leave_behind" in options:
-        asleep = subprocess.Popen(["sleep", "600"], start_new_session=True)
-        Path(options["leave_behind"]).write_text(str(asleep.pid))
+        twice = ["/bin/sh", "-c", "setsid sleep 600 >/dev/null 2>&1 & echo $!"]
+        asleep = subprocess.run(twice, check=True, capture_output=True, text=True)
+        Path(options["leave_behind"]).write_text(asleep.stdout)
     if options.get("never_ready"):
         threading.Event().wait()
     calls = 0

@@ -7,16 +7,20 @@ On the stand-in PyTorch's operators on the CPU are the GPU's work: there NumPy c
     sometimes               computes in every second iteration only
     child                   a process of its own computes; `pipe_dir` is where that looks for MPS
     helper                  computes itself, beside such a process
+    loader                  takes its input from the process of a DataLoader, which touches no GPU
+    pool                    has a process of a ProcessPoolExecutor compute on the device, too
     nan                     computes no number
     unseeded                computes something else in every worker
     capped                  sees 98 multiprocessors; with `wrong` its products are wrong in half precision
 """
 
+import multiprocessing
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +142,33 @@ def _child(matrix: torch.Tensor, options: dict[str, Any]) -> Model:
     return model
 
 
+def _loader(matrix: torch.Tensor, options: dict[str, Any]) -> Model:
+    batches = iter(
+        torch.utils.data.DataLoader(torch.utils.data.TensorDataset(torch.arange(10**6)), num_workers=1)
+    )
+
+    def model(value: torch.Tensor) -> torch.Tensor:
+        next(batches)
+        return multiply(value)
+
+    return model
+
+
+def _pool(matrix: torch.Tensor, options: dict[str, Any]) -> Model:
+    executor = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+    device = str(matrix.device)
+
+    def model(value: torch.Tensor) -> torch.Tensor:
+        executor.submit(_compute_there, device).result()
+        return multiply(value)
+
+    return model
+
+
+def _compute_there(device: str) -> None:
+    multiply(torch.eye(SIZE, device=device)).cpu()
+
+
 def _nan(matrix: torch.Tensor, options: dict[str, Any]) -> Model:
     return lambda value: multiply(value) * float("nan")
 
@@ -173,6 +204,8 @@ MODELS: dict[str, Callable[[torch.Tensor, dict[str, Any]], Model]] = {
     "sometimes": _sometimes,
     "child": _child,
     "helper": _child,
+    "loader": _loader,
+    "pool": _pool,
     "nan": _nan,
     "unseeded": _unseeded,
     "capped": _capped,

@@ -3,8 +3,10 @@
 import hashlib
 import os
 import pickle
+import sys
 from multiprocessing.context import ForkServerContext, SpawnContext
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -219,3 +221,81 @@ def test_a_gpu_needs_a_torch_with_cuda(forkserver: Context) -> None:
             check_workload(forkserver, spec, True, TIMEOUT_S)
     else:
         assert check_workload(forkserver, spec, True, TIMEOUT_S) == Checked()
+
+
+MODULE = """\
+import os, subprocess, sys, time
+print("a line on the terminal")
+os.system("echo another")
+def build(device, options): return len, ""
+"""
+
+
+def check_factory(context: Context, folder: Path, factory: str, **values: Any) -> Checked:
+    spec = WorkloadSpec(kind="custom", model=factory, factory=factory, import_path=str(folder))
+    return check_workload(context, spec, False, TIMEOUT_S, **values)
+
+
+def test_a_factory_is_found_by_its_import_in_the_child_which_keeps_quiet(
+    forkserver: Context, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "users_check.py").write_text(MODULE)
+    assert check_factory(forkserver, tmp_path, "users_check:build") == Checked()
+    assert "users_check" not in sys.modules
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_factory_s_module_sees_the_gpu_that_the_workers_will_see(
+    forkserver: Context, tmp_path: Path
+) -> None:
+    (tmp_path / "sees.py").write_text(
+        "import os\nassert os.environ['CUDA_VISIBLE_DEVICES'] == 'GPU-1'\ndef build(d, o): ...\n"
+    )
+    assert (
+        check_factory(forkserver, tmp_path, "sees:build", environment={"CUDA_VISIBLE_DEVICES": "GPU-1"})
+        == Checked()
+    )
+    with pytest.raises(
+        ConfigError, match=r"workload\.factory=sees:build: importing sees raises AssertionError"
+    ):
+        check_factory(forkserver, tmp_path, "sees:build")
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("raise SystemExit('usage: me')", "importing broken raises SystemExit: usage: me"),
+        ("raise RuntimeError('x' * 100_000)", f"importing broken raises RuntimeError: {'x' * 500}..."),
+        ("os._exit(7)", "the check died, exit code 7"),
+        ("os.kill(os.getpid(), 9)", "the check died, exit code -9"),
+        (
+            "import nothing_at_all",
+            "importing broken raises ModuleNotFoundError: No module named 'nothing_at_all'",
+        ),
+        ("biuld = 1", "module broken ({0}/broken.py) has no build; did you mean biuld?"),
+    ],
+)
+def test_a_factory_that_cannot_be_imported_is_refused_with_the_reason(
+    forkserver: Context, tmp_path: Path, line: str, reason: str
+) -> None:
+    (tmp_path / "broken.py").write_text(f"import os\n{line}\n")
+    with pytest.raises(ConfigError) as caught:
+        check_factory(forkserver, tmp_path, "broken:build")
+    assert str(caught.value) == f"workload.factory=broken:build: {reason.format(tmp_path)}"
+
+
+def test_a_module_that_never_ends_is_given_up_and_what_it_started_is_gone(
+    forkserver: Context, tmp_path: Path
+) -> None:
+    (tmp_path / "endless.py").write_text(
+        "import subprocess, pathlib, threading\n"
+        "sleeping = subprocess.Popen(['sleep', '600'], start_new_session=True)\n"
+        f"pathlib.Path({str(tmp_path / 'pid')!r}).write_text(str(sleeping.pid))\n"
+        "threading.Event().wait()\n"
+    )
+    spec = WorkloadSpec(
+        kind="custom", model="endless:build", factory="endless:build", import_path=str(tmp_path)
+    )
+    with pytest.raises(ConfigError, match=r"workload\.factory=endless:build: could not be checked in 1 s"):
+        check_workload(forkserver, spec, False, 1.0)
+    assert not psutil.pid_exists(int((tmp_path / "pid").read_text()))

@@ -20,6 +20,7 @@ from mps_experiments.workers.context import process_context
 from mps_experiments.workers.messages import Compute, Computed, Forward, Go, Trace, Traced, Tracing
 from mps_experiments.workers.placement import keep_off
 from mps_experiments.workers.pool import WorkerPool
+from tests.fakes.plans import is_running
 from tests.workers.conftest import MakeSpecs
 
 Context = ForkServerContext | SpawnContext
@@ -498,3 +499,18 @@ def test_a_verbose_worker_tells_of_its_own_forwards_only(forkserver: Context, ma
         measure(pool)
         assert has_kept(pool, 0)
     assert sorted(told) == [(rank, iteration) for rank in (0, 1) for iteration in range(1, 6)]
+
+
+def test_workers_are_ended_without_the_fork_server_too(forkserver: Context, make_specs: MakeSpecs) -> None:
+    with pool_of(forkserver, make_specs("slow", 2, iterations=100_000)) as pool:
+        pool.wait_ready(READY_S)
+        pool.release()
+        keepers = [psutil.Process(pid).parent() for pid in pool.pids]
+        server = keepers[0].parent() if keepers[0] else None
+        assert server is not None
+        server.kill()  # the next start has a new one
+        wait_until(lambda: not is_running(server))
+        assert all(map(psutil.pid_exists, pool.pids))
+        assert all(worker.process.exitcode is not None for worker in pool.workers), "it lost sight of them"
+    assert not any(map(psutil.pid_exists, pool.pids))
+    assert not any(keeper is None or is_running(keeper) for keeper in keepers)

@@ -15,9 +15,6 @@ SEEN = []
 def build(device, options):
     SEEN.append((device, options))
     return (lambda x, y=0: x + y), {"x": options["size"], "y": 1}
-def nothing(device, options): return None
-def three(device, options): return len, "ab", 1
-def not_callable(device, options): return "model", 1
 def fails(device, options): raise RuntimeError("no such checkpoint")
 """
 
@@ -57,10 +54,78 @@ def test_the_factory_cannot_change_the_plan(folder: Path) -> None:
     assert of.options == {"size": 3}
 
 
-@pytest.mark.parametrize("function", ["nothing", "three", "not_callable"])
-def test_a_factory_that_returns_something_else_is_told_so(folder: Path, function: str) -> None:
-    with pytest.raises(TypeError, match=rf"users_own_module:{function} must return \(model, input\)"):
-        load(spec(folder, function), CPU)
+RETURNED = {
+    "None": "None",
+    "torch.nn.Identity()": "Identity, the model alone",
+    "3": "int",
+    "torch.ones(1)": "Tensor",
+    "(len, 'ab', 1)": "tuple of 3 (builtin_function_or_method, str, int)",
+    "[len, 'ab']": "list of 2 (builtin_function_or_method, str)",
+    "()": "tuple of 0 ()",
+    "{'model': len, 'input': 'ab'}": "dict of model, input",
+    "('model', 1)": "(str, int), of which the first cannot be called",
+    "(torch.ones(1), torch.nn.Identity())": (
+        "(Tensor, Identity), of which the first cannot be called; are the two swapped?"
+    ),
+    "(x for x in 'ab')": "generator: it must not yield",
+    "tuple(range(9))": "tuple of 9 (int, int, int, int, int, ...)",
+    "soon()": "coroutine: it must not be async",
+}
+
+
+@pytest.mark.parametrize(("value", "named"), RETURNED.items(), ids=RETURNED.keys())
+def test_what_a_factory_returned_instead_is_named(folder: Path, value: str, named: str) -> None:
+    returning(folder, value)
+    with pytest.raises(TypeError) as caught:
+        load(spec(folder, "returning"), CPU)
+    assert str(caught.value) == f"users_own_module:returning must return (model, input), but returned {named}"
+
+
+def returning(folder: Path, value: str) -> None:
+    """Add a factory that returns this expression."""
+    module = folder / "users_own_module.py"
+    own = f"def returning(device, options): return {value}\n"
+    module.write_text(f"import io, itertools, torch\nasync def soon(): ...\n{module.read_text()}{own}")
+
+
+ONE_SHOT = {
+    "(i for i in range(9))": "generator as input",
+    "map(abs, [1])": "map as input",
+    "zip([1], [2])": "zip as input",
+    "iter([1])": "list_iterator as input",
+    "iter(torch.utils.data.DataLoader([1]))": "_SingleProcessDataLoaderIter as input",
+    "io.StringIO('a file')": "StringIO as input",
+    "(1, iter([1]))": "list_iterator as input[1]",
+    "{'x': [0, iter([1])]}": "list_iterator as input['x'][1]",
+    "itertools.islice(itertools.count(), 3)": "islice as input",
+}
+
+
+@pytest.mark.parametrize(("value", "named"), ONE_SHOT.items(), ids=ONE_SHOT.keys())
+def test_an_input_that_one_iteration_uses_up_is_refused_by_name(folder: Path, value: str, named: str) -> None:
+    returning(folder, f"len, {value}")
+    with pytest.raises(TypeError) as caught:
+        load(spec(folder, "returning"), CPU)
+    assert str(caught.value) == (
+        f"users_own_module:returning returned {named}, which one iteration uses up; "
+        "return a list or a tensor, or let the model draw from it"
+    )
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["[1, 2]", "range(3)", "'text'", "torch.ones(3)", "{1, 2}", "torch.utils.data.DataLoader([1])", "None"],
+)
+def test_an_input_that_can_be_gone_through_again_is_taken(folder: Path, value: str) -> None:
+    returning(folder, f"(lambda x: x), {value}")
+    forward = load(spec(folder, "returning"), CPU).forward
+    assert forward() is forward()
+
+
+def test_an_endless_iterator_is_taken(folder: Path) -> None:
+    returning(folder, "next, itertools.cycle([1, 2])")
+    forward = load(spec(folder, "returning"), CPU).forward
+    assert [forward() for _ in range(5)] == [1, 2, 1, 2, 1]
 
 
 def test_what_a_factory_raises_comes_through(folder: Path) -> None:

@@ -1,5 +1,7 @@
 """What a model computed, as a digest that fits into a message."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,6 +36,53 @@ def test_every_tensor_of_a_nested_output_has_its_name() -> None:
     assert found["0.labels"].values == (1.0, 2.0)
     assert found["1.0"].dtype == "float64"
     assert found["2.1"].values == (0.5,)
+
+
+NESTED = [torch.ones(2), torch.ones(3)]
+SPARSE = torch.tensor([[0.0, 2.0], [3.0, 0.0]])
+
+
+@pytest.mark.parametrize(
+    ("make", "parts"),
+    [
+        (lambda: torch.nested.nested_tensor(NESTED), {"0": (1.0, 1.0), "1": (1.0, 1.0, 1.0)}),
+        (
+            lambda: torch.nested.nested_tensor(NESTED, layout=torch.jagged),
+            {"0": (1.0, 1.0), "1": (1.0, 1.0, 1.0)},
+        ),
+        (SPARSE.to_sparse, {"indices": (0.0, 1.0, 1.0, 0.0), "values": (2.0, 3.0)}),
+        (
+            SPARSE.to_sparse_csr,
+            {"crow_indices": (0.0, 1.0, 2.0), "col_indices": (1.0, 0.0), "values": (2.0, 3.0)},
+        ),
+        (
+            SPARSE.to_sparse_csc,
+            {"ccol_indices": (0.0, 1.0, 2.0), "row_indices": (1.0, 0.0), "values": (3.0, 2.0)},
+        ),
+        (lambda: torch.quantize_per_tensor(torch.tensor([0.5, 1.0]), 0.5, 0, torch.qint8), {"": (0.5, 1.0)}),
+    ],
+    ids=["nested", "jagged", "coo", "csr", "csc", "quantized"],
+)
+@pytest.mark.filterwarnings("ignore::UserWarning")  # all of these are prototypes in PyTorch
+def test_a_tensor_in_several_pieces_is_digested_piece_by_piece(
+    make: Callable[[], torch.Tensor], parts: dict[str, tuple[float, ...]]
+) -> None:
+    assert {digest.name: digest.values for digest in digest_output(make())} == parts
+
+
+def test_a_dataclass_is_digested_by_its_fields() -> None:
+    @dataclass
+    class Output:
+        logits: torch.Tensor
+        hidden: list[torch.Tensor] | None = None
+
+    found = digest_output([Output(torch.ones(1), [torch.zeros(2)]), Output, Output(torch.ones(2))])
+    assert [digest.name for digest in found] == ["0.logits", "0.hidden.0", "2.logits"]
+
+
+def test_what_cannot_be_read_is_an_error_and_not_a_wrong_digest() -> None:
+    with pytest.raises(NotImplementedError, match="meta"):
+        digest_output(torch.ones(2, device="meta"))
 
 
 def test_a_single_tensor_has_no_name() -> None:
@@ -128,11 +177,6 @@ def test_a_digest_fits_into_one_message(count: int) -> None:
     digests = digest_output(output)
     assert len(digests) == min(count, 32)
     assert len(encode(Computed(output=digests))) < 16_000
-
-
-def test_what_cannot_be_read_is_an_error_and_not_a_wrong_digest() -> None:
-    with pytest.raises(RuntimeError):
-        digest_output(torch.ones(3).to_sparse())
 
 
 NAN, INF = float("nan"), float("inf")

@@ -1,72 +1,149 @@
-"""A custom workload's factory, found without being imported."""
+"""A custom workload's factory: its name is read without running a line of it; importing finds it."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from mps_experiments.errors import ConfigError
-from mps_experiments.workloads.factory import check_factory
+from mps_experiments.workloads.factory import check_factory, import_factory
+
+Write = Callable[[str, str], None]
+BUILD = "def build(device, options): return len, ''\n"
 
 
 @pytest.fixture
-def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
-    """Write modules into the current folder."""
-    monkeypatch.chdir(tmp_path)
+def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
+    """Write modules into a folder of their own; what is imported of them is forgotten afterwards."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    before = set(sys.modules)
 
     def write(path: str, text: str) -> None:
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(text)
 
-    return write
+    yield write
+    for name in set(sys.modules) - before:
+        del sys.modules[name]
 
 
-def refused(factory: str | None) -> str:
+@pytest.mark.parametrize("factory", [None, "mine", "mine:", "a:b:c", ":build", "a b:c", "mine:a."])
+def test_a_text_that_names_no_factory_is_refused(factory: str | None) -> None:
     with pytest.raises(ConfigError) as caught:
         check_factory(factory)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
+    given = "null" if factory is None else factory
+    assert str(caught.value) == (
+        f"workload.factory={given}: not a factory; give module:function, importable from the current folder "
+        "or installed"
+    )
+
+
+def test_the_parent_runs_no_line_of_it(
+    modules: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    modules("mine.py", f"open({str(tmp_path / 'marker')!r}, 'w')\n{BUILD}")
+    monkeypatch.chdir(tmp_path)
+    assert check_factory("mine:build") == tmp_path
+    assert not (tmp_path / "marker").exists()
+
+
+BOUND = {
+    "a function": BUILD,
+    "in with": f"import contextlib\nwith contextlib.nullcontext():\n    {BUILD}",
+    "in a loop": f"{BUILD}for name in ('other',): globals()[name] = build\nbuild = other\n",
+    "as the variable of a loop": "for build in (lambda d, o: (len, ''),): pass\n",
+    "in try": f"try:\n    import nothing_at_all\nexcept ImportError:\n    {BUILD}",
+    "in match": f"match 1:\n    case 1:\n        {BUILD}",
+    "by an assignment in an expression": "if (build := lambda d, o: (len, '')): pass\n",
+    "by unpacking": "(build, *rest) = (lambda d, o: (len, ''), 1)\n",
+    "by globals": f"{BUILD.replace('build', 'other')}globals()['build'] = other\n",
+    "by exec": f"exec({BUILD!r})\n",
+    "by setattr": "import sys\nsetattr(sys.modules[__name__], 'build', lambda d, o: (len, ''))\n",
+    "by a star": "from package.inner import *\n",
+    "by __getattr__": "def __getattr__(name):\n    if name != 'build': raise AttributeError(name)\n"
+    "    return lambda d, o: (len, '')\n",
+    "by a decorator": f"import functools\n@functools.cache\n{BUILD}",
+    "as a partial": f"import functools\n{BUILD}build = functools.partial(build)\n",
+    "as an object with __call__": "class B:\n    def __call__(self, d, o): return len, ''\nbuild = B()\n",
+    "as a class": "from typing import Any, NamedTuple\nclass build(NamedTuple):\n    d: Any\n    o: Any\n",
+    "as a bound method": "class B:\n    def build(self, d, o): return len, ''\nbuild = B().build\n",
+    "by replacing the module": "import sys\nclass Other: build = len\nsys.modules[__name__] = Other\n",
+}
+
+
+@pytest.mark.parametrize("source", BOUND.values(), ids=BOUND.keys())
+def test_a_factory_is_found_however_it_is_bound(modules: Write, tmp_path: Path, source: str) -> None:
+    modules("package/inner.py", BUILD)
+    modules("users_factory.py", source)
+    assert callable(import_factory("users_factory:build", str(tmp_path)))
+
+
+@pytest.mark.parametrize("name", ["package.mine", "package.space.mine"])
+def test_a_factory_may_be_in_a_package_and_in_a_class(modules: Write, tmp_path: Path, name: str) -> None:
+    source = "class Models:\n    @staticmethod\n    def build(device, options): return device, options\n"
+    modules(f"{name.replace('.', '/')}.py", source)
+    assert import_factory(f"{name}:Models.build", str(tmp_path))(1, 2) == (1, 2)
+
+
+@pytest.mark.parametrize("factory", ["email.message:Message", "json:loads", "math:sqrt"])
+def test_a_factory_may_be_installed(modules: Write, tmp_path: Path, factory: str) -> None:
+    assert callable(import_factory(factory, str(tmp_path)))
+
+
+def refused(factory: str, folder: Path) -> str:
+    with pytest.raises(ConfigError) as caught:
+        import_factory(factory, str(folder))
+    line = str(caught.value)
+    assert line.startswith(f"workload.factory={factory}: ")
+    assert "\n" not in line
+    return line.removeprefix(f"workload.factory={factory}: ")
+
+
+EXPECTED = "give module:function, importable from the current folder or installed"
 
 
 @pytest.mark.parametrize(
     ("factory", "reason"),
     [
-        (None, "workload.factory=null: not a factory"),
-        ("mine", "workload.factory=mine: not a factory"),
-        ("mine:", "workload.factory=mine:: not a factory"),
-        ("a:b:c", "workload.factory=a:b:c: not a factory"),
-        ("mine:nope", "workload.factory=mine:nope: "),
-        ("absent:build", "workload.factory=absent:build: there is no module absent"),
-        ("mine.sub:build", "workload.factory=mine.sub:build: there is no module mine.sub"),
-        ("bad:build", "workload.factory=bad:build: "),
-        ("space.deep:nope", "workload.factory=space.deep:nope: "),
+        ("absent_module:build", f"there is no module absent_module; {EXPECTED}"),
+        ("mine.sub:build", f"there is no module mine.sub; {EXPECTED}"),
+        ("space.absent.deep:build", f"there is no module space.absent; {EXPECTED}"),
+        ("needs:build", "importing needs raises ModuleNotFoundError: No module named 'nothing_at_all'"),
+        ("mine:bulid", "module mine ({0}/mine.py) has no bulid; did you mean build?"),
+        ("mine:zzz", "module mine ({0}/mine.py) has no zzz; it has build, number"),
+        ("many:zzz", "module many ({0}/many.py) has no zzz; it has a0, a1, a2, a3, a4, ..."),
+        ("empty:zzz", "module empty ({0}/empty.py) has no zzz; it has no names"),
+        ("mine:build.inner", "mine:build has no inner; it has no names"),
+        ("mine:number", f"it is of type int, which cannot be called; {EXPECTED}"),
+        ("leaves:build", "importing leaves raises SystemExit: 3"),
+        ("stopped:build", "importing stopped raises KeyboardInterrupt"),
+        ("bad:build", "importing bad raises SyntaxError: invalid syntax (bad.py, line 1)"),
+        ("silent:build", "importing silent raises Silent, whose text raises ValueError"),
+        (
+            "group:build",
+            "importing group raises ExceptionGroup: two (2 sub-exceptions); OSError; KeyError: 'b'",
+        ),
+        ("lazy:build", "looking up build raises RuntimeError: not now"),
     ],
 )
-def test_a_factory_that_is_not_there_is_refused(
-    modules: Callable[[str, str], None], factory: str | None, reason: str
+def test_what_is_wrong_with_a_factory_is_named(
+    modules: Write, tmp_path: Path, factory: str, reason: str
 ) -> None:
-    modules("mine.py", "def build(device, options): ...\n")
+    modules("mine.py", f"{BUILD}number = 1\n")
+    modules("many.py", "a0 = a1 = a2 = a3 = a4 = a5 = 1\n")
+    modules("empty.py", "")
+    modules("space/deep.py", BUILD)
+    modules("needs.py", "import nothing_at_all\n")
+    modules("leaves.py", "import sys\nsys.exit(3)\n")
+    modules("stopped.py", "raise KeyboardInterrupt\n")
     modules("bad.py", "def build(:\n")
-    modules("space/deep.py", "def build(device, options): ...\n")
-    assert refused(factory).startswith(reason)
+    modules("silent.py", "class Silent(Exception):\n    def __str__(self): raise ValueError\nraise Silent\n")
+    modules("group.py", "raise ExceptionGroup('two', [OSError(), KeyError('b')])\n")
+    modules("lazy.py", "def __getattr__(name): raise RuntimeError('not now')\n")
+    assert refused(factory, tmp_path) == reason.format(tmp_path)
 
 
-@pytest.mark.parametrize(
-    "source", ["def build(d, o): ...", "build = print", "build: object = 1", "from x import *"]
-)
-@pytest.mark.parametrize("name", ["mine", "package.mine", "package.space.mine"])
-def test_a_factory_is_found_without_running_a_line_of_it(
-    modules: Callable[[str, str], None], tmp_path: Path, source: str, name: str
-) -> None:
-    mark = f"open({str(tmp_path / 'marker')!r}, 'w')\n"
-    modules("package/__init__.py", mark + "import torch\n")
-    modules(f"{name.replace('.', '/')}.py", mark + source)
-    assert check_factory(f"{name}:build") == tmp_path
-    assert not (tmp_path / "marker").exists()
-    assert name.partition(".")[0] not in sys.modules
-
-
-@pytest.mark.parametrize("factory", ["torch.nn.functional:relu", "sklearn.datasets:load_sample_image"])
-def test_a_factory_of_an_installed_package_is_found(factory: str) -> None:
-    assert check_factory(factory) == Path.cwd()
+def test_an_error_with_an_endless_text_is_cut(modules: Write, tmp_path: Path) -> None:
+    modules("long.py", "raise RuntimeError('x' * 100_000)\n")
+    assert refused("long:build", tmp_path) == f"importing long raises RuntimeError: {'x' * 500}..."

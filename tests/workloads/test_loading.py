@@ -1,7 +1,7 @@
 """How a model is called, and how its output is shown."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -18,6 +18,11 @@ from mps_experiments.workloads.loading import (
 )
 
 CPU = torch.device("cpu")
+
+
+@dataclass
+class Output:
+    logits: torch.Tensor
 
 
 def called(*inputs: object, times: int = 1) -> list[tuple[tuple[object, ...], dict[str, object]]]:
@@ -58,11 +63,22 @@ def test_several_inputs_take_turns() -> None:
         ({"out": torch.zeros(1, 21), "aux": torch.zeros(1)}, "out (1, 21)"),
         ((torch.zeros(1), torch.zeros(2)), "(1,)"),
         ([], "list"),
+        (Output(torch.zeros(2)), "logits (2,)"),
+        (Output, "type"),
+        (torch.eye(2).to_sparse(), "(2, 2)"),
+        ({"x" * 1000: torch.zeros(1)}, "x" * 200),
         (None, "NoneType"),
     ],
 )
 def test_the_shape_of_an_output_is_what_a_person_looks_for(output: object, shape: str) -> None:
     assert Workload.shape_of(output) == shape
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # a prototype in PyTorch
+def test_the_shape_of_a_nested_tensor_is_that_of_its_parts() -> None:
+    assert (
+        Workload.shape_of(torch.nested.nested_tensor([torch.zeros(2), torch.zeros(3)])) == "nested (2,) (3,)"
+    )
 
 
 def test_a_workload_without_a_state_dict_has_no_digest() -> None:

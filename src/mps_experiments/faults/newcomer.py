@@ -3,7 +3,6 @@
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Self
 
@@ -54,8 +53,7 @@ class NewcomerDesk:
         pool = self._pool
         if pool is not None:
             for worker in pool.workers:
-                with suppress(ValueError):  # it has been closed already
-                    worker.process.kill()
+                worker.kill()
         if self._asked_ns:
             self._thread.join(self._timeout_s)
 

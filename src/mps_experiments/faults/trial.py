@@ -104,7 +104,7 @@ class Trial:
 
     def _act(self) -> Callable[[], object]:
         if self.fault.kind == "kill":
-            return self._victim.process.kill
+            return self._victim.kill
         daemon = self.environment.daemon
         assert daemon is not None, "a cell that needs MPS is skipped without it"  # noqa: S101
         if self.fault.kind == "server_kill":

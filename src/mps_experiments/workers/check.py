@@ -1,12 +1,13 @@
-"""Check a workload in a child process on the CPU, before any GPU work: names, weights, their fit.
+"""Check a workload in a child process before any run: names, weights, their fit; that a factory is there.
 
-The parent cannot do it, since it never imports torch.
+The parent cannot do it, since it never imports torch and runs no code of the user's.
 """
 
 import difflib
 import hashlib
 import os
 import sys
+from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, SpawnContext
 from pathlib import Path
@@ -14,37 +15,57 @@ from pathlib import Path
 from mps_experiments.errors import ConfigError, RunError
 from mps_experiments.machine.cell_variables import take_on
 from mps_experiments.workers.errand import ask_child, begin_errand
-from mps_experiments.workers.messages import Checked, encode
+from mps_experiments.workers.messages import Checked, clipped, encode
+from mps_experiments.workloads.factory import import_factory
 from mps_experiments.workloads.spec import WorkloadSpec
 
 
 def check_workload(
-    context: ForkServerContext | SpawnContext, spec: WorkloadSpec, on_gpu: bool, timeout_s: float
+    context: ForkServerContext | SpawnContext,
+    spec: WorkloadSpec,
+    on_gpu: bool,
+    timeout_s: float,
+    environment: Mapping[str, str] | None = None,
 ) -> Checked:
     """Have a child check the workload; returns what it found of the weights file, if there is one.
+
+    Args:
+        context: How the child is started.
+        spec: The workload.
+        on_gpu: Whether it is to run on a GPU.
+        timeout_s: For all of it.
+        environment: What a worker sets before its first CUDA call; None hides every GPU.
 
     Raises:
         ConfigError: If the workload does not fit, or could not be checked in time.
     """
+    option = "workload.model" if spec.factory is None else "workload.factory"
+    variables = {"CUDA_VISIBLE_DEVICES": ""} if environment is None else dict(environment)
     try:
-        result = ask_child(context, _check_main, (spec, on_gpu), timeout_s)
+        result = ask_child(context, _check_main, (spec, on_gpu, variables), timeout_s)
     except TimeoutError as error:
-        raise ConfigError("workload.model", spec.model, f"could not be checked in {timeout_s:g} s") from error
+        raise ConfigError(option, spec.model, f"could not be checked in {timeout_s:g} s") from error
     except EOFError as error:
-        raise ConfigError("workload.model", spec.model, f"the check died, {error}") from error
+        raise ConfigError(option, spec.model, f"the check died, {error}") from error
     except RunError as error:
-        raise ConfigError("workload.model", spec.model, f"the check broke off: {error}") from error
+        raise ConfigError(option, spec.model, f"the check broke off: {error}") from error
     assert isinstance(result, Checked)  # noqa: S101 - a check sends nothing else
     if result.expected is not None:
         raise ConfigError(result.option, result.value, result.expected)
     return result
 
 
-def _check_main(spec: WorkloadSpec, on_gpu: bool, channel: Connection) -> None:
+def _check_main(
+    spec: WorkloadSpec, on_gpu: bool, environment: Mapping[str, str], channel: Connection
+) -> None:
     begin_errand()
-    take_on(os.environ, {"CUDA_VISIBLE_DEVICES": ""})
+    take_on(os.environ, environment)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for descriptor in (1, 2):  # also what C libraries and processes of the user's print
+        os.dup2(nowhere, descriptor)
     sys.stdout = sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - for the rest of the process
     channel.send_bytes(encode(_check(spec, on_gpu)))
+    os._exit(0)  # a thread or an exit handler of the user's may never end
 
 
 def _check(spec: WorkloadSpec, on_gpu: bool) -> Checked:
@@ -54,7 +75,11 @@ def _check(spec: WorkloadSpec, on_gpu: bool) -> Checked:
         return Checked(
             option="device", value="cuda", expected="this torch is built without CUDA; device=cpu works"
         )
-    if spec.kind == "custom":
+    if spec.factory is not None:
+        try:
+            import_factory(spec.factory, spec.import_path)
+        except ConfigError as error:
+            return Checked(option=error.option, value=spec.factory, expected=clipped(error.expected))
         return Checked()
 
     from mps_experiments.workloads.networks import build_network

@@ -7,6 +7,7 @@ here imports torch at the top.
 import contextlib
 import itertools
 import math
+import multiprocessing
 import os
 import resource
 import signal
@@ -19,10 +20,12 @@ from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
+from mps_experiments.errors import in_words
 from mps_experiments.machine.cell_variables import take_on
 from mps_experiments.measurement.telemetry import CpuUsage
 from mps_experiments.workers.core_speed import core_speed_per_us
 from mps_experiments.workers.evidence import Witness
+from mps_experiments.workers.keeper import under_keeper
 from mps_experiments.workers.lifeline import adopt_orphans, die_with_parent
 from mps_experiments.workers.log import WorkerLog
 from mps_experiments.workers.messages import (
@@ -31,6 +34,7 @@ from mps_experiments.workers.messages import (
     Forward,
     Go,
     Ready,
+    Started,
     WorkerFacts,
     clipped,
     receive,
@@ -52,6 +56,7 @@ from mps_experiments.workloads.spec import WorkloadSpec
 
 _MOST_PER_S = 50_000  # an iteration with a synchronisation takes longer than 20 microseconds
 _MOST_TIMED = 2**20
+_MAX_LINE = 1000  # characters; one line must not push the others out of a traceback
 _EXTRA, _LEAST_EXTRA, _MOST_EXTRA = 3, 4096, 2**20  # times as many as its own, within limits
 
 
@@ -126,27 +131,32 @@ def worker_main(spec: WorkerSpec, boundaries_ns: Boundaries, measured: Counts, c
         measured: Shared memory of all workers: by rank the number of iterations measured, zero until done.
         channel: To the parent.
     """
+    under_keeper()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())  # the fork server holds signals back
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
     die_with_parent()
     adopt_orphans()
+    with contextlib.suppress(OSError):  # the parent is gone, and so is this process in a moment
+        send(channel, Started(pid=os.getpid()))
+    # A daemonic process may start no others; these need no join, since the keeper ends them.
+    multiprocessing.current_process().daemon = False
     log = WorkerLog(spec.log_path)
     take_on(os.environ, spec.environment)
     watch = _Stopwatch()
     try:
         _run(spec, boundaries_ns, measured, channel, watch, log)
     except BaseException as error:
-        text = traceback.format_exc()
-        sys.stderr.write(text)
-        sys.stderr.flush()
+        text = "\n".join(line[:_MAX_LINE] for line in traceback.format_exc().splitlines())
+        with contextlib.suppress(Exception):  # a factory may have closed or replaced it
+            sys.stderr.write(f"{text}\n")
+        _flush()
         with contextlib.suppress(OSError):
             send(
-                channel, Failed(phase=watch.current, error=clipped(_summary(error)), traceback=clipped(text))
+                channel, Failed(phase=watch.current, error=clipped(in_words(error)), traceback=clipped(text))
             )
         os._exit(1)
-    sys.stdout.flush()
-    sys.stderr.flush()
+    _flush()
     os._exit(0)  # the driver cleans up after the process faster than torch does in it
 
 
@@ -188,15 +198,25 @@ def _run(
             os.sched_setaffinity(0, spec.cpu_cores)
         with watch.phase("warmup"):
             output, warmed_up = warm_up(workload.forward, synchronize, spec.warmup_iterations)
+        missing = dict[str, str]()
+        weights_sha256, output_shape = None, ""
+        with _optional("digest of the weights", missing):
+            try:
+                weights_sha256 = digest.result(timeout=spec.go_timeout_s)
+            except Exception:  # a lazy module has its weights only now
+                weights_sha256 = hash_weights(workload).result(timeout=spec.go_timeout_s)
+        with _optional("shape of the output", missing):
+            output_shape = workload.shape_of(output) if warmed_up else ""
         facts = WorkerFacts(
             cpu_cores=tuple(sorted(os.sched_getaffinity(0))),
             phases_s=watch.phases_s,
             torch_facts=describe_torch(device) | describe_model(workload),
-            weights_sha256=digest.result(timeout=spec.go_timeout_s),
-            output_shape=workload.shape_of(output) if warmed_up else "",
+            weights_sha256=weights_sha256,
+            output_shape=output_shape,
             served_ns=served_ns,
             warmup_iterations=warmed_up,
             multiprocessors=_multiprocessors(device),
+            missing=missing,
         )
         send(channel, Ready(facts=facts))
         watch.current = "waiting for the start"
@@ -234,6 +254,21 @@ def _run(
         ).answer()
 
 
+@contextlib.contextmanager
+def _optional(what: str, missing: dict[str, str]) -> Iterator[None]:
+    """Note why a piece of evidence cannot be had: it runs code of the user's, which may raise anything."""
+    try:
+        yield
+    except BaseException as error:
+        missing[what] = clipped(in_words(error))
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):  # a factory may have closed or replaced it
+            stream.flush()
+
+
 def _multiprocessors(device: Any) -> int | None:
     import torch
 
@@ -256,7 +291,11 @@ def _reporting(
     def forward_and_tell() -> None:
         output = forward()
         synchronize()
-        send(channel, Forward(iteration=next(numbers), stream=name, shape=shape_of(output)))
+        try:
+            shape = shape_of(output)
+        except Exception:  # told once, in the facts
+            shape = type(output).__name__
+        send(channel, Forward(iteration=next(numbers), stream=name, shape=shape))
 
     return forward_and_tell
 
@@ -276,8 +315,3 @@ def _done(device: object, used: CpuUsage, log: WorkerLog, measured: int, beyond:
         beyond_ns=beyond.took_ns,
         core_speed_per_us=core_speed_per_us(),
     )
-
-
-def _summary(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import select
 import signal
+import sys
 from collections.abc import Sequence
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import ForkServerContext, SpawnContext
@@ -43,6 +44,7 @@ def process_context(
     Raises:
         OSError: If no fork server can be started.
     """
+    _start_tracker()
     if start_method == "spawn":
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
@@ -50,10 +52,22 @@ def process_context(
         _end_server()
         _wanted[:] = words
     context.set_forkserver_preload(list(_wanted))
-    resource_tracker.ensure_running()  # first: starting it lets SIGINT through again
     with blocked_for_children():  # Ctrl-C must not reach the server while it imports torch
         forkserver.ensure_running()
     return context
+
+
+def _start_tracker() -> None:
+    """Start multiprocessing's tracker, which removes semaphores that ended workers left; it need not say so.
+
+    It is started before the fork server, since starting it lets SIGINT through again.
+    """
+    quiet = "ignore:resource_tracker:UserWarning"
+    sys.warnoptions.append(quiet)  # multiprocessing hands these on
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        sys.warnoptions.remove(quiet)
 
 
 def without_harm(preload: Sequence[str], timeout_s: float) -> dict[str, str]:

@@ -8,6 +8,7 @@ from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+from mps_experiments.workers.keeper import under_keeper
 from mps_experiments.workers.lifeline import die_with_parent
 from mps_experiments.workers.messages import FromWorker, receive_from_worker
 
@@ -50,15 +51,16 @@ def ask_child(
         raise EOFError(f"exit code {process.exitcode}") from error
     finally:
         if process.pid is not None:
-            process.kill()
+            process.terminate()  # by way of its keeper
             process.join(_KILL_TIMEOUT_S)
         receiver.close()
 
 
 def begin_errand() -> None:
     """Leave signals to the parent, and end with it; the first thing a child does."""
+    under_keeper()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())  # the fork server holds signals back
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
     die_with_parent()
 
 

@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Protocol
 
-from mps_experiments.errors import MpsExperimentsError
+from mps_experiments.errors import MpsExperimentsError, in_words
 from mps_experiments.trace_files import save_trace
 from mps_experiments.workers.messages import (
     CheckProducts,
@@ -143,6 +143,5 @@ class Witness:
 
 
 def _in_words(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    known = isinstance(error, MpsExperimentsError)
-    return clipped(text if known and text else f"{type(error).__name__}: {text}"[:500])
+    text = " ".join(str(error).split()) if isinstance(error, MpsExperimentsError) else ""
+    return clipped(text or in_words(error, whole=True))

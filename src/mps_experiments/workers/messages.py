@@ -33,6 +33,7 @@ class WorkerFacts:
         served_ns: When its first operation on the device was done, of the system-wide monotonic clock.
         warmup_iterations: How many iterations it did before its window; None in earlier records.
         multiprocessors: How many of the GPU's it can use, an SM cap taken off; None where it is not told.
+        missing: What could not be found out -> why; nothing in earlier records.
     """
 
     cpu_cores: tuple[int, ...]
@@ -43,6 +44,15 @@ class WorkerFacts:
     served_ns: int = 0
     warmup_iterations: int | None = None
     multiprocessors: int | None = None
+    missing: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Started:
+    """The first word: the worker's own process id, since multiprocessing knows that of its keeper."""
+
+    kind: Literal["started"] = "started"
+    pid: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,7 +232,18 @@ class Exit:
 
 
 FromWorker = (
-    Ready | Forward | Done | Computed | Tracing | Traced | Operators | Products | Failed | Checked | Preloaded
+    Started
+    | Ready
+    | Forward
+    | Done
+    | Computed
+    | Tracing
+    | Traced
+    | Operators
+    | Products
+    | Failed
+    | Checked
+    | Preloaded
 )
 ToWorker = Go | Compute | Trace | CountOperators | CheckProducts | Exit
 _from_worker: TypeAdapter[FromWorker] = TypeAdapter(

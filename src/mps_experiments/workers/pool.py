@@ -1,5 +1,6 @@
 """The parent side: start workers, wait for them with deadlines, release them together, end them."""
 
+import os
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -23,6 +24,7 @@ from mps_experiments.workers.messages import (
     FromWorker,
     Go,
     Ready,
+    Started,
     ToWorker,
     encode,
     receive_from_worker,
@@ -38,6 +40,8 @@ class Worker:
     """One worker as the parent sees it.
 
     Attributes:
+        process: Its keeper, which ends like it once all that it started is gone; see `keeper`.
+        keeper: A pidfd of that.
         boundaries_ns: Start and ends of its iterations, those after its own included, zero where not reached.
         measured: By rank of all workers, how many iterations were their own; zero until they were done.
         ended: How it failed or died; None as long as it did not.
@@ -46,9 +50,11 @@ class Worker:
 
     spec: WorkerSpec
     process: BaseProcess
+    keeper: int
     channel: Connection
     boundaries_ns: Boundaries
     measured: Counts
+    started: Started | None = None
     ready: Ready | None = None
     done: Done | None = None
     asked: bool = False
@@ -61,8 +67,24 @@ class Worker:
 
     @property
     def pid(self) -> int:
+        """The worker's own; the keeper's until the worker has told."""
+        if self.started is not None:
+            return self.started.pid
         assert self.process.pid is not None  # noqa: S101 - the pool keeps started processes only
         return self.process.pid
+
+    def kill(self) -> None:
+        """Have its keeper kill it and all that it started; no-op if it is gone."""
+        with suppress(OSError):
+            signal.pidfd_send_signal(self.keeper, signal.SIGTERM)
+
+    def close(self, timeout_s: float) -> None:
+        """Wait until it is gone with all that it started, and close what leads to it."""
+        connection.wait([self.keeper], timeout_s)
+        self.process.join(timeout_s)
+        keeper, self.keeper = self.keeper, -1
+        os.close(keeper)
+        self.channel.close()
 
     def samples(self) -> WorkerSamples | None:
         """What it has measured so far; None before its start."""
@@ -132,6 +154,9 @@ class WorkerPool:
         started = time.monotonic_ns()
         try:
             process.start()
+            assert process.pid is not None  # noqa: S101 - it was started
+            # Its own handle, since multiprocessing loses sight of it when the fork server dies.
+            keeper = os.pidfd_open(process.pid)
         except (OSError, EOFError) as error:
             ours.close()
             raise WorkerError(spec.rank, f"could not be started: {error}") from error
@@ -141,6 +166,7 @@ class WorkerPool:
             Worker(
                 spec=spec,
                 process=process,
+                keeper=keeper,
                 channel=ours,
                 boundaries_ns=boundaries,
                 measured=self.measured,
@@ -254,15 +280,14 @@ class WorkerPool:
         try:
             busy = [w for w in self.workers if w.done is None or w.asked]
             for worker in busy:  # it reads no message inside its loop, nor before it has answered
-                worker.process.kill()
+                worker.kill()
             for worker in self.workers:
-                worker.process.join(max(0.0, deadline - time.monotonic()))
+                connection.wait([worker.keeper], max(0.0, deadline - time.monotonic()))
         finally:
             for worker in self.workers:
-                worker.process.kill()
+                worker.kill()
             for worker in self.workers:
-                worker.process.join(self.kill_timeout_s)
-                worker.channel.close()
+                worker.close(self.kill_timeout_s)
 
     def _take_messages(self, workers: Sequence[Worker], timeout_s: float) -> None:
         """Wait for the next messages or deaths and note them; the first failure or death is raised."""
@@ -296,6 +321,8 @@ class WorkerPool:
 
     def _note(self, worker: Worker, message: FromWorker) -> None:
         match message:
+            case Started():
+                worker.started = message
             case Ready():
                 worker.ready, worker.ready_ns = message, time.monotonic_ns()
             case Done():

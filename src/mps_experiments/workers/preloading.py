@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from mps_experiments.errors import in_words
 from mps_experiments.workers.errand import begin_errand
 from mps_experiments.workers.forkserver_lifeline import is_fork_server
 from mps_experiments.workers.messages import Preloaded, clipped, encode
@@ -57,9 +58,7 @@ def _preload(names: Sequence[str]) -> None:
                     name
                 )  # a name within a module, too: some import only when it is asked for
             except BaseException as error:
-                problems[name] = clipped(f"cannot be imported: {type(error).__name__}: {error}").splitlines()[
-                    0
-                ]
+                problems[name] = clipped(f"cannot be imported: {in_words(error)}")
             if cuda_is_initialised():
                 problems[name] = "initialises CUDA when it is imported"
                 spoilt = True

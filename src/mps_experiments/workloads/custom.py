@@ -1,12 +1,17 @@
 """A workload of the user's own, built by a function that runs in the worker only."""
 
-import importlib
-import sys
-from collections.abc import Callable
+import inspect
+import itertools
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 import torch
 
+from mps_experiments.workloads.factory import import_factory
 from mps_experiments.workloads.spec import WorkloadSpec
+
+_ENDLESS = (itertools.cycle, itertools.count)
+_SHOWN = 5  # entries of a tuple or a dict that are named
 
 
 def build(spec: WorkloadSpec, device: torch.device) -> tuple[Callable[..., object], tuple[object, ...]]:
@@ -16,13 +21,58 @@ def build(spec: WorkloadSpec, device: torch.device) -> tuple[Callable[..., objec
     it is a mapping, as arguments if it is a tuple, else as the one argument.
 
     Raises:
-        TypeError: If the factory returns something else.
+        ConfigError: If the factory cannot be found.
+        TypeError: If the factory returns something else, or an input that one iteration uses up.
     """
-    if spec.import_path and spec.import_path not in sys.path:
-        sys.path.insert(0, spec.import_path)
-    module_name, _, function = str(spec.factory).partition(":")
-    factory = getattr(importlib.import_module(module_name), function)
+    factory = import_factory(str(spec.factory), spec.import_path)
     built = factory(device, dict(spec.options))
     if not (isinstance(built, tuple) and len(built) == 2 and callable(built[0])):
-        raise TypeError(f"{spec.factory} must return (model, input) with a callable model")
+        raise TypeError(f"{spec.factory} must return (model, input), but returned {_described(built)}")
+    if used_up := _one_shot(built[1], "input"):
+        raise TypeError(
+            f"{spec.factory} returned {used_up}, which one iteration uses up; return a list or a tensor, "
+            "or let the model draw from it"
+        )
     return built[0], (built[1],)
+
+
+def _described(built: Any) -> str:
+    """Name what a factory returned."""
+    name = type(built).__name__
+    if built is None:
+        return "None"
+    if inspect.iscoroutine(built):
+        built.close()  # else Python warns that nobody awaited it
+        return f"{name}: it must not be async"
+    if inspect.isgenerator(built) or inspect.isasyncgen(built):
+        return f"{name}: it must not yield"
+    if isinstance(built, Mapping):
+        return f"{name} of {_listed(str(key) for key in built)}"
+    if isinstance(built, tuple) and len(built) == 2:
+        swapped = "; are the two swapped?" if callable(built[1]) else ""
+        return f"({_types(built)}), of which the first cannot be called{swapped}"
+    if isinstance(built, tuple | list):
+        return f"{name} of {len(built)} ({_types(built)})"
+    return f"{name}, the model alone" if callable(built) else name
+
+
+def _types(values: Any) -> str:
+    return _listed(type(value).__name__ for value in values)
+
+
+def _listed(names: Iterator[str]) -> str:
+    first = list(itertools.islice(names, _SHOWN + 1))
+    return ", ".join([*first[:_SHOWN], *(["..."] if len(first) > _SHOWN else [])])
+
+
+def _one_shot(value: object, name: str) -> str | None:
+    """Name an iterator that can be gone through once, at any depth of an input; None if there is none."""
+    if isinstance(value, Iterator | AsyncIterator) and not isinstance(value, _ENDLESS):
+        return f"{type(value).__name__} as {name}"
+    parts: Iterable[tuple[object, object]] = ()
+    if isinstance(value, Mapping):
+        parts = value.items()
+    elif isinstance(value, tuple | list):
+        parts = enumerate(value)
+    found = (_one_shot(part, f"{name}[{key!r}]") for key, part in parts)
+    return next(filter(None, found), None)

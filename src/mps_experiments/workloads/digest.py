@@ -1,5 +1,6 @@
 """A digest of what a model computed, small enough for a message; executed in workers only."""
 
+import dataclasses
 import hashlib
 from collections.abc import Iterator, Mapping
 
@@ -16,6 +17,7 @@ _MAX_TENSORS = 32
 def digest_output(output: object) -> OutputDigest:
     """Digest every tensor of an output, the nested ones too; what is neither tensor nor array is left out.
 
+    A dataclass counts as the mapping of its fields; a nested, sparse or quantized tensor as its parts.
     Of a large tensor evenly spread elements are hashed, the same ones in every worker.
     """
     tensors = [(name, value) for name, value in _tensors(output, "") if value.size][:_MAX_TENSORS]
@@ -36,6 +38,8 @@ class _Strided:
 
 def _tensors(output: object, name: str) -> Iterator[tuple[str, _Strided]]:
     match output:
+        case torch.Tensor() if (parts := _parts(output)) is not None:
+            yield from _tensors(parts, name)
         case torch.Tensor():
             yield name, _from_torch(output)
         case np.ndarray() | np.generic() if output.dtype.kind in "biufc":
@@ -48,9 +52,28 @@ def _tensors(output: object, name: str) -> Iterator[tuple[str, _Strided]]:
         case list() | tuple():
             for index, value in enumerate(output):
                 yield from _tensors(value, f"{name}.{index}" if name else str(index))
+        case _ if dataclasses.is_dataclass(output) and not isinstance(output, type):
+            fields = {each.name: getattr(output, each.name) for each in dataclasses.fields(output)}
+            yield from _tensors(fields, name)
         case bool() | int() | float():
             value = np.asarray([output], np.float64)
             yield name, _Strided((), type(output).__name__, value, int(not np.isfinite(value[0])))
+
+
+def _parts(tensor: torch.Tensor) -> object:
+    """Return what a tensor is made of that is not one block of memory; None for one that is."""
+    if tensor.is_nested:
+        return tensor.unbind()
+    if tensor.layout is torch.sparse_coo:
+        whole = tensor.detach().coalesce()
+        return {"indices": whole.indices(), "values": whole.values()}
+    if tensor.layout in (torch.sparse_csr, torch.sparse_bsr):
+        crow, col = tensor.crow_indices(), tensor.col_indices()
+        return {"crow_indices": crow, "col_indices": col, "values": tensor.values()}
+    if tensor.layout in (torch.sparse_csc, torch.sparse_bsc):
+        ccol, row = tensor.ccol_indices(), tensor.row_indices()
+        return {"ccol_indices": ccol, "row_indices": row, "values": tensor.values()}
+    return tensor.dequantize() if tensor.is_quantized else None
 
 
 def _from_torch(tensor: torch.Tensor) -> _Strided:

@@ -1,33 +1,84 @@
-"""Find a custom workload's factory without importing it: the parent must not run user code or torch."""
+"""Find a custom workload's factory: its name in the parent, which runs no user code; itself in a child."""
 
-import ast
+import difflib
+import importlib
 import sys
+from collections.abc import Callable
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import Any
 
-from mps_experiments.errors import ConfigError
+from mps_experiments.errors import ConfigError, in_words
 
 _OPTION = "workload.factory"
 _EXPECTED = "give module:function, importable from the current folder or installed"
+_SHOWN = 5  # names of a module
 
 
 def check_factory(factory: str | None) -> Path:
-    """The folder to import from (the current one), once the module and the function were seen there.
+    """Return the folder to import from, the current one, if the text can name a factory.
 
     Raises:
-        ConfigError: If the text is not ``module:function``, or one of the two does not exist.
+        ConfigError: If the text is not ``module:function``.
     """
     module_name, _, function = (factory or "").partition(":")
-    if not all(part.isidentifier() for part in [*module_name.split("."), function]):
+    if not all(part.isidentifier() for part in [*module_name.split("."), *function.split(".")]):
         raise ConfigError(_OPTION, factory, f"not a factory; {_EXPECTED}")
-    folder = Path.cwd()
-    spec = find_module(module_name, [str(folder), *sys.path])
-    if spec is None:
-        raise ConfigError(_OPTION, factory, f"there is no module {module_name}; {_EXPECTED}")
-    if not _defines(spec, function, factory):
-        raise ConfigError(_OPTION, factory, f"{spec.origin or module_name} has no function {function}")
-    return folder
+    return Path.cwd()
+
+
+def import_factory(factory: str, folder: str | None) -> Callable[..., Any]:
+    """Import a factory; runs code of the user's.
+
+    Args:
+        factory: ``module:function``, or ``module:Class.method``.
+        folder: The folder to import from.
+
+    Raises:
+        ConfigError: If there is no such module, or nothing in it of that name that can be called.
+    """
+    if folder and folder not in sys.path:
+        sys.path.insert(0, folder)
+    module_name, _, path = factory.partition(":")
+    found: Any = _import(module_name, factory)
+    where = f"module {module_name} ({getattr(found, '__file__', None) or 'built in'})"
+    for name in path.split("."):
+        found = _attribute(found, name, where, factory)
+        where = f"{module_name}:{name}"
+    if not callable(found):
+        what = f"it is of type {type(found).__name__}, which cannot be called; {_EXPECTED}"
+        raise ConfigError(_OPTION, factory, what)
+    return found  # type: ignore[no-any-return]
+
+
+def _import(module_name: str, factory: str) -> object:
+    try:
+        return importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        expected = f"importing {module_name} raises {in_words(error)}"
+        if error.name and f"{module_name}.".startswith(f"{error.name}."):  # not one that it imports itself
+            expected = f"there is no module {error.name}; {_EXPECTED}"
+        raise ConfigError(_OPTION, factory, expected) from error
+    except BaseException as error:  # a script may call sys.exit
+        raise ConfigError(_OPTION, factory, f"importing {module_name} raises {in_words(error)}") from error
+
+
+def _attribute(owner: object, name: str, where: str, factory: str) -> object:
+    try:
+        return getattr(owner, name)
+    except AttributeError as error:
+        names = [each for each in dir(owner) if not each.startswith("_")]
+        close = difflib.get_close_matches(name, names, n=3)
+        known = f"did you mean {' or '.join(close)}?" if close else f"it has {_shown(names)}"
+        raise ConfigError(_OPTION, factory, f"{where} has no {name}; {known}") from error
+    except BaseException as error:  # of a module's __getattr__
+        raise ConfigError(_OPTION, factory, f"looking up {name} raises {in_words(error)}") from error
+
+
+def _shown(names: list[str]) -> str:
+    if not names:
+        return "no names"
+    return ", ".join([*names[:_SHOWN], *(["..."] if len(names) > _SHOWN else [])])
 
 
 def find_module(module_name: str, path: list[str]) -> ModuleSpec | None:
@@ -51,27 +102,3 @@ def _elsewhere(name: str) -> ModuleSpec | None:
     finders: list[Any] = sys.meta_path
     found = (finder.find_spec(name, None) for finder in finders)
     return next((spec for spec in found if isinstance(spec, ModuleSpec)), None)
-
-
-def _defines(spec: ModuleSpec, name: str, factory: str | None) -> bool:
-    """Whether the module's source binds `name` at its top level; True where that cannot be told."""
-    if spec.origin is None or not spec.origin.endswith(".py"):
-        return spec.origin is not None
-    try:
-        tree = ast.parse(Path(spec.origin).read_bytes(), filename=spec.origin)
-    except (SyntaxError, ValueError, OSError) as error:
-        raise ConfigError(_OPTION, factory, f"{spec.origin} cannot be read ({error})") from error
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == name:
-            return True
-        if isinstance(node, ast.Import | ast.ImportFrom) and any(
-            alias.name == "*" or (alias.asname or alias.name) == name for alias in node.names
-        ):
-            return True
-        if isinstance(node, ast.Assign | ast.AnnAssign | ast.If | ast.Try) and any(
-            isinstance(inner, ast.Name | ast.FunctionDef)
-            and name in (getattr(inner, "id", ""), getattr(inner, "name", ""))
-            for inner in ast.walk(node)
-        ):
-            return True
-    return False

@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import contextlib
+import dataclasses
 import hashlib
 import itertools
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +14,7 @@ import torch
 from mps_experiments.workloads.spec import WorkloadSpec
 
 _HASHERS = 4  # threads: one does not hash half a gigabyte while the warm-up lasts
+_MAX_SHAPE = 200  # characters
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +36,11 @@ class Workload:
 
     @staticmethod
     def shape_of(output: object) -> str:
-        """The shape a person wants to see: predicted boxes of the first image, or the first tensor."""
-        return _shape(output)
+        """The shape a person wants to see: predicted boxes of the first image, or the first tensor.
+
+        Raises whatever an output of the user's raises.
+        """
+        return _shape(output)[:_MAX_SHAPE]
 
 
 def load(spec: WorkloadSpec, device: torch.device) -> Workload:
@@ -148,6 +153,8 @@ def describe_torch(device: torch.device) -> dict[str, str]:
 
 def _shape(output: object) -> str:
     match output:
+        case torch.Tensor() if output.is_nested:
+            return f"nested {' '.join(_shape(part) for part in output.unbind())}"
         case torch.Tensor():
             return str(tuple(output.shape))
         case {"boxes": torch.Tensor() as boxes}:
@@ -157,5 +164,7 @@ def _shape(output: object) -> str:
             return f"{name} {_shape(value)}"
         case list() | tuple() if output:
             return _shape(output[0])
+        case _ if dataclasses.is_dataclass(output) and not isinstance(output, type):
+            return _shape({each.name: getattr(output, each.name) for each in dataclasses.fields(output)})
         case _:
             return str(getattr(output, "shape", type(output).__name__))

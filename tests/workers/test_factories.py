@@ -1,0 +1,239 @@
+"""Factories as people have them, in real workers: processes of their own, evidence that fails, odd errors."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from multiprocessing.context import ForkServerContext, SpawnContext
+from pathlib import Path
+
+import psutil
+import pytest
+
+from mps_experiments.errors import WorkerError
+from mps_experiments.workers.messages import Compute, Computed, WorkerFacts
+from mps_experiments.workers.pool import WorkerPool
+from tests.workers.conftest import MakeSpecs
+
+Context = ForkServerContext | SpawnContext
+TIMEOUT_S = 60.0
+MODULE = """\
+import multiprocessing, os, sys, threading
+from concurrent.futures import ProcessPoolExecutor
+import torch
+
+X = torch.ones(2, 8)
+
+class Squares(torch.utils.data.Dataset):
+    def __len__(self): return 1000
+    def __getitem__(self, index): return torch.tensor([7.0, os.getpid()])
+
+def double(x): return x * 2, os.getpid()
+
+def put(queue, x): queue.put(double(x))
+
+def loader(device, options):
+    loaded = torch.utils.data.DataLoader(Squares(), num_workers=1, multiprocessing_context=options["method"])
+    batches = iter(loaded)
+    return (lambda x: next(batches)), X
+
+def pool(device, options):
+    executor = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context(options["method"]))
+    return (lambda x: torch.tensor(executor.submit(double, 3.5).result())[None]), X
+
+def process(device, options):
+    context = multiprocessing.get_context(options["method"])
+    def model(x):
+        queue = context.SimpleQueue()
+        child = context.Process(target=put, args=(queue, 3.5))
+        child.start()
+        value = queue.get()
+        child.join()
+        return torch.tensor(value)[None]
+    return model, X
+
+def lazy(device, options): return torch.nn.LazyLinear(4), X
+
+def sparse_buffer(device, options):
+    model = torch.nn.Linear(8, 8)
+    model.register_buffer("mask", torch.eye(8).to_sparse())
+    return model, X
+
+def meta(device, options):
+    model = torch.nn.Linear(8, 8)
+    model.register_buffer("unused", torch.ones(2, device="meta"))
+    return model, X
+
+class Called:
+    def __call__(self, x): return x
+
+def state_is_a_dict(device, options):
+    model = Called()
+    model.state_dict = {}
+    return model, X
+
+def state_raises(device, options):
+    model = Called()
+    def raises(): raise SystemExit("no state")
+    model.state_dict = raises
+    return model, X
+
+def state_is_a_list(device, options):
+    model = Called()
+    model.state_dict = lambda: [1]
+    return model, X
+
+class Shapeless:
+    @property
+    def shape(self): raise KeyError("no shape")
+
+def shapeless(device, options): return (lambda x: Shapeless()), X
+
+def long_line(device, options): raise RuntimeError("x" * 100_000)
+
+def no_text(device, options):
+    class E(Exception):
+        def __str__(self): raise ValueError("no text")
+    raise E
+
+def group(device, options): raise ExceptionGroup("two", [KeyError("a"), OSError()])
+def nothing_said(device, options): raise LookupError
+def leaves(device, options): sys.exit(3)
+def interrupted(device, options): raise KeyboardInterrupt
+def generator_exit(device, options): raise GeneratorExit("gone")
+
+class Unpicklable(Exception):
+    def __init__(self): super().__init__(threading.Lock())
+    def __str__(self): return "held"
+    def __reduce__(self): raise TypeError("cannot be pickled")
+def unpicklable(device, options): raise Unpicklable
+
+def surrogates(device, options): raise ValueError("\\udc80")
+
+def closed_output(device, options):
+    sys.stdout.close(); sys.stderr.close()
+    raise ValueError("said all the same")
+
+def no_output(device, options):
+    sys.stdout = sys.stderr = None
+    return (lambda x: x), X
+
+def used_up(device, options): return sum, (i for i in range(1000))
+def returns_none(device, options): pass
+"""
+
+Worker = Callable[..., WorkerPool]
+
+
+@pytest.fixture
+def worker_of(forkserver: Context, make_specs: MakeSpecs, tmp_path: Path) -> Worker:
+    """A pool of one worker that runs one function of the module above."""
+    (tmp_path / "odd_factories.py").write_text(MODULE)
+
+    def pool_of(function: str, **options: str) -> WorkerPool:
+        (spec,) = make_specs("small", options=options)
+        workload = replace(spec.workload, factory=f"odd_factories:{function}")
+        return WorkerPool(forkserver, [replace(spec, workload=workload)], TIMEOUT_S, lambda *_: None)
+
+    return pool_of
+
+
+def measure(pool: WorkerPool) -> WorkerFacts:
+    pool.wait_ready(TIMEOUT_S)
+    pool.release()
+    pool.wait_done(TIMEOUT_S, 0.01, lambda _: None)
+    (worker,) = pool.workers
+    assert worker.finished_iterations() == 5
+    assert worker.ready is not None
+    return worker.ready.facts
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+@pytest.mark.parametrize("function", ["loader", "pool", "process"])
+def test_a_factory_may_start_processes_in_every_way(worker_of: Worker, function: str, method: str) -> None:
+    with worker_of(function, method=method) as pool:
+        facts = measure(pool)
+        (answer,) = pool.ask([Compute()], Computed, TIMEOUT_S)
+        children = psutil.Process(pool.pids[0]).children(recursive=True)
+    assert facts.missing == {}
+    assert answer.output is not None, answer.problem
+    value, pid = answer.output[0].values
+    assert (value, int(pid)) != (7.0, pool.pids[0])
+    assert value == 7.0
+    assert not any(child.is_running() for child in children)
+    assert pool.workers[0].process.exitcode == 0
+
+
+@pytest.mark.parametrize(
+    ("function", "missing"),
+    [
+        ("sparse_buffer", {"digest of the weights": ""}),
+        ("meta", {"digest of the weights": "NotImplementedError: "}),
+        ("state_is_a_dict", {"digest of the weights": "TypeError: 'dict' object is not callable"}),
+        ("state_raises", {"digest of the weights": "SystemExit: no state"}),
+        (
+            "state_is_a_list",
+            {"digest of the weights": "AttributeError: 'list' object has no attribute 'items'"},
+        ),
+        ("shapeless", {"shape of the output": "KeyError: 'no shape'"}),
+    ],
+)
+def test_evidence_that_cannot_be_had_is_missing_with_its_reason(
+    worker_of: Worker, function: str, missing: dict[str, str]
+) -> None:
+    with worker_of(function) as pool:
+        facts = measure(pool)
+    assert facts.missing.keys() == missing.keys()
+    assert all(facts.missing[what].startswith(missing[what]) for what in missing), facts.missing
+    assert (facts.weights_sha256, facts.output_shape == "") == (None, "shape of the output" in missing)
+
+
+def test_a_lazy_module_has_its_digest_from_after_the_warm_up(worker_of: Worker) -> None:
+    with worker_of("lazy") as pool:
+        facts = measure(pool)
+    assert facts.missing == {}
+    assert len(facts.weights_sha256 or "") == 64
+
+
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [
+        ("long_line", f"RuntimeError: {'x' * 500}..."),
+        ("no_text", "E, whose text raises ValueError"),
+        ("group", "ExceptionGroup: two (2 sub-exceptions); KeyError: 'a'; OSError"),
+        ("nothing_said", "LookupError"),
+        ("leaves", "SystemExit: 3"),
+        ("interrupted", "KeyboardInterrupt"),
+        ("generator_exit", "GeneratorExit: gone"),
+        ("unpicklable", "Unpicklable: held"),
+        ("surrogates", r"ValueError: \udc80"),
+        ("closed_output", "ValueError: said all the same"),
+        (
+            "used_up",
+            "TypeError: odd_factories:used_up returned generator as input, which one iteration uses up; "
+            "return a list or a tensor, or let the model draw from it",
+        ),
+        (
+            "returns_none",
+            "TypeError: odd_factories:returns_none must return (model, input), but returned None",
+        ),
+    ],
+)
+def test_an_exception_keeps_its_type(worker_of: Worker, function: str, said: str) -> None:
+    with worker_of(function) as pool, pytest.raises(WorkerError) as caught:
+        pool.wait_ready(TIMEOUT_S)
+    assert caught.value.reason == f"failed (load): {said}"
+    assert 'odd_factories.py", line ' in caught.value.traceback or "custom.py" in caught.value.traceback
+
+
+def test_a_factory_may_take_away_the_standard_output(worker_of: Worker) -> None:
+    with worker_of("no_output") as pool:
+        measure(pool)
+    assert pool.workers[0].process.exitcode == 0
+
+
+def test_the_traceback_of_an_endless_text_still_shows_where(worker_of: Worker) -> None:
+    with worker_of("long_line") as pool, pytest.raises(WorkerError) as caught:
+        pool.wait_ready(TIMEOUT_S)
+    assert caught.value.traceback.startswith("Traceback (most recent call last):")
+    assert "in long_line" in caught.value.traceback
+    assert sys.getsizeof(caught.value.traceback) < 7000
