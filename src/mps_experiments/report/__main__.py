@@ -4,7 +4,6 @@ It measures nothing and changes no record.
 """
 
 import argparse
-import io
 import sys
 import time
 from collections.abc import Sequence
@@ -37,8 +36,6 @@ def main(arguments: list[str] | None = None) -> int:
     Returns:
         0 if every record could be read, 1 if not, 2 for a user's mistake.
     """
-    if isinstance(sys.stdout, io.TextIOWrapper):  # what a locale lacks is no reason to end here
-        sys.stdout.reconfigure(errors="replace")
     args = _parser().parse_intermixed_args(arguments)
     try:
         words = args.runs or [str(last_sweep(args.output_dir))]
