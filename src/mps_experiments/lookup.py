@@ -10,6 +10,7 @@ from mps_experiments.errors import ConfigError, RecordError, TrackingError
 from mps_experiments.record import FILE_NAME, Measurement, read_measurement
 from mps_experiments.resume import originals, taken_over
 from mps_experiments.summaries import NAME, resumed_ids, started_at, summaries_below
+from mps_experiments.tracking.variables import store_named_outside
 
 if TYPE_CHECKING:
     from mps_experiments.tracking.stored import RecordStore, StoredRecords
@@ -52,13 +53,17 @@ def find_runs(words: Sequence[str], *, tracking_uri: str | None, output_dir: Pat
     Args:
         words: Each an existing folder (with all below it), an existing record file, the id of an MLflow run
             or parent run, or the name or id of an MLflow experiment; looked for in this order.
-        tracking_uri: MLflow address; None for the store that the program keeps in `output_dir`.
+        tracking_uri: MLflow address; None for that of MLFLOW_TRACKING_URI, or else the store in `output_dir`.
         output_dir: The program's output directory.
 
     Raises:
         ConfigError: If a word is none of these, or MLflow is needed and cannot be read.
     """
-    search = _Search(tracking_uri or f"sqlite:///{output_dir.expanduser().absolute() / 'mlflow.db'}")
+    search = _Search(
+        tracking_uri
+        or store_named_outside()
+        or f"sqlite:///{output_dir.expanduser().absolute() / 'mlflow.db'}"
+    )
     for word in words:
         search.look_for(word)
     runs = sorted(search.by_id.values(), key=lambda run: run.measurement.started_at)

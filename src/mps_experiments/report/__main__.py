@@ -73,7 +73,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--out", type=Path, help="folder for the report; default: the sweep's own")
     parser.add_argument("--output-dir", type=Path, default=Path(Config().output_dir), help="default: outputs")
-    parser.add_argument("--tracking-uri", help="MLflow address; default: mlflow.db in the output directory")
+    parser.add_argument(
+        "--tracking-uri",
+        help="MLflow address; default: MLFLOW_TRACKING_URI, or mlflow.db in the output directory",
+    )
     parser.add_argument("--no-mlflow", action="store_true", help="do not put it on the sweep's run in MLflow")
     return parser
 
