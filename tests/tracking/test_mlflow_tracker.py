@@ -432,7 +432,11 @@ def test_an_address_that_is_none_is_refused_in_one_line(address: str, tmp_path: 
 
 
 def test_a_port_that_nobody_listens_on_is_refused_in_one_line(tmp_path: Path) -> None:
-    assert "refused" in refusal(f"http://127.0.0.1:{free_port()}", tmp_path)
+    address = f"http://127.0.0.1:{free_port()}"
+    assert refusal(address, tmp_path) == (
+        f"tracking.uri={address}: no MLflow store answers there ([Errno 111] Connection refused); "
+        "start one with `mlflow server`, or use tracking=sqlite or tracking=none"
+    )
 
 
 def test_a_port_that_never_answers_is_refused_in_one_line(tmp_path: Path) -> None:
@@ -580,10 +584,9 @@ def refusal(address: str, tmp_path: Path, connect_timeout_s: float = 10.0) -> st
     with pytest.raises(ConfigError) as caught:
         MlflowTracker(address, "e", tmp_path / "artifacts", 20, connect_timeout_s).open()
     text = str(caught.value)
-    assert text.startswith(f"tracking.uri={address}: no MLflow store answers there (")
     assert "tracking=none" in text
     assert "\n" not in text
-    assert list(tmp_path.iterdir()) == []
+    assert not (tmp_path / "artifacts").exists()
     return text
 
 

@@ -94,12 +94,12 @@ def test_an_experiment_is_told_too() -> None:
 
 
 def test_a_mistake_in_the_address_is_looked_for_where_it_was_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    with_password = "http://me:hunter2@tracking.example:5000"
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", with_password)
-    assert (option_of(with_password), option_of(SERVER)) == ("MLFLOW_TRACKING_URI", "tracking.uri")
+    address = "http://me:hunter2@tracking.example:5000"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    assert (option_of(address), option_of(SERVER)) == ("MLFLOW_TRACKING_URI", "tracking.uri")
     with pytest.raises(ConfigError) as refused:
         check_tracking(composed())
     assert str(refused.value).startswith(
         "MLFLOW_TRACKING_URI=http://***@tracking.example:5000: a password in"
     )
-    assert variables_line(composed(), {"MLFLOW_TRACKING_URI": with_password}).count("hunter2") == 0
+    assert variables_line(composed(), {"MLFLOW_TRACKING_URI": address}).count("hunter2") == 0

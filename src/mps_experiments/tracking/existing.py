@@ -13,6 +13,7 @@ from mps_experiments.tracking.revisions import mlflow_revisions
 from mps_experiments.tracking.sqlite import database_of
 from mps_experiments.tracking.trouble import StoreError, Trouble, trouble_of
 
+_LOCKED_S = 1.0
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 _ANOTHER = "give the address of an MLflow store, such as sqlite:////path/of/mlflow.db"
 
@@ -108,7 +109,8 @@ def _is_database(uri: str) -> bool:
 def _look(uri: str) -> tuple[set[str], str | None]:
     """The names of all tables, and the revision of MLflow's schema; None where none is written down."""
     try:
-        engine = sqlalchemy.create_engine(uri, poolclass=sqlalchemy.NullPool)
+        patience = {"timeout": _LOCKED_S} if uri.startswith("sqlite") else {}  # whoever asks may ask again
+        engine = sqlalchemy.create_engine(uri, poolclass=sqlalchemy.NullPool, connect_args=patience)
     except ImportError as error:
         raise StoreError(trouble_of(error)) from error
     try:
