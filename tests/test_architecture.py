@@ -22,7 +22,7 @@ FLOORS: list[set[str]] = [
     {"bystanders", "mps_ending", "pages", "precision"},
     {"recorder"},
     {"evidence", "faults", "fingerprint"},
-    {"runner", "tracking", "resume", "summaries"},
+    {"runner", "tracking", "resume", "summaries", "mistaken"},
     {"preflight", "trials", "agenda"},
     {"ledger", "reporting"},
     {"sweep", "lookup"},

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from mps_experiments.config import TrackingConfig
 from mps_experiments.errors import ConfigError, RecordError, TrackingError
+from mps_experiments.mistaken import archive_hint, folder_hint
 from mps_experiments.record import FILE_NAME, Measurement, read_measurement
 from mps_experiments.resume import originals, taken_over
-from mps_experiments.summaries import NAME, resumed_ids, started_at, summaries_below
+from mps_experiments.summaries import NAME, read_summary, resumed_ids, started_at, summaries_below
 from mps_experiments.tracking.variables import store_named_outside
 
 if TYPE_CHECKING:
@@ -117,7 +118,10 @@ class _Search:
         try:
             self._add(FoundRun(measurement=read_measurement(path), folder=path.parent))
         except RecordError as error:
-            self.problems.append(str(error))
+            if hint := archive_hint(path):
+                raise ConfigError("run", path, hint) from error
+            hint = f"; {path} is a sweep's: give its folder" if read_summary(path) else ""
+            self.problems.append(f"{error}{hint}")
 
     def _add_folder(self, folder: Path) -> None:
         paths = [path for path in originals(folder) if path.is_file()]
@@ -127,7 +131,8 @@ class _Search:
         for summary in summaries:
             self._add_taken_over(summary)
         if not paths and not any(map(resumed_ids, summaries)):
-            raise ConfigError("run", folder, f"no {FILE_NAME} below it; {_WOULD_WORK}")
+            what = f"no {FILE_NAME} below it; {folder_hint(folder) or _WOULD_WORK}"
+            raise ConfigError("run", folder, what)
 
     def _add_taken_over(self, summary: dict[str, Any]) -> None:
         for measurement, folder in taken_over(summary):

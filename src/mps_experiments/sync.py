@@ -15,6 +15,7 @@ from typing import Any
 from mps_experiments.config import EXPERIMENT_VARIABLE, TrackingConfig
 from mps_experiments.disk import alone_in
 from mps_experiments.errors import ConfigError, RecordError, TrackingError
+from mps_experiments.mistaken import archive_hint
 from mps_experiments.record import FILE_NAME, Measurement, find_measurements, read_measurement
 from mps_experiments.resume import taken_over
 from mps_experiments.summaries import precision_of
@@ -64,7 +65,8 @@ def _collect(folders: list[Path]) -> tuple[dict[str, list[tuple[Measurement, Pat
     for folder in folders:
         paths = find_measurements(folder)
         if not paths:
-            raise ConfigError("FOLDER", folder, f"no {FILE_NAME} below it; give a folder under outputs/")
+            hint = archive_hint(folder) or f"no {FILE_NAME} below it; give a folder under outputs/"
+            raise ConfigError("FOLDER", folder, hint)
         for path in paths:
             try:
                 measurement = read_measurement(path)

@@ -41,9 +41,10 @@ def main(arguments: list[str] | None = None) -> int:
         words = args.runs or [str(last_sweep(args.output_dir))]
         found, mistakes = _find(words, args)
         subject = _subject(words, found)
-        written = _write(subject, _folder(words, subject, args))
-        if not args.no_mlflow:
-            _attach(words, subject, written, args)
+        if subject.runs:  # nothing is written of nothing
+            written = _write(subject, _folder(words, subject, args))
+            if not args.no_mlflow:
+                _attach(words, subject, written, args)
     except ConfigError as error:
         complain(str(error))
         return 2
