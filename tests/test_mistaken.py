@@ -84,6 +84,15 @@ def test_a_compressed_record_is_named(content: bytes, command: str) -> None:
     )
 
 
+@pytest.mark.parametrize("mode", ["w:gz", "w:xz", "w:bz2", "w"])
+def test_an_archive_that_was_cut_off_is_no_traceback(capsys: pytest.CaptureFixture[str], mode: str) -> None:
+    whole = packed("records.tar.x", mode).read_bytes()
+    for size in (1, 3, 10, 20, len(whole) // 2, len(whole) - 5):
+        Path("records.tar.x").write_bytes(whole[:size])
+        assert main(["records.tar.x"]) in (1, 2)
+        assert capsys.readouterr().err.count("\n") == 1
+
+
 def test_records_of_other_names_are_read_as_files_and_pointed_to_in_a_folder(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,6 +3,7 @@
 import shlex
 import tarfile
 import zipfile
+import zlib
 from pathlib import Path
 
 from mps_experiments.record import FILE_NAME
@@ -29,7 +30,7 @@ def archive_hint(path: Path) -> str:
             return _unpack("tar", ["tar", "-xf", str(path), "-C", folder], folder)
         if zipfile.is_zipfile(path):
             return _unpack("zip", ["python", "-m", "zipfile", "-e", str(path), folder], folder)
-    except OSError:
+    except (OSError, EOFError, zlib.error):  # cut off, or not to be read
         return ""
     command = next((each for magic, each in _COMPRESSED.items() if head.startswith(magic)), None)
     if command is None:
