@@ -1,14 +1,13 @@
 """The program: read the command line, refuse or run, answer with an exit code."""
 
 import contextlib
-import signal
 import sys
 from collections.abc import Callable
 from typing import Any
 
 from mps_experiments.errors import ConfigError, Interrupted
 from mps_experiments.signals import catch_signals
-from mps_experiments.terminal import complain
+from mps_experiments.terminal import complain, run_and_exit
 
 EXIT_USER_ERROR = 2
 
@@ -22,7 +21,7 @@ def main(probe: Any = None, lock_folder: Any = None) -> int:
 
     Returns:
         0 if every cell is VALID, or SKIPPED for want of hardware; 1 if not; 2 for a user's mistake; 128 + the
-        signal's number if one ended the sweep.
+        signal's number if one ended the sweep. (`run_and_exit` adds 74 and 141 for what cannot be printed.)
     """
     # Imported late: a worker started with `spawn` imports this module through the console script.
     from mps_experiments.composition import parse
@@ -35,7 +34,6 @@ def main(probe: Any = None, lock_folder: Any = None) -> int:
     try:
         request = parse(arguments)
         if not request.runs:
-            signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `--help | head` ends without a word
             _run_hydra(_show_only)
             return 0
         with (
@@ -54,7 +52,7 @@ def main(probe: Any = None, lock_folder: Any = None) -> int:
 
 def entry_point() -> None:
     """The console script."""
-    sys.exit(main())
+    run_and_exit(main)
 
 
 def _run_hydra(task: Callable[[Any], None]) -> None:

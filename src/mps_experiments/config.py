@@ -18,6 +18,8 @@ from omegaconf import OmegaConf
 
 CONFIG_NAME = "config"
 AUTO: Final = "auto"
+STORE_VARIABLE: Final = "MLFLOW_TRACKING_URI"
+EXPERIMENT_VARIABLE: Final = "MLFLOW_EXPERIMENT_NAME"
 OR_AUTO = ("times", "workers.warmup")  # options that take a whole number or auto
 # Options of earlier versions: what they refused is noise, which now widens the interval instead.
 NO_LONGER = tuple(
@@ -259,9 +261,10 @@ class TrackingConfig:
     enabled: bool = True
     """Log to MLflow. The record on disk is written in any case."""
     uri: str | None = None
-    """An MLflow tracking address; null: mlflow.db in the output directory."""
+    """An MLflow tracking address; null: mlflow.db in the output directory. Where none is given, that of
+    MLFLOW_TRACKING_URI, unless tracking=sqlite."""
     experiment: str = "mps_experiments"
-    """Name of the MLflow experiment."""
+    """Name of the MLflow experiment. Where none is given, that of MLFLOW_EXPERIMENT_NAME."""
     timeout_s: float = 30.0
     """Seconds for MLflow to take one cell."""
     connect_timeout_s: float = 10.0

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from mps_experiments.config import TrackingConfig
 from mps_experiments.errors import ConfigError, RecordError, TrackingError
+from mps_experiments.mistaken import archive_hint, folder_hint
 from mps_experiments.record import FILE_NAME, Measurement, read_measurement
 from mps_experiments.resume import originals, taken_over
-from mps_experiments.summaries import NAME, resumed_ids, started_at, summaries_below
+from mps_experiments.summaries import NAME, read_summary, resumed_ids, started_at, summaries_below
+from mps_experiments.tracking.variables import store_named_outside
 
 if TYPE_CHECKING:
     from mps_experiments.tracking.stored import RecordStore, StoredRecords
@@ -52,13 +54,17 @@ def find_runs(words: Sequence[str], *, tracking_uri: str | None, output_dir: Pat
     Args:
         words: Each an existing folder (with all below it), an existing record file, the id of an MLflow run
             or parent run, or the name or id of an MLflow experiment; looked for in this order.
-        tracking_uri: MLflow address; None for the store that the program keeps in `output_dir`.
+        tracking_uri: MLflow address; None for that of MLFLOW_TRACKING_URI, or else the store in `output_dir`.
         output_dir: The program's output directory.
 
     Raises:
         ConfigError: If a word is none of these, or MLflow is needed and cannot be read.
     """
-    search = _Search(tracking_uri or f"sqlite:///{output_dir.expanduser().absolute() / 'mlflow.db'}")
+    search = _Search(
+        tracking_uri
+        or store_named_outside()
+        or f"sqlite:///{output_dir.expanduser().absolute() / 'mlflow.db'}"
+    )
     for word in words:
         search.look_for(word)
     runs = sorted(search.by_id.values(), key=lambda run: run.measurement.started_at)
@@ -112,7 +118,10 @@ class _Search:
         try:
             self._add(FoundRun(measurement=read_measurement(path), folder=path.parent))
         except RecordError as error:
-            self.problems.append(str(error))
+            if hint := archive_hint(path):
+                raise ConfigError("run", path, hint) from error
+            hint = f"; {path} is a sweep's: give its folder" if read_summary(path) else ""
+            self.problems.append(f"{error}{hint}")
 
     def _add_folder(self, folder: Path) -> None:
         paths = [path for path in originals(folder) if path.is_file()]
@@ -122,7 +131,8 @@ class _Search:
         for summary in summaries:
             self._add_taken_over(summary)
         if not paths and not any(map(resumed_ids, summaries)):
-            raise ConfigError("run", folder, f"no {FILE_NAME} below it; {_WOULD_WORK}")
+            what = f"no {FILE_NAME} below it; {folder_hint(folder) or _WOULD_WORK}"
+            raise ConfigError("run", folder, what)
 
     def _add_taken_over(self, summary: dict[str, Any]) -> None:
         for measurement, folder in taken_over(summary):

@@ -29,6 +29,7 @@ from mps_experiments.report.gains import gains
 from mps_experiments.sweep import Sweep
 from mps_experiments.terminal import Terminal
 from mps_experiments.tracking.tracker import SweepInfo
+from mps_experiments.tracking.variables import variables_line
 from mps_experiments.trials import count_runs
 
 _STALE_TIMEOUT_S = 5.0  # daemons of the dead: they serve nobody, so being killed early costs nothing
@@ -58,7 +59,9 @@ def open_sweep(
         mps_check = MpsCheck(guardian, probe.cuda_driver_version())
         _tidy_and_check_mps(plans, mps_check, terminal)
         prepared = prepare(request.cells, plans)
-        for remark in prepared.remarks:
+        for remark in filter(
+            None, [*prepared.remarks, variables_line(request.cells[0].tracking, os.environ)]
+        ):
             terminal.line(remark)
         if plans and plans[0].device.is_cpu:
             terminal.line("no GPU in use: the same pipeline runs on the CPU, mps=on is skipped")

@@ -5,20 +5,23 @@ A run is known by its record id, so calling this again logs nothing twice.
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from mps_experiments.config import TrackingConfig
+from mps_experiments.config import EXPERIMENT_VARIABLE, TrackingConfig
 from mps_experiments.disk import alone_in
 from mps_experiments.errors import ConfigError, RecordError, TrackingError
+from mps_experiments.mistaken import archive_hint
 from mps_experiments.record import FILE_NAME, Measurement, find_measurements, read_measurement
 from mps_experiments.resume import taken_over
 from mps_experiments.summaries import precision_of
 from mps_experiments.terminal import Parser, complain, run_and_exit
 from mps_experiments.tracking.tracker import SweepInfo
+from mps_experiments.tracking.variables import store_named_outside
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -47,7 +50,7 @@ def entry_point() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog="python -m mps_experiments.sync", description=__doc__.splitlines()[0])
     parser.add_argument("folder", nargs="+", type=Path, help="a sweep's folder, a run's folder, or outputs/")
-    parser.add_argument("--tracking-uri", help="MLflow address; default: the one the run was configured with")
+    parser.add_argument("--tracking-uri", help="MLflow address; default: the run's, or MLFLOW_TRACKING_URI")
     parser.add_argument(
         "--experiment", help="MLflow experiment; default: the one the run was configured with"
     )
@@ -62,7 +65,8 @@ def _collect(folders: list[Path]) -> tuple[dict[str, list[tuple[Measurement, Pat
     for folder in folders:
         paths = find_measurements(folder)
         if not paths:
-            raise ConfigError("FOLDER", folder, f"no {FILE_NAME} below it; give a folder under outputs/")
+            hint = archive_hint(folder) or f"no {FILE_NAME} below it; give a folder under outputs/"
+            raise ConfigError("FOLDER", folder, hint)
         for path in paths:
             try:
                 measurement = read_measurement(path)
@@ -96,9 +100,13 @@ def _log_sweep(
 
     first, _ = records[0]
     stored = first.config.get("tracking", {})
+    was_logged = stored.get("enabled", True)  # to where its configuration says; else nobody has said where
     tracking = TrackingConfig(
-        uri=args.tracking_uri or stored.get("uri"),
-        experiment=args.experiment or stored.get("experiment") or TrackingConfig().experiment,
+        uri=args.tracking_uri or stored.get("uri") or (None if was_logged else store_named_outside()),
+        experiment=args.experiment
+        or (was_logged and stored.get("experiment"))
+        or os.environ.get(EXPERIMENT_VARIABLE)
+        or TrackingConfig().experiment,
     )
     tracker = open_tracker(tracking, Path(str(first.config.get("output_dir", "outputs"))).absolute())
     tracker.start_sweep(

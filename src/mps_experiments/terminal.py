@@ -1,8 +1,6 @@
 """What the person sees while a sweep runs: two progress bars, or plain lines where there is no terminal."""
 
 import argparse
-import io
-import os
 import signal
 import sys
 from collections.abc import Callable, Iterable
@@ -12,6 +10,7 @@ from typing import NoReturn, Self
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from mps_experiments.standard_streams import EXIT_UNWRITABLE, finish_output, guard_streams, is_closed_pipe
 from mps_experiments.workers.messages import Forward
 
 _TICK_TERMINAL_S = 1.0  # one redraw a second is all that happens in the parent while workers are timed
@@ -27,8 +26,6 @@ class Terminal:
     """
 
     def __init__(self, cell_count: int | None, console: Console | None = None) -> None:
-        if isinstance(sys.stdout, io.TextIOWrapper):  # what a locale lacks is no reason to end a sweep
-            sys.stdout.reconfigure(errors="replace")
         self._console = console or Console(soft_wrap=True)
         if not self._console.is_terminal:
             self._console.width = _PLAIN_WIDTH
@@ -104,17 +101,28 @@ class Parser(argparse.ArgumentParser):
 
 
 def run_and_exit(main: Callable[[], int]) -> NoReturn:
-    """A console script: a closed pipe, Ctrl-C and SIGTERM end it without a traceback."""
+    """Run a console script: what it prints cannot end it, nor do Ctrl-C and SIGTERM leave a traceback.
+
+    Its exit code is that of `main`. If that is 0 and standard output did not take everything, it is 141 for
+    a reader that left, as after SIGPIPE, and 74 otherwise, with one line.
+    """
+    guard_streams()
     signal.signal(signal.SIGTERM, _terminated)
     try:
         code = main()
-        sys.stdout.flush()
     except KeyboardInterrupt:
         complain("interrupted by SIGINT")
         code = 128 + signal.SIGINT
-    except BrokenPipeError:  # as in "| head"; SIGPIPE stays ignored, since a child may close its pipe, too
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 128 + signal.SIGPIPE
+    except SystemExit as ended:  # argparse, after --help
+        if not isinstance(ended.code, int | None):
+            raise
+        code = ended.code or 0
+    problem = finish_output()
+    if problem is not None and is_closed_pipe(problem):
+        code = code or 128 + signal.SIGPIPE
+    elif problem is not None:
+        complain(f"standard output cannot be written ({problem.strerror}); the files are complete")
+        code = code or EXIT_UNWRITABLE
     sys.exit(code)
 
 

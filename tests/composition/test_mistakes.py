@@ -28,7 +28,7 @@ MISTAKES = [
     ("mps=null", "mps=null: not an option; choose one of off, on"),
     ("mps=true", "mps=true: not an option; choose one of off, on"),
     ("mps=[on,off]", "mps=[on,off]: not an option; choose one of off, on"),
-    ("tracking=nope", "tracking=nope: not an option; choose one of none, server, sqlite"),
+    ("tracking=nope", "tracking=nope: not an option; choose one of auto, none, server, sqlite"),
     (
         "workload=nope",
         "workload=nope: not an option; choose one of auto, custom, maskrcnn, resnet50, ssdlite",
@@ -92,7 +92,7 @@ MISTAKES = [
     ("", "'': not an option; write option=value"),
     ("~procs", "~procs: nothing can be removed; write for example procs=1"),
     ("~workload.model", f"~workload.model: nothing can be removed; write for example {TORCHVISION}"),
-    ("~tracking", "~tracking: nothing can be removed; choose one of none, server, sqlite"),
+    ("~tracking", "~tracking: nothing can be removed; choose one of auto, none, server, sqlite"),
     ("+mps=on", "+mps=on: is there already; leave the + away: mps=on"),
     ("+procs=2", "+procs=2: is there already; leave the + away: procs=2"),
     (

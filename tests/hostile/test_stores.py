@@ -57,8 +57,8 @@ ASKED = [
     address("no scheme", "127.0.0.1:5000", "it has no scheme such as http:// or sqlite:///"),
     address("nobody there", "http://127.0.0.1:9", "Connection refused", "start one with `mlflow server`"),
     address("no host", "http://", "no host given", "or use tracking=sqlite or tracking=none"),
-    address("no store", "ftp://127.0.0.1:9/x", "no MLflow store answers there", "tracking=none"),
-    address("a folder", "file://{here}", "no MLflow store answers there", "tracking=none"),
+    address("no store", "ftp://127.0.0.1:9/x", "MLflow knows no store at such an address", "tracking=none"),
+    address("a folder", "file://{here}", "MLflow itself no longer keeps runs in a folder", "tracking=none"),
 ]
 
 
@@ -104,15 +104,15 @@ def answering(answer: int) -> Iterator[str]:
 @pytest.mark.parametrize(
     ("answer", "why"),
     [
-        (500, "it answers 500"),
-        (404, "MLflow could not"),
+        (500, "the server there says no (500); see its log"),
+        (404, "the server there says no (404: an HTML page); it is no MLflow, or not at this path"),
         (200, "a server that is not MLflow answers there"),
     ],
 )
 def test_a_server_that_is_no_mlflow_is_refused(answer: int, why: str, refused_by_command: Refused) -> None:
     with answering(answer) as uri:
-        line = refused_by_command(address(str(answer), uri, uri, "no MLflow store answers there", why))
-    assert "start one with `mlflow server`" in line
+        line = refused_by_command(address(str(answer), uri, uri, why, "use tracking=sqlite or tracking=none"))
+    assert "no MLflow store answers there" not in line
 
 
 def test_a_server_that_never_answers_is_given_up(refused_by_command: Refused) -> None:

@@ -3,12 +3,13 @@
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -16,6 +17,7 @@ from pathlib import Path
 import pytest
 
 _DEADLINE_S = 90.0
+NONE: Mapping[str, tuple[int, bytes]] = {}
 
 
 def free_port() -> int:
@@ -69,19 +71,40 @@ def _wait_until_it_answers(address: str, process: subprocess.Popen[bytes]) -> No
 
 
 @contextmanager
-def answering(status: int, body: bytes) -> Iterator[str]:
-    """A server that says this to whoever asks: its address."""
+def answering(
+    status: int,
+    body: bytes,
+    tls: ssl.SSLContext | None = None,
+    answers: Mapping[str, tuple[int, bytes]] = NONE,
+) -> Iterator[str]:
+    """A server that says this to whoever asks: its address.
+
+    Args:
+        status: What it answers.
+        body: And says.
+        tls: For https.
+        answers: Beginning of a path -> what it says there instead.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(status)
+            found = [answer for path, answer in answers.items() if self.path.startswith(path)]
+            code, text = found[0] if found else (status, body)
+            self.send_response(code)
+            self.send_header("Content-Length", str(len(text)))
             self.end_headers()
-            self.wfile.write(body)
+            self.wfile.write(text)
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.do_GET()
 
         def log_message(self, *_: object) -> None:
             """Keep quiet."""
 
     with HTTPServer(("127.0.0.1", 0), Handler) as listening:
+        if tls is not None:
+            listening.socket = tls.wrap_socket(listening.socket, server_side=True)
         thread = threading.Thread(target=listening.serve_forever)
         thread.start()
         try:

@@ -127,7 +127,18 @@ def test_params_are_what_one_filters_by() -> None:
 
 
 def test_a_long_param_is_cut_to_what_mlflow_takes() -> None:
-    assert len(params_of(make_measurement(options={"text": "x" * 10_000}))["options"]) == 500
+    options = params_of(make_measurement(options={"text": "x" * 10_000}))["options"]
+    assert len(options) == 500
+    assert options.startswith('{"text": "xxx')
+    assert options.endswith("xxx... (cut, 10012 characters)")
+    whole = params_of(make_measurement(options={"text": "x" * 488}))["options"]
+    assert (len(whole), whole[-2:]) == (500, '"}')
+
+
+def test_a_tag_that_is_cut_says_so() -> None:
+    tags = tags_of(replace(make_measurement(), notes=("y" * 9000,)))
+    assert len(tags["notes"]) == 5000
+    assert tags["notes"].endswith("yyy... (cut, 9000 characters)")
 
 
 def test_tags_explain_verdict_proof_machine_and_origin() -> None:

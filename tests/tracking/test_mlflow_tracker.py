@@ -4,7 +4,9 @@ import contextlib
 import json
 import math
 import os
+import shlex
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -14,9 +16,11 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from packaging.version import Version
 
 from mps_experiments.errors import ConfigError, TrackingError
 from mps_experiments.measurement.outputs import OutputDifference
@@ -28,9 +32,10 @@ from mps_experiments.tracking.tracker import SweepInfo, SweepReport
 from mps_experiments.tracking.views import BY_RATIO, View, sweep_view
 from tests.conftest import CHECKOUT, SRC
 from tests.evidence_records import traced_run, with_core_waits, with_telemetry
+from tests.fakes.stores import locked
 from tests.outputs import with_output
 from tests.records import INVALID, SKIPPED, make_measurement
-from tests.tracking.conftest import free_port
+from tests.tracking.conftest import answering, free_port
 
 INFO = SweepInfo(sweep_id="sweep", name="a sweep", command="python -m mps_experiments -m", is_sweep=True)
 TABLES = SweepReport(tables="the tables", description="the tables")
@@ -342,9 +347,22 @@ def test_a_deleted_experiment_is_refused(
 ) -> None:
     opened()
     client = MlflowClient(tracking_uri=uri)
-    client.delete_experiment(client.get_experiment_by_name(request.node.name).experiment_id)
-    with pytest.raises(ConfigError, match="was deleted; restore it or name another"):
+    experiment_id = client.get_experiment_by_name(request.node.name).experiment_id
+    client.delete_experiment(experiment_id)
+    with pytest.raises(ConfigError) as refused:
         opened()
+    command = f"mlflow experiments restore --experiment-id {experiment_id}"
+    assert str(refused.value) == (
+        f"tracking.experiment={request.node.name}: was deleted; restore it with: "
+        f"MLFLOW_TRACKING_URI={shlex.quote(uri)} {command}; or name another with tracking.experiment"
+    )
+    subprocess.run(
+        [sys.executable, "-m", *command.split()],
+        env=os.environ | {"MLFLOW_TRACKING_URI": uri},
+        check=True,
+        capture_output=True,
+    )
+    opened()
 
 
 @pytest.mark.parametrize(("is_sweep", "view"), [(True, sweep_view("sweep")), (False, BY_RATIO)])
@@ -414,7 +432,11 @@ def test_an_address_that_is_none_is_refused_in_one_line(address: str, tmp_path: 
 
 
 def test_a_port_that_nobody_listens_on_is_refused_in_one_line(tmp_path: Path) -> None:
-    assert "refused" in refusal(f"http://127.0.0.1:{free_port()}", tmp_path)
+    address = f"http://127.0.0.1:{free_port()}"
+    assert refusal(address, tmp_path) == (
+        f"tracking.uri={address}: no MLflow store answers there ([Errno 111] Connection refused); "
+        "start one with `mlflow server`, or use tracking=sqlite or tracking=none"
+    )
 
 
 def test_a_port_that_never_answers_is_refused_in_one_line(tmp_path: Path) -> None:
@@ -445,20 +467,126 @@ def test_a_server_that_answers_500_is_refused_in_one_line(tmp_path: Path) -> Non
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
-            assert "it answers 500" in refusal(f"http://127.0.0.1:{server.server_port}", tmp_path)
+            assert ": the server there says no (500); see its log, or try again later" in refusal(
+                f"http://127.0.0.1:{server.server_port}", tmp_path
+            )
         finally:
             server.shutdown()
             thread.join()
+
+
+UNAUTHENTICATED = b"You are not authenticated."  # as MLflow's own basic-auth says it
+NO_MLFLOW = "it is no MLflow, or not at this path or scheme: correct the address"
+LOGIN = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [
+        (401, UNAUTHENTICATED, f"the server there says no (401: {UNAUTHENTICATED.decode()}); {LOGIN}"),
+        (403, b"<html>Forbidden</html>", f"the server there says no (403: an HTML page); {LOGIN}"),
+        (404, b"<html>nginx</html>", f"the server there says no (404: an HTML page); {NO_MLFLOW}"),
+        (
+            403,
+            b'{"error_code": "PERMISSION_DENIED", "message": "not yours"}',
+            f"the server there says no (403: PERMISSION_DENIED: not yours); {LOGIN}",
+        ),
+    ],
+)
+@pytest.mark.parametrize("health", [(200, b"OK"), None], ids=["healthy", "guarded"])
+def test_a_server_that_says_no_is_told_from_none(
+    tmp_path: Path, status: int, body: bytes, said: str, health: tuple[int, bytes] | None
+) -> None:
+    with answering(status, body, answers={"/health": health} if health else {}) as address:
+        assert refusal(address, tmp_path) == (
+            f"tracking.uri={address}: {said}, or use tracking=sqlite or tracking=none"
+        )
+
+
+def test_a_login_that_is_refused_is_named_and_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "me")
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "hunter2")
+    with answering(401, UNAUTHENTICATED) as address:
+        said = refusal(address, tmp_path)
+    assert "; correct MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or use " in said
+    assert "hunter2" not in said
+
+
+def test_an_account_that_may_only_read_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "hunter2")
+    known = b'{"experiment": {"experiment_id": "1", "name": "e", "lifecycle_stage": "active"}}'
+    answers = {"/health": (200, b"OK"), "/api/2.0/mlflow/experiments/get": (200, known)}
+    with answering(403, b"Permission denied", answers=answers) as address:
+        said = refusal(address, tmp_path)
+    assert said == (
+        f"tracking.uri={address}: the store cannot be written: the server there says no (403: Permission "
+        "denied); the account in MLFLOW_TRACKING_TOKEN may not do this: ask for the permission, "
+        "or use tracking=sqlite or tracking=none"
+    )
+
+
+def test_a_store_that_the_shell_names_is_refused_under_the_name_of_its_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    assert refusal("http://127.0.0.1:9", tmp_path).startswith(
+        "MLFLOW_TRACKING_URI=http://127.0.0.1:9: no MLflow"
+    )
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_a_folder_is_a_store_only_where_mlflow_itself_is_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, allowed: bool
+) -> None:
+    address = (tmp_path / "mlruns").as_uri()
+    if allowed:
+        monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+        MlflowTracker(address, "e", tmp_path / "artifacts", 60.0, 10.0).open()
+        return
+    if Version(mlflow.__version__) < Version("3.10"):
+        pytest.skip("this MLflow still writes folders")
+    assert refusal(address, tmp_path) == (
+        f"tracking.uri={address}: MLflow itself no longer keeps runs in a folder; name a database, "
+        "sqlite:////path/of/mlflow.db (`mlflow migrate-filestore` takes the runs over), or set "
+        "MLFLOW_ALLOW_FILE_STORE=true, or use tracking=sqlite or tracking=none"
+    )
+    assert not (tmp_path / "mlruns").exists()
+
+
+def test_a_database_that_stays_locked_is_told_so(tmp_path: Path) -> None:
+    database = tmp_path / "mlflow.db"
+    MlflowClient(tracking_uri=f"sqlite:///{database}").search_experiments()
+    with locked(database), pytest.raises(ConfigError) as refused:
+        MlflowTracker(f"sqlite:///{database}", "e", tmp_path, 8.0, 10.0).open()
+    assert str(refused.value) == (
+        f"tracking.uri=sqlite:///{database}: another program has locked the database (database is locked); "
+        "try again when that has ended, or name another, or use tracking=none and sync later"
+    )
+
+
+def test_a_store_that_an_older_mlflow_wrote_is_left_as_it_is(tmp_path: Path) -> None:
+    database = tmp_path / "mlflow.db"
+    MlflowClient(tracking_uri=f"sqlite:///{database}").search_experiments()
+    with contextlib.closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = '451aebb31d03'")
+        connection.execute("DROP TABLE datasets")
+    before = database.read_bytes()
+    said = refusal(f"sqlite:///{database}", tmp_path)
+    assert (
+        f"; keep a copy of it, then run: mlflow db upgrade sqlite:///{database}, or use tracking=none" in said
+    )
+    assert database.read_bytes() == before
 
 
 def refusal(address: str, tmp_path: Path, connect_timeout_s: float = 10.0) -> str:
     with pytest.raises(ConfigError) as caught:
         MlflowTracker(address, "e", tmp_path / "artifacts", 20, connect_timeout_s).open()
     text = str(caught.value)
-    assert text.startswith(f"tracking.uri={address}: no MLflow store answers there (")
     assert "tracking=none" in text
     assert "\n" not in text
-    assert list(tmp_path.iterdir()) == []
+    assert not (tmp_path / "artifacts").exists()
     return text
 
 

@@ -1,4 +1,4 @@
-"""The functions that conf/hydra/default.yaml calls by name."""
+"""The functions that conf/hydra/default.yaml and conf/tracking call by name."""
 
 import hashlib
 import os
@@ -6,7 +6,8 @@ import re
 
 from omegaconf import OmegaConf
 
-from mps_experiments.config import options
+from mps_experiments.config import EXPERIMENT_VARIABLE, STORE_VARIABLE, options
+from mps_experiments.errors import ConfigError
 
 _MAX_FOLDER_NAME = 200  # bytes; file systems take 255
 _DIGEST_DIGITS = 8
@@ -17,6 +18,19 @@ def register_resolvers() -> None:
     OmegaConf.register_new_resolver("folder_name", folder_name, replace=True)
     OmegaConf.register_new_resolver("option_table", option_table, replace=True)
     OmegaConf.register_new_resolver("expanduser", os.path.expanduser, replace=True)
+    OmegaConf.register_new_resolver("mlflow_variable", mlflow_variable, replace=True)
+
+
+def mlflow_variable(name: str, otherwise: str | None) -> str | None:
+    """Read one of the two variables of MLflow that name a place; an empty one counts as not set.
+
+    Raises:
+        ConfigError: If it is another variable: its value would go into the record.
+    """
+    if name not in (STORE_VARIABLE, EXPERIMENT_VARIABLE):
+        what = f"mlflow_variable reads {STORE_VARIABLE} and {EXPERIMENT_VARIABLE} only, not {name}"
+        raise ConfigError("configuration", "", what)
+    return os.environ.get(name) or otherwise
 
 
 def folder_name(override_dirname: str) -> str:

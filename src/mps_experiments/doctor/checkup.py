@@ -22,6 +22,7 @@ from mps_experiments.doctor.torch_check import torch_findings
 from mps_experiments.machine.gpus import Gpu
 from mps_experiments.mps.control import control_program
 from mps_experiments.mps.folders import parent_folder
+from mps_experiments.tracking.variables import store_named_outside
 
 _NVML_TIMEOUT_S = 15.0  # several GPUs without persistence mode take seconds each
 _MANY_DAEMONS_TIMEOUT_S = 60.0
@@ -33,7 +34,8 @@ class Request:
     """What the user asked for, named as the program's options.
 
     Attributes:
-        tracking_uri: None for the database in the output folder, ``none`` for no store.
+        tracking_uri: None for MLFLOW_TRACKING_URI, or else the database in the output folder; ``none`` for
+            no store.
         try_mps: Start a private daemon for a moment.
         torch_timeout_s: Seconds for torch to be imported in a child process.
     """
@@ -102,6 +104,8 @@ def _of_rest(request: Request, gpu: Gpu | None, sight: Sight) -> Iterator[Check]
     yield Check(name="output folder", look=lambda: output_findings(request.output_dir))
     yield Check(
         name="tracking store",
-        look=lambda: store_findings(request.tracking_uri, request.output_dir, connect_s),
+        look=lambda: store_findings(
+            request.tracking_uri or store_named_outside(), request.output_dir, connect_s
+        ),
         timeout_s=connect_s + _GRACE_S,
     )

@@ -69,7 +69,8 @@ def _parser() -> argparse.ArgumentParser:
         "--output-dir", default=defaults.output_dir, help="as output_dir= (default: %(default)s)"
     )
     parser.add_argument(
-        "--tracking-uri", help="as tracking.uri=, or none (default: mlflow.db in the output folder)"
+        "--tracking-uri",
+        help="as tracking.uri=, or none (default: MLFLOW_TRACKING_URI, or mlflow.db in the output folder)",
     )
     parser.add_argument(
         "--try-mps", action="store_true", help="start a private MPS daemon for a moment, as each sweep does"

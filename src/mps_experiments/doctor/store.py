@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 from mps_experiments.config import TrackingConfig
 from mps_experiments.doctor.finding import Finding, fail, ok, warn
 from mps_experiments.doctor.folders import why_not_writable
-from mps_experiments.doctor.revisions import Revisions, mlflow_revisions
 from mps_experiments.errors import ConfigError, without_passwords
 from mps_experiments.tracking.addresses import check_tracking
 from mps_experiments.tracking.health import HTTP, problem_with_address
+from mps_experiments.tracking.revisions import Revisions, mlflow_revisions
 
 _NAME = "tracking store"
 _ELSE = "name another with tracking.uri=, or use tracking=none and `mps_experiments.sync` later"
@@ -58,11 +58,10 @@ def _at(uri: str, timeout_s: float) -> Finding:
             return _database(database.absolute(), mlflow_revisions())
     shown = without_passwords(uri)
     problem = problem_with_address(uri, timeout_s)
-    if urlsplit(uri).scheme in HTTP:
-        todo = f"start it (`mlflow server`), or correct the address; {_ELSE}"
-        return fail(_NAME, f"{shown}: {problem}", todo) if problem else ok(_NAME, f"{shown} answers")
+    if urlsplit(uri).scheme in HTTP and problem is None:
+        return ok(_NAME, f"{shown} answers")
     if problem:
-        return fail(_NAME, f"{shown}: {problem}", _ELSE)
+        return fail(_NAME, f"{shown}: {problem.what}", f"{problem.todo}; {_ELSE}")
     return warn(
         _NAME, f"{shown} was not asked", "the doctor asks SQLite and http only; a sweep reaches it first"
     )

@@ -1,9 +1,7 @@
 """How findings are shown: aligned lines for people, JSON for programs."""
 
 import dataclasses
-import io
 import json
-import sys
 import textwrap
 from collections.abc import Sequence
 
@@ -21,8 +19,6 @@ _NARROW = 60  # columns; on a narrower terminal lines are left to it
 
 def to_console() -> Console:
     """Standard output; colour on a terminal only."""
-    if isinstance(sys.stdout, io.TextIOWrapper):  # what a locale lacks is no reason to end
-        sys.stdout.reconfigure(errors="replace")
     return Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
 
 

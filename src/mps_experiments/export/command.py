@@ -44,7 +44,8 @@ def add_places(parser: argparse.ArgumentParser) -> None:
     """Where runs are looked for."""
     parser.add_argument("--output-dir", type=Path, default=Path("outputs"), help="default: outputs")
     parser.add_argument(
-        "--tracking-uri", help="MLflow address to find runs in; default: mlflow.db in the output directory"
+        "--tracking-uri",
+        help="MLflow address of runs; default: MLFLOW_TRACKING_URI, or mlflow.db in the output directory",
     )
     parser.add_argument(
         "--drop-unknown", action="store_true", help="leave out options that this version does not have"

@@ -2,7 +2,9 @@
 
 import argparse
 import contextlib
+import os
 import sys
+from pathlib import Path
 from typing import Any
 
 from mps_experiments import cli
@@ -16,6 +18,7 @@ from mps_experiments.machine.gpus import GpuProbe, open_probe
 from mps_experiments.measurement.verdict import Status
 from mps_experiments.preflight import plan_cells
 from mps_experiments.replay.circumstances import difference_lines
+from mps_experiments.replay.files import folder_of_code, with_files_of_now
 from mps_experiments.replay.order import MAY_CHANGE, Order, order_of
 from mps_experiments.replay.side_by_side import Sides, key_of, remarks, table
 from mps_experiments.summaries import cut_off
@@ -38,8 +41,11 @@ def main(arguments: list[str] | None = None, probe: Any = None, lock_folder: Any
     """
     args = _parser().parse_intermixed_args(arguments)
     try:
-        wanted = _wanted(args)
+        wanted, folder = _wanted(args)
         order = order_of(wanted, args.output_dir, args.repeats, args.option)
+        if folder is not None:
+            sys.stdout.write(f"run in {folder}, where the factory is as it was\n")
+            os.chdir(folder)
         with contextlib.nullcontext(probe) if probe else open_probe() as gpus:
             _show_differences(wanted, order, gpus)
         code = _run(order, probe, lock_folder)
@@ -67,8 +73,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _wanted(args: argparse.Namespace) -> Wanted:
-    """The stored cells.
+def _wanted(args: argparse.Namespace) -> tuple[Wanted, Path | None]:
+    """The stored cells, and the folder to run them in; None for the current one.
 
     Raises:
         ConfigError: If they cannot be had, name code to run, or an option is given that makes it another run.
@@ -83,7 +89,9 @@ def _wanted(args: argparse.Namespace) -> Wanted:
     found = find_runs([args.run], tracking_uri=args.tracking_uri, output_dir=args.output_dir)
     for problem in (*found.problems, *filter(None, [cut_off(args.run)])):
         complain(problem)
-    wanted = wanted_of(found.runs, args.drop_unknown, without=("repeat",))
+    given = [text.partition("=")[0] for text in args.option]
+    runs = with_files_of_now(found.runs, given)
+    wanted = wanted_of(runs, args.drop_unknown, without=("repeat",))
     for text in args.option:
         option, _, value = text.partition("=")
         if option in wanted.grid.axes:
@@ -94,7 +102,7 @@ def _wanted(args: argparse.Namespace) -> Wanted:
     if any(factories) and not args.allow_code:
         named = ", ".join(str(each) for each in factories if each)
         raise ConfigError("run", args.run, f"names code to run ({named}); if you trust it, add --allow-code")
-    return wanted
+    return wanted, folder_of_code(runs)
 
 
 def _show_differences(wanted: Wanted, order: Order, probe: GpuProbe) -> None:

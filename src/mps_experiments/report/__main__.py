@@ -4,7 +4,6 @@ It measures nothing and changes no record.
 """
 
 import argparse
-import io
 import sys
 import time
 from collections.abc import Sequence
@@ -37,16 +36,15 @@ def main(arguments: list[str] | None = None) -> int:
     Returns:
         0 if every record could be read, 1 if not, 2 for a user's mistake.
     """
-    if isinstance(sys.stdout, io.TextIOWrapper):  # what a locale lacks is no reason to end here
-        sys.stdout.reconfigure(errors="replace")
     args = _parser().parse_intermixed_args(arguments)
     try:
         words = args.runs or [str(last_sweep(args.output_dir))]
         found, mistakes = _find(words, args)
         subject = _subject(words, found)
-        written = _write(subject, _folder(words, subject, args))
-        if not args.no_mlflow:
-            _attach(words, subject, written, args)
+        if subject.runs:  # nothing is written of nothing
+            written = _write(subject, _folder(words, subject, args))
+            if not args.no_mlflow:
+                _attach(words, subject, written, args)
     except ConfigError as error:
         complain(str(error))
         return 2
@@ -76,7 +74,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--out", type=Path, help="folder for the report; default: the sweep's own")
     parser.add_argument("--output-dir", type=Path, default=Path(Config().output_dir), help="default: outputs")
-    parser.add_argument("--tracking-uri", help="MLflow address; default: mlflow.db in the output directory")
+    parser.add_argument(
+        "--tracking-uri",
+        help="MLflow address; default: MLFLOW_TRACKING_URI, or mlflow.db in the output directory",
+    )
     parser.add_argument("--no-mlflow", action="store_true", help="do not put it on the sweep's run in MLflow")
     return parser
 

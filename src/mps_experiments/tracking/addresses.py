@@ -6,6 +6,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from mps_experiments.config import TrackingConfig
 from mps_experiments.errors import ConfigError
+from mps_experiments.tracking.variables import option_of
 
 _MAX_EXPERIMENT = 500  # characters, MLflow's own limit
 _SQLITE_HEADER = b"SQLite format 3\0"
@@ -29,16 +30,18 @@ def check_tracking(tracking: TrackingConfig) -> None:
     if tracking.uri is None:
         return
     if not tracking.uri.isprintable():
-        raise ConfigError("tracking.uri", tracking.uri, "is no address: it has control characters")
+        raise ConfigError(option_of(tracking.uri), tracking.uri, "is no address: it has control characters")
     try:
         secret = _has_secret(tracking.uri)
     except ValueError as error:  # its text may hold a part of a password, taken for a port
-        raise ConfigError("tracking.uri", tracking.uri, "is no address such as http://host:5000") from error
+        raise ConfigError(
+            option_of(tracking.uri), tracking.uri, "is no address such as http://host:5000"
+        ) from error
     if secret:
         scheme = tracking.uri.partition(":")[0].partition("+")[0].lower()
         means = _ELSEWHERE.get(scheme, "leave it to the environment, such as MLFLOW_TRACKING_PASSWORD")
         what = f"a password in the address would be stored with every run; write it without and {means}"
-        raise ConfigError("tracking.uri", tracking.uri, what)
+        raise ConfigError(option_of(tracking.uri), tracking.uri, what)
     if tracking.enabled and (match := _SQLITE.match(tracking.uri)):
         _check_sqlite(tracking.uri, tracking.uri[match.end() :])
 
@@ -62,9 +65,9 @@ def _has_secret(uri: str) -> bool:
 def _check_sqlite(uri: str, rest: str) -> None:
     path = Path(rest.partition("?")[0].removeprefix("/"))
     if not rest.startswith("/") or path == Path() or str(path) == ":memory:":
-        raise ConfigError("tracking.uri", uri, "names no file; write sqlite:////the/path/of/mlflow.db")
+        raise ConfigError(option_of(uri), uri, "names no file; write sqlite:////the/path/of/mlflow.db")
     if problem := _problem_with(path):
-        raise ConfigError("tracking.uri", uri, f"{problem}; name a database of MLflow, or a new file")
+        raise ConfigError(option_of(uri), uri, f"{problem}; name a database of MLflow, or a new file")
 
 
 def _problem_with(path: Path) -> str:

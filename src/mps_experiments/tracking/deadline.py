@@ -4,7 +4,8 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
-from mps_experiments.errors import TrackingError
+from mps_experiments.errors import ConfigError, TrackingError
+from mps_experiments.tracking.trouble import StoreError, shortened
 
 _T = TypeVar("_T")
 
@@ -17,6 +18,7 @@ def within(timeout_s: float, what: str, call: Callable[[], _T]) -> _T:
 
     Raises:
         TrackingError: If the call is late or raises anything.
+        ConfigError: As the call raises it.
     """
     results: list[_T] = []
     errors: list[BaseException] = []
@@ -31,8 +33,10 @@ def within(timeout_s: float, what: str, call: Callable[[], _T]) -> _T:
     thread.start()
     thread.join(timeout_s)
     if errors:
-        text = " ".join(str(errors[0]).partition("[SQL:")[0].split())[:300]
-        raise TrackingError(f"MLflow could not {what}: {type(errors[0]).__name__}: {text}") from errors[0]
+        if isinstance(errors[0], ConfigError | StoreError):  # a whole sentence already
+            raise errors[0]
+        text = f"{type(errors[0]).__name__}: {shortened(errors[0])}"
+        raise TrackingError(f"MLflow could not {what}: {text}") from errors[0]
     if not results:
         raise TrackingError(f"MLflow did not {what} within {timeout_s:g} s")
     return results[0]

@@ -10,7 +10,18 @@ from mps_experiments.tracking.fault_fields import fault_metrics, fault_params, f
 from mps_experiments.tracking.series import latency_tag
 
 _OF_A_SWEEP = ("gpu", "driver", "torch", "host", "mps_experiments", "git_commit")
-_MAX_VALUE = 500  # characters of a param that MLflow takes everywhere
+_MAX_PARAM = 500  # characters that every MLflow server takes; newer ones take 6,000
+_MAX_TAG = 5000  # likewise; newer ones take 8,000. Both cut without a word.
+
+
+def cut(text: str, most: int = _MAX_TAG) -> str:
+    """Shorten a value that MLflow would not take, with a mark; the record among the artifacts has all of it.
+
+    >>> cut("x" * 812, 34)
+    'xxxxxxxxx... (cut, 812 characters)'
+    """
+    mark = f"... (cut, {len(text)} characters)"
+    return text if len(text) <= most else text[: most - len(mark)] + mark
 
 
 def params_of(measurement: Measurement) -> dict[str, str]:
@@ -41,7 +52,7 @@ def params_of(measurement: Measurement) -> dict[str, str]:
     values |= fault_params(measurement)
     if cell.options:
         values["options"] = json.dumps(cell.options, sort_keys=True, default=str)
-    return {key: str(value)[:_MAX_VALUE] for key, value in values.items()}
+    return {key: cut(str(value), _MAX_PARAM) for key, value in values.items()}
 
 
 def metrics_of(measurement: Measurement) -> dict[str, float]:
@@ -114,7 +125,8 @@ def tags_of(measurement: Measurement) -> dict[str, str]:
         "norm_layer": facts.torch_facts.get("norm_layer") if facts else None,
     }
     known = {key: str(value) for key, value in tags.items() if value is not None}
-    return known | evidence_tags(measurement) | fault_tags(measurement) | latency_tag(measurement)
+    known |= evidence_tags(measurement) | fault_tags(measurement) | latency_tag(measurement)
+    return {key: cut(text) for key, text in known.items()}
 
 
 def sweep_tags(measurements: Sequence[Measurement]) -> dict[str, str]:

@@ -22,13 +22,16 @@ from mps_experiments.measurement.verdict import Status
 from mps_experiments.record import Measurement
 from mps_experiments.tracking.comparisons import comparison_fields
 from mps_experiments.tracking.deadline import within
-from mps_experiments.tracking.fields import sweep_tags, tags_of
+from mps_experiments.tracking.existing import check_database
+from mps_experiments.tracking.fields import cut, sweep_tags, tags_of
 from mps_experiments.tracking.health import HTTP, problem_with_address
 from mps_experiments.tracking.notes import note_of
 from mps_experiments.tracking.run_logging import log_changed, log_files, log_report, log_values
 from mps_experiments.tracking.runners import is_alive, this_runner
 from mps_experiments.tracking.sqlite import database_of, patiently
 from mps_experiments.tracking.tracker import SweepInfo, SweepReport
+from mps_experiments.tracking.trouble import StoreError, Trouble, nobody, trouble_of
+from mps_experiments.tracking.variables import option_of
 from mps_experiments.tracking.views import BY_RATIO, experiment_tags, link, sweep_view
 
 RECORD_ID = "record_id"
@@ -38,6 +41,7 @@ _RUNNER = "runner"
 _WRITTEN_BY = "mps_experiments"
 _PARENT = "mlflow.parentRunId"
 _NOTE = "mlflow.note.content"
+_PATIENCE = 0.75  # of a deadline
 _LOCAL_UI = "http://127.0.0.1:5000"  # where `mlflow ui` listens unless told otherwise
 
 _T = TypeVar("_T")
@@ -76,21 +80,36 @@ class MlflowTracker:
         try:
             self._probe()
             self._within("open the store", self._open)
-        except (TrackingError, ValueError) as error:
-            raise ConfigError(
-                "tracking.uri",
-                self._uri,
-                f"no MLflow store answers there ({error}); "
-                "start one with `mlflow server`, or use tracking=sqlite or tracking=none",
-            ) from error
+        except TrackingError as error:
+            raise self._refused(self._trouble(error)) from error
         try:
             self._within("write to it", self._sign)
         except TrackingError as error:
-            raise ConfigError(
-                "tracking.uri",
-                self._uri,
-                f"the store cannot be written ({error}); name another, or use tracking=none and sync later",
-            ) from error
+            trouble = self._trouble(error)
+            what = f"the store cannot be written: {trouble.what}"
+            raise self._refused(Trouble(what=what, todo=trouble.todo)) from error
+
+    def _refused(self, trouble: Trouble) -> ConfigError:
+        else_ = (
+            "use tracking=none and sync later"
+            if self._is_database
+            else "use tracking=sqlite or tracking=none"
+        )
+        return ConfigError(option_of(self._uri), self._uri, f"{trouble}, or {else_}")
+
+    def _trouble(self, error: TrackingError) -> Trouble:
+        """What stands behind an error; where nothing does, the call was late."""
+        if isinstance(error, StoreError) or error.__cause__ is not None:
+            return trouble_of(error.__cause__ or error)
+        if self._is_database:
+            return Trouble(
+                what=str(error), todo="another program may have locked it: try again, or name another"
+            )
+        return nobody(str(error))
+
+    @property
+    def _is_database(self) -> bool:
+        return database_of(self._uri) is not None
 
     def _sign(self) -> None:
         """The smallest thing to write that changes no run; the views once, so that one can be deleted."""
@@ -107,10 +126,11 @@ class MlflowTracker:
         if (
             problem := within(timeout_s, "answer", lambda: problem_with_address(self._uri, timeout_s))
         ) is not None:
-            raise TrackingError(problem)
+            raise StoreError(problem)
 
     def _open(self) -> None:
         with _alone(self._uri):
+            check_database(self._uri)
             self._find_or_create_experiment()
 
     def _find_or_create_experiment(self) -> None:
@@ -118,9 +138,9 @@ class MlflowTracker:
         experiment = self._client.get_experiment_by_name(self._experiment)
         if experiment is not None:
             if experiment.lifecycle_stage != "active":
-                raise TrackingError(
-                    f"the experiment {self._experiment} was deleted; restore it or name another"
-                )
+                how = how_to_restore(self._uri, str(experiment.experiment_id))
+                what = f"was deleted; restore it with: {how}; or name another with tracking.experiment"
+                raise ConfigError("tracking.experiment", self._experiment, what)
             self._experiment_id = str(experiment.experiment_id)
             return
         location = self._artifact_dir.as_uri() if self._uri.startswith("sqlite:") else None
@@ -137,7 +157,7 @@ class MlflowTracker:
         assert info is not None  # noqa: S101 - set by start_sweep
         self._close_abandoned()
         if info.is_sweep:
-            tags = {SWEEP_ID: info.sweep_id, "command": info.command, _RUNNER: this_runner()}
+            tags = {SWEEP_ID: info.sweep_id, "command": cut(info.command), _RUNNER: this_runner()}
             self._parent_id = self._find(f"tags.{SWEEP_ID} = '{info.sweep_id}' and tags.command != ''")
             if self._parent_id is None:
                 run = self._client.create_run(self._experiment_id, tags=tags, run_name=info.name)
@@ -200,7 +220,10 @@ class MlflowTracker:
         self._client.set_terminated(self._parent_id, status)
 
     def _within(self, what: str, call: Callable[[], _T]) -> _T:
-        return within(self._timeout_s, what, lambda: patiently(call, self._timeout_s))
+        patience_s = (
+            self._timeout_s * _PATIENCE
+        )  # what locks a database is then told, and not only the deadline
+        return within(self._timeout_s, what, lambda: patiently(call, patience_s))
 
     def browse_hint(self) -> str:
         server = self._uri if urllib.parse.urlsplit(self._uri).scheme in HTTP else _LOCAL_UI
@@ -224,6 +247,12 @@ class MlflowTracker:
         for run in self._client.search_runs([self._experiment_id], condition, ViewType.ACTIVE_ONLY):
             if not is_alive(run.data.tags[_RUNNER]):
                 self._client.set_terminated(run.info.run_id, "KILLED")
+
+
+def how_to_restore(uri: str, experiment_id: str) -> str:
+    """The command that brings a deleted experiment back."""
+    command = ["mlflow", "experiments", "restore", "--experiment-id", experiment_id]
+    return f"MLFLOW_TRACKING_URI={shlex.quote(uri)} {shlex.join(command)}"
 
 
 @contextlib.contextmanager

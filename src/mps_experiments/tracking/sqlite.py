@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import OperationalError
 
 _PREFIX = "sqlite:///"
 _PAUSE_S = 0.2
@@ -34,13 +35,13 @@ def patiently(call: Callable[[], _T], timeout_s: float) -> _T:
         timeout_s: When to give up, in seconds.
 
     Raises:
-        MlflowException: The last one.
+        MlflowException, OperationalError: The last one.
     """
     deadline = time.monotonic() + timeout_s
     while True:
         try:
             return call()
-        except MlflowException as error:
+        except (MlflowException, OperationalError) as error:
             if "database is locked" not in str(error) or time.monotonic() > deadline:
                 raise
         time.sleep(_PAUSE_S)

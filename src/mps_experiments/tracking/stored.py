@@ -19,8 +19,9 @@ from mps_experiments.record import FILE_NAME, Measurement, read_measurement
 from mps_experiments.tracking.addresses import check_tracking
 from mps_experiments.tracking.deadline import within
 from mps_experiments.tracking.existing import local_path, problem_with
-from mps_experiments.tracking.mlflow_tracker import RECORD_ID, SWEEP_ID
+from mps_experiments.tracking.mlflow_tracker import RECORD_ID, SWEEP_ID, how_to_restore
 from mps_experiments.tracking.sqlite import patiently
+from mps_experiments.tracking.trouble import StoreError, nobody, trouble_of
 
 _MAX_BYTES = 2**28  # of one record: those of a million iterations have about 2**24
 _PAGE = 1000  # runs that MLflow lists in one call
@@ -81,10 +82,9 @@ class RecordStore:
         try:
             problem = within(timeout_s, "answer", lambda: problem_with(self._uri, timeout_s))
         except TrackingError as error:
-            problem = str(error)
+            problem = nobody(str(error))
         if problem:
-            what = f"{problem}; give the address of an MLflow store, such as sqlite:////path/of/mlflow.db"
-            raise ConfigError("--tracking-uri", self._uri, what)
+            raise ConfigError("--tracking-uri", self._uri, str(problem))
         self._client = self._within("open the store", lambda: MlflowClient(tracking_uri=self._uri))
 
     def find(self, word: str) -> StoredRecords | None:
@@ -116,6 +116,9 @@ class RecordStore:
         return replace(found, commands=commands)
 
     def _of_experiment(self, word: str, experiment: Any) -> StoredRecords:
+        if experiment.lifecycle_stage != "active":
+            what = f"was deleted; {how_to_restore(self._uri, str(experiment.experiment_id))} brings it back"
+            raise ConfigError("experiment", word, what)
         runs = self._search(str(experiment.experiment_id), f"tags.{RECORD_ID} != ''")
         if not runs:
             raise ConfigError("experiment", word, "has no runs of mps_experiments; name another")
@@ -179,7 +182,12 @@ class RecordStore:
 
     def _within(self, what: str, call: Callable[[], _T]) -> _T:
         timeout_s = self._tracking.timeout_s
-        return within(timeout_s, what, lambda: patiently(call, timeout_s))
+        try:
+            return within(timeout_s, what, lambda: patiently(call, timeout_s))
+        except TrackingError as error:
+            if error.__cause__ is None or isinstance(error, StoreError):
+                raise
+            raise StoreError(trouble_of(error.__cause__)) from error
 
 
 def _or_none(call: Callable[[], Any]) -> Any:

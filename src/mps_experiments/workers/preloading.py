@@ -113,4 +113,5 @@ def _silent() -> Iterator[None]:
             os.close(copy)
 
 
-_preload(_names_in(sys.orig_argv))
+if _asked_for := _names_in(sys.orig_argv):
+    _preload(_asked_for)

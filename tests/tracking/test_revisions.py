@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mps_experiments.doctor.revisions import Revisions, mlflow_revisions, read_revisions
+from mps_experiments.tracking.revisions import Revisions, mlflow_revisions, read_revisions
 from tests.doctor.conftest import write
 
 
