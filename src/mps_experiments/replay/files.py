@@ -16,10 +16,10 @@ from mps_experiments.lookup import FoundRun
 from mps_experiments.workloads.factory import find_module
 from mps_experiments.workloads.inputs import SAMPLE
 from mps_experiments.workloads.sources import source_sha256
+from mps_experiments.workloads.spec import is_weights_file
 
 INPUT, WEIGHTS = "workload.input", "workload.weights"
 _DigestOf = Callable[[Path], str | None]
-_NAMED_WEIGHTS = ("random", "default")
 _LEVELS = 6  # folders above a record: outputs/DATE/TIME/RUN/trial, and the one that outputs/ is in
 
 
@@ -77,7 +77,7 @@ def _located(run: FoundRun, given: Sequence[str], digest_of: _DigestOf) -> Found
             for image, name in pairs
         ]
         found["input"] = paths if isinstance(typed, list) else paths[0]
-    if WEIGHTS not in given and cell.weights not in _NAMED_WEIGHTS:
+    if WEIGHTS not in given and is_weights_file(cell.weights):
         typed_weights = str(workload.get("weights") or cell.weights)
         digest = run.measurement.weights_file_sha256
         found["weights"] = _find(WEIGHTS, cell.weights, typed_weights, digest, run, digest_of)
