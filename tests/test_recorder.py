@@ -133,7 +133,7 @@ def finished_worker(rank: int, latencies_ms: tuple[int, ...] = LATENCIES_MS) -> 
     return Worker(
         spec=spec,
         process=process,
-        keeper=-1,
+        keeper=None,
         channel=channel,
         boundaries_ns=ends + [0] * (10 - len(latencies_ms)),
         measured=[0, 0],

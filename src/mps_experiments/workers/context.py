@@ -3,9 +3,9 @@
 import contextlib
 import multiprocessing
 import os
-import select
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import ForkServerContext, SpawnContext
@@ -27,6 +27,7 @@ _PRELOAD = [
     "mps_experiments.workloads.loading",
 ]
 _END_TIMEOUT_S = 30.0
+_POLL_S = 0.005
 _server: Any = forkserver._forkserver  # multiprocessing has no way to ask for its pid
 _wanted: list[str] = list(_PRELOAD)
 
@@ -110,12 +111,10 @@ def _end_server() -> None:
     pid = _server._forkserver_pid
     if pid is None:
         return
-    with contextlib.suppress(ProcessLookupError):
-        handle = os.pidfd_open(pid)
-        try:
-            signal.pidfd_send_signal(handle, signal.SIGKILL)
-            ended, _, _ = select.select([handle], [], [], _END_TIMEOUT_S)
-        finally:
-            os.close(handle)
-        if not ended:
-            raise TimeoutError(f"the fork server {pid} does not end")
+    deadline = time.monotonic() + _END_TIMEOUT_S
+    with contextlib.suppress(ProcessLookupError, ChildProcessError):  # somebody reaped it
+        os.kill(pid, signal.SIGKILL)
+        while os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"the fork server {pid} does not end")
+            time.sleep(_POLL_S)

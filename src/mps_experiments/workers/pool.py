@@ -41,7 +41,8 @@ class Worker:
 
     Attributes:
         process: Its keeper, which ends like it once all that it started is gone; see `keeper`.
-        keeper: A pidfd of that.
+        keeper: A pidfd of that, since multiprocessing loses sight of it when the fork server dies; None where
+            the kernel has none.
         boundaries_ns: Start and ends of its iterations, those after its own included, zero where not reached.
         measured: By rank of all workers, how many iterations were their own; zero until they were done.
         ended: How it failed or died; None as long as it did not.
@@ -50,7 +51,7 @@ class Worker:
 
     spec: WorkerSpec
     process: BaseProcess
-    keeper: int
+    keeper: int | None
     channel: Connection
     boundaries_ns: Boundaries
     measured: Counts
@@ -75,15 +76,23 @@ class Worker:
 
     def kill(self) -> None:
         """Have its keeper kill it and all that it started; no-op if it is gone."""
+        if self.keeper is None:
+            self.process.terminate()
+            return
         with suppress(OSError):
             signal.pidfd_send_signal(self.keeper, signal.SIGTERM)
 
+    def wait_gone(self, timeout_s: float) -> None:
+        """Wait until it is gone with all that it started, or the time is over."""
+        connection.wait([self.process.sentinel if self.keeper is None else self.keeper], timeout_s)
+
     def close(self, timeout_s: float) -> None:
         """Wait until it is gone with all that it started, and close what leads to it."""
-        connection.wait([self.keeper], timeout_s)
+        self.wait_gone(timeout_s)
         self.process.join(timeout_s)
-        keeper, self.keeper = self.keeper, -1
-        os.close(keeper)
+        if self.keeper is not None:
+            os.close(self.keeper)
+            self.keeper = None
         self.channel.close()
 
     def samples(self) -> WorkerSamples | None:
@@ -154,9 +163,7 @@ class WorkerPool:
         started = time.monotonic_ns()
         try:
             process.start()
-            assert process.pid is not None  # noqa: S101 - it was started
-            # Its own handle, since multiprocessing loses sight of it when the fork server dies.
-            keeper = os.pidfd_open(process.pid)
+            keeper = _handle_of(process)
         except (OSError, EOFError) as error:
             ours.close()
             raise WorkerError(spec.rank, f"could not be started: {error}") from error
@@ -282,7 +289,7 @@ class WorkerPool:
             for worker in busy:  # it reads no message inside its loop, nor before it has answered
                 worker.kill()
             for worker in self.workers:
-                connection.wait([worker.keeper], max(0.0, deadline - time.monotonic()))
+                worker.wait_gone(max(0.0, deadline - time.monotonic()))
         finally:
             for worker in self.workers:
                 worker.kill()
@@ -351,3 +358,11 @@ class WorkerPool:
         if code < 0:
             return f"was killed by {signal.Signals(-code).name}"
         return f"exited with code {code} without a word"
+
+
+def _handle_of(process: BaseProcess) -> int | None:
+    assert process.pid is not None  # noqa: S101 - it was started
+    try:
+        return os.pidfd_open(process.pid)
+    except OSError:  # an old kernel, a sandbox that forbids it, or it has ended already
+        return None
