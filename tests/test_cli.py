@@ -84,7 +84,7 @@ def test_help_has_every_option_and_every_group(mps_experiments: Command) -> None
     for group in (
         "mps: off, on",
         "workload: auto, custom, maskrcnn",
-        "tracking: none",
+        "tracking: auto, none",
         "fault: daemon_kill, device_assert",
         "experiment: fault_table, packing, quickstart",
     ):

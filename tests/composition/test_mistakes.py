@@ -110,7 +110,7 @@ MISTAKES = [
     (
         "workers.cpu_affinity=foo",
         "workers.cpu_affinity=foo: must be one of auto, rotate, none; "
-        "write for example workers.cpu_affinity=rotate",
+        "write for example workers.cpu_affinity=none",
     ),
     (
         "workers.stall_timeout_s=abc",
