@@ -59,9 +59,8 @@ def open_sweep(
         mps_check = MpsCheck(guardian, probe.cuda_driver_version())
         _tidy_and_check_mps(plans, mps_check, terminal)
         prepared = prepare(request.cells, plans)
-        for remark in filter(
-            None, [*prepared.remarks, variables_line(request.cells[0].tracking, os.environ)]
-        ):
+        of_mlflow = [variables_line(cell.tracking, os.environ) for cell in request.cells[:1]]
+        for remark in filter(None, [*prepared.remarks, *of_mlflow]):
             terminal.line(remark)
         if plans and plans[0].device.is_cpu:
             terminal.line("no GPU in use: the same pipeline runs on the CPU, mps=on is skipped")

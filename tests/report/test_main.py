@@ -1,7 +1,6 @@
 """``python -m mps_experiments.report``, as a process of its own and inside of this one."""
 
 import json
-import math
 import os
 import subprocess
 import sys
@@ -168,7 +167,7 @@ def test_a_damaged_record_is_named_and_the_rest_is_reported(
 def test_a_record_that_contradicts_itself_is_named_and_the_rest_is_reported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    odd = replace(full_sweep()[-1], record_id="odd", wall_s=math.inf)
+    odd = replace(full_sweep()[-1], record_id="odd", config={"workload": "text"})
     folder = sweep(tmp_path / "s", *full_sweep()[:-1], odd)
     assert run(folder, "--no-mlflow") == 1
     assert "the record contradicts itself" in capsys.readouterr().err

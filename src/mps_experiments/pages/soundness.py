@@ -1,13 +1,16 @@
 """Whether a record agrees with itself: somebody's editor, or another program, may have changed it; pure."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
 
+from mps_experiments.config import Config
 from mps_experiments.measurement.verdict import Status
 from mps_experiments.pages.figures import quantities
 from mps_experiments.pages.panels import ARMS
 from mps_experiments.record import Measurement
 
+_GROUPS = {field.name for field in fields(Config) if is_dataclass(field.type)}
 _LATEST = 4_102_444_800.0  # seconds since the epoch: the year 2100
 
 
@@ -22,6 +25,9 @@ def _contradictions(m: Measurement) -> Iterator[str]:
         yield f"mps={cell.mps}"
     if cell.procs < 1 or (cell.times != "auto" and cell.times < 1):
         yield f"procs={cell.procs} times={cell.times}"
+    for group in _GROUPS & m.config.keys():
+        if not isinstance(m.config[group], Mapping | None):
+            yield f"config.{group} is no group of options"
     if not 0 < m.started_at < _LATEST:
         yield f"started_at={m.started_at:g}"
     if not 0 <= m.wall_s < math.inf:
