@@ -16,8 +16,8 @@ from mps_experiments.errors import ConfigError, RunError
 from mps_experiments.workers import errand
 from mps_experiments.workers.check import check_workload
 from mps_experiments.workers.messages import Checked
+from mps_experiments.workloads.networks import build_network
 from mps_experiments.workloads.spec import WorkloadSpec
-from mps_experiments.workloads.vision import build_model
 from tests.conftest import command_of
 
 Context = ForkServerContext | SpawnContext
@@ -57,7 +57,7 @@ def refused(context: Context, model: str = SMALL, weights: str = "random", norm_
 def state_dict() -> dict[str, torch.Tensor]:
     """Weights that fit the small model."""
     spec = WorkloadSpec(kind="torchvision", model=SMALL)
-    return dict(build_model(spec, torch.device("cpu")).state_dict())
+    return dict(build_network(spec, torch.device("cpu")).model.state_dict())
 
 
 def test_a_state_dict_that_fits_is_known_by_the_digest_of_its_file(

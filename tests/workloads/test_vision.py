@@ -10,8 +10,9 @@ import torch
 from PIL import ExifTags, Image
 
 from mps_experiments.workloads.loading import _digest
+from mps_experiments.workloads.networks import build_network
 from mps_experiments.workloads.spec import ImageInput, WorkloadSpec
-from mps_experiments.workloads.vision import build_inputs, build_model, supported_models
+from mps_experiments.workloads.vision import build_inputs, supported_models
 
 CPU = torch.device("cpu")
 SAMPLE = ImageInput(name="sample", sha256="")
@@ -29,7 +30,7 @@ def spec(model: str, **values: Any) -> WorkloadSpec:
 
 def forward(of: WorkloadSpec) -> Any:
     with torch.inference_mode():
-        model = build_model(of, CPU)
+        model = build_network(of, CPU).model
         return [model(value) for value in build_inputs(of, CPU)]
 
 
@@ -77,13 +78,13 @@ def test_a_detector_gets_a_photo_upright_and_16_bits_as_they_are_meant(tmp_path:
 
 @pytest.mark.parametrize("model", MODELS)
 def test_random_weights_follow_their_seed(model: str) -> None:
-    digests = [_digest(build_model(spec(model, seed=seed), CPU)) for seed in (0, 0, 1)]
+    digests = [_digest(build_network(spec(model, seed=seed), CPU).model) for seed in (0, 0, 1)]
     assert digests[0] == digests[1]
     assert digests[0] != digests[2]
 
 
 def test_the_digest_sees_every_tensor() -> None:
-    model = build_model(spec(CLASSIFICATION), CPU)
+    model = build_network(spec(CLASSIFICATION), CPU).model
     before = _digest(model)
     with torch.no_grad():
         list(model.parameters())[-1][-1] += 1
@@ -100,9 +101,9 @@ def test_detection_does_the_same_work_whatever_the_photo_shows(tmp_path: Path) -
 
 @pytest.mark.parametrize("model", MODELS)
 def test_a_saved_state_dict_is_what_the_model_then_has(model: str, tmp_path: Path) -> None:
-    saved = build_model(spec(model, seed=5), CPU)
+    saved = build_network(spec(model, seed=5), CPU).model
     torch.save(saved.state_dict(), tmp_path / "w.pth")
-    loaded = build_model(spec(model, weights=str(tmp_path / "w.pth")), CPU)
+    loaded = build_network(spec(model, weights=str(tmp_path / "w.pth")), CPU).model
     assert _digest(loaded) == _digest(saved)
     assert not loaded.training
 

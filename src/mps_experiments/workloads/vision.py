@@ -7,7 +7,7 @@ import torch
 from torchvision.models import WeightsEnum, get_model_weights, list_models
 
 from mps_experiments.workloads.inputs import path_of
-from mps_experiments.workloads.networks import build_network, kind_of
+from mps_experiments.workloads.networks import kind_of
 from mps_experiments.workloads.pixels import read_pixels
 from mps_experiments.workloads.spec import WorkloadSpec
 
@@ -17,11 +17,6 @@ _UNSUPPORTED = ("quantization", "video", "optical_flow")
 def supported_models() -> list[str]:
     """Names of the detection, classification and segmentation models."""
     return sorted(name for name in list_models() if kind_of(name) not in _UNSUPPORTED)
-
-
-def build_model(spec: WorkloadSpec, device: torch.device) -> torch.nn.Module:
-    """Build the model alone, see `networks.build_network`."""
-    return build_network(spec, device).model
 
 
 def build_inputs(
