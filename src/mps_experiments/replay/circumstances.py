@@ -1,6 +1,5 @@
 """What differs between the machine, code and files of stored runs and those of now."""
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from mps_experiments.machine.gpus import GpuProbe
 from mps_experiments.plan import RunPlan
 from mps_experiments.record import Cell, Measurement, affinity_of
 from mps_experiments.recorder import cell_of
+from mps_experiments.replay.files import digest_of_file
 from mps_experiments.report.keys import differing_keys
 
 
@@ -21,7 +21,8 @@ def difference_lines(pairs: Sequence[tuple[Measurement, RunPlan]], probe: GpuPro
         probe: What tells which GPUs this machine has.
     """
     facts = {plan.device: collect_facts(probe, plan.device.gpu) for _, plan in pairs}
-    digests = {spec.weights: _digest(spec.weights) for _, plan in pairs for spec in plan.workloads[:1]}
+    used = {plan.workloads[0].weights for _, plan in pairs}
+    digests = {weights: digest_of_file(Path(weights)) for weights in used}
     found: dict[str, None] = {}
     for stored, plan in pairs:
         now = of_plan(plan, {}, facts[plan.device], digests[plan.workloads[0].weights])
@@ -48,11 +49,3 @@ def work_of(cell: Cell) -> dict[str, object]:
         "compute_mode": cell.compute_mode,
         "verbose": cell.verbose,
     }
-
-
-def _digest(weights: str) -> str | None:
-    """Of a weights file, as a run records it."""
-    if not Path(weights).is_file():  # a name
-        return None
-    with Path(weights).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

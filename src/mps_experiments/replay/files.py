@@ -33,7 +33,7 @@ def with_files_of_now(runs: Sequence[FoundRun], given: Sequence[str]) -> list[Fo
     Raises:
         ConfigError: If a file is nowhere, or only with another content.
     """
-    digest_of = cache(_digest)  # hundreds of runs have the same files
+    digest_of = cache(digest_of_file)  # hundreds of runs have the same files
     return [_located(run, given, digest_of) for run in runs]
 
 
@@ -130,7 +130,7 @@ def _above(run: FoundRun) -> list[Path]:
     return [folder, *folder.parents[: _LEVELS - 1]]
 
 
-def _digest(path: Path) -> str | None:
+def digest_of_file(path: Path) -> str | None:
     """The digest of a file; None where there is none that can be read."""
     try:
         if not path.is_file():
