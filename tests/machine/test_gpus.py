@@ -106,7 +106,13 @@ def test_nvml_tells_the_driver_and_its_newest_cuda() -> None:
 
 
 @pytest.mark.gpu
-def test_this_process_is_on_no_gpu() -> None:
-    with open_probe() as probe:
-        for gpu in probe.gpus():
-            assert os.getpid() not in [process.pid for process in probe.compute_processes(gpu.uuid)]
+def test_to_look_at_the_gpus_is_not_to_be_on_one() -> None:
+    """In a fresh process: other tests may have used the GPU in this one."""
+    code = (
+        "import os\n"
+        "from mps_experiments.machine.gpus import open_probe\n"
+        "with open_probe() as probe:\n"
+        "    seen = [each.pid for gpu in probe.gpus() for each in probe.compute_processes(gpu.uuid)]\n"
+        "assert os.getpid() not in seen\n"
+    )
+    subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(SRC)}, check=True)
