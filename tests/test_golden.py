@@ -1,6 +1,6 @@
 """What the stored results say: the tables and answers of every sweep under docs/results, as they were.
 
-``pytest tests/test_golden.py --rewrite-golden`` writes the files anew; look at the difference before it is kept.
+``pytest tests/test_golden.py --rewrite-golden`` writes the files anew: look at the difference first.
 """
 
 import re
