@@ -23,6 +23,7 @@ from mps_experiments.measurement.verdict import Status
 from mps_experiments.record import Measurement, find_measurements, read_measurement
 from tests.conftest import CHECKOUT, SRC, Command, command_of
 from tests.fakes.plans import wait_until
+from tests.fakes.warm import warm
 from tests.tracking.conftest import free_port, mlflow_server
 
 MOODY = ("workload=custom", "workload.factory=tests.fakes.moody:build", "device=cpu", "mps=off")
@@ -63,10 +64,7 @@ class Finished:
 
 
 def sweep(folder: Path, *arguments: str) -> Finished:
-    result = subprocess.run(
-        command(*arguments), cwd=folder, env=environment(), capture_output=True, text=True, check=False
-    )
-    return Finished(result, folder)
+    return Finished(warm().run("mps_experiments", arguments, folder, environment()), folder)
 
 
 @pytest.fixture(scope="module")
