@@ -24,7 +24,7 @@ from mps_experiments.record import Measurement, find_measurements, read_measurem
 from tests.conftest import CHECKOUT, SRC, Command, command_of
 from tests.fakes.plans import wait_until
 from tests.fakes.stores import new_store
-from tests.fakes.warm import warm
+from tests.fakes.warm import Running, warm
 from tests.tracking.conftest import free_port, mlflow_server
 
 MOODY = ("workload=custom", "workload.factory=tests.fakes.moody:build", "device=cpu", "mps=off")
@@ -64,13 +64,18 @@ class Finished:
         return {"PARENT" if "command" in run.data.tags else str(run.info.run_name): run for run in found}
 
 
-def sweep(folder: Path, *arguments: str) -> Finished:
-    """Run a command to its end; MLflow's store is there already, since making one takes seconds."""
+def begin(folder: Path, *arguments: str) -> Running:
+    """Begin a command; MLflow's store is there already, since making one takes seconds."""
     outputs = [word.partition("=")[2] for word in arguments if word.startswith("output_dir=")]
     store = folder / (outputs[0] if outputs else "outputs") / "mlflow.db"
     if not store.exists() and not any(word.startswith("tracking") for word in arguments):
         new_store(store)
-    return Finished(warm().run("mps_experiments", arguments, folder, environment()), folder)
+    return warm().start("mps_experiments", arguments, folder, environment())
+
+
+def sweep(folder: Path, *arguments: str) -> Finished:
+    """Run a command to its end."""
+    return Finished(begin(folder, *arguments).finish(), folder)
 
 
 @pytest.fixture(scope="module")
