@@ -63,9 +63,9 @@ COMMANDS = {
     ],
     "a list of images": ["workload=resnet50", 'workload.input=[a.png,"it\'s b.png",sample]'],
     "a fault": ["fault=server_kill", "fault.trials=3", "fault.at=0.25", "procs=2"],
-    "a sweep": ["-m", "procs=1,2,4", "mps=off,on", "times=5,auto", "repeat=0,1"],
-    "a sweep of faults": ["-m", "fault=none,kill,oom", "mps=off,on", "procs=2"],
-    "a sweep of models": ["-m", "workload.model=resnet50,vit_b_16", "workers.verbose=true,false"],
+    "a sweep": ["-m", "procs=1,2", "mps=off,on", "times=5,auto"],
+    "a sweep of faults": ["-m", "fault=none,kill", "mps=off,on", "procs=2"],
+    "a sweep of models": ["-m", "workload.model=resnet50,vit_b_16"],
     "a sweep of lists": ["-m", "workload.input=[a.png],[a.png,sample],sample"],
     "a sweep of options": ["-m", "workload=custom", FACTORY, "workload.options={a:1},{a:'x y',b:null}"],
     "a sweep of factories": ["-m", "workload=custom", f"{FACTORY},tests.fakes.attaching:build"],
@@ -164,8 +164,8 @@ def test_a_password_is_not_written(value: str) -> None:
 
 
 def test_a_name_that_composes_something_else_is_refused() -> None:
-    with pytest.raises(ConfigError, match="cannot be written as experiment=packing"):
-        experiment_of(stored(parse(["procs=3"]).cells), "null")
+    with pytest.raises(ConfigError, match="cannot be written as experiment=quickstart"):
+        experiment_of(stored(parse(["procs=3"]).cells), "packing")
 
 
 def test_the_default_name_is_of_model_and_record() -> None:
