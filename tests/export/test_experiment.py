@@ -165,7 +165,7 @@ def test_a_password_is_not_written(value: str) -> None:
 
 def test_a_name_that_composes_something_else_is_refused() -> None:
     with pytest.raises(ConfigError, match="cannot be written as experiment=quickstart"):
-        experiment_of(stored(parse(["procs=3"]).cells), "packing")
+        experiment_of(stored(parse(["procs=3"]).cells), "quickstart")
 
 
 def test_the_default_name_is_of_model_and_record() -> None:

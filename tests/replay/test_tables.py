@@ -25,8 +25,8 @@ def test_a_line_holds_both_numbers_their_ratio_and_latencies() -> None:
     stored = [*runs(2.0, 2.0), *runs(1.0, procs=1), *runs(1.0, procs=4)]
     now = [*runs(1.0, 1.0), *runs(1.0, procs=1, verdict=INVALID)]
     assert lines(number_table(compared(stored, now))) == [
-        ["mps=off procs=2 times=2", "2.00", "4.00", "2.00 [2.00, 2.00]", "1000.0 → 500.0", "- → -"],
         ["mps=off procs=1 times=2", "2.00", "INVALID", "-", "500.0 → -", "- → -"],
+        ["mps=off procs=2 times=2", "2.00", "4.00", "2.00 [2.00, 2.00]", "1000.0 → 500.0", "- → -"],
         ["mps=off procs=4 times=2", "8.00", "-", "-", "500.0 → -", "- → -"],
     ]
 

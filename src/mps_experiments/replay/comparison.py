@@ -9,7 +9,7 @@ from mps_experiments.export.experiment import axes_of
 from mps_experiments.export.values import StoredRun, typed
 from mps_experiments.fingerprint import of_record
 from mps_experiments.measurement.verdict import Status
-from mps_experiments.record import Measurement
+from mps_experiments.record import Cell, Measurement, times_order
 from mps_experiments.report.estimates import Estimate, change_interval, compare, t_half_width, throughput
 from mps_experiments.report.keys import differences, differing_keys, frozen
 from mps_experiments.report.numbers import width
@@ -46,7 +46,7 @@ class Compared:
 
 
 def compared(stored: Sequence[StoredRun], now: Sequence[StoredRun]) -> list[Compared]:
-    """Put the repeats of each stored cell beside those of now."""
+    """Put the repeats of each stored cell beside those of now; the order is that of tables."""
     axes = axes_of([run.values | {"repeat": 0} for run in stored])
     found: dict[str, tuple[list[StoredRun], list[StoredRun]]] = {}
     for side, runs in enumerate((stored, now)):
@@ -54,7 +54,12 @@ def compared(stored: Sequence[StoredRun], now: Sequence[StoredRun]) -> list[Comp
             key = frozen({axis: run.values[axis] for axis in axes})
             found.setdefault(key, ([], []))[side].append(run)
     others = [axis for axis in axes if axis not in _NAMED]
-    return [_compared(_label(then[0], others), then, here) for then, here in found.values() if then]
+    cells = [_compared(_label(then[0], others), then, here) for then, here in found.values() if then]
+    return sorted(cells, key=lambda each: _place(each.stored[0].cell))
+
+
+def _place(cell: Cell) -> tuple[str, float, int]:
+    return cell.mps, times_order(cell.times), cell.procs
 
 
 def _label(run: StoredRun, axes: Sequence[str]) -> str:
