@@ -19,6 +19,7 @@ from mps_experiments.export.experiment import FACTORY, experiment_of
 from mps_experiments.export.values import StoredRun, asked_for, typed
 from mps_experiments.lookup import find_runs
 from mps_experiments.measurement.verdict import Status
+from mps_experiments.record import find_measurements
 from mps_experiments.replay.comparison import circumstances, compared, verdict_line
 from mps_experiments.replay.files import folder_of_code, with_files_of_now
 from mps_experiments.replay.tables import circumstance_table, number_table
@@ -61,7 +62,7 @@ def main(arguments: list[str] | None = None, probe: Any = None, lock_folder: Any
     except ConfigError as error:
         complain(str(error))
         return cli.EXIT_USER_ERROR
-    if code == cli.EXIT_USER_ERROR or not sweep_dir.is_dir():  # it has said why
+    if code == cli.EXIT_USER_ERROR or not find_measurements(sweep_dir):  # it has said why
         return code or 1
     now = asked_for(find_runs([str(sweep_dir)], tracking_uri=None, output_dir=output_dir).runs)
     _show(runs, now)
