@@ -8,41 +8,22 @@ from pathlib import Path
 
 from mps_experiments.errors import ConfigError, RecordError, TrackingError
 from mps_experiments.mistaken import archive_hint, folder_hint
-from mps_experiments.record import FILE_NAME, Measurement, read_measurement
-from mps_experiments.summaries import NAME, Summary, originals, read_summary, summaries_below
+from mps_experiments.record import FILE_NAME, read_measurement
+from mps_experiments.summaries import (
+    NAME,
+    Found,
+    FoundRun,
+    Summary,
+    originals,
+    read_summary,
+    summaries_below,
+)
 from mps_experiments.tracking.variables import store_named_outside
+
+__all__ = ["Found", "FoundRun", "find_runs", "find_what_there_is", "last_sweep"]
 
 _WOULD_WORK = f"give a run's or a sweep's folder, a {FILE_NAME} or an MLflow run id"
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class FoundRun:
-    """One stored run.
-
-    Attributes:
-        folder: Where its files lie; None if only MLflow has them.
-        mlflow_run_id: If it was found in MLflow.
-    """
-
-    measurement: Measurement
-    folder: Path | None
-    mlflow_run_id: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Found:
-    """What the words stand for.
-
-    Attributes:
-        runs: In the order of started_at, each record_id once.
-        problems: Records that could not be read, one line each.
-        commands: What was typed, as far as MLflow told.
-    """
-
-    runs: tuple[FoundRun, ...]
-    problems: tuple[str, ...] = ()
-    commands: tuple[str, ...] = ()
 
 
 def find_runs(words: Sequence[str], *, tracking_uri: str | None, output_dir: Path) -> Found:
@@ -156,11 +137,11 @@ class _Search:
         from mps_experiments.tracking.stored import stored_records
 
         try:
-            stored = stored_records(self.uri, run_id)
+            logged = stored_records(self.uri, run_id)
         except TrackingError as error:
             what = f"no such file or folder, and not in MLflow at {self.uri}: {error}"
             raise ConfigError("run", run_id, what) from error
-        for each in stored.records:
-            self._add(FoundRun(measurement=each.measurement, folder=each.folder, mlflow_run_id=each.run_id))
-        self.problems += stored.problems
-        self.commands += filter(None, [stored.command])
+        for each in logged.runs:
+            self._add(each)
+        self.problems += logged.problems
+        self.commands += logged.commands

@@ -1,4 +1,4 @@
-"""A sweep's own file, sweep.json: written after each run, and all that anybody reads from it."""
+"""Stored runs, and a sweep's own file, sweep.json: written after each run, with all that is read from it."""
 
 import contextlib
 import json
@@ -83,6 +83,35 @@ class Summary:
         if any(originals(self.at)) or any(self.records_taken_over()):
             return (self.at / NAME).stat().st_mtime
         return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundRun:
+    """One stored run.
+
+    Attributes:
+        folder: Where its files lie; None if only MLflow has them.
+        mlflow_run_id: If it was found in MLflow.
+    """
+
+    measurement: Measurement
+    folder: Path | None
+    mlflow_run_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What the words stand for.
+
+    Attributes:
+        runs: In the order of started_at, each record_id once.
+        problems: Records that could not be read, one line each.
+        commands: What was typed, as far as MLflow told.
+    """
+
+    runs: tuple[FoundRun, ...]
+    problems: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
 
 
 _adapter = TypeAdapter(Summary)

@@ -51,10 +51,10 @@ def test_a_run_gives_its_record_and_leaves_no_copy_behind(
     found = stored_records(uri, run_id)
     is_local = uri.startswith("sqlite")
     folder = tmp_path / "artifacts" / run_id / "artifacts" if is_local else None
-    assert [(each.run_id, each.measurement, each.folder) for each in found.records] == [
+    assert [(each.mlflow_run_id, each.measurement, each.folder) for each in found.runs] == [
         (run_id, measurement, folder)
     ]
-    assert (found.problems, found.command) == ((), "")
+    assert (found.problems, found.commands) == ((), ())
     assert list((tmp_path / "tmp").iterdir()) == []
     assert capfd.readouterr().err == ""  # no progress bar
 
@@ -64,14 +64,14 @@ def test_a_parent_run_gives_its_children_and_names_those_that_are_damaged_or_cut
 ) -> None:
     good = make_measurement("good")
     parent = log(uri, experiment, tmp_path, good, make_measurement("bad", procs=2))
-    assert {each.measurement.record_id for each in stored_records(uri, parent).records} == {"good", "bad"}
+    assert {each.measurement.record_id for each in stored_records(uri, parent).runs} == {"good", "bad"}
     client = MlflowClient(tracking_uri=uri)
     number = client.get_experiment_by_name(experiment).experiment_id
     bad = client.search_runs([number], "tags.record_id = 'bad'")[0].info.run_id
     client.log_text(bad, "{", "measurement.json")
     cut_off = client.create_run(number, tags={"record_id": "cut off", "mlflow.parentRunId": parent})
     found = stored_records(uri, parent)
-    assert ([each.measurement for each in found.records], found.command) == ([good], "typed")
+    assert ([each.measurement for each in found.runs], found.commands) == ([good], ("typed",))
     assert sorted(problem.split(":")[0] for problem in found.problems) == sorted(
         [f"MLflow run {bad}", f"MLflow run {cut_off.info.run_id}"]
     )
@@ -102,7 +102,7 @@ def test_reading_changes_nothing_and_creates_no_store(tmp_path: Path) -> None:
     uri = new_store(tmp_path / "mlflow.db")
     run_id = log(uri, "e", tmp_path, make_measurement("alone"), is_sweep=False)
     before = state()
-    assert stored_records(uri, run_id).records
+    assert stored_records(uri, run_id).runs
     with pytest.raises(TrackingError, match="there is no MLflow store"):
         stored_records(f"sqlite:///{tmp_path / 'absent.db'}", run_id)
     with pytest.raises(TrackingError, match="refused"):

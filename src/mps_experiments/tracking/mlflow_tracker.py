@@ -30,6 +30,7 @@ PARENT = "mlflow.parentRunId"
 _COMPLETE = "complete"  # set last, so that a run cut off while it was logged is recognised
 _WRITTEN_BY = "mps_experiments"
 _NOTE = "mlflow.note.content"
+_KIND = {"mlflow.experimentKind": "custom_model_development"}  # else the UI shows its pages for chats
 _LOCAL_UI = "http://127.0.0.1:5000"  # where `mlflow ui` listens unless told otherwise
 
 
@@ -93,7 +94,7 @@ class MlflowTracker:
             experiment = self._client.get_experiment_by_name(self._experiment)
             if experiment is None:
                 location = self._artifact_dir.as_uri() if database is not None else None
-                created = self._client.create_experiment(self._experiment, artifact_location=location)
+                created = self._client.create_experiment(self._experiment, location, _KIND)
                 self._experiment_id = str(created)
                 return
         self._experiment_id = str(experiment.experiment_id)

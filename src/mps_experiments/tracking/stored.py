@@ -4,7 +4,6 @@ import os
 import tempfile
 import urllib.parse
 import urllib.request
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +14,8 @@ from mlflow.exceptions import MlflowException
 
 from mps_experiments.config import TrackingConfig
 from mps_experiments.errors import RecordError, TrackingError
-from mps_experiments.record import FILE_NAME, Measurement, read_measurement
+from mps_experiments.record import FILE_NAME, read_measurement
+from mps_experiments.summaries import Found, FoundRun
 from mps_experiments.tracking.addresses import check_tracking
 from mps_experiments.tracking.mlflow_tracker import PARENT, RECORD_ID, SWEEP_ID
 from mps_experiments.tracking.store import Store
@@ -24,31 +24,7 @@ from mps_experiments.tracking.trouble import StoreError
 _ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
 
-@dataclass(frozen=True, kw_only=True)
-class StoredRecord:
-    """One record; `folder` holds its files where the store keeps them on this machine."""
-
-    run_id: str
-    measurement: Measurement
-    folder: Path | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class StoredRecords:
-    """What an MLflow run stands for.
-
-    Attributes:
-        records: Those that could be read.
-        problems: One line for each that could not.
-        command: What was typed; empty for a run that is no parent.
-    """
-
-    records: tuple[StoredRecord, ...]
-    problems: tuple[str, ...]
-    command: str
-
-
-def stored_records(uri: str, run_id: str) -> StoredRecords:
+def stored_records(uri: str, run_id: str) -> Found:
     """Download the record of a run, or those of the children of a sweep's parent run. Creates nothing.
 
     Raises:
@@ -66,18 +42,18 @@ def stored_records(uri: str, run_id: str) -> StoredRecords:
         raise StoreError(f"the run was deleted; `mlflow runs restore --run-id {run_id}` brings it back")
     if RECORD_ID not in tags and SWEEP_ID not in tags:
         raise StoreError(f"the run is of another program ({run.info.run_name}); give one of mps_experiments")
-    runs = [run] if RECORD_ID in tags else store.call("list runs", lambda: children_of(client, run))
-    records, problems = [], []
+    runs = [run] if RECORD_ID in tags else store.call("list runs", lambda: _children_of(client, run))
+    found, problems = [], []
     for each in runs:
         try:
-            records.append(store.call("hand out a record", partial(_record, uri, each)))
+            found.append(store.call("hand out a record", partial(_record, uri, each)))
         except (RecordError, TrackingError) as error:
             problems.append(f"MLflow run {each.info.run_id}: {error}")
-    command = tags.get("command", "") if RECORD_ID not in tags else ""
-    return StoredRecords(records=tuple(records), problems=tuple(problems), command=command)
+    commands = tuple(filter(None, [tags.get("command")]))
+    return Found(runs=tuple(found), problems=tuple(problems), commands=commands)
 
 
-def children_of(client: MlflowClient, parent: Run) -> list[Run]:
+def _children_of(client: MlflowClient, parent: Run) -> list[Run]:
     """Return all runs below a parent run; MLflow tells them in pages."""
     condition, token = f"tags.`{PARENT}` = '{parent.info.run_id}'", None
     found: list[Run] = []
@@ -98,18 +74,20 @@ def _run(client: MlflowClient, run_id: str) -> Run:
         raise StoreError("there is no such run; --tracking-uri names another store") from error
 
 
-def _record(uri: str, run: Run) -> StoredRecord:
+def _record(uri: str, run: Run) -> FoundRun:
     """Read a record where an embedded store keeps it, or else from a temporary copy."""
     run_id, folder = str(run.info.run_id), _local(str(run.info.artifact_uri))
     if folder is not None:
-        return StoredRecord(run_id=run_id, measurement=read_measurement(folder / FILE_NAME), folder=folder)
+        measurement = read_measurement(folder / FILE_NAME)
+        return FoundRun(measurement=measurement, folder=folder, mlflow_run_id=run_id)
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # a bar for each record
     # A download that is late may still write while this is removed.
     with tempfile.TemporaryDirectory(prefix="mpsx-record-", ignore_cleanup_errors=True) as temporary:
         path = download_artifacts(
             run_id=run_id, artifact_path=FILE_NAME, dst_path=temporary, tracking_uri=uri
         )
-        return StoredRecord(run_id=run_id, measurement=read_measurement(Path(path)), folder=None)
+        measurement = read_measurement(Path(path))
+        return FoundRun(measurement=measurement, folder=None, mlflow_run_id=run_id)
 
 
 def _local(place: str) -> Path | None:
