@@ -1,4 +1,4 @@
-"""MLflow addresses that answer wrongly, or not at all; tests/tracking/test_addresses.py has those never asked."""
+"""MLflow addresses that answer wrongly, or not at all; tracking/test_addresses.py has the others."""
 
 import socket
 
