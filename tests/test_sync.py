@@ -114,7 +114,7 @@ def test_runs_of_tracking_none_are_logged_only_if_their_own_folder_is_named(
     assert main([str(tmp_path), *into]) == 0
     assert set(runs()) == {"sweep", "one"}
     assert "skipped 1 records of tracking=none; name their sweep's folder" in capsys.readouterr().out
-    assert main([str(sweep), *into]) == 0
+    assert main([str(tmp_path), str(sweep), *into]) == 0
     assert set(runs()) == {"sweep", "one", "private", "two"}
 
 

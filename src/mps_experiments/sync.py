@@ -123,11 +123,12 @@ def _collect(folder: Path, is_given: bool, sweeps: dict[str, _Sweep]) -> list[st
         if record_id in taken_over and sweep_id not in below:
             continue  # linked here by the sweep that took it over
         summary = below.get(sweep_id) or summary_of(path.parent, sweep_id)
-        sweep = sweeps.setdefault(sweep_id, _Sweep(summary, is_named))
+        sweep = sweeps.setdefault(sweep_id, _Sweep(summary))
+        sweep.is_named |= is_named
         sweep.own.setdefault(record_id, (measurement, path.parent))
     for sweep_id, summary in below.items():
         if any(summary.records_taken_over()):
-            sweeps.setdefault(sweep_id, _Sweep(summary, is_named))
+            sweeps.setdefault(sweep_id, _Sweep(summary)).is_named |= is_named
     return damaged
 
 

@@ -60,7 +60,7 @@ class Tracker(Protocol):
         """Log ratios and the report and close the parent run as FINISHED, FAILED or KILLED."""
 
     def browse_hint(self) -> str:
-        """How to look at what was logged."""
+        """Say how to look at what was logged."""
 
 
 class NoTracker:
