@@ -9,8 +9,16 @@ import pytest
 
 from mps_experiments.errors import TrackingError
 from mps_experiments.keeping import room_for_record, spare_room
-from mps_experiments.ledger import SUMMARY, Ledger
-from mps_experiments.record import Measurement, find_measurements, read_measurement
+from mps_experiments.ledger import Ledger
+from mps_experiments.record import (
+    FILE_NAME,
+    Measurement,
+    find_measurements,
+    read_measurement,
+    write_measurement,
+)
+from mps_experiments.summaries import NAME as SUMMARY
+from mps_experiments.summaries import read_summary
 from mps_experiments.tracking.tracker import NoTracker, SweepInfo, SweepReport
 from tests.fakes.plans import run_plan
 from tests.records import make_measurement, read_json
@@ -86,7 +94,19 @@ def test_a_run_taken_over_counts_under_its_new_name_and_is_logged_as_it_was(tmp_
     book.take_over(replace(make_measurement("old"), name="old name"), tmp_path, "new name")
     book.log()
     assert [m.name for m in book.measurements] == ["new name"]
-    assert tracker.logged == ["old"]
+    assert (tracker.logged, book.logged) == (["old"], 1)
+
+
+def test_a_record_taken_over_is_linked_into_the_sweep_and_named_relative_to_it(tmp_path: Path) -> None:
+    earlier, sweep = tmp_path / "earlier" / "cell", tmp_path / "day" / "sweep"
+    write_measurement(make_measurement("old"), earlier / FILE_NAME)
+    book, plan = ledger(sweep), run_plan(sweep / "cell" / "trial-0")
+    book.note(plan, make_measurement("old"), 0.0, 0.0, resumed_from=earlier / FILE_NAME)
+    assert (sweep / "cell" / "trial-0" / FILE_NAME).samefile(earlier / FILE_NAME)
+    summary = read_summary(sweep / SUMMARY)
+    assert summary is not None
+    assert [cell.resumed_from for cell in summary.cells] == ["../../earlier/cell"]
+    assert [folder for _, folder in summary.records_taken_over()] == [earlier]
 
 
 def test_a_refused_run_is_counted_and_named_with_its_reason(tmp_path: Path) -> None:

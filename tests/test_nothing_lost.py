@@ -4,7 +4,6 @@ import contextlib
 import re
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +13,9 @@ from mlflow import MlflowClient
 
 from mps_experiments.measurement.verdict import Status
 from mps_experiments.record import Measurement, find_measurements, read_measurement
+from mps_experiments.tracking.sqlite import database_of
 from tests.fakes.plans import wait_until
-from tests.fakes.stores import fill, immutable, locked, mounted, read_only
+from tests.fakes.stores import fill, immutable, locked, mounted, new_store, read_only
 from tests.records import read_json
 from tests.test_sweep import DEADLINE_S, MOODY, command, environment
 from tests.tracking.conftest import free_port, mlflow_server, stop
@@ -70,6 +70,9 @@ def standing_still(
     turnstile, outputs = folder / "turnstile", outputs or folder / "outputs"
     turnstile.mkdir()
     (folder / "temporary").mkdir()
+    address = uri or f"sqlite:///{outputs / 'mlflow.db'}"
+    if (database := database_of(address)) is not None:
+        new_store(database)
     (turnstile / "closed").touch()
     options = f"{{turnstile: {turnstile}, admits: 1, sleep_s: 0.02, say: {'x' * 100}}}"
     runner = subprocess.Popen(
@@ -89,7 +92,7 @@ def standing_still(
             DEADLINE_S,
         )
         assert runner.poll() is None, runner.communicate()
-        yield Sweep(runner, turnstile, outputs, uri or f"sqlite:///{outputs / 'mlflow.db'}")
+        yield Sweep(runner, turnstile, outputs, address)
     finally:
         runner.kill()
         runner.communicate()
@@ -152,16 +155,15 @@ def test_a_signal_while_the_cell_before_is_still_logged_loses_neither(tmp_path: 
 
 
 def test_a_store_that_is_locked_at_the_start_is_refused(tmp_path: Path) -> None:
-    database = tmp_path / "mlflow.db"
-    subprocess.run([sys.executable, "-c", CREATE, f"sqlite:///{database}"], check=True)
-    with locked(database):
+    uri = new_store(tmp_path / "mlflow.db")
+    with locked(tmp_path / "mlflow.db"):
         done = subprocess.run(
-            command(*MOODY, "times=3", f"tracking.uri=sqlite:///{database}", "tracking.timeout_s=3"),
+            command(*MOODY, "times=3", f"tracking.uri={uri}", "tracking.timeout_s=3"),
             cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False,
         )  # fmt: skip
     assert done.returncode == 2, done.stdout + done.stderr
     assert re.fullmatch(
-        r"mps_experiments: tracking\.uri=sqlite.* within 3 s; another program may have locked it.*\n",
+        r"mps_experiments: tracking\.uri=sqlite.*: another program has locked the database; try again.*\n",
         done.stderr,
     )
     assert find_measurements(tmp_path) == []
@@ -299,9 +301,11 @@ def test_two_syncs_at_once_log_each_record_once(tmp_path: Path) -> None:
         subprocess.Popen(["true"], text=True), tmp_path, outputs, f"sqlite:///{outputs / 'mlflow.db'}"
     )
     sweep.runner.wait()
+    (folder,) = (str(path.parent) for path in outputs.glob("*/*/sweep.json"))
+    new_store(outputs / "mlflow.db")
     syncs = [
         subprocess.Popen(
-            [*command()[:2], "mps_experiments.sync", str(outputs)],
+            [*command()[:2], "mps_experiments.sync", folder],
             env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )
         for _ in range(2)
@@ -310,21 +314,14 @@ def test_two_syncs_at_once_log_each_record_once(tmp_path: Path) -> None:
     assert [each.returncode for each in syncs] == [0, 0], said
     counts = [re.findall(r"\d+", out) for out, _ in said]
     assert sum(int(logged) for logged, _ in counts) == len(NAMES)
-    assert_sync_brings_all(sweep)
-
-
-CREATE = """
-import sys
-from mlflow import MlflowClient
-MlflowClient(tracking_uri=sys.argv[1]).create_experiment("mps_experiments")
-"""
+    assert_sync_brings_all(sweep, folder)
 
 
 @pytest.mark.parametrize("how", ["the file", "the disk"])
 def test_a_store_that_can_only_be_read_is_refused_before_anything_starts(tmp_path: Path, how: str) -> None:
     with mounted(tmp_path / "store", "16m") as store, contextlib.ExitStack() as stack:
         database = store / "mlflow.db"
-        subprocess.run([sys.executable, "-c", CREATE, f"sqlite:///{database}"], check=True)
+        new_store(database)
         if how == "the file":
             stack.enter_context(immutable(database))
         else:

@@ -1,4 +1,4 @@
-"""The report of a sweep from what it left on disk, and its way into MLflow."""
+"""The report of a sweep from what it left on disk."""
 
 import json
 from dataclasses import replace
@@ -6,16 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mlflow import MlflowClient
 
 from mps_experiments.measurement.samples import WorkerSamples
 from mps_experiments.pages.writing import write_report
 from mps_experiments.record import Measurement, write_measurement
 from mps_experiments.report.condensed import condensed
-from mps_experiments.reporting import answer_lines, attach, commands_of, sound_runs, sweep_report
+from mps_experiments.reporting import answer_lines, commands_of, sound_runs, sweep_report
 from tests.records import INVALID, make_measurement
 from tests.report_panels import OTHER_MACHINE, arm, full_sweep, subject_of
-from tests.tracking.test_stored import log
 
 
 def stored(folder: Path, *measurements: Measurement) -> tuple[list[Measurement], dict[str, Path]]:
@@ -132,51 +130,4 @@ def test_the_commands_are_those_of_the_sweeps_of_the_runs(tmp_path: Path) -> Non
         (make_measurement("c", sweep_id="second"), tmp_path / "cell"),
         (make_measurement("d", sweep_id="other"), None),
     ]
-    assert commands_of(runs) == ["typed second", "typed first"]
-
-
-def attached(tmp_path: Path, measurements: list[Measurement], uri: str | None = None) -> str:
-    written = write_report(subject_of(*measurements), tmp_path / "report")
-    return attach(measurements, measurements[-1].sweep_id, written, uri, tmp_path)
-
-
-def test_the_report_goes_to_the_run_of_its_sweep(tmp_path: Path) -> None:
-    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    runs = [replace(run, config=run.config | {"output_dir": str(tmp_path)}) for run in full_sweep()]
-    parent = log(uri, "mps_experiments", tmp_path, *runs)
-    assert attached(tmp_path, runs) == f"MLflow: run {parent}"
-    note = MlflowClient(tracking_uri=uri).get_run(parent).data.tags["mlflow.note.content"]
-    assert note.startswith("**Two replicas under MPS")
-
-
-def test_a_store_that_moved_with_its_folder_is_found(tmp_path: Path) -> None:
-    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    runs = [replace(run, config=run.config | {"output_dir": str(tmp_path / "gone")}) for run in full_sweep()]
-    parent = log(uri, "mps_experiments", tmp_path, *runs)
-    assert attached(tmp_path, runs) == f"MLflow: run {parent}"
-
-
-def test_runs_that_were_not_logged_are_no_ones(tmp_path: Path) -> None:
-    unlogged = [replace(run, config=run.config | {"tracking": {"enabled": False}}) for run in full_sweep()]
-    assert attached(tmp_path, unlogged) == ""
-    assert not (tmp_path / "mlflow.db").exists()
-
-
-@pytest.mark.parametrize("config", [{"tracking": "odd"}, {"tracking": {"uri": 7}}, {"output_dir": 7}, {}])
-def test_an_odd_configuration_is_one_line(tmp_path: Path, config: dict[str, Any]) -> None:
-    runs = [replace(run, config=config) for run in full_sweep()]
-    assert attached(tmp_path, runs).startswith("MLflow does not have it: ")
-
-
-def test_a_store_that_is_not_there_is_one_line_and_stays_away(tmp_path: Path) -> None:
-    said = attached(tmp_path, full_sweep(), f"sqlite:///{tmp_path / 'absent.db'}")
-    assert said.startswith("MLflow does not have it: ")
-    assert "there is no such file" in said
-    assert not (tmp_path / "absent.db").exists()
-
-
-def test_a_store_without_the_sweep_says_nothing(tmp_path: Path) -> None:
-    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    log(uri, "mps_experiments", tmp_path, make_measurement("a"))
-    runs = [replace(run, sweep_id="unknown") for run in full_sweep()]
-    assert attached(tmp_path, runs, uri) == ""
+    assert commands_of(runs) == ["typed first", "typed second"]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from mps_experiments.lookup import find_runs
 from mps_experiments.measurement.verdict import Status
 from mps_experiments.record import FILE_NAME, SCHEMA_VERSION, Measurement, find_measurements, read_measurement
 from tests.fakes.plans import wait_until
@@ -73,19 +74,26 @@ def test_the_same_command_runs_only_the_rest_of_a_sweep_that_was_cut_off(
     )
     match = re.search(r"^records: (.+)$", out, re.MULTILINE)
     assert match
-    cells = read_json(Path(match[1]) / "sweep.json")["cells"]
+    place = Path(match[1])
+    cells = read_json(place / "sweep.json")["cells"]
     assert [cell["name"] for cell in cells] == [
         f"mps=off procs={p} times={t}" for p in (1, 2) for t in (3, 4)
     ]
     for cell in cells:
         if cell["name"] in valid:
-            assert read_measurement(Path(cell["resumed_from"]) / FILE_NAME).record_id == cell["record_id"]
+            for folder in (place / cell["resumed_from"], place / cell["folder"]):
+                assert read_measurement(folder / FILE_NAME).record_id == cell["record_id"]
         else:
             assert "resumed_from" not in cell
     assert set(valid) == {cell["name"] for cell in cells if "resumed_from" in cell}
     runs = {run.data.tags["record_id"]: run for run in done.all_runs() if "record_id" in run.data.tags}
     two = runs[next(cell["record_id"] for cell in cells if cell["name"] == "mps=off procs=2 times=3")]
     assert two.data.tags["ratio_partner"] == runs[valid["mps=off procs=1 times=3"].record_id].info.run_id
+
+    # The sweep's folder alone is read from anywhere.
+    moved = place.rename(tmp_path / "moved")
+    found = find_runs([str(moved)], tracking_uri=None, output_dir=tmp_path / "nowhere")
+    assert ({run.measurement.name for run in found.runs}, found.problems) == ({c["name"] for c in cells}, ())
 
 
 def test_resumed_the_second_time_nothing_runs_and_mlflow_has_each_record_once(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """What becomes of each run of a sweep: its record on disk first, then MLflow, sweep.json and the tables."""
 
 import contextlib
-import json
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,10 +14,9 @@ from mps_experiments.keeping import keep
 from mps_experiments.plan import RunPlan
 from mps_experiments.record import FILE_NAME, Measurement, rewrite_measurement
 from mps_experiments.report.condensed import condensed
+from mps_experiments.summaries import write_summary
 from mps_experiments.terminal import complain
 from mps_experiments.tracking.tracker import SweepInfo, SweepReport, Tracker
-
-SUMMARY = "sweep.json"
 
 
 @dataclass
@@ -30,6 +29,7 @@ class Ledger:
         refused: How many runs could not be begun.
         places: Record id -> the folder that holds it.
         misplaced: How many records are not where they should be.
+        logged: How many records MLflow did not have before.
         order: What sweep.json says of the order of the runs and of the blocks that were added.
         tracking_problem: Why MLflow is missing runs; None if it is not. After its first failure it is not
             asked again: each time would cost a deadline.
@@ -42,6 +42,7 @@ class Ledger:
     places: dict[str, Path] = field(default_factory=dict)
     refused: int = 0
     misplaced: int = 0
+    logged: int = 0
     order: dict[str, object] = field(default_factory=dict)
     tracking_problem: str | None = None
     _entries: list[dict[str, object]] = field(default_factory=list)
@@ -101,11 +102,13 @@ class Ledger:
     def log(self) -> None:
         """Log what is not in MLflow yet; a run that a signal kept from being logged gets its turn later."""
         while self._untracked and self.tracking_problem is None:
-            measurement, folder = self._untracked[0]
-            self._track(partial(self.tracker.log_cell, measurement, folder, measurement.was_interrupted))
+            self._track(partial(self._log_one, *self._untracked[0]))
             self._untracked.pop(0)
         if self.tracking_problem is not None:
             self._untracked.clear()
+
+    def _log_one(self, measurement: Measurement, folder: Path) -> None:
+        self.logged += self.tracker.log_cell(measurement, folder, measurement.was_interrupted)
 
     def note(
         self,
@@ -115,9 +118,9 @@ class Ledger:
         recorded: float,
         kept: float | None = None,
         begun: float | None = None,
-        **more: str,
+        resumed_from: Path | None = None,
     ) -> None:
-        """One more run in sweep.json.
+        """Write one more run into sweep.json.
 
         Args:
             plan: The run.
@@ -127,7 +130,7 @@ class Ledger:
             kept: When the next run could begin, without files and MLflow of this one; None if it had to wait
                 for all of it.
             begun: When these were begun, beside the next run; None for at once.
-            more: What else is to be said of it.
+            resumed_from: The record of an earlier sweep that stands for it.
         """
         assert self.folder is not None  # noqa: S101 - a run has a folder
         now = time.monotonic()
@@ -141,10 +144,18 @@ class Ledger:
                 "total_s": kept - started,
                 "record_s": kept - recorded,
                 "beside_next_run_s": now - (kept if begun is None else begun),
-                **more,
+                **({} if resumed_from is None else self._linked(resumed_from, plan.paths.folder)),
             }
         )
         self.write_summary("RUNNING")
+
+    def _linked(self, record: Path, folder: Path) -> dict[str, str]:
+        """Link an earlier record into the run's folder: the sweep's can then be moved or sent by itself."""
+        with contextlib.suppress(OSError):  # not every file system has links; the way to the record is noted
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / FILE_NAME).hardlink_to(record)
+        assert self.folder is not None  # noqa: S101 - the caller looked
+        return {"resumed_from": os.path.relpath(record.parent, self.folder)}
 
     def start(self) -> None:
         """Open the sweep's run in MLflow."""
@@ -165,7 +176,7 @@ class Ledger:
         return [*([self.folder] if self.folder else []), *aside]
 
     def write_summary(self, status: str) -> None:
-        """sweep.json, after each run: it lets a sweep that was killed be logged as one later."""
+        """Write sweep.json, after each run: a sweep that is killed can then be logged as one later."""
         if self.folder is None:
             return
         summary = {
@@ -176,9 +187,8 @@ class Ledger:
             **self.order,
             "cells": self._entries,
         }
-        content = json.dumps(summary, indent=1).encode()
         with contextlib.suppress(OSError):  # the records say the same, run by run
-            write_atomically(self.folder / SUMMARY, content, keep_earlier=not self._summary_written)
+            write_summary(self.folder, summary, keep_earlier=not self._summary_written)
             self._summary_written = True
 
     def _track(self, call: Callable[[], object]) -> None:

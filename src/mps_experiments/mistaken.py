@@ -1,74 +1,50 @@
-"""What is meant where a file or folder holds no record under its own name: an archive, records renamed."""
+"""Say what was given for a run where no record of that name is: an archive, or records renamed."""
 
 import shlex
-import tarfile
-import zipfile
-import zlib
 from pathlib import Path
 
 from mps_experiments.record import FILE_NAME
 
-_HEAD = 1024  # bytes; a record begins with its version and id
-# How a compressed file begins -> what takes it apart.
-_COMPRESSED = {
-    b"\x1f\x8b": "gzip -dk",
-    b"\xfd7zXZ\x00": "xz -dk",
-    b"BZh": "bzip2 -dk",
-    b"\x28\xb5\x2f\xfd": "zstd -d",
-    b"7z\xbc\xaf\x27\x1c": "7z x",
-    b"Rar!": "unrar x",
-}
+_HEAD_BYTES = 1024  # a record begins with its version and id
+_TAR = "tar -xf {file} -C {folder}"
+# What unpacks a file, then where which bytes must stand in it. GNU tar finds out the compression by itself.
+_ARCHIVES = (
+    ("python -m zipfile -e {file} {folder}", 0, b"PK\x03\x04"),
+    ("7z x {file} -o{folder}", 0, b"7z\xbc\xaf\x27\x1c"),
+    ("unrar x {file} {folder}/", 0, b"Rar!"),
+    *((_TAR, 0, magic) for magic in (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd")),
+    (_TAR, 257, b"ustar"),
+)
 
 
 def archive_hint(path: Path) -> str:
-    """Say how to unpack an archive; empty for any other file."""
-    try:
-        head = _head_of(path)
-        folder = path.name.partition(".")[0] or "records"
-        folder = f"{folder}-unpacked" if Path(folder).exists() else folder
-        if tarfile.is_tarfile(path):
-            return _unpack("tar", ["tar", "-xf", str(path), "-C", folder], folder)
-        if zipfile.is_zipfile(path):
-            return _unpack("zip", ["python", "-m", "zipfile", "-e", str(path), folder], folder)
-    except (OSError, EOFError, zlib.error):  # cut off, or not to be read
-        return ""
-    command = next((each for magic, each in _COMPRESSED.items() if head.startswith(magic)), None)
-    if command is None:
-        return ""
-    typed = f"{command} {shlex.quote(str(path))}"
-    return f"is compressed; unpack it first, with: {typed}, and give what comes out"
+    """Name the command that unpacks an archive; empty for any other file."""
+    head = _head_of(path)
+    for command, start, magic in _ARCHIVES:
+        if head.startswith(magic, start):
+            name = path.name.partition(".")[0] or "records"
+            folder = shlex.quote(f"{name}-unpacked" if Path(name).exists() else name)
+            typed = command.format(file=shlex.quote(str(path)), folder=folder)
+            return f"is an archive; unpack it first, with: mkdir {folder} && {typed}, and give {folder}"
+    return ""
 
 
 def folder_hint(folder: Path) -> str:
     """Say what a folder without a measurement.json holds instead; empty if nothing of use."""
-    renamed = [path for path in sorted(folder.rglob("*.json")) if is_record(path)]
-    if renamed:
-        pattern = f"{shlex.quote(str(renamed[0].parent))}/*.json"
-        one = len(renamed) == 1
-        count = "a record has another name" if one else f"{len(renamed)} records have other names"
-        return f"{count}, such as {renamed[0].name}: give them as files, {pattern}"
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and (hint := archive_hint(path)):
-            return f"{path.name} {hint}"
-    return ""
-
-
-def is_record(path: Path) -> bool:
-    """Whether a file begins as a record does, whatever its name."""
-    try:
+    for path in sorted(folder.rglob("*.json")):
         head = _head_of(path)
-    except OSError:
-        return False
-    return b'"schema_version"' in head and b'"record_id"' in head and path.name != FILE_NAME
+        if b'"schema_version"' in head and b'"record_id"' in head and path.name != FILE_NAME:
+            files = f"{shlex.quote(str(path.parent))}/*.json"
+            return f"a record has another name ({path.name}): give such records as files, {files}"
+    hints = ((path, archive_hint(path)) for path in sorted(folder.rglob("*")))
+    return next((f"{path.name} {hint}" for path, hint in hints if hint), "")
 
 
 def _head_of(path: Path) -> bytes:
-    if not path.is_file():
+    try:
+        if not path.is_file():
+            return b""
+        with path.open("rb") as file:
+            return file.read(_HEAD_BYTES)
+    except OSError:
         return b""
-    with path.open("rb") as file:
-        return file.read(_HEAD)
-
-
-def _unpack(kind: str, command: list[str], folder: str) -> str:
-    typed = f"mkdir {shlex.quote(folder)} && {shlex.join(command)}"
-    return f"is a {kind} archive; unpack it first, with: {typed}, and give {shlex.quote(folder)}"

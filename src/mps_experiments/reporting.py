@@ -2,21 +2,18 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from mps_experiments.config import TrackingConfig
-from mps_experiments.errors import ConfigError, TrackingError
 from mps_experiments.pages.answer import answer
 from mps_experiments.pages.machines import Machines
 from mps_experiments.pages.panels import panels
 from mps_experiments.pages.report_page import Subject, description, report_page
 from mps_experiments.pages.runs import ReportRun
 from mps_experiments.pages.soundness import contradiction
-from mps_experiments.pages.writing import WrittenReport, write_report
+from mps_experiments.pages.writing import write_report
 from mps_experiments.record import Measurement
 from mps_experiments.report.explanation import explain
 from mps_experiments.report.summary import summary_text
-from mps_experiments.summaries import NAME, read_summary, summaries_in
+from mps_experiments.summaries import NAME, read_summary, summary_of
 from mps_experiments.terminal import complain
 from mps_experiments.tracking.tracker import SweepReport
 
@@ -87,70 +84,14 @@ def answer_lines(subject: Subject) -> Iterator[str]:
 
 
 def commands_of(runs: Iterable[tuple[Measurement, Path | None]]) -> list[str]:
-    """What was typed for the sweeps of these runs, each once, where their sweep.json still tells."""
-    folders: dict[Path, set[str]] = {}
-    for measurement, folder in runs:
-        above = (folder, *folder.parents[:2]) if folder is not None else ()  # a trial is two folders deep
-        for each in above:
-            folders.setdefault(each, set()).add(measurement.sweep_id)
-    found = [
-        str(summary["command"])
-        for folder, sweep_ids in folders.items()
-        for summary in summaries_in(folder)
-        if summary.get("sweep_id") in sweep_ids and summary.get("command")
-    ]
-    return list(dict.fromkeys(found))
+    """Return what was typed for the sweeps of these runs, each once, where their sweep.json still tells."""
+    places = dict.fromkeys((folder, m.sweep_id) for m, folder in runs if folder is not None)
+    sweeps = [sweep for folder, sweep_id in places if (sweep := summary_of(folder, sweep_id)) is not None]
+    return list(dict.fromkeys(sweep.command for sweep in sweeps if sweep.command))
 
 
 def lacking(folder: Path, measurements: Sequence[Measurement]) -> int:
-    """How many runs of the sweep in a folder are not among these."""
+    """Count the runs of the sweep in a folder that are not among these."""
     known = {m.record_id for m in measurements}
-    cells = read_summary(folder / NAME).get("cells", [])
-    return sum("record_id" in cell and cell["record_id"] not in known for cell in cells)
-
-
-def attach(
-    measurements: Sequence[Measurement],
-    sweep_id: str,
-    written: WrittenReport,
-    tracking_uri: str | None,
-    output_dir: Path,
-) -> str:
-    """Put a report on the run of its sweep in MLflow; what became of it, in one line (empty: no such run).
-
-    Args:
-        measurements: The report's runs; without some that MLflow has of the sweep it is not put there.
-        sweep_id: The sweep.
-        written: The report.
-        tracking_uri: MLflow address; None for where the runs were logged.
-        output_dir: Where the embedded store lies, if the runs do not say it.
-    """
-    from mps_experiments.tracking.attaching import attach_report  # MLflow costs a second
-
-    config = next((m.config for m in measurements if m.sweep_id == sweep_id), measurements[0].config)
-    tracking = _where_logged(config, tracking_uri, output_dir)
-    if tracking is None:
-        return ""
-    record_ids = {m.record_id for m in measurements}
-    try:
-        run_id = attach_report(tracking, sweep_id, record_ids, written.description, written.files)
-    except (ConfigError, TrackingError) as error:
-        return f"MLflow does not have it: {error}"
-    return f"MLflow: run {run_id}" if run_id else ""
-
-
-def _where_logged(
-    config: Mapping[str, Any], tracking_uri: str | None, output_dir: Path
-) -> TrackingConfig | None:
-    """As a run's configuration says; None if it was not logged. A damaged one says nothing."""
-    logged = config.get("tracking")
-    stored = logged if isinstance(logged, dict) else {}
-    if tracking_uri is None and stored.get("enabled") is False:
-        return None
-    places = (Path(str(config.get("output_dir") or output_dir)), output_dir)  # the folder may have moved
-    stores = [place.expanduser().absolute() / "mlflow.db" for place in places]
-    store = next((path for path in stores if path.is_file()), stores[-1])
-    return TrackingConfig(
-        uri=tracking_uri or str(stored.get("uri") or f"sqlite:///{store}"),
-        experiment=str(stored.get("experiment") or TrackingConfig().experiment),
-    )
+    summary = read_summary(folder / NAME)
+    return sum(cell.record_id not in {"", *known} for cell in summary.cells) if summary is not None else 0

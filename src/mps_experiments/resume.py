@@ -1,9 +1,8 @@
 """Records of earlier sweeps that make a run unnecessary, and why the others do not."""
 
-import contextlib
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,8 @@ from mps_experiments.fingerprint import Fingerprint, of_plan, of_record
 from mps_experiments.machine.facts import MachineFacts
 from mps_experiments.measurement.verdict import Status, Verdict
 from mps_experiments.plan import RunPlan
-from mps_experiments.record import Measurement, find_measurements, read_measurement
+from mps_experiments.record import Measurement, read_measurement
+from mps_experiments.summaries import originals
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +20,12 @@ class Kept:
     """A VALID record that stands for a run."""
 
     measurement: Measurement
-    folder: Path
+    path: Path
+
+    @property
+    def folder(self) -> Path:
+        """Return the folder that holds the record and the run's files."""
+        return self.path.parent
 
     @property
     def line(self) -> str:
@@ -69,7 +74,7 @@ class EarlierRuns:
                 continue
             self._entries.remove(entry)
             try:
-                return Kept(measurement=read_measurement(entry.path), folder=entry.path.parent)
+                return Kept(measurement=read_measurement(entry.path), path=entry.path)
             except RecordError as error:
                 self.problems.append(str(error))
         return None
@@ -119,28 +124,6 @@ def _entry(path: Path, measurement: Measurement) -> _Entry:
         digest=fingerprint.digest,
         configuration_digest=fingerprint.configuration_digest,
     )
-
-
-def originals(folder: Path) -> Iterator[Path]:
-    """Records below a folder where they were written, not what an embedded MLflow copied."""
-    return (path for path in find_measurements(folder) if "mlartifacts" not in path.relative_to(folder).parts)
-
-
-def taken_over(summary: Mapping[str, Any]) -> Iterator[tuple[Measurement, Path]]:
-    """The records of earlier sweeps that a sweep took over, as far as they are still there.
-
-    Args:
-        summary: What its sweep.json says.
-    """
-    for cell in summary.get("cells", []):
-        if "resumed_from" not in cell:
-            continue
-        folder = Path(cell["resumed_from"])
-        for path in sorted(filter(Path.is_file, folder.glob("measurement*.json"))):
-            with contextlib.suppress(RecordError):
-                measurement = read_measurement(path)
-                if measurement.record_id == cell["record_id"]:
-                    yield replace(measurement, name=cell["name"]), folder
 
 
 def _date(started_at: float) -> str:

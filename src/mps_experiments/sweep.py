@@ -197,7 +197,7 @@ class Sweep:
         recorded = time.monotonic()
         self.ledger.take_over(kept.measurement, kept.folder, run.plan.name)
         self.ledger.log()
-        self.ledger.note(run.plan, kept.measurement, started, recorded, resumed_from=str(kept.folder))
+        self.ledger.note(run.plan, kept.measurement, started, recorded, resumed_from=kept.path)
         self.terminal.cell_finished(f"{run.plan.name}: {kept.line}")
 
     def _refuse(self, name: str, error: Exception) -> None:

@@ -1,45 +1,82 @@
-"""``python -m mps_experiments.sync FOLDER``: log records that MLflow has missed, once each.
+"""``python -m mps_experiments.sync [FOLDER ...]``: log records that MLflow has missed, once each.
 
 A run is known by its record id, so calling this again logs nothing twice.
 """
 
 import argparse
-import json
 import os
 import sys
 import time
-from collections import defaultdict
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mps_experiments.config import EXPERIMENT_VARIABLE, TrackingConfig
+from mps_experiments.config import EXPERIMENT_VARIABLE, Config, TrackingConfig
 from mps_experiments.disk import alone_in
-from mps_experiments.errors import ConfigError, RecordError, TrackingError
+from mps_experiments.errors import ConfigError, RecordError
+from mps_experiments.ledger import Ledger
+from mps_experiments.lookup import last_sweep
 from mps_experiments.mistaken import archive_hint
-from mps_experiments.record import FILE_NAME, Measurement, find_measurements, read_measurement
-from mps_experiments.resume import taken_over
-from mps_experiments.summaries import precision_of
+from mps_experiments.preflight import open_tracker
+from mps_experiments.record import FILE_NAME, Measurement, read_measurement
+from mps_experiments.reporting import sweep_report
+from mps_experiments.summaries import NAME, Summary, originals, summaries_below, summary_of
 from mps_experiments.terminal import Parser, complain, run_and_exit
 from mps_experiments.tracking.tracker import SweepInfo
 from mps_experiments.tracking.variables import store_named_outside
 
 
+@dataclass
+class _Sweep:
+    """Runs that are logged together.
+
+    Attributes:
+        summary: What its sweep.json says; None for a run on its own, or if there is none.
+        is_named: Whether its own folder was given, or that of one of its runs.
+        own: Record id -> the record, and the folder that holds it.
+    """
+
+    summary: Summary | None
+    is_named: bool = False
+    own: dict[str, tuple[Measurement, Path]] = field(default_factory=dict)
+
+    def records(self) -> list[tuple[Measurement, Path]]:
+        """Return its own records and those that it took over."""
+        return [*self.own.values(), *(self.summary.records_taken_over() if self.summary else ())]
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Log every record below the folders; 0 if all are in MLflow now, 1 if not, 2 for a user's mistake."""
     args = _parser().parse_args(arguments)
+    sweeps: dict[str, _Sweep] = {}
     damaged: list[str] = []
+    logged = known = skipped = 0
+    is_complete = True
     try:
-        found, damaged = _collect(args.folder)
-        logged = _log(found, args)
-        known = sum(len(records) for records in found.values()) - logged
-    except (ConfigError, TrackingError) as error:
+        for folder in args.folder or [last_sweep(args.output_dir)]:
+            damaged += _collect(folder, bool(args.folder), sweeps)
+        for sweep_id, sweep in sweeps.items():
+            records = sweep.records()
+            if not sweep.is_named and not _tracking_of(records[0][0]).get("enabled", True):
+                skipped += len(records)
+                continue
+            ledger = _log(sweep_id, sweep, records, args)
+            logged += ledger.logged
+            known += len(records) - ledger.logged
+            is_complete = is_complete and ledger.tracking_problem is None
+    except ConfigError as error:
         complain(str(error))
-        return 2 if isinstance(error, ConfigError) else 1
+        return 2
     finally:
         for text in damaged:
             complain(text)
-    sys.stdout.write(f"logged {logged} records; {known} were in MLflow already\n")
-    return 1 if damaged else 0
+    if is_complete:
+        sys.stdout.write(f"logged {logged} records; {known} were in MLflow already\n")
+    if skipped:
+        sys.stdout.write(
+            f"skipped {skipped} records of tracking=none; name their sweep's folder to log them\n"
+        )
+    return 1 if damaged or not is_complete else 0
 
 
 def entry_point() -> None:
@@ -48,8 +85,18 @@ def entry_point() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = Parser(prog="python -m mps_experiments.sync", description=__doc__.splitlines()[0])
-    parser.add_argument("folder", nargs="+", type=Path, help="a sweep's folder, a run's folder, or outputs/")
+    parser = Parser(
+        prog="python -m mps_experiments.sync",
+        description="Log records that MLflow has missed, once each. Those of tracking=none are logged only "
+        "if their sweep's or run's own folder is named.",
+    )
+    parser.add_argument(
+        "folder",
+        nargs="*",
+        type=Path,
+        help="a sweep's or a run's folder, or outputs/; default: the last sweep",
+    )
+    parser.add_argument("--output-dir", type=Path, default=Path(Config().output_dir), help="default: outputs")
     parser.add_argument("--tracking-uri", help="MLflow address; default: the run's, or MLFLOW_TRACKING_URI")
     parser.add_argument(
         "--experiment", help="MLflow experiment; default: the one the run was configured with"
@@ -57,103 +104,87 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _collect(folders: list[Path]) -> tuple[dict[str, list[tuple[Measurement, Path]]], list[str]]:
-    """Records by sweep, each once (below outputs/ are also MLflow's copies), and what could not be read."""
-    seen: set[str] = set()
-    by_sweep: dict[str, list[tuple[Measurement, Path]]] = defaultdict(list)
-    damaged: list[str] = []
-    for folder in folders:
-        paths = find_measurements(folder)
-        if not paths:
-            hint = archive_hint(folder) or f"no {FILE_NAME} below it; give a folder under outputs/"
-            raise ConfigError("FOLDER", folder, hint)
-        for path in paths:
-            try:
-                measurement = read_measurement(path)
-            except RecordError as error:
-                damaged.append(str(error))
-                continue
-            if measurement.record_id not in seen:
-                seen.add(measurement.record_id)
-                by_sweep[measurement.sweep_id].append((measurement, path.parent))
-    return by_sweep, damaged
+def _collect(folder: Path, is_given: bool, sweeps: dict[str, _Sweep]) -> list[str]:
+    """Add the records below a folder to their sweeps; returns why others could not be read."""
+    is_named = is_given and any((folder / name).is_file() for name in (NAME, FILE_NAME))
+    below = {each.sweep_id: each for each in summaries_below(folder)}
+    taken_over = {cell.record_id for each in below.values() for cell in each.taken_over}
+    paths, damaged = list(originals(folder)), []
+    if not paths and not taken_over:
+        hint = archive_hint(folder) or f"no {FILE_NAME} below it; give a folder under outputs/"
+        raise ConfigError("FOLDER", folder, hint)
+    for path in paths:
+        try:
+            measurement = read_measurement(path)
+        except RecordError as error:
+            damaged.append(str(error))
+            continue
+        sweep_id, record_id = measurement.sweep_id, measurement.record_id
+        if record_id in taken_over and sweep_id not in below:
+            continue  # linked here by the sweep that took it over
+        summary = below.get(sweep_id) or summary_of(path.parent, sweep_id)
+        sweep = sweeps.setdefault(sweep_id, _Sweep(summary))
+        sweep.is_named |= is_named
+        sweep.own.setdefault(record_id, (measurement, path.parent))
+    for sweep_id, summary in below.items():
+        if any(summary.records_taken_over()):
+            sweeps.setdefault(sweep_id, _Sweep(summary)).is_named |= is_named
+    return damaged
 
 
-def _log(by_sweep: dict[str, list[tuple[Measurement, Path]]], args: argparse.Namespace) -> int:
-    logged = 0
-    for sweep_id, records in by_sweep.items():
-        folder, summary = _summary([place for _, place in records], sweep_id)
-        with alone_in(folder):  # two of these at once would each open a parent run
-            logged += _log_sweep(sweep_id, records, summary, folder, args)
-    return logged
+def _log(
+    sweep_id: str, sweep: _Sweep, records: list[tuple[Measurement, Path]], args: argparse.Namespace
+) -> Ledger:
+    """Log a sweep's records as the sweep itself does."""
+    first, place = records[0]
+    summary = sweep.summary if sweep.summary is not None and sweep.summary.is_sweep else None
+    command = summary.command if summary is not None else ""
+    tracker = open_tracker(
+        _where(first, args), Path(str(first.config.get("output_dir", "outputs"))).absolute()
+    )
+    started = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(first.started_at))
+    info = SweepInfo(
+        sweep_id=sweep_id,
+        name=f"{first.cell.model} {started} (logged later)",
+        command=command or "unknown",
+        is_sweep=summary is not None,
+    )
+    ledger = Ledger(info, tracker)
+    with alone_in(summary.at if summary is not None else place.parent):  # a run's own is for its logging
+        ledger.start()
+        for measurement, folder in records:
+            ledger.take_over(measurement, folder, measurement.name)
+        ledger.log()
+        kept_in = summary.at if ledger.logged and summary is not None else None
+        precision = summary.precision if summary is not None else 0.0
+        report = sweep_report(ledger.measurements, ledger.places, kept_in, command, precision)
+        ledger.finish(report, _status(summary, ledger.measurements))
+    return ledger
 
 
-def _log_sweep(
-    sweep_id: str,
-    records: list[tuple[Measurement, Path]],
-    summary: dict[str, Any],
-    folder: Path,
-    args: argparse.Namespace,
-) -> int:
-    from mps_experiments.preflight import open_tracker
-    from mps_experiments.reporting import sweep_report
-
-    first, _ = records[0]
-    stored = first.config.get("tracking", {})
-    was_logged = stored.get("enabled", True)  # to where its configuration says; else nobody has said where
-    tracking = TrackingConfig(
-        uri=args.tracking_uri or stored.get("uri") or (None if was_logged else store_named_outside()),
+def _where(first: Measurement, args: argparse.Namespace) -> TrackingConfig:
+    """Return where a run's configuration says; one of tracking=none says nothing."""
+    tracking = _tracking_of(first)
+    was_logged = tracking.get("enabled", True)
+    told = tracking if was_logged else {}
+    return TrackingConfig(
+        uri=args.tracking_uri or told.get("uri") or (None if was_logged else store_named_outside()),
         experiment=args.experiment
-        or (was_logged and stored.get("experiment"))
+        or told.get("experiment")
         or os.environ.get(EXPERIMENT_VARIABLE)
         or TrackingConfig().experiment,
     )
-    tracker = open_tracker(tracking, Path(str(first.config.get("output_dir", "outputs"))).absolute())
-    tracker.start_sweep(
-        SweepInfo(
-            sweep_id=sweep_id,
-            name=f"{first.cell.model} {_date(first)} (logged later)",
-            command=str(summary.get("command", "unknown")),
-            is_sweep=bool(summary),
-        )
-    )
-    logged = sum(tracker.log_cell(each, place, each.was_interrupted) for each, place in records)
-    resumed = list(taken_over(summary))
-    for measurement, place in resumed:
-        tracker.log_cell(measurement, place, measurement.was_interrupted)
-    measurements = [measurement for measurement, _ in [*records, *resumed]]
-    places = {measurement.record_id: place for measurement, place in [*records, *resumed]}
-    command = str(summary.get("command", ""))
-    kept_in = folder if logged and summary else None
-    report = sweep_report(measurements, places, kept_in, command, precision_of(summary))
-    tracker.finish_sweep(measurements, report, _status(summary, measurements))
-    return logged
 
 
-def _date(measurement: Measurement) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(measurement.started_at))
+def _tracking_of(measurement: Measurement) -> dict[str, Any]:
+    return dict(measurement.config.get("tracking", {}))
 
 
-def _status(summary: dict[str, Any], measurements: list[Measurement]) -> str:
-    """How the sweep ended; one that never said so was killed."""
-    ended = summary.get("status", "KILLED")
-    if ended == "RUNNING" or any(measurement.was_interrupted for measurement in measurements):
+def _status(summary: Summary | None, measurements: list[Measurement]) -> str:
+    """Return how the sweep ended; one that never said so was killed."""
+    if summary is None or summary.status == "RUNNING" or any(m.was_interrupted for m in measurements):
         return "KILLED"
-    return str(ended)
-
-
-def _summary(run_folders: list[Path], sweep_id: str) -> tuple[Path, dict[str, Any]]:
-    """The sweep's folder and what sweep.json says there; empty for a run on its own, or if there is none."""
-    above = dict.fromkeys(folder for each in run_folders for folder in (each.parent, each.parent.parent))
-    for folder in above:  # a cell with trials has a folder for each of them
-        for path in sorted(folder.glob("sweep*.json")):  # a folder that was used again holds several
-            try:
-                found = json.loads(path.read_bytes())
-            except (OSError, ValueError):
-                continue
-            if isinstance(found, dict) and found.get("sweep_id") == sweep_id and found.get("is_sweep", True):
-                return folder, found
-    return run_folders[0].parent, {}
+    return summary.status
 
 
 if __name__ == "__main__":

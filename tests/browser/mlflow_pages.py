@@ -47,19 +47,13 @@ class Pages:
         self._click(By.XPATH, "//*[@role='button'][normalize-space()='Model training']")
         self._click(By.LINK_TEXT, name)
 
-    def open_runs(self, experiment_id: str) -> None:
-        """An experiment's table of runs as it is by default."""
-        self._open(f"/experiments/{experiment_id}/runs?workflowType=machine_learning")
+    def open_link(self, link: str) -> None:
+        """A page by what stands behind the server's address."""
+        self._open(link.removeprefix("#"))
 
     def open_run(self, experiment_id: str, run_id: str, tab: str = "") -> None:
         """A run's page; `tab` as in its address."""
         self._open(f"/experiments/{experiment_id}/runs/{run_id}{tab}?workflowType=machine_learning")
-
-    def choose_view(self, title: str) -> None:
-        """From the menu of views above the table."""
-        self._click(By.CSS_SELECTOR, "[data-testid='saved-views-trigger']")
-        self._click(By.XPATH, f"//*[@role='menuitem'][normalize-space()={title!r}]")
-        self.wait_for(lambda: "viewStateShareKey" in self._browser.current_url, f"the view {title}")
 
     def columns(self) -> list[str]:
         """Heads of the table's columns from left to right, as far as they are on the screen."""

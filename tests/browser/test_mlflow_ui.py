@@ -4,17 +4,22 @@ import pytest
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 
-from mps_experiments.tracking.views import BY_RATIO, BY_SWEEP
+from mps_experiments.tracking.views import link_to
 from tests.browser.conftest import TIMES, Sweep
 from tests.browser.mlflow_pages import Pages
 
 pytestmark = pytest.mark.browser
-RATIO, RATIO_HEAD = "metrics.`ratio`", "ratio"
+RATIO = "metrics.`ratio`"
 
 
 @pytest.fixture
 def pages(browser: Chrome, sweep: Sweep) -> Pages:
     return Pages(browser, sweep.address)
+
+
+def open_table(pages: Pages, sweep: Sweep) -> None:
+    """The page that the last line of the sweep names."""
+    pages.open_link(link_to(sweep.parent.info.experiment_id, sweep.parent.data.tags["sweep_id"]))
 
 
 def ratios(pages: Pages, count: int) -> list[float]:
@@ -30,8 +35,6 @@ def ratios(pages: Pages, count: int) -> list[float]:
 def test_the_newest_sweep_is_found_from_the_list_of_experiments(pages: Pages, sweep: Sweep) -> None:
     pages.open_experiments()
     pages.open_experiment("mps_experiments")
-    pages.follow(BY_SWEEP.title)  # from the experiment's description
-    pages.wait_for(lambda: RATIO_HEAD in pages.columns(), "column of the view")
     pages.wait_for(lambda: pages.run_ids() == [sweep.parent.info.run_id], "row of the sweep alone")
     assert pages.run_name(sweep.parent.info.run_id) == sweep.parent.info.run_name
     pages.enter_run(sweep.parent.info.run_id)
@@ -39,8 +42,7 @@ def test_the_newest_sweep_is_found_from_the_list_of_experiments(pages: Pages, sw
 
 
 def test_runs_are_sorted_by_ratio_and_have_the_columns_that_matter(pages: Pages, sweep: Sweep) -> None:
-    pages.open_runs(sweep.parent.info.experiment_id)
-    pages.choose_view(BY_RATIO.title)
+    open_table(pages, sweep)
     logged = sorted(
         run.data.metrics["ratio"] for run in sweep.children.values() if "ratio" in run.data.metrics
     )
@@ -65,8 +67,7 @@ def test_the_sweeps_page_has_the_answer_the_table_and_the_way_to_its_runs(pages:
 
 def test_a_childs_picture_is_shown_among_its_artifacts(pages: Pages, sweep: Sweep) -> None:
     child = sweep.named("mps=off", "procs=2", "repeat=1")
-    pages.open_runs(child.info.experiment_id)
-    pages.choose_view(BY_RATIO.title)
+    open_table(pages, sweep)
     ratios(pages, 4)
     pages.enter_run(child.info.run_id)
     pages.choose_tab("Artifacts")
@@ -87,8 +88,7 @@ def test_a_childs_latency_is_a_chart_with_a_point_for_each_iteration(pages: Page
 
 def test_comparing_two_runs_shows_what_differs(pages: Pages, sweep: Sweep) -> None:
     runs = [sweep.named("mps=off", f"procs={procs}", "repeat=0") for procs in (1, 2)]
-    pages.open_runs(runs[0].info.experiment_id)
-    pages.choose_view(BY_RATIO.title)
+    open_table(pages, sweep)
     ratios(pages, 4)
     for run in runs:
         pages.select(run.info.run_id)

@@ -13,6 +13,7 @@ from mlflow import MlflowClient
 from mps_experiments.record import FILE_NAME, Measurement, write_measurement
 from mps_experiments.report.__main__ import main
 from tests.conftest import COMMAND_TIMEOUT_S, SRC, Command
+from tests.fakes.stores import new_store
 from tests.hostile_texts import HOSTILE
 from tests.records import INVALID, make_measurement
 from tests.report_panels import OTHER_MACHINE, arm, full_sweep
@@ -37,7 +38,7 @@ def test_the_last_sweep_is_reported_into_its_own_folder(mps_experiments: Command
     sweep(tmp_path / "outputs" / "earlier", *arm("off", {1: 9.0}, record="earlier"))
     os.utime(tmp_path / "outputs" / "earlier" / "sweep.json", (1, 1))
     folder = sweep(tmp_path / "outputs" / "a day" / "a time", *full_sweep())
-    done = mps_experiments("--no-mlflow", module=MODULE)
+    done = mps_experiments(module=MODULE)
     assert (done.returncode, done.stderr) == (0, "")
     assert "MPS ON · maskrcnn_resnet50_fpn · seconds per process" in done.stdout
     assert "maskrcnn_resnet50_fpn: Two replicas under MPS do 1.82 times what one does" in done.stdout
@@ -51,18 +52,18 @@ def test_the_precision_is_that_of_the_sweep_and_not_of_the_records(
 ) -> None:
     runs = [replace(run, config={"precision": 0.02}) for run in arm("on", {1: (1.0,) * 4, 2: (1.0, 1.2) * 2})]
     folder = sweep(tmp_path / "sweep", *runs)
-    run(folder, "--no-mlflow")
+    run(folder)
     assert "Not within" not in capsys.readouterr().out
     told = json.loads((folder / "sweep.json").read_text())
     (folder / "sweep.json").write_text(json.dumps(told | {"precision": 0.05}))
-    run(folder, "--no-mlflow")
+    run(folder)
     assert "Not within precision=0.05: mps=on: procs=2 over procs=1" in capsys.readouterr().out
 
 
 def test_without_any_sweep_it_says_what_would_work(mps_experiments: Command) -> None:
     done = mps_experiments(module=MODULE)
     assert done.returncode == 2
-    assert done.stderr.startswith("mps_experiments: output_dir=outputs: no sweep.json below it")
+    assert done.stderr.startswith("mps_experiments: output_dir=outputs: no sweep.json with a record below it")
     assert done.stderr.count("\n") == 1
 
 
@@ -72,7 +73,7 @@ def test_a_reader_that_stops_early_is_no_error_and_the_report_is_there(tmp_path:
     os.close(reading)
     try:
         done = subprocess.run(
-            [sys.executable, "-m", MODULE, str(folder), "--no-mlflow"],
+            [sys.executable, "-m", MODULE, str(folder)],
             env=os.environ | {"PYTHONPATH": str(SRC)},
             stdout=writing,
             stderr=subprocess.PIPE,
@@ -90,7 +91,7 @@ def test_a_locale_without_lines_and_dots_is_no_reason_to_fail(
     mps_experiments: Command, tmp_path: Path
 ) -> None:
     folder = sweep(tmp_path / "s", *full_sweep())
-    done = mps_experiments(str(folder), "--no-mlflow", module=MODULE, PYTHONIOENCODING="ascii")
+    done = mps_experiments(str(folder), module=MODULE, PYTHONIOENCODING="ascii")
     assert (done.returncode, done.stderr) == (0, "")
     assert "seconds per process" in done.stdout
 
@@ -102,7 +103,7 @@ def test_several_folders_become_one_report_of_their_own(
     two = sweep(
         tmp_path / "two", *arm("on", {1: 2.0, 2: 2.2}, machine=OTHER_MACHINE), command="the second command"
     )
-    assert run(one, two, "--no-mlflow", "--output-dir", tmp_path / "out") == 0
+    assert run(one, two, "--output-dir", tmp_path / "out") == 0
     (page,) = (tmp_path / "out" / "reports").glob("*/report.html")
     text = page.read_text()
     assert "2 machines:" in text
@@ -117,39 +118,8 @@ def test_several_folders_become_one_report_of_their_own(
 
 def test_a_record_and_a_folder_may_be_named_and_the_place_chosen(tmp_path: Path) -> None:
     folder = sweep(tmp_path / "s", *full_sweep())
-    assert run(folder / "on-2" / FILE_NAME, folder / "on-1", "--out", tmp_path / "here", "--no-mlflow") == 0
+    assert run(folder / "on-2" / FILE_NAME, folder / "on-1", "--out", tmp_path / "here") == 0
     assert "2 VALID, 0 INVALID, 0 SKIPPED." in (tmp_path / "here" / "report.html").read_text()
-
-
-def test_a_parent_run_of_mlflow_is_reported_and_gets_the_report(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    runs = [replace(each, config=each.config | {"output_dir": str(tmp_path)}) for each in full_sweep()]
-    parent = log(uri, "mps_experiments", tmp_path, *runs)
-    assert run(parent, "--output-dir", tmp_path, "--out", tmp_path / "report") == 0
-    assert capsys.readouterr().out.endswith(f"MLflow: run {parent}\n")
-    client = MlflowClient(tracking_uri=uri)
-    names = {each.path for each in client.list_artifacts(parent)}
-    assert {"report.html", "report.md", "figures"} <= names
-    pictures = {each.path for each in client.list_artifacts(parent, "figures")}
-    assert "figures/ratio.png" in pictures
-
-
-def test_an_experiment_of_mlflow_is_reported(tmp_path: Path) -> None:
-    uri = f"sqlite:///{tmp_path / 'elsewhere.db'}"
-    log(uri, "an experiment", tmp_path, *full_sweep())
-    assert run("an experiment", "--tracking-uri", uri, "--out", tmp_path / "report", "--no-mlflow") == 0
-    assert "6 VALID" in (tmp_path / "report" / "report.html").read_text()
-
-
-def test_mlflow_is_left_alone_where_it_is_not_wanted(tmp_path: Path) -> None:
-    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    runs = [replace(each, config=each.config | {"output_dir": str(tmp_path)}) for each in full_sweep()]
-    parent = log(uri, "mps_experiments", tmp_path, *runs)
-    assert run(parent, "--output-dir", tmp_path, "--out", tmp_path / "report", "--no-mlflow") == 0
-    client = MlflowClient(tracking_uri=uri)
-    assert "report.html" not in {each.path for each in client.list_artifacts(parent)}
 
 
 def test_a_damaged_record_is_named_and_the_rest_is_reported(
@@ -157,7 +127,7 @@ def test_a_damaged_record_is_named_and_the_rest_is_reported(
 ) -> None:
     folder = sweep(tmp_path / "s", *full_sweep())
     (folder / "on-4" / FILE_NAME).write_text('{"schema_version": 3')
-    assert run(folder, "--no-mlflow") == 1
+    assert run(folder) == 1
     assert "on-4/measurement.json is not a record" in capsys.readouterr().err
     page = (folder / "report.html").read_text()
     assert "on-4/measurement.json is not a record" in page
@@ -169,7 +139,7 @@ def test_a_record_that_contradicts_itself_is_named_and_the_rest_is_reported(
 ) -> None:
     odd = replace(full_sweep()[-1], record_id="odd", config={"workload": "text"})
     folder = sweep(tmp_path / "s", *full_sweep()[:-1], odd)
-    assert run(folder, "--no-mlflow") == 1
+    assert run(folder) == 1
     assert "the record contradicts itself" in capsys.readouterr().err
     assert "5 VALID" in (folder / "report.html").read_text()
 
@@ -189,7 +159,7 @@ def test_an_unknown_word_is_said_and_the_others_are_reported(
 ) -> None:
     folder = sweep(tmp_path / "s", *full_sweep())
     out = tmp_path / "report"
-    assert run(folder, "nonsense", "--no-mlflow", "--output-dir", tmp_path, "--out", out) == 2
+    assert run(folder, "nonsense", "--output-dir", tmp_path, "--out", out) == 2
     said = capsys.readouterr()
     assert "run=nonsense: no such file or folder" in said.err
     assert "report: " in said.out
@@ -210,19 +180,19 @@ def test_a_place_that_cannot_be_written_is_a_mistake(
 ) -> None:
     folder = sweep(tmp_path / "s", *full_sweep())
     (tmp_path / "file").write_text("")
-    assert run(folder, "--out", tmp_path / "file", "--no-mlflow") == 2
+    assert run(folder, "--out", tmp_path / "file") == 2
     assert f"--out={tmp_path / 'file'}: cannot be written" in capsys.readouterr().err
 
 
 def test_a_sweep_without_a_finished_cell_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "s").mkdir()
-    assert run(sweep(tmp_path / "s"), "--no-mlflow") == 2
+    assert run(sweep(tmp_path / "s")) == 2
     assert "no measurement.json below it" in capsys.readouterr().err
 
 
 def test_a_sweep_of_failures_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = sweep(tmp_path / "s", make_measurement("bad", verdict=INVALID))
-    assert run(folder, "--no-mlflow") == 0
+    assert run(folder) == 0
     assert "No VALID run with several processes" in capsys.readouterr().out
     assert "worker 1 was killed by SIGKILL" in (folder / "report.html").read_text()
 
@@ -232,7 +202,7 @@ def test_a_record_of_somebody_else_cannot_move_the_cursor(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str
 ) -> None:
     hostile = replace(make_measurement("bad", verdict=replace(INVALID, reason=text)), name=text)
-    assert run(sweep(tmp_path / "s", hostile), "--no-mlflow") == 0
+    assert run(sweep(tmp_path / "s", hostile)) == 0
     printed = capsys.readouterr().out.replace("\n", "")
     assert not [character for character in printed if ord(character) < 32 or 127 <= ord(character) < 160]
 
@@ -240,7 +210,7 @@ def test_a_record_of_somebody_else_cannot_move_the_cursor(
 def test_no_record_is_changed(tmp_path: Path) -> None:
     folder = sweep(tmp_path / "s", *full_sweep())
     before = {path: path.read_bytes() for path in folder.rglob("*.json")}
-    assert run(folder, "--no-mlflow") == 0
+    assert run(folder) == 0
     assert {path: path.read_bytes() for path in folder.rglob("*.json")} == before
 
 
@@ -259,10 +229,10 @@ def test_a_report_that_lacks_runs_does_not_replace_one_that_has_them(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = with_cells(tmp_path / "s", *full_sweep())
-    assert run(folder, "--no-mlflow", "--output-dir", tmp_path / "out") == 0
+    assert run(folder, "--output-dir", tmp_path / "out") == 0
     whole = (folder / "report.html").read_bytes()
     (folder / "on-4" / FILE_NAME).write_text("{")
-    assert run(folder, "--no-mlflow", "--output-dir", tmp_path / "out") == 1
+    assert run(folder, "--output-dir", tmp_path / "out") == 1
     assert "the sweep's own report stays as it is" in capsys.readouterr().err
     assert (folder / "report.html").read_bytes() == whole
     assert (folder / "figures" / "ratio.png").is_file()
@@ -270,35 +240,10 @@ def test_a_report_that_lacks_runs_does_not_replace_one_that_has_them(
     assert "5 VALID" in page.read_text()
 
 
-def test_one_run_of_a_sweep_does_not_replace_the_sweeps_report_in_mlflow(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    runs = [replace(each, config=each.config | {"output_dir": str(tmp_path)}) for each in full_sweep()]
-    parent = log(uri, "mps_experiments", tmp_path, *runs)
-    folder = with_cells(tmp_path / "s", *runs)
-    assert run(folder / "on-2", "--output-dir", tmp_path, "--out", tmp_path / "one") == 0
-    assert "5 of the sweep's runs are not in this report, so the earlier one stays" in capsys.readouterr().out
-    names = {each.path for each in MlflowClient(tracking_uri=uri).list_artifacts(parent)}
-    assert "report.html" not in names
-
-
-def test_a_sweep_that_took_over_records_gets_its_report(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    own = [replace(each, config=each.config | {"output_dir": str(tmp_path)}) for each in full_sweep()]
-    earlier, *rest = own
-    earlier = replace(earlier, sweep_id="an earlier sweep")
-    parent = log(uri, "mps_experiments", tmp_path, *rest)
-    folder = with_cells(tmp_path / "s", earlier, *rest)
-    assert run(folder, "--output-dir", tmp_path) == 0
-    assert capsys.readouterr().out.endswith(f"MLflow: run {parent}\n")
-
-
-def test_a_parent_run_of_mlflow_tells_what_was_typed(tmp_path: Path) -> None:
-    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+def test_a_parent_run_of_mlflow_is_reported_with_what_was_typed(tmp_path: Path) -> None:
+    uri = new_store(tmp_path / "mlflow.db")
     parent = log(uri, "mps_experiments", tmp_path, *full_sweep())
-    typed = MlflowClient(tracking_uri=uri).get_run(parent).data.tags["command"]
-    assert run(parent, "--output-dir", tmp_path, "--out", tmp_path / "report", "--no-mlflow") == 0
-    assert typed in (tmp_path / "report" / "report.md").read_text()
+    assert run(parent, "--output-dir", tmp_path, "--out", tmp_path / "report") == 0
+    page = (tmp_path / "report" / "report.md").read_text()
+    assert "6 VALID" in page
+    assert MlflowClient(tracking_uri=uri).get_run(parent).data.tags["command"] in page

@@ -46,6 +46,8 @@ def test_a_database_that_is_there_or_will_be_is_taken(tmp_path: Path) -> None:
         "mysql+pymysql://me:se@cret@host/db",
         "http://host/?token=secret",
         "http://host/?a=b&API_KEY=secret",
+        "mysql://me:secret/x@host/db",
+        "ftp://me:secret@host",
     ],
 )
 def test_a_secret_is_refused_and_not_shown(uri: str) -> None:
@@ -55,6 +57,21 @@ def test_a_secret_is_refused_and_not_shown(uri: str) -> None:
         check_tracking(TrackingConfig(uri=uri))
     assert "secret" not in str(caught.value)
     assert "cret@" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("uri", "said"),
+    [
+        ("postgresql://me:secret@host/db", "PGPASSWORD"),
+        ("mysql://me:secret@host/db", "~/.my.cnf"),
+        ("http://me:secret@host", "MLFLOW_TRACKING_PASSWORD"),
+        ("sqlite://", "names no file; write sqlite:////the/path/of/mlflow.db"),
+        ("sqlite:////dev/zero", "is not a file; name a database of MLflow"),
+    ],
+)
+def test_the_line_says_what_would_work(uri: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        check_tracking(TrackingConfig(uri=uri))
 
 
 def test_a_password_that_hides_in_half_an_address_is_not_shown_either() -> None:

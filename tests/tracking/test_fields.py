@@ -169,11 +169,6 @@ def test_what_is_not_known_has_no_tag() -> None:
     assert tags["verdict_reason"] == "MPS needs an NVIDIA GPU"
 
 
-def test_a_long_run_says_in_a_tag_what_its_series_leave_out() -> None:
-    assert tags_of(make_measurement(times=1001))["by_iteration"].startswith("of every 3 iterations")
-    assert "by_iteration" not in tags_of(make_measurement(times=1000))
-
-
 def test_a_sweep_has_its_runs_machine_and_the_number_of_each_verdict() -> None:
     other = replace(MACHINE, driver_version="590.2", git_commit=None)
     cells = [

@@ -6,13 +6,14 @@ import pytest
 from mlflow import MlflowClient
 
 from mps_experiments.tracking.run_logging import log_changed, log_report, log_values
+from tests.fakes.stores import new_store
 from tests.records import make_measurement
 
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> MlflowClient:
     folder = tmp_path_factory.mktemp("store")
-    client = MlflowClient(tracking_uri=f"sqlite:///{folder / 'mlflow.db'}")
+    client = MlflowClient(tracking_uri=new_store(folder / "mlflow.db"))
     client.create_experiment("e", artifact_location=(folder / "artifacts").as_uri())
     return client
 
@@ -25,7 +26,7 @@ def run_id(client: MlflowClient) -> str:
 def test_a_run_of_many_iterations_fits_into_mlflows_batches(client: MlflowClient, run_id: str) -> None:
     log_values(client, run_id, make_measurement(procs=8, times=5000), 1_700_000_000_000)
     names = [name for name in client.get_run(run_id).data.metrics if name.startswith("by_iteration/")]
-    assert len(names) == 16
+    assert len(names) == 8
     points = [point for name in names for point in client.get_metric_history(run_id, name)]
     assert 900 < len(points) <= 1000
     assert len({(point.key, point.step) for point in points}) == len(points)

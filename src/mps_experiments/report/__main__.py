@@ -11,20 +11,13 @@ from pathlib import Path
 
 from mps_experiments.config import Config
 from mps_experiments.errors import ConfigError, MpsExperimentsError
-from mps_experiments.lookup import Found, find_runs, last_sweep
+from mps_experiments.lookup import Found, find_what_there_is, last_sweep
 from mps_experiments.pages.content import printable
 from mps_experiments.pages.report_page import Subject
-from mps_experiments.pages.writing import WrittenReport, write_report
+from mps_experiments.pages.writing import write_report
 from mps_experiments.record import Measurement
-from mps_experiments.reporting import (
-    answer_lines,
-    attach,
-    commands_of,
-    lacking,
-    sound_runs,
-    tables_by_machine,
-)
-from mps_experiments.summaries import NAME, precision_of, read_summary, summaries_in
+from mps_experiments.reporting import answer_lines, commands_of, lacking, sound_runs, tables_by_machine
+from mps_experiments.summaries import NAME, precision_of, summaries_in
 from mps_experiments.terminal import Parser, complain, run_and_exit
 
 _REPORTS = "reports"
@@ -39,12 +32,14 @@ def main(arguments: list[str] | None = None) -> int:
     args = _parser().parse_intermixed_args(arguments)
     try:
         words = args.runs or [str(last_sweep(args.output_dir))]
-        found, mistakes = _find(words, args)
+        found, mistakes = find_what_there_is(
+            words, tracking_uri=args.tracking_uri, output_dir=args.output_dir
+        )
+        if mistakes and not (found.runs or found.problems):
+            raise mistakes[0]
         subject = _subject(words, found)
         if subject.runs:  # nothing is written of nothing
-            written = _write(subject, _folder(words, subject, args))
-            if not args.no_mlflow:
-                _attach(words, subject, written, args)
+            _write(subject, _folder(words, subject, args))
     except ConfigError as error:
         complain(str(error))
         return 2
@@ -69,8 +64,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "runs",
         nargs="*",
-        help="sweep or run folders, records, MLflow run ids (a parent's: the whole sweep) or experiments; "
-        "several are put side by side; default: the last sweep",
+        help="sweep or run folders, records, MLflow run ids (a parent's: the whole sweep); several are put "
+        "side by side; default: the last sweep that has a record",
     )
     parser.add_argument("--out", type=Path, help="folder for the report; default: the sweep's own")
     parser.add_argument("--output-dir", type=Path, default=Path(Config().output_dir), help="default: outputs")
@@ -78,26 +73,8 @@ def _parser() -> argparse.ArgumentParser:
         "--tracking-uri",
         help="MLflow address; default: MLFLOW_TRACKING_URI, or mlflow.db in the output directory",
     )
-    parser.add_argument("--no-mlflow", action="store_true", help="do not put it on the sweep's run in MLflow")
+    parser.add_argument("--no-mlflow", action="store_true", help=argparse.SUPPRESS)  # it did something once
     return parser
-
-
-def _find(words: Sequence[str], args: argparse.Namespace) -> tuple[Found, list[ConfigError]]:
-    """What the words stand for, and those that stand for nothing; one that does is enough."""
-    parts: list[Found] = []
-    mistakes: list[ConfigError] = []
-    for word in words:
-        try:
-            parts.append(find_runs([word], tracking_uri=args.tracking_uri, output_dir=args.output_dir))
-        except ConfigError as error:
-            mistakes.append(error)
-    if not parts:
-        raise mistakes[0]
-    runs = {run.measurement.record_id: run for part in reversed(parts) for run in reversed(part.runs)}
-    problems = dict.fromkeys(problem for part in parts for problem in part.problems)
-    ordered = sorted(runs.values(), key=lambda run: (run.measurement.started_at, run.measurement.record_id))
-    commands = dict.fromkeys(command for part in parts for command in part.commands)
-    return Found(runs=tuple(ordered), problems=tuple(problems), commands=tuple(commands)), mistakes
 
 
 def _subject(words: Sequence[str], found: Found) -> Subject:
@@ -108,7 +85,7 @@ def _subject(words: Sequence[str], found: Found) -> Subject:
         runs=tuple(runs),
         commands=tuple(commands),
         problems=(*found.problems, *problems),
-        precision=precision_of(*summaries_in(Path(words[0]))) if len(words) == 1 else 0.0,
+        precision=precision_of(summaries_in(Path(words[0]))) if len(words) == 1 else 0.0,
     )
 
 
@@ -129,8 +106,8 @@ def _measurements(subject: Subject) -> list[Measurement]:
     return [run.measurement for run in subject.runs]
 
 
-def _write(subject: Subject, folder: Path) -> WrittenReport:
-    """Write it, and say the same here."""
+def _write(subject: Subject, folder: Path) -> None:
+    """Write the report, and say the same here."""
     try:
         written = write_report(subject, folder)
     except OSError as error:
@@ -139,20 +116,6 @@ def _write(subject: Subject, folder: Path) -> WrittenReport:
     for line in answer_lines(subject):
         _say(f"{line}\n")
     _say(f"report: {written.html}\n")
-    return written
-
-
-def _attach(words: Sequence[str], subject: Subject, written: WrittenReport, args: argparse.Namespace) -> None:
-    """Put it on the sweep's run, if all of it is of one sweep that MLflow knows."""
-    measurements = _measurements(subject)
-    sweep_ids = {m.sweep_id for m in measurements}
-    if len(words) == 1 and (own := read_summary(Path(words[0]) / NAME).get("sweep_id")):
-        sweep_ids = {str(own)}  # it may have taken over records of others
-    if len(sweep_ids) != 1 or not measurements:
-        return
-    (sweep_id,) = sweep_ids
-    if said := attach(measurements, sweep_id, written, args.tracking_uri, args.output_dir):
-        _say(f"{said}\n")
 
 
 def _say(text: str) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from mps_experiments.record import Measurement, affinity_of
 from mps_experiments.tracking.evidence_fields import evidence_metrics, evidence_tags
 from mps_experiments.tracking.fault_fields import fault_metrics, fault_params, fault_tags
-from mps_experiments.tracking.series import latency_tag
 
 _OF_A_SWEEP = ("gpu", "driver", "torch", "host", "mps_experiments", "git_commit")
 _MAX_PARAM = 500  # characters that every MLflow server takes; newer ones take 6,000
@@ -125,7 +124,7 @@ def tags_of(measurement: Measurement) -> dict[str, str]:
         "norm_layer": facts.torch_facts.get("norm_layer") if facts else None,
     }
     known = {key: str(value) for key, value in tags.items() if value is not None}
-    known |= evidence_tags(measurement) | fault_tags(measurement) | latency_tag(measurement)
+    known |= evidence_tags(measurement) | fault_tags(measurement)
     return {key: cut(text) for key, text in known.items()}
 
 

@@ -44,6 +44,9 @@ class SweepReport:
 class Tracker(Protocol):
     """Where finished runs go for browsing. Every method may raise TrackingError."""
 
+    def look(self) -> None:
+        """See whether the store can be had, without a change; raises ConfigError if it cannot."""
+
     def open(self) -> None:
         """Reach the store; raises ConfigError if it does not answer."""
 
@@ -57,11 +60,14 @@ class Tracker(Protocol):
         """Log ratios and the report and close the parent run as FINISHED, FAILED or KILLED."""
 
     def browse_hint(self) -> str:
-        """How to look at what was logged."""
+        """Say how to look at what was logged."""
 
 
 class NoTracker:
     """``tracking=none``."""
+
+    def look(self) -> None:
+        """Nothing."""
 
     def open(self) -> None:
         """Nothing."""
