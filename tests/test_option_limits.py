@@ -52,21 +52,10 @@ def test_a_budget_is_a_number_of_minutes(minutes: float) -> None:
 
 
 TIMEOUTS = [
-    "mps__start_timeout_s",
-    "mps__command_timeout_s",
-    "mps__quit_timeout_s",
-    "mps__foreign_timeout_s",
-    "mps__compute_mode_timeout_s",
-    "mps__guardian_timeout_s",
     "workers__ready_timeout_s",
     "workers__stall_timeout_s",
-    "workers__stop_timeout_s",
-    "workers__kill_timeout_s",
-    "trace__timeout_s",
-    "telemetry__reading_timeout_s",
     "tracking__timeout_s",
     "tracking__connect_timeout_s",
-    "fault__newcomer_timeout_s",
 ]
 
 

@@ -46,7 +46,6 @@ def new_state(folder: Path, *seen: Observation) -> RunState:
         _probe=FixedProbe(),
         _gpu_uuid=None,
         _pipe_dir=folder,
-        _foreign_timeout_s=2.0,
     )
     return RunState(on_phase=lambda _: None, environment=environment, observations=list(seen))
 

@@ -21,10 +21,26 @@ AUTO: Final = "auto"
 STORE_VARIABLE: Final = "MLFLOW_TRACKING_URI"
 EXPERIMENT_VARIABLE: Final = "MLFLOW_EXPERIMENT_NAME"
 OR_AUTO = ("times", "workers.warmup")  # options that take a whole number or auto
-# Options of earlier versions: what they refused is noise, which now widens the interval instead.
-NO_LONGER = tuple(
-    f"validity.{name}_invalid" for name in ("common_window", "start_skew", "drift", "foreign_cpu")
-)
+_NOISE = "noise refuses no number, it widens the interval"
+_DEADLINE = "this deadline is fixed now"
+# Options of earlier versions, and why they went. Records that name them are read and replayed without them.
+NO_LONGER: Final = {
+    "validity.common_window_invalid": _NOISE,
+    "validity.start_skew_invalid": _NOISE,
+    "validity.drift_invalid": _NOISE,
+    "validity.foreign_cpu_invalid": _NOISE,
+    "mps.start_timeout_s": _DEADLINE,
+    "mps.command_timeout_s": _DEADLINE,
+    "mps.quit_timeout_s": _DEADLINE,
+    "mps.foreign_timeout_s": _DEADLINE,
+    "mps.compute_mode_timeout_s": _DEADLINE,
+    "mps.guardian_timeout_s": _DEADLINE,
+    "workers.stop_timeout_s": _DEADLINE,
+    "workers.kill_timeout_s": _DEADLINE,
+    "trace.timeout_s": _DEADLINE,
+    "telemetry.reading_timeout_s": _DEADLINE,
+    "fault.newcomer_timeout_s": _DEADLINE,
+}
 
 
 # Member names are what a user types, hence the lower case.
@@ -110,18 +126,6 @@ class MpsConfig:
     """Run the workers as clients of a private MPS daemon (mps=on) or without MPS (mps=off)."""
     compute_mode: ComputeMode = ComputeMode.keep
     """keep: leave it alone; exclusive_process: set it for the run (needs root), then put it back."""
-    start_timeout_s: float = 10.0
-    """Seconds for the daemon to answer its first command."""
-    command_timeout_s: float = 5.0
-    """Seconds for the daemon to answer any later command."""
-    quit_timeout_s: float = 5.0
-    """Seconds for the daemon to go after `quit`, and again after each signal that follows."""
-    foreign_timeout_s: float = 2.0
-    """Seconds for an MPS daemon of others to tell its clients; it counts as there if it does not."""
-    compute_mode_timeout_s: float = 30.0
-    """Seconds for nvidia-smi to change the compute mode."""
-    guardian_timeout_s: float = 60.0
-    """Seconds for the guardian process to put back what is left when the sweep ends."""
 
 
 @dataclass(kw_only=True)
@@ -174,10 +178,6 @@ class WorkersConfig:
     """Seconds from start until every worker is loaded, warm and ready."""
     stall_timeout_s: float = 120.0
     """Seconds without one finished iteration in any worker before the run is given up."""
-    stop_timeout_s: float = 10.0
-    """Seconds for the workers to exit before they are killed."""
-    kill_timeout_s: float = 30.0
-    """Seconds for a worker that was killed or has died to be gone."""
 
 
 @dataclass(kw_only=True)
@@ -188,8 +188,6 @@ class TraceConfig:
     """Traced iterations per worker, after the measured window and never inside it; 0: no traced pass."""
     min_s: float = 0.1
     """Trace at least as many iterations as took this many seconds in the measured window."""
-    timeout_s: float = 120.0
-    """Seconds for the workers to start tracing, and again to run and write the pass."""
 
 
 @dataclass(kw_only=True)
@@ -198,8 +196,6 @@ class TelemetryConfig:
 
     interval_s: float = 0.1
     """Seconds between two readings of the GPU through NVML; 0: none."""
-    reading_timeout_s: float = 10.0
-    """Seconds for the reading under way at the end of the window to come back."""
 
 
 @dataclass(kw_only=True)
@@ -250,8 +246,6 @@ class FaultConfig:
     """How many times to try, each with new workers and, with mps=on, a new daemon."""
     newcomer_after_s: float = 1.0
     """Seconds from the fault until a new client asks to be served; at once if no worker is left."""
-    newcomer_timeout_s: float = 60.0
-    """Seconds for a new client to be served, over all its attempts."""
 
 
 @dataclass(kw_only=True)

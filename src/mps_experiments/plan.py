@@ -82,16 +82,10 @@ class RunPaths:
 
 @dataclass(frozen=True, kw_only=True)
 class MpsPlan:
-    """The MPS state of the run and the deadlines of its daemon, in seconds."""
+    """The MPS state of the run."""
 
     enabled: bool
     exclusive_process: bool
-    start_timeout_s: float
-    command_timeout_s: float
-    quit_timeout_s: float
-    foreign_timeout_s: float
-    compute_mode_timeout_s: float
-    guardian_timeout_s: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,8 +106,6 @@ class WorkersPlan:
     verbose: bool
     ready_timeout_s: float
     stall_timeout_s: float
-    stop_timeout_s: float
-    kill_timeout_s: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,11 +129,10 @@ class WindowPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class TracePlan:
-    """The traced pass; none if `iterations` is 0. Times are in seconds."""
+    """The traced pass; none if `iterations` is 0."""
 
     iterations: int
     min_s: float
-    timeout_s: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,7 +152,6 @@ class FaultPlan:
     trial: int
     trials: int
     newcomer_after_s: float
-    newcomer_timeout_s: float
 
     @property
     def is_in_worker(self) -> bool:
@@ -195,7 +185,6 @@ class RunPlan:
     workers: WorkersPlan
     trace: TracePlan
     telemetry_interval_s: float
-    telemetry_timeout_s: float
     thresholds: Thresholds
     paths: RunPaths
     gpu_wait_s: float = 0.0
@@ -231,12 +220,6 @@ def build_plan(config: Config, probe: GpuProbe, folder: Path, user_id: int | Non
         mps=MpsPlan(
             enabled=config.mps.enabled,
             exclusive_process=config.mps.compute_mode is ComputeMode.exclusive_process,
-            start_timeout_s=config.mps.start_timeout_s,
-            command_timeout_s=config.mps.command_timeout_s,
-            quit_timeout_s=config.mps.quit_timeout_s,
-            foreign_timeout_s=config.mps.foreign_timeout_s,
-            compute_mode_timeout_s=config.mps.compute_mode_timeout_s,
-            guardian_timeout_s=config.mps.guardian_timeout_s,
         ),
         device=device,
         workloads=(workload,) * config.procs,
@@ -249,14 +232,9 @@ def build_plan(config: Config, probe: GpuProbe, folder: Path, user_id: int | Non
             verbose=config.workers.verbose,
             ready_timeout_s=config.workers.ready_timeout_s,
             stall_timeout_s=config.workers.stall_timeout_s,
-            stop_timeout_s=config.workers.stop_timeout_s,
-            kill_timeout_s=config.workers.kill_timeout_s,
         ),
-        trace=TracePlan(
-            iterations=config.trace.iterations, min_s=config.trace.min_s, timeout_s=config.trace.timeout_s
-        ),
+        trace=TracePlan(iterations=config.trace.iterations, min_s=config.trace.min_s),
         telemetry_interval_s=config.telemetry.interval_s,
-        telemetry_timeout_s=config.telemetry.reading_timeout_s,
         thresholds=Thresholds(**vars(config.validity)),
         paths=RunPaths(folder=folder),
         gpu_wait_s=config.gpu_wait_s,
@@ -311,7 +289,6 @@ def _fault_plan(config: Config) -> FaultPlan | None:
         trial=0,
         trials=fault.trials,
         newcomer_after_s=fault.newcomer_after_s,
-        newcomer_timeout_s=fault.newcomer_timeout_s,
     )
 
 

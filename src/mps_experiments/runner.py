@@ -39,6 +39,7 @@ from mps_experiments.workers.pool import WorkerPool
 from mps_experiments.workers.rotation import Rotation
 
 _T = TypeVar("_T")
+_STOP_TIMEOUT_S = 10.0  # for workers to leave the GPU and exit, before they are killed
 _LOOK_AFTER_S = 0.01  # from the start of the window to the look into it
 
 
@@ -146,10 +147,7 @@ def _measure(plan: RunPlan, around: Surroundings, state: RunState) -> None:
         with state.phase("workers"):
             stack.callback(memory.workers_gone)
             specs = _worker_specs(plan, environment, state.placement)
-            pool = WorkerPool(
-                *(context, specs, plan.workers.stop_timeout_s, watcher.forward),
-                kill_timeout_s=plan.workers.kill_timeout_s,
-            )
+            pool = WorkerPool(context, specs, _STOP_TIMEOUT_S, watcher.forward)
             stack.enter_context(_timed_exit(pool, "workers_teardown", state))
             state.workers = pool.workers
             # Left before the pool: what ending its workers does to MPS is no sign of anything.

@@ -75,12 +75,8 @@ MISTAKES = [
         "write for example validity.unequal_workers_warn=1.25",
     ),
     *[
-        (
-            f"{option}=0.5",
-            f"{option}=0.5: no such option any more: noise refuses no number, "
-            "it widens the interval; leave it away",
-        )
-        for option in NO_LONGER
+        (f"{option}=0.5", f"{option}=0.5: no such option any more: {why}; leave it away")
+        for option, why in NO_LONGER.items()
     ],
     ("procs=1,2", "procs=1,2: several values need a sweep: add -m"),
     ("procs=range(1,3)", "procs=range(1,3): several values need a sweep: add -m"),

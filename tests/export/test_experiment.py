@@ -131,7 +131,8 @@ def test_a_twin_is_no_cell_of_its_own(tmp_path: Path) -> None:
 def test_options_that_only_refused_noise_are_not_missed(tmp_path: Path) -> None:
     (run,) = stored(tmp_path, [Config()])
     config = run.measurement.config
-    config["validity"] |= {name.partition(".")[2]: 0.5 for name in NO_LONGER}
+    for group, _, option in (name.partition(".") for name in NO_LONGER):
+        config[group][option] = 0.5
     assert wanted_of([run], drop_unknown=False).dropped == ()
 
 
@@ -158,17 +159,17 @@ def test_the_one_process_run_that_a_fault_makes_by_itself_is_no_cell(tmp_path: P
 def test_a_key_of_another_version_is_refused_by_name_or_dropped(tmp_path: Path) -> None:
     (run,) = stored(tmp_path, [Config(procs=3)])
     config = run.measurement.config | {"sm_partitions": 4}
-    config["trace"] = {"min_s": 0.1}
+    config["trace"] = {}
     other = replace(run, measurement=replace(run.measurement, config=config))
     with pytest.raises(ConfigError, match=r"it has sm_partitions, unknown here, and lacks trace.iterations"):
         wanted_of([other], drop_unknown=False)
     wanted = wanted_of([other], drop_unknown=True)
     assert (wanted.grid.common["procs"], wanted.missing) == (
         3,
-        ("trace.iterations=3", "trace.timeout_s=120.0"),
+        ("trace.iterations=3", "trace.min_s=0.1"),
     )
     assert (
-        "# The record says nothing of trace.iterations=3, trace.timeout_s=120.0: today's defaults."
+        "# The record says nothing of trace.iterations=3, trace.min_s=0.1: today's defaults."
         in experiment_of(wanted, "x").text
     )
 

@@ -35,16 +35,7 @@ FAKE_GPU = Gpu(
 SECOND_GPU = dataclasses.replace(FAKE_GPU, index=1, uuid="GPU-6d0eddc6-6d21-4916-9c4c-ba9876543210")
 DEADLINE_S = 20.0
 
-MPS = MpsPlan(
-    enabled=True,
-    exclusive_process=False,
-    start_timeout_s=10.0,
-    command_timeout_s=5.0,
-    quit_timeout_s=3.0,
-    foreign_timeout_s=2.0,
-    compute_mode_timeout_s=20.0,
-    guardian_timeout_s=20.0,
-)
+MPS = MpsPlan(enabled=True, exclusive_process=False)
 WORKERS = WorkersPlan(
     start_method="forkserver",
     pinned=False,
@@ -54,10 +45,8 @@ WORKERS = WorkersPlan(
     verbose=False,
     ready_timeout_s=120.0,
     stall_timeout_s=60.0,
-    stop_timeout_s=10.0,
-    kill_timeout_s=10.0,
 )
-TRACE = TracePlan(iterations=0, min_s=0.0, timeout_s=60.0)
+TRACE = TracePlan(iterations=0, min_s=0.0)
 
 
 def thresholds(**strict: Any) -> Thresholds:
@@ -122,7 +111,6 @@ def run_plan(
         repeat=0,
         trace=dataclasses.replace(TRACE, **(trace or {})),
         telemetry_interval_s=0.02,
-        telemetry_timeout_s=10.0,
         thresholds=thresholds(**(strict or {})),
         window=WindowPlan(kept=kept and fault is None, iterations=times),
         mps=dataclasses.replace(MPS, **(mps or {})),
@@ -143,7 +131,6 @@ def fault_plan(kind: str, **values: Any) -> FaultPlan:
         "trial": 0,
         "trials": 1,
         "newcomer_after_s": 0.1,
-        "newcomer_timeout_s": 60.0,
     }
     return FaultPlan(kind=kind, **(defaults | values))
 

@@ -219,7 +219,7 @@ def _no_such_option(option: str) -> str:
         return "Hydra has no such option; --cfg hydra lists them"
     wanted = option.lstrip("+~").lower()
     if wanted in NO_LONGER:
-        return "no such option any more: noise refuses no number, it widens the interval; leave it away"
+        return f"no such option any more: {NO_LONGER[wanted]}; leave it away"
     names = [*_settable(), *GROUPS]
     same_end = [name for name in names if name.rpartition(".")[2] == wanted]
     close = same_end or difflib.get_close_matches(wanted, names, n=1)
