@@ -69,6 +69,31 @@ def test_a_cell_with_a_fault_has_a_fixed_number_of_iterations() -> None:
     assert refused(fault__kind=FaultKind.kill, procs=2, times="auto") == text
 
 
+@pytest.mark.parametrize(
+    ("share", "times", "after"),
+    [(0.0, 5, 0), (0.5, 5, 2), (0.29, 100, 29), (0.999, 5, 4), (1 - 1e-12, 10, 9), (0.5, 1, 0)],
+)
+def test_a_fault_happens_after_that_share_of_the_iterations_and_before_the_last(
+    share: float, times: int, after: int
+) -> None:
+    plan = planned(fault__kind=FaultKind.kill, fault__at=share, times=times, procs=2)
+    assert plan.fault is not None
+    assert plan.fault.after_iterations == after
+
+
+@pytest.mark.parametrize(("procs", "worker"), [(2, 2), (1, 1)])
+def test_only_a_worker_that_is_there_can_be_hit(procs: int, worker: int) -> None:
+    text = f"fault.worker={worker}: must be a whole number from 0 to {procs - 1}"
+    assert refused(fault__kind=FaultKind.kill, fault__worker=worker, procs=procs) == text
+    assert planned(fault__kind=FaultKind.kill, fault__worker=procs - 1, procs=procs)
+    assert planned(fault__worker=worker, procs=procs).fault is None
+
+
+@pytest.mark.parametrize("nothing", ["", "  "])
+def test_an_output_folder_without_a_name_is_refused(nothing: str) -> None:
+    assert "must name a folder" in refused(output_dir=nothing)
+
+
 def test_the_warm_up_is_a_number_or_ends_when_latency_is_steady() -> None:
     assert planned().workers.warmup_iterations is None
     assert planned(workers__warmup=0).workers.warmup_iterations == 0

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from mps_experiments.config import MAX_TRACED
 from mps_experiments.errors import EvidenceError, MpsExperimentsError
 from mps_experiments.machine.gpus import GpuProbe
 from mps_experiments.machine.sampler import Sampler
 from mps_experiments.measurement.gpu_work import GpuWork, traced_work
 from mps_experiments.measurement.outputs import OutputDifference, OutputDigest, compare_outputs
 from mps_experiments.measurement.overlap import Activity, KernelTrace, activity_of
-from mps_experiments.option_limits import MAX_TRACED
 from mps_experiments.plan import RunPaths, RunPlan
 from mps_experiments.report.timeline import draw_timeline
 from mps_experiments.run_state import RunState

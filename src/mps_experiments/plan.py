@@ -22,7 +22,6 @@ from mps_experiments.machine.device import Device, resolve_device
 from mps_experiments.machine.gpus import GpuProbe
 from mps_experiments.measurement.faults import HITS_EVERY_CLIENT
 from mps_experiments.measurement.findings import Thresholds
-from mps_experiments.option_limits import check_numbers
 from mps_experiments.workloads.factory import check_factory, find_module
 from mps_experiments.workloads.inputs import resolve_inputs
 from mps_experiments.workloads.sources import source_sha256
@@ -208,7 +207,7 @@ def build_plan(config: Config, probe: GpuProbe, folder: Path, user_id: int | Non
     Raises:
         ConfigError: If a value cannot work on this machine; nothing has been started.
     """
-    check_numbers(config)
+    _check_together(config)
     device = resolve_device(config.device, probe)
     _check_privilege(config, device, os.geteuid() if user_id is None else user_id)
     workload = workload_spec(config, device)
@@ -240,6 +239,18 @@ def build_plan(config: Config, probe: GpuProbe, folder: Path, user_id: int | Non
         gpu_wait_s=config.gpu_wait_s,
         fault=_fault_plan(config),
     )
+
+
+def _check_together(config: Config) -> None:
+    if not config.output_dir.strip():
+        raise ConfigError("output_dir", config.output_dir or "''", "must name a folder")
+    if config.fault.kind is FaultKind.none:
+        return
+    if config.times == AUTO:
+        raise ConfigError("times", AUTO, "a fault happens after a share of the iterations: give their number")
+    if config.fault.worker >= config.procs:
+        what = f"must be a whole number from 0 to {config.procs - 1}"
+        raise ConfigError("fault.worker", config.fault.worker, what)
 
 
 def _window_plan(config: Config) -> WindowPlan:
