@@ -11,11 +11,12 @@ from mps_experiments.config import (
     CpuAffinity,
     FaultKind,
     NormLayer,
+    TraceConfig,
     Window,
     WorkloadKind,
 )
 from mps_experiments.measurement.findings import Thresholds
-from mps_experiments.plan import LARGE_MODEL, SMALL_MODEL, TracePlan, WindowPlan
+from mps_experiments.plan import LARGE_MODEL, SMALL_MODEL, WindowPlan
 from tests.planned import GPU, ON_CPU, ON_GPU, ROOT, SOMEBODY, one, planned, refused
 
 
@@ -27,7 +28,7 @@ def test_the_limits_of_a_plan_are_those_of_the_configuration() -> None:
 
 def test_what_is_read_and_traced_is_planned() -> None:
     plan = planned(trace__iterations=7, trace__min_s=0.5, telemetry__interval_s=0.25)
-    assert plan.trace == TracePlan(iterations=7, min_s=0.5)
+    assert plan.trace == TraceConfig(iterations=7, min_s=0.5)
     assert plan.telemetry_interval_s == 0.25
 
 
@@ -100,14 +101,19 @@ def test_the_warm_up_is_a_number_or_ends_when_latency_is_steady() -> None:
 
 
 @pytest.mark.parametrize(
-    ("affinity", "pinned", "rotate_s"),
-    [(CpuAffinity.auto, True, None), (CpuAffinity.rotate, True, 0.25), (CpuAffinity.none, False, None)],
+    ("affinity", "kind", "pinned", "rotates"),
+    [
+        (CpuAffinity.auto, FaultKind.none, True, False),
+        (CpuAffinity.rotate, FaultKind.none, True, True),
+        (CpuAffinity.none, FaultKind.none, False, False),
+        (CpuAffinity.rotate, FaultKind.kill, True, False),
+    ],
 )
 def test_workers_stay_on_their_cores_move_on_or_are_not_placed(
-    affinity: CpuAffinity, pinned: bool, rotate_s: float | None
+    affinity: CpuAffinity, kind: FaultKind, pinned: bool, rotates: bool
 ) -> None:
-    workers = planned(workers__cpu_affinity=affinity, workers__rotate_s=0.25).workers
-    assert (workers.pinned, workers.rotate_s) == (pinned, rotate_s)
+    workers = planned(workers__cpu_affinity=affinity, fault__kind=kind).workers
+    assert (workers.pinned, workers.rotates) == (pinned, rotates)
 
 
 @pytest.mark.parametrize(
@@ -115,10 +121,12 @@ def test_workers_stay_on_their_cores_move_on_or_are_not_placed(
     [("auto", None), ([], ()), ("numpy", ("numpy",)), (["numpy", "rich.console"], ("numpy", "rich.console"))],
 )
 def test_modules_to_preload_are_found_or_listed(given: object, modules: tuple[str, ...] | None) -> None:
-    assert planned(workers__preload=given).workers.preload == modules
+    assert planned(workers__preload=given).workers.modules == modules
 
 
-@pytest.mark.parametrize("given", [None, "a b", "a-b", "", [1], ["numpy", ""], ["a..b"], {"numpy": 1}])
+@pytest.mark.parametrize(
+    "given", [None, "a b", "a-b", "", [1], ["numpy", ""], ["a..b"], {"numpy": 1}, "none?"]
+)
 def test_what_is_no_list_of_modules_is_refused(given: object) -> None:
     line = refused(workers__preload=given)
     assert line.startswith("workers.preload")
@@ -236,12 +244,7 @@ def test_a_factory_without_the_custom_workload_is_refused() -> None:
     assert refused(workload__options={"a": 1}) == "workload.options={'a': 1}: needs workload=custom"
 
 
-def test_modules_to_preload_are_auto_or_a_list_of_modules_that_exist() -> None:
-    assert planned().workers.preload is None
-    assert planned(workers__preload=[]).workers.preload == ()
-    assert planned(workers__preload=["rich.console"]).workers.preload == ("rich.console",)
+def test_a_module_to_preload_exists() -> None:
     assert refused(workers__preload=["no_such_module.x"]) == (
         "workers.preload=no_such_module.x: no such module; auto finds what the factory imports"
     )
-    for wrong in (["a b"], [3], {"a": 1}, None, "none"):
-        assert refused(workers__preload=wrong).startswith("workers.preload=")

@@ -14,7 +14,7 @@ from typing import Any, Final
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
-from mps_experiments.option import Option, check_bounds, number, options_of
+from mps_experiments.option import Option, check_numbers, number, options_of
 
 CONFIG_NAME = "config"
 AUTO: Final = "auto"
@@ -129,6 +129,10 @@ class MpsConfig:
     compute_mode: ComputeMode = ComputeMode.keep
     """keep: leave it alone; exclusive_process: set it for the run (needs root), then put it back."""
 
+    @property
+    def exclusive_process(self) -> bool:
+        return self.compute_mode is ComputeMode.exclusive_process
+
 
 @dataclass(frozen=True, kw_only=True)
 class WorkloadConfig:
@@ -180,6 +184,26 @@ class WorkersConfig:
     """Seconds from start until every worker is loaded, warm and ready."""
     stall_timeout_s: float = number(120.0, above=0, high=_MOST_S)
     """Seconds without one finished iteration in any worker before the run is given up."""
+
+    @property
+    def pinned(self) -> bool:
+        return self.cpu_affinity is not CpuAffinity.none
+
+    @property
+    def rotates(self) -> bool:
+        return self.cpu_affinity is CpuAffinity.rotate
+
+    @property
+    def warmup_iterations(self) -> int | None:
+        """Return the number of iterations; None until latency is steady."""
+        return None if self.warmup == AUTO else self.warmup
+
+    @property
+    def modules(self) -> tuple[Any, ...] | None:
+        """Return what the fork server imports; None for what the factory's module imports."""
+        if self.preload == AUTO:
+            return None
+        return tuple(self.preload) if isinstance(self.preload, list | tuple) else (self.preload,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -314,7 +338,7 @@ class Config:
     """Refuse to start with less free space than this under output_dir."""
 
     def __post_init__(self) -> None:
-        check_bounds(self, options())
+        check_numbers(self, options())
 
 
 @functools.cache

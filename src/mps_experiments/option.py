@@ -17,10 +17,14 @@ _KINDS = {bool: "true or false", str: "a text", Any: "a text or a list"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bounds:
-    """The numbers that an option takes, and what it takes beside them.
+class Option:
+    """One settable field; the bounds are those of a number.
 
     Attributes:
+        name: Dotted, as it is typed.
+        kind: The type, without None; `Any` for a text or a list, which Hydra cannot check.
+        default: As the schema has it.
+        description: The text under the field.
         low: The smallest number.
         high: The largest number.
         above: A limit that is too small itself.
@@ -29,6 +33,10 @@ class Bounds:
         word: A word that is taken, too.
     """
 
+    name: str
+    kind: Any
+    default: object
+    description: str
     low: float | None = None
     high: float | None = None
     above: float | None = None
@@ -36,59 +44,9 @@ class Bounds:
     zero_is_off: bool = False
     word: str | None = None
 
-    def hold(self, value: Any, kind: type) -> bool:
-        """Tell whether a value is within."""
-        if value == self.word or (self.zero_is_off and value == 0):
-            return True
-        if kind is int and type(value) is not int:  # where the schema says Any, Hydra has not checked it
-            return False
-        return (  # what is not a number compares as false
-            (self.low is None or value >= self.low)
-            and (self.above is None or value > self.above)
-            and (self.high is None or value <= self.high)
-            and (self.below is None or value < self.below)
-        )
-
-    def words(self, kind: type, unit: str) -> str:
-        """Say it, as in ``must be ...``."""
-        also = f"{self.word} or " if self.word else "0 (off) or " if self.zero_is_off else ""
-        what = "a whole number" if kind is int else f"a number{unit}"
-        if self.above is not None:
-            return f"{also}{what} above {self.above}, at most {self.high}"
-        if self.below is not None:
-            return f"{also}{what} from {self.low} to below {self.below}"
-        if self.high is not None:
-            return f"{also}{what} from {self.low} to {self.high}"
-        return f"{also}{what} of at least {self.low}"
-
-
-def number(default: object, **bounds: Any) -> Any:
-    """Return a dataclass field for an option that takes numbers.
-
-    Args:
-        default: Its value where none is given.
-        bounds: As `Bounds` has them.
-    """
-    return field(default=default, metadata={"bounds": Bounds(**bounds)})
-
-
-@dataclass(frozen=True, kw_only=True)
-class Option:
-    """One settable field.
-
-    Attributes:
-        name: Dotted, as it is typed.
-        kind: The type, without None; `Any` for a text or a list, which Hydra cannot check.
-        default: As the schema has it.
-        description: The text under the field.
-        bounds: Of a number.
-    """
-
-    name: str
-    kind: Any
-    default: object
-    description: str
-    bounds: Bounds | None
+    @property
+    def is_number(self) -> bool:
+        return self.kind in (int, float)
 
     @property
     def default_text(self) -> str:
@@ -102,11 +60,40 @@ class Option:
     @property
     def wanted(self) -> str:
         """Say which values it takes, as in ``must be ...``."""
-        if self.bounds is not None:
-            return self.bounds.words(self.kind, _UNITS.get(self.name.rpartition("_")[2], ""))
-        if isinstance(self.kind, type) and issubclass(self.kind, Enum):
-            return f"one of {', '.join(self.kind.__members__)}"
-        return _KINDS.get(self.kind, "a mapping")
+        if not self.is_number:
+            members = getattr(self.kind, "__members__", ())
+            return f"one of {', '.join(members)}" if members else _KINDS.get(self.kind, "a mapping")
+        unit = _UNITS.get(self.name.rpartition("_")[2], "")
+        number = "a whole number" if self.kind is int else f"a number{unit}"
+        number = f"{self.word} or {number}" if self.word else number
+        number = f"0 (off) or {number}" if self.zero_is_off else number
+        if self.above is not None:
+            return f"{number} above {self.above}, at most {self.high}"
+        if self.below is not None:
+            return f"{number} from {self.low} to below {self.below}"
+        return (
+            f"{number} of at least {self.low}"
+            if self.high is None
+            else f"{number} from {self.low} to {self.high}"
+        )
+
+    def allows(self, value: Any) -> bool:
+        """Tell whether a number is within the bounds; other types are Hydra's to check."""
+        if not self.is_number or value == self.word or (self.zero_is_off and value == 0):
+            return True
+        if self.kind is int and type(value) is not int:  # with a word the schema says Any
+            return False
+        return (  # what is not a number compares as false
+            (self.low is None or value >= self.low)
+            and (self.above is None or value > self.above)
+            and (self.high is None or value <= self.high)
+            and (self.below is None or value < self.below)
+        )
+
+
+def number(default: object, **bounds: Any) -> Any:
+    """Return a dataclass field for an option that takes numbers, with the bounds that `Option` has."""
+    return field(default=default, metadata=bounds)
 
 
 def options_of(schema: type, prefix: str = "") -> Iterator[Option]:
@@ -120,13 +107,12 @@ def options_of(schema: type, prefix: str = "") -> Iterator[Option]:
             continue
         if NoneType in typing.get_args(kind):
             kind = typing.get_args(kind)[0]
-        bounds = each.metadata.get("bounds")
         yield Option(
             name=f"{prefix}{each.name}",
-            kind=int if bounds and kind is Any else kind,
+            kind=int if "word" in each.metadata else kind,
             default=each.default if each.default_factory is MISSING else each.default_factory(),
             description=texts[each.name],
-            bounds=bounds,
+            **each.metadata,
         )
 
 
@@ -142,13 +128,12 @@ def _texts_under_fields(schema: type) -> dict[str, str]:
     return texts
 
 
-def check_bounds(config: object, options: Iterable[Option]) -> None:
+def check_numbers(config: object, options: Iterable[Option]) -> None:
     """Refuse numbers out of bounds.
 
     Raises:
         ConfigError: With the first of them.
     """
     for each in options:
-        value = attrgetter(each.name)(config)
-        if each.bounds is not None and not each.bounds.hold(value, each.kind):
+        if not each.allows(value := attrgetter(each.name)(config)):
             raise ConfigError(each.name, value, f"must be {each.wanted}")

@@ -3,8 +3,7 @@
 import os
 import re
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mps_experiments.config import (
@@ -13,8 +12,11 @@ from mps_experiments.config import (
     Config,
     CpuAffinity,
     FaultKind,
+    MpsConfig,
     NormLayer,
+    TraceConfig,
     Window,
+    WorkersConfig,
     WorkloadKind,
 )
 from mps_experiments.errors import ConfigError
@@ -80,34 +82,6 @@ class RunPaths:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MpsPlan:
-    """The MPS state of the run."""
-
-    enabled: bool
-    exclusive_process: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class WorkersPlan:
-    """How the workers are started, placed and waited for, times in seconds.
-
-    Attributes:
-        rotate_s: Seconds between two moves of all workers by one core; None leaves each on its own.
-        warmup_iterations: None warms up until latency is steady.
-        preload: Modules for the fork server; None takes what the factory's module imports.
-    """
-
-    start_method: str
-    pinned: bool
-    rotate_s: float | None
-    warmup_iterations: int | None
-    preload: tuple[str, ...] | None
-    verbose: bool
-    ready_timeout_s: float
-    stall_timeout_s: float
-
-
-@dataclass(frozen=True, kw_only=True)
 class WindowPlan:
     """The measured window of each worker.
 
@@ -124,14 +98,6 @@ class WindowPlan:
     def __post_init__(self) -> None:
         if (self.iterations is None) == (self.seconds is None):
             raise ValueError("a window is given either by iterations or by seconds")
-
-
-@dataclass(frozen=True, kw_only=True)
-class TracePlan:
-    """The traced pass; none if `iterations` is 0."""
-
-    iterations: int
-    min_s: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,11 +144,11 @@ class RunPlan:
     window: WindowPlan
     repeat: int
     twin: int = 0
-    mps: MpsPlan
+    mps: MpsConfig
     device: Device
     workloads: tuple[WorkloadSpec, ...]
-    workers: WorkersPlan
-    trace: TracePlan
+    workers: WorkersConfig
+    trace: TraceConfig
     telemetry_interval_s: float
     thresholds: Thresholds
     paths: RunPaths
@@ -216,23 +182,11 @@ def build_plan(config: Config, probe: GpuProbe, folder: Path, user_id: int | Non
         worker_count=config.procs,
         window=_window_plan(config),
         repeat=config.repeat,
-        mps=MpsPlan(
-            enabled=config.mps.enabled,
-            exclusive_process=config.mps.compute_mode is ComputeMode.exclusive_process,
-        ),
+        mps=config.mps,
         device=device,
         workloads=(workload,) * config.procs,
-        workers=WorkersPlan(
-            start_method=config.workers.start_method.value,
-            pinned=config.workers.cpu_affinity is not CpuAffinity.none,
-            rotate_s=_rotate_s(config),
-            warmup_iterations=None if config.workers.warmup == AUTO else config.workers.warmup,
-            preload=_preload(config),
-            verbose=config.workers.verbose,
-            ready_timeout_s=config.workers.ready_timeout_s,
-            stall_timeout_s=config.workers.stall_timeout_s,
-        ),
-        trace=TracePlan(iterations=config.trace.iterations, min_s=config.trace.min_s),
+        workers=_workers(config),
+        trace=config.trace,
         telemetry_interval_s=config.telemetry.interval_s,
         thresholds=Thresholds(**vars(config.validity)),
         paths=RunPaths(folder=folder),
@@ -261,25 +215,22 @@ def _window_plan(config: Config) -> WindowPlan:
     return WindowPlan(kept=kept, iterations=config.times)
 
 
-def _rotate_s(config: Config) -> float | None:
+def _workers(config: Config) -> WorkersConfig:
     """With a fault nobody moves: a process number of a worker that is gone may soon be another's."""
-    rotates = config.workers.cpu_affinity is CpuAffinity.rotate and config.fault.kind is FaultKind.none
-    return config.workers.rotate_s if rotates else None
+    _check_preload(config.workers)
+    if config.fault.kind is not FaultKind.none and config.workers.rotates:
+        return replace(config.workers, cpu_affinity=CpuAffinity.auto)
+    return config.workers
 
 
-def _preload(config: Config) -> tuple[str, ...] | None:
-    given = config.workers.preload
-    if given == AUTO:
-        return None
-    modules = list(given) if isinstance(given, Sequence) and not isinstance(given, str) else [given]
+def _check_preload(workers: WorkersConfig) -> None:
+    modules = workers.modules or ()
     if not all(isinstance(name, str) and all(map(str.isidentifier, name.split("."))) for name in modules):
-        raise ConfigError(
-            "workers.preload", given, f"must be {AUTO} or a list of modules, as [numpy,my_package]"
-        )
+        what = f"must be {AUTO} or a list of modules, as [numpy,my_package]"
+        raise ConfigError("workers.preload", workers.preload, what)
     for name in modules:
         if find_module(name.partition(".")[0], [str(Path.cwd()), *sys.path]) is None:
             raise ConfigError("workers.preload", name, "no such module; auto finds what the factory imports")
-    return tuple(modules)
 
 
 def _name(config: Config) -> str:

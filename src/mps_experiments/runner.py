@@ -135,7 +135,7 @@ def _interruption(error: KeyboardInterrupt) -> Interrupted:
 def _measure(plan: RunPlan, around: Surroundings, state: RunState) -> None:
     watcher = around.watcher
     plan.paths.folder.mkdir(parents=True, exist_ok=True)
-    context = around.context(plan.workers.start_method)
+    context = around.context(plan.workers.start_method.value)
     with contextlib.ExitStack() as stack:
         memory = stack.enter_context(_memory_watch(plan, around, state))
         with state.phase("environment"):
@@ -162,7 +162,7 @@ def _measure(plan: RunPlan, around: Surroundings, state: RunState) -> None:
             sampling(plan, around.probe, state),
             state.phase("measured_window"),
             watching_mps(plan, environment, state),
-            Rotation(pool.pids, state.placement.ring, plan.workers.rotate_s or 0.0),
+            Rotation(pool.pids, state.placement.ring, plan.workers.rotate_s),
         ):
             start_at_ns = pool.release()
             time.sleep(max(0.0, (start_at_ns - time.monotonic_ns()) / 1e9) + _LOOK_AFTER_S)
@@ -223,8 +223,7 @@ def _placement(plan: RunPlan, around: Surroundings) -> Placement:
         return unpinned(plan.worker_count)  # on the cores of this sweep, to which the whole program keeps
     usable, own = around.machine.usable_cores, around.cores
     near = plan.device.gpu.local_cores if plan.device.gpu else ()
-    rotating = plan.workers.rotate_s is not None
-    return place(plan.worker_count, usable if own is None else own, near, rotating=rotating)
+    return place(plan.worker_count, usable if own is None else own, near, rotating=plan.workers.rotates)
 
 
 def _worker_specs(plan: RunPlan, environment: Environment, placement: Placement) -> list[WorkerSpec]:
