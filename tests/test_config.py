@@ -6,7 +6,7 @@ import math
 import pytest
 
 from mps_experiments.composition import parse
-from mps_experiments.config import NO_LONGER, Config, TraceConfig, ValidityConfig, conf_dir, options
+from mps_experiments.config import NO_LONGER, Config, Thresholds, TraceConfig, conf_dir, options
 from mps_experiments.errors import ConfigError
 
 BOUNDS = {  # whose limits are their own; the others follow a rule
@@ -49,7 +49,7 @@ def test_a_configuration_is_checked_when_it_is_made_and_frozen_from_then_on() ->
     with pytest.raises(ConfigError, match=text):
         dataclasses.replace(Config(), trace=TraceConfig(iterations=-1))
     with pytest.raises(ConfigError, match=r"validity\.drift_warn=nan: must be a number of at least 0"):
-        Config(validity=ValidityConfig(drift_warn=math.nan))
+        Config(validity=Thresholds(drift_warn=math.nan))
     (cell,) = parse(["procs=2"]).cells
     for frozen in (cell, cell.mps, cell.validity):
         with pytest.raises(dataclasses.FrozenInstanceError):

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from mps_experiments.errors import ConfigError
-from mps_experiments.option import check_numbers, number, options_of
+from mps_experiments.option import number, options_of
 
 
 class Colour(Enum):
@@ -100,9 +99,3 @@ def test_bounds_hold_what_is_within_and_nothing_else(
 ) -> None:
     option = OPTIONS[name]
     assert [value for value in [*right, *wrong, *NEVER] if option.allows(value)] == right
-
-
-def test_the_first_number_out_of_bounds_is_refused_by_name() -> None:
-    check_numbers(Schema(), OPTIONS.values())
-    with pytest.raises(ConfigError, match=r"^group\.share=1\.5: must be a number from 0 to below 1$"):
-        check_numbers(Schema(group=Group(share=1.5), count=9), OPTIONS.values())

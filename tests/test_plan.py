@@ -11,11 +11,11 @@ from mps_experiments.config import (
     CpuAffinity,
     FaultKind,
     NormLayer,
+    Thresholds,
     TraceConfig,
     Window,
     WorkloadKind,
 )
-from mps_experiments.measurement.findings import Thresholds
 from mps_experiments.plan import LARGE_MODEL, SMALL_MODEL, WindowPlan
 from tests.planned import GPU, ON_CPU, ON_GPU, ROOT, SOMEBODY, one, planned, refused
 

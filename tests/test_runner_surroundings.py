@@ -13,11 +13,11 @@ from typing import Any
 import psutil
 import pytest
 
-from mps_experiments.config import CpuAffinity, StartMethod
+from mps_experiments.config import CpuAffinity, StartMethod, Thresholds
 from mps_experiments.environment import Environment, open_environment
 from mps_experiments.machine.cell_variables import not_passed_on
 from mps_experiments.machine.gpus import FixedProbe, GpuProcess
-from mps_experiments.measurement.findings import Finding, Severity, Thresholds
+from mps_experiments.measurement.findings import Finding, Severity
 from mps_experiments.measurement.verdict import Status
 from mps_experiments.mps.control import DEFAULT_PIPE_DIRECTORY, PIPE_DIRECTORY, MpsControl, control_program
 from mps_experiments.plan import RunPaths

@@ -8,13 +8,15 @@ What options cannot mean together, or on this machine, `plan.build_plan` refuses
 import functools
 from dataclasses import dataclass, field
 from enum import Enum
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
-from mps_experiments.option import Option, check_numbers, number, options_of
+from mps_experiments.errors import ConfigError
+from mps_experiments.option import Option, number, options_of
 
 CONFIG_NAME = "config"
 AUTO: Final = "auto"
@@ -225,7 +227,7 @@ class TelemetryConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ValidityConfig:
+class Thresholds:
     """When a run is INVALID, and when its numbers come with a warning. Shares lie between 0 and 1."""
 
     common_window_warn: float = number(0.95, low=0, high=1)
@@ -300,7 +302,7 @@ class Config:
     workers: WorkersConfig = field(default_factory=WorkersConfig)
     trace: TraceConfig = field(default_factory=TraceConfig)
     telemetry: TelemetryConfig = field(default_factory=TelemetryConfig)
-    validity: ValidityConfig = field(default_factory=ValidityConfig)
+    validity: Thresholds = field(default_factory=Thresholds)
     fault: FaultConfig = field(default_factory=FaultConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     procs: int = number(1, low=1, high=1024)
@@ -338,7 +340,10 @@ class Config:
     """Refuse to start with less free space than this under output_dir."""
 
     def __post_init__(self) -> None:
-        check_numbers(self, options())
+        """Refuse the first number that is out of its bounds."""
+        for option in options():
+            if not option.allows(value := attrgetter(option.name)(self)):
+                raise ConfigError(option.name, value, f"must be {option.wanted}")
 
 
 @functools.cache

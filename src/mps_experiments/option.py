@@ -3,14 +3,11 @@
 import ast
 import inspect
 import typing
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from enum import Enum
-from operator import attrgetter
 from types import NoneType
 from typing import Any
-
-from mps_experiments.errors import ConfigError
 
 _UNITS = {"s": " of seconds", "min": " of minutes"}  # by the last word of an option's name
 _KINDS = {bool: "true or false", str: "a text", Any: "a text or a list"}
@@ -126,14 +123,3 @@ def _texts_under_fields(schema: type) -> dict[str, str]:
             case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
                 texts[name] = " ".join(text.split())
     return texts
-
-
-def check_numbers(config: object, options: Iterable[Option]) -> None:
-    """Refuse numbers out of bounds.
-
-    Raises:
-        ConfigError: With the first of them.
-    """
-    for each in options:
-        if not each.allows(value := attrgetter(each.name)(config)):
-            raise ConfigError(each.name, value, f"must be {each.wanted}")

@@ -14,6 +14,7 @@ from mps_experiments.config import (
     FaultKind,
     MpsConfig,
     NormLayer,
+    Thresholds,
     TraceConfig,
     Window,
     WorkersConfig,
@@ -23,7 +24,6 @@ from mps_experiments.errors import ConfigError
 from mps_experiments.machine.device import Device, resolve_device
 from mps_experiments.machine.gpus import GpuProbe
 from mps_experiments.measurement.faults import HITS_EVERY_CLIENT
-from mps_experiments.measurement.findings import Thresholds
 from mps_experiments.workloads.factory import check_factory, find_module
 from mps_experiments.workloads.inputs import resolve_inputs
 from mps_experiments.workloads.sources import source_sha256
@@ -188,7 +188,7 @@ def build_plan(config: Config, probe: GpuProbe, folder: Path, user_id: int | Non
         workers=_workers(config),
         trace=config.trace,
         telemetry_interval_s=config.telemetry.interval_s,
-        thresholds=Thresholds(**vars(config.validity)),
+        thresholds=config.validity,
         paths=RunPaths(folder=folder),
         gpu_wait_s=config.gpu_wait_s,
         fault=_fault_plan(config),

@@ -15,10 +15,9 @@ from typing import Any
 import psutil
 import pytest
 
-from mps_experiments.config import MpsConfig, TraceConfig, WorkersConfig
+from mps_experiments.config import MpsConfig, Thresholds, TraceConfig, WorkersConfig
 from mps_experiments.machine.device import Device
 from mps_experiments.machine.gpus import Gpu
-from mps_experiments.measurement.findings import Thresholds
 from mps_experiments.mps.control import LOG_DIRECTORY, PIPE_DIRECTORY, control_program
 from mps_experiments.mps.processes import MpsProcess, end_processes_of, mps_processes
 from mps_experiments.plan import FaultPlan, RunPaths, RunPlan, WindowPlan
