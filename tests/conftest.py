@@ -15,6 +15,7 @@ from hypothesis import settings
 
 from mps_experiments.mps.guardian import Guardian
 from tests.fakes.running import Lab, open_lab
+from tests.fakes.warm import warm
 
 CHECKOUT = Path(__file__).parents[1]
 SRC = CHECKOUT / "src"
@@ -90,12 +91,18 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def mps_experiments(tmp_path: Path) -> Command:
-    """Run ``python -m mps_experiments ARGUMENTS`` in an empty folder, as a user would."""
+    """Run ``python -m mps_experiments ARGUMENTS`` in an empty folder, as a user would.
+
+    With variables of its own it starts from nothing, since some of them matter to the interpreter.
+    """
 
     def run(
         *arguments: str, module: str = "mps_experiments", cwd: Path | None = None, **environment: str
     ) -> subprocess.CompletedProcess[str]:
         paths = [str(SRC), *filter(None, [os.environ.get("PYTHONPATH")])]
+        if not environment:
+            pythonpath = {"PYTHONPATH": os.pathsep.join(paths)}
+            return warm().run(module, arguments, cwd or tmp_path, os.environ | pythonpath)
         return subprocess.run(
             [sys.executable, "-m", module, *arguments],
             cwd=cwd or tmp_path,

@@ -12,7 +12,7 @@ from mps_experiments.measurement.verdict import Status
 from mps_experiments.record import find_measurements, read_measurement
 from tests.conftest import Command
 from tests.fakes.plans import wait_until
-from tests.test_sweep import DEADLINE_S, MOODY, Finished, command, environment, sweep
+from tests.test_sweep import DEADLINE_S, MOODY, Finished, begin, sweep
 
 SLOW = ("workload.options.sleep_s=0.02", "fault.newcomer_after_s=0.1")
 AS_FAULTS = ("window=fixed", "workers.cpu_affinity=auto")
@@ -179,10 +179,7 @@ def test_faults_that_cannot_happen_here_are_skipped_without_failing_the_sweep(tm
 
 def test_a_sweep_that_is_interrupted_in_a_trial_keeps_the_trials_before(tmp_path: Path) -> None:
     arguments = ("procs=2", "times=60", "fault=exit", "fault.trials=3", "workload.options.sleep_s=0.05")
-    runner = subprocess.Popen(
-        command("-m", *MOODY, *arguments), cwd=tmp_path, env=environment(),
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    runner = begin(tmp_path, "-m", *MOODY, *arguments)
     try:
         begun = "outputs/*/*/*/trial-1/worker-1.log"
         wait_until(lambda: any(tmp_path.glob(begun)), "the second trial has begun", DEADLINE_S)

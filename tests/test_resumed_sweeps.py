@@ -1,9 +1,7 @@
 """Sweeps that were cut off and are resumed, through the real command."""
 
 import re
-import shlex
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,8 +9,10 @@ import pytest
 from mps_experiments.measurement.verdict import Status
 from mps_experiments.record import FILE_NAME, SCHEMA_VERSION, Measurement, find_measurements, read_measurement
 from tests.fakes.plans import wait_until
+from tests.fakes.stores import new_store
+from tests.fakes.warm import warm
 from tests.records import read_json
-from tests.test_sweep import DEADLINE_S, MOODY, Finished, command, environment, sweep
+from tests.test_sweep import DEADLINE_S, MOODY, Finished, begin, environment, sweep
 
 VERSION = f'"schema_version": {SCHEMA_VERSION}'
 SLOWLY = ("workload.options.sleep_s=0.02",)
@@ -33,14 +33,7 @@ def cut_off(folder: Path, number: signal.Signals, *arguments: str) -> list[str]:
         *("-m", *MOODY, "procs=1,2", "times=3,4", "order=as_given", *arguments),
         f"workload.options={{turnstile: {turnstile}, admits: 2, sleep_s: 0.02}}",
     ]
-    runner = subprocess.Popen(
-        command(*given),
-        cwd=folder,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    runner = begin(folder, *given)
     try:
         wait_until(lambda: len(list(turnstile.iterdir())) == 5, "two workers wait", DEADLINE_S)
         runner.send_signal(number)
@@ -183,11 +176,9 @@ def test_sync_knows_the_partner_of_a_run_although_it_was_resumed(tmp_path: Path)
     assert done.result.returncode == 0, done.result.stderr
     match = re.search(r"^records: (.+)$", done.result.stdout, re.MULTILINE)
     assert match
-    synced = subprocess.run(
-        [*command()[:2], "mps_experiments.sync", match[1], "--tracking-uri", f"sqlite:///{tmp_path}/outputs/mlflow.db"],
-        env=environment(), capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert synced.returncode == 0, synced.stderr + shlex.join(synced.args)
+    store = new_store(tmp_path / "outputs" / "mlflow.db")
+    synced = warm().run("mps_experiments.sync", (match[1], "--tracking-uri", store), tmp_path, environment())
+    assert synced.returncode == 0, synced.stderr
     runs = {str(run.info.run_name): run for run in Finished(done.result, tmp_path).all_runs()}
     two, one = runs["mps=off procs=2 times=3"], runs["mps=off procs=1 times=3"]
     assert two.data.tags["ratio_partner"] == one.info.run_id

@@ -12,12 +12,13 @@ from mps_experiments.terminal import complain, run_and_exit
 EXIT_USER_ERROR = 2
 
 
-def main(probe: Any = None, lock_folder: Any = None) -> int:
+def main(probe: Any = None, lock_folder: Any = None, can_resume: bool = True) -> int:
     """Run the command line in `sys.argv`.
 
     Args:
         probe: A `machine.gpus.GpuProbe`; None asks NVML.
         lock_folder: Where the locks of GPUs are, a Path; None for the place that all sweeps share.
+        can_resume: Whether the command takes resume=true once it was interrupted.
 
     Returns:
         0 if every cell is VALID, or SKIPPED for want of hardware; 1 if not; 2 for a user's mistake; 128 + the
@@ -40,6 +41,7 @@ def main(probe: Any = None, lock_folder: Any = None) -> int:
             contextlib.nullcontext(probe) if probe else open_probe() as gpus,
             open_sweep(request, arguments, gpus, lock_folder or LOCK_FOLDER) as sweep,
         ):
+            sweep.can_resume = can_resume
             _run_hydra(sweep)
     except ConfigError as error:
         complain(str(error))

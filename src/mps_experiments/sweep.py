@@ -58,6 +58,7 @@ class Sweep:
     varied: frozenset[str] = frozenset()
     planned: int = 0
     writes_report: bool = False
+    can_resume: bool = True
     interruption: Interrupted | None = None
     afterwork: Afterwork = field(default_factory=Afterwork)
     _surroundings: dict[str | None, Surroundings] = field(default_factory=dict)
@@ -245,10 +246,9 @@ class Sweep:
         ledger.order = self.agenda.summary()
         ledger.finish(report, status)
         if self.interruption is not None and self.planned:
-            self.terminal.line(
-                f"interrupted: {self._begun - self._is_open} of {self.planned} cells were finished; "
-                "the same command with resume=true runs the others"
-            )
+            what = f"interrupted: {self._begun - self._is_open} of {self.planned} cells were finished"
+            how = "; the same command with resume=true runs the others" if self.can_resume else ""
+            self.terminal.line(f"{what}{how}")
         if ledger.folder is None:
             return
         self.terminal.line(f"records: {ledger.folder}")

@@ -1,13 +1,36 @@
 """Disks and stores that misbehave, as the kernel makes them: full, read-only, locked by another process."""
 
+import atexit
 import contextlib
 import errno
+import functools
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+
+@functools.cache
+def template_store() -> Path:
+    """Return a database with MLflow's schema, made once per session: migrating a fresh one takes seconds."""
+    from mlflow import MlflowClient
+
+    folder = tempfile.mkdtemp(prefix="mpsx-template-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    path = Path(folder) / "mlflow.db"
+    MlflowClient(tracking_uri=f"sqlite:///{path}").search_experiments()
+    return path
+
+
+def new_store(path: Path) -> str:
+    """Put a copy of the template at `path` and return its tracking address."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(template_store(), path)
+    return f"sqlite:///{path}"
 
 
 @contextlib.contextmanager

@@ -1,174 +1,113 @@
 """``python -m mps_experiments.replay`` as a user calls it: real sweeps on the CPU, run again."""
 
 import json
-import re
 import shlex
 import signal
-import subprocess
-import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from mlflow import MlflowClient
 
+from mps_experiments.composition import parse
 from mps_experiments.record import Measurement, find_measurements, read_measurement, write_measurement
 from mps_experiments.replay.command import main
 from tests.fakes.plans import wait_until
+from tests.fakes.warm import Running, warm
 from tests.records import read_json
-from tests.test_sweep import DEADLINE_S, MOODY, environment, sweep
-
-TIMES = ("times=3", "+workload.options.sleep_s=0.01")
+from tests.test_sweep import MOODY, environment, sweep
 
 
-@dataclass(frozen=True)
-class Outputs:
-    """A folder in which a sweep has run, with MLflow beside."""
-
-    folder: Path
-
-    def replay(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "mps_experiments.replay", *arguments],
-            cwd=self.folder,
-            env=environment(),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=DEADLINE_S,
-        )
-
-    def records(self) -> dict[Path, Measurement]:
-        paths = [p for p in find_measurements(self.folder / "outputs") if "mlartifacts" not in p.parts]
-        return {path: read_measurement(path) for path in paths}
-
-    def replayed(self) -> list[Measurement]:
-        return [record for path, record in self.records().items() if "-replay-" in str(path)]
-
-    @property
-    def sweep(self) -> Path:
-        """The folder of the first sweep."""
-        (found,) = [
-            p.parent for p in (self.folder / "outputs").rglob("sweep.json") if "-replay-" not in str(p)
-        ]
-        return found
-
-
-@pytest.fixture
-def outputs(tmp_path: Path) -> Outputs:
-    """Two cells, two repeats each, and the twin of the first."""
-    done = sweep(tmp_path, "-m", *MOODY, *TIMES, "procs=1,2", "repeat=0,1")
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of two cells, two repeats each, and the twin of the first."""
+    folder = tmp_path_factory.mktemp("stored")
+    cells = ("procs=1,2", "repeat=0,1", "times=30", "+workload.options.sleep_s=0.01")
+    done = sweep(folder, "-m", *MOODY, *cells, "tracking=none")
     assert done.result.returncode == 0, done.result.stderr
-    return Outputs(tmp_path)
+    return folder / "outputs"
 
 
-def test_a_sweep_is_run_again_and_both_results_stand_side_by_side(outputs: Outputs) -> None:
-    done = outputs.replay(str(outputs.sweep), "--allow-code", "--repeats", "2")
+def records(folder: Path) -> list[Measurement]:
+    return [read_measurement(path) for path in find_measurements(folder)]
+
+
+def replay(folder: Path, *arguments: str) -> Running:
+    words = (*arguments, "--allow-code", "tracking=none")
+    return warm().start("mps_experiments.replay", words, folder, environment())
+
+
+def test_a_sweep_is_run_again_and_both_results_are_compared(outputs: Path, tmp_path: Path) -> None:
+    done = replay(tmp_path, str(outputs), "--repeats", "3").finish()
     assert done.returncode == 0, done.stderr
-    assert sorted(record.cell.twin for record in outputs.replayed()) == [0, 0, 0, 0, 1]
-    table = done.stdout.partition("STORED AGAINST NOW")[2]
-    lines = [[cell.strip() for cell in line.split("│")[1:-1]] for line in table.splitlines() if "│" in line]
-    assert [line[1] for line in lines if line[0]] == ["verdict", "verdict"]
-    assert [line[1] for line in lines].count("ratio") == 1
-    assert all(
-        re.match(r"(within|beyond) the spread|cannot tell", line[5])
-        for line in lines
-        if line[1] == "makespan s"
-    )
-    assert done.stdout.startswith("nothing differs that is recorded")
-
-
-def test_the_run_id_of_mlflow_is_enough_and_the_new_run_is_logged_beside(outputs: Outputs) -> None:
-    client = MlflowClient(tracking_uri=f"sqlite:///{outputs.folder / 'outputs' / 'mlflow.db'}")
-    number = client.get_experiment_by_name("mps_experiments").experiment_id
-    run = client.search_runs([number], "params.procs = '2'")[0]
-    done = outputs.replay(run.info.run_id, "--allow-code")
-    assert done.returncode == 0, done.stderr
-    assert "one repeat each: spread unknown; add --repeats N" in done.stdout
-    assert "no ratio without the one-process run" in done.stdout
-    assert len(client.search_runs([number], "params.procs = '2'")) == 3
-
-
-def test_what_was_typed_for_the_replay_can_be_typed_again(outputs: Outputs) -> None:
-    assert outputs.replay(str(outputs.sweep), "--allow-code").returncode == 0
-    (folder,) = outputs.folder.joinpath("outputs").glob("*/*-replay-*")
+    now = records(tmp_path)
+    assert sorted((m.cell.procs, m.cell.repeat, m.cell.twin) for m in now) == [
+        *((1, 0, 0), (1, 0, 1), (1, 1, 0), (1, 2, 0)),
+        *((2, 0, 0), (2, 1, 0), (2, 2, 0)),
+    ]
+    lines = done.stdout.splitlines()
+    place = lines.index("STORED AGAINST NOW")
+    assert lines[place - 1].startswith(("the same within ", "differs: ", "cannot tell: "))
+    assert [line.split("│")[1].strip() for line in lines[place:] if line.startswith("│")] == [
+        *("mps=off procs=1 times=30", "mps=off procs=2 times=30"),
+    ]
+    (folder,) = tmp_path.glob("outputs/*/*-replay-*")
+    assert lines[-2:] == [
+        "nothing else that is recorded differs: GPU, driver, versions, code, host, files, load",
+        f"report of both: python -m mps_experiments.report {outputs} {folder}",
+    ]
     typed = shlex.split(read_json(folder / "sweep.json")["command"])
-    again = sweep(outputs.folder, *typed[3:], "tracking=none")
-    assert again.result.returncode == 0, again.result.stderr
+    assert [(cell.procs, cell.repeat) for cell in parse(typed[3:]).cells] == [
+        *((1, 0), (1, 1), (1, 2), (2, 0), (2, 1), (2, 2)),
+    ]
 
 
-def test_a_factory_of_others_runs_only_with_the_word_of_the_user(outputs: Outputs) -> None:
-    done = outputs.replay(str(outputs.sweep))
-    assert done.returncode == 2
-    assert "names code to run (tests.fakes.moody:build); if you trust it, add --allow-code" in done.stderr
-    assert outputs.replayed() == []
+def test_cells_that_are_no_product_are_run_and_one_that_cannot_be_is_exit_code_1(
+    outputs: Path, tmp_path: Path
+) -> None:
+    one = next(m for m in records(outputs) if m.cell.procs == 1)
+    two = next(m for m in records(outputs) if m.cell.procs == 2)
+    config = two.config | {"mps": {**two.config["mps"], "enabled": True}}
+    write_measurement(one, tmp_path / "stored" / "1" / "measurement.json")
+    write_measurement(replace(two, config=config), tmp_path / "stored" / "2" / "measurement.json")
+    done = replay(tmp_path, "stored").finish()
+    assert done.returncode == 1, done.stderr
+    assert sorted(m.verdict.status.value for m in records(tmp_path / "outputs")) == ["SKIPPED", "VALID"]
+    assert "1 of 2 cells cannot be compared" in done.stdout
+    assert "not compared: now SKIPPED: MPS needs an NVIDIA GPU" in done.stdout
 
 
-def test_what_differs_is_said_and_refuses_nothing(outputs: Outputs) -> None:
-    path = next(path for path, record in outputs.records().items() if record.cell.procs == 1)
-    tree = read_json(path)
-    tree["machine"]["packages"]["torch"] = "0.0.1"
-    del tree["config"]["trace"]
-    path.write_text(json.dumps(tree))
-    done = outputs.replay(str(path), "--allow-code")
-    assert done.returncode == 0, done.stderr
-    assert 'differs: packages ({"torch": "0.0.1"} against ' in done.stdout
-    assert "differs: the record says nothing of trace.iterations=3: today's default" in done.stdout
-
-
-def test_keys_of_another_version_are_named_and_dropped_only_if_asked(outputs: Outputs) -> None:
-    path = next(iter(outputs.records()))
-    tree = read_json(path)
-    tree["config"]["mps"]["sm_partitions"] = 4
-    tree["config"]["arrivals"] = "poisson"
-    path.write_text(json.dumps(tree))
-    refused = outputs.replay(str(path), "--allow-code")
-    assert refused.returncode == 2
-    assert "it has mps.sm_partitions, arrivals, unknown here" in refused.stderr
-    assert len(refused.stderr.splitlines()) == 1
-    assert outputs.replay(str(path), "--allow-code", "--drop-unknown").returncode == 0
-
-
-def test_a_run_that_is_not_valid_now_is_exit_code_1_with_its_reason(outputs: Outputs) -> None:
-    path = next(iter(outputs.records()))
-    tree = read_json(path)
-    tree["config"]["mps"]["enabled"] = True
-    path.write_text(json.dumps(tree))
-    done = outputs.replay(str(path), "--allow-code")
-    assert done.returncode == 1
-    assert "now SKIPPED: MPS needs an NVIDIA GPU" in done.stdout
-
-
-def test_ctrl_c_ends_it_in_order_and_shows_what_there_is(outputs: Outputs) -> None:
-    path = next(iter(outputs.records()))
-    tree = read_json(path)
-    tree["config"] |= {"times": 100_000}
-    path.write_text(json.dumps(tree))
-    command = [sys.executable, "-m", "mps_experiments.replay", str(path), "--allow-code", "tracking=none"]
-    with subprocess.Popen(
-        command, cwd=outputs.folder, env=environment(), stdout=subprocess.PIPE, text=True
-    ) as runner:
-        try:
-            wait_until(lambda: any(outputs.folder.glob("outputs/*/*-replay-*/*/worker-0.log")), "it runs", 60)
-            runner.send_signal(signal.SIGINT)
-            out, _ = runner.communicate(timeout=DEADLINE_S)
-        finally:
-            runner.kill()
-    assert runner.returncode == 130
-    assert "now INVALID: interrupted by SIGINT" in out
+def test_ctrl_c_ends_it_in_order_and_shows_what_there_is(outputs: Path, tmp_path: Path) -> None:
+    one = records(outputs)[0]
+    long = replace(one, config=one.config | {"times": 100_000})
+    write_measurement(long, tmp_path / "stored" / "measurement.json")
+    runner = replay(tmp_path, "stored")
+    wait_until(lambda: any(tmp_path.glob("outputs/*/*-replay-*/*/worker-0.log")), "it runs", 60)
+    runner.send_signal(signal.SIGINT)
+    done = runner.finish()
+    assert done.returncode == 130
+    assert "not compared: now INVALID: interrupted by SIGINT" in done.stdout
+    assert "interrupted: 0 of 1 cells were finished\n" in done.stdout
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["nowhere"], "run=nowhere: no such file or folder"),
-        ([".", "--repeats", "0"], "--repeats=0: must lie between 1 and 1000"),
-        ([".", "procs=4"], "procs=4: would be another run; only these can be given anew: device, "),
-        ([".", "odd"], "odd: would be another run"),
-        (["."], "run=.: no measurement.json below it"),
+        (["STORED"], "names code to run (tests.fakes.moody:build); if you trust it, add --allow-code"),
+        (["STORED", "--allow-code", "--repeats", "0"], "--repeats=0: must lie between 1 and 1000"),
+        (
+            ["STORED", "--allow-code", "procs=4"],
+            "procs=4: would be another run; only these can be given anew",
+        ),
+        (
+            ["STORED", "--allow-code", "device=cpu,auto"],
+            "option=device=cpu,auto: give one value, of no option",
+        ),
+        (["STORED", "--allow-code", "--output-dir", "file"], "--output-dir=file: cannot be written"),
     ],
 )
 def test_a_mistake_is_one_line(
+    outputs: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -176,26 +115,26 @@ def test_a_mistake_is_one_line(
     said: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert main(arguments) == 2
+    Path("file").touch()
+    assert main([str(outputs) if word == "STORED" else word for word in arguments]) == 2
     err = capsys.readouterr().err
     assert said in err
     assert len(err.splitlines()) == 1
-    assert list(tmp_path.iterdir()) == []
+    assert records(tmp_path) == []
 
 
-def test_what_would_make_one_cell_two_or_change_an_axis_is_a_mistake(outputs: Outputs) -> None:
-    several = outputs.replay(str(outputs.sweep), "--allow-code", "tracking=none,sqlite")
-    assert several.returncode == 2, several.stderr
-    assert "option=tracking=none,sqlite: has several values" in several.stderr
-    axis = outputs.sweep / "axis"
-    for device in ("auto", "cpu"):
-        record = replace(next(iter(outputs.records().values())), record_id=device)
-        write_measurement(
-            replace(record, config=record.config | {"device": device}), axis / device / "measurement.json"
-        )
-    done = outputs.replay(str(axis), "--allow-code", "device=cpu")
-    assert done.returncode == 2, done.stderr
-    assert done.stderr == (
-        "mps_experiments: device=cpu: is an axis of the stored sweep; replay one run of it\n"
-    )
-    assert outputs.replayed() == []
+def test_keys_of_another_version_are_named_and_dropped_only_if_asked(
+    outputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "stored" / "measurement.json"
+    write_measurement(records(outputs)[0], path)
+    tree = read_json(path)
+    tree["config"]["arrivals"] = "poisson"
+    path.write_text(json.dumps(tree))
+    assert main([str(path)]) == 2
+    assert "it has arrivals, unknown here" in capsys.readouterr().err
+    assert main([str(path), "--drop-unknown"]) == 2
+    assert [line.partition(": ")[2].partition(" (")[0] for line in capsys.readouterr().err.splitlines()] == [
+        "left out, unknown to this version: arrivals",
+        f"run={path}: names code to run",
+    ]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mps_experiments.errors import ConfigError
-from mps_experiments.lookup import FoundRun
+from mps_experiments.export.values import StoredRun, stored_run
 from mps_experiments.replay.files import folder_of_code, with_files_of_now
 from mps_experiments.workloads.sources import source_sha256
 from mps_experiments.workloads.spec import ImageInput, WorkloadSpec
@@ -32,7 +32,7 @@ def project(tmp_path: Path) -> Path:
     return folder
 
 
-def recorded(project: Path, typed: str | list[str] = "photo.jpg", weights: str = "w.pth") -> FoundRun:
+def recorded(project: Path, typed: str | list[str] = "photo.jpg", weights: str = "w.pth") -> StoredRun:
     """The run as its record tells of it, in the project's own folder."""
     names = typed if isinstance(typed, list) else [typed]
     images = tuple(
@@ -45,15 +45,15 @@ def recorded(project: Path, typed: str | list[str] = "photo.jpg", weights: str =
         config={"procs": 2, "workload": {"input": typed, "weights": weights or "random", "seed": 3}},
         weights_file_sha256=sha256(OTHER) if weights else None,
     )
-    return FoundRun(measurement=measurement, folder=project / "outputs" / "day" / "time" / "run")
+    return stored_run(measurement, project / "outputs" / "day" / "time" / "run")
 
 
 SAMPLE = ImageInput(name="sample", sha256="c" * 64)
 
 
-def workload_of(run: FoundRun, *given: str) -> dict[str, object]:
+def workload_of(run: StoredRun, *given: str) -> dict[str, object]:
     (found,) = with_files_of_now([run], given)
-    return dict(found.measurement.config["workload"])
+    return {name: found.values[f"workload.{name}"] for name in ("input", "weights", "seed")}
 
 
 def test_from_another_folder_the_recorded_path_counts(
@@ -122,7 +122,7 @@ def test_what_the_user_names_anew_is_not_looked_for(project: Path) -> None:
     assert (found["input"], found["weights"]) == ("photo.jpg", "w.pth")
 
 
-def of_factory(folder: Path, run_folder: Path, digest: str | None = None) -> FoundRun:
+def of_factory(folder: Path, run_folder: Path, digest: str | None = None) -> StoredRun:
     spec = WorkloadSpec(
         kind="custom",
         model="users_code:build",
@@ -132,7 +132,7 @@ def of_factory(folder: Path, run_folder: Path, digest: str | None = None) -> Fou
     )
     measurement = make_measurement()
     workers = tuple(replace(worker, workload=spec) for worker in measurement.workers)
-    return FoundRun(measurement=replace(measurement, workers=workers), folder=run_folder)
+    return stored_run(replace(measurement, workers=workers), run_folder)
 
 
 def test_a_factory_is_run_in_the_folder_where_it_is_as_it_was(
@@ -143,7 +143,7 @@ def test_a_factory_is_run_in_the_folder_where_it_is_as_it_was(
     monkeypatch.chdir(tmp_path)
     assert folder_of_code([run]) == project
     monkeypatch.chdir(project)
-    assert folder_of_code([run]) is None
+    assert folder_of_code([run]) == Path.cwd()
 
 
 def test_a_factory_next_to_its_record_is_found_but_no_other_code(
@@ -156,4 +156,4 @@ def test_a_factory_next_to_its_record_is_found_but_no_other_code(
     shutil.move(project / "users_code.py", tmp_path / "copy" / "users_code.py")
     assert folder_of_code([run]) == tmp_path / "copy"
     (tmp_path / "copy" / "users_code.py").write_text("evil = 1\n")
-    assert folder_of_code([run]) is None
+    assert folder_of_code([run]) == Path.cwd()

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.stores import new_store
+
 _DEADLINE_S = 90.0
 NONE: Mapping[str, tuple[int, bytes]] = {}
 
@@ -38,8 +40,9 @@ def mlflow_server(
         port: Of 127.0.0.1.
         store: The database; None for a new one in `folder`.
     """
+    address = f"sqlite:///{store}" if store else new_store(folder / "server.db")
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--backend-store-uri", f"sqlite:///{store or folder / 'server.db'}", "--workers", "1"]
+    command += ["--backend-store-uri", address, "--workers", "1"]
     command += ["--artifacts-destination", str(folder / "artifacts")]
     with (folder / f"server-{time.monotonic_ns()}.log").open("wb") as log:
         process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, start_new_session=True)
@@ -114,12 +117,12 @@ def answering(
             thread.join()
 
 
-@pytest.fixture(scope="module", params=["sqlite", "server"])
+@pytest.fixture(scope="session", params=["sqlite", "server"])
 def uri(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a store; each test uses an experiment of its own in it."""
     folder = tmp_path_factory.mktemp("store")
     if request.param == "sqlite":
-        yield f"sqlite:///{folder / 'mlflow.db'}"
+        yield new_store(folder / "mlflow.db")
         return
     with mlflow_server(folder, free_port()) as (address, _):
         yield address

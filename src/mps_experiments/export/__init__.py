@@ -1,1 +1,1 @@
-"""Stored runs as one YAML that gives the same plan again."""
+"""Stored runs as one experiment file that gives the same plans again."""

@@ -1,24 +1,21 @@
-"""Write stored runs as one YAML that goes into conf/experiment/ and gives the same plan again."""
+"""Write stored runs as one YAML that gives the same plans again."""
 
 import argparse
+import os
 import re
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 
-from mps_experiments.config import conf_dir
-from mps_experiments.disk import write_atomically
 from mps_experiments.errors import ConfigError
-from mps_experiments.export.experiment import Wanted, experiment_of, wanted_of
-from mps_experiments.export.origin import warnings
-from mps_experiments.export.sheet import Sheet, default_name
+from mps_experiments.export.experiment import FOLDER, Experiment, experiment_of
+from mps_experiments.export.values import StoredRun, asked_for
 from mps_experiments.lookup import find_runs
 from mps_experiments.summaries import cut_off
 from mps_experiments.terminal import Parser, complain, run_and_exit
 
-_NAME = re.compile(r"[A-Za-z][\w-]*", re.ASCII)
-_NO_NAMES = ("null", "true", "false", "nan", "inf", "on", "off", "yes", "no")  # Hydra reads them as values
+_FILE_NAME = re.compile(r"[A-Za-z][\w-]*\.yaml", re.ASCII)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -29,19 +26,19 @@ def main(arguments: list[str] | None = None) -> int:
     """
     args = _parser().parse_args(arguments)
     try:
-        return 0 if _export(args) else 1
+        return _export(args)
     except ConfigError as error:
         complain(str(error))
         return 2
 
 
 def entry_point() -> None:
-    """The console script."""
+    """Run as the console script."""
     run_and_exit(main)
 
 
 def add_places(parser: argparse.ArgumentParser) -> None:
-    """Where runs are looked for."""
+    """Add where runs are looked for, and how their configurations are read."""
     parser.add_argument("--output-dir", type=Path, default=Path("outputs"), help="default: outputs")
     parser.add_argument(
         "--tracking-uri",
@@ -50,6 +47,22 @@ def add_places(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--drop-unknown", action="store_true", help="leave out options that this version does not have"
     )
+
+
+def stored_runs(words: Sequence[str], args: argparse.Namespace) -> tuple[list[StoredRun], bool]:
+    """Return the runs that the words stand for, and whether that is all of them; say what is amiss.
+
+    Raises:
+        ConfigError: If there is none, or one is of another version.
+    """
+    found = find_runs(words, tracking_uri=args.tracking_uri, output_dir=args.output_dir)
+    problems = [*found.problems, *filter(None, map(cut_off, words))]
+    for problem in problems:
+        complain(problem)
+    runs = asked_for(found.runs, args.drop_unknown)
+    if unknown := dict.fromkeys(key for run in runs for key in run.unknown):
+        complain(f"left out, unknown to this version: {', '.join(unknown)}")
+    return runs, not problems
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -62,63 +75,42 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _export(args: argparse.Namespace) -> bool:
-    """Whether all that was asked for is in it."""
-    found = find_runs(args.run, tracking_uri=args.tracking_uri, output_dir=args.output_dir)
-    problems = [*found.problems, *filter(None, map(cut_off, args.run))]
-    for problem in problems:
-        complain(problem)
-    wanted = wanted_of(found.runs, args.drop_unknown)
-    name = None if args.output in (None, "-") else _name_of(Path(args.output))
-    sheet = experiment_of(wanted, name or default_name(wanted.grid), args.all)
-    for warning in (*warnings(wanted.measurements), *_gaps(wanted)):
-        complain(warning)
+def _export(args: argparse.Namespace) -> int:
+    runs, is_all = stored_runs(args.run, args)
+    name = "" if args.output in (None, "-") else _name_of(Path(args.output))
+    experiment = experiment_of(runs, name, args.all)
     if args.output == "-":
-        sys.stdout.write(sheet.text)
-        return not problems
-    path = Path(args.output or f"{sheet.name}.yaml")
-    _write(path, sheet.text, args.force)
-    sys.stdout.write(f"wrote {path}; {_how_to_run(path, sheet)}\n")
-    return not problems
-
-
-def _gaps(wanted: Wanted) -> Iterator[str]:
-    """What of the records is not in the file, and the other way round."""
-    if wanted.missing:
-        yield f"the record says nothing of {', '.join(wanted.missing)}: today's defaults"
-    if wanted.dropped:
-        yield f"left out, unknown to this version: {', '.join(wanted.dropped)}"
+        sys.stdout.write(experiment.text)
+    else:
+        path = Path(args.output or Path(FOLDER) / f"{experiment.name}.yaml")
+        _write(path, experiment.text, args.force)
+        sys.stdout.write(f"wrote {path}; run it with:\n")
+        sys.stdout.writelines(f"  {line}\n" for line in _how_to_run(path, experiment))
+    return 0 if is_all else 1
 
 
 def _name_of(path: Path) -> str:
-    if path.suffix != ".yaml" or not _NAME.fullmatch(path.stem) or path.stem.lower() in _NO_NAMES:
+    if not _FILE_NAME.fullmatch(path.name):
         what = "give a name of letters, digits, - and _ that begins with a letter and ends in .yaml, or -"
         raise ConfigError("--output", path, what)
-    if (shipped := conf_dir() / "experiment" / path.name).is_file() and shipped.resolve() != path.resolve():
-        raise ConfigError("--output", path, "is the name of an experiment of this program; take another")
     return path.stem
 
 
 def _write(path: Path, text: str, force: bool) -> None:
+    if path.exists() and not force:
+        raise ConfigError("--output", path, "is there already; --force replaces it")
     try:
-        if force and path.is_file():
-            write_atomically(path, text.encode())
-            return
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError as error:
-        if not path.is_file():
-            raise ConfigError("--output", path, "is there and no plain file; name another") from error
-        raise ConfigError("--output", path, "is there already; --force replaces it") from error
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ConfigError("--output", path, f"cannot be written ({error.strerror})") from error
 
 
-def _how_to_run(path: Path, sheet: Sheet) -> str:
-    """Flags first, so that more options can be typed behind it."""
+def _how_to_run(path: Path, experiment: Experiment) -> list[str]:
+    """Return shell lines; Hydra looks for experiments in a folder of that name only."""
     folder = path.absolute().parent
-    if folder.name != "experiment":
-        command = shlex.join(["python", "-m", "mps_experiments", *sheet.arguments])
-        return f"move it to conf/experiment/ and run it with: {command}"
-    flags = ["--config-dir", str(folder.parent)]
-    return f"run it with: {shlex.join(['python', '-m', 'mps_experiments', *flags, *sheet.arguments])}"
+    if folder.name == FOLDER:
+        return experiment.lines(os.path.relpath(folder.parent))
+    place = os.path.relpath(folder / FOLDER)
+    moved = [shlex.join(["mkdir", "-p", place]), shlex.join(["mv", str(path), place])]
+    return [*moved, *experiment.lines(os.path.relpath(folder))]

@@ -1,153 +1,122 @@
-"""A stored configuration, perhaps of another version, seen with the options of this one; pure."""
+"""A stored run in the options of this version, and a value as it is typed; pure."""
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from enum import Enum
+from operator import attrgetter
+from pathlib import Path
 from typing import Any
 
-from mps_experiments.config import AUTO, NO_LONGER, Config, options
+from mps_experiments.config import NO_LONGER, Config, options
 from mps_experiments.errors import ConfigError
-from mps_experiments.record import Cell, affinity_of
+from mps_experiments.lookup import FoundRun
+from mps_experiments.record import Measurement
 
-# Of the place or sweep of a run, not of the run. (allow_code counts on the command line only.)
+# Options of the sweep or its place, not of the run; then those that are gone.
 _LEFT_OUT = (
     *("output_dir", "report", "min_free_disk_mb", "resume", "allow_code"),
     *("order", "order_seed", "precision", "budget_min"),
+    *("workload.cpu_model", *NO_LONGER),
 )
-_TRACKING = "tracking."
-_RETIRED = ("workload.cpu_model",)  # of earlier versions; what it meant for a run is in its cell
 # Before there was workload.norm_layer these had BatchNorm2d, unless their weights were torchvision's.
 _BUILT_WITH_BATCH_NORM = ("rcnn", "retinanet", "fcos")
+_PLAIN = re.compile(r"(?!(?i:true|false|null|nan|inf)$)[A-Za-z][\w./:-]*", re.ASCII)
 
-Values = dict[str, object]
+Values = dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
-class StoredValues:
-    """What a record's configuration says, by dotted option name.
+class StoredRun:
+    """One stored run that a user asked for.
 
     Attributes:
-        values: Every option of this version in the order of the schema, those of the place left out. Where
-            the record says nothing, this version's default.
-        unknown: Keys of the record that this version has not.
-        missing: Options of this version that the record has not, each as it would be typed.
+        folder: Where its files lie, if they lie in a folder.
+        values: Option -> value; a default of this version where the record says nothing.
+        unknown: Keys of the record that this version does not have.
+        missing: Options that the record does not have, each as it would be typed.
     """
 
+    measurement: Measurement
+    folder: Path | None
     values: Values
     unknown: tuple[str, ...]
     missing: tuple[str, ...]
 
-    def refuse_unknown(self) -> None:
-        """Refuse a configuration that this version would read only in part.
 
-        Raises:
-            ConfigError: If there are unknown keys; it names them all, and what is missing.
-        """
-        if not self.unknown:
-            return
-        what = f"another version wrote this configuration: it has {', '.join(self.unknown)}, unknown here"
-        if self.missing:
-            what += f", and lacks {', '.join(self.missing)} (the defaults)"
-        raise ConfigError("run", "", f"{what}; --drop-unknown leaves the unknown ones out")
+def asked_for(runs: Sequence[FoundRun], drop_unknown: bool = False) -> list[StoredRun]:
+    """Read the configurations, without runs that the program adds by itself unless there are no others.
 
-
-def stored_values(config: Mapping[str, Any], cell: Cell | None = None) -> StoredValues:
-    """What a record's configuration says; where it is silent, what its cell was.
-
-    Args:
-        config: The record's.
-        cell: The record's; None if there is only a configuration.
+    Raises:
+        ConfigError: If there is no run, or a configuration has keys that are unknown here.
     """
-    defaults = plain(Config())
-    found, unknown, replaced = dict[str, object](), list[str](), False
-    for name, value in _leaves(config, frozenset(each.name for each in options())):
-        if name in defaults:
-            found[name] = value
-        elif name in _RETIRED:
-            replaced = replaced or value is not None
-        elif name not in (*_LEFT_OUT, *NO_LONGER) and not name.startswith(_TRACKING):
-            unknown.append(name)
-    found = (_of_cell(cell) if cell else {}) | found
-    if cell and cell.inputs and (replaced or found.get("workload.model", AUTO) == AUTO):
-        found["workload.model"] = cell.model  # auto was one model there and may be another here
-    missing = [f"{name}={typed(value)}" for name, value in defaults.items() if name not in found]
-    return StoredValues(values=defaults | found, unknown=tuple(unknown), missing=tuple(missing))
+    if not runs:
+        raise ConfigError("run", "", "no record of it can be read; give another run, folder or file")
+    with_faults = {m.sweep_id for run in runs if not (m := run.measurement).is_ordinary}
+    wanted = [run for run in runs if not _is_added(run.measurement, with_faults)]
+    found = [stored_run(run.measurement, run.folder) for run in wanted or runs]
+    unknown = dict.fromkeys(key for run in found for key in run.unknown)
+    if unknown and not drop_unknown:
+        what = f"another version wrote this configuration: it has {', '.join(unknown)}, unknown here"
+        raise ConfigError("run", "", f"{what}; --drop-unknown leaves these out")
+    return found
 
 
-def _of_cell(cell: Cell) -> Values:
-    """Options that the coordinates of a run tell as well."""
-    told: Values = {
-        "mps.enabled": cell.mps == "on",
-        "mps.compute_mode": cell.compute_mode,
-        "procs": cell.procs,
-        "times": cell.times,
-        "repeat": cell.repeat,
-        "fault.kind": cell.fault,
-        "workers.cpu_affinity": affinity_of(cell),
-        "window": cell.window,
-        "workers.start_method": cell.start_method,
-        "workers.verbose": cell.verbose,
-        "workers.warmup": cell.warmup,
-        "workload.options": cell.options,
-    }
-    if cell.inputs:  # one of torchvision's; a factory of the user's own is named by the configuration alone
-        told |= {"workload.weights": cell.weights, "workload.seed": cell.seed}
+def _is_added(m: Measurement, with_faults: set[str]) -> bool:
+    """Tell the second of two equal runs (A/A), and the one-process run that a fault is compared with."""
+    names_fault = any(text.lstrip("+").startswith("fault") for text in m.overrides)
+    is_reference = m.is_ordinary and m.cell.procs == 1 and m.sweep_id in with_faults and not names_fault
+    return m.cell.is_twin or is_reference
+
+
+def stored_run(measurement: Measurement, folder: Path | None = None) -> StoredRun:
+    """Read a record's configuration, perhaps of an earlier version."""
+    defaults, cell = plain(Config()), measurement.cell
+    given = dict(_leaves(measurement.config, frozenset(each.name for each in options())))
+    found = {"window": cell.window} | {name: value for name, value in given.items() if name in defaults}
+    if cell.inputs:  # a model of torchvision's; the configuration may say auto
+        found["workload.model"] = cell.model
         if cell.weights != "default" and any(name in cell.model for name in _BUILT_WITH_BATCH_NORM):
-            told["workload.norm_layer"] = "batch"
-    return told | ({"window_s": cell.window_s} if cell.window_s is not None else {})
+            found.setdefault("workload.norm_layer", "batch")
+    return StoredRun(
+        measurement=measurement,
+        folder=folder,
+        values=defaults | found,
+        unknown=tuple(name for name in given if name not in defaults and _is_of_the_run(name)),
+        missing=tuple(f"{name}={typed(value)}" for name, value in defaults.items() if name not in found),
+    )
 
 
 def plain(config: Config) -> Values:
-    """A composed configuration in the same form."""
-    found = dict(_leaves(asdict(config), frozenset(_names())))
-    return {name: _without_enum(found[name]) for name in _names()}
+    """Return the options of a composed configuration that belong to its run."""
+    values = {each.name: attrgetter(each.name)(config) for each in options() if _is_of_the_run(each.name)}
+    return {name: value.name if isinstance(value, Enum) else value for name, value in values.items()}
 
 
-def _without_enum(value: object) -> object:
-    return value.name if isinstance(value, Enum) else value
+def _is_of_the_run(name: str) -> bool:
+    return name not in _LEFT_OUT and not name.startswith("tracking.")
 
 
-def typed(value: object) -> str:
-    """A value as it is typed on the command line, in Hydra's grammar."""
-    if value is None or isinstance(value, bool | int | float):
-        return json.dumps(value)
-    if isinstance(value, Mapping):
-        return "{" + ",".join(f"{key}:{typed(inner)}" for key, inner in value.items()) + "}"
-    if isinstance(value, list | tuple):
-        return "[" + ",".join(map(typed, value)) + "]"
-    return _text(str(value))
-
-
-def frozen(values: Mapping[str, object]) -> str:
-    """The same text for equal values."""
-    return json.dumps(values, sort_keys=True, default=str)
-
-
-def _names() -> list[str]:
-    names = [each.name for each in options()]
-    return [name for name in names if name not in _LEFT_OUT and not name.startswith(_TRACKING)]
-
-
-def _leaves(node: Mapping[str, Any], names: frozenset[str], prefix: str = "") -> Iterator[tuple[str, object]]:
-    """Each option with its value, and what is no option as far down as it is known."""
+def _leaves(node: Mapping[str, Any], names: frozenset[str], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield dotted names with their values; an option that is a mapping stays one."""
     for key, value in node.items():
         name = f"{prefix}{key}"
-        is_group = any(each.startswith(f"{name}.") for each in names)
-        if is_group and isinstance(value, Mapping):
+        if isinstance(value, Mapping) and name not in names:
             yield from _leaves(value, names, f"{name}.")
         else:
             yield name, value
 
 
-_PLAIN = re.compile(r"(?!(?i:true|false|null|nan|inf)$)[A-Za-z][\w./:-]*", re.ASCII)
-
-
-def _text(text: str) -> str:
-    if _PLAIN.fullmatch(text):
-        return text
-    doubled = ""
-    for part in text.split("'"):  # a backslash counts as one only before a quote
-        doubled += part + "\\" * (len(part) - len(part.rstrip("\\"))) + "\\'"
-    return f"'{doubled[:-2]}'"
+def typed(value: object) -> str:
+    """Write a value as it is typed on the command line, in Hydra's grammar."""
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{key}:{typed(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(map(typed, value)) + "]"
+    if not isinstance(value, str):
+        return json.dumps(value)
+    if _PLAIN.fullmatch(value):
+        return value
+    doubled = re.sub(r"(\\+)(?='|\Z)", r"\1\1", value)  # a backslash counts as one only before a quote
+    return "'" + doubled.replace("'", "\\'") + "'"

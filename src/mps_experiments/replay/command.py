@@ -1,34 +1,43 @@
-"""Run a stored run or sweep again and show both results side by side."""
+"""Run stored runs again and compare both results."""
 
 import argparse
 import contextlib
-import os
+import shlex
 import sys
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from mps_experiments import cli
 from mps_experiments.composition import parse
 from mps_experiments.errors import ConfigError
-from mps_experiments.export.command import add_places
-from mps_experiments.export.experiment import Wanted, wanted_of
-from mps_experiments.export.values import frozen, plain
+from mps_experiments.export.command import add_places, stored_runs
+from mps_experiments.export.experiment import FACTORY, experiment_of
+from mps_experiments.export.values import StoredRun, asked_for, typed
 from mps_experiments.lookup import find_runs
-from mps_experiments.machine.gpus import GpuProbe, open_probe
 from mps_experiments.measurement.verdict import Status
-from mps_experiments.preflight import plan_cells
-from mps_experiments.replay.circumstances import difference_lines
+from mps_experiments.record import find_measurements
+from mps_experiments.replay.comparison import circumstances, compared, verdict_line
 from mps_experiments.replay.files import folder_of_code, with_files_of_now
-from mps_experiments.replay.order import MAY_CHANGE, Order, order_of
-from mps_experiments.replay.side_by_side import Sides, key_of, remarks, table
-from mps_experiments.summaries import cut_off
+from mps_experiments.replay.tables import circumstance_table, number_table
+from mps_experiments.report.keys import frozen
 from mps_experiments.terminal import Parser, Terminal, complain, run_and_exit
 
 _MAX_REPEATS = 1000
+_FOLDER = "replayed"  # below output_dir; the files stay, so that the command in sweep.json works again
+# What may be said anew: it is of this machine, or changes no number.
+MAY_CHANGE = (
+    *("device", "gpu_wait_s", "min_free_disk_mb", "report", "workload.input", "workload.weights"),
+    *("tracking", "tracking.enabled", "tracking.uri", "tracking.experiment"),
+    *("tracking.timeout_s", "tracking.connect_timeout_s"),
+)
 
 
 def main(arguments: list[str] | None = None, probe: Any = None, lock_folder: Any = None) -> int:
-    """Run it again.
+    """Run them again.
 
     Args:
         arguments: The command line; None for that of the process.
@@ -40,23 +49,30 @@ def main(arguments: list[str] | None = None, probe: Any = None, lock_folder: Any
         if one ended it.
     """
     args = _parser().parse_intermixed_args(arguments)
+    output_dir = args.output_dir.expanduser().absolute()
+    moment = time.strftime("%Y-%m-%d/%H-%M-%S")
+    sweep_dir = output_dir / f"{moment}-replay-{uuid.uuid4().hex[:6]}"
     try:
-        wanted, folder = _wanted(args)
-        order = order_of(wanted, args.output_dir, args.repeats, args.option)
-        if folder is not None:
+        runs = _wanted(args)
+        commands = _commands(runs, args, sweep_dir, output_dir)
+        if (folder := folder_of_code(runs)) != Path.cwd():
             sys.stdout.write(f"run in {folder}, where the factory is as it was\n")
-            os.chdir(folder)
-        with contextlib.nullcontext(probe) if probe else open_probe() as gpus:
-            _show_differences(wanted, order, gpus)
-        code = _run(order, probe, lock_folder)
-        return code if code == cli.EXIT_USER_ERROR else _finish(wanted, order, code)
+        with contextlib.chdir(folder):
+            code = _run(commands, probe, lock_folder)
     except ConfigError as error:
         complain(str(error))
         return cli.EXIT_USER_ERROR
+    if code == cli.EXIT_USER_ERROR or not find_measurements(sweep_dir):  # it has said why
+        return code or 1
+    now = asked_for(find_runs([str(sweep_dir)], tracking_uri=None, output_dir=output_dir).runs)
+    _show(runs, now)
+    command = shlex.join(["python", "-m", "mps_experiments.report", args.run, str(sweep_dir)])
+    sys.stdout.write(f"report of both: {command}\n")
+    return code or int(any(run.measurement.verdict.status is not Status.VALID for run in now))
 
 
 def entry_point() -> None:
-    """The console script."""
+    """Run as the console script."""
     run_and_exit(main)
 
 
@@ -65,7 +81,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("run", help="folder, measurement.json, MLflow run id or experiment")
     anew = f"option=value of this machine: {', '.join(MAY_CHANGE)}"
     parser.add_argument("option", nargs="*", default=[], help=anew)
-    parser.add_argument("--repeats", type=int, default=1, metavar="N", help="measure N times; default: 1")
+    repeats = "measure each cell N times; default: as often as it is stored"
+    parser.add_argument("--repeats", type=int, metavar="N", help=repeats)
     parser.add_argument(
         "--allow-code", action="store_true", help="run the factory that the stored run names: you trust it"
     )
@@ -73,89 +90,79 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _wanted(args: argparse.Namespace) -> tuple[Wanted, Path | None]:
-    """The stored cells, and the folder to run them in; None for the current one.
+def _wanted(args: argparse.Namespace) -> list[StoredRun]:
+    """Return the stored runs, their files found.
 
     Raises:
         ConfigError: If they cannot be had, name code to run, or an option is given that makes it another run.
     """
-    if not 1 <= args.repeats <= _MAX_REPEATS:
+    if args.repeats is not None and not 1 <= args.repeats <= _MAX_REPEATS:
         raise ConfigError("--repeats", args.repeats, f"must lie between 1 and {_MAX_REPEATS}")
-    for text in args.option:
-        option, separator, value = text.partition("=")
-        if not separator or option not in MAY_CHANGE:
-            what = f"would be another run; only these can be given anew: {', '.join(MAY_CHANGE)}"
-            raise ConfigError(option, value, what)
-    found = find_runs([args.run], tracking_uri=args.tracking_uri, output_dir=args.output_dir)
-    for problem in (*found.problems, *filter(None, [cut_off(args.run)])):
-        complain(problem)
     given = [text.partition("=")[0] for text in args.option]
-    runs = with_files_of_now(found.runs, given)
-    wanted = wanted_of(runs, args.drop_unknown, without=("repeat",))
-    for text in args.option:
-        option, _, value = text.partition("=")
-        if option in wanted.grid.axes:
-            raise ConfigError(option, value, "is an axis of the stored sweep; replay one run of it")
-    if wanted.dropped:
-        complain(f"left out, unknown to this version: {', '.join(wanted.dropped)}")
-    factories = [wanted.grid.common.get("workload.factory"), *wanted.grid.axes.get("workload.factory", ())]
-    if any(factories) and not args.allow_code:
-        named = ", ".join(str(each) for each in factories if each)
+    for option, text in zip(given, args.option, strict=True):
+        if "=" not in text or option not in MAY_CHANGE:
+            what = f"would be another run; only these can be given anew: {', '.join(MAY_CHANGE)}"
+            raise ConfigError(option, text.partition("=")[2], what)
+    runs, _ = stored_runs([args.run], args)
+    named = ", ".join(dict.fromkeys(str(run.values[FACTORY]) for run in runs if run.values[FACTORY]))
+    if named and not args.allow_code:
         raise ConfigError("run", args.run, f"names code to run ({named}); if you trust it, add --allow-code")
-    return wanted, folder_of_code(runs)
+    return with_files_of_now(runs, given)
 
 
-def _show_differences(wanted: Wanted, order: Order, probe: GpuProbe) -> None:
-    """What is not as it was; nothing is refused for it.
+def _commands(
+    runs: Sequence[StoredRun], args: argparse.Namespace, sweep_dir: Path, output_dir: Path
+) -> list[list[str]]:
+    """Write the experiment and return the command lines that run it: one for most.
 
     Raises:
-        ConfigError: If the cells cannot work on this machine.
+        ConfigError: If this version does not take a value, or the folder cannot be written.
     """
-    cells = parse(order.arguments).cells
-    axes = tuple(wanted.grid.axes)
-    if len(cells) != order.cell_count:
-        what = "has several values: each stored cell is run with one; replay it again for another"
-        raise ConfigError("option", " ".join(order.options), what)
-    plans = {
-        frozen({name: plain(cell)[name] for name in axes}): plan
-        for cell, plan in zip(cells, plan_cells(cells, probe), strict=True)
-    }
-    pairs = [(each, plans[key_of(each, axes)]) for each in wanted.measurements]
-    lines = [*difference_lines(pairs, probe), *_assumed(wanted)]
-    for line in lines or ["nothing differs that is recorded: machine, driver, versions, code, files"]:
-        sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
-
-
-def _assumed(wanted: Wanted) -> list[str]:
-    """Options that the records say nothing of."""
-    return [f"differs: the record says nothing of {each}: today's default" for each in wanted.missing]
-
-
-def _run(order: Order, probe: Any, lock_folder: Any) -> int:
-    """The program itself, as if its command line had been typed: Hydra reads it from there."""
-    typed = sys.argv
-    sys.argv = [typed[0], *order.arguments]
+    repeats = None if args.repeats is None else f"repeat={','.join(map(str, range(args.repeats)))}"
+    if repeats:
+        runs = [replace(run, values=run.values | {"repeat": 0}) for run in runs]
+    experiment = experiment_of(runs, f"replay-{sweep_dir.name[-6:]}")
     try:
-        return cli.main(probe, lock_folder)
+        experiment.place(output_dir / _FOLDER)
+    except OSError as error:
+        raise ConfigError("--output-dir", args.output_dir, f"cannot be written ({error.strerror})") from error
+    commands = []
+    for number, command in enumerate(experiment.commands):
+        folder = sweep_dir / str(number) if len(experiment.commands) > 1 else sweep_dir
+        places = [f"output_dir={typed(str(output_dir))}", f"hydra.sweep.dir={typed(str(folder))}"]
+        given = [*([repeats] if repeats else []), *places, *args.option]
+        commands.append(["-m", "--config-dir", str(output_dir / _FOLDER), *command, *given])
+    count = len({frozen(run.values) for run in runs}) * (args.repeats or 1)
+    if sum(len(parse(command).cells) for command in commands) != count:
+        what = "give one value, of no option in which the stored runs differ; or replay one run"
+        raise ConfigError("option", " ".join(args.option), what)
+    return commands
+
+
+def _run(commands: Sequence[Sequence[str]], probe: Any, lock_folder: Any) -> int:
+    """Run the program itself, as if its command lines had been typed: Hydra reads them from there."""
+    before, code = sys.argv, 0
+    try:
+        for command in commands:
+            sys.argv = [before[0], *command]
+            code = max(code, cli.main(probe, lock_folder, can_resume=False))
+            if code > 1:  # refused, or a signal
+                break
     finally:
-        sys.argv = typed
+        sys.argv = before
+    return code
 
 
-def _finish(wanted: Wanted, order: Order, code: int) -> int:
-    """Both results; the exit code."""
-    if not order.sweep_dir.is_dir():  # it ended before its first cell, and has said why
-        return code or 1
-    found = find_runs([str(order.sweep_dir)], tracking_uri=None, output_dir=order.sweep_dir)
-    now = [
-        run.measurement
-        for run in found.runs
-        if run.folder and run.folder.name != "reference" and not run.measurement.cell.is_twin
-    ]
-    sides = Sides(stored=wanted.measurements, now=now, axes=tuple(wanted.grid.axes))
+def _show(stored: Sequence[StoredRun], now: Sequence[StoredRun]) -> None:
+    cells = compared(stored, now)
+    rows = circumstances(cells, list(dict.fromkeys(text for run in stored for text in run.missing)))
     terminal = Terminal(None)
-    terminal.show([table(sides)])
-    for line in remarks(sides):
-        terminal.line(line)
-    all_valid = all(measurement.verdict.status is Status.VALID for measurement in now)
-    return code if code or (all_valid and now) else 1
+    terminal.line(verdict_line(cells))
+    terminal.show([number_table(cells)])
+    for cell in cells:
+        if cell.why_not:
+            terminal.line(f"{cell.label}: not compared: {cell.why_not}")
+    if rows:
+        terminal.show([circumstance_table(rows)])
+    else:
+        terminal.line("nothing else that is recorded differs: GPU, driver, versions, code, host, files, load")

@@ -84,13 +84,18 @@ def _placement(cell: Cell) -> str:
 
 def differing_keys(own: Mapping[str, object], other: Mapping[str, object]) -> list[str]:
     """Each key that differs, with both values; of a dict only the entries that do."""
+    return [f"{name} ({one} against {two})" for name, one, two in differences(own, other)]
+
+
+def differences(own: Mapping[str, object], other: Mapping[str, object]) -> list[tuple[str, str, str]]:
+    """Return the name of each key that differs and both values as texts; of a dict the entries that do."""
     found = []
     for name in dict.fromkeys((*own, *other)):
         one, two = own.get(name), other.get(name)
         if isinstance(one, dict) and isinstance(two, dict):
             one, two = _without_equal(one, two), _without_equal(two, one)
         if frozen(one) != frozen(two):
-            found.append(f"{name} ({_shown(one)} against {_shown(two)})")
+            found.append((name, _shown(one), _shown(two)))
     return found
 
 
