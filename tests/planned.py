@@ -1,5 +1,6 @@
 """Plans made from a configuration with some fields set, or why they are refused."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,14 @@ ROOT, SOMEBODY = 0, 1000
 def config_with(**values: Any) -> Config:
     """A configuration with some fields set; a double underscore goes into a group."""
     config = Config()
+    groups = dict[str, dict[str, Any]]()
     for name, value in values.items():
         group, _, field = name.rpartition("__")
-        setattr(getattr(config, group) if group else config, field, value)
-    return config
+        groups.setdefault(group, {})[field] = value
+    given = groups.pop("", {})
+    return replace(
+        config, **given, **{name: replace(getattr(config, name), **groups[name]) for name in groups}
+    )
 
 
 def one(name: str, value: object) -> dict[str, Any]:

@@ -27,7 +27,6 @@ def state_of(folder: Path, *seen: Observation, daemons: tuple[ForeignDaemon, ...
         _probe=FixedProbe(),
         _gpu_uuid=None,
         _pipe_dir=folder,
-        _foreign_timeout_s=2.0,
     )
     return RunState(on_phase=lambda _: None, environment=environment, observations=list(seen))
 

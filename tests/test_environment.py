@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from mps_experiments.config import ComputeMode
 from mps_experiments.environment import open_environment
 from mps_experiments.errors import DaemonError
 from mps_experiments.machine.cell_variables import not_passed_on
@@ -44,7 +45,8 @@ def guardian() -> Iterator[Guardian]:
 
 
 def plan(tmp_path: Path, *, enabled: bool, exclusive: bool = False) -> RunPlan:
-    return run_plan(tmp_path / "run", mps={"enabled": enabled, "exclusive_process": exclusive})
+    mode = ComputeMode.exclusive_process if exclusive else ComputeMode.keep
+    return run_plan(tmp_path / "run", mps={"enabled": enabled, "compute_mode": mode})
 
 
 @pytest.mark.parametrize("enabled", [True, False])
@@ -166,7 +168,7 @@ def test_a_compute_mode_that_is_kept_or_already_there_is_not_touched(tmp_path: P
     already = run_plan(
         tmp_path / "run",
         gpu=replace(FAKE_GPU, compute_mode="Exclusive_Process"),
-        mps={"exclusive_process": True},
+        mps={"compute_mode": ComputeMode.exclusive_process},
     )
     with Guardian() as own:
         for each in (already, plan(tmp_path, enabled=False)):

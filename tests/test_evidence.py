@@ -305,9 +305,13 @@ def test_a_worker_that_fails_in_the_traced_pass_keeps_the_runs_numbers(
     assert not any(folder.exists() for folder in folders)
 
 
-def test_a_worker_that_hangs_in_the_traced_pass_is_ended(lab: Lab, tmp_path: Path) -> None:
+def test_a_worker_that_hangs_in_the_traced_pass_is_ended(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     timeout_s = 2.0 if lab.gpu is FAKE_GPU else 20.0  # CUPTI has to be loaded
-    plan = plan_of(lab, tmp_path, {}, {"hang_at": IN_THE_PASS}, trace=TRACE | {"timeout_s": timeout_s})
+    monkeypatch.setattr("mps_experiments.evidence._TRACE_TIMEOUT_S", timeout_s)
+    stall = {"stall_timeout_s": timeout_s}
+    plan = plan_of(lab, tmp_path, {}, {"hang_at": IN_THE_PASS}, trace=TRACE, workers=stall)
     measurement = measured(lab, plan)
     assert missing(measurement, "traced pass") == (
         f"traced pass: worker 1 did not answer within {timeout_s:g} s"
@@ -340,7 +344,7 @@ def test_a_daemon_lost_before_the_traced_pass_keeps_the_runs_numbers(lab: Lab, t
             process.kill()
         wait_until(lambda: not running(found), "the daemon is dead")
 
-    plan = plan_of(lab, tmp_path, {}, {}, trace=TRACE | {"timeout_s": 30.0})
+    plan = plan_of(lab, tmp_path, {}, {}, trace=TRACE)
     measurement = measured(lab, plan, witness=Witness({"traced_pass": end_daemon}))
     assert missing(measurement, "traced pass")
     assert measurement.parity is not None

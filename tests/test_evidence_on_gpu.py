@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from mps_experiments.config import CpuAffinity
 from mps_experiments.measurement.overlap import Activity
 from mps_experiments.measurement.verdict import Status
 from mps_experiments.mps.guardian import Guardian
@@ -55,7 +56,7 @@ def measured(lab: Lab, folder: Path, spec: WorkloadSpec, procs: int, times: int,
         gpu=lab.gpu,
         times=times,
         mps={"enabled": mps},
-        workers={"pinned": True, "warmup_iterations": 2},
+        workers={"cpu_affinity": CpuAffinity.auto, "warmup": 2},
         trace=TRACE,
     )
     measurement = lab.run(replace(plan, telemetry_interval_s=0.1)).measurement

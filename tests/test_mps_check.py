@@ -15,6 +15,7 @@ from mps_experiments.environment import new_daemon
 from mps_experiments.errors import ConfigError
 from mps_experiments.machine.device import Device
 from mps_experiments.mps.control import CONTROL_PROGRAM
+from mps_experiments.mps.daemon import DaemonTimeouts
 from mps_experiments.mps.guardian import Guardian
 from mps_experiments.mps.logs import control_version, cuda_version
 from mps_experiments.mps_check import MpsCheck
@@ -42,9 +43,10 @@ def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         assert list(folder.iterdir()) == []
 
 
-def plan(tmp_path: Path, **mps: object) -> RunPlan:
-    short = {"start_timeout_s": 0.5, "command_timeout_s": 0.5, "quit_timeout_s": 0.5}
-    return run_plan(tmp_path / "run", mps=short | mps)
+@pytest.fixture
+def short_deadlines(monkeypatch: pytest.MonkeyPatch) -> None:
+    short = DaemonTimeouts(start_s=0.5, command_s=0.5, quit_s=0.5)
+    monkeypatch.setattr("mps_experiments.environment.DAEMON_TIMEOUTS", short)
 
 
 def refusal(guardian: Guardian, planned: RunPlan) -> str:
@@ -83,6 +85,7 @@ def test_a_cell_that_will_not_use_mps_asks_nothing(
     MpsCheck(fake_lab.guardian).check(run_plan(tmp_path / "run", gpu=None, mps=mps))
 
 
+@pytest.mark.usefixtures("short_deadlines")
 @pytest.mark.parametrize(
     ("misbehaviour", "reason"),
     [
@@ -101,10 +104,11 @@ def test_a_daemon_that_misbehaves_is_refused_with_the_reason(
     reason: str,
 ) -> None:
     monkeypatch.setenv("FAKE_MPS", misbehaviour)
-    assert re.search(reason, refusal(fake_lab.guardian, plan(tmp_path)))
+    assert re.search(reason, refusal(fake_lab.guardian, run_plan(tmp_path / "run")))
     assert own_mps_processes() == []
 
 
+@pytest.mark.usefixtures("short_deadlines")
 @pytest.mark.parametrize(
     ("script", "reason"),
     [
@@ -126,7 +130,7 @@ def test_a_program_that_only_has_the_name_is_refused_and_named(
     program.write_text(script)
     program.chmod(0o755)
     monkeypatch.setenv("PATH", os.pathsep.join([str(tmp_path), os.environ["PATH"]]))
-    text = refusal(guardian, plan(tmp_path))
+    text = refusal(guardian, run_plan(tmp_path / "run"))
     assert re.search(reason, text)
     assert text.endswith(
         f"; mps=off works without it; `which {CONTROL_PROGRAM}` names {program}: is it the driver's?"

@@ -8,15 +8,15 @@ import pytest
 
 from mps_experiments.config import (
     ComputeMode,
-    Config,
     CpuAffinity,
     FaultKind,
     NormLayer,
+    Thresholds,
+    TraceConfig,
     Window,
     WorkloadKind,
 )
-from mps_experiments.measurement.findings import Thresholds
-from mps_experiments.plan import LARGE_MODEL, SMALL_MODEL, TracePlan, WindowPlan
+from mps_experiments.plan import LARGE_MODEL, SMALL_MODEL, WindowPlan
 from tests.planned import GPU, ON_CPU, ON_GPU, ROOT, SOMEBODY, one, planned, refused
 
 
@@ -27,18 +27,14 @@ def test_the_limits_of_a_plan_are_those_of_the_configuration() -> None:
 
 
 def test_what_is_read_and_traced_is_planned() -> None:
-    plan = planned(trace__iterations=7, trace__min_s=0.5, trace__timeout_s=9.0, telemetry__interval_s=0.25)
-    assert plan.trace == TracePlan(iterations=7, min_s=0.5, timeout_s=9.0)
+    plan = planned(trace__iterations=7, trace__min_s=0.5, telemetry__interval_s=0.25)
+    assert plan.trace == TraceConfig(iterations=7, min_s=0.5)
     assert plan.telemetry_interval_s == 0.25
 
 
-@pytest.mark.parametrize("group", ["mps", "workers"])
-def test_every_deadline_reaches_the_plan(group: str) -> None:
-    names = [f.name for f in dataclasses.fields(getattr(Config(), group)) if f.name.endswith("_timeout_s")]
-    assert len(names) > 3
-    for name in names:
-        assert getattr(getattr(planned(**one(f"{group}__{name}", 7.5)), group), name) == 7.5
-    assert planned(telemetry__reading_timeout_s=7.5).telemetry_timeout_s == 7.5
+def test_every_deadline_reaches_the_plan() -> None:
+    for name in ("ready_timeout_s", "stall_timeout_s"):
+        assert getattr(planned(**one(f"workers__{name}", 7.5)).workers, name) == 7.5
     assert planned(gpu_wait_s=7.5).gpu_wait_s == 7.5
 
 
@@ -74,20 +70,50 @@ def test_a_cell_with_a_fault_has_a_fixed_number_of_iterations() -> None:
     assert refused(fault__kind=FaultKind.kill, procs=2, times="auto") == text
 
 
+@pytest.mark.parametrize(
+    ("share", "times", "after"),
+    [(0.0, 5, 0), (0.5, 5, 2), (0.29, 100, 29), (0.999, 5, 4), (1 - 1e-12, 10, 9), (0.5, 1, 0)],
+)
+def test_a_fault_happens_after_that_share_of_the_iterations_and_before_the_last(
+    share: float, times: int, after: int
+) -> None:
+    plan = planned(fault__kind=FaultKind.kill, fault__at=share, times=times, procs=2)
+    assert plan.fault is not None
+    assert plan.fault.after_iterations == after
+
+
+@pytest.mark.parametrize(("procs", "worker"), [(2, 2), (1, 1)])
+def test_only_a_worker_that_is_there_can_be_hit(procs: int, worker: int) -> None:
+    text = f"fault.worker={worker}: must be a whole number from 0 to {procs - 1}"
+    assert refused(fault__kind=FaultKind.kill, fault__worker=worker, procs=procs) == text
+    assert planned(fault__kind=FaultKind.kill, fault__worker=procs - 1, procs=procs)
+    assert planned(fault__worker=worker, procs=procs).fault is None
+
+
+@pytest.mark.parametrize("nothing", ["", "  "])
+def test_an_output_folder_without_a_name_is_refused(nothing: str) -> None:
+    assert "must name a folder" in refused(output_dir=nothing)
+
+
 def test_the_warm_up_is_a_number_or_ends_when_latency_is_steady() -> None:
     assert planned().workers.warmup_iterations is None
     assert planned(workers__warmup=0).workers.warmup_iterations == 0
 
 
 @pytest.mark.parametrize(
-    ("affinity", "pinned", "rotate_s"),
-    [(CpuAffinity.auto, True, None), (CpuAffinity.rotate, True, 0.25), (CpuAffinity.none, False, None)],
+    ("affinity", "kind", "pinned", "rotates"),
+    [
+        (CpuAffinity.auto, FaultKind.none, True, False),
+        (CpuAffinity.rotate, FaultKind.none, True, True),
+        (CpuAffinity.none, FaultKind.none, False, False),
+        (CpuAffinity.rotate, FaultKind.kill, True, False),
+    ],
 )
 def test_workers_stay_on_their_cores_move_on_or_are_not_placed(
-    affinity: CpuAffinity, pinned: bool, rotate_s: float | None
+    affinity: CpuAffinity, kind: FaultKind, pinned: bool, rotates: bool
 ) -> None:
-    workers = planned(workers__cpu_affinity=affinity, workers__rotate_s=0.25).workers
-    assert (workers.pinned, workers.rotate_s) == (pinned, rotate_s)
+    workers = planned(workers__cpu_affinity=affinity, fault__kind=kind).workers
+    assert (workers.pinned, workers.rotates) == (pinned, rotates)
 
 
 @pytest.mark.parametrize(
@@ -95,10 +121,12 @@ def test_workers_stay_on_their_cores_move_on_or_are_not_placed(
     [("auto", None), ([], ()), ("numpy", ("numpy",)), (["numpy", "rich.console"], ("numpy", "rich.console"))],
 )
 def test_modules_to_preload_are_found_or_listed(given: object, modules: tuple[str, ...] | None) -> None:
-    assert planned(workers__preload=given).workers.preload == modules
+    assert planned(workers__preload=given).workers.modules == modules
 
 
-@pytest.mark.parametrize("given", [None, "a b", "a-b", "", [1], ["numpy", ""], ["a..b"], {"numpy": 1}])
+@pytest.mark.parametrize(
+    "given", [None, "a b", "a-b", "", [1], ["numpy", ""], ["a..b"], {"numpy": 1}, "none?"]
+)
 def test_what_is_no_list_of_modules_is_refused(given: object) -> None:
     line = refused(workers__preload=given)
     assert line.startswith("workers.preload")
@@ -216,12 +244,7 @@ def test_a_factory_without_the_custom_workload_is_refused() -> None:
     assert refused(workload__options={"a": 1}) == "workload.options={'a': 1}: needs workload=custom"
 
 
-def test_modules_to_preload_are_auto_or_a_list_of_modules_that_exist() -> None:
-    assert planned().workers.preload is None
-    assert planned(workers__preload=[]).workers.preload == ()
-    assert planned(workers__preload=["rich.console"]).workers.preload == ("rich.console",)
+def test_a_module_to_preload_exists() -> None:
     assert refused(workers__preload=["no_such_module.x"]) == (
         "workers.preload=no_such_module.x: no such module; auto finds what the factory imports"
     )
-    for wrong in (["a b"], [3], {"a": 1}, None, "none"):
-        assert refused(workers__preload=wrong).startswith("workers.preload=")

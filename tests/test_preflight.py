@@ -13,7 +13,7 @@ import pytest
 import torch
 from torchvision import models
 
-from mps_experiments.config import Config, StartMethod, WorkloadKind
+from mps_experiments.config import Config, CpuAffinity, StartMethod, WorkloadKind
 from mps_experiments.errors import ConfigError
 from mps_experiments.machine.core_locks import CoreLocks
 from mps_experiments.machine.gpus import FixedProbe, Gpu
@@ -114,7 +114,9 @@ def cores_of(
 
 
 def pinned(folder: Path, gpu: Gpu | None, procs: int = 1) -> RunPlan:
-    return run_plan(folder / "run", *[attaching()] * procs, gpu=gpu, workers={"pinned": True})
+    return run_plan(
+        folder / "run", *[attaching()] * procs, gpu=gpu, workers={"cpu_affinity": CpuAffinity.auto}
+    )
 
 
 def test_a_sweep_takes_half_of_the_cores_for_one_of_two_gpus_near_it(

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from mps_experiments.config import Thresholds
 from mps_experiments.environment import Environment
 from mps_experiments.machine.facts import collect_facts
 from mps_experiments.machine.gpus import FixedProbe, Gpu, GpuProcess
-from mps_experiments.measurement.findings import Severity, Thresholds
+from mps_experiments.measurement.findings import Severity
 from mps_experiments.measurement.gpu_work import GpuWork
 from mps_experiments.measurement.outputs import OutputDifference
 from mps_experiments.measurement.telemetry import GpuSample, Telemetry
@@ -46,7 +47,6 @@ def new_state(folder: Path, *seen: Observation) -> RunState:
         _probe=FixedProbe(),
         _gpu_uuid=None,
         _pipe_dir=folder,
-        _foreign_timeout_s=2.0,
     )
     return RunState(on_phase=lambda _: None, environment=environment, observations=list(seen))
 

@@ -13,10 +13,11 @@ from typing import Any
 import psutil
 import pytest
 
+from mps_experiments.config import CpuAffinity, StartMethod, Thresholds
 from mps_experiments.environment import Environment, open_environment
 from mps_experiments.machine.cell_variables import not_passed_on
 from mps_experiments.machine.gpus import FixedProbe, GpuProcess
-from mps_experiments.measurement.findings import Finding, Severity, Thresholds
+from mps_experiments.measurement.findings import Finding, Severity
 from mps_experiments.measurement.verdict import Status
 from mps_experiments.mps.control import DEFAULT_PIPE_DIRECTORY, PIPE_DIRECTORY, MpsControl, control_program
 from mps_experiments.plan import RunPaths
@@ -71,7 +72,7 @@ def test_with_mps_off_no_worker_reaches_the_daemon_that_others_use(
         gpu=lab.gpu,
         times=20,
         mps={"enabled": False},
-        workers={"start_method": "spawn"},  # inherits this process's variables, the foreign one too
+        workers={"start_method": StartMethod.spawn},  # inherits this process's variables, the foreign one too
     )
     measurement = valid(lab.run(plan)).measurement
     assert (tmp_path / str(measurement.workers[0].pid)).read_text() != str(foreign)
@@ -214,7 +215,9 @@ def test_what_the_shell_says_of_mps_reaches_no_worker(
     def told(name: str) -> dict[str, Any]:
         (tmp_path / name).mkdir()
         attached = attaching(tell=str(tmp_path / name))
-        plan = run_plan(tmp_path / "run", attached, gpu=lab.gpu, workers={"start_method": start_method})
+        plan = run_plan(
+            tmp_path / "run", attached, gpu=lab.gpu, workers={"start_method": StartMethod(start_method)}
+        )
         measurement = valid(lab.run(plan)).measurement
         assert measurement.machine.not_passed_on == not_passed_on(os.environ)
         assert not not_passed_on(measurement.machine.environment)
@@ -235,7 +238,7 @@ def test_a_pinned_worker_has_its_core_for_itself_and_the_parent_comes_back(lab: 
     before = os.sched_getaffinity(0)
     while_measured: set[int] = set()
     witness = Witness({"measured_window": lambda: while_measured.update(os.sched_getaffinity(0))})
-    plan = run_plan(tmp_path / "run", attaching(), gpu=lab.gpu, workers={"pinned": True})
+    plan = run_plan(tmp_path / "run", attaching(), gpu=lab.gpu, workers={"cpu_affinity": CpuAffinity.auto})
     measurement = valid(lab.run(plan, witness, cores=tuple(sorted(before)[:2]))).measurement
     worker = measurement.workers[0]
     assert worker.facts is not None
@@ -247,7 +250,7 @@ def test_a_pinned_worker_has_its_core_for_itself_and_the_parent_comes_back(lab: 
 
 
 def test_where_cores_are_too_few_workers_are_left_unpinned(fake_lab: Lab, tmp_path: Path) -> None:
-    plan = run_plan(tmp_path / "run", *[attaching()] * 2, workers={"pinned": True})
+    plan = run_plan(tmp_path / "run", *[attaching()] * 2, workers={"cpu_affinity": CpuAffinity.auto})
     measurement = valid(fake_lab.run(plan, cores=(0,))).measurement
     assert [worker.cpu_cores_planned for worker in measurement.workers] == [(), ()]
 
@@ -272,7 +275,11 @@ def test_a_cpu_quota_below_the_number_of_workers_is_noted(
 def test_workers_are_placed_on_the_sweeps_own_cores(
     fake_lab: Lab, tmp_path: Path, own: tuple[int, ...], pinned: bool, planned: list[tuple[int, ...]]
 ) -> None:
-    plan = run_plan(tmp_path / "run", attaching(), workers={"pinned": pinned})
+    plan = run_plan(
+        tmp_path / "run",
+        attaching(),
+        workers={"cpu_affinity": CpuAffinity.auto if pinned else CpuAffinity.none},
+    )
     measurement = valid(fake_lab.run(plan, cores=(0, 1), own_cores=own)).measurement
     assert [worker.cpu_cores_planned for worker in measurement.workers] == planned
 

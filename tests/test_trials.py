@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from mps_experiments.config import CpuAffinity
 from mps_experiments.plan import RunPlan
 from mps_experiments.trials import CellRun, count_runs, runs_of
 from tests.fakes.plans import attaching, fault_plan, run_plan, use_fakes
@@ -73,7 +74,7 @@ def test_the_run_to_compare_with_differs_in_nothing_but_the_processes_and_the_fa
 def test_the_configuration_of_the_run_to_compare_with_asks_for_just_that_run(tmp_path: Path) -> None:
     before = copy.deepcopy(CONFIG)
     plan = cell(tmp_path)
-    config = expanded(replace(plan, workers=replace(plan.workers, pinned=True)))[0].config
+    config = expanded(replace(plan, workers=replace(plan.workers, cpu_affinity=CpuAffinity.auto)))[0].config
     assert (config["procs"], config["times"]) == (1, 5)
     assert config["fault"] == {"kind": "none", "worker": 0, "at": 0.25, "trials": 2}
     assert (config["window"], config["workers"]) == (

@@ -14,6 +14,12 @@ from mps_experiments.mps.folders import private_folder
 from mps_experiments.mps.guardian import Guardian
 from mps_experiments.plan import RunPlan
 
+# A healthy daemon needs milliseconds. These leave room for a busy machine and a driver that is still loading,
+# and are short enough for a sweep to give up on a cell whose daemon hangs.
+DAEMON_TIMEOUTS = DaemonTimeouts(start_s=10.0, command_s=5.0, quit_s=5.0)
+FOREIGN_TIMEOUT_S = 2.0  # for another's daemon, asked at each look: one that is silent counts as there
+_COMPUTE_MODE_TIMEOUT_S = 30.0  # for nvidia-smi, which takes seconds to start on a host with many GPUs
+
 
 @dataclass(frozen=True, kw_only=True)
 class Environment:
@@ -35,7 +41,6 @@ class Environment:
     _probe: GpuProbe
     _gpu_uuid: str | None
     _pipe_dir: Path
-    _foreign_timeout_s: float
 
     def observe(self, look_again: bool = False, worker_pids: Iterable[int] = ()) -> Observation:
         """Look who is attached now, the workers' descendants included.
@@ -44,11 +49,11 @@ class Environment:
             look_again: Also search for daemons that came since.
             worker_pids: Whose descendants are looked for.
         """
-        foreign, timeout_s = self.foreign_daemons, self._foreign_timeout_s
+        foreign = self.foreign_daemons
         if look_again:
-            foreign = find_foreign_daemons(self._pipe_dir, timeout_s)
+            foreign = find_foreign_daemons(self._pipe_dir, FOREIGN_TIMEOUT_S)
         control = self.daemon.control if self.daemon else None
-        return observe(control, self._probe, self._gpu_uuid, foreign, timeout_s, worker_pids)
+        return observe(control, self._probe, self._gpu_uuid, foreign, FOREIGN_TIMEOUT_S, worker_pids)
 
 
 @contextlib.contextmanager
@@ -73,13 +78,12 @@ def _enter(plan: RunPlan, probe: GpuProbe, guardian: Guardian, stack: contextlib
     return Environment(
         variables=_worker_variables(plan, pipe_dir),
         scratch=folder,
-        foreign_daemons=find_foreign_daemons(pipe_dir, plan.mps.foreign_timeout_s),
+        foreign_daemons=find_foreign_daemons(pipe_dir, FOREIGN_TIMEOUT_S),
         foreign_processes=foreign_processes,
         daemon=daemon,
         _probe=probe,
         _gpu_uuid=gpu.uuid if gpu else None,
         _pipe_dir=pipe_dir,
-        _foreign_timeout_s=plan.mps.foreign_timeout_s,
     )
 
 
@@ -96,13 +100,12 @@ def _compute_mode(plan: RunPlan, guardian: Guardian) -> Iterator[None]:
     if gpu is None or not plan.mps.exclusive_process or gpu.compute_mode.upper() == EXCLUSIVE_PROCESS:
         yield
         return
-    timeout_s = plan.mps.compute_mode_timeout_s
-    entry = guardian.will_restore(gpu.uuid, gpu.compute_mode, timeout_s)
-    set_compute_mode(gpu.uuid, EXCLUSIVE_PROCESS, timeout_s)
+    entry = guardian.will_restore(gpu.uuid, gpu.compute_mode, _COMPUTE_MODE_TIMEOUT_S)
+    set_compute_mode(gpu.uuid, EXCLUSIVE_PROCESS, _COMPUTE_MODE_TIMEOUT_S)
     try:
         yield
     finally:
-        set_compute_mode(gpu.uuid, gpu.compute_mode, timeout_s)
+        set_compute_mode(gpu.uuid, gpu.compute_mode, _COMPUTE_MODE_TIMEOUT_S)
         guardian.forget(entry)
 
 
@@ -115,11 +118,7 @@ def new_daemon(plan: RunPlan, folder: Path) -> MpsDaemon:
         program=program,
         folder=folder,
         gpu_uuid=gpu.uuid,
-        timeouts=DaemonTimeouts(
-            start_s=plan.mps.start_timeout_s,
-            command_s=plan.mps.command_timeout_s,
-            quit_s=plan.mps.quit_timeout_s,
-        ),
+        timeouts=DAEMON_TIMEOUTS,
         control_log=plan.paths.control_log,
         server_log=plan.paths.server_log,
     )

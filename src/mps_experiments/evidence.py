@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from mps_experiments.config import MAX_TRACED
 from mps_experiments.errors import EvidenceError, MpsExperimentsError
 from mps_experiments.machine.gpus import GpuProbe
 from mps_experiments.machine.sampler import Sampler
 from mps_experiments.measurement.gpu_work import GpuWork, traced_work
 from mps_experiments.measurement.outputs import OutputDifference, OutputDigest, compare_outputs
 from mps_experiments.measurement.overlap import Activity, KernelTrace, activity_of
-from mps_experiments.option_limits import MAX_TRACED
 from mps_experiments.plan import RunPaths, RunPlan
 from mps_experiments.report.timeline import draw_timeline
 from mps_experiments.run_state import RunState
@@ -36,6 +36,8 @@ from mps_experiments.workers.messages import (
 from mps_experiments.workers.pool import Worker, WorkerPool
 
 _Answer = TypeVar("_Answer", Computed, Tracing, Traced, Operators, Products)
+# To load CUPTI, and again to run and write a pass; longer where workers.stall_timeout_s allows it.
+_TRACE_TIMEOUT_S = 120.0
 _COUNTED = 3  # iterations whose operators are counted where there is no traced pass
 
 
@@ -44,7 +46,7 @@ def sampling(plan: RunPlan, probe: GpuProbe, state: RunState) -> Iterator[None]:
     """Read GPU and CPU while the block runs; what was read is in the state even if the block fails."""
     gpu = plan.device.gpu
     meter = probe.meter(gpu.uuid) if gpu else None
-    sampler = Sampler(meter, plan.telemetry_interval_s, plan.telemetry_timeout_s)
+    sampler = Sampler(meter, plan.telemetry_interval_s)
     try:
         with sampler:
             yield
@@ -100,9 +102,9 @@ def gather_trace(plan: RunPlan, pool: WorkerPool, scratch: Path, state: RunState
     paths = [scratch / f"trace-{rank}.npz" for rank in range(plan.worker_count)]
     orders = [Trace(iterations=iterations, path=str(path)) for path in paths]
     with _optional("traced pass", state.missing):
-        _ask(pool, orders, Tracing, plan.trace.timeout_s, pool.workers)
+        _ask(pool, orders, Tracing, _trace_timeout_s(plan), pool.workers)
         go = pool.next_start()
-        _ask(pool, [go] * plan.worker_count, Traced, plan.trace.timeout_s, pool.workers)
+        _ask(pool, [go] * plan.worker_count, Traced, _trace_timeout_s(plan), pool.workers)
         pool.dismiss()  # nothing more is asked; they leave the GPU while their traces are read
         state.traces = [load_trace(path) for path in paths]
         state.gpu_work = [traced_work(trace) for trace in state.traces]
@@ -110,6 +112,10 @@ def gather_trace(plan: RunPlan, pool: WorkerPool, scratch: Path, state: RunState
         if state.activity is None:
             ran = any(len(trace.starts_ns) for trace in state.traces)
             raise EvidenceError("the workers' passes share no time" if ran else "no operation ran in it")
+
+
+def _trace_timeout_s(plan: RunPlan) -> float:
+    return max(_TRACE_TIMEOUT_S, plan.workers.stall_timeout_s)
 
 
 def gather_gpu_work(plan: RunPlan, pool: WorkerPool, state: RunState) -> None:
@@ -120,7 +126,7 @@ def gather_gpu_work(plan: RunPlan, pool: WorkerPool, state: RunState) -> None:
         if any(worker.asked or worker.dismissed or worker.ended for worker in pool.workers):
             raise EvidenceError("not proved, since a worker no longer answers")
         questions = [CountOperators(iterations=_COUNTED)] * plan.worker_count
-        answers = _ask(pool, questions, Operators, plan.trace.timeout_s, pool.workers)
+        answers = _ask(pool, questions, Operators, _trace_timeout_s(plan), pool.workers)
         state.gpu_work = [_counted_work(rank, answer.counts) for rank, answer in enumerate(answers)]
         if unproved := [work.rank for work in state.gpu_work if not work.proved]:
             raise EvidenceError(

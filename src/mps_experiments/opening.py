@@ -55,7 +55,7 @@ def open_sweep(
         lock_gpus(locks, plans)  # first: whatever costs time would show in what another sweep measures
         cores = stack.enter_context(CoreLocks(info.command, terminal.line, lock_folder))
         take_cores(cores, plans, probe)  # before the fork server: its children are to keep off others' cores
-        guardian = stack.enter_context(_guardian(request.cells))
+        guardian = stack.enter_context(_guardian())
         mps_check = MpsCheck(guardian, probe.cuda_driver_version())
         _tidy_and_check_mps(plans, mps_check, terminal)
         prepared = prepare(request.cells, plans)
@@ -107,11 +107,10 @@ def _unnamed_models(cells: Sequence[Config], plans: Sequence[RunPlan]) -> set[st
 
 
 @contextlib.contextmanager
-def _guardian(cells: Sequence[Config]) -> Iterator[Guardian]:
+def _guardian() -> Iterator[Guardian]:
     """The guardian, also of what multiprocessing keeps for the fork server (and removes unless killed)."""
     temporary = Path(multiprocessing.util.get_temp_dir())
-    timeout_s = (cells[0] if cells else Config()).mps.guardian_timeout_s
-    with Guardian(timeout_s) as guardian, guardian.covering(temporary):
+    with Guardian() as guardian, guardian.covering(temporary):
         yield guardian
 
 

@@ -3,8 +3,7 @@
 import os
 import re
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mps_experiments.config import (
@@ -13,16 +12,18 @@ from mps_experiments.config import (
     Config,
     CpuAffinity,
     FaultKind,
+    MpsConfig,
     NormLayer,
+    Thresholds,
+    TraceConfig,
     Window,
+    WorkersConfig,
     WorkloadKind,
 )
 from mps_experiments.errors import ConfigError
 from mps_experiments.machine.device import Device, resolve_device
 from mps_experiments.machine.gpus import GpuProbe
 from mps_experiments.measurement.faults import HITS_EVERY_CLIENT
-from mps_experiments.measurement.findings import Thresholds
-from mps_experiments.option_limits import check_numbers
 from mps_experiments.workloads.factory import check_factory, find_module
 from mps_experiments.workloads.inputs import resolve_inputs
 from mps_experiments.workloads.sources import source_sha256
@@ -81,42 +82,6 @@ class RunPaths:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MpsPlan:
-    """The MPS state of the run and the deadlines of its daemon, in seconds."""
-
-    enabled: bool
-    exclusive_process: bool
-    start_timeout_s: float
-    command_timeout_s: float
-    quit_timeout_s: float
-    foreign_timeout_s: float
-    compute_mode_timeout_s: float
-    guardian_timeout_s: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class WorkersPlan:
-    """How the workers are started, placed and waited for, times in seconds.
-
-    Attributes:
-        rotate_s: Seconds between two moves of all workers by one core; None leaves each on its own.
-        warmup_iterations: None warms up until latency is steady.
-        preload: Modules for the fork server; None takes what the factory's module imports.
-    """
-
-    start_method: str
-    pinned: bool
-    rotate_s: float | None
-    warmup_iterations: int | None
-    preload: tuple[str, ...] | None
-    verbose: bool
-    ready_timeout_s: float
-    stall_timeout_s: float
-    stop_timeout_s: float
-    kill_timeout_s: float
-
-
-@dataclass(frozen=True, kw_only=True)
 class WindowPlan:
     """The measured window of each worker.
 
@@ -136,15 +101,6 @@ class WindowPlan:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TracePlan:
-    """The traced pass; none if `iterations` is 0. Times are in seconds."""
-
-    iterations: int
-    min_s: float
-    timeout_s: float
-
-
-@dataclass(frozen=True, kw_only=True)
 class FaultPlan:
     """What goes wrong on purpose in this run; the meaning of each is in `config.FaultConfig`.
 
@@ -161,7 +117,6 @@ class FaultPlan:
     trial: int
     trials: int
     newcomer_after_s: float
-    newcomer_timeout_s: float
 
     @property
     def is_in_worker(self) -> bool:
@@ -189,13 +144,12 @@ class RunPlan:
     window: WindowPlan
     repeat: int
     twin: int = 0
-    mps: MpsPlan
+    mps: MpsConfig
     device: Device
     workloads: tuple[WorkloadSpec, ...]
-    workers: WorkersPlan
-    trace: TracePlan
+    workers: WorkersConfig
+    trace: TraceConfig
     telemetry_interval_s: float
-    telemetry_timeout_s: float
     thresholds: Thresholds
     paths: RunPaths
     gpu_wait_s: float = 0.0
@@ -219,7 +173,7 @@ def build_plan(config: Config, probe: GpuProbe, folder: Path, user_id: int | Non
     Raises:
         ConfigError: If a value cannot work on this machine; nothing has been started.
     """
-    check_numbers(config)
+    _check_together(config)
     device = resolve_device(config.device, probe)
     _check_privilege(config, device, os.geteuid() if user_id is None else user_id)
     workload = workload_spec(config, device)
@@ -228,40 +182,29 @@ def build_plan(config: Config, probe: GpuProbe, folder: Path, user_id: int | Non
         worker_count=config.procs,
         window=_window_plan(config),
         repeat=config.repeat,
-        mps=MpsPlan(
-            enabled=config.mps.enabled,
-            exclusive_process=config.mps.compute_mode is ComputeMode.exclusive_process,
-            start_timeout_s=config.mps.start_timeout_s,
-            command_timeout_s=config.mps.command_timeout_s,
-            quit_timeout_s=config.mps.quit_timeout_s,
-            foreign_timeout_s=config.mps.foreign_timeout_s,
-            compute_mode_timeout_s=config.mps.compute_mode_timeout_s,
-            guardian_timeout_s=config.mps.guardian_timeout_s,
-        ),
+        mps=config.mps,
         device=device,
         workloads=(workload,) * config.procs,
-        workers=WorkersPlan(
-            start_method=config.workers.start_method.value,
-            pinned=config.workers.cpu_affinity is not CpuAffinity.none,
-            rotate_s=_rotate_s(config),
-            warmup_iterations=None if config.workers.warmup == AUTO else config.workers.warmup,
-            preload=_preload(config),
-            verbose=config.workers.verbose,
-            ready_timeout_s=config.workers.ready_timeout_s,
-            stall_timeout_s=config.workers.stall_timeout_s,
-            stop_timeout_s=config.workers.stop_timeout_s,
-            kill_timeout_s=config.workers.kill_timeout_s,
-        ),
-        trace=TracePlan(
-            iterations=config.trace.iterations, min_s=config.trace.min_s, timeout_s=config.trace.timeout_s
-        ),
+        workers=_workers(config),
+        trace=config.trace,
         telemetry_interval_s=config.telemetry.interval_s,
-        telemetry_timeout_s=config.telemetry.reading_timeout_s,
-        thresholds=Thresholds(**vars(config.validity)),
+        thresholds=config.validity,
         paths=RunPaths(folder=folder),
         gpu_wait_s=config.gpu_wait_s,
         fault=_fault_plan(config),
     )
+
+
+def _check_together(config: Config) -> None:
+    if not config.output_dir.strip():
+        raise ConfigError("output_dir", config.output_dir or "''", "must name a folder")
+    if config.fault.kind is FaultKind.none:
+        return
+    if config.times == AUTO:
+        raise ConfigError("times", AUTO, "a fault happens after a share of the iterations: give their number")
+    if config.fault.worker >= config.procs:
+        what = f"must be a whole number from 0 to {config.procs - 1}"
+        raise ConfigError("fault.worker", config.fault.worker, what)
 
 
 def _window_plan(config: Config) -> WindowPlan:
@@ -272,25 +215,22 @@ def _window_plan(config: Config) -> WindowPlan:
     return WindowPlan(kept=kept, iterations=config.times)
 
 
-def _rotate_s(config: Config) -> float | None:
+def _workers(config: Config) -> WorkersConfig:
     """With a fault nobody moves: a process number of a worker that is gone may soon be another's."""
-    rotates = config.workers.cpu_affinity is CpuAffinity.rotate and config.fault.kind is FaultKind.none
-    return config.workers.rotate_s if rotates else None
+    _check_preload(config.workers)
+    if config.fault.kind is not FaultKind.none and config.workers.rotates:
+        return replace(config.workers, cpu_affinity=CpuAffinity.auto)
+    return config.workers
 
 
-def _preload(config: Config) -> tuple[str, ...] | None:
-    given = config.workers.preload
-    if given == AUTO:
-        return None
-    modules = list(given) if isinstance(given, Sequence) and not isinstance(given, str) else [given]
+def _check_preload(workers: WorkersConfig) -> None:
+    modules = workers.modules or ()
     if not all(isinstance(name, str) and all(map(str.isidentifier, name.split("."))) for name in modules):
-        raise ConfigError(
-            "workers.preload", given, f"must be {AUTO} or a list of modules, as [numpy,my_package]"
-        )
+        what = f"must be {AUTO} or a list of modules, as [numpy,my_package]"
+        raise ConfigError("workers.preload", workers.preload, what)
     for name in modules:
         if find_module(name.partition(".")[0], [str(Path.cwd()), *sys.path]) is None:
             raise ConfigError("workers.preload", name, "no such module; auto finds what the factory imports")
-    return tuple(modules)
 
 
 def _name(config: Config) -> str:
@@ -311,7 +251,6 @@ def _fault_plan(config: Config) -> FaultPlan | None:
         trial=0,
         trials=fault.trials,
         newcomer_after_s=fault.newcomer_after_s,
-        newcomer_timeout_s=fault.newcomer_timeout_s,
     )
 
 

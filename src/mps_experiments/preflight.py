@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mps_experiments.config import Config, TrackingConfig
+from mps_experiments.config import Config, StartMethod, TrackingConfig
 from mps_experiments.errors import ConfigError
 from mps_experiments.machine.core_locks import CoreLocks, fair_share
 from mps_experiments.machine.gpu_lock import GpuLocks
@@ -86,7 +86,7 @@ def prepare(cells: Sequence[Config], plans: tuple[RunPlan, ...]) -> Prepared:
     first = cells[0] if cells else Config()
     output_dir = check_output_dir(first)
     preload = names_to_preload(plans)
-    for method in dict.fromkeys(plan.workers.start_method for plan in plans):
+    for method in dict.fromkeys(plan.workers.start_method.value for plan in plans):
         _start_fork_server(method, preload)  # it imports torch while the tracker is imported here
     tracker = _new_tracker(first.tracking, output_dir)
     problems = without_harm(preload, max((plan.workers.ready_timeout_s for plan in plans), default=0.0))
@@ -111,15 +111,15 @@ def names_to_preload(plans: Sequence[RunPlan]) -> tuple[str, ...]:
     """What the fork server imports for these cells, which share it: all that any of them asks for."""
     names = dict[str, None]()
     for plan in plans:
-        if plan.workers.start_method == "forkserver":
+        if plan.workers.start_method is StartMethod.forkserver:
             names |= dict.fromkeys(_names_of(plan))
     return tuple(names)
 
 
 def _names_of(plan: RunPlan) -> tuple[str, ...]:
     workload = plan.workloads[0]
-    if plan.workers.preload is not None:
-        return plan.workers.preload
+    if plan.workers.modules is not None:
+        return plan.workers.modules
     if workload.factory is None or workload.import_path is None:
         return ()
     return installed_imports(workload.factory, Path(workload.import_path))
@@ -199,7 +199,7 @@ def _check_workloads(plans: Sequence[RunPlan]) -> list[tuple[WorkloadSpec, Check
         spec = plan.workloads[0]
         if any(spec == known for known, _ in checked):
             continue
-        context = process_context(plan.workers.start_method)
+        context = process_context(plan.workers.start_method.value)
         gpu = plan.device.gpu
         environment = {PIPE_DIRECTORY: _NO_MPS, "CUDA_VISIBLE_DEVICES": gpu.uuid if gpu else ""}
         found = check_workload(

@@ -39,6 +39,7 @@ from mps_experiments.workers.pool import WorkerPool
 from mps_experiments.workers.rotation import Rotation
 
 _T = TypeVar("_T")
+_STOP_TIMEOUT_S = 10.0  # for workers to leave the GPU and exit, before they are killed
 _LOOK_AFTER_S = 0.01  # from the start of the window to the look into it
 
 
@@ -134,7 +135,7 @@ def _interruption(error: KeyboardInterrupt) -> Interrupted:
 def _measure(plan: RunPlan, around: Surroundings, state: RunState) -> None:
     watcher = around.watcher
     plan.paths.folder.mkdir(parents=True, exist_ok=True)
-    context = around.context(plan.workers.start_method)
+    context = around.context(plan.workers.start_method.value)
     with contextlib.ExitStack() as stack:
         memory = stack.enter_context(_memory_watch(plan, around, state))
         with state.phase("environment"):
@@ -146,10 +147,7 @@ def _measure(plan: RunPlan, around: Surroundings, state: RunState) -> None:
         with state.phase("workers"):
             stack.callback(memory.workers_gone)
             specs = _worker_specs(plan, environment, state.placement)
-            pool = WorkerPool(
-                *(context, specs, plan.workers.stop_timeout_s, watcher.forward),
-                kill_timeout_s=plan.workers.kill_timeout_s,
-            )
+            pool = WorkerPool(context, specs, _STOP_TIMEOUT_S, watcher.forward)
             stack.enter_context(_timed_exit(pool, "workers_teardown", state))
             state.workers = pool.workers
             # Left before the pool: what ending its workers does to MPS is no sign of anything.
@@ -164,7 +162,7 @@ def _measure(plan: RunPlan, around: Surroundings, state: RunState) -> None:
             sampling(plan, around.probe, state),
             state.phase("measured_window"),
             watching_mps(plan, environment, state),
-            Rotation(pool.pids, state.placement.ring, plan.workers.rotate_s or 0.0),
+            Rotation(pool.pids, state.placement.ring, plan.workers.rotate_s),
         ):
             start_at_ns = pool.release()
             time.sleep(max(0.0, (start_at_ns - time.monotonic_ns()) / 1e9) + _LOOK_AFTER_S)
@@ -225,8 +223,7 @@ def _placement(plan: RunPlan, around: Surroundings) -> Placement:
         return unpinned(plan.worker_count)  # on the cores of this sweep, to which the whole program keeps
     usable, own = around.machine.usable_cores, around.cores
     near = plan.device.gpu.local_cores if plan.device.gpu else ()
-    rotating = plan.workers.rotate_s is not None
-    return place(plan.worker_count, usable if own is None else own, near, rotating=rotating)
+    return place(plan.worker_count, usable if own is None else own, near, rotating=plan.workers.rotates)
 
 
 def _worker_specs(plan: RunPlan, environment: Environment, placement: Placement) -> list[WorkerSpec]:

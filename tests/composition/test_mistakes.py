@@ -1,6 +1,7 @@
 """Every kind of mistake gives one line that names option, value and what would work."""
 
 import shlex
+from pathlib import Path
 
 import pytest
 
@@ -8,8 +9,9 @@ from mps_experiments.composition import parse
 from mps_experiments.config import NO_LONGER, FaultKind
 from mps_experiments.errors import ConfigError
 
-WHOLE = "must be a whole number; write for example"
-OR_AUTO = "must be auto or a whole number; write for example"
+WHOLE = "must be a whole number from 1 to 1024; write for example"
+OR_AUTO = "must be auto or a whole number from 1 to 10000000; write for example"
+SEED = "must be a whole number from 0 to 4294967295; write for example order_seed=0"
 QUOTE = "special characters need quotes in quotes: "
 TORCHVISION = "workload.model=auto"
 FAULTS = ", ".join(sorted(FaultKind.__members__))
@@ -56,14 +58,35 @@ MISTAKES = [
     ("times", "times: has no value; write for example times=50"),
     ("times=1,auto", "times=1,auto: several values need a sweep: add -m"),
     ("order=random", "order=random: must be one of blocks, as_given; write for example order=blocks"),
-    ("order_seed=x", f"order_seed=x: {WHOLE} order_seed=0"),
-    ("order_seed=1.5", f"order_seed=1.5: {WHOLE} order_seed=0"),
-    ("precision=narrow", "precision=narrow: must be a number; write for example precision=0.0"),
-    ("budget_min=long", "budget_min=long: must be a number; write for example budget_min=30.0"),
+    ("order_seed=x", f"order_seed=x: {SEED}"),
+    ("order_seed=1.5", f"order_seed=1.5: {SEED}"),
+    ("precision=narrow", "precision=narrow: must be a number from 0 to 1; write for example precision=0.0"),
+    (
+        "budget_min=long",
+        "budget_min=long: must be a number of minutes above 0, at most 100000; "
+        "write for example budget_min=30.0",
+    ),
     ("window=open", "window=open: must be one of kept, fixed; write for example window=kept"),
-    ("window_s=auto", "window_s=auto: must be a number; write for example window_s=10.0"),
-    ("workers.warmup=[1", f"workers.warmup=[1: {OR_AUTO} workers.warmup=auto"),
-    ("workers.rotate_s=x", "workers.rotate_s=x: must be a number; write for example workers.rotate_s=0.05"),
+    (
+        "window_s=auto",
+        "window_s=auto: must be a number of seconds from 0.01 to 86400; write for example window_s=10.0",
+    ),
+    (
+        "workers.warmup=[1",
+        "workers.warmup=[1: must be auto or a whole number from 0 to 10000000; "
+        "write for example workers.warmup=auto",
+    ),
+    (
+        "workers.rotate_s=x",
+        "workers.rotate_s=x: must be a number of seconds from 0.001 to 60; "
+        "write for example workers.rotate_s=0.05",
+    ),
+    ("procs=0", "procs=0: must be a whole number from 1 to 1024"),
+    ("++procs=0", "procs=0: must be a whole number from 1 to 1024"),
+    (
+        "workload.input=???",
+        "workload.input=???: must be a text or a list; write for example workload.input=sample",
+    ),
     (
         "validity.nonfinite_outputs=perhaps",
         "validity.nonfinite_outputs=perhaps: must be true or false; "
@@ -71,16 +94,12 @@ MISTAKES = [
     ),
     (
         "validity.unequal_workers_warn=x",
-        "validity.unequal_workers_warn=x: must be a number; "
+        "validity.unequal_workers_warn=x: must be a number of at least 0; "
         "write for example validity.unequal_workers_warn=1.25",
     ),
     *[
-        (
-            f"{option}=0.5",
-            f"{option}=0.5: no such option any more: noise refuses no number, "
-            "it widens the interval; leave it away",
-        )
-        for option in NO_LONGER
+        (f"{option}=0.5", f"{option}=0.5: no such option any more: {why}; leave it away")
+        for option, why in NO_LONGER.items()
     ],
     ("procs=1,2", "procs=1,2: several values need a sweep: add -m"),
     ("procs=range(1,3)", "procs=range(1,3): several values need a sweep: add -m"),
@@ -114,7 +133,8 @@ MISTAKES = [
     ),
     (
         "workers.stall_timeout_s=abc",
-        "workers.stall_timeout_s=abc: must be a number; write for example workers.stall_timeout_s=120.0",
+        "workers.stall_timeout_s=abc: must be a number of seconds above 0, at most 1000000; "
+        "write for example workers.stall_timeout_s=120.0",
     ),
     (
         "workload.options=[1]",
@@ -156,6 +176,7 @@ def test_a_mistake_is_told_in_one_line(argument: str, line: str) -> None:
         ("times=5 mps=on,maybe", "mps=maybe: not an option; choose one of off, on"),
         ("mps=on,null", "mps=on,null: not an option; choose one of off, on"),
         ("procs=1,", f"procs=1,: {WHOLE} procs=1"),
+        ("procs=1,0", "procs=0: must be a whole number from 1 to 1024"),
         ("procs=1,1", "procs=1,1: the same value twice would give two runs one folder"),
         ("procs=glob(*)", "procs=glob(*): gives no value at all"),
         ("hydra.job.name=a,b", "hydra.job.name=a,b: Hydra's own options take one value"),
@@ -183,6 +204,13 @@ def test_a_mistake_with_a_flag_is_told_in_one_line(arguments: list[str], line: s
     told = mistake(*arguments)
     assert told.startswith(line)
     assert "\n" not in told
+
+
+def test_a_number_out_of_bounds_is_named_also_where_a_file_sets_it(tmp_path: Path) -> None:
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "many.yaml").write_text("# @package _global_\nprocs: 2000\n")
+    line = mistake(f"--config-dir={tmp_path}", "experiment=many")
+    assert line == "procs=2000: must be a whole number from 1 to 1024"
 
 
 @pytest.mark.parametrize("path", ["~/x.jpg", "/a=b.jpg", "/it's.jpg", "/ü.jpg", "/a(1).jpg", '/a"=b.jpg'])

@@ -4,15 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from mps_experiments.config import MpsConfig
 from mps_experiments.doctor.finding import Level
 from mps_experiments.doctor.mps_trial import trial_findings, trial_timeout_s
 from mps_experiments.machine.gpus import open_probe
 from mps_experiments.mps.control import control_program
+from mps_experiments.mps.daemon import DaemonTimeouts
 from tests.doctor.conftest import H100, the_only
 from tests.fakes.plans import own_mps_processes, use_fakes
 
-SHORT = MpsConfig(start_timeout_s=0.5, command_timeout_s=0.5, quit_timeout_s=0.5)
+SHORT = DaemonTimeouts(start_s=0.5, command_s=0.5, quit_s=0.5)
 
 
 def program() -> Path:
@@ -46,7 +46,7 @@ def test_mps_that_does_not_work_fails_with_the_reason_and_nothing_is_left(
 
 
 def test_its_deadline_is_longer_than_all_of_the_daemons() -> None:
-    assert trial_timeout_s(SHORT) > SHORT.start_timeout_s + SHORT.command_timeout_s + 4 * SHORT.quit_timeout_s
+    assert trial_timeout_s(SHORT) > SHORT.start_s + SHORT.command_s + 4 * SHORT.quit_s
 
 
 @pytest.mark.gpu

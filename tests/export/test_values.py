@@ -40,7 +40,7 @@ def test_keys_that_this_version_does_not_have_are_named_and_those_of_the_place_l
         {
             "output_dir": "/x",
             "tracking": {"uri": "a", "new": 1},
-            "mps": {"gone": 1, "enabled": False},
+            "mps": {"gone": 1, "enabled": False, "quit_timeout_s": 5.0},
             "older": {"a": 1},
             "trace": 5,
             "validity": {name.partition(".")[2]: 0.5 for name in NO_LONGER if name.startswith("validity.")},

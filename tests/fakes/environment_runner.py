@@ -8,6 +8,7 @@ import os
 import sys
 from pathlib import Path
 
+from mps_experiments.config import ComputeMode
 from mps_experiments.environment import open_environment
 from mps_experiments.machine.gpus import FixedProbe
 from mps_experiments.mps.guardian import Guardian
@@ -17,7 +18,8 @@ from tests.fakes.plans import run_plan
 
 def main() -> None:
     """Open, attach as a client, report, wait."""
-    plan = run_plan(Path(sys.argv[1]), mps={"exclusive_process": "exclusive" in sys.argv})
+    mode = ComputeMode.exclusive_process if "exclusive" in sys.argv else ComputeMode.keep
+    plan = run_plan(Path(sys.argv[1]), mps={"compute_mode": mode})
     with Guardian() as guardian, open_environment(plan, FixedProbe(), guardian) as environment:
         os.environ[PIPE_DIRECTORY] = environment.variables[PIPE_DIRECTORY]
         with Attachment() as attachment:

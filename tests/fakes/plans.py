@@ -15,12 +15,12 @@ from typing import Any
 import psutil
 import pytest
 
+from mps_experiments.config import MpsConfig, Thresholds, TraceConfig, WorkersConfig
 from mps_experiments.machine.device import Device
 from mps_experiments.machine.gpus import Gpu
-from mps_experiments.measurement.findings import Thresholds
 from mps_experiments.mps.control import LOG_DIRECTORY, PIPE_DIRECTORY, control_program
 from mps_experiments.mps.processes import MpsProcess, end_processes_of, mps_processes
-from mps_experiments.plan import FaultPlan, MpsPlan, RunPaths, RunPlan, TracePlan, WindowPlan, WorkersPlan
+from mps_experiments.plan import FaultPlan, RunPaths, RunPlan, WindowPlan
 from mps_experiments.workloads.spec import WorkloadSpec
 
 CHECKOUT = Path(__file__).parents[2]
@@ -35,29 +35,9 @@ FAKE_GPU = Gpu(
 SECOND_GPU = dataclasses.replace(FAKE_GPU, index=1, uuid="GPU-6d0eddc6-6d21-4916-9c4c-ba9876543210")
 DEADLINE_S = 20.0
 
-MPS = MpsPlan(
-    enabled=True,
-    exclusive_process=False,
-    start_timeout_s=10.0,
-    command_timeout_s=5.0,
-    quit_timeout_s=3.0,
-    foreign_timeout_s=2.0,
-    compute_mode_timeout_s=20.0,
-    guardian_timeout_s=20.0,
-)
-WORKERS = WorkersPlan(
-    start_method="forkserver",
-    pinned=False,
-    rotate_s=None,
-    warmup_iterations=1,
-    preload=(),
-    verbose=False,
-    ready_timeout_s=120.0,
-    stall_timeout_s=60.0,
-    stop_timeout_s=10.0,
-    kill_timeout_s=10.0,
-)
-TRACE = TracePlan(iterations=0, min_s=0.0, timeout_s=60.0)
+MPS = MpsConfig()
+WORKERS = WorkersConfig(warmup=1, preload=(), ready_timeout_s=120.0, stall_timeout_s=60.0)
+TRACE = TraceConfig(iterations=0, min_s=0.0)
 
 
 def thresholds(**strict: Any) -> Thresholds:
@@ -108,9 +88,9 @@ def run_plan(
     Args:
         folder: The run's folder; created.
         workloads: By rank; by default one worker that only attaches.
-        mps: Fields of `MpsPlan` that differ.
-        workers: Fields of `WorkersPlan` that differ.
-        trace: Fields of `TracePlan` that differ; by default there is no traced pass.
+        mps: Fields of `MpsConfig` that differ.
+        workers: Fields of `WorkersConfig` that differ.
+        trace: Fields of `TraceConfig` that differ; by default there is no traced pass.
         strict: Limits of `thresholds` that count.
         fault: What goes wrong on purpose; see `fault_plan`.
         kept: Whether workers that are done keep up the load; never with a fault.
@@ -122,7 +102,6 @@ def run_plan(
         repeat=0,
         trace=dataclasses.replace(TRACE, **(trace or {})),
         telemetry_interval_s=0.02,
-        telemetry_timeout_s=10.0,
         thresholds=thresholds(**(strict or {})),
         window=WindowPlan(kept=kept and fault is None, iterations=times),
         mps=dataclasses.replace(MPS, **(mps or {})),
@@ -143,7 +122,6 @@ def fault_plan(kind: str, **values: Any) -> FaultPlan:
         "trial": 0,
         "trials": 1,
         "newcomer_after_s": 0.1,
-        "newcomer_timeout_s": 60.0,
     }
     return FaultPlan(kind=kind, **(defaults | values))
 

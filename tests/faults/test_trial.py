@@ -150,10 +150,11 @@ def test_a_killed_daemon_takes_all_clients_and_a_newcomer_falls_back_silently(
 
 @pytest.mark.gpu
 def test_with_mps_an_illegal_address_takes_all_clients_and_no_newcomer_falls_back(
-    real_lab: Lab, tmp_path: Path
+    real_lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seen with driver 580 on an H100. Once in 72 trials the server took no newcomer for a minute."""
-    plan = cell(real_lab, tmp_path, "illegal_address", times=400, fault={"newcomer_timeout_s": 10.0})
+    monkeypatch.setattr("mps_experiments.faults.trial._NEWCOMER_TIMEOUT_S", 10.0)
+    plan = cell(real_lab, tmp_path, "illegal_address", times=400)
     trial = watched(real_lab.run(plan).measurement)
     assert [fate.outcome for fate in trial.fates] == [Outcome.FAILED] * 2
     assert trial.survivors == ()
@@ -214,7 +215,9 @@ def test_a_survivor_that_does_nothing_more_counts_as_stalled_and_the_trial_is_va
     assert trial.newcomer.served_ns is not None
 
 
-def test_newcomers_that_are_refused_are_counted_with_what_they_saw(fake_lab: Lab, tmp_path: Path) -> None:
+def test_newcomers_that_are_refused_are_counted_with_what_they_saw(
+    fake_lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     closed = tmp_path / "closed"
 
     @dataclass
@@ -225,7 +228,8 @@ def test_newcomers_that_are_refused_are_counted_with_what_they_saw(fake_lab: Lab
             super().progress(finished)
             closed.touch()
 
-    plan = cell(fake_lab, tmp_path, "exit", fault={"newcomer_timeout_s": 3.0})
+    monkeypatch.setattr("mps_experiments.faults.trial._NEWCOMER_TIMEOUT_S", 3.0)
+    plan = cell(fake_lab, tmp_path, "exit")
     workloads = tuple(
         replace(workload, options={**workload.options, "refuse_if": str(closed)})
         for workload in plan.workloads

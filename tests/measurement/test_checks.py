@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from mps_experiments.config import Thresholds
 from mps_experiments.measurement.checks import Evidence, check, foreign_cpu_share
-from mps_experiments.measurement.findings import Finding, Severity, Thresholds
+from mps_experiments.measurement.findings import Finding, Severity
 from mps_experiments.measurement.gpu_work import GpuWork
 from mps_experiments.measurement.outputs import OutputDifference, OutputDigest, TensorDigest
 from mps_experiments.measurement.samples import WorkerSamples

@@ -1,11 +1,8 @@
 """A value against its limits."""
 
-import dataclasses
-
 import pytest
 
-from mps_experiments.config import ValidityConfig
-from mps_experiments.measurement.findings import Finding, Severity, Thresholds, too_little, too_much
+from mps_experiments.measurement.findings import Finding, Severity, too_little, too_much
 
 INVALID, WARNING = Severity.INVALID, Severity.WARNING
 
@@ -43,9 +40,3 @@ def test_a_value_above_an_invalid_limit_below_the_warning_is_invalid(value: floa
 @pytest.mark.parametrize(("value", "expected"), [(0.95, None), (0.94, found(WARNING, 0.94, 0.95))])
 def test_too_little_is_below_a_limit_and_only_warns(value: float, expected: Finding | None) -> None:
     assert too_little("a check", value, "text", warn=0.95) == expected
-
-
-def test_the_thresholds_are_those_a_user_can_set_with_the_same_defaults() -> None:
-    assert dataclasses.asdict(Thresholds()) == dataclasses.asdict(ValidityConfig())
-    types = [{f.name: f.type for f in dataclasses.fields(each)} for each in (Thresholds, ValidityConfig)]
-    assert types[0] == types[1]

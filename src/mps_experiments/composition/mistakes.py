@@ -8,6 +8,7 @@ import itertools
 import re
 import shlex
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from hydra.core.override_parser.types import Override, QuotedString
 from hydra.errors import HydraException
@@ -22,6 +23,7 @@ from yaml import YAMLError  # type: ignore[import-untyped]
 
 from mps_experiments.config import NO_LONGER, Config, options
 from mps_experiments.errors import ConfigError
+from mps_experiments.option import Option
 
 # What composing raises on a user's mistake. The plain ones are Hydra's own surprise at values of another kind
 # than it has in mind: a group set to a number, a text where it looks for keys.
@@ -38,13 +40,6 @@ _ALREADY_THERE = ("Could not append to config", "appears more than once", "Multi
 _NO_KEY = re.compile(r"^Could not (override|delete)|^Key '.*' (is )?not in ", re.MULTILINE)
 _IN_INTERPOLATION = re.compile(r"^ConfigError raised while resolving interpolation: configuration: ")
 _WRONG_TYPE = (ValidationError, UnsupportedValueType, MissingMandatoryValue, TypeError)
-_KINDS = {
-    "int or auto": "auto or a whole number",
-    "int": "a whole number",
-    "float": "a number",
-    "bool": "true or false",
-    "str": "a text",
-}
 
 
 def split(override: str) -> tuple[str, str]:
@@ -63,7 +58,7 @@ def unreadable(override: str) -> ConfigError:
         return ConfigError(option, "", what)
     if not re.fullmatch(r"[+~]{0,2}[\w./@$-]+", option):
         return ConfigError(option, value, "not an option; write option=value, without spaces around the =")
-    if _type_of(option) not in (None, "str", "Any"):
+    if _must_be(option) and not _takes_text(option):
         return ConfigError(option, value, _must_be(option))
     mark = "'" if '"' in value else '"'
     quoted = shlex.quote(f"{option}={mark}{value}{mark}")
@@ -111,7 +106,7 @@ def refuse_sweep(override: Override, multirun: bool) -> None:
         raise ConfigError(option, value, "Hydra's own options take one value")
     if not multirun:
         hint = ""
-        if "," in value and _type_of(option) in ("str", "Any"):
+        if "," in value and _takes_text(option):
             quoted = shlex.quote(f'{option}="{value}"')
             hint = f"; or, if the comma belongs to it, quote it: {quoted}"
         raise ConfigError(option, value, f"several values need a sweep: add -m{hint}")
@@ -155,6 +150,8 @@ def explain(error: Exception, override: str, choices: Choices) -> ConfigError:
     """
     option, value = split(override) if override else ("command line", "")
     if isinstance(error, ConfigError):
+        if _known(error.option):
+            return error  # a number out of bounds, perhaps set by an experiment
         return ConfigError(option, value, error.expected.removeprefix(f"{override} ")) if override else error
     message = str(error)
     if any(text in message for text in _ALREADY_THERE):
@@ -184,20 +181,24 @@ def _reason(error: Exception, message: str, option: str, choices: Choices) -> st
 
 
 def _must_be(option: str) -> str:
-    """What a known option takes; empty for one that takes anything."""
-    kind = _type_of(option)
-    if kind == "group":
+    """Say what a known option takes; empty for what is none."""
+    if _is_group(option):
         return f"is a group of options; {_write_value(option)}"
-    if kind in (None, "Any"):
-        return ""  # what takes anything says itself what it wants
-    what = _KINDS.get(kind, f"one of {', '.join(kind.split('|'))}" if "|" in kind else "a mapping")
-    return f"must be {what}; {_write_value(option)}"
+    known = _known(option)
+    return f"must be {known.wanted}; {_write_value(option)}" if known else ""
 
 
-def _type_of(option: str) -> str | None:
-    """The type's name, ``group`` for a part of the schema, None for what is not in it."""
-    known = {each.name: each.type_name.removesuffix(" | None") for each in options()}
-    return known.get(option) or ("group" if any(name.startswith(f"{option}.") for name in known) else None)
+def _known(option: str) -> Option | None:
+    return next((each for each in options() if each.name == option), None)
+
+
+def _is_group(option: str) -> bool:
+    return any(each.name.startswith(f"{option}.") for each in options())
+
+
+def _takes_text(option: str) -> bool:
+    known = _known(option)
+    return known is not None and known.kind in (str, Any)
 
 
 def _what_works(key: str, choices: Choices) -> str:
@@ -219,7 +220,7 @@ def _no_such_option(option: str) -> str:
         return "Hydra has no such option; --cfg hydra lists them"
     wanted = option.lstrip("+~").lower()
     if wanted in NO_LONGER:
-        return "no such option any more: noise refuses no number, it widens the interval; leave it away"
+        return f"no such option any more: {NO_LONGER[wanted]}; leave it away"
     names = [*_settable(), *GROUPS]
     same_end = [name for name in names if name.rpartition(".")[2] == wanted]
     close = same_end or difflib.get_close_matches(wanted, names, n=1)

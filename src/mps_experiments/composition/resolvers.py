@@ -56,7 +56,7 @@ def folder_name(override_dirname: str) -> str:
 def option_table() -> str:
     """Every option with its type, default and description, for ``--help``."""
     rows = [
-        f"{option.name}={option.default_text}  ({option.type_name})\n    {option.description}"
+        f"{option.name}={option.default_text}  ({option.wanted})\n    {option.description}"
         for option in options()
     ]
     return "\n".join(rows).replace("$", "$$")

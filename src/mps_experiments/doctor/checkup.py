@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mps_experiments.config import Config, MpsConfig
+from mps_experiments.config import Config
 from mps_experiments.doctor.device import choose, mode_findings, usage_findings
 from mps_experiments.doctor.driver import driver_findings, permission_findings
 from mps_experiments.doctor.finding import Finding
@@ -19,6 +19,7 @@ from mps_experiments.doctor.roots import Roots
 from mps_experiments.doctor.store import store_findings
 from mps_experiments.doctor.sweeps import sweep_findings
 from mps_experiments.doctor.torch_check import torch_findings
+from mps_experiments.environment import DAEMON_TIMEOUTS, FOREIGN_TIMEOUT_S
 from mps_experiments.machine.gpus import Gpu
 from mps_experiments.mps.control import control_program
 from mps_experiments.mps.folders import parent_folder
@@ -69,19 +70,19 @@ def _of_gpu(gpu: Gpu | None, sight: Sight, roots: Roots) -> Iterator[Check]:
 
 
 def _of_mps(request: Request, gpu: Gpu | None, sight: Sight) -> Iterator[Check]:
-    options, program = MpsConfig(), control_program()
+    program = control_program()
     driver = sight.driver_version if gpu else None
-    yield Check(name="control program", look=lambda: _ask(program, driver, options.command_timeout_s))
+    yield Check(name="control program", look=lambda: _ask(program, driver, DAEMON_TIMEOUTS.command_s))
     yield Check(
         name="foreign daemons",
-        look=lambda: foreign_findings(options.foreign_timeout_s, gpu.uuid if gpu else None),
+        look=lambda: foreign_findings(FOREIGN_TIMEOUT_S, gpu.uuid if gpu else None),
         timeout_s=_MANY_DAEMONS_TIMEOUT_S,
     )
     if request.try_mps and gpu is not None and program is not None:
         yield Check(
             name="MPS tried",
-            look=lambda: trial_findings(program, gpu, options),
-            timeout_s=trial_timeout_s(options) + _GRACE_S,
+            look=lambda: trial_findings(program, gpu),
+            timeout_s=trial_timeout_s() + _GRACE_S,
         )
 
 

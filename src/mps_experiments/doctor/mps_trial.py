@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from mps_experiments.config import MpsConfig
 from mps_experiments.doctor.finding import Finding, fail, ok
+from mps_experiments.environment import DAEMON_TIMEOUTS
 from mps_experiments.errors import DaemonError
 from mps_experiments.machine.gpus import Gpu
 from mps_experiments.mps.daemon import DaemonTimeouts, MpsDaemon
@@ -14,20 +14,16 @@ from mps_experiments.mps.guardian import Guardian
 _NAME = "MPS tried"
 
 
-def trial_findings(program: Path, gpu: Gpu, options: MpsConfig | None = None) -> Iterator[Finding]:
+def trial_findings(program: Path, gpu: Gpu, timeouts: DaemonTimeouts = DAEMON_TIMEOUTS) -> Iterator[Finding]:
     """Start, ask and quit a daemon in a private folder; nothing of it stays.
 
     Args:
         program: The control program.
         gpu: For whose clients it would be.
-        options: Deadlines; None for the program's defaults.
+        timeouts: Deadlines.
     """
-    limits = options or MpsConfig()
-    timeouts = DaemonTimeouts(
-        start_s=limits.start_timeout_s, command_s=limits.command_timeout_s, quit_s=limits.quit_timeout_s
-    )
     try:
-        with Guardian(limits.guardian_timeout_s) as guardian, private_folder(guardian) as folder:
+        with Guardian() as guardian, private_folder(guardian) as folder:
             logs = {"control_log": folder / "control.log", "server_log": folder / "server.log"}
             with MpsDaemon(program=program, folder=folder, gpu_uuid=gpu.uuid, timeouts=timeouts, **logs):
                 pass
@@ -38,7 +34,6 @@ def trial_findings(program: Path, gpu: Gpu, options: MpsConfig | None = None) ->
         yield ok(_NAME, "a private daemon started, answered and quit")
 
 
-def trial_timeout_s(options: MpsConfig | None = None) -> float:
+def trial_timeout_s(timeouts: DaemonTimeouts = DAEMON_TIMEOUTS) -> float:
     """The most seconds that all of it can take, deadline after deadline."""
-    limits = options or MpsConfig()
-    return limits.start_timeout_s + 2 * limits.command_timeout_s + 8 * limits.quit_timeout_s
+    return timeouts.start_s + 2 * timeouts.command_s + 8 * timeouts.quit_s

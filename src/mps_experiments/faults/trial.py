@@ -15,6 +15,8 @@ from mps_experiments.plan import FaultPlan, RunPlan
 from mps_experiments.workers.pool import Worker, WorkerPool
 
 # The runner, on a core of its own, looks at the shared counter so often to hit a worker in mid-iteration.
+# Over all attempts. A new server is there in a second; a minute means that none will come.
+_NEWCOMER_TIMEOUT_S = 60.0
 _POLL_S = 0.001
 
 
@@ -191,7 +193,7 @@ def trial_of(
         desk=NewcomerDesk(
             lambda: replace(pool, specs=[newcomer], workers=[]),
             environment.observe,
-            fault.newcomer_timeout_s,
+            _NEWCOMER_TIMEOUT_S,
         ),
         stall_timeout_s=plan.workers.stall_timeout_s,
     )

@@ -41,10 +41,11 @@ class Sampler:
     Args:
         meter: Reads the GPU, closed at the end; None leaves it out.
         interval_s: Seconds between two readings; 0 reads the GPU not at all.
-        timeout_s: Seconds for a reading under way at the end to come back.
+        timeout_s: Seconds for a reading under way at the end to come back. NVML answers in milliseconds; one
+            that hangs in the driver is left behind.
     """
 
-    def __init__(self, meter: GpuMeter | None, interval_s: float, timeout_s: float) -> None:
+    def __init__(self, meter: GpuMeter | None, interval_s: float, timeout_s: float = 10.0) -> None:
         self._meter = meter
         self._interval_s, self._timeout_s = interval_s, timeout_s
         self._samples: list[GpuSample] = []

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mps_experiments.measurement.findings import Finding, Severity, Thresholds, too_little, too_much
+from mps_experiments.config import Thresholds
+from mps_experiments.measurement.findings import Finding, Severity, too_little, too_much
 from mps_experiments.measurement.gpu_work import GpuWork
 from mps_experiments.measurement.outputs import OutputDifference, OutputDigest
 from mps_experiments.measurement.samples import WorkerSamples

@@ -30,26 +30,6 @@ class Finding:
     limit: float | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Thresholds:
-    """When a run is INVALID or comes with a warning; the meaning of each is in `config.ValidityConfig`."""
-
-    common_window_warn: float = 0.95
-    start_skew_warn: float = 0.01
-    unequal_workers_warn: float = 1.25
-    throttled_invalid: float = 0.05
-    power_capped_warn: float = 0.05
-    drift_warn: float = 0.1
-    outliers_warn: float = 0.02
-    foreign_gpu_invalid: float = 0.05
-    foreign_cpu_warn: float = 0.05
-    core_wait_warn: float = 0.05
-    foreign_daemon_invalid: bool = True
-    output_rtol: float = 1e-3
-    output_atol: float = 1e-4
-    nonfinite_outputs: bool = False
-
-
 def too_much(
     check: str, value: float, text: str, *, warn: float | None = None, invalid: float | None = None
 ) -> Finding | None:

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from mps_experiments.measurement.findings import Finding, Severity, Thresholds
+from mps_experiments.config import Thresholds
+from mps_experiments.measurement.findings import Finding, Severity
 from mps_experiments.measurement.gpu_work import GpuWork
 from mps_experiments.measurement.outputs import OutputDifference, OutputDigest, nonfinite_text
 

@@ -29,7 +29,7 @@ class Guardian:
     """The runner's end of the pipe. Leaving the block lets the guardian finish and waits for it.
 
     Args:
-        timeout_s: Seconds for it to put back what is left.
+        timeout_s: Seconds for it to put back what is left; it may have to kill a daemon and ask nvidia-smi.
     """
 
     def __init__(self, timeout_s: float = 60.0) -> None:

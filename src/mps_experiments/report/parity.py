@@ -5,7 +5,7 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 
-from mps_experiments.measurement.findings import Thresholds
+from mps_experiments.config import Thresholds
 from mps_experiments.measurement.outputs import OutputDifference, OutputDigest, compare_outputs
 from mps_experiments.measurement.verdict import Status
 from mps_experiments.record import Measurement
