@@ -40,7 +40,10 @@ def main(probe: Any = None, lock_folder: Any = None) -> int:
             contextlib.nullcontext(probe) if probe else open_probe() as gpus,
             open_sweep(request, arguments, gpus, lock_folder or LOCK_FOLDER) as sweep,
         ):
-            _run_hydra(sweep)
+            if request.cells:
+                sweep.run(request)
+            else:  # a sweeper that decides as it goes
+                _run_hydra(sweep)
     except ConfigError as error:
         complain(str(error))
         return EXIT_USER_ERROR

@@ -1,46 +1,116 @@
-"""Every cell of a command line, composed as Hydra will compose it when its turn comes."""
+"""Every cell of a command line, composed once, before any of them runs."""
 
-import argparse
+import contextlib
+import itertools
 import math
-from collections.abc import Sequence
+import pickle
+import zlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from hydra import compose, initialize_config_dir
-from hydra._internal.core_plugins.basic_launcher import BasicLauncher
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-from hydra._internal.utils import get_args_parser
+from hydra import initialize_config_dir
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf, flag_override
+from omegaconf import DictConfig, OmegaConf, flag_override, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from mps_experiments.composition import mistakes
-from mps_experiments.composition.launcher import register_launcher
-from mps_experiments.composition.places import refuse_places
+from mps_experiments.composition.files import read_files_with_care, refuse_packages
+from mps_experiments.composition.flags import Flags, read_flags
 from mps_experiments.composition.resolvers import register_resolvers
-from mps_experiments.composition.safety import Trust, close_environment, refuse_code, trust_in
-from mps_experiments.composition.sources import read_files_with_care, refuse_packages
-from mps_experiments.config import CONFIG_NAME, Config, conf_dir, register_schema
+from mps_experiments.composition.trust import (
+    Trust,
+    close_environment,
+    refuse_code,
+    refuse_place,
+    shipped_settings,
+    trust_in,
+)
+from mps_experiments.config import Config, register_schema
 from mps_experiments.errors import ConfigError
 
-_SHOW_FLAGS = ("run", "multirun", "cfg", "info", "shell_completion")  # Hydra takes one of them
+_BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One composed cell.
+
+    Attributes:
+        number: Hydra's number for it.
+        overrides: What sets it apart on the command line.
+        config: The typed configuration.
+        folder: Where its run goes.
+        packed: All that Hydra composed; the tree itself would take half a megabyte a cell.
+    """
+
+    number: int
+    overrides: tuple[str, ...]
+    config: Config
+    folder: Path
+    packed: bytes
+
+    def composed(self) -> DictConfig:
+        """Return what Hydra composed, which its caller may change."""
+        found = pickle.loads(zlib.decompress(self.packed))  # noqa: S301 - packed by `_Composer`
+        assert isinstance(found, DictConfig)  # noqa: S101 - as it was packed
+        return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """What is run: all cells of the command line, and how to compose more of them.
+
+    Attributes:
+        master: The composed configuration without what the cells vary, for Hydra's own files.
+        config: The same, typed: options of the whole sweep are read from it.
+        folder: The sweep's folder, or that of the one run.
+        cells: In Hydra's order; empty where a sweeper decides as it goes.
+    """
+
+    master: DictConfig
+    config: Config
+    folder: Path
+    cells: tuple[Cell, ...]
+    compose: Callable[[Sequence[str], int], Cell]
+    loader: ConfigLoader
+
+    def again(self, number: int, of: int, repeat: int) -> Cell:
+        """Compose the cell with number `of` once more, as another repeat, under a number of its own."""
+        overrides = [text for text in self.cells[of].overrides if key_of(text) != "repeat"]
+        return self.compose([*overrides, f"repeat={repeat}"], number)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What one command line asks for."""
+    """What one command line asks for.
 
-    runs: bool
-    """Whether cells are to be run, or only something to be shown (--help, --cfg, ...)."""
+    Attributes:
+        multirun: Whether it is a sweep.
+        varied: Options and groups whose values differ between the cells.
+        grid: What is to be run; None for a command that only shows something (--help, --cfg, ...).
+    """
+
     multirun: bool
     varied: frozenset[str] = frozenset()
-    """Options and groups whose values differ between the cells."""
-    cells: tuple[Config, ...]
-    """Every cell in the order Hydra will run them; empty where the sweeper decides as it goes."""
+    grid: Grid | None = None
+
+    @property
+    def runs(self) -> bool:
+        """Return whether cells are to be run."""
+        return self.grid is not None
+
+    @property
+    def cells(self) -> tuple[Config, ...]:
+        """Return the configuration of every cell, in Hydra's order."""
+        return tuple(cell.config for cell in self.grid.cells) if self.grid else ()
 
 
 def parse(arguments: list[str]) -> Request:
@@ -51,24 +121,20 @@ def parse(arguments: list[str]) -> Request:
     """
     register_schema()
     register_resolvers()
-    register_launcher()
-    args = _flags(arguments)
-    _check_current_folder()
+    flags = read_flags(arguments)
     read_files_with_care(allow_code=False)
-    only_shows = args.help or args.hydra_help or args.cfg or args.info or args.shell_completion
-    if args.shell_completion or args.hydra_help:
-        return Request(runs=False, multirun=False, cells=())
-    directory, extra = _config_directories(args)
-    with initialize_config_dir(version_base="1.3", config_dir=str(directory)):
-        overrides = _read(args.overrides)
-        composer = _Composer(args.config_name or CONFIG_NAME, extra, _trust_in(overrides))
-        multirun, lists = _expand(composer, overrides, args.multirun)
-        cells = tuple(composer.compose(each)[1] for each in lists)
-    return Request(runs=not only_shows, multirun=multirun, varied=_varied(lists), cells=cells)
+    if not flags.composes:
+        return Request(multirun=False)
+    shipped_settings()  # cached: Hydra can be initialised only once at a time
+    with initialize_config_dir(version_base="1.3", config_dir=str(flags.folder), job_name="mps_experiments"):
+        loader = GlobalHydra.instance().config_loader()
+        overrides = _read(flags.overrides, loader)
+        composer = _Composer(loader, flags, overrides, _trust_in(overrides))
+        return _request(composer, flags, overrides)
 
 
 def to_config(config: DictConfig) -> Config:
-    """The typed configuration of one cell.
+    """Return the typed configuration of one cell.
 
     Raises:
         ConfigError: If a key was added that no option has.
@@ -79,76 +145,31 @@ def to_config(config: DictConfig) -> Config:
     return converted
 
 
-def _check_current_folder() -> None:
-    try:
-        Path.cwd()
-    except OSError as error:
-        raise ConfigError("current folder", "", "is not there any more; change to one that is") from error
+def key_of(override: str) -> str:
+    """Return the option or group that an override sets."""
+    return override.lstrip("+~").partition("=")[0]
 
 
-def _flags(arguments: list[str]) -> argparse.Namespace:
-    parser = get_args_parser()
-    parser.exit_on_error = False
-    try:
-        args, unknown = parser.parse_known_args(arguments)
-    except argparse.ArgumentError as error:
-        raise ConfigError(str(error.argument_name), "", f"{error.message}; --help lists the flags") from error
-    if unknown:
-        hint = "--help lists the flags"
-        if not unknown[0].startswith("-"):
-            hint = "all option=value belong together, with the flags before or after them"
-        elif "=" in unknown[0]:
-            hint = f"options have no dashes: {unknown[0].lstrip('-')}"
-        raise ConfigError(unknown[0], "", f"not understood here; {hint}")
-    given = [
-        f"--{name.replace('_', '-')}" for name in _SHOW_FLAGS if getattr(args, name) not in (None, False)
-    ]
-    if len(given) > 1 and not (args.help or args.hydra_help):
-        raise ConfigError(" ".join(given), "", "these cannot be combined; give one of them")
-    if args.experimental_rerun is not None:
-        what = "a pickle can run code; repeat the run with the command in sweep.json"
-        raise ConfigError("--experimental-rerun", args.experimental_rerun, what)
-    if args.hydra_help and args.overrides:
-        raise ConfigError("--hydra-help", "", "stands alone; leave the options away")
-    if args.resolve and not (args.cfg or args.help):
-        raise ConfigError("--resolve", "", "works only with --cfg or --help")
-    return args
-
-
-def _config_directories(args: argparse.Namespace) -> tuple[Path, list[str]]:
-    """The main config folder, and the override that adds --config-dir to the search path."""
-    directory = Path(args.config_path).absolute() if args.config_path else conf_dir()
-    if not directory.is_dir():
-        raise ConfigError("--config-path", args.config_path, "no such folder")
-    if args.config_path and not Path(args.config_path).is_absolute():  # Hydra would look inside our package
-        raise ConfigError("--config-path", args.config_path, f"give the whole path: {directory}")
-    if args.config_name and not (directory / args.config_name).with_suffix(".yaml").is_file():
-        raise ConfigError("--config-name", args.config_name, f"no such file in {directory}; leave it away")
-    if args.config_dir is None:
-        return directory, []
-    extra = Path(args.config_dir).absolute()
-    if not extra.is_dir():
-        raise ConfigError("--config-dir", args.config_dir, "no such folder")
-    return directory, [f"hydra.searchpath=[{str(extra)!r}]"]
-
-
-def _read(texts: Sequence[str]) -> list[Override]:
-    """Each override by itself, so that a mistake is reported with the one that has it."""
-    parser = OverridesParser.create(GlobalHydra.instance().config_loader())
+def _read(texts: Sequence[str], loader: ConfigLoader) -> list[Override]:
+    """Read each override by itself, so that a mistake is reported with the one that has it."""
+    parser = OverridesParser.create(loader)
     overrides = []
     for text in texts:
         try:
             override = parser.parse_overrides([text])[0]
+        except AttributeError as error:
+            what = "its grammar needs Python's assertions: unset PYTHONOPTIMIZE, or list the values, as 1,2"
+            raise ConfigError(*mistakes.split(text), what) from error
         except (HydraException, ValueError) as error:  # ValueError: a number of thousands of digits
             raise mistakes.unreadable(text) from error
         override.input_line = text
-        mistakes.refuse_form(override, _choices)
+        mistakes.refuse_form(override, _choices(loader))
         overrides.append(override)
     return overrides
 
 
 def _trust_in(overrides: Sequence[Override]) -> Trust:
-    """What the command line vouches for; from now on Hydra reads files and environment accordingly."""
+    """Return what the command line vouches for; from now on files and environment are read accordingly."""
     trust = trust_in(overrides)
     read_files_with_care(trust.allow_code)
     close_environment(trust)
@@ -158,78 +179,128 @@ def _trust_in(overrides: Sequence[Override]) -> Trust:
     return trust
 
 
-def _expand(composer: "_Composer", given: list[Override], multirun: bool) -> tuple[bool, list[list[str]]]:
-    """Whether this is a sweep, and the overrides of each cell."""
-    texts = {id(override): str(override.input_line) for override in given}
-    hydra, common = composer.compose([texts[id(o)] for o in given if not o.is_sweep_override()])
-    multirun = multirun or _mode(hydra) == RunMode.MULTIRUN
+def _request(composer: "_Composer", flags: Flags, given: list[Override]) -> Request:
+    plain = [str(override.input_line) for override in given if not override.is_sweep_override()]
+    master, config = composer.compose(plain)
+    multirun = flags.multirun or _mode(master) is RunMode.MULTIRUN
     for override in given:
         mistakes.refuse_sweep(override, multirun)
+    if flags.only_shows:
+        return Request(multirun=multirun)
     if not multirun:
-        return False, [list(texts.values())]
-    if _class_of(hydra.launcher) != BasicLauncher.__name__:
-        _refuse_precision(common, given)
-    if _class_of(hydra.sweeper) != BasicSweeper.__name__:
-        _refuse_precision(common, given)
-        return True, []
-    from_config = _read([f"{key}={value}" for key, value in (hydra.sweeper.params or {}).items()])
-    for override in from_config:
-        mistakes.refuse_sweep(override, multirun)
-    swept = [o for o in [*from_config, *given] if not o.key_or_group.startswith("hydra.sweep")]
-    count = math.prod(len(list(o.sweep_string_iterator())) for o in swept if o.is_sweep_override())
+        cell = composer.packed(master, config, _task_texts(given), number=None)
+        return _run_of(composer, master, config, cell.folder, (cell,), multirun=False)
+    lists = _lists(composer, master, config, given)
+    folder = Path(composer.place(master, "hydra.sweep.dir")).absolute()
+    compose = partial(composer.cell, master)
+    cells = tuple(compose(overrides, number) for number, overrides in enumerate(lists))
+    _refuse_equal(cells)
+    with read_write(master.hydra):
+        master.hydra.overrides.task = list(_task_texts(given))  # what cells vary, too: for multirun.yaml
+    return _run_of(composer, master, config, folder, cells, multirun=True)
+
+
+def _run_of(
+    composer: "_Composer",
+    master: DictConfig,
+    config: Config,
+    folder: Path,
+    cells: tuple[Cell, ...],
+    multirun: bool,
+) -> Request:
+    grid = Grid(
+        master=master,
+        config=config,
+        folder=folder,
+        cells=cells,
+        compose=partial(composer.cell, master),
+        loader=composer.loader,
+    )
+    return Request(multirun=multirun, varied=_varied([cell.overrides for cell in cells]), grid=grid)
+
+
+def _lists(
+    composer: "_Composer", master: DictConfig, config: Config, given: list[Override]
+) -> list[tuple[str, ...]]:
+    """Return the overrides of each cell, the last option varying fastest; none for a sweeper that decides."""
+    if master.hydra.sweeper._target_ != _BASIC_SWEEPER:
+        _refuse_precision(config, given)
+        return []
+    params = master.hydra.sweeper.params or {}
+    swept = _read([f"{key}={value}" for key, value in params.items()], composer.loader)
+    for override in swept:
+        mistakes.refuse_sweep(override, multirun=True)
+    swept += [override for override in given if not override.is_hydra_override()]
+    columns: dict[str, list[str]] = {}
+    for override in swept:
+        key = override.get_key_element()
+        if override.is_sweep_override():
+            columns[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
+        else:
+            columns[key] = [f"{key}={override.get_value_element_as_str()}"]
+    if config.precision and not any(key_of(key) == "repeat" for key in columns):
+        columns["repeat"] = [f"repeat={config.repeat}"]  # blocks are added: all have names of one kind
+    count = math.prod(map(len, columns.values()))
     if count > mistakes.MAX_CELLS:
         what = f"{count} cells are more than {mistakes.MAX_CELLS}; sweep over fewer values"
         raise ConfigError("command line", "", what)
-    kept = [texts[id(o)] for o in given if o.key_or_group.startswith("hydra.sweep")]
-    return True, [[*kept, *cell] for cell in BasicSweeper.split_arguments(swept, None)[0]]
-
-
-def _class_of(plugin: DictConfig | None) -> str:
-    return str(plugin.get("_target_", "") if plugin else "").rpartition(".")[2]
+    return list(itertools.product(*columns.values()))
 
 
 def _refuse_precision(config: Config, given: Sequence[Override]) -> None:
-    """Refuse added blocks where a sweeper decides as it goes, or a launcher does not ask for the order."""
+    """Refuse added blocks where a sweeper decides as it goes."""
     swept = [str(o.input_line) for o in given if o.key_or_group == "precision" and o.is_sweep_override()]
     if config.precision or swept:
         value = mistakes.split(swept[0])[1] if swept else config.precision
-        raise ConfigError(
-            "precision", value, "adds blocks only with Hydra's basic sweeper and launcher; leave it away"
-        )
+        raise ConfigError("precision", value, "adds blocks only with Hydra's basic sweeper; leave it away")
 
 
-def _mode(hydra: DictConfig) -> object:
+def _refuse_equal(cells: Sequence[Cell]) -> None:
+    """Refuse two cells that are the same: they would count as repeats, but no repeat tells them apart."""
+    seen: dict[str, Cell] = {}
+    for cell in cells:
+        if (same := seen.setdefault(repr(cell.config), cell)) is cell:
+            continue
+        first, second = ((set(a.overrides) - set(b.overrides)) for a, b in ((same, cell), (cell, same)))
+        what = f"{' '.join(sorted(second))} is the same cell as {' '.join(sorted(first))}; give one of them"
+        raise ConfigError("command line", "", what)
+
+
+def _mode(composed: DictConfig) -> object:
     try:
-        return hydra.mode
+        return composed.hydra.mode
     except OmegaConfBaseException as error:  # an interpolation that means something in a running cell only
         raise ConfigError("hydra.mode", "", "must be RUN or MULTIRUN, written out") from error
 
 
-def _varied(lists: list[list[str]]) -> frozenset[str]:
-    """The keys of overrides that not every cell has."""
+def _varied(lists: Sequence[tuple[str, ...]]) -> frozenset[str]:
+    """Return the keys of overrides that not every cell has."""
     common = set.intersection(*map(set, lists)) if lists else set()
     return frozenset(key_of(text) for cell in lists for text in cell if text not in common)
 
 
-def key_of(override: str) -> str:
-    """The option or group that an override sets."""
-    return override.lstrip("+~").partition("=")[0]
+def _task_texts(given: Sequence[Override]) -> tuple[str, ...]:
+    return tuple(str(override.input_line) for override in given if not override.is_hydra_override())
 
 
-def _choices(group: str) -> list[str]:
-    return list(GlobalHydra.instance().config_loader().get_group_options(group))
+def _choices(loader: ConfigLoader) -> mistakes.Choices:
+    return lambda group: list(loader.get_group_options(group))
 
 
-@dataclass(frozen=True)
 class _Composer:
-    """Hydra's composition of one configuration, inside an initialised Hydra."""
+    """Hydra's composition of one command line."""
 
-    config_name: str
-    extra: Sequence[str]
-    trust: Trust
+    def __init__(self, loader: ConfigLoader, flags: Flags, given: Sequence[Override], trust: Trust) -> None:
+        self.loader = loader
+        self._name = flags.name
+        self._trust = trust
+        self._of_hydra = [str(override.input_line) for override in given if override.is_hydra_override()]
+        self._extra = [f"hydra.searchpath=[{str(flags.more)!r}]"] if flags.more else []
+        if self._extra and any(key_of(text) == "hydra.searchpath" for text in self._of_hydra):
+            raise ConfigError("hydra.searchpath", "", "stands alone or as --config-dir; give one of them")
 
     def compose(self, overrides: Sequence[str]) -> tuple[DictConfig, Config]:
-        """Hydra's own part, and the cell.
+        """Compose one configuration, with Hydra's own part and typed.
 
         Raises:
             ConfigError: With the first override that does not fit.
@@ -237,31 +308,110 @@ class _Composer:
         try:
             return self._checked(overrides)
         except mistakes.COMPOSITION_ERRORS as error:
-            raise self._first_mistake(overrides, error) from error
+            raise self._first_mistake(self._checked, overrides, error) from error
+
+    def cell(self, master: DictConfig, overrides: Sequence[str], number: int) -> Cell:
+        """Compose one cell of a sweep.
+
+        Raises:
+            ConfigError: With the first override that does not fit.
+        """
+
+        def one(given: Sequence[str]) -> tuple[DictConfig, Cell]:
+            composed, config = self._checked(given)
+            OmegaConf.copy_cache(from_config=master, to_config=composed)  # the same moment in all names
+            return composed, self.packed(composed, config, tuple(given[len(self._of_hydra) :]), number)
+
+        given = [*self._of_hydra, *overrides]
+        try:
+            composed, cell = one(given)
+        except mistakes.COMPOSITION_ERRORS as error:
+            raise self._first_mistake(one, given, error) from error
+        if composed.hydra.sweeper.params != master.hydra.sweeper.params:
+            chosen = next((text for text in overrides if key_of(text) == "experiment"), "experiment")
+            what = "has a grid of its own, which a sweep over experiments leaves out; run one at a time"
+            raise ConfigError(*mistakes.split(chosen), what)
+        folder = self.place(composed, "hydra.sweep.dir")
+        if folder != self.place(master, "hydra.sweep.dir"):
+            what = "is one for all cells of a sweep; give one output_dir, and vary hydra.sweep.subdir"
+            raise ConfigError("hydra.sweep.dir", folder, what)
+        return cell
+
+    def packed(
+        self, composed: DictConfig, config: Config, overrides: tuple[str, ...], number: int | None
+    ) -> Cell:
+        """Make a cell of what was composed.
+
+        Raises:
+            ConfigError: If its folder cannot be.
+        """
+        hydra = composed.hydra
+        hydra.mode = RunMode.RUN if number is None else RunMode.MULTIRUN
+        if number is None:
+            folder = Path(self.place(composed, "hydra.run.dir"))
+        else:
+            with flag_override(composed, ["struct", "readonly"], [False, False]):
+                hydra.job.num, hydra.job.id = number, str(number)
+            folder = Path(self.place(composed, "hydra.sweep.dir"))
+            folder /= self.place(composed, "hydra.sweep.subdir", below="hydra.sweep.dir")
+        return Cell(
+            number=number or 0,
+            overrides=overrides,
+            config=config,
+            folder=folder.absolute(),
+            packed=zlib.compress(pickle.dumps(composed), 1),
+        )
+
+    def place(self, composed: DictConfig, option: str, below: str = "") -> str:
+        """Return where runs go.
+
+        Raises:
+            ConfigError: If nothing can go there.
+        """
+        with _known_to_hydra(composed):
+            value = str(OmegaConf.select(composed, option))
+        refuse_place(option, value, below)
+        return value
 
     def _checked(self, overrides: Sequence[str]) -> tuple[DictConfig, Config]:
-        given = [*self.extra, *overrides]
         try:
-            config = compose(self.config_name, given, return_hydra_config=True)
+            config = self.loader.load_configuration(
+                self._name, [*self._extra, *overrides], run_mode=RunMode.RUN
+            )
         except KeyError as error:
             if isinstance(error, OmegaConfBaseException):
                 raise
             what = f"hydra.job.env_copy={error} names no environment variable; leave it away"
             raise ConfigError("configuration", "", what) from error
-        refuse_code(config, self.trust, given)
+        for text in self._extra:  # --config-dir is a flag, no override
+            config.hydra.overrides.hydra.remove(text)
+        refuse_code(config, self._trust, overrides)
         with flag_override(config, ["struct", "readonly"], [False, False]):
             hydra = config.pop("hydra")
-            cell = to_config(config)  # first: the places are made of its values
+            typed = to_config(config)
             config["hydra"] = hydra
-        refuse_places(config)
-        return config.hydra, cell
+        return config, typed
 
-    def _first_mistake(self, overrides: Sequence[str], error: Exception) -> ConfigError:
-        """Hydra seldom says which override it means: find the first without which all is well."""
+    def _first_mistake(
+        self, compose: Callable[[Sequence[str]], object], overrides: Sequence[str], error: Exception
+    ) -> ConfigError:
+        """Find the first override without which all is well: Hydra seldom says which one it means."""
         for count in range(len(overrides) + 1):
             try:
-                self._checked(overrides[:count])
+                compose(overrides[:count])
             except mistakes.COMPOSITION_ERRORS as first:
                 culprit = overrides[count - 1] if count else ""
-                return mistakes.explain(first, culprit, _choices)
-        return mistakes.explain(error, "", _choices)
+                return mistakes.explain(first, culprit, _choices(self.loader))
+        return mistakes.explain(error, "", _choices(self.loader))
+
+
+@contextlib.contextmanager
+def _known_to_hydra(composed: DictConfig) -> Iterator[None]:
+    """Let ``${hydra:...}`` mean this configuration."""
+    known = HydraConfig.instance()
+    before = known.cfg
+    try:
+        known.set_config(composed)
+        yield
+    finally:
+        known.cfg = before

@@ -29,6 +29,7 @@ COMPOSITION_ERRORS = (
     *(HydraException, OmegaConfBaseException, YAMLError, ConfigError),
     *(ValueError, TypeError, AttributeError, AssertionError),
 )
+_CLOSE = 0.75  # of difflib: workload.bacth is close to workload.batch, workload.batch to no workload.kind
 MAX_CELLS = 10_000  # all are composed before the first one runs
 GROUPS = ("mps", "workload", "fault", "tracking", "experiment")
 
@@ -37,6 +38,7 @@ _NO_CHOICE = re.compile(r"Could not find '(.+)/(.+?)'\n\nAvailable options in .*
 _ALREADY_THERE = ("Could not append to config", "appears more than once", "Multiple values for")
 _NO_KEY = re.compile(r"^Could not (override|delete)|^Key '.*' (is )?not in ", re.MULTILINE)
 _IN_INTERPOLATION = re.compile(r"^ConfigError raised while resolving interpolation: configuration: ")
+_OTHER_MODELS = "; another model of torchvision is workload.model=NAME, your own is workload=custom"
 _WRONG_TYPE = (ValidationError, UnsupportedValueType, MissingMandatoryValue, TypeError)
 _KINDS = {
     "int or auto": "auto or a whole number",
@@ -51,6 +53,19 @@ def split(override: str) -> tuple[str, str]:
     """Option and value as the user wrote them; the value is empty where there is none."""
     option, _, value = override.partition("=")
     return option, value
+
+
+def dashed(unknown: str, arguments: Sequence[str]) -> str:
+    """Say what to write for an argument that is neither a flag nor among the options."""
+    if not unknown.startswith("-"):
+        return "all option=value belong together, with the flags before or after them"
+    option, separator, value = unknown.lstrip("-").partition("=")
+    if separator:
+        return f"options have no dashes: {option}={value}"
+    if option not in (*GROUPS, *_settable()):
+        return "--help lists the flags"
+    following = arguments[arguments.index(unknown) + 1 :][:1]
+    return f"options have no dashes: {option}={following[0]}" if following else _write_value(option)
 
 
 def unreadable(override: str) -> ConfigError:
@@ -153,7 +168,7 @@ def explain(error: Exception, override: str, choices: Choices) -> ConfigError:
         override: As it was handed to Hydra; empty if the configuration fails without any.
         choices: Function from a group's name to its options.
     """
-    option, value = split(override) if override else ("command line", "")
+    option, value = split(override) if override else ("configuration", "")
     if isinstance(error, ConfigError):
         return ConfigError(option, value, error.expected.removeprefix(f"{override} ")) if override else error
     message = str(error)
@@ -167,7 +182,8 @@ def _reason(error: Exception, message: str, option: str, choices: Choices) -> st
         return f"not an option; {_what_works(option, choices)}"
     if match := _NO_CHOICE.search(message):
         inner = "" if match[1] == option else f"it asks for {match[1]}={match[2]}, which is "
-        return f"{inner}not an option; choose one of {', '.join(match[3].split())}"
+        more = _OTHER_MODELS if match[1] == "workload" else ""
+        return f"{inner}not an option; choose one of {', '.join(match[3].split())}{more}"
     cause = error.__cause__ or error
     text = str(cause)
     if isinstance(cause, YAMLError):
@@ -222,8 +238,14 @@ def _no_such_option(option: str) -> str:
         return "no such option any more: noise refuses no number, it widens the interval; leave it away"
     names = [*_settable(), *GROUPS]
     same_end = [name for name in names if name.rpartition(".")[2] == wanted]
-    close = same_end or difflib.get_close_matches(wanted, names, n=1)
-    return f"no such option; did you mean {close[0]}?" if close else "no such option; --help lists them all"
+    if close := same_end or difflib.get_close_matches(wanted, names, n=1, cutoff=_CLOSE):
+        return f"no such option; did you mean {close[0]}?"
+    group, _, own = wanted.rpartition(".")
+    beside = [name.removeprefix(f"{group}.") for name in names if group and name.startswith(f"{group}.")]
+    if not beside:
+        return "no such option; --help lists them all"
+    factory = f"; what your own factory takes is workload.options.{own}" if group == "workload" else ""
+    return f"no such option; {group} has {', '.join(beside)}{factory}"
 
 
 def _settable() -> Sequence[str]:

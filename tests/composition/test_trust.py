@@ -6,7 +6,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from mps_experiments.composition import parse
-from mps_experiments.composition.safety import Trust, leaves, shortened, trust_in
+from mps_experiments.composition.trust import Trust, leaves, trust_in
 from mps_experiments.errors import ConfigError
 
 SHARED = "# @package _global_\nworkload: {kind: custom, factory: 'mine:build'}\n"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mps_experiments.composition import parse
-from mps_experiments.composition.sources import refuse_packages
+from mps_experiments.composition.files import refuse_packages
 from mps_experiments.config import conf_dir
 from mps_experiments.errors import ConfigError
 
