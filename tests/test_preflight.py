@@ -18,7 +18,15 @@ from mps_experiments.errors import ConfigError
 from mps_experiments.machine.core_locks import CoreLocks
 from mps_experiments.machine.gpus import FixedProbe, Gpu
 from mps_experiments.plan import RunPlan
-from mps_experiments.preflight import check_output_dir, names_to_preload, plan_cells, prepare, take_cores
+from mps_experiments.preflight import (
+    check_output_dir,
+    check_run_folder,
+    names_to_preload,
+    plan_cells,
+    prepare,
+    take_cores,
+)
+from mps_experiments.tracking.tracker import NoTracker
 from tests.conftest import SRC
 from tests.fakes.plans import FAKE_GPU, SECOND_GPU, attaching, run_plan
 from tests.planned import ON_CPU, config_with, planned
@@ -52,6 +60,24 @@ def test_an_output_folder_that_cannot_be_written_is_refused(
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match=f"output_dir={name}: cannot be written .*; name a folder of yours"):
         check_output_dir(Config(output_dir=name))
+
+
+@pytest.mark.parametrize("name", ["file", "file/below"])
+def test_a_folder_of_runs_behind_a_file_is_refused_and_nothing_is_made(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(
+        ConfigError, match=rf"hydra\.run\.dir=.*{name}: cannot be written \(.*/file is a file\)"
+    ):
+        check_run_folder("hydra.run.dir", tmp_path / name)
+    check_run_folder("hydra.run.dir", tmp_path / "new" / "folder")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_sweeper_that_decides_as_it_goes_has_the_users_folder_and_store(tmp_path: Path) -> None:
+    config = config_with(output_dir=str(tmp_path / "mine"), tracking__enabled=False)
+    prepared = prepare(config, ())
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+    assert isinstance(prepared.tracker, NoTracker)
 
 
 def test_too_little_space_is_refused_with_both_numbers(tmp_path: Path) -> None:
@@ -157,7 +183,7 @@ def test_how_a_weights_file_is_read_is_told_once(tmp_path: Path) -> None:
         "output_dir": str(tmp_path / "out"),
     }
     cells = [config_with(times=times, **values) for times in (1, 2)]
-    prepared = prepare(cells, plan_cells(cells, ON_CPU))
+    prepared = prepare(cells[0], plan_cells(cells, ON_CPU))
     read = "took the weights under model; holds float16, runs as float32"
     assert prepared.remarks == (f"workload.weights={tmp_path / 'w.pth'}: {read}",)
     digest = hashlib.sha256((tmp_path / "w.pth").read_bytes()).hexdigest()

@@ -3,9 +3,10 @@
 import shlex
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from mps_experiments.composition import parse
-from mps_experiments.config import NO_LONGER, FaultKind
+from mps_experiments.config import NO_LONGER, FaultKind, options
 from mps_experiments.errors import ConfigError
 
 WHOLE = "must be a whole number; write for example"
@@ -13,6 +14,7 @@ OR_AUTO = "must be auto or a whole number; write for example"
 QUOTE = "special characters need quotes in quotes: "
 TORCHVISION = "workload.model=auto"
 FAULTS = ", ".join(sorted(FaultKind.__members__))
+WORKERS = ", ".join(o.name[8:] for o in options() if o.name.startswith("workers."))
 KINDS = ", ".join(FaultKind.__members__)
 
 MISTAKES = [
@@ -31,7 +33,8 @@ MISTAKES = [
     ("tracking=nope", "tracking=nope: not an option; choose one of auto, none, server, sqlite"),
     (
         "workload=nope",
-        "workload=nope: not an option; choose one of auto, custom, maskrcnn, resnet50, ssdlite",
+        "workload=nope: not an option; choose one of auto, custom, maskrcnn, resnet50, ssdlite; "
+        "another model of torchvision is workload.model=NAME, your own is workload=custom",
     ),
     (
         "experiment=nope",
@@ -129,6 +132,8 @@ MISTAKES = [
         "or, if the comma belongs to it, quote it: 'workload.input=\"/a,b.jpg\"'",
     ),
     ("--nope", "--nope: not understood here; --help lists the flags"),
+    ("workers.zzz=8", f"workers.zzz=8: no such option; workers has {WORKERS}"),
+    ("--procs", "--procs: not understood here; write for example procs=1"),
     ("--procs=2", "--procs=2: not understood here; options have no dashes: procs=2"),
     ("--resolve", "--resolve: works only with --cfg or --help"),
     ("--config-dir=/nope", "--config-dir=/nope: no such folder"),
@@ -156,13 +161,21 @@ def test_a_mistake_is_told_in_one_line(argument: str, line: str) -> None:
         ("times=5 mps=on,maybe", "mps=maybe: not an option; choose one of off, on"),
         ("mps=on,null", "mps=on,null: not an option; choose one of off, on"),
         ("procs=1,", f"procs=1,: {WHOLE} procs=1"),
-        ("procs=1,1", "procs=1,1: the same value twice would give two runs one folder"),
         ("procs=glob(*)", "procs=glob(*): gives no value at all"),
         ("hydra.job.name=a,b", "hydra.job.name=a,b: Hydra's own options take one value"),
     ],
 )
 def test_a_mistake_in_one_cell_of_a_sweep_refuses_the_sweep(arguments: str, line: str) -> None:
     assert mistake("-m", *arguments.split()) == line
+
+
+def test_without_assertions_hydra_reads_no_functions(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreadable(*_: object) -> None:
+        raise AttributeError  # as with PYTHONOPTIMIZE=1
+
+    monkeypatch.setattr(OverridesParser, "parse_overrides", unreadable)
+    line = mistake("-m", "procs=range(1,3)")
+    assert line.startswith("procs=range(1,3): its grammar needs Python's assertions: unset PYTHONOPTIMIZE")
 
 
 def test_the_mistake_is_named_and_not_what_stands_beside_it() -> None:
@@ -173,6 +186,11 @@ def test_the_mistake_is_named_and_not_what_stands_beside_it() -> None:
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
+        (["--procs", "2"], "--procs: not understood here; options have no dashes: procs=2"),
+        (
+            ["workload.zzz=8"],
+            "workload.zzz=8: no such option; workload has kind, model, ",
+        ),
         (["procs=2", "-m", "times=5"], "times=5: not understood here; all option=value belong together"),
         (["-m", "--cfg", "job"], "--multirun --cfg: these cannot be combined"),
         (["--cfg", "nope"], "--cfg/-c: invalid choice: 'nope'"),

@@ -368,8 +368,11 @@ class _Composer:
         Raises:
             ConfigError: If nothing can go there.
         """
-        with _known_to_hydra(composed):
-            value = str(OmegaConf.select(composed, option))
+        try:
+            with _known_to_hydra(composed):
+                value = str(OmegaConf.select(composed, option))
+        except OmegaConfBaseException as error:
+            raise ConfigError("configuration", "", f"{option}: {str(error).splitlines()[0]}") from error
         refuse_place(option, value, below)
         return value
 

@@ -236,7 +236,7 @@ def _no_such_option(option: str) -> str:
     wanted = option.lstrip("+~").lower()
     if wanted in NO_LONGER:
         return "no such option any more: noise refuses no number, it widens the interval; leave it away"
-    names = [*_settable(), *GROUPS]
+    names = [*_settable(), *(() if "." in wanted else GROUPS)]
     same_end = [name for name in names if name.rpartition(".")[2] == wanted]
     if close := same_end or difflib.get_close_matches(wanted, names, n=1, cutoff=_CLOSE):
         return f"no such option; did you mean {close[0]}?"
