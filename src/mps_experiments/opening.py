@@ -48,7 +48,7 @@ def open_sweep(
     started = time.monotonic()
     grid = request.grid
     assert grid is not None  # noqa: S101 - a request that runs nothing opens no sweep
-    config = request.cells[0] if request.cells else grid.config
+    config = request.cells[0] if request.cells else grid.composer.config
     plans = plan_cells(request.cells, probe, [cell.folder for cell in grid.cells])
     check_run_folder("hydra.sweep.dir" if request.multirun else "hydra.run.dir", grid.folder)
     agenda = agenda_of(request, plans, gains, started)

@@ -155,8 +155,9 @@ def test_blocks_are_added_only_where_the_cells_are_known(value: str) -> None:
 def test_a_sweeper_that_decides_has_no_cells_and_the_users_options() -> None:
     request = parse(["-m", *ASKING, "procs=1,2", "output_dir=mine", "tracking=none"])
     assert request.grid is not None
+    shared = request.grid.composer.config
     assert request.cells == ()
-    assert (request.grid.config.output_dir, request.grid.config.tracking.enabled) == ("mine", False)
+    assert (shared.output_dir, shared.tracking.enabled) == ("mine", False)
     assert request.grid.folder.is_relative_to(Path("mine").absolute())
 
 

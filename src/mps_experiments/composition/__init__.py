@@ -4,7 +4,8 @@ Hydra itself composes a cell when its turn comes, and reports a mistake with a p
 is composed once, before the first one runs, and a mistake anywhere becomes one `ConfigError`.
 """
 
-from mps_experiments.composition.cells import Cell, Grid, Request, key_of, parse, to_config
+from mps_experiments.composition.cells import Grid, Request, parse
+from mps_experiments.composition.composer import Cell, key_of, to_config
 from mps_experiments.composition.jobs import hydra_jobs
 
 __all__ = ["Cell", "Grid", "Request", "hydra_jobs", "key_of", "parse", "to_config"]

@@ -1,38 +1,27 @@
 """Every cell of a command line, composed once, before any of them runs."""
 
-import contextlib
 import itertools
 import math
-import pickle
-import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from hydra import initialize_config_dir
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf, flag_override, read_write
+from omegaconf import DictConfig, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from mps_experiments.composition import mistakes
+from mps_experiments.composition.composer import Cell, Composer, choices, key_of
 from mps_experiments.composition.files import read_files_with_care, refuse_packages
 from mps_experiments.composition.flags import Flags, read_flags
 from mps_experiments.composition.resolvers import register_resolvers
-from mps_experiments.composition.trust import (
-    Trust,
-    close_environment,
-    refuse_code,
-    refuse_place,
-    shipped_settings,
-    trust_in,
-)
+from mps_experiments.composition.trust import Trust, close_environment, shipped_settings, trust_in
 from mps_experiments.config import Config, register_schema
 from mps_experiments.errors import ConfigError
 
@@ -40,52 +29,23 @@ _BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cell:
-    """One composed cell.
-
-    Attributes:
-        number: Hydra's number for it.
-        overrides: What sets it apart on the command line.
-        config: The typed configuration.
-        folder: Where its run goes.
-        packed: All that Hydra composed; the tree itself would take half a megabyte a cell.
-    """
-
-    number: int
-    overrides: tuple[str, ...]
-    config: Config
-    folder: Path
-    packed: bytes
-
-    def composed(self) -> DictConfig:
-        """Return what Hydra composed, which its caller may change."""
-        found = pickle.loads(zlib.decompress(self.packed))  # noqa: S301 - packed by `_Composer`
-        assert isinstance(found, DictConfig)  # noqa: S101 - as it was packed
-        return found
-
-
-@dataclass(frozen=True, kw_only=True)
 class Grid:
-    """What is run: all cells of the command line, and how to compose more of them.
+    """What is to be run.
 
     Attributes:
-        master: The composed configuration without what the cells vary, for Hydra's own files.
-        config: The same, typed: options of the whole sweep are read from it.
+        composer: What composed the cells and can compose more; has what they share, for the whole sweep.
         folder: The sweep's folder, or that of the one run.
         cells: In Hydra's order; empty where a sweeper decides as it goes.
     """
 
-    master: DictConfig
-    config: Config
+    composer: Composer
     folder: Path
     cells: tuple[Cell, ...]
-    compose: Callable[[Sequence[str], int], Cell]
-    loader: ConfigLoader
 
     def again(self, number: int, of: int, repeat: int) -> Cell:
         """Compose the cell with number `of` once more, as another repeat, under a number of its own."""
         overrides = [text for text in self.cells[of].overrides if key_of(text) != "repeat"]
-        return self.compose([*overrides, f"repeat={repeat}"], number)
+        return self.composer.cell([*overrides, f"repeat={repeat}"], number)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,12 +54,10 @@ class Request:
 
     Attributes:
         multirun: Whether it is a sweep.
-        varied: Options and groups whose values differ between the cells.
         grid: What is to be run; None for a command that only shows something (--help, --cfg, ...).
     """
 
     multirun: bool
-    varied: frozenset[str] = frozenset()
     grid: Grid | None = None
 
     @property
@@ -111,6 +69,13 @@ class Request:
     def cells(self) -> tuple[Config, ...]:
         """Return the configuration of every cell, in Hydra's order."""
         return tuple(cell.config for cell in self.grid.cells) if self.grid else ()
+
+    @property
+    def varied(self) -> frozenset[str]:
+        """Return the options and groups whose values differ between the cells."""
+        lists = [cell.overrides for cell in self.grid.cells] if self.grid else []
+        common = set.intersection(*map(set, lists)) if lists else set()
+        return frozenset(key_of(text) for texts in lists for text in texts if text not in common)
 
 
 def parse(arguments: list[str]) -> Request:
@@ -129,25 +94,8 @@ def parse(arguments: list[str]) -> Request:
     with initialize_config_dir(version_base="1.3", config_dir=str(flags.folder), job_name="mps_experiments"):
         loader = GlobalHydra.instance().config_loader()
         overrides = _read(flags.overrides, loader)
-        composer = _Composer(loader, flags, overrides, _trust_in(overrides))
+        composer = Composer(loader, flags, overrides, _trust_in(overrides))
         return _request(composer, flags, overrides)
-
-
-def to_config(config: DictConfig) -> Config:
-    """Return the typed configuration of one cell.
-
-    Raises:
-        ConfigError: If a key was added that no option has.
-    """
-    mistakes.refuse_unknown(config)
-    converted = OmegaConf.to_object(config)
-    assert isinstance(converted, Config)  # noqa: S101 - the schema is the root of the tree
-    return converted
-
-
-def key_of(override: str) -> str:
-    """Return the option or group that an override sets."""
-    return override.lstrip("+~").partition("=")[0]
 
 
 def _read(texts: Sequence[str], loader: ConfigLoader) -> list[Override]:
@@ -163,7 +111,7 @@ def _read(texts: Sequence[str], loader: ConfigLoader) -> list[Override]:
         except (HydraException, ValueError) as error:  # ValueError: a number of thousands of digits
             raise mistakes.unreadable(text) from error
         override.input_line = text
-        mistakes.refuse_form(override, _choices(loader))
+        mistakes.refuse_form(override, choices(loader))
         overrides.append(override)
     return overrides
 
@@ -179,54 +127,33 @@ def _trust_in(overrides: Sequence[Override]) -> Trust:
     return trust
 
 
-def _request(composer: "_Composer", flags: Flags, given: list[Override]) -> Request:
-    plain = [str(override.input_line) for override in given if not override.is_sweep_override()]
-    master, config = composer.compose(plain)
+def _request(composer: Composer, flags: Flags, given: list[Override]) -> Request:
+    master = composer.master
     multirun = flags.multirun or _mode(master) is RunMode.MULTIRUN
     for override in given:
         mistakes.refuse_sweep(override, multirun)
     if flags.only_shows:
         return Request(multirun=multirun)
+    texts = tuple(str(override.input_line) for override in given if not override.is_hydra_override())
     if not multirun:
-        cell = composer.packed(master, config, _task_texts(given), number=None)
-        return _run_of(composer, master, config, cell.folder, (cell,), multirun=False)
-    lists = _lists(composer, master, config, given)
+        cell = composer.alone(texts)
+        return Request(multirun=False, grid=Grid(composer=composer, folder=cell.folder, cells=(cell,)))
+    lists = _lists(composer, given)
     folder = Path(composer.place(master, "hydra.sweep.dir")).absolute()
-    compose = partial(composer.cell, master)
-    cells = tuple(compose(overrides, number) for number, overrides in enumerate(lists))
+    cells = tuple(composer.cell(overrides, number) for number, overrides in enumerate(lists))
     _refuse_equal(cells)
     with read_write(master.hydra):
-        master.hydra.overrides.task = list(_task_texts(given))  # what cells vary, too: for multirun.yaml
-    return _run_of(composer, master, config, folder, cells, multirun=True)
+        master.hydra.overrides.task = list(texts)  # what cells vary, too: for multirun.yaml
+    return Request(multirun=True, grid=Grid(composer=composer, folder=folder, cells=cells))
 
 
-def _run_of(
-    composer: "_Composer",
-    master: DictConfig,
-    config: Config,
-    folder: Path,
-    cells: tuple[Cell, ...],
-    multirun: bool,
-) -> Request:
-    grid = Grid(
-        master=master,
-        config=config,
-        folder=folder,
-        cells=cells,
-        compose=partial(composer.cell, master),
-        loader=composer.loader,
-    )
-    return Request(multirun=multirun, varied=_varied([cell.overrides for cell in cells]), grid=grid)
-
-
-def _lists(
-    composer: "_Composer", master: DictConfig, config: Config, given: list[Override]
-) -> list[tuple[str, ...]]:
+def _lists(composer: Composer, given: list[Override]) -> list[tuple[str, ...]]:
     """Return the overrides of each cell, the last option varying fastest; none for a sweeper that decides."""
-    if master.hydra.sweeper._target_ != _BASIC_SWEEPER:
+    config, sweeper = composer.config, composer.master.hydra.sweeper
+    if sweeper._target_ != _BASIC_SWEEPER:
         _refuse_precision(config, given)
         return []
-    params = master.hydra.sweeper.params or {}
+    params = sweeper.params or {}
     swept = _read([f"{key}={value}" for key, value in params.items()], composer.loader)
     for override in swept:
         mistakes.refuse_sweep(override, multirun=True)
@@ -271,150 +198,3 @@ def _mode(composed: DictConfig) -> object:
         return composed.hydra.mode
     except OmegaConfBaseException as error:  # an interpolation that means something in a running cell only
         raise ConfigError("hydra.mode", "", "must be RUN or MULTIRUN, written out") from error
-
-
-def _varied(lists: Sequence[tuple[str, ...]]) -> frozenset[str]:
-    """Return the keys of overrides that not every cell has."""
-    common = set.intersection(*map(set, lists)) if lists else set()
-    return frozenset(key_of(text) for cell in lists for text in cell if text not in common)
-
-
-def _task_texts(given: Sequence[Override]) -> tuple[str, ...]:
-    return tuple(str(override.input_line) for override in given if not override.is_hydra_override())
-
-
-def _choices(loader: ConfigLoader) -> mistakes.Choices:
-    return lambda group: list(loader.get_group_options(group))
-
-
-class _Composer:
-    """Hydra's composition of one command line."""
-
-    def __init__(self, loader: ConfigLoader, flags: Flags, given: Sequence[Override], trust: Trust) -> None:
-        self.loader = loader
-        self._name = flags.name
-        self._trust = trust
-        self._of_hydra = [str(override.input_line) for override in given if override.is_hydra_override()]
-        self._extra = [f"hydra.searchpath=[{str(flags.more)!r}]"] if flags.more else []
-        if self._extra and any(key_of(text) == "hydra.searchpath" for text in self._of_hydra):
-            raise ConfigError("hydra.searchpath", "", "stands alone or as --config-dir; give one of them")
-
-    def compose(self, overrides: Sequence[str]) -> tuple[DictConfig, Config]:
-        """Compose one configuration, with Hydra's own part and typed.
-
-        Raises:
-            ConfigError: With the first override that does not fit.
-        """
-        try:
-            return self._checked(overrides)
-        except mistakes.COMPOSITION_ERRORS as error:
-            raise self._first_mistake(self._checked, overrides, error) from error
-
-    def cell(self, master: DictConfig, overrides: Sequence[str], number: int) -> Cell:
-        """Compose one cell of a sweep.
-
-        Raises:
-            ConfigError: With the first override that does not fit.
-        """
-
-        def one(given: Sequence[str]) -> tuple[DictConfig, Cell]:
-            composed, config = self._checked(given)
-            OmegaConf.copy_cache(from_config=master, to_config=composed)  # the same moment in all names
-            return composed, self.packed(composed, config, tuple(given[len(self._of_hydra) :]), number)
-
-        given = [*self._of_hydra, *overrides]
-        try:
-            composed, cell = one(given)
-        except mistakes.COMPOSITION_ERRORS as error:
-            raise self._first_mistake(one, given, error) from error
-        if composed.hydra.sweeper.params != master.hydra.sweeper.params:
-            chosen = next((text for text in overrides if key_of(text) == "experiment"), "experiment")
-            what = "has a grid of its own, which a sweep over experiments leaves out; run one at a time"
-            raise ConfigError(*mistakes.split(chosen), what)
-        folder = self.place(composed, "hydra.sweep.dir")
-        if folder != self.place(master, "hydra.sweep.dir"):
-            what = "is one for all cells of a sweep; give one output_dir, and vary hydra.sweep.subdir"
-            raise ConfigError("hydra.sweep.dir", folder, what)
-        return cell
-
-    def packed(
-        self, composed: DictConfig, config: Config, overrides: tuple[str, ...], number: int | None
-    ) -> Cell:
-        """Make a cell of what was composed.
-
-        Raises:
-            ConfigError: If its folder cannot be.
-        """
-        hydra = composed.hydra
-        hydra.mode = RunMode.RUN if number is None else RunMode.MULTIRUN
-        if number is None:
-            folder = Path(self.place(composed, "hydra.run.dir"))
-        else:
-            with flag_override(composed, ["struct", "readonly"], [False, False]):
-                hydra.job.num, hydra.job.id = number, str(number)
-            folder = Path(self.place(composed, "hydra.sweep.dir"))
-            folder /= self.place(composed, "hydra.sweep.subdir", below="hydra.sweep.dir")
-        return Cell(
-            number=number or 0,
-            overrides=overrides,
-            config=config,
-            folder=folder.absolute(),
-            packed=zlib.compress(pickle.dumps(composed), 1),
-        )
-
-    def place(self, composed: DictConfig, option: str, below: str = "") -> str:
-        """Return where runs go.
-
-        Raises:
-            ConfigError: If nothing can go there.
-        """
-        try:
-            with _known_to_hydra(composed):
-                value = str(OmegaConf.select(composed, option))
-        except OmegaConfBaseException as error:
-            raise ConfigError("configuration", "", f"{option}: {str(error).splitlines()[0]}") from error
-        refuse_place(option, value, below)
-        return value
-
-    def _checked(self, overrides: Sequence[str]) -> tuple[DictConfig, Config]:
-        try:
-            config = self.loader.load_configuration(
-                self._name, [*self._extra, *overrides], run_mode=RunMode.RUN
-            )
-        except KeyError as error:
-            if isinstance(error, OmegaConfBaseException):
-                raise
-            what = f"hydra.job.env_copy={error} names no environment variable; leave it away"
-            raise ConfigError("configuration", "", what) from error
-        for text in self._extra:  # --config-dir is a flag, no override
-            config.hydra.overrides.hydra.remove(text)
-        refuse_code(config, self._trust, overrides)
-        with flag_override(config, ["struct", "readonly"], [False, False]):
-            hydra = config.pop("hydra")
-            typed = to_config(config)
-            config["hydra"] = hydra
-        return config, typed
-
-    def _first_mistake(
-        self, compose: Callable[[Sequence[str]], object], overrides: Sequence[str], error: Exception
-    ) -> ConfigError:
-        """Find the first override without which all is well: Hydra seldom says which one it means."""
-        for count in range(len(overrides) + 1):
-            try:
-                compose(overrides[:count])
-            except mistakes.COMPOSITION_ERRORS as first:
-                culprit = overrides[count - 1] if count else ""
-                return mistakes.explain(first, culprit, _choices(self.loader))
-        return mistakes.explain(error, "", _choices(self.loader))
-
-
-@contextlib.contextmanager
-def _known_to_hydra(composed: DictConfig) -> Iterator[None]:
-    """Let ``${hydra:...}`` mean this configuration."""
-    known = HydraConfig.instance()
-    before = known.cfg
-    try:
-        known.set_config(composed)
-        yield
-    finally:
-        known.cfg = before

@@ -8,7 +8,8 @@ from hydra.core.utils import JobReturn, JobStatus, configure_log, run_job
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 
-from mps_experiments.composition.cells import Cell, Grid
+from mps_experiments.composition.cells import Grid
+from mps_experiments.composition.composer import Cell
 from mps_experiments.errors import ConfigError
 
 Task = Callable[[DictConfig], None]
@@ -26,10 +27,10 @@ def hydra_jobs(grid: Grid, multirun: bool) -> Iterator[RunJob]:
         ConfigError: If the sweep's folder cannot be written.
         OSError: From a job whose folder cannot be written.
     """
-    master, failed = grid.master, list[JobReturn]()
+    master, failed = grid.composer.master, list[JobReturn]()
     configure_log(master.hydra.hydra_logging, master.hydra.verbose)
     callbacks = Callbacks(master)
-    context = HydraContext(config_loader=grid.loader, callbacks=callbacks)
+    context = HydraContext(config_loader=grid.composer.loader, callbacks=callbacks)
     about = {"config": master, "config_name": master.hydra.job.config_name}
 
     def run(cell: Cell, task: Task) -> None:
@@ -61,7 +62,7 @@ def hydra_jobs(grid: Grid, multirun: bool) -> Iterator[RunJob]:
 def _write_multirun(grid: Grid) -> None:
     try:
         grid.folder.mkdir(parents=True, exist_ok=True)
-        OmegaConf.save(grid.master, grid.folder / "multirun.yaml")
+        OmegaConf.save(grid.composer.master, grid.folder / "multirun.yaml")
     except OSError as error:
         what = f"cannot be written ({error.strerror or error}); name a folder of yours"
         raise ConfigError("hydra.sweep.dir", grid.folder, what) from error
