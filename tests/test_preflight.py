@@ -2,8 +2,6 @@
 
 import hashlib
 import os
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,16 +25,8 @@ from mps_experiments.preflight import (
     take_cores,
 )
 from mps_experiments.tracking.tracker import NoTracker
-from tests.conftest import SRC
 from tests.fakes.plans import FAKE_GPU, SECOND_GPU, attaching, run_plan
 from tests.planned import ON_CPU, config_with, planned
-
-TINY_DISK = """
-import resource, sys
-from mps_experiments.cli import main
-resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))  # the kernel refuses to write more into a file
-sys.exit(main())
-"""
 
 
 def test_the_output_folder_is_created_and_left_empty(tmp_path: Path) -> None:
@@ -83,25 +73,6 @@ def test_a_sweeper_that_decides_as_it_goes_has_the_users_folder_and_store(tmp_pa
 def test_too_little_space_is_refused_with_both_numbers(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"has \d+ MB of free space, less than min_free_disk_mb=1000000000"):
         check_output_dir(Config(output_dir=str(tmp_path), min_free_disk_mb=10**9))
-
-
-def test_on_a_full_disk_the_command_ends_with_2_and_one_line_and_leaves_no_file(tmp_path: Path) -> None:
-    paths = [str(SRC), *filter(None, [os.environ.get("PYTHONPATH")])]
-    done = subprocess.run(
-        [sys.executable, "-c", TINY_DISK, "-m", "workload=ssdlite", "procs=1,2", "device=cpu"],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert done.stderr == (
-        "mps_experiments: output_dir=outputs: cannot be written (File too large); name a folder of yours\n"
-    )
-    assert [path.name for path in tmp_path.rglob("*")] == ["outputs"]
 
 
 def test_the_fork_server_of_a_sweep_imports_what_any_of_its_cells_asks_for(

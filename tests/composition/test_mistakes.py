@@ -24,13 +24,10 @@ MISTAKES = [
     ("workload.modle=x", "workload.modle=x: no such option; did you mean workload.model?"),
     ("+workload.modle=x", "+workload.modle=x: no such option; did you mean workload.model?"),
     ("+foo=1", "+foo=1: no such option; --help lists them all"),
-    ("++foo=1", "++foo=1: no such option; --help lists them all"),
     ("hydra.foo=1", "hydra.foo=1: Hydra has no such option; --cfg hydra lists them"),
     ("mps=maybe", "mps=maybe: not an option; choose one of off, on"),
     ("mps=null", "mps=null: not an option; choose one of off, on"),
-    ("mps=true", "mps=true: not an option; choose one of off, on"),
     ("mps=[on,off]", "mps=[on,off]: not an option; choose one of off, on"),
-    ("tracking=nope", "tracking=nope: not an option; choose one of auto, none, server, sqlite"),
     (
         "workload=nope",
         "workload=nope: not an option; choose one of auto, custom, maskrcnn, resnet50, ssdlite; "
@@ -44,38 +41,16 @@ MISTAKES = [
     ("fault.kind=nope", f"fault.kind=nope: must be one of {KINDS}; write for example fault.kind=none"),
     ("hydra/launcher=foo", "hydra/launcher=foo: not an option; choose one of basic"),
     ("procs=abc", f"procs=abc: {WHOLE} procs=1"),
-    ("procs=1.5", f"procs=1.5: {WHOLE} procs=1"),
     ("procs=null", f"procs=null: {WHOLE} procs=1"),
-    ("procs=true", f"procs=true: {WHOLE} procs=1"),
     ("procs=", f"procs: {WHOLE} procs=1"),
-    ("procs=???", f"procs=???: {WHOLE} procs=1"),
-    ("procs=[1", f"procs=[1: {WHOLE} procs=1"),
-    ("procs==2", f"procs==2: {WHOLE} procs=1"),
-    ("procs=1 times=2", f"procs=1 times=2: {WHOLE} procs=1"),
     ("procs=${nope}", "procs=${nope}: Interpolation key 'nope' not found"),
-    ("times=???", f"times=???: {OR_AUTO} times=50"),
-    ("times=[1", f"times=[1: {OR_AUTO} times=50"),
     ("times==2", f"times==2: {OR_AUTO} times=50"),
-    ("times", "times: has no value; write for example times=50"),
-    ("times=1,auto", "times=1,auto: several values need a sweep: add -m"),
     ("order=random", "order=random: must be one of blocks, as_given; write for example order=blocks"),
-    ("order_seed=x", f"order_seed=x: {WHOLE} order_seed=0"),
-    ("order_seed=1.5", f"order_seed=1.5: {WHOLE} order_seed=0"),
     ("precision=narrow", "precision=narrow: must be a number; write for example precision=0.0"),
-    ("budget_min=long", "budget_min=long: must be a number; write for example budget_min=30.0"),
-    ("window=open", "window=open: must be one of kept, fixed; write for example window=kept"),
-    ("window_s=auto", "window_s=auto: must be a number; write for example window_s=10.0"),
-    ("workers.warmup=[1", f"workers.warmup=[1: {OR_AUTO} workers.warmup=auto"),
-    ("workers.rotate_s=x", "workers.rotate_s=x: must be a number; write for example workers.rotate_s=0.05"),
     (
         "validity.nonfinite_outputs=perhaps",
         "validity.nonfinite_outputs=perhaps: must be true or false; "
         "write for example validity.nonfinite_outputs=false",
-    ),
-    (
-        "validity.unequal_workers_warn=x",
-        "validity.unequal_workers_warn=x: must be a number; "
-        "write for example validity.unequal_workers_warn=1.25",
     ),
     *[
         (
@@ -86,18 +61,13 @@ MISTAKES = [
         for option in NO_LONGER
     ],
     ("procs=1,2", "procs=1,2: several values need a sweep: add -m"),
-    ("procs=range(1,3)", "procs=range(1,3): several values need a sweep: add -m"),
-    ("mps=on,off", "mps=on,off: several values need a sweep: add -m"),
     ("procs", "procs: has no value; write for example procs=1"),
-    ("prcs", "prcs: no such option; did you mean procs?"),
     ("procs =2", "procs =2: not an option; write option=value, without spaces around the ="),
     ("=2", "=2: not an option; write option=value"),
     ("", "'': not an option; write option=value"),
     ("~procs", "~procs: nothing can be removed; write for example procs=1"),
-    ("~workload.model", f"~workload.model: nothing can be removed; write for example {TORCHVISION}"),
     ("~tracking", "~tracking: nothing can be removed; choose one of auto, none, server, sqlite"),
     ("+mps=on", "+mps=on: is there already; leave the + away: mps=on"),
-    ("+procs=2", "+procs=2: is there already; leave the + away: procs=2"),
     (
         "+experiment=quickstart",
         "+experiment=quickstart: is there already; leave the + away: experiment=quickstart",
@@ -107,17 +77,9 @@ MISTAKES = [
         "workers=slow: is a group of options; write for example workers.start_method=forkserver",
     ),
     (
-        "workers.verbose=2x",
-        "workers.verbose=2x: must be true or false; write for example workers.verbose=false",
-    ),
-    (
         "workers.cpu_affinity=foo",
         "workers.cpu_affinity=foo: must be one of auto, rotate, none; "
         "write for example workers.cpu_affinity=none",
-    ),
-    (
-        "workers.stall_timeout_s=abc",
-        "workers.stall_timeout_s=abc: must be a number; write for example workers.stall_timeout_s=120.0",
     ),
     (
         "workload.options=[1]",

@@ -1,5 +1,6 @@
 """Every cell of a command line, composed once, before any of them runs."""
 
+import argparse
 import itertools
 import math
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 from mps_experiments.composition import mistakes
 from mps_experiments.composition.composer import Cell, Composer, choices, key_of
 from mps_experiments.composition.files import read_files_with_care, refuse_packages
-from mps_experiments.composition.flags import Flags, read_flags
+from mps_experiments.composition.flags import read_flags
 from mps_experiments.composition.resolvers import register_resolvers
 from mps_experiments.composition.trust import Trust, close_environment, shipped_settings, trust_in
 from mps_experiments.config import Config, register_schema
@@ -88,10 +89,10 @@ def parse(arguments: list[str]) -> Request:
     register_resolvers()
     flags = read_flags(arguments)
     read_files_with_care(allow_code=False)
-    if not flags.composes:
+    if flags.hydra_help or flags.shell_completion:
         return Request(multirun=False)
     shipped_settings()  # cached: Hydra can be initialised only once at a time
-    with initialize_config_dir(version_base="1.3", config_dir=str(flags.folder), job_name="mps_experiments"):
+    with initialize_config_dir(version_base="1.3", config_dir=flags.config_path, job_name="mps_experiments"):
         loader = GlobalHydra.instance().config_loader()
         overrides = _read(flags.overrides, loader)
         composer = Composer(loader, flags, overrides, _trust_in(overrides))
@@ -127,12 +128,12 @@ def _trust_in(overrides: Sequence[Override]) -> Trust:
     return trust
 
 
-def _request(composer: Composer, flags: Flags, given: list[Override]) -> Request:
+def _request(composer: Composer, flags: argparse.Namespace, given: list[Override]) -> Request:
     master = composer.master
     multirun = flags.multirun or _mode(master) is RunMode.MULTIRUN
     for override in given:
         mistakes.refuse_sweep(override, multirun)
-    if flags.only_shows:
+    if flags.help or flags.cfg or flags.info:
         return Request(multirun=multirun)
     texts = tuple(str(override.input_line) for override in given if not override.is_hydra_override())
     if not multirun:

@@ -1,5 +1,6 @@
 """Compose one configuration after another, each with Hydra's own part, checked and typed."""
 
+import argparse
 import contextlib
 import pickle
 import zlib
@@ -16,7 +17,6 @@ from omegaconf import DictConfig, OmegaConf, flag_override
 from omegaconf.errors import OmegaConfBaseException
 
 from mps_experiments.composition import mistakes
-from mps_experiments.composition.flags import Flags
 from mps_experiments.composition.trust import Trust, refuse_code, refuse_place
 from mps_experiments.config import Config
 from mps_experiments.errors import ConfigError
@@ -74,13 +74,15 @@ def choices(loader: ConfigLoader) -> mistakes.Choices:
 class Composer:
     """Hydra's composition of one command line."""
 
-    def __init__(self, loader: ConfigLoader, flags: Flags, given: Sequence[Override], trust: Trust) -> None:
+    def __init__(
+        self, loader: ConfigLoader, flags: argparse.Namespace, given: Sequence[Override], trust: Trust
+    ) -> None:
         """Compose what all cells share, with the first mistake in it as a `ConfigError`."""
         self.loader = loader
-        self._name = flags.name
+        self._name = flags.config_name
         self._trust = trust
         self._of_hydra = [str(override.input_line) for override in given if override.is_hydra_override()]
-        self._extra = [f"hydra.searchpath=[{str(flags.more)!r}]"] if flags.more else []
+        self._extra = [f"hydra.searchpath=[{flags.config_dir!r}]"] if flags.config_dir else []
         if self._extra and any(key_of(text) == "hydra.searchpath" for text in self._of_hydra):
             raise ConfigError("hydra.searchpath", "", "stands alone or as --config-dir; give one of them")
         shared = [str(override.input_line) for override in given if not override.is_sweep_override()]

@@ -1,7 +1,6 @@
 """Read the flags of the command line before Hydra does, which answers a mistake with a page of text."""
 
 import argparse
-from dataclasses import dataclass
 from pathlib import Path
 
 from hydra._internal.utils import get_args_parser
@@ -13,31 +12,8 @@ from mps_experiments.errors import ConfigError
 _SHOW_FLAGS = ("run", "multirun", "cfg", "info", "shell_completion")  # Hydra takes one of them
 
 
-@dataclass(frozen=True, kw_only=True)
-class Flags:
-    """What the flags of one command line say.
-
-    Attributes:
-        overrides: All option=value.
-        multirun: Whether -m was given.
-        only_shows: Whether nothing is run (--help, --cfg, ...).
-        composes: Whether the options matter for what is shown.
-        folder: The main folder of configurations.
-        name: The file to begin with in it.
-        more: A further folder of configurations (--config-dir).
-    """
-
-    overrides: tuple[str, ...]
-    multirun: bool
-    only_shows: bool
-    composes: bool
-    folder: Path
-    name: str
-    more: Path | None
-
-
-def read_flags(arguments: list[str]) -> Flags:
-    """Return what the flags say.
+def read_flags(arguments: list[str]) -> argparse.Namespace:
+    """Return Hydra's flags with what it would fill in: the whole paths of folders, the file to begin with.
 
     Raises:
         ConfigError: If a flag does not fit.
@@ -47,16 +23,14 @@ def read_flags(arguments: list[str]) -> Flags:
     except OSError as error:
         raise ConfigError("current folder", "", "is not there any more; change to one that is") from error
     args = _parsed(arguments)
-    shows_hydra = bool(args.hydra_help or args.shell_completion)
-    return Flags(
-        overrides=tuple(args.overrides),
-        multirun=args.multirun,
-        only_shows=bool(args.help or args.cfg or args.info or shows_hydra),
-        composes=not shows_hydra,
-        folder=_main_folder(args),
-        name=args.config_name or CONFIG_NAME,
-        more=_more(args),
-    )
+    folder = _folder("--config-path", args.config_path or str(conf_dir()))
+    if args.config_path and not Path(args.config_path).is_absolute():  # Hydra would look inside our package
+        raise ConfigError("--config-path", args.config_path, f"give the whole path: {folder}")
+    if args.config_name and not (folder / args.config_name).with_suffix(".yaml").is_file():
+        raise ConfigError("--config-name", args.config_name, f"no such file in {folder}; leave it away")
+    args.config_path, args.config_name = str(folder), args.config_name or CONFIG_NAME
+    args.config_dir = args.config_dir and str(_folder("--config-dir", args.config_dir))
+    return args
 
 
 def _parsed(arguments: list[str]) -> argparse.Namespace:
@@ -83,21 +57,8 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
     return args
 
 
-def _main_folder(args: argparse.Namespace) -> Path:
-    folder = Path(args.config_path).absolute() if args.config_path else conf_dir()
+def _folder(flag: str, given: str) -> Path:
+    folder = Path(given).absolute()
     if not folder.is_dir():
-        raise ConfigError("--config-path", args.config_path, "no such folder")
-    if args.config_path and not Path(args.config_path).is_absolute():  # Hydra would look inside our package
-        raise ConfigError("--config-path", args.config_path, f"give the whole path: {folder}")
-    if args.config_name and not (folder / args.config_name).with_suffix(".yaml").is_file():
-        raise ConfigError("--config-name", args.config_name, f"no such file in {folder}; leave it away")
-    return folder
-
-
-def _more(args: argparse.Namespace) -> Path | None:
-    if args.config_dir is None:
-        return None
-    folder = Path(args.config_dir).absolute()
-    if not folder.is_dir():
-        raise ConfigError("--config-dir", args.config_dir, "no such folder")
+        raise ConfigError(flag, given, "no such folder")
     return folder
