@@ -195,6 +195,7 @@ def test_one_cell_alone_has_no_parent_and_prints_each_forward_if_asked(tmp_path:
     ]
     assert set(done.runs()) == {"mps=off procs=2 times=3"}
     assert "no ratio: no VALID one-process run with mps=off times=3" in done.result.stdout
+    assert "mps=on" not in done.result.stdout
 
 
 def test_repeats_have_workers_of_their_own_and_are_compared_together(tmp_path: Path) -> None:

@@ -113,7 +113,7 @@ def _unnamed_models(cells: Sequence[Config], plans: Sequence[RunPlan]) -> set[st
 
 @contextlib.contextmanager
 def _guardian(timeout_s: float) -> Iterator[Guardian]:
-    """The guardian, also of what multiprocessing keeps for the fork server (and removes unless killed)."""
+    """Start the guardian, also of what multiprocessing keeps for the fork server."""
     temporary = Path(multiprocessing.util.get_temp_dir())
     with Guardian(timeout_s) as guardian, guardian.covering(temporary):
         yield guardian

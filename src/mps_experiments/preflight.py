@@ -135,7 +135,7 @@ def prepare(config: Config, plans: tuple[RunPlan, ...]) -> Prepared:
 
 
 def names_to_preload(plans: Sequence[RunPlan]) -> tuple[str, ...]:
-    """What the fork server imports for these cells, which share it: all that any of them asks for."""
+    """List what the fork server imports for these cells, which share it: all that any of them asks for."""
     names = dict[str, None]()
     for plan in plans:
         if plan.workers.start_method == "forkserver":
@@ -161,7 +161,7 @@ def _start_fork_server(method: str, preload: Sequence[str]) -> None:
 
 
 def open_tracker(tracking: TrackingConfig, output_dir: Path) -> Tracker:
-    """The tracker that the configuration names, its store reached.
+    """Open the tracker that the configuration names, its store reached.
 
     Raises:
         ConfigError: If its address holds a password or does not answer.
@@ -185,7 +185,7 @@ def _new_tracker(tracking: TrackingConfig, output_dir: Path) -> Tracker:
 
 
 def check_output_dir(config: Config) -> Path:
-    """The output directory: created, writable, with room.
+    """Return the output directory: created, writable, with room.
 
     Raises:
         ConfigError: If it is not.

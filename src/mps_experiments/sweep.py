@@ -208,7 +208,7 @@ class Sweep:
             complain(f"the files of the run before are still being written after {_SETTLE_TIMEOUT_S:g} s")
 
     def _kept_for(self, run: CellRun) -> Kept | None:
-        """The VALID record of an earlier sweep that stands for this run, if it is to be looked for."""
+        """Return the VALID record of an earlier sweep that stands for this run, if it is to be looked for."""
         if not run.config["resume"]:
             return None
         if self._earlier is None:
@@ -223,7 +223,7 @@ class Sweep:
         return kept
 
     def _resume(self, run: CellRun, kept: Kept, started: float) -> None:
-        """An earlier record takes this run's place."""
+        """Let an earlier record take this run's place."""
         self._settle()
         recorded = time.monotonic()
         self.ledger.take_over(kept.measurement, kept.folder, run.plan.name)
@@ -258,7 +258,7 @@ class Sweep:
         return self._surroundings[uuid_or_none]
 
     def finish(self) -> None:
-        """Tables, ratios and where to look next; also when cells failed or a signal came."""
+        """Print tables, ratios and where to look next; also when cells failed or a signal came."""
         self._settle()
         ledger, measurements = self.ledger, self.ledger.measurements
         if measurements:
@@ -293,7 +293,7 @@ class Sweep:
 
     @property
     def exit_code(self) -> int:
-        """0 only if every cell is VALID, or SKIPPED for want of hardware, and was recorded and tracked."""
+        """Return 0 only if every cell is VALID, or SKIPPED for want of hardware, recorded and tracked."""
         return 0 if self._cells_are_fine and self.ledger.tracking_problem is None else 1
 
     @property
@@ -306,7 +306,7 @@ class Sweep:
 
 
 def _plain(composed: DictConfig) -> dict[str, object]:
-    """The configuration as it goes into the record; output_dir absolute, for `sync` from any folder."""
+    """Return the configuration for the record; output_dir is absolute, for `sync` from any folder."""
     converted = OmegaConf.to_container(composed, resolve=True, enum_to_str=True)
     assert isinstance(converted, dict)  # noqa: S101 - a DictConfig
     plain = {str(key): value for key, value in converted.items()}

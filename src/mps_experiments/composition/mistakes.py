@@ -50,7 +50,7 @@ _KINDS = {
 
 
 def split(override: str) -> tuple[str, str]:
-    """Option and value as the user wrote them; the value is empty where there is none."""
+    """Return option and value as the user wrote them; the value is empty where there is none."""
     option, _, value = override.partition("=")
     return option, value
 
@@ -69,7 +69,7 @@ def dashed(unknown: str, arguments: Sequence[str]) -> str:
 
 
 def unreadable(override: str) -> ConfigError:
-    """An override that Hydra's grammar does not take."""
+    """Explain an override that Hydra's grammar does not take."""
     option, value = split(override)
     if not option:
         return ConfigError(override or "''", "", "not an option; write option=value")
@@ -103,13 +103,13 @@ def refuse_form(override: Override, choices: Choices) -> None:
 
 
 def values_of(override: Override) -> list[object]:
-    """The value, or the values of a sweep that lists them."""
+    """Return the value, or the values of a sweep that lists them."""
     given = override.value()
     return list(getattr(given, "list", [])) if override.is_sweep_override() else [given]
 
 
 def _names_choice(group: str, value: object) -> bool:
-    """Whether the value can be a group's choice; only of experiments can several be chosen together."""
+    """Return whether the value can be a group's choice; only experiments can be chosen together."""
     return isinstance(value, str | QuotedString) or (group == "experiment" and isinstance(value, list))
 
 
@@ -161,7 +161,7 @@ def _unknown(config: DictConfig, schema: type, prefix: str) -> Iterator[tuple[st
 
 
 def explain(error: Exception, override: str, choices: Choices) -> ConfigError:
-    """Why this override, the first without which composing works, cannot be composed.
+    """Explain why this override, the first without which composing works, cannot be composed.
 
     Args:
         error: What composing raised.
@@ -200,7 +200,7 @@ def _reason(error: Exception, message: str, option: str, choices: Choices) -> st
 
 
 def _must_be(option: str) -> str:
-    """What a known option takes; empty for one that takes anything."""
+    """Say what a known option takes; empty for one that takes anything."""
     kind = _type_of(option)
     if kind == "group":
         return f"is a group of options; {_write_value(option)}"
@@ -211,7 +211,7 @@ def _must_be(option: str) -> str:
 
 
 def _type_of(option: str) -> str | None:
-    """The type's name, ``group`` for a part of the schema, None for what is not in it."""
+    """Return the type's name, ``group`` for a part of the schema, None for what is not in it."""
     known = {each.name: each.type_name.removesuffix(" | None") for each in options()}
     return known.get(option) or ("group" if any(name.startswith(f"{option}.") for name in known) else None)
 
@@ -223,7 +223,7 @@ def _what_works(key: str, choices: Choices) -> str:
 
 
 def _write_value(option: str) -> str:
-    """How to write this option, by an example."""
+    """Show how to write this option, by an example."""
     for known in options():
         if known.name == option or known.name.startswith(f"{option}."):
             return f"write for example {known.name}={known.default_text}"

@@ -118,7 +118,7 @@ def _shown(names: list[str]) -> str:
 
 
 def find_module(module_name: str, path: list[str]) -> ModuleSpec | None:
-    """The spec of a dotted name; unlike importlib.util.find_spec it imports no parent package."""
+    """Return the spec of a dotted name; unlike importlib.util.find_spec this imports no parent package."""
     spec: ModuleSpec | None = None
     search: list[str] | None = path
     for part in module_name.split("."):
@@ -134,7 +134,7 @@ def find_module(module_name: str, path: list[str]) -> ModuleSpec | None:
 
 
 def _elsewhere(name: str) -> ModuleSpec | None:
-    """A top-level module that is not on the path: built in, or of an editable installation."""
+    """Find a top-level module that is not on the path: built in, or of an editable installation."""
     finders: list[Any] = sys.meta_path
     found = (finder.find_spec(name, None) for finder in finders)
     return next((spec for spec in found if isinstance(spec, ModuleSpec)), None)
