@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from mps_experiments.agenda import Agenda, agenda_of
+from mps_experiments.agenda import Agenda, Job, agenda_of
 from mps_experiments.blocks import Turn
-from mps_experiments.composition import Job, Request, parse
+from mps_experiments.composition import Request, parse
 from mps_experiments.config import Order
 from mps_experiments.errors import ConfigError
 from mps_experiments.machine.gpus import FixedProbe
@@ -27,23 +27,20 @@ def never(_: object) -> list[Comparison]:
 
 
 def agenda(*arguments: str, compare: Compare = never) -> tuple[Agenda, list[Job]]:
-    """The agenda of a command line on a machine without a GPU, and Hydra's jobs for it."""
+    """Return the agenda of a command line on a machine without a GPU, and the jobs that it asks for."""
     request = parse([*arguments, "device=cpu", "workload=ssdlite"])
     plans = [build_plan(cell, FixedProbe(), Path("/run")) for cell in request.cells]
-    jobs = [
-        Job(number=number, overrides=(f"procs={cell.procs}", f"repeat={cell.repeat}"))
-        for number, cell in enumerate(request.cells)
-    ]
+    jobs = [Job(number=number, cell=number, block=cell.repeat) for number, cell in enumerate(request.cells)]
     return agenda_of(request, plans, compare), jobs
 
 
 def run(
-    agenda: Agenda, jobs: Sequence[Job], wall_s: float = 1.0, budget: int = 100
+    agenda: Agenda, wall_s: float = 1.0, budget: int = 100
 ) -> tuple[list[tuple[Job, Turn | None]], list[tuple[int, str]]]:
     """All jobs with their turns, each of which gives a record; and what was announced."""
     measurements: list[Measurement] = []
     found, announced = [], []
-    for job in agenda.arrange(jobs, measurements, lambda count, why: announced.append((count, why))):
+    for job in agenda.arrange(measurements, lambda count, why: announced.append((count, why))):
         found.append((job, agenda.turn))
         measurements.append(replace(make_measurement(), wall_s=wall_s))
         assert len(found) < budget, "it never stops"
@@ -53,41 +50,24 @@ def run(
 
 def test_jobs_keep_their_numbers_and_overrides_in_another_order() -> None:
     plan, jobs = agenda("-m", "mps=off", "procs=1,2,4,8", "repeat=0,1")
-    found, announced = run(plan, jobs)
+    found, announced = run(plan)
     ordered = [job for job, turn in found if turn and not turn.is_twin]
     assert sorted(ordered, key=lambda job: job.number) == jobs
     assert ordered != jobs
     assert announced == [(1, "")]
 
 
-def test_each_job_names_what_follows_until_blocks_may_be_added() -> None:
-    plan, jobs = agenda("-m", "mps=off", "procs=1,2", "precision=0.05", compare=narrow)
-    found = [job for job, _ in run(plan, jobs)[0]]
-    assert [job.following for job in found[:2]] == [job.overrides for job in found[1:3]]
-    blocks = [found[:3], *(found[first : first + 2] for first in (3, 5, 7))]
-    assert [block[-1].following for block in blocks] == [None] * 4
-    assert [block[0].following for block in blocks[1:]] == [block[1].overrides for block in blocks[1:]]
-
-
 def test_the_twin_is_the_job_of_its_cell_once_more() -> None:
     plan, jobs = agenda("-m", "mps=off", "procs=1,2", "repeat=0,1")
-    found, _ = run(plan, jobs)
+    found, _ = run(plan)
     twins = [(job, turn.slot.number) for job, turn in found if turn and turn.is_twin]
     assert twins == [(jobs[0], 0)]
 
 
 def test_a_cell_that_is_skipped_here_has_no_twin() -> None:
-    plan, jobs = agenda("-m", "mps=off,on", "procs=1,2", "repeat=0,1")
-    found, _ = run(plan, jobs)
+    plan, _ = agenda("-m", "mps=off,on", "procs=1,2", "repeat=0,1")
+    found, _ = run(plan)
     assert [turn.slot.mps for _, turn in found if turn and turn.is_twin] == [False]
-
-
-def test_in_batches_each_batch_is_ordered_and_nothing_runs_twice_or_never() -> None:
-    plan, jobs = agenda("-m", "mps=off", "procs=1,2", "repeat=0,1", "precision=0.05", compare=narrow)
-    found = [job.number for batch in (jobs[:3], jobs[3:]) for job, _ in run(plan, batch)[0]]
-    assert sorted(found[:4]) == [0, 0, 1, 2]
-    assert found[4] == 3
-    assert found[5:] == [4, 5, 6, 7]
 
 
 def narrow(_: object) -> list[Comparison]:
@@ -96,23 +76,17 @@ def narrow(_: object) -> list[Comparison]:
 
 def test_with_a_fault_the_order_is_as_given_and_nothing_runs_twice() -> None:
     plan, jobs = agenda("-m", "mps=off", "fault=none,kill", "procs=2,1", "repeat=0,1")
-    found, announced = run(plan, jobs)
+    found, announced = run(plan)
     assert [job for job, _ in found] == jobs
     assert (plan.order, announced) == (Order.as_given, [(0, "")])
 
 
-def test_without_cells_jobs_run_as_a_sweeper_brings_them() -> None:
-    jobs = [Job(number=number, overrides=()) for number in (5, 3)]
-    found, announced = run(Agenda(), jobs)
-    assert ([job for job, _ in found], announced) == (jobs, [])
-
-
 def test_one_repeat_becomes_four_blocks_where_the_budget_allows() -> None:
-    plan, jobs = agenda("-m", "mps=off", "procs=1,2", "precision=0.05", compare=narrow)
-    found, announced = run(plan, jobs)
+    plan, _ = agenda("-m", "mps=off", "procs=1,2", "precision=0.05", compare=narrow)
+    found, announced = run(plan)
     assert [turn.slot.block for _, turn in found if turn] == [0, 0, 0, 1, 1, 2, 2, 3, 3]
     assert [job.number for job, _ in found[3:]] == [2, 3, 4, 5, 6, 7]
-    assert sorted(found[-1][0].overrides)[1] == "repeat=3"
+    assert [(job.cell, job.block) for job, _ in found[-2:]] in ([(0, 3), (1, 3)], [(1, 3), (0, 3)])
     assert announced == [
         (1, ""),
         *((2, f"precision: t intervals need 4 blocks: repeat={number} is added") for number in (1, 2, 3)),
@@ -133,42 +107,35 @@ def test_blocks_are_added_until_the_intervals_are_narrow() -> None:
     def narrows(measurements: Sequence[Measurement]) -> list[Comparison]:
         return [Compared(0.5 / len(measurements))]
 
-    plan, jobs = agenda("-m", "mps=off", "procs=1,2", "precision=0.04", compare=narrows)
-    assert len(run(plan, jobs)[0]) == 13
+    plan, _ = agenda("-m", "mps=off", "procs=1,2", "precision=0.04", compare=narrows)
+    assert len(run(plan)[0]) == 13
     assert plan.stopped == "reached after 6 blocks; every comparison within ±4.0%"
 
 
 def test_a_block_that_would_end_after_the_budget_is_not_begun() -> None:
     """Two records of two minutes each make a block of four, however fast they come: they may be resumed."""
     arguments = ("-m", "mps=off", "procs=1,2", "precision=0.05", "budget_min=3.9")
-    plan, jobs = agenda(*arguments, compare=lambda _: [Compared(0.2)])
-    assert len(run(plan, jobs, wall_s=120.0)[0]) == 3
+    plan, _ = agenda(*arguments, compare=lambda _: [Compared(0.2)])
+    assert len(run(plan, wall_s=120.0)[0]) == 3
     assert plan.stopped.startswith(
         "budget_min=3.9 is used: 0.0 min are over, a block takes up to 4.0 min; 1 of"
     )
-    plan, jobs = agenda(*arguments, compare=lambda _: [Compared(0.2)])
+    plan, _ = agenda(*arguments, compare=lambda _: [Compared(0.2)])
     plan.started = time.monotonic() - 3.5 * 60
-    run(plan, jobs, wall_s=30.0)
+    run(plan, wall_s=30.0)
     assert "3.5 min are over, a block takes up to 1.0 min" in plan.stopped
 
 
 def test_the_blocks_that_were_asked_for_run_whatever_the_budget() -> None:
     arguments = ("-m", "mps=off", "procs=1,2", "repeat=range(0,3)", "precision=0.05", "budget_min=0.001")
-    plan, jobs = agenda(*arguments, compare=narrow)
-    assert len(run(plan, jobs, wall_s=60.0)[0]) == 7
+    plan, _ = agenda(*arguments, compare=narrow)
+    assert len(run(plan, wall_s=60.0)[0]) == 7
 
 
 def test_a_block_that_is_added_has_the_number_after_the_last() -> None:
-    plan, jobs = agenda("-m", "mps=off", "procs=1,2", "repeat=4,2", "precision=0.05", compare=narrow)
-    found, _ = run(plan, jobs)
+    plan, _ = agenda("-m", "mps=off", "procs=1,2", "repeat=4,2", "precision=0.05", compare=narrow)
+    found, _ = run(plan)
     assert list(dict.fromkeys(turn.slot.block for _, turn in found if turn)) == [4, 2, 5, 6]
-
-
-def test_the_block_of_a_job_is_in_its_overrides_where_blocks_are_added() -> None:
-    plan, jobs = agenda("-m", "mps=off", "procs=1,2", "precision=0.05", compare=narrow)
-    given = [Job(number=job.number, overrides=job.overrides[:1]) for job in jobs]
-    overrides = {job.overrides for job, _ in run(plan, given)[0]}
-    assert overrides == {(f"procs={procs}", f"repeat={block}") for procs in (1, 2) for block in range(4)}
 
 
 @pytest.mark.parametrize(
@@ -200,5 +167,6 @@ def test_what_cannot_be_is_refused_in_one_line(arguments: str, line: str) -> Non
 
 
 def test_one_run_alone_has_no_order() -> None:
-    assert agenda("procs=1")[0].slots == ()
-    assert agenda_of(Request(runs=True, multirun=True, cells=()), [], never).slots == ()
+    plan, jobs = agenda("procs=1")
+    assert ([job for job, _ in run(plan)[0]], plan.order) == (jobs, Order.as_given)
+    assert agenda_of(Request(multirun=True), [], never).slots == ()

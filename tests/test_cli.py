@@ -29,41 +29,11 @@ def files_in(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
-@pytest.mark.parametrize(
-    ("arguments", "line"),
-    [
-        (["porcs=2"], "porcs=2: no such option; did you mean procs?"),
-        (["-m", "procs=1,0"], "procs=0: must be a whole number from 1 to 1024"),
-        (["mps=maybe"], "mps=maybe: not an option; choose one of off, on"),
-        (["device=cuda:7"], "device=cuda:7: this machine has "),
-        (["workload.input=missing.jpg"], "workload.input=missing.jpg: no such file; give sample, "),
-        (
-            ["workload=custom", "workload.factory=absent:build"],
-            "workload.factory=absent:build: there is no module",
-        ),
-        (["--nope"], "--nope: not understood here; --help lists the flags"),
-        (["-m", "--cfg", "job"], "--multirun --cfg: these cannot be combined; give one of them"),
-    ],
-)
-def test_a_mistake_is_one_line_on_stderr_and_exit_code_2(
-    mps_experiments: Command, tmp_path: Path, arguments: list[str], line: str
-) -> None:
-    done = mps_experiments(*arguments)
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert done.stderr.startswith(f"mps_experiments: {line}")
+def test_a_mistake_is_one_line_on_stderr_and_exit_code_2(mps_experiments: Command, tmp_path: Path) -> None:
+    done = mps_experiments("-m", "procs=1,0")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("mps_experiments: procs=0: must be a whole number from 1 to 1024")
     assert done.stderr.count("\n") == 1
-    assert files_in(tmp_path) == []
-
-
-def test_a_model_misspelt_in_one_cell_is_refused_before_any_run(
-    mps_experiments: Command, tmp_path: Path
-) -> None:
-    done = mps_experiments("-m", "workload.model=mobilenet_v3_small,resnet999", "device=cpu", "tracking=none")
-    assert done.returncode == 2
-    assert done.stderr.startswith("mps_experiments: workload.model=resnet999: not a torchvision")
-    assert done.stderr.count("\n") == 1
-    assert done.stdout == ""
     assert files_in(tmp_path) == []
 
 
@@ -98,8 +68,6 @@ def test_help_has_every_option_and_every_group(mps_experiments: Command) -> None
         (["--cfg", "job", "experiment=quickstart"], "model: auto"),
         (["--info", "searchpath"], "structured://"),
         (["--hydra-help"], "--multirun"),
-        (["--shell-completion", "install=bash"], "complete"),
-        (["--version"], "Hydra"),
     ],
 )
 def test_what_hydra_users_expect_is_shown(

@@ -226,9 +226,9 @@ def test_a_cell_that_a_sweeper_brings_later_is_refused_where_its_gpu_is_in_use(t
                     *[sys.executable, str(CHECKOUT / "tests" / "fakes" / "cli_runner.py"), "-m", "times=2,3"],
                     *["hydra.sweeper._target_=hydra_plugins.asking.AskingSweeper", "allow_code=true"],
                     *["tracking=none", "workload=custom", "workload.factory=tests.fakes.moody:build"],
-                    f"output_dir={tmp_path}",
+                    "output_dir=mine",
                 ],
-                cwd=CHECKOUT,
+                cwd=tmp_path,
                 env=os.environ
                 | {"PYTHONPATH": os.pathsep.join([str(CHECKOUT), str(CHECKOUT / "src"), str(tmp_path)])}
                 | {"TMPDIR": str(temporary), "PATH": path_with_fakes()},
@@ -243,3 +243,5 @@ def test_a_cell_that_a_sweeper_brings_later_is_refused_where_its_gpu_is_in_use(t
         assert f"REFUSED: device={FAKE_GPU.uuid}: in use by another sweep, pid {os.getpid()} (" in line
     assert done.returncode == 1
     assert not list(tmp_path.rglob("measurement.json"))
+    assert {path.name for path in tmp_path.iterdir()} == {"hydra_plugins", "mine"}
+    assert len(list((tmp_path / "mine").rglob("sweep.json"))) == 1

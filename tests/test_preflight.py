@@ -2,8 +2,6 @@
 
 import hashlib
 import os
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,17 +16,17 @@ from mps_experiments.errors import ConfigError
 from mps_experiments.machine.core_locks import CoreLocks
 from mps_experiments.machine.gpus import FixedProbe, Gpu
 from mps_experiments.plan import RunPlan
-from mps_experiments.preflight import check_output_dir, names_to_preload, plan_cells, prepare, take_cores
-from tests.conftest import SRC
+from mps_experiments.preflight import (
+    check_output_dir,
+    check_run_folder,
+    names_to_preload,
+    plan_cells,
+    prepare,
+    take_cores,
+)
+from mps_experiments.tracking.tracker import NoTracker
 from tests.fakes.plans import FAKE_GPU, SECOND_GPU, attaching, run_plan
 from tests.planned import ON_CPU, config_with, planned
-
-TINY_DISK = """
-import resource, sys
-from mps_experiments.cli import main
-resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))  # the kernel refuses to write more into a file
-sys.exit(main())
-"""
 
 
 def test_the_output_folder_is_created_and_left_empty(tmp_path: Path) -> None:
@@ -54,28 +52,27 @@ def test_an_output_folder_that_cannot_be_written_is_refused(
         check_output_dir(Config(output_dir=name))
 
 
+@pytest.mark.parametrize("name", ["file", "file/below"])
+def test_a_folder_of_runs_behind_a_file_is_refused_and_nothing_is_made(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(
+        ConfigError, match=rf"hydra\.run\.dir=.*{name}: cannot be written \(.*/file is a file\)"
+    ):
+        check_run_folder("hydra.run.dir", tmp_path / name)
+    check_run_folder("hydra.run.dir", tmp_path / "new" / "folder")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_sweeper_that_decides_as_it_goes_has_the_users_folder_and_store(tmp_path: Path) -> None:
+    config = config_with(output_dir=str(tmp_path / "mine"), tracking__enabled=False)
+    prepared = prepare(config, ())
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+    assert isinstance(prepared.tracker, NoTracker)
+
+
 def test_too_little_space_is_refused_with_both_numbers(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"has \d+ MB of free space, less than min_free_disk_mb=1000000000"):
         check_output_dir(Config(output_dir=str(tmp_path), min_free_disk_mb=10**9))
-
-
-def test_on_a_full_disk_the_command_ends_with_2_and_one_line_and_leaves_no_file(tmp_path: Path) -> None:
-    paths = [str(SRC), *filter(None, [os.environ.get("PYTHONPATH")])]
-    done = subprocess.run(
-        [sys.executable, "-c", TINY_DISK, "-m", "workload=ssdlite", "procs=1,2", "device=cpu"],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert done.stderr == (
-        "mps_experiments: output_dir=outputs: cannot be written (File too large); name a folder of yours\n"
-    )
-    assert [path.name for path in tmp_path.rglob("*")] == ["outputs"]
 
 
 def test_the_fork_server_of_a_sweep_imports_what_any_of_its_cells_asks_for(
@@ -159,7 +156,7 @@ def test_how_a_weights_file_is_read_is_told_once(tmp_path: Path) -> None:
         "output_dir": str(tmp_path / "out"),
     }
     cells = [config_with(times=times, **values) for times in (1, 2)]
-    prepared = prepare(cells, plan_cells(cells, ON_CPU))
+    prepared = prepare(cells[0], plan_cells(cells, ON_CPU))
     read = "took the weights under model; holds float16, runs as float32"
     assert prepared.remarks == (f"workload.weights={tmp_path / 'w.pth'}: {read}",)
     digest = hashlib.sha256((tmp_path / "w.pth").read_bytes()).hexdigest()

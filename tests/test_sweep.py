@@ -204,6 +204,7 @@ def test_one_cell_alone_has_no_parent_and_prints_each_forward_if_asked(tmp_path:
     ]
     assert set(done.runs()) == {"mps=off procs=2 times=3"}
     assert "no ratio: no VALID one-process run with mps=off times=3" in done.result.stdout
+    assert "mps=on" not in done.result.stdout
 
 
 def test_repeats_have_workers_of_their_own_and_are_compared_together(tmp_path: Path) -> None:
@@ -246,23 +247,19 @@ def test_cells_run_in_blocks_and_sweep_json_tells_in_which_order(tmp_path: Path)
     assert {m.config["order_seed"] for m in done.measurements.values()} == {3}
 
 
-def test_blocks_are_added_until_the_budget_is_used(tmp_path: Path) -> None:
-    """A block takes some seconds, and the intervals of such short runs are never within a millionth."""
-    arguments = ("procs=1,2", "times=30", "tracking=none", "precision=0.000001", "budget_min=0.2")
-    started = time.monotonic()
+def test_blocks_are_added_until_the_intervals_are_narrow_or_the_budget_is_used(tmp_path: Path) -> None:
+    arguments = ("procs=1,2", "times=30", "tracking=none", "precision=0.9", "budget_min=0.5")
     done = sweep(tmp_path, "-m", *MOODY, *arguments, "workload.options.sleep_s=0.01")
-    assert time.monotonic() - started < DEADLINE_S
     assert done.result.returncode == 0, done.result.stderr + done.result.stdout
     out, summary = done.result.stdout, summary_of(tmp_path)
     blocks = {m.cell.repeat for m in done.measurements.values()}
     assert blocks == set(range(len(blocks)))
     assert len(blocks) >= 2
     assert len(done.measurements) == 2 * len(blocks) + 1 == len(summary["cells"])
-    last = f"mps=off procs=2 times=30 repeat={len(blocks) - 1}"
-    assert done.measurements[last].overrides[-1] == f"repeat={len(blocks) - 1}"
+    last = done.measurements[f"mps=off procs=2 times=30 repeat={len(blocks) - 1}"]
+    assert last.overrides[-1] == f"repeat={len(blocks) - 1}"
     assert len(re.findall(r"^precision: .* repeat=\d+ is added$", out, re.MULTILINE)) == len(blocks) - 1
-    assert re.search(r"^precision: budget_min=0.2 is used: .* 1 of 1 comparisons open at", out, re.MULTILINE)
-    assert summary["stopped"].startswith("budget_min=0.2 is used: ")
+    assert f"precision: {summary['stopped']}" in out.splitlines()
 
 
 def test_the_same_folder_twice_keeps_both_records(tmp_path: Path) -> None:

@@ -3,10 +3,9 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import zip_longest
 
 from mps_experiments.blocks import Slot, Turn, another_block, as_given, in_blocks, slot_of, twins_of
-from mps_experiments.composition import Job, Request, key_of
+from mps_experiments.composition import Request
 from mps_experiments.config import Config, FaultKind, Order
 from mps_experiments.errors import ConfigError
 from mps_experiments.plan import RunPlan
@@ -15,9 +14,22 @@ from mps_experiments.record import Measurement
 from mps_experiments.skip import reason_to_skip
 
 _OF_THE_SWEEP = ("order", "order_seed", "precision", "budget_min")
-Announce = Callable[
-    [int, str], None
-]  # that so many runs come beside those known, and why (empty: nothing to say)
+Announce = Callable[[int, str], None]  # so many runs come beside those known, and why (empty: nothing to say)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One job to be: a cell that was asked for, or one of them again in an added block.
+
+    Attributes:
+        number: Of the job.
+        cell: The number of the cell that was asked for.
+        block: Its repeat.
+    """
+
+    number: int
+    cell: int
+    block: int
 
 
 @dataclass(kw_only=True)
@@ -45,29 +57,20 @@ class Agenda:
     started: float = field(default_factory=time.monotonic)
     turn: Turn | None = None
     stopped: str = ""
-    _jobs: dict[int, Job] = field(default_factory=dict)
     _block_s: dict[int, float] = field(default_factory=dict)
 
-    def arrange(
-        self, jobs: Sequence[Job], measurements: Sequence[Measurement], announce: Announce
-    ) -> Iterator[Job]:
+    def arrange(self, measurements: Sequence[Measurement], announce: Announce) -> Iterator[Job]:
         """Yield jobs in the order in which they run; each has run when the next one is asked for.
 
         Args:
-            jobs: Those that Hydra hands over, all or a batch of them.
             measurements: The runs so far; more come while the jobs run.
             announce: Told of runs that nobody asked for.
         """
-        if not self.slots:
-            yield from jobs
-            return
-        self._jobs |= {job.number: job for job in jobs}
-        given = {job.number for job in jobs}
-        turns = [turn for turn in self._in_order(self.slots, self.twins) if turn.slot.number in given]
+        turns = self._in_order(self.slots, self.twins)
         announce(sum(turn.is_twin for turn in turns), "")
-        for turn, following in _with_following(turns):
-            yield from self._run(turn, turn.slot.number, following, measurements)
-        if self.goal is not None and self.slots[-1].number in given:
+        for turn in turns:
+            yield from self._run(turn, turn.slot.number, measurements)
+        if self.goal is not None:
             yield from self._add_blocks(self.goal, measurements, announce)
 
     def _add_blocks(
@@ -78,36 +81,20 @@ class Agenda:
             block = max(self._block_s) + 1
             turns = self._in_order(another_block(self.slots, block))
             announce(len(turns), f"precision: {reason_to_go_on(goal, progress)}: repeat={block} is added")
-            for turn, following in _with_following(turns):
-                yield from self._run(turn, number, following, measurements)
+            for turn in turns:
+                yield from self._run(turn, number, measurements)
                 number += 1
         self.stopped = f"{reason}; {progress_line(goal, progress)}"
 
-    def _run(
-        self, turn: Turn, number: int, following: Turn | None, measurements: Sequence[Measurement]
-    ) -> Iterator[Job]:
+    def _run(self, turn: Turn, number: int, measurements: Sequence[Measurement]) -> Iterator[Job]:
         began, before = time.monotonic(), len(measurements)
         self.turn = turn
-        yield Job(
-            number=number,
-            overrides=self._overrides(turn.slot),
-            following=self._overrides(following.slot) if following else None,
-        )
+        yield Job(number=number, cell=turn.slot.number, block=turn.slot.block)
         self.turn = None
         if not turn.is_twin:  # added blocks have none
             in_records_s = sum(m.wall_s for m in measurements[before:])  # counts for those that were resumed
             took_s = max(time.monotonic() - began, in_records_s)
             self._block_s[turn.slot.block] = self._block_s.get(turn.slot.block, 0.0) + took_s
-
-    def _overrides(self, slot: Slot) -> tuple[str, ...]:
-        """Name the block where blocks are added, so that all have names and folders of one kind."""
-        overrides = self._jobs[slot.number].overrides
-        if self.goal is None:
-            return overrides
-        repeat = f"repeat={slot.block}"
-        if not any(key_of(text) == "repeat" for text in overrides):
-            return (*overrides, repeat)
-        return tuple(repeat if key_of(text) == "repeat" else text for text in overrides)
 
     def _in_order(self, slots: Sequence[Slot], twins: Sequence[Slot] = ()) -> list[Turn]:
         if self.order is Order.as_given:
@@ -134,7 +121,7 @@ class Agenda:
 def agenda_of(
     request: Request, plans: Sequence[RunPlan], compare: Compare, started: float | None = None
 ) -> Agenda:
-    """Plan the order of a command line's cells.
+    """Plan the order of a command line's cells; none for a sweeper that decides as it goes.
 
     Args:
         request: What was asked for.
@@ -154,26 +141,19 @@ def agenda_of(
     with_fault = any(cell.fault.kind is not FaultKind.none for cell in cells)
     if first.precision:
         _refuse_precision(request, with_fault)
-    if not request.multirun:
-        return Agenda()
     slots = [
         slot_of(number, cell, can_run=reason_to_skip(plan) is None)
         for number, (cell, plan) in enumerate(zip(cells, plans, strict=True))
     ]
     return Agenda(
         slots=slots,
-        order=Order.as_given if with_fault else first.order,
-        seed=first.order_seed,
+        order=first.order if request.multirun and not with_fault else Order.as_given,
+        seed=first.order_seed if request.multirun else 0,
         twins=() if with_fault else twins_of(slots, repeated=first.precision > 0),
         goal=Goal(precision=first.precision, budget_s=first.budget_min * 60) if first.precision else None,
         compare=compare,
         started=time.monotonic() if started is None else started,
     )
-
-
-def _with_following(turns: Sequence[Turn]) -> Iterator[tuple[Turn, Turn | None]]:
-    """Pair each turn with the next one; None for the last, after which blocks may be added."""
-    return zip_longest(turns, turns[1:])
 
 
 def _refuse_several(option: str, cells: Sequence[Config]) -> None:

@@ -42,7 +42,10 @@ def main(probe: Any = None, lock_folder: Any = None, can_resume: bool = True) ->
             open_sweep(request, arguments, gpus, lock_folder or LOCK_FOLDER) as sweep,
         ):
             sweep.can_resume = can_resume
-            _run_hydra(sweep)
+            if request.cells:
+                sweep.run(request)
+            else:  # a sweeper that decides as it goes
+                _run_hydra(sweep)
     except ConfigError as error:
         complain(str(error))
         return EXIT_USER_ERROR

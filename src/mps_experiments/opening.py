@@ -24,7 +24,7 @@ from mps_experiments.mps.folders import parent_folder, remove_stale_folders
 from mps_experiments.mps.guardian import Guardian
 from mps_experiments.mps_check import MpsCheck
 from mps_experiments.plan import SMALL_MODEL, RunPlan
-from mps_experiments.preflight import lock_gpus, plan_cells, prepare, take_cores
+from mps_experiments.preflight import check_run_folder, lock_gpus, plan_cells, prepare, take_cores
 from mps_experiments.report.gains import gains
 from mps_experiments.sweep import Sweep
 from mps_experiments.terminal import Terminal
@@ -46,7 +46,11 @@ def open_sweep(
             started on the GPU, but a daemon for a moment to see whether MPS works.
     """
     started = time.monotonic()
-    plans = plan_cells(request.cells, probe)
+    grid = request.grid
+    assert grid is not None  # noqa: S101 - a request that runs nothing opens no sweep
+    config = request.cells[0] if request.cells else grid.composer.config
+    plans = plan_cells(request.cells, probe, [cell.folder for cell in grid.cells])
+    check_run_folder("hydra.sweep.dir" if request.multirun else "hydra.run.dir", grid.folder)
     agenda = agenda_of(request, plans, gains, started)
     info = _info(request, arguments, plans)
     terminal = Terminal(count_runs(plans) or None)
@@ -58,12 +62,12 @@ def open_sweep(
         guardian = stack.enter_context(_guardian())
         mps_check = MpsCheck(guardian, probe.cuda_driver_version())
         _tidy_and_check_mps(plans, mps_check, terminal)
-        prepared = prepare(request.cells, plans)
-        of_mlflow = [variables_line(cell.tracking, os.environ) for cell in request.cells[:1]]
-        for remark in filter(None, [*prepared.remarks, *of_mlflow]):
+        prepared = prepare(config, plans)
+        for remark in filter(None, [*prepared.remarks, variables_line(config.tracking, os.environ)]):
             terminal.line(remark)
         if plans and plans[0].device.is_cpu:
-            terminal.line("no GPU in use: the same pipeline runs on the CPU, mps=on is skipped")
+            skipped = ", mps=on is skipped" if any(plan.mps.enabled for plan in plans) else ""
+            terminal.line(f"no GPU in use: the same pipeline runs on the CPU{skipped}")
         elif ignored := describe(not_passed_on(os.environ)):
             terminal.line(ignored)
         if SMALL_MODEL in _unnamed_models(request.cells, plans):
@@ -82,9 +86,10 @@ def open_sweep(
             terminal=terminal,
             agenda=agenda,
             weights_sha256=prepared.weights_sha256,
+            plans=plans,
             varied=request.varied | ({"repeat"} if agenda.goal else set()),
             planned=len(plans),
-            writes_report=request.multirun and all(cell.report for cell in request.cells),
+            writes_report=request.multirun and all(cell.report for cell in request.cells or [config]),
         )
         sweep.ledger.start()
         gc.freeze()  # what is imported by now stays: searching it for garbage took 0.4 s every few cells
@@ -108,7 +113,7 @@ def _unnamed_models(cells: Sequence[Config], plans: Sequence[RunPlan]) -> set[st
 
 @contextlib.contextmanager
 def _guardian() -> Iterator[Guardian]:
-    """The guardian, also of what multiprocessing keeps for the fork server (and removes unless killed)."""
+    """Start the guardian, also of what multiprocessing keeps for the fork server."""
     temporary = Path(multiprocessing.util.get_temp_dir())
     with Guardian() as guardian, guardian.covering(temporary):
         yield guardian

@@ -32,27 +32,52 @@ class Prepared:
     """What was found good.
 
     Attributes:
-        plans: One per cell, not yet with the cell's own folder.
         tracker: Its store was reached.
         weights_sha256: Weights, as planned -> digest of the file; None where there is no file.
         remarks: Lines for the person.
     """
 
-    plans: tuple[RunPlan, ...]
     tracker: Tracker
     weights_sha256: dict[str, str | None]
     remarks: tuple[str, ...] = ()
 
 
-def plan_cells(cells: Sequence[Config], probe: GpuProbe) -> tuple[RunPlan, ...]:
-    """The plans of all cells, not yet with the cells' own folders; starts nothing.
+def plan_cells(cells: Sequence[Config], probe: GpuProbe, folders: Sequence[Path] = ()) -> tuple[RunPlan, ...]:
+    """Return the plans of all cells; starts nothing.
+
+    Args:
+        cells: The cells.
+        probe: The machine's GPUs.
+        folders: Where each cell's run goes; empty if none of them is to be run.
 
     Raises:
         ConfigError: If any of them cannot work.
     """
     for config in cells:
         check_tracking(config.tracking)
-    return tuple(build_plan(config, probe, Path(config.output_dir)) for config in cells)
+    places = folders or [Path(config.output_dir) for config in cells]
+    return tuple(build_plan(config, probe, folder) for config, folder in zip(cells, places, strict=True))
+
+
+def check_run_folder(option: str, folder: Path) -> None:
+    """Refuse a folder for runs that could not be made; makes nothing.
+
+    Args:
+        option: What names it.
+        folder: The folder, absolute.
+
+    Raises:
+        ConfigError: If a file is in its way, or its parent cannot be written.
+    """
+    try:
+        there = next(path for path in (folder, *folder.parents) if path.exists())
+        why = "" if there.is_dir() else f"{there} is a file"
+        if not why and not os.access(there, os.W_OK | os.X_OK):
+            why = f"{there}: Permission denied"
+    except OSError as error:
+        why = error.strerror or str(error)
+    if why:
+        raise ConfigError(option, folder, f"cannot be written ({why}); name a folder of yours")
 
 
 def lock_gpus(locks: GpuLocks, plans: Sequence[RunPlan]) -> None:
@@ -77,18 +102,21 @@ def take_cores(locks: CoreLocks, plans: Sequence[RunPlan], probe: GpuProbe) -> N
     locks.take(taking_order(locks.usable, near), wanted)
 
 
-def prepare(cells: Sequence[Config], plans: tuple[RunPlan, ...]) -> Prepared:
+def prepare(config: Config, plans: tuple[RunPlan, ...]) -> Prepared:
     """Check all cells of a sweep; leaves nothing behind where it refuses but an empty output folder.
+
+    Args:
+        config: What the cells share; a sweeper that decides as it goes has no plans yet.
+        plans: Of the cells.
 
     Raises:
         ConfigError: If any of them cannot work.
     """
-    first = cells[0] if cells else Config()
-    output_dir = check_output_dir(first)
+    output_dir = check_output_dir(config)
     preload = names_to_preload(plans)
     for method in dict.fromkeys(plan.workers.start_method.value for plan in plans):
         _start_fork_server(method, preload)  # it imports torch while the tracker is imported here
-    tracker = _new_tracker(first.tracking, output_dir)
+    tracker = _new_tracker(config.tracking, output_dir)
     problems = without_harm(preload, max((plan.workers.ready_timeout_s for plan in plans), default=0.0))
     checked = _check_workloads(plans)
     tracker.open()  # last: a refused command leaves no store behind
@@ -100,7 +128,6 @@ def prepare(cells: Sequence[Config], plans: tuple[RunPlan, ...]) -> Prepared:
         ),
     )
     return Prepared(
-        plans=plans,
         tracker=tracker,
         weights_sha256={spec.weights: found.weights_file_sha256 for spec, found in checked},
         remarks=(*remarks, *dict.fromkeys(found.remark for _, found in checked if found.remark)),
@@ -108,7 +135,7 @@ def prepare(cells: Sequence[Config], plans: tuple[RunPlan, ...]) -> Prepared:
 
 
 def names_to_preload(plans: Sequence[RunPlan]) -> tuple[str, ...]:
-    """What the fork server imports for these cells, which share it: all that any of them asks for."""
+    """List what the fork server imports for these cells, which share it: all that any of them asks for."""
     names = dict[str, None]()
     for plan in plans:
         if plan.workers.start_method is StartMethod.forkserver:
@@ -134,7 +161,7 @@ def _start_fork_server(method: str, preload: Sequence[str]) -> None:
 
 
 def open_tracker(tracking: TrackingConfig, output_dir: Path) -> Tracker:
-    """The tracker that the configuration names, its store reached.
+    """Open the tracker that the configuration names, its store reached.
 
     Raises:
         ConfigError: If its address holds a password or does not answer.
@@ -158,7 +185,7 @@ def _new_tracker(tracking: TrackingConfig, output_dir: Path) -> Tracker:
 
 
 def check_output_dir(config: Config) -> Path:
-    """The output directory: created, writable, with room.
+    """Return the output directory: created, writable, with room.
 
     Raises:
         ConfigError: If it is not.

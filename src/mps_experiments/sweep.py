@@ -4,7 +4,7 @@ import contextlib
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -13,8 +13,8 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from mps_experiments.afterwork import Afterwork
-from mps_experiments.agenda import Agenda
-from mps_experiments.composition import Job, key_of, to_config
+from mps_experiments.agenda import Agenda, Job
+from mps_experiments.composition import Cell, Grid, Request, hydra_jobs, key_of, to_config
 from mps_experiments.disk import Reservation
 from mps_experiments.errors import ConfigError, Interrupted, RecordError
 from mps_experiments.keeping import room_for_record, spare_room
@@ -44,7 +44,7 @@ _SETTLE_TIMEOUT_S = 600.0  # no option: what MLflow may take has a deadline of i
 
 @dataclass
 class Sweep:
-    """One command line while it runs: Hydra's task function, which also decides the order of its jobs."""
+    """One command line while it runs."""
 
     ledger: Ledger
     probe: GpuProbe
@@ -55,6 +55,7 @@ class Sweep:
     terminal: Terminal
     agenda: Agenda
     weights_sha256: dict[str, str | None]
+    plans: Sequence[RunPlan] = ()
     varied: frozenset[str] = frozenset()
     planned: int = 0
     writes_report: bool = False
@@ -66,9 +67,35 @@ class Sweep:
     _begun: int = 0
     _is_open: bool = False  # whether the last cell that was begun still lacks a run
 
-    def arrange(self, jobs: Sequence[Job]) -> Iterator[Job]:
-        """Yield Hydra's jobs in the agenda's order, and those of the blocks that it adds."""
-        return self.agenda.arrange(jobs, self.ledger.measurements, self._expect)
+    def run(self, request: Request) -> None:
+        """Run all cells, and those of the blocks that are added, in the agenda's order.
+
+        Raises:
+            ConfigError: If the sweep's folder cannot be written.
+            Interrupted: If a signal ended a cell; its record has been written.
+        """
+        grid = request.grid
+        assert grid is not None  # noqa: S101 - a request that runs nothing opens no sweep
+        with hydra_jobs(grid, request.multirun) as run_job:
+            if request.multirun:
+                self._found(grid.folder)
+            for job in self.agenda.arrange(self.ledger.measurements, self._expect):
+                cell, plan = self._planned(grid, job)
+                self._begun += 1
+                self._is_open = True
+                try:
+                    run_job(cell, partial(self._run_cell, plan, cell.overrides))
+                except OSError as error:
+                    reason = f"its folder cannot be written ({error.strerror or error})"
+                    self._refuse(self._full_name(plan, cell.overrides), RecordError(reason))
+                    self._is_open = False
+
+    def _planned(self, grid: Grid, job: Job) -> tuple[Cell, RunPlan]:
+        """Return what was composed and planned before the first run, but for a block that is added."""
+        if job.number < len(grid.cells):
+            return grid.cells[job.number], self.plans[job.number]
+        cell = grid.again(job.number, of=job.cell, repeat=job.block)
+        return cell, build_plan(cell.config, self.probe, cell.folder)
 
     def _expect(self, runs: int, why: str) -> None:
         self.planned += runs
@@ -76,12 +103,14 @@ class Sweep:
         if why:
             self.terminal.line(why)
 
-    def meanwhile(self, job: Callable[[], object]) -> None:
-        """Do this while the next cell's workers load, or at the latest before its record is written."""
-        self.afterwork.add(job)
+    def _found(self, folder: Path) -> None:
+        """Note the sweep's folder; one that is killed in its first cell is known, too."""
+        if self.ledger.folder is None:
+            self.ledger.folder = folder
+            self.ledger.write_summary("RUNNING")
 
     def __call__(self, composed: DictConfig) -> None:
-        """Run one composed cell: for each of its runs record on disk, then MLflow, then the line.
+        """Run one cell that a sweeper brings which decides as it goes: Hydra's task function.
 
         Raises:
             Interrupted: If a signal ended the cell; its record has been written.
@@ -90,21 +119,24 @@ class Sweep:
         self._is_open = True
         hydra = HydraConfig.get()
         folder = Path(hydra.runtime.output_dir).absolute()
-        if self.ledger.folder is None:
-            self.ledger.folder = folder.parent if self.ledger.info.is_sweep else folder
-            self.ledger.write_summary("RUNNING")  # a sweep that is killed in its first cell is known, too
+        self._found(Path(hydra.sweep.dir).absolute())
+        overrides = tuple(hydra.overrides.task)
         try:
             plan = build_plan(to_config(composed), self.probe, folder)
             lock_gpus(self.locks, [plan])
             take_cores(self.cores, [plan], self.probe)
             self.mps_check.check(plan)
-        except ConfigError as error:  # a sweeper that decides as it goes could not be checked before
-            self._refuse(" ".join(hydra.overrides.task), error)
+        except ConfigError as error:  # it could not be checked before
+            self._refuse(" ".join(overrides), error)
             self._is_open = False
             return
-        name = " ".join([plan.name, *self._varied(hydra.overrides.task)])
-        plan, config = self._twin(replace(plan, name=name)), _plain(composed)
-        runs = list(runs_of(plan, config, hydra.overrides.task))
+        self._run_cell(plan, overrides, composed)
+
+    def _run_cell(self, plan: RunPlan, overrides: Sequence[str], composed: DictConfig) -> None:
+        """Run one cell: for each of its runs record on disk, then MLflow, then the line."""
+        self._found(plan.paths.folder)
+        plan = self._twin(replace(plan, name=self._full_name(plan, overrides)))
+        runs = list(runs_of(plan, _plain(composed), overrides))
         for run in runs:
             self._run(run, is_last=run is runs[-1])
 
@@ -177,7 +209,7 @@ class Sweep:
             complain(f"the files of the run before are still being written after {_SETTLE_TIMEOUT_S:g} s")
 
     def _kept_for(self, run: CellRun) -> Kept | None:
-        """The VALID record of an earlier sweep that stands for this run, if it is to be looked for."""
+        """Return the VALID record of an earlier sweep that stands for this run, if it is to be looked for."""
         if not run.config["resume"]:
             return None
         if self._earlier is None:
@@ -192,7 +224,7 @@ class Sweep:
         return kept
 
     def _resume(self, run: CellRun, kept: Kept, started: float) -> None:
-        """An earlier record takes this run's place."""
+        """Let an earlier record take this run's place."""
         self._settle()
         recorded = time.monotonic()
         self.ledger.take_over(kept.measurement, kept.folder, run.plan.name)
@@ -205,11 +237,10 @@ class Sweep:
         self.ledger.refuse(name, str(error))
         self.terminal.cell_finished(f"{name}: REFUSED: {error}")
 
-    def _varied(self, overrides: Sequence[str]) -> list[str]:
-        """What this cell sets that others set otherwise, beside what every name says already."""
-        return [
-            text for text in overrides if key_of(text) in self.varied - {"mps", "procs", "times", "fault"}
-        ]
+    def _full_name(self, plan: RunPlan, overrides: Sequence[str]) -> str:
+        """Return the cell's name with what it sets that others set otherwise."""
+        told = self.varied - {"mps", "procs", "times", "fault"}
+        return " ".join([plan.name, *(text for text in overrides if key_of(text) in told)])
 
     def _surroundings_of(self, plan: RunPlan) -> Surroundings:
         uuid_or_none = plan.device.gpu.uuid if plan.device.gpu else None
@@ -228,7 +259,7 @@ class Sweep:
         return self._surroundings[uuid_or_none]
 
     def finish(self) -> None:
-        """Tables, ratios and where to look next; also when cells failed or a signal came."""
+        """Print tables, ratios and where to look next; also when cells failed or a signal came."""
         self._settle()
         ledger, measurements = self.ledger, self.ledger.measurements
         if measurements:
@@ -262,7 +293,7 @@ class Sweep:
 
     @property
     def exit_code(self) -> int:
-        """0 only if every cell is VALID, or SKIPPED for want of hardware, and was recorded and tracked."""
+        """Return 0 only if every cell is VALID, or SKIPPED for want of hardware, recorded and tracked."""
         return 0 if self._cells_are_fine and self.ledger.tracking_problem is None else 1
 
     @property
@@ -275,7 +306,7 @@ class Sweep:
 
 
 def _plain(composed: DictConfig) -> dict[str, object]:
-    """The configuration as it goes into the record; output_dir absolute, for `sync` from any folder."""
+    """Return the configuration for the record; output_dir is absolute, for `sync` from any folder."""
     converted = OmegaConf.to_container(composed, resolve=True, enum_to_str=True)
     assert isinstance(converted, dict)  # noqa: S101 - a DictConfig
     plain = {str(key): value for key, value in converted.items()}

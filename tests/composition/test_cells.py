@@ -1,8 +1,10 @@
 """From the command line to cells: what is asked for, in Hydra's own order."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 
 from mps_experiments.composition import parse
 from mps_experiments.errors import ConfigError
@@ -28,6 +30,12 @@ def config_dir(tmp_path: Path) -> Path:
     (folder / "experiment").mkdir(parents=True)
     (folder / "experiment" / "mine.yaml").write_text(MINE)
     return folder
+
+
+def refused(*arguments: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        parse(list(arguments))
+    return str(caught.value)
 
 
 def procs(*arguments: str) -> list[int]:
@@ -87,7 +95,7 @@ def test_a_users_own_experiment_is_found_through_config_dir(config_dir: Path) ->
             "nope",
             "experiment=mine: it asks for workload=nope, which is not an option; choose one of",
         ),
-        ("times: 9", "times: [9", "experiment=mine: it cannot be read: while parsing a flow sequence"),
+        ("times: 9", "times: [9", "experiment=mine: {file} line 11: did not find expected ',' or ']'"),
         ("procs: 3,5", "procs: 3,x", "procs=x: must be a whole number"),
         ("procs: 3,5", "procs: '3,'", "procs=3,: must be a whole number"),
         ("procs: 3,5", "procs: 3,3", "procs=3,3: the same value twice"),
@@ -96,10 +104,11 @@ def test_a_users_own_experiment_is_found_through_config_dir(config_dir: Path) ->
 def test_a_mistake_in_a_users_file_is_one_line_too(
     config_dir: Path, before: str, after: str, expected: str
 ) -> None:
-    (config_dir / "experiment" / "mine.yaml").write_text(MINE.replace(before, after))
+    file = config_dir / "experiment" / "mine.yaml"
+    file.write_text(MINE.replace(before, after))
     with pytest.raises(ConfigError) as caught:
         parse(["--config-dir", str(config_dir), "experiment=mine"])
-    assert str(caught.value).startswith(expected)
+    assert str(caught.value).startswith(expected.format(file=file))
     assert "\n" not in str(caught.value)
 
 
@@ -135,19 +144,88 @@ def test_iterations_may_be_auto_in_one_cell_and_a_number_in_another() -> None:
 
 
 ASKING = ("hydra.sweeper._target_=my.AskingSweeper", "allow_code=true")
-ELSEWHERE = ("hydra.launcher._target_=my.ClusterLauncher", "allow_code=true")
 
 
-@pytest.mark.parametrize(("plugin", "cells"), [(ASKING, 0), (ELSEWHERE, 1)])
 @pytest.mark.parametrize("value", ["0.05", "0.05,0.1"])
-def test_blocks_are_added_only_where_cells_and_their_order_are_known(
-    plugin: tuple[str, ...], cells: int, value: str
-) -> None:
-    with pytest.raises(ConfigError) as caught:
-        parse(["-m", *plugin, f"precision={value}"])
-    line = f"precision={value}: adds blocks only with Hydra's basic sweeper and launcher; leave it away"
-    assert str(caught.value) == line
-    assert len(parse(["-m", *plugin]).cells) == cells
+def test_blocks_are_added_only_where_the_cells_are_known(value: str) -> None:
+    line = f"precision={value}: adds blocks only with Hydra's basic sweeper; leave it away"
+    assert refused("-m", *ASKING, f"precision={value}") == line
+
+
+def test_a_sweeper_that_decides_has_no_cells_and_the_users_options() -> None:
+    request = parse(["-m", *ASKING, "procs=1,2", "output_dir=mine", "tracking=none"])
+    assert request.grid is not None
+    shared = request.grid.composer.config
+    assert request.cells == ()
+    assert (shared.output_dir, shared.tracking.enabled) == ("mine", False)
+    assert request.grid.folder.is_relative_to(Path("mine").absolute())
+
+
+@pytest.mark.parametrize("trust", ["allow_code=true", "allow_code=false"])
+def test_another_launcher_is_refused_whoever_is_trusted(trust: str) -> None:
+    line = refused("-m", "hydra.launcher._target_=hydra_plugins.joblib.Launcher", trust)
+    assert "hydra/launcher=hydra_plugins.joblib.Launcher cannot be used: cells run one after another" in line
+    assert "allow_code" not in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (
+            "experiment=quickstart,packing",
+            "experiment=quickstart: has a grid of its own, which a sweep over experiments leaves out; "
+            "run one at a time",
+        ),
+        (
+            "repeat=0,00",
+            "command line: repeat=00 is the same cell as repeat=0; give one of them",
+        ),
+        ("procs=1,1", "procs=1,1: the same value twice would give two runs one folder"),
+        (
+            "output_dir=a,b hydra.sweep.dir=${output_dir}",
+            "hydra.sweep.dir=a: is one for all cells of a sweep; give one output_dir, "
+            "and vary hydra.sweep.subdir",
+        ),
+    ],
+)
+def test_what_would_count_as_repeats_or_scatter_a_sweep_is_refused(arguments: str, line: str) -> None:
+    assert refused("-m", *arguments.split()) == line
+
+
+def test_every_cell_is_composed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    composed: list[list[str]] = []
+    load = ConfigLoaderImpl.load_configuration
+
+    def counting(self: Any, name: Any, overrides: list[str], *more: Any, **others: Any) -> Any:
+        composed.append(overrides)
+        return load(self, name, overrides, *more, **others)
+
+    parse([])  # what Hydra ships is read once a process
+    monkeypatch.setattr(ConfigLoaderImpl, "load_configuration", counting)
+    parse(["-m", "procs=1,2", "times=3"])
+    assert composed == [["times=3"], ["procs=1", "times=3"], ["procs=2", "times=3"]]
+    composed.clear()
+    parse(["procs=2"])
+    assert composed == [["procs=2"]]
+
+
+def test_a_cell_that_is_added_is_the_cell_once_more_with_another_repeat() -> None:
+    request = parse(["-m", "procs=1,2", "precision=0.1"])
+    assert request.grid is not None
+    assert [cell.overrides[-1] for cell in request.grid.cells] == ["repeat=0"] * 2
+    added = request.grid.again(7, of=1, repeat=3)
+    assert (added.number, added.overrides) == (7, ("procs=2", "precision=0.1", "repeat=3"))
+    assert (added.config.procs, added.config.repeat, added.folder.name) == (2, 3, "procs=2,repeat=3")
+    assert added.folder.parent == request.grid.folder
+    assert added.composed().hydra.job.num == 7
+
+
+def test_a_folder_of_configurations_is_a_flag_and_no_override(config_dir: Path) -> None:
+    grid = parse(["--config-dir", str(config_dir), "experiment=mine"]).grid
+    assert grid is not None
+    assert grid.cells[0].composed().hydra.overrides.hydra == []
+    line = refused("--config-dir", str(config_dir), f"hydra.searchpath=[{config_dir.parent}]")
+    assert line == "hydra.searchpath: stands alone or as --config-dir; give one of them"
 
 
 def test_what_differs_between_the_cells_is_told() -> None:

@@ -35,7 +35,7 @@ OVERRIDES = st.one_of(
 )
 
 
-@settings(max_examples=100)
+@settings(max_examples=40)
 @given(st.lists(OVERRIDES, min_size=1, max_size=3), st.booleans())
 @example(["hydra.job=${now:%Y}"], True)
 @example(["tracking=${oc.select:a}"], True)

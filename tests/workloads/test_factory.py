@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mps_experiments.errors import ConfigError
-from mps_experiments.workloads.factory import check_factory, import_factory
+from mps_experiments.workloads.factory import check_factory, import_factory, refuse_signature
 
 Write = Callable[[str, str], None]
 BUILD = "def build(device, options): return len, ''\n"
@@ -142,6 +142,62 @@ def test_what_is_wrong_with_a_factory_is_named(
     modules("group.py", "raise ExceptionGroup('two', [OSError(), KeyError('b')])\n")
     modules("lazy.py", "def __getattr__(name): raise RuntimeError('not now')\n")
     assert refused(factory, tmp_path) == reason.format(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("factory", "reason"),
+    [
+        ("mine.py:build", "names a file; write mine:build"),
+        ("models/mine.py:build", "not a factory; write models.mine:build"),
+        ("./mine.py:build", "not a factory; write mine:build"),
+        ("mine.build", "not a factory; write mine:build"),
+        ("mine", f"not a factory; {EXPECTED}"),
+        ("a b:c", f"not a factory; {EXPECTED}"),
+    ],
+)
+def test_a_file_or_a_dotted_name_is_refused_with_what_is_meant(factory: str, reason: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        check_factory(factory)
+    assert str(caught.value) == f"workload.factory={factory}: {reason}"
+
+
+class Owner:
+    """What factories may be part of."""
+
+    def method(self, device: object, options: object) -> None: ...
+
+    @staticmethod
+    def static(device: object, options: object) -> None: ...
+
+
+def alone(device: object) -> None: ...
+
+
+def with_seed(device: object, options: object, seed: int) -> None: ...
+
+
+def with_default(device: object, options: object, seed: int = 0) -> None: ...
+
+
+@pytest.mark.parametrize("factory", [Owner.static, Owner().method, with_default, lambda *_: None, max])
+def test_a_factory_that_takes_device_and_options_is_fine(factory: Callable[..., object]) -> None:
+    refuse_signature(factory, "mine:build")
+
+
+@pytest.mark.parametrize(
+    ("factory", "says"),
+    [
+        (Owner.method, "takes (self, device: object, options: object)"),
+        (Owner.method, "make it a function or a static method"),
+        (alone, "takes (device: object) -> None, but is called as build(device, options)"),
+        (with_seed, "seed: int) -> None, but is called as build(device, options)"),
+    ],
+)
+def test_a_factory_that_takes_something_else_is_refused(factory: Callable[..., object], says: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        refuse_signature(factory, "mine:build")
+    assert str(caught.value).startswith("workload.factory=mine:build: takes (")
+    assert says in str(caught.value)
 
 
 def test_an_error_with_an_endless_text_is_cut(modules: Write, tmp_path: Path) -> None:

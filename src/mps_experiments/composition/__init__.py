@@ -1,10 +1,11 @@
-"""From a command line to the cells it asks for, before Hydra starts any of them.
+"""From a command line to the cells it asks for, before any of them runs.
 
-Hydra composes a cell when its turn comes, and reports a mistake with a page of text and exit code 1.
-Here every cell of the sweep is composed first, and a mistake anywhere becomes one `ConfigError`.
+Hydra itself composes a cell when its turn comes, and reports a mistake with a page of text. Here every cell
+is composed once, before the first one runs, and a mistake anywhere becomes one `ConfigError`.
 """
 
-from mps_experiments.composition.cells import Request, key_of, parse, to_config
-from mps_experiments.composition.launcher import Job
+from mps_experiments.composition.cells import Grid, Request, parse
+from mps_experiments.composition.composer import Cell, key_of, to_config
+from mps_experiments.composition.jobs import hydra_jobs
 
-__all__ = ["Job", "Request", "key_of", "parse", "to_config"]
+__all__ = ["Cell", "Grid", "Request", "hydra_jobs", "key_of", "parse", "to_config"]

@@ -31,6 +31,7 @@ COMPOSITION_ERRORS = (
     *(HydraException, OmegaConfBaseException, YAMLError, ConfigError),
     *(ValueError, TypeError, AttributeError, AssertionError),
 )
+_CLOSE = 0.75  # of difflib: workload.bacth is close to workload.batch, workload.batch to no workload.kind
 MAX_CELLS = 10_000  # all are composed before the first one runs
 GROUPS = ("mps", "workload", "fault", "tracking", "experiment")
 
@@ -39,17 +40,31 @@ _NO_CHOICE = re.compile(r"Could not find '(.+)/(.+?)'\n\nAvailable options in .*
 _ALREADY_THERE = ("Could not append to config", "appears more than once", "Multiple values for")
 _NO_KEY = re.compile(r"^Could not (override|delete)|^Key '.*' (is )?not in ", re.MULTILINE)
 _IN_INTERPOLATION = re.compile(r"^ConfigError raised while resolving interpolation: configuration: ")
+_OTHER_MODELS = "; another model of torchvision is workload.model=NAME, your own is workload=custom"
 _WRONG_TYPE = (ValidationError, UnsupportedValueType, MissingMandatoryValue, TypeError)
 
 
 def split(override: str) -> tuple[str, str]:
-    """Option and value as the user wrote them; the value is empty where there is none."""
+    """Return option and value as the user wrote them; the value is empty where there is none."""
     option, _, value = override.partition("=")
     return option, value
 
 
+def dashed(unknown: str, arguments: Sequence[str]) -> str:
+    """Say what to write for an argument that is neither a flag nor among the options."""
+    if not unknown.startswith("-"):
+        return "all option=value belong together, with the flags before or after them"
+    option, separator, value = unknown.lstrip("-").partition("=")
+    if separator:
+        return f"options have no dashes: {option}={value}"
+    if option not in (*GROUPS, *_settable()):
+        return "--help lists the flags"
+    following = arguments[arguments.index(unknown) + 1 :][:1]
+    return f"options have no dashes: {option}={following[0]}" if following else _write_value(option)
+
+
 def unreadable(override: str) -> ConfigError:
-    """An override that Hydra's grammar does not take."""
+    """Explain an override that Hydra's grammar does not take."""
     option, value = split(override)
     if not option:
         return ConfigError(override or "''", "", "not an option; write option=value")
@@ -83,13 +98,13 @@ def refuse_form(override: Override, choices: Choices) -> None:
 
 
 def values_of(override: Override) -> list[object]:
-    """The value, or the values of a sweep that lists them."""
+    """Return the value, or the values of a sweep that lists them."""
     given = override.value()
     return list(getattr(given, "list", [])) if override.is_sweep_override() else [given]
 
 
 def _names_choice(group: str, value: object) -> bool:
-    """Whether the value can be a group's choice; only of experiments can several be chosen together."""
+    """Return whether the value can be a group's choice; only experiments can be chosen together."""
     return isinstance(value, str | QuotedString) or (group == "experiment" and isinstance(value, list))
 
 
@@ -141,14 +156,14 @@ def _unknown(config: DictConfig, schema: type, prefix: str) -> Iterator[tuple[st
 
 
 def explain(error: Exception, override: str, choices: Choices) -> ConfigError:
-    """Why this override, the first without which composing works, cannot be composed.
+    """Explain why this override, the first without which composing works, cannot be composed.
 
     Args:
         error: What composing raised.
         override: As it was handed to Hydra; empty if the configuration fails without any.
         choices: Function from a group's name to its options.
     """
-    option, value = split(override) if override else ("command line", "")
+    option, value = split(override) if override else ("configuration", "")
     if isinstance(error, ConfigError):
         if _known(error.option):
             return error  # a number out of bounds, perhaps set by an experiment
@@ -164,7 +179,8 @@ def _reason(error: Exception, message: str, option: str, choices: Choices) -> st
         return f"not an option; {_what_works(option, choices)}"
     if match := _NO_CHOICE.search(message):
         inner = "" if match[1] == option else f"it asks for {match[1]}={match[2]}, which is "
-        return f"{inner}not an option; choose one of {', '.join(match[3].split())}"
+        more = _OTHER_MODELS if match[1] == "workload" else ""
+        return f"{inner}not an option; choose one of {', '.join(match[3].split())}{more}"
     cause = error.__cause__ or error
     text = str(cause)
     if isinstance(cause, YAMLError):
@@ -208,7 +224,7 @@ def _what_works(key: str, choices: Choices) -> str:
 
 
 def _write_value(option: str) -> str:
-    """How to write this option, by an example."""
+    """Show how to write this option, by an example."""
     for known in options():
         if known.name == option or known.name.startswith(f"{option}."):
             return f"write for example {known.name}={known.default_text}"
@@ -221,10 +237,16 @@ def _no_such_option(option: str) -> str:
     wanted = option.lstrip("+~").lower()
     if wanted in NO_LONGER:
         return f"no such option any more: {NO_LONGER[wanted]}; leave it away"
-    names = [*_settable(), *GROUPS]
+    names = [*_settable(), *(() if "." in wanted else GROUPS)]
     same_end = [name for name in names if name.rpartition(".")[2] == wanted]
-    close = same_end or difflib.get_close_matches(wanted, names, n=1)
-    return f"no such option; did you mean {close[0]}?" if close else "no such option; --help lists them all"
+    if close := same_end or difflib.get_close_matches(wanted, names, n=1, cutoff=_CLOSE):
+        return f"no such option; did you mean {close[0]}?"
+    group, _, own = wanted.rpartition(".")
+    beside = [name.removeprefix(f"{group}.") for name in names if group and name.startswith(f"{group}.")]
+    if not beside:
+        return "no such option; --help lists them all"
+    factory = f"; what your own factory takes is workload.options.{own}" if group == "workload" else ""
+    return f"no such option; {group} has {', '.join(beside)}{factory}"
 
 
 def _settable() -> Sequence[str]:

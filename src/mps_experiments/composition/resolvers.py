@@ -34,7 +34,7 @@ def mlflow_variable(name: str, otherwise: str | None) -> str | None:
 
 
 def folder_name(override_dirname: str) -> str:
-    """One path component from Hydra's list of overrides: no separators, at most 200 bytes.
+    """Make one path component of Hydra's list of overrides: no separators, at most 200 bytes.
 
     A name that had to be changed ends with a digest of the whole list, so that no two lists share a folder.
 
@@ -54,7 +54,7 @@ def folder_name(override_dirname: str) -> str:
 
 
 def option_table() -> str:
-    """Every option with its type, default and description, for ``--help``."""
+    """List every option with its type, default and description, for ``--help``."""
     rows = [
         f"{option.name}={option.default_text}  ({option.wanted})\n    {option.description}"
         for option in options()

@@ -16,7 +16,7 @@ from mps_experiments.errors import ConfigError, RunError
 from mps_experiments.machine.cell_variables import take_on
 from mps_experiments.workers.errand import ask_child, begin_errand
 from mps_experiments.workers.messages import Checked, clipped, encode
-from mps_experiments.workloads.factory import import_factory
+from mps_experiments.workloads.factory import import_factory, refuse_signature
 from mps_experiments.workloads.spec import WorkloadSpec
 
 
@@ -77,7 +77,7 @@ def _check(spec: WorkloadSpec, on_gpu: bool) -> Checked:
         )
     if spec.factory is not None:
         try:
-            import_factory(spec.factory, spec.import_path)
+            refuse_signature(import_factory(spec.factory, spec.import_path), spec.factory)
         except ConfigError as error:
             return Checked(option=error.option, value=spec.factory, expected=clipped(error.expected))
         return Checked()

@@ -2,6 +2,7 @@
 
 import difflib
 import importlib
+import inspect
 import sys
 from collections.abc import Callable
 from importlib.machinery import ModuleSpec, PathFinder
@@ -23,8 +24,43 @@ def check_factory(factory: str | None) -> Path:
     """
     module_name, _, function = (factory or "").partition(":")
     if not all(part.isidentifier() for part in [*module_name.split("."), *function.split(".")]):
-        raise ConfigError(_OPTION, factory, f"not a factory; {_EXPECTED}")
+        raise ConfigError(_OPTION, factory, f"not a factory; {_meant(factory or '') or _EXPECTED}")
+    if module_name.endswith(".py"):
+        raise ConfigError(_OPTION, factory, f"names a file; {_meant(str(factory))}")
     return Path.cwd()
+
+
+def _meant(factory: str) -> str:
+    """Return how to write ``mine.py:f``, ``models/mine.py:f`` or ``mine.f``; empty for anything else."""
+    file, colon, function = factory.partition(":")
+    if not colon:
+        file, _, function = factory.rpartition(".")
+    module = file.removesuffix(".py").removeprefix("./").replace("/", ".")
+    names = [*module.split("."), *function.split(".")]
+    return f"write {module}:{function}" if all(name.isidentifier() for name in names) else ""
+
+
+def refuse_signature(factory: Callable[..., Any], name: str) -> None:
+    """Refuse a factory that cannot be called as ``factory(device, options)``.
+
+    Args:
+        factory: As it was imported.
+        name: As the user gave it.
+
+    Raises:
+        ConfigError: If it takes something else, such as a method that lacks its instance.
+    """
+    try:
+        signature = inspect.signature(factory)
+    except (TypeError, ValueError):  # of something built in
+        return
+    try:
+        signature.bind("device", {})
+    except TypeError as error:
+        what = f"takes {signature}, but is called as {name.rpartition(':')[2]}(device, options)"
+        if next(iter(signature.parameters), "") == "self":
+            what = f"{what}; make it a function or a static method"
+        raise ConfigError(_OPTION, name, what) from error
 
 
 def import_factory(factory: str, folder: str | None) -> Callable[..., Any]:
@@ -82,7 +118,7 @@ def _shown(names: list[str]) -> str:
 
 
 def find_module(module_name: str, path: list[str]) -> ModuleSpec | None:
-    """The spec of a dotted name; unlike importlib.util.find_spec it imports no parent package."""
+    """Return the spec of a dotted name; unlike importlib.util.find_spec this imports no parent package."""
     spec: ModuleSpec | None = None
     search: list[str] | None = path
     for part in module_name.split("."):
@@ -98,7 +134,7 @@ def find_module(module_name: str, path: list[str]) -> ModuleSpec | None:
 
 
 def _elsewhere(name: str) -> ModuleSpec | None:
-    """A top-level module that is not on the path: built in, or of an editable installation."""
+    """Find a top-level module that is not on the path: built in, or of an editable installation."""
     finders: list[Any] = sys.meta_path
     found = (finder.find_spec(name, None) for finder in finders)
     return next((spec for spec in found if isinstance(spec, ModuleSpec)), None)

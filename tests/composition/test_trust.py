@@ -6,7 +6,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from mps_experiments.composition import parse
-from mps_experiments.composition.safety import Trust, leaves, shortened, trust_in
+from mps_experiments.composition.trust import Trust, leaves, trust_in
 from mps_experiments.errors import ConfigError
 
 SHARED = "# @package _global_\nworkload: {kind: custom, factory: 'mine:build'}\n"
@@ -56,16 +56,50 @@ def test_a_factory_that_was_typed_is_wanted(override: str, factories: set[str]) 
 @pytest.mark.parametrize(
     "override",
     [
+        "hydra.run.dir=../beside",
+        "hydra.sweep.dir=/data/sweeps",
+        "hydra.sweep.subdir=a/b",
+        "hydra.sweep.subdir=${workload.seed}",
         "hydra/job_logging=default",
-        "hydra/job_logging=stdout",
-        "hydra/hydra_logging=hydra_debug",
-        "hydra/job_logging=disabled",
-        "hydra.job.chdir=true",
         "workload.factory=json:loads",
     ],
 )
-def test_what_hydra_ships_and_what_was_typed_needs_no_allowance(override: str) -> None:
+def test_what_is_on_the_list_or_shipped_or_typed_needs_no_allowance(override: str) -> None:
     assert parse([override]).cells
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["verbose=true", "job.chdir=true", "job.name=x", "output_subdir=notes", "sweeper.max_batch_size=3"],
+)
+def test_every_other_setting_of_hydra_needs_allow_code(setting: str) -> None:
+    with pytest.raises(ConfigError, match="is a setting of Hydra, which can run code; if you trust it, add"):
+        parse([f"hydra.{setting}"])
+    assert parse([f"hydra.{setting}", "allow_code=true"]).cells
+
+
+def test_a_setting_deep_in_hydras_part_is_found_whatever_package_it_comes_through(tmp_path: Path) -> None:
+    (tmp_path / "tracking").mkdir()
+    (tmp_path / "tracking" / "mine.yaml").write_text("# @package hydra.job.env_set\nLD_PRELOAD: evil.so\n")
+    with pytest.raises(ConfigError, match=r"hydra\.job\.env_set\.LD_PRELOAD=evil\.so is a setting of Hydra"):
+        parse([f"--config-dir={tmp_path}", "tracking=mine"])
+
+
+@pytest.mark.parametrize(
+    ("overrides", "why"),
+    [
+        ("hydra.sweep.subdir=..", "must be the name of a folder below hydra.sweep.dir"),
+        ("hydra.sweep.subdir=a/../../b", "must be the name of a folder below hydra.sweep.dir"),
+        ("hydra.sweep.subdir=${workload.model} workload.model='/x',resnet18", "below hydra.sweep.dir"),
+        ("hydra.sweep.dir='a\nb'", "must be a path of printable characters"),
+        ("hydra.sweep.dir=${nope}", "Interpolation key 'nope' not found"),
+        ("hydra.sweep.dir=''", "is empty; write . for the current folder"),
+    ],
+)
+def test_a_folder_that_cannot_be_or_leads_elsewhere_is_refused(overrides: str, why: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(["-m", *overrides.split(" ")])
+    assert why in str(caught.value)
 
 
 def test_an_experiment_that_names_a_factory_runs_with_allow_code_or_with_the_same_typed(
@@ -91,8 +125,3 @@ def test_the_environment_can_be_read_with_allow_code_only(monkeypatch: pytest.Mo
 
 def test_leaves_have_their_dotted_names() -> None:
     assert list(leaves({"a": {"b": [1, {"c": 2}]}, 3: None})) == [("a.b.0", 1), ("a.b.1.c", 2), ("3", None)]
-
-
-def test_a_long_value_is_shortened() -> None:
-    assert shortened("x" * 100) == "x" * 100
-    assert shortened("x" * 101) == "x" * 100 + "..."

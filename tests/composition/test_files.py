@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mps_experiments.composition import parse
-from mps_experiments.composition.sources import refuse_packages
+from mps_experiments.composition.files import check_file, refuse_packages
 from mps_experiments.config import conf_dir
 from mps_experiments.errors import ConfigError
 
@@ -43,19 +43,51 @@ def test_aliases_count_as_often_as_they_are_used(tmp_path: Path) -> None:
         times_of(tmp_path, f"times: 7\nworkload: {{options: {{{hundred}, b: [{'*a,' * 300}]}}}}")
 
 
-def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def denied(*_: object, **__: object) -> str:
-        raise PermissionError(13, "Permission denied")
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (b"\xef\xbb\xbf# @package _global_\ntimes: 2\n", "line 1: begins with a byte order mark; save it as"),
+        (
+            b"# @package _global_\n# gr\xfc\xdfe\ntimes: 2\n",
+            "line 2: byte 0xfc is not UTF-8; save the file as",
+        ),
+        (b"times: 2\n", "line 1: an experiment begins with the line: # @package _global_"),
+        (b"# @package _global_\nmps:\n\tenabled: false\n", "line 3: has a tab; indent with spaces"),
+        (
+            b"# @package _global_\ndefaults:\n  - override /mps: off\n",
+            'line 3: off without quotes is a truth value in YAML; write override /mps: "off"',
+        ),
+        (
+            b"# @package _global_\nmps: off\n",
+            "line 2: off without quotes is a truth value in YAML; choose it in the defaults list: "
+            '- override /mps: "off"',
+        ),
+        (
+            b"# @package _global_\nhydra: {sweeper: {params: {mps: no}}}\n",
+            'line 2: no without quotes is a truth value in YAML; write mps: "no"',
+        ),
+        (b"# @package _global_\n\0\1", "cannot be read: unacceptable character"),
+    ],
+)
+def test_a_file_that_misleads_is_refused_with_line_and_mend(
+    tmp_path: Path, content: bytes, line: str
+) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError) as caught:
+        check_file(path, is_experiment=True)
+    assert str(caught.value).startswith(f"configuration: {path} {line}")
 
-    monkeypatch.setattr(Path, "read_text", denied)  # root reads everything
-    with pytest.raises(ConfigError, match=r"mine\.yaml cannot be read \(Permission denied\)"):
-        times_of_unpatched(tmp_path)
+
+def test_a_file_of_a_group_needs_no_package_and_a_truth_value_of_an_option_is_fine(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("enabled: off\n")
+    check_file(path, is_experiment=False)
 
 
-def times_of_unpatched(folder: Path) -> None:
-    (folder / "experiment").mkdir()
-    (folder / "experiment" / "mine.yaml").write_text(SMALL)
-    parse([f"--config-dir={folder}", "experiment=mine"])
+def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="Is a directory"):
+        check_file(tmp_path, is_experiment=True)
 
 
 def test_a_relative_folder_of_configurations_is_refused_with_the_whole_path() -> None:
