@@ -108,7 +108,7 @@ def test_a_daemon_that_misbehaves_is_refused_with_the_reason(
 @pytest.mark.parametrize(
     ("script", "reason"),
     [
-        (GARBAGE, "is no MPS daemon: it has written no pid file|ended at once with code 0: 476"),
+        (GARBAGE, "is not an MPS daemon: it wrote no pid file|ended at once with code 0: 476"),
         (HANGS, r"did not answer within 0\.5 s"),
         (NO_INTERPRETER, "cannot be run: No such file or directory"),
     ],

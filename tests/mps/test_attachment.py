@@ -121,7 +121,7 @@ def test_an_observation_that_shows_the_claim_has_no_failure(
                 foreign_daemons=(replace(STRANGER, client_pids=(STARTED,)),),
             ),
             True,
-            r"processes that the workers started, \[700\] are clients of another MPS daemon, /x",
+            r"processes started by workers \[700\] are clients of another MPS daemon, /x",
         ),
         (
             replace(
@@ -130,12 +130,12 @@ def test_an_observation_that_shows_the_claim_has_no_failure(
                 foreign_daemons=(replace(STRANGER, client_pids=(STARTED,)),),
             ),
             False,
-            r"processes that the workers started, \[700\] are clients of another MPS daemon, /x",
+            r"processes started by workers \[700\] are clients of another MPS daemon, /x",
         ),
         (
             replace(OFF, descendant_pids=(STARTED,), nvml_mps_pids=(STARTED,)),
             False,
-            r"NVML lists processes that the workers started, \[700\] as MPS clients",
+            r"NVML lists processes started by workers \[700\] as MPS clients",
         ),
     ],
 )
@@ -217,7 +217,7 @@ def test_one_look_that_denies_the_claim_spoils_the_proof_and_the_first_is_told()
 
 @contextmanager
 def attached(pipe_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """This process is a client of the stand-in."""
+    """Make this process a client of the stand-in."""
     with monkeypatch.context() as patch:
         patch.setenv(PIPE_DIRECTORY, str(pipe_dir))
         attachment = Attachment()
