@@ -43,7 +43,7 @@ def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def plan(tmp_path: Path, **mps: object) -> RunPlan:
-    short = {"start_timeout_s": 0.5, "command_timeout_s": 0.5, "quit_timeout_s": 0.5}
+    short = {"start_timeout_s": 0.5, "command_timeout_s": 5.0, "quit_timeout_s": 0.5}
     return run_plan(tmp_path / "run", mps=short | mps)
 
 

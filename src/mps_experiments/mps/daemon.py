@@ -11,8 +11,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Self
 
-import psutil
-
 from mps_experiments.disk import write_atomically
 from mps_experiments.errors import DaemonError
 from mps_experiments.machine.cell_variables import passed_on
@@ -29,6 +27,7 @@ from mps_experiments.mps.logs import started_servers
 from mps_experiments.mps.processes import end_processes_of, is_running
 
 _POLL_S = 0.005
+_LAST_ANSWER_S = 1.0  # for a question just before the deadline, so that its answer can tell the cause
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +123,7 @@ class MpsDaemon:
                 raise DaemonError(
                     f"the MPS daemon ended at once with code {self._process.returncode}: {self._last_line()}"
                 )
-            left_s = max(0.1, deadline - time.monotonic())
+            left_s = max(_LAST_ANSWER_S, deadline - time.monotonic())
             try:
                 replace(self.control, timeout_s=min(self._timeouts.command_s, left_s)).servers()
             except DaemonError as error:
@@ -193,13 +192,6 @@ class MpsDaemon:
                 _sleep_until_gone(self.pid, self._timeouts.quit_s)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(max(0.0, deadline - time.monotonic()))
-
-    def started_s(self) -> float | None:
-        """Return the start time in seconds since the epoch; None once the daemon is gone."""
-        try:
-            return psutil.Process(self.pid).create_time()
-        except psutil.Error:
-            return None
 
     def _last_line(self) -> str:
         lines = self._raw_log.read_text(errors="replace").strip().splitlines()
