@@ -35,7 +35,7 @@ NO_INTERPRETER = "#!/nowhere/interpreter\n"
 
 @pytest.fixture
 def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Where private folders are made; empty again at the end."""
+    """Make the folder of private folders, which must be empty again at the end."""
     with short_folder() as folder:
         monkeypatch.setattr(tempfile, "tempdir", str(folder))
         yield folder
