@@ -77,7 +77,7 @@ KINDS: dict[str, tuple[str, Callable[[Path], object], str]] = {
         lambda path: path.write_bytes(b"x"),
         "one shard of 2; shards",
     ),
-    "cut": ("w.pth", lambda path: cut(path, legacy=False), "a checkpoint of which the end is missing ("),
+    "cut": ("w.pth", lambda path: cut(path, legacy=False), "a checkpoint whose end is missing ("),
     "cut legacy": ("w.pth", lambda path: cut(path, legacy=True), "a checkpoint that is cut off or damaged ("),
     "zip": ("w.zip", zipped("readme.txt"), "a zip archive without a checkpoint"),
     "TorchScript": ("w.pt", torchscript, "a TorchScript archive, which is a program; save"),

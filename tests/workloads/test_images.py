@@ -139,7 +139,7 @@ def test_a_pgm_is_scaled_by_the_largest_value_that_it_names(tmp_path: Path, larg
 def tiff(
     path: Path, data: bytes, *, bits: int, photometric: int = 1, subfile_type: int = 0, sample_format: int = 1
 ) -> Path:
-    """A TIFF of one row of two pixels, uncompressed."""
+    """Write an uncompressed TIFF of one row of two pixels."""
     entries = [
         (254, 4, subfile_type),
         (256, 4, 2),

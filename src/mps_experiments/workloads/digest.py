@@ -1,4 +1,4 @@
-"""A digest of what a model computed, small enough for a message; executed in workers only."""
+"""Digest the output of a model into something that fits in a message. Runs in workers only."""
 
 import dataclasses
 import hashlib
@@ -15,10 +15,10 @@ _MAX_TENSORS = 32
 
 
 def digest_output(output: object) -> OutputDigest:
-    """Digest every tensor of an output, the nested ones too; what is neither tensor nor array is left out.
+    """Digest every tensor and array of an output, at any depth. Skip everything else.
 
     A dataclass counts as the mapping of its fields; a nested, sparse or quantized tensor as its parts.
-    Of a large tensor evenly spread elements are hashed, the same ones in every worker.
+    Of a large tensor, evenly spaced elements are hashed, the same ones in every worker.
     """
     tensors = [(name, value) for name, value in _tensors(output, "") if value.size][:_MAX_TENSORS]
     share = _MAX_VALUES // max(1, len(tensors))
@@ -26,7 +26,7 @@ def digest_output(output: object) -> OutputDigest:
 
 
 class _Strided:
-    """A tensor on the host, thinned out before it was copied there; `nonfinite` counts in all of it."""
+    """A tensor thinned out and copied to the host. `nonfinite` counts the elements of the whole tensor."""
 
     def __init__(self, shape: tuple[int, ...], dtype: str, kept: np.ndarray, nonfinite: int) -> None:
         self.shape, self.dtype, self.kept, self.nonfinite = shape, dtype, kept, nonfinite
@@ -61,7 +61,7 @@ def _tensors(output: object, name: str) -> Iterator[tuple[str, _Strided]]:
 
 
 def _parts(tensor: torch.Tensor) -> object:
-    """Return what a tensor is made of that is not one block of memory; None for one that is."""
+    """Return the parts of a tensor that is not one block of memory; None if it is one."""
     if tensor.is_nested:
         return tensor.unbind()
     if tensor.layout is torch.sparse_coo:
