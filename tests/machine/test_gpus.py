@@ -18,9 +18,6 @@ def test_a_fixed_probe_answers_from_its_list() -> None:
     assert [process.pid for process in probe.compute_processes(GPU.uuid)] == [7]
     assert probe.mps_pids(GPU.uuid) is None
     assert probe.driver_version()
-
-
-def test_a_fixed_probe_without_gpus_has_no_driver_either() -> None:
     assert (FixedProbe().driver_version(), FixedProbe().cuda_driver_version()) == (None, None)
 
 

@@ -40,7 +40,7 @@ def left_behind(parent: Path, name: str = NAME, namespace: str = HERE) -> Path:
 
 @pytest.fixture
 def parent(short_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where private folders are made."""
+    """Make the parent of private folders."""
     monkeypatch.setattr(tempfile, "tempdir", str(short_dir))
     return short_dir
 

@@ -20,7 +20,7 @@ TIMEOUT_S = 20.0
 
 @pytest.fixture
 def modes(fake_programs: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Where the stand-in for nvidia-smi notes the modes that it was told to set."""
+    """Make the file in which the stand-in for nvidia-smi notes the modes that it is told to set."""
     path = tmp_path / "modes"
     path.touch()
     monkeypatch.setenv("FAKE_SMI_MODES", str(path))

@@ -73,7 +73,7 @@ def test_what_was_done_is_told_once_for_all_images_to_which_it_was() -> None:
 
 
 def test_a_large_file_is_hashed_without_being_held_in_memory(tmp_path: Path) -> None:
-    """A photo with 100 MB behind it that no decoder looks at."""
+    """Use a photo followed by 100 MB that no decoder reads."""
     path = tmp_path / "photo.jpg"
     shutil.copy(sample_photo(), path)
     os.truncate(path, 100_000_000)
