@@ -41,9 +41,8 @@ def watching_mps(plan: RunPlan, environment: Environment, state: RunState) -> It
         yield
         return
     servers = {pid for seen in state.observations for pid in seen.server_status}
-    watch = EndWatch(
-        {daemon.pid: _DAEMON} | dict.fromkeys(servers, _SERVER)
-    )  # it comes first: its end ends its servers
+    # The daemon comes first: its end also ends its servers.
+    watch = EndWatch({daemon.pid: _DAEMON} | dict.fromkeys(servers, _SERVER))
     try:
         with watch:
             yield

@@ -50,7 +50,7 @@ def catch_signals() -> None:
             _gate.raise_pending()
 
     for number in _ENDING:
-        if signal.getsignal(number) is not signal.SIG_IGN:  # started with nohup, say
+        if signal.getsignal(number) is not signal.SIG_IGN:  # it is under nohup, say
             signal.signal(number, stop)
 
 

@@ -251,9 +251,8 @@ def test_a_reading_that_does_not_come_back_is_left_behind() -> None:
         told = sampling.telemetry
         assert [each.power_w for each in told.gpu] == [1.0, 2.0]
         assert told.problem == "a reading did not return within 0.01 s"
-        assert (
-            meter.calls == ["sample"] * 3
-        )  # nobody touches a meter that is being read, not even to close it
+        # Nobody touches a meter that is being read, not even to close it.
+        assert meter.calls == ["sample"] * 3
     finally:
         let_go.set()
         for thread in telemetry_threads():

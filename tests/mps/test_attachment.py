@@ -46,10 +46,8 @@ OFF = replace(ON, server_status={}, client_pids=(), nvml_mps_pids=())
 STRANGER = ForeignDaemon(pid=9, pipe_dir="/x", client_pids=(1, 2))
 STARTED = 700  # by a worker
 ON_GPU = (GpuProcess(pid=548, memory_bytes=None), GpuProcess(pid=STARTED, memory_bytes=None))
-WITH_HELPERS: dict[str, Any] = {
-    "descendant_pids": (STARTED, 701),
-    "gpu_processes": ON_GPU,
-}  # 701 is not on the GPU
+# 701 is not on the GPU.
+WITH_HELPERS: dict[str, Any] = {"descendant_pids": (STARTED, 701), "gpu_processes": ON_GPU}
 THIEF = replace(STRANGER, client_pids=(1, 549))
 
 

@@ -33,9 +33,8 @@ def exchange_norm_layers(model: nn.Module, wanted: str, name: str) -> None:
     """
     if wanted == "auto":
         return
-    from torchvision.ops import (
-        FrozenBatchNorm2d,
-    )  # here, so that a factory without torchvision does not import it
+    # Here, so that a factory without torchvision does not import it.
+    from torchvision.ops import FrozenBatchNorm2d
 
     places = [
         (parent, child, layer)
