@@ -249,8 +249,8 @@ def test_no_spans_overlap_on_a_thread_and_none_is_lost(seed: int, tmp_path: Path
         span_ns(e) for (pid, name), es in found.items() if pid == 100 and "stream" in name for e in es
     )
     base = min(0, int(tidy.boundaries_ns[0]))
-    spans = zip(crowded.starts_ns, crowded.ends_ns, strict=True)
-    assert shown == sorted((int(start) - base, int(end) - base) for start, end in spans)
+    given = zip(crowded.starts_ns, crowded.ends_ns, strict=True)
+    assert shown == sorted((int(start) - base, int(end) - base) for start, end in given)
 
 
 def test_title_and_unit_are_in_the_file(tmp_path: Path) -> None:

@@ -12,6 +12,20 @@ from mps_experiments.measurement.outputs import OutputDigest, TensorDigest
 _MAX_HASHED = 2**20  # elements per tensor: masks of 100 detections have 27 million
 _MAX_VALUES = 256  # of all tensors together: a digest travels in one message
 _MAX_TENSORS = 32
+# Types that NumPy has as well.
+_EXACT = (
+    torch.float16,
+    torch.float32,
+    torch.float64,
+    torch.int8,
+    torch.int16,
+    torch.int32,
+    torch.int64,
+    torch.uint8,
+    torch.bool,
+    torch.complex64,
+    torch.complex128,
+)
 
 
 def digest_output(output: object) -> OutputDigest:
@@ -25,11 +39,14 @@ def digest_output(output: object) -> OutputDigest:
     return tuple(_digest(name, value, share) for name, value in tensors)
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
 class _Strided:
     """A tensor thinned out and copied to the host. `nonfinite` counts the elements of the whole tensor."""
 
-    def __init__(self, shape: tuple[int, ...], dtype: str, kept: np.ndarray, nonfinite: int) -> None:
-        self.shape, self.dtype, self.kept, self.nonfinite = shape, dtype, kept, nonfinite
+    shape: tuple[int, ...]
+    dtype: str
+    kept: np.ndarray
+    nonfinite: int
 
     @property
     def size(self) -> int:
@@ -90,21 +107,6 @@ def _nonfinite(flat: torch.Tensor) -> int:
         return 0
     exact = flat if flat.dtype in _EXACT else flat.to(torch.float32)  # float8 has no isfinite
     return flat.numel() - int(torch.isfinite(exact).sum())
-
-
-_EXACT = (
-    torch.float16,
-    torch.float32,
-    torch.float64,
-    torch.int8,
-    torch.int16,
-    torch.int32,
-    torch.int64,
-    torch.uint8,
-    torch.bool,
-    torch.complex64,
-    torch.complex128,
-)
 
 
 def _stride(size: int) -> int:

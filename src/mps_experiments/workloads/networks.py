@@ -178,7 +178,8 @@ def _load_into(
     own = model.state_dict()
     optional = {name for name in own if _is_counter(name) or _top(name) in _AUXILIARY}
     found = find_weights(state, own, optional, spec.weights_key)
-    told += [found.found] if found.found else []
+    if found.found:
+        told.append(found.found)
     for head in sorted(
         {_top(name) for name in own} & set(_AUXILIARY) - {_top(name) for name in found.tensors}
     ):
