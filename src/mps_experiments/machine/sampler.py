@@ -40,11 +40,8 @@ class Sampler:
 
     Args:
         meter: Reads the GPU and is closed at the end; None reads the CPU only.
-        interval_s: Seconds between two readings; 0 does not read the GPU.
-        timeout_s: Seconds that a reading under way at the end has to return.
-
-    Attributes:
-        telemetry: The samples, once the block is left.
+        interval_s: Seconds between two readings; 0 reads the GPU not at all.
+        timeout_s: Seconds for a reading under way at the end to come back.
     """
 
     def __init__(self, meter: GpuMeter | None, interval_s: float, timeout_s: float) -> None:

@@ -14,7 +14,7 @@ _MAX_SAFETENSORS_HEADER = 100_000_000  # bytes, the library's own limit
 _PICKLE = re.compile(r"(^|/)data\.pkl$")
 _SHARD = re.compile(r"-(\d+)-of-(\d+)\.\w+$")
 
-# Name of the kind, what to do about it, then the bytes and where they stand.
+# What the file is, what to do about it, and which bytes stand where.
 _SIGNATURES: tuple[tuple[str, str, int, bytes], ...] = (
     ("a Git LFS pointer, not the file itself", "run git lfs pull", 0, b"version https://git-lfs"),
     ("a git-annex pointer, not the file itself", "run git annex get", 0, b"/annex/objects/"),

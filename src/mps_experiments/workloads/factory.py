@@ -2,7 +2,6 @@
 
 import difflib
 import importlib
-import itertools
 import sys
 from collections.abc import Callable, Iterable
 from importlib.machinery import ModuleSpec, PathFinder
@@ -80,10 +79,8 @@ def _attribute(owner: object, name: str, where: str, factory: str) -> object:
 
 def first_names(names: Iterable[str]) -> str:
     """Join the first names, with ``...`` in place of the others; empty for none."""
-    first = list(itertools.islice(names, _SHOWN + 1))
-    if len(first) > _SHOWN:
-        first[_SHOWN] = "..."
-    return ", ".join(first)
+    known = list(names)
+    return ", ".join(known if len(known) <= _SHOWN else [*known[:_SHOWN], "..."])
 
 
 def find_module(module_name: str, path: list[str]) -> ModuleSpec | None:

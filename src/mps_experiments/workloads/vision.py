@@ -22,7 +22,7 @@ def supported_models() -> list[str]:
 def build_inputs(
     spec: WorkloadSpec, device: torch.device, weights: WeightsEnum | None = None
 ) -> tuple[object, ...]:
-    """Return one model input per image on the device: ``[C,H,W]`` for detection, else ``N,C,H,W`` with N=1.
+    """One model input per image, on the device: ``[C,H,W]`` for detection, else ``N,C,H,W`` with N=1.
 
     Pixels go through the preprocessing that torchvision ships with these pretrained weights (None: with its
     default ones for the model).
