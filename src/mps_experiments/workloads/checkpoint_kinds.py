@@ -68,7 +68,7 @@ def refuse_foreign(path: Path) -> None:
 
 
 def is_safetensors(path: Path) -> bool:
-    """Return whether a file begins as safetensors do: with the length of a JSON header, then the header."""
+    """Tell by its first bytes whether it is a safetensors file: the length of a header of JSON, then that."""
     with path.open("rb") as file:
         head = file.read(9)
     return head[8:] == b"{" and int.from_bytes(head[:8], "little") <= _MAX_SAFETENSORS_HEADER

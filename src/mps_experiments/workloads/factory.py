@@ -84,7 +84,7 @@ def first_names(names: Iterable[str]) -> str:
 
 
 def find_module(module_name: str, path: list[str]) -> ModuleSpec | None:
-    """Find the spec of a dotted name without importing its parents, as `importlib.util.find_spec` would."""
+    """Return the spec of a dotted name; unlike importlib.util.find_spec this imports no parent package."""
     spec: ModuleSpec | None = None
     search: list[str] | None = path
     for part in module_name.split("."):
