@@ -36,7 +36,7 @@ NO_INTERPRETER = "#!/nowhere/interpreter\n"
 
 @pytest.fixture
 def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Where private folders are made; empty again at the end."""
+    """Make the folder of private folders, which must be empty again at the end."""
     with short_folder() as folder:
         monkeypatch.setattr(tempfile, "tempdir", str(folder))
         yield folder
@@ -45,7 +45,7 @@ def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.fixture
 def short_deadlines(monkeypatch: pytest.MonkeyPatch) -> None:
-    short = DaemonTimeouts(start_s=0.5, command_s=0.5, quit_s=0.5)
+    short = DaemonTimeouts(start_s=0.5, command_s=5.0, quit_s=0.5)
     monkeypatch.setattr("mps_experiments.environment.DAEMON_TIMEOUTS", short)
 
 
@@ -112,7 +112,7 @@ def test_a_daemon_that_misbehaves_is_refused_with_the_reason(
 @pytest.mark.parametrize(
     ("script", "reason"),
     [
-        (GARBAGE, "is no MPS daemon: it has written no pid file|ended at once with code 0: 476"),
+        (GARBAGE, "is not an MPS daemon: it wrote no pid file|ended at once with code 0: 476"),
         (HANGS, r"did not answer within 0\.5 s"),
         (NO_INTERPRETER, "cannot be run: No such file or directory"),
     ],

@@ -253,7 +253,7 @@ def test_a_worker_for_which_the_server_has_no_place_names_the_limit(
     measurement = fake_lab.run(two_workers(fake_lab, tmp_path)).measurement
     assert measurement.verdict.status is Status.INVALID
     assert re.match(
-        r"the MPS server takes no more clients than it has \(.*Client limit reached.*\); "
+        r"the MPS server takes no more clients \(.*Client limit reached.*\); "
         r"worker [01] failed \(load\): RuntimeError: CUDA error: .* busy or unavailable",
         measurement.verdict.reason,
     )

@@ -27,7 +27,7 @@ finally:
 
 @pytest.fixture(autouse=True)
 def other_thread() -> Iterator[None]:
-    """A thread that may take the signal instead of the main one, as a library's may."""
+    """Run a thread that may take the signal instead of the main one, as a library's may."""
     end = threading.Event()
     thread = threading.Thread(target=end.wait)
     thread.start()
@@ -38,7 +38,7 @@ def other_thread() -> Iterator[None]:
 
 @pytest.fixture
 def caught() -> Iterator[None]:
-    """Our handlers, and pytest's again afterwards."""
+    """Install our handlers, and pytest's again afterwards."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     signal.signal(signal.SIGHUP, signal.SIG_DFL)  # pytest itself may run under nohup
     catch_signals()

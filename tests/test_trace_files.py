@@ -22,7 +22,7 @@ NOW = 1_795_470_982_128_729_215
 
 
 def merged(*traces: KernelTrace, folder: Path, title: str = "mps=on") -> dict[str, Any]:
-    """The merged trace as a viewer reads it, numbers exact; the file must be one gzip member."""
+    """Return the merged trace as a viewer reads it, with exact numbers. The file must be one gzip member."""
     path = folder / "trace.json.gz"
     write_merged_trace(traces, path, title)
     member = zlib.decompressobj(wbits=31)
@@ -34,7 +34,7 @@ def merged(*traces: KernelTrace, folder: Path, title: str = "mps=on") -> dict[st
 
 
 def threads(found: dict[str, Any]) -> dict[tuple[int, str], list[Event]]:
-    """The spans by pid and name of their thread."""
+    """Group the spans by pid and name of their thread."""
     events = found["traceEvents"]
     names = {(e["pid"], e["tid"]): e["args"]["name"] for e in events if e["name"] == "thread_name"}
     by_thread = defaultdict(list)
@@ -249,8 +249,8 @@ def test_no_spans_overlap_on_a_thread_and_none_is_lost(seed: int, tmp_path: Path
         span_ns(e) for (pid, name), es in found.items() if pid == 100 and "stream" in name for e in es
     )
     base = min(0, int(tidy.boundaries_ns[0]))
-    assert shown == sorted((int(s) - base, int(e) - base)
-                           for s, e in zip(crowded.starts_ns, crowded.ends_ns, strict=True))  # fmt: skip
+    given = zip(crowded.starts_ns, crowded.ends_ns, strict=True)
+    assert shown == sorted((int(start) - base, int(end) - base) for start, end in given)
 
 
 def test_title_and_unit_are_in_the_file(tmp_path: Path) -> None:

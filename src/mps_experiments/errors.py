@@ -3,24 +3,24 @@
 ::
 
     MpsExperimentsError
-    ├── ConfigError      a user's mistake: one line, exit code 2, nothing started
-    ├── RunError         this cell is INVALID, the sweep goes on
+    ├── ConfigError      a mistake of the user: one line, exit code 2, nothing is started
+    ├── RunError         this cell is INVALID; the sweep goes on
     │   ├── DaemonError  the MPS daemon did not start, answer or stop
     │   ├── ProofError   the workers were not attached as the cell claims
     │   └── WorkerError  a worker failed, died or hung
-    ├── EvidenceError    a piece of evidence cannot be had; the numbers stay, the record says what is missing
+    ├── EvidenceError    evidence is missing; the numbers stay, and the record says what is missing
     ├── RecordError      a record on disk cannot be written or read
-    └── TrackingError    MLflow did not take what was measured; the record on disk stays
+    └── TrackingError    MLflow did not take a record; the one on disk stays
 
-    Interrupted          a signal asked the runner to stop (a KeyboardInterrupt, so nothing swallows it)
+    Interrupted          a signal asked the runner to stop (a KeyboardInterrupt, which no handler swallows)
 """
 
 import re
 import signal
 
-_MAX_VALUE = 1000  # characters of a value in a line
-_MAX_WORDS = 500  # characters of what an exception says
-_MAX_IN_GROUP = 3  # exceptions of a group that are named
+_MAX_VALUE = 1000  # characters shown of a value
+_MAX_WORDS = 500  # characters shown of an exception's text
+_MAX_IN_GROUP = 3  # exceptions shown of a group
 _USER_INFO = re.compile(r"(?<=://)[^\s/@]\S*@")
 _QUERY = re.compile(r"([?&][^\s=&]*(?:pass|pwd|token|secret|key)[^\s=&]*=)[^\s&;:,]+", re.IGNORECASE)
 
@@ -30,12 +30,12 @@ class MpsExperimentsError(Exception):
 
 
 class ConfigError(MpsExperimentsError):
-    """A value that the user gave cannot work.
+    """A value from the user cannot work.
 
     Args:
-        option: The option as it is written on the command line, for example ``procs``.
-        value: The value as the user gave it; an empty text where there was none.
-        expected: What would work, as the rest of the sentence.
+        option: The option as on the command line, such as ``procs``.
+        value: The value that the user gave; an empty text for none.
+        expected: What is wrong and what would work, as the rest of the line.
     """
 
     def __init__(self, option: str, value: object, expected: str) -> None:
@@ -46,12 +46,12 @@ class ConfigError(MpsExperimentsError):
 
 
 def _escaped(character: str) -> str:
-    """A character that would tell the terminal to do something."""
+    """Escape a character that could control the terminal."""
     return character.encode("unicode_escape").decode()
 
 
 def without_passwords(text: str) -> str:
-    """A line for a terminal or a log, in which no address shows its password.
+    """Replace the passwords in the addresses of a text, for a terminal or a log.
 
     >>> without_passwords("tracking.uri=http://me:secret@host:5000: no")
     'tracking.uri=http://***@host:5000: no'
@@ -60,7 +60,7 @@ def without_passwords(text: str) -> str:
 
 
 def _as_typed(value: object) -> str:
-    """A value that YAML has read, as it is written on the command line."""
+    """Write a value that YAML has read as it is typed on the command line, cut if it is long."""
     if value is None:
         return "null"
     text = str(value).lower() if isinstance(value, bool) else str(value)
@@ -68,11 +68,13 @@ def _as_typed(value: object) -> str:
 
 
 def in_words(error: BaseException, whole: bool = False) -> str:
-    """Name an exception's type and the first line of its text, also where the text is endless or raises.
+    """Return an exception's type and the first line of its text, cut if it is long.
+
+    A user's exception may raise when its text is asked for; this is said instead.
 
     Args:
-        error: What was raised.
-        whole: Put all lines of the text into one.
+        error: The exception.
+        whole: Join all lines of the text instead of taking the first.
 
     >>> in_words(ValueError("no such file\\nsecond line"))
     'ValueError: no such file'
@@ -90,7 +92,7 @@ def in_words(error: BaseException, whole: bool = False) -> str:
 
 
 class RunError(MpsExperimentsError):
-    """The cell cannot give a number; its verdict is INVALID with this text as the reason."""
+    """The cell gives no number: its verdict is INVALID, with this text as the reason."""
 
 
 class DaemonError(RunError):
@@ -105,9 +107,9 @@ class WorkerError(RunError):
     """A worker failed, died or hung.
 
     Args:
-        rank: The worker's rank, from 0.
-        reason: What happened, for a person.
-        traceback: The worker's own traceback, empty where it left none.
+        rank: Rank of the worker, from 0.
+        reason: What happened, in words that follow "worker N".
+        traceback: The worker's own traceback; empty if it left none.
     """
 
     def __init__(self, rank: int, reason: str, traceback: str = "") -> None:
@@ -116,7 +118,7 @@ class WorkerError(RunError):
 
 
 class EvidenceError(MpsExperimentsError):
-    """A piece of evidence (a trace, telemetry, an output) cannot be had; no number depends on it."""
+    """Evidence (a trace, telemetry, an output) is missing; no number depends on it."""
 
 
 class RecordError(MpsExperimentsError):
@@ -124,7 +126,7 @@ class RecordError(MpsExperimentsError):
 
 
 class TrackingError(MpsExperimentsError):
-    """MLflow did not answer or refused; what was measured is still on disk."""
+    """MLflow did not answer or refused; the record is still on disk."""
 
 
 class Interrupted(KeyboardInterrupt):

@@ -1,4 +1,4 @@
-"""Whether MPS works here at all, and for how many clients: asked of a daemon that lives for a moment."""
+"""Try MPS before anything is measured: does a daemon work here, and how many clients does a server take?"""
 
 from dataclasses import dataclass, field, replace
 
@@ -14,10 +14,11 @@ from mps_experiments.skip import reason_to_skip
 
 @dataclass
 class MpsCheck:
-    """Starts, asks and quits a private daemon, once for each GPU that cells with MPS use.
+    """Tries a private daemon once for each GPU that cells with MPS use.
 
     Attributes:
-        cuda_version: Of the driver; tells the number of clients where the daemon does not tell its version.
+        guardian: Cleans up after the daemon if this process dies.
+        cuda_version: The driver's CUDA version, used if the daemon does not log its own.
     """
 
     guardian: Guardian
@@ -25,11 +26,11 @@ class MpsCheck:
     _limits: dict[str, int] = field(default_factory=dict)
 
     def check(self, plan: RunPlan) -> None:
-        """Refuse a cell with MPS that cannot work. A GPU is tried once, and not for a cell that is skipped.
+        """Refuse a cell with MPS that cannot work. No-op for cells without MPS and for skipped ones.
 
         Raises:
-            ConfigError: If no daemon starts or answers there: broken, not executable, not MPS at all, ...; or
-                if the cell has more workers than a server takes clients.
+            ConfigError: If no daemon starts or answers, or if the cell has more workers than a server takes
+                clients.
         """
         gpu = plan.device.gpu
         if gpu is None or not plan.mps.enabled or reason_to_skip(plan):
@@ -43,7 +44,7 @@ class MpsCheck:
             )
 
     def _try(self, plan: RunPlan) -> int:
-        """Start and quit a daemon; returns how many clients its server would take."""
+        """Start and quit a daemon, and return how many clients its server would take."""
         try:
             version = self._start_and_quit(plan) or cuda_version(self.cuda_version)
         except (DaemonError, OSError) as error:
@@ -57,7 +58,7 @@ class MpsCheck:
 
     def _start_and_quit(self, plan: RunPlan) -> tuple[int, int] | None:
         with private_folder(self.guardian) as folder:
-            here = replace(plan, paths=RunPaths(folder=folder))  # its logs are nobody's evidence
+            here = replace(plan, paths=RunPaths(folder=folder))  # its logs belong to no record
             with new_daemon(here, folder):
                 pass
             return control_version(here.paths.control_log.read_text())

@@ -1,6 +1,6 @@
-"""What MPS had to do with a run's failure: it ended under the workers, or took no more of them.
+"""Find the part of MPS in a run's failure: it ended under the workers, or refused one of them.
 
-A worker only has an error of CUDA to tell, which names neither.
+The CUDA error of a worker names neither.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ _DAEMON, _SERVER = "daemon", "server"
 
 @contextlib.contextmanager
 def noting_end_of_mps(plan: RunPlan, environment: Environment, state: RunState) -> Iterator[None]:
-    """If the block fails, note which MPS processes are gone by then; a fault ends them on purpose."""
+    """Note which MPS processes are gone if the block fails. A fault may end them on purpose: then no-op."""
     daemon = environment.daemon
     try:
         yield
@@ -35,13 +35,14 @@ def noting_end_of_mps(plan: RunPlan, environment: Environment, state: RunState) 
 
 @contextlib.contextmanager
 def watching_mps(plan: RunPlan, environment: Environment, state: RunState) -> Iterator[None]:
-    """Note the moment at which the daemon or a server ends in the block, the measured window."""
+    """Note the moment at which the daemon or a server ends in the block, which is the measured window."""
     daemon = environment.daemon
     if daemon is None or plan.fault is not None:
         yield
         return
     servers = {pid for seen in state.observations for pid in seen.server_status}
-    watch = EndWatch({daemon.pid: _DAEMON} | dict.fromkeys(servers, _SERVER))  # it takes its servers along
+    # The daemon comes first: its end also ends its servers.
+    watch = EndWatch({daemon.pid: _DAEMON} | dict.fromkeys(servers, _SERVER))
     try:
         with watch:
             yield
@@ -50,7 +51,7 @@ def watching_mps(plan: RunPlan, environment: Environment, state: RunState) -> It
 
 
 def about_mps(plan: RunPlan, state: RunState) -> str | None:
-    """Say what MPS had to do with it, the daemon's logs in the run's folder; None if nothing."""
+    """Explain a run's failure by MPS, from its state and its logs; None if MPS has no part in it."""
     if not plan.mps.enabled or plan.fault is not None or state.interruption is not None:
         return None
     log = _text(plan.paths.control_log)
@@ -69,17 +70,17 @@ def describe_end(
     servers_afterwards: tuple[int, ...] | None,
     control_log: str,
 ) -> str:
-    """Say that MPS ended, when, and how it was seen.
+    """Describe that MPS ended, when, and how this was seen.
 
     Args:
-        ends: Its processes that are gone, the first first.
-        window_start_ns: The first worker's start; None if there was none.
-        servers_afterwards: What the daemon listed then; None if it did not answer.
-        control_log: The daemon's lines.
+        ends: Its processes that ended, in order of time.
+        window_start_ns: Start of the first worker, nanoseconds of the monotonic clock; None without one.
+        servers_afterwards: Servers that the daemon listed afterwards; None if it did not answer.
+        control_log: The lines of the daemon.
     """
     first = ends[0]
     into_s = None if window_start_ns is None else (first.at_ns - window_start_ns) / 1e9
-    # Seen when the kernel has let go of it, a little after it stopped serving.
+    # "by": the kernel reports the end a little after the process stopped serving.
     when = f"by {into_s:.2f} s into the window" if into_s is not None and into_s >= 0 else "before the window"
     gone = " and ".join(f"its {end.name} (pid {end.pid})" for end in ends)
     seen = [f"{gone} {'are' if len(ends) > 1 else 'is'} gone"]
@@ -107,5 +108,5 @@ def _servers_of(daemon: MpsDaemon) -> tuple[int, ...] | None:
 def _text(path: Path) -> str:
     try:
         return path.read_text(errors="replace")
-    except OSError:  # that it could not be written is told elsewhere
+    except OSError:  # the record says elsewhere that it could not be written
         return ""

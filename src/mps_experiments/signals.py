@@ -1,4 +1,4 @@
-"""Signals that end the program: in order, and never between a measurement and its record."""
+"""End the program in order on a signal, and never between a measurement and its record."""
 
 import contextlib
 import os
@@ -14,7 +14,12 @@ _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @dataclass
 class _Gate:
-    """Whether a signal is raised at once. (A signal mask would not do: other threads take the signal.)"""
+    """Holds a signal back or lets it through. A signal mask would not do: other threads take the signal.
+
+    Attributes:
+        held: Whether signals are held back.
+        pending: The last signal that was held back; None without one.
+    """
 
     held: bool = False
     pending: int | None = None
@@ -29,9 +34,9 @@ _gate = _Gate()
 
 
 def catch_signals() -> None:
-    """From now on the first signal raises Interrupted; the second ends the program at once.
+    """Let the first signal raise `Interrupted` and the second end the program at once.
 
-    At once is safe: the kernel then kills the workers and the guardian ends the daemon.
+    Ending at once is safe: the kernel then kills the workers, and the guardian ends the daemon.
     """
     seen = False
 
@@ -45,13 +50,13 @@ def catch_signals() -> None:
             _gate.raise_pending()
 
     for number in _ENDING:
-        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup stays nohup
+        if signal.getsignal(number) is not signal.SIG_IGN:  # it is under nohup, say
             signal.signal(number, stop)
 
 
 @contextlib.contextmanager
 def held_back() -> Iterator[None]:
-    """A signal that arrives in the block is raised when it is left."""
+    """Hold signals back in the block; raise one that arrived when the block is left."""
     with _held(True):
         yield
     if not _gate.held:
@@ -60,7 +65,7 @@ def held_back() -> Iterator[None]:
 
 @contextlib.contextmanager
 def let_through() -> Iterator[None]:
-    """Inside `held_back`: a signal is raised in this block at once, one held back so far too."""
+    """Raise signals at once in a block inside `held_back`, first the one that was held back so far."""
     with _held(False):
         _gate.raise_pending()
         yield
@@ -77,7 +82,7 @@ def _held(held: bool) -> Iterator[None]:
 
 @contextlib.contextmanager
 def blocked_for_children() -> Iterator[None]:
-    """A process started in the block inherits that these signals do not reach it."""
+    """Block these signals for the processes that are started in the block: they inherit the mask."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
     try:
         yield

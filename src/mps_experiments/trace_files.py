@@ -1,4 +1,4 @@
-"""Traces on disk: one file per worker for this program, one of all workers for a person's trace viewer."""
+"""Traces on disk: one file per worker for this program, and one of all workers for a trace viewer."""
 
 import gzip
 import io
@@ -18,7 +18,7 @@ from mps_experiments.errors import RecordError
 from mps_experiments.measurement.intervals import Times
 from mps_experiments.measurement.overlap import CPU_OPERATOR, KIND_NAMES, KernelTrace
 
-MAX_NAME = 300  # characters kept of an operation's name; templates of C++ libraries make some of 1,000
+MAX_NAME = 300  # characters kept of an operation's name: names from C++ templates can have 1,000
 _PER_OPERATION = {
     "starts_ns": np.int64,
     "ends_ns": np.int64,
@@ -29,7 +29,7 @@ _PER_OPERATION = {
     "sm_fill": np.float64,
     "name_ids": np.int64,
 }
-# What numpy and zipfile raise for a file that is not, or no longer, an archive of arrays.
+# Raised by numpy and zipfile for a file that is not an archive of arrays, or is damaged.
 _DAMAGE = (
     EOFError,
     KeyError,
@@ -44,7 +44,7 @@ _DAMAGE = (
 
 
 def save_trace(trace: KernelTrace, path: Path) -> None:
-    """Write one worker's trace, names cut to `MAX_NAME` characters; a reader sees all of it or nothing.
+    """Write one worker's trace atomically, with names cut to `MAX_NAME` characters.
 
     Raises:
         RecordError: If the file cannot be written.
@@ -61,7 +61,7 @@ def save_trace(trace: KernelTrace, path: Path) -> None:
 
 
 def load_trace(path: Path) -> KernelTrace:
-    """Read what `save_trace` wrote.
+    """Read a trace that `save_trace` wrote.
 
     Raises:
         RecordError: If the file is missing, damaged or not a trace.
@@ -90,7 +90,9 @@ def _parse(content: bytes) -> KernelTrace:
     if {array.shape for array in arrays.values()} != {(arrays["starts_ns"].size,)}:
         raise ValueError("the operations' arrays differ in length")
     ids, kinds = arrays["name_ids"], arrays["kinds"]
-    if ids.size and not (0 <= ids.min() <= ids.max() < len(names) and 0 <= kinds.min() <= kinds.max() < 4):
+    if ids.size and not (
+        0 <= ids.min() <= ids.max() < len(names) and 0 <= kinds.min() <= kinds.max() < len(KIND_NAMES)
+    ):
         raise ValueError("an operation has no name or kind")
     return KernelTrace(rank=rank, pid=pid, boundaries_ns=boundaries_ns, names=names, **arrays)
 
@@ -99,7 +101,7 @@ def write_merged_trace(traces: Sequence[KernelTrace], path: Path, title: str) ->
     """Write all workers' traces as one gzipped Chrome trace, which Perfetto (ui.perfetto.dev) opens.
 
     Each worker is a process, with threads for its iterations, the host's launch calls and each stream. Times
-    are in microseconds since the earliest start of a pass; what began before that is left out.
+    are in microseconds since the earliest start of a pass; earlier operations are omitted.
 
     Raises:
         RecordError: If the file cannot be written.
@@ -113,7 +115,14 @@ def write_merged_trace(traces: Sequence[KernelTrace], path: Path, title: str) ->
 
 @dataclass(frozen=True, eq=False)
 class _Spans:
-    """What one thread of the viewer shows; `heads` is each event's JSON up to where and when it was."""
+    """The spans of one kind, for one thread of the viewer or several.
+
+    Attributes:
+        label: Name of the thread.
+        heads: The JSON of each event up to its process, thread and times.
+        starts_ns: Start of each span.
+        ends_ns: End of each span.
+    """
 
     label: str
     heads: NDArray[np.object_]
@@ -122,7 +131,7 @@ class _Spans:
 
 
 def _process_events(trace: KernelTrace, base_ns: int) -> Iterator[str]:
-    """One worker's events, each as JSON; threads are numbered in the order in which a viewer shows them."""
+    """Yield one worker's events as JSON, with threads numbered in the order in which a viewer shows them."""
     pid, tid = trace.pid, 0
     yield _about(pid, 0, "process_name", name=f"worker {trace.rank} (pid {pid})")
     yield _about(pid, 0, "process_sort_index", sort_index=trace.rank)
@@ -149,7 +158,7 @@ def _iterations(trace: KernelTrace) -> _Spans:
 
 
 def _launches(trace: KernelTrace) -> _Spans:
-    """The host's calls that launched something; one call may launch many operations, as a CUDA graph does."""
+    """Return the host's launch calls, each once: one may launch many operations, as with a CUDA graph."""
     told = trace.launched_ns > trace.launches_ns
     calls = np.unique(np.stack([trace.launches_ns[told], trace.launched_ns[told]]), axis=1)
     heads = np.full(calls.shape[1], _head("launch", "launch"), object)
@@ -170,10 +179,10 @@ def _head(name: str, category: str) -> str:
 
 
 def _lanes(starts_ns: Times, ends_ns: Times) -> list[NDArray[np.int64]]:
-    """Indices of the spans from time 0 on, in as many lists as it takes for none to overlap in its list.
+    """Split the spans from time 0 on into lists of indices, so that none overlap within a list.
 
-    A viewer drops spans that overlap on one thread. They do where the profiler's clock errs, and operators of
-    the CPU contain each other.
+    A viewer drops spans that overlap on one thread. They overlap where the profiler's clock errs, and because
+    CPU operators contain one another.
     """
     order = np.lexsort((ends_ns, starts_ns))
     order = order[starts_ns[order] >= 0]

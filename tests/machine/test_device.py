@@ -1,4 +1,4 @@
-"""Which device `device=...` means."""
+"""The device that `device=...` names."""
 
 import pytest
 
@@ -72,7 +72,7 @@ def test_like_cuda_the_list_ends_at_its_first_bad_entry(visible: str) -> None:
             THREE,
             "device=cuda:3: this machine has 3 visible NVIDIA GPUs; device=cpu runs without one",
         ),
-        ("GPU-zzzz", NONE, "device=GPU-zzzz: no such GPU; no visible NVIDIA GPU here: []"),
+        ("GPU-zzzz", NONE, "device=GPU-zzzz: no such GPU; this machine has no visible NVIDIA GPU"),
         ("gpu", THREE, "device=gpu: not a device; give auto, cpu, cuda, cuda:N or a GPU UUID"),
         ("cuda:-1", THREE, "device=cuda:-1: not a device; give auto, cpu, cuda, cuda:N or a GPU UUID"),
         ("", THREE, "device: not a device; give auto, cpu, cuda, cuda:N or a GPU UUID"),

@@ -43,7 +43,7 @@ def commit_seen_from(src: Path) -> str:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A repository of its own that holds the program."""
+    """Make a repository that holds the program."""
     ignore = shutil.ignore_patterns("__pycache__")
     shutil.copytree(SRC, tmp_path / "checkout" / "src", ignore=ignore)
     (tmp_path / "checkout" / ".gitignore").write_text("__pycache__/\n")

@@ -18,14 +18,11 @@ def test_a_fixed_probe_answers_from_its_list() -> None:
     assert [process.pid for process in probe.compute_processes(GPU.uuid)] == [7]
     assert probe.mps_pids(GPU.uuid) is None
     assert probe.driver_version()
-
-
-def test_a_fixed_probe_without_gpus_has_no_driver_either() -> None:
     assert (FixedProbe().driver_version(), FixedProbe().cuda_driver_version()) == (None, None)
 
 
 def test_without_nvml_there_are_no_gpus_and_no_error() -> None:
-    """In a fresh process that cannot find libnvidia-ml, also where a driver is installed."""
+    """Use a fresh process that cannot find libnvidia-ml, even if a driver is installed."""
     code = (
         "import ctypes\n"
         "def no_library(*_, **__): raise OSError('not here')\n"
@@ -107,7 +104,7 @@ def test_nvml_tells_the_driver_and_its_newest_cuda() -> None:
 
 @pytest.mark.gpu
 def test_to_look_at_the_gpus_is_not_to_be_on_one() -> None:
-    """In a fresh process: other tests may have used the GPU in this one."""
+    """Use a fresh process, since other tests may have used the GPU in this one."""
     code = (
         "import os\n"
         "from mps_experiments.machine.gpus import open_probe\n"

@@ -54,7 +54,7 @@ class FakeNvml:
 
 @pytest.fixture
 def meter_of(monkeypatch: pytest.MonkeyPatch) -> Callable[..., NvmlMeter]:
-    """A meter on the stand-in with these answers."""
+    """Make meters on a stand-in with given answers."""
 
     def make(**answers: Any) -> NvmlMeter:
         monkeypatch.setattr(nvml_meter, "pynvml", FakeNvml(**answers))
@@ -312,7 +312,7 @@ def real_meter() -> Iterator[GpuMeter]:
 
 
 def later(meter: GpuMeter, first: GpuSample, enough: Callable[[GpuSample], bool]) -> GpuSample:
-    """The first reading at least 0.3 s after another that is as wanted; fails after a deadline."""
+    """Return the first wanted reading at least 0.3 s after another. Fail after a deadline."""
     deadline = time.monotonic() + DEADLINE_S
     while time.monotonic() < deadline:
         sample = meter.sample()

@@ -70,7 +70,7 @@ def telemetry_threads() -> list[threading.Thread]:
 
 
 def reached(number: int) -> tuple[threading.Event, Callable[[int], None]]:
-    """An event, and what sets it at a reading of this number."""
+    """Return an event and the function that sets it at a reading of this number."""
     event = threading.Event()
 
     def at(reading: int) -> None:
@@ -250,10 +250,9 @@ def test_a_reading_that_does_not_come_back_is_left_behind() -> None:
             assert stuck.wait(DEADLINE_S)
         told = sampling.telemetry
         assert [each.power_w for each in told.gpu] == [1.0, 2.0]
-        assert told.problem == "a reading has not come back for 0.01 s"
-        assert (
-            meter.calls == ["sample"] * 3
-        )  # nobody touches a meter that is being read, not even to close it
+        assert told.problem == "a reading did not return within 0.01 s"
+        # Nobody touches a meter that is being read, not even to close it.
+        assert meter.calls == ["sample"] * 3
     finally:
         let_go.set()
         for thread in telemetry_threads():
@@ -274,7 +273,7 @@ ctxt 4
 
 @pytest.fixture
 def stat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A file in place of /proc/stat, in a kernel that counts in hundredths."""
+    """Put a file in place of /proc/stat, in a kernel that counts in hundredths."""
     path = tmp_path / "stat"
     path.write_text(STAT)
     monkeypatch.setattr(sampler, "_STAT", path)
@@ -283,7 +282,7 @@ def stat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_core_is_busy_in_user_nice_system_and_interrupt_time_and_stolen_time_is_apart(stat: Path) -> None:
-    """Idle time and waiting for input are not busy; guest time is in user time already."""
+    """Count neither idle time nor waiting for input; guest time is in user time already."""
     busy = pytest.approx((100 + 20 + 30 + 6 + 7) / 100)
     assert read_cores() == {0: (busy, pytest.approx(0.8)), 3: (2.0, 0.0)}
 

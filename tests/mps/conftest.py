@@ -15,20 +15,20 @@ NewDaemon = Callable[..., MpsDaemon]
 
 @pytest.fixture
 def short_dir() -> Iterator[Path]:
-    """A folder in which sockets have short paths."""
+    """Make a folder in which sockets have short paths."""
     with short_folder() as folder:
         yield folder
 
 
 @pytest.fixture
 def fake_programs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The stand-ins, well-behaved."""
+    """Use the well-behaved stand-ins."""
     use_fakes(monkeypatch)
 
 
 @pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.gpu)])
 def gpu_uuid(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The GPU for a daemon: with the stand-ins, and again with the real programs."""
+    """Return the GPU for a daemon, once with the stand-ins and once with the real programs."""
     if request.param == "fake":
         use_fakes(monkeypatch)
         return FAKE_GPU.uuid
@@ -38,7 +38,7 @@ def gpu_uuid(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.fixture
 def new_daemon(short_dir: Path, tmp_path: Path) -> NewDaemon:
-    """Makes a daemon that was not started yet, in a folder of its own."""
+    """Make daemons that are not started yet, each in a folder of its own."""
 
     def make(
         gpu_uuid: str = FAKE_GPU.uuid,
@@ -66,6 +66,6 @@ def new_daemon(short_dir: Path, tmp_path: Path) -> NewDaemon:
 
 @pytest.fixture
 def foreign_daemon(short_dir: Path) -> Iterator[Path]:
-    """The pipe directory of a daemon that somebody else started; ended afterwards."""
+    """Start a daemon as somebody else and return its pipe directory. End it afterwards."""
     with daemon_of_somebody_else(short_dir / "foreign"):
         yield short_dir / "foreign"

@@ -46,10 +46,8 @@ OFF = replace(ON, server_status={}, client_pids=(), nvml_mps_pids=())
 STRANGER = ForeignDaemon(pid=9, pipe_dir="/x", client_pids=(1, 2))
 STARTED = 700  # by a worker
 ON_GPU = (GpuProcess(pid=548, memory_bytes=None), GpuProcess(pid=STARTED, memory_bytes=None))
-WITH_HELPERS: dict[str, Any] = {
-    "descendant_pids": (STARTED, 701),
-    "gpu_processes": ON_GPU,
-}  # 701 is not on the GPU
+# 701 is not on the GPU.
+WITH_HELPERS: dict[str, Any] = {"descendant_pids": (STARTED, 701), "gpu_processes": ON_GPU}
 THIEF = replace(STRANGER, client_pids=(1, 549))
 
 
@@ -121,7 +119,7 @@ def test_an_observation_that_shows_the_claim_has_no_failure(
                 foreign_daemons=(replace(STRANGER, client_pids=(STARTED,)),),
             ),
             True,
-            r"processes that the workers started, \[700\] are clients of another MPS daemon, /x",
+            r"processes started by workers \[700\] are clients of another MPS daemon, /x",
         ),
         (
             replace(
@@ -130,12 +128,12 @@ def test_an_observation_that_shows_the_claim_has_no_failure(
                 foreign_daemons=(replace(STRANGER, client_pids=(STARTED,)),),
             ),
             False,
-            r"processes that the workers started, \[700\] are clients of another MPS daemon, /x",
+            r"processes started by workers \[700\] are clients of another MPS daemon, /x",
         ),
         (
             replace(OFF, descendant_pids=(STARTED,), nvml_mps_pids=(STARTED,)),
             False,
-            r"NVML lists processes that the workers started, \[700\] as MPS clients",
+            r"NVML lists processes started by workers \[700\] as MPS clients",
         ),
     ],
 )
@@ -217,7 +215,7 @@ def test_one_look_that_denies_the_claim_spoils_the_proof_and_the_first_is_told()
 
 @contextmanager
 def attached(pipe_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """This process is a client of the stand-in."""
+    """Make this process a client of the stand-in."""
     with monkeypatch.context() as patch:
         patch.setenv(PIPE_DIRECTORY, str(pipe_dir))
         attachment = Attachment()

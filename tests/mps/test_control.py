@@ -193,7 +193,7 @@ echo 476
 
 @pytest.fixture
 def one_at_a_time(tmp_path: Path) -> MpsControl:
-    """A daemon that, as the real one, does not bear to be asked by two at once."""
+    """Make a daemon that fails when two ask at once, like the real one."""
     program = tmp_path / "program"
     program.write_text(ONE_AT_A_TIME)
     program.chmod(0o755)
@@ -213,7 +213,7 @@ def test_whoever_does_not_get_its_turn_in_time_is_told(one_at_a_time: MpsControl
     directory = os.open(one_at_a_time.pipe_dir, os.O_RDONLY)
     try:
         fcntl.flock(directory, fcntl.LOCK_EX)
-        with pytest.raises(DaemonError, match=r"others ask the MPS daemon for more than 0\.1 s"):
+        with pytest.raises(DaemonError, match=r"busy with other questions for 0\.1 s"):
             impatient.servers()
     finally:
         os.close(directory)

@@ -64,7 +64,7 @@ def test_a_row_that_is_spread_over_lines_is_no_client() -> None:
 
 
 def test_a_flood_of_empty_lines_takes_no_longer_than_its_length() -> None:
-    """With time that grows as the square of the length, this would take hours: the test's timeout ends it."""
+    """Parse in linear time: in quadratic time this takes hours, and the test's timeout ends it."""
     flood = "\n" * 1_000_000 + " " * 1_000_000
     assert parse_clients(flood) == ()
     assert parse_pids(flood) == ()

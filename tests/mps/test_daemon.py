@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import psutil
@@ -24,12 +23,8 @@ def test_a_daemon_answers_is_ours_and_is_gone_afterwards(gpu_uuid: str, new_daem
         assert daemon.control.servers() == ()
         assert daemon.is_alive()
         assert int((daemon.pipe_dir / "nvidia-cuda-mps-control.pid").read_text()) == daemon.pid
-        started_s = daemon.started_s()
-        assert started_s is not None
-        assert abs(time.time() - started_s) < 60
         assert daemon.pipe_dir.stat().st_mode & 0o777 == 0o700
     assert not daemon.is_alive()
-    assert daemon.started_s() is None
     assert processes_of(daemon.pipe_dir) == ()
 
 

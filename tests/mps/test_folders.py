@@ -30,7 +30,7 @@ def removed(parent: Path) -> list[Path]:
 
 
 def left_behind(parent: Path, name: str = NAME, namespace: str = HERE) -> Path:
-    """What a runner leaves that was killed, its guardian too."""
+    """Make what a runner leaves if it and its guardian are killed."""
     folder = parent / name
     folder.mkdir(mode=0o700)
     (folder / "pipe").mkdir(mode=0o700)
@@ -40,7 +40,7 @@ def left_behind(parent: Path, name: str = NAME, namespace: str = HERE) -> Path:
 
 @pytest.fixture
 def parent(short_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where private folders are made."""
+    """Make the parent of private folders."""
     monkeypatch.setattr(tempfile, "tempdir", str(short_dir))
     return short_dir
 
@@ -63,7 +63,7 @@ def test_the_folder_of_a_living_runner_is_left_alone(parent: Path, guardian: Gua
 def orphans(
     fake_programs: None, tmp_path: Path, short_dir: Path
 ) -> Iterator[Callable[[bool], tuple[Path, psutil.Process]]]:
-    """Starts a runner with its daemon and a client, and kills it, with its guardian if told to."""
+    """Start a runner with a daemon and a client, and kill it, with its guardian if asked to."""
     started: list[subprocess.Popen[str]] = []
 
     def start(with_guardian: bool) -> tuple[Path, psutil.Process]:

@@ -62,7 +62,7 @@ def test_servers_and_their_ends_are_in_the_daemons_log() -> None:
     [
         (BUSY, CONTROL + REFUSED, 3, REFUSED),
         (BUSY, "Server: too many connections", 3, "too many connections"),
-        (BUSY, CONTROL, 61, "this run wants 61"),
+        (BUSY, CONTROL, 61, "this run needs 61"),
         (BUSY, CONTROL, 48, None),
         (BUSY, "Device pinned memory limit for device 0 set to 0x140000000 bytes", 3, None),
         ("failed (load): OutOfMemoryError", CONTROL + REFUSED, 61, None),

@@ -129,7 +129,7 @@ def test_only_whole_uuids_tell_which_gpus_a_daemon_serves(
 def test_a_daemon_without_a_directory_of_its_own_is_where_its_pid_file_is(
     fake_programs: None, short_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As root's daemon is in /run/nvidia-mps from driver 615 on."""
+    """Do this for the directory of root's daemon, which is /run/nvidia-mps from driver 615 on."""
     (short_dir / "run").mkdir()
     places = (short_dir / "tmp", short_dir / "run")
     monkeypatch.setattr("mps_experiments.mps.processes.DEFAULT_PIPE_DIRECTORIES", places)

@@ -149,7 +149,7 @@ def broken(kind: str, path: Path, state_dict: dict[str, torch.Tensor]) -> None:
     [
         ("empty", "an empty file; copy or download it again"),
         ("text", "not a checkpoint that torch.load(weights_only=True) reads"),
-        ("truncated", "a checkpoint of which the end is missing"),
+        ("truncated", "a checkpoint whose end is missing"),
         ("no state dict", "not a state dict: it holds no tensors by name (epoch)"),
         ("a list", "not a state dict: it holds a list, not tensors by name"),
         ("other shapes", f"does not fit {SMALL}: "),

@@ -21,7 +21,7 @@ def fails(device, options): raise RuntimeError("no such checkpoint")
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the user's module, not on the path."""
+    """Make a folder with the user's module, which is not on the path."""
     monkeypatch.setattr(sys, "path", [*sys.path])
     (tmp_path / "users_own_module.py").write_text(MODULE)
     monkeypatch.delitem(sys.modules, "users_own_module", raising=False)

@@ -94,11 +94,9 @@ def test_what_has_no_numbers_has_no_digest(output: object) -> None:
     assert digest_output(output) == ()
 
 
-def test_empty_tensors_are_left_out_as_every_worker_leaves_them_out() -> None:
-    assert digest_output([torch.ones(0, 4), np.empty((3, 0)), torch.ones(1)]) == digest_output(
-        [torch.ones(0, 4), np.empty((3, 0)), torch.ones(1)]
-    )
-    assert [digest.name for digest in digest_output([torch.ones(0, 4), torch.ones(1)])] == ["1"]
+def test_empty_tensors_are_left_out() -> None:
+    output = [torch.ones(0, 4), np.empty((3, 0)), torch.ones(1)]
+    assert [digest.name for digest in digest_output(output)] == ["2"]
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ ZIP = "a ZIP archive (.npz, .pt and .docx files are such, too); unpack it and gi
         ),
         (pickle.dumps([1]), "a pickle of Python; save the array as an image with PIL.Image.fromarray"),
     ],
-)  # fmt: skip
+)
 def test_a_file_of_another_kind_is_named_with_what_to_do(head: bytes, kind: str) -> None:
     assert foreign_kind(head[:HEAD_BYTES]) == kind
 

@@ -73,7 +73,7 @@ def test_what_was_done_is_told_once_for_all_images_to_which_it_was() -> None:
 
 
 def test_a_large_file_is_hashed_without_being_held_in_memory(tmp_path: Path) -> None:
-    """A photo with 100 MB behind it that no decoder looks at."""
+    """Use a photo followed by 100 MB that no decoder reads."""
     path = tmp_path / "photo.jpg"
     shutil.copy(sample_photo(), path)
     os.truncate(path, 100_000_000)
@@ -96,7 +96,7 @@ def refused(value: object) -> str:
 
 
 def broken(tmp_path: Path, kind: str) -> str:
-    """A path that is not one image, by kind."""
+    """Make a path that is not one image, of this kind, and return it."""
     path = tmp_path / f"{kind} file.jpg"
     match kind:
         case "truncated":
@@ -198,7 +198,7 @@ def test_images_are_used_in_the_order_given(tmp_path: Path) -> None:
 
 
 def arguments_in(line: str) -> list[str]:
-    """What a person would copy from a refusal, as Hydra understands it."""
+    """Return the list that a person would copy from a refusal, as Hydra understands it."""
     (argument,) = shlex.split(line.partition("as a list: ")[2])
     value = OverridesParser.create().parse_override(argument).value()
     assert isinstance(value, list)

@@ -15,7 +15,7 @@ _NO_IMAGE = {".svg", ".pdf", ".npy", ".npz", ".mp4"}
 
 
 def candidates() -> list[Path]:
-    """Files that a name or the first bytes claim to be an image, and some that were never meant as one."""
+    """List files that are images by name or first bytes, and some that are none."""
     found = []
     for path in sorted(Path(sysconfig.get_path("purelib")).rglob("*")):
         if (

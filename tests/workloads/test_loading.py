@@ -26,7 +26,7 @@ class Output:
 
 
 def called(*inputs: object, times: int = 1) -> list[tuple[tuple[object, ...], dict[str, object]]]:
-    """Arguments and keywords of each call of a model that is bound to these inputs."""
+    """Return arguments and keywords of each call of a model that is bound to these inputs."""
     calls: list[tuple[tuple[object, ...], dict[str, object]]] = []
 
     def model(*arguments: object, **keywords: object) -> None:
@@ -38,17 +38,11 @@ def called(*inputs: object, times: int = 1) -> list[tuple[tuple[object, ...], di
     return calls
 
 
-def test_a_mapping_is_passed_as_keywords() -> None:
+def test_a_mapping_is_passed_as_keywords_a_tuple_as_arguments_anything_else_as_one() -> None:
     assert called({"input_ids": 1, "mask": 2}) == [((), {"input_ids": 1, "mask": 2})]
-
-
-def test_a_tuple_is_passed_as_arguments() -> None:
     assert called((1, 2)) == [((1, 2), {})]
-
-
-@pytest.mark.parametrize("value", [3, [1, 2], "text", None])
-def test_anything_else_is_the_one_argument(value: object) -> None:
-    assert called(value) == [((value,), {})]
+    for value in (3, [1, 2], "text", None):
+        assert called(value) == [((value,), {})]
 
 
 def test_several_inputs_take_turns() -> None:

@@ -31,7 +31,7 @@ def built(model: str, device: torch.device = META, **values: Any) -> Network:
 
 
 def modules(model: nn.Module) -> list[tuple[object, ...]]:
-    """Name, class and what decides the work of each module."""
+    """List name, class and work-defining attributes of each module."""
     said = ("eps", "transform_input", "aux_logits", "image_size", "num_classes", "score_thresh")
     return [
         (name, type(module).__name__, *(getattr(module, each, None) for each in said[:5]))
@@ -45,7 +45,7 @@ def classes(model: nn.Module) -> set[str]:
 
 @pytest.fixture
 def no_download(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Any address that is opened fails the test."""
+    """Fail the test if any address is opened."""
 
     def refused(*_: object, **__: object) -> None:
         raise AssertionError("a download")
@@ -82,15 +82,6 @@ def test_the_norm_layer_is_that_of_the_deployed_model(name: str, norm_layer: str
     assert classes(built(name).model) & batch == {norm_layer}
 
 
-@pytest.mark.parametrize("name", ["googlenet", "inception_v3"])
-def test_the_input_is_transformed_as_in_the_deployed_model(name: str) -> None:
-    assert built(name).model.__dict__["transform_input"] is True
-
-
-def test_a_segmentation_model_has_its_auxiliary_head() -> None:
-    assert type(built("fcn_resnet50").model.aux_classifier).__name__ == "FCNHead"
-
-
 @pytest.mark.parametrize(
     ("wanted", "norm_layer"), [("batch", "BatchNorm2d"), ("frozen", "FrozenBatchNorm2d")]
 )
@@ -109,7 +100,7 @@ def test_a_norm_layer_for_a_model_without_one_is_refused(name: str) -> None:
 
 @pytest.mark.parametrize("loaded", [torch.inference_mode, torch.no_grad])
 def test_both_norm_layers_compute_the_same(loaded: Any) -> None:
-    """A worker loads in inference mode, whose tensors are not like others."""
+    """Load in inference mode as well, as workers do: its tensors differ from others."""
     outputs = []
     for wanted in ("batch", "frozen"):
         with loaded():
@@ -119,14 +110,12 @@ def test_both_norm_layers_compute_the_same(loaded: Any) -> None:
     torch.testing.assert_close(*outputs)
 
 
-@pytest.mark.parametrize("spelling", ["IMAGENET1K_V1", "ResNet50_Weights.IMAGENET1K_V1", "imagenet1k_v1"])
-def test_weights_by_name_are_those_of_torchvision(spelling: str) -> None:
-    assert named_weights("resnet50", spelling) is get_model_weights("resnet50").IMAGENET1K_V1
-
-
-@pytest.mark.parametrize("spelling", ["default", "DEFAULT", "ResNet50_Weights.DEFAULT"])
-def test_the_default_is_the_newest(spelling: str) -> None:
-    assert named_weights("resnet50", spelling) is get_model_weights("resnet50").IMAGENET1K_V2
+def test_weights_by_name_are_those_of_torchvision_and_the_default_is_the_newest() -> None:
+    entries = get_model_weights("resnet50")
+    for spelling in ("IMAGENET1K_V1", "ResNet50_Weights.IMAGENET1K_V1", "imagenet1k_v1"):
+        assert named_weights("resnet50", spelling) is entries.IMAGENET1K_V1
+    for spelling in ("default", "DEFAULT", "ResNet50_Weights.DEFAULT"):
+        assert named_weights("resnet50", spelling) is entries.IMAGENET1K_V2
 
 
 @pytest.mark.parametrize("spelling", ["COCO_V1", "ResNet18_Weights.IMAGENET1K_V1"])
@@ -182,7 +171,7 @@ def test_a_file_loads_with_and_without_the_heads_for_training(
 
 
 def test_torchvisions_old_names_are_understood(tmp_path: Path) -> None:
-    """densenet's files are of 2017: norm.1 where the module is norm1."""
+    """Load a densenet file of 2017, with norm.1 where the module has norm1."""
     state = state_of("densenet121")
     old = {re.sub(r"(norm|conv)([12])\.", r"\1.\2.", name): each for name, each in state.items()}
     assert old.keys() != state.keys()
@@ -230,10 +219,7 @@ def test_another_type_than_the_modules_is_told(tmp_path: Path, dtype: torch.dtyp
             {"fc.weight": None, "fc.bias": None},
             "does not fit resnet18: missing names: 2 of 122 (fc.weight, fc.bias)",
         ),
-        (
-            {"fc.extra": torch.zeros(1)},
-            "does not fit resnet18: unknown names: 1 (fc.extra)",
-        ),
+        ({"fc.extra": torch.zeros(1)}, "does not fit resnet18: unknown names: 1 (fc.extra)"),
     ],
 )
 def test_a_file_that_does_not_fit_is_refused_with_what_does_not(

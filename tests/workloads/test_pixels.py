@@ -35,7 +35,7 @@ def test_8_bit_pixels_stay_as_deployed_programs_hand_them_over(tmp_path: Path) -
     "model", ["resnet18", "vit_b_16", "inception_v3", "fcn_resnet50", "ssdlite320_mobilenet_v3_large"]
 )
 def test_16_bits_and_8_bits_of_one_image_give_a_model_the_same(tmp_path: Path, model: str) -> None:
-    """Each value of 8 bits times 257 is the same share of white in 16 bits."""
+    """Multiply 8-bit values by 257: this is the same share of white in 16 bits."""
     grey = np.linspace(0, 255, 320).astype(np.uint8)[None, :].repeat(240, axis=0)
     Image.fromarray(grey).save(tmp_path / "8.png")
     Image.fromarray(grey.astype(np.uint16) * 257).save(tmp_path / "16.png")

@@ -36,7 +36,7 @@ def forward(of: WorkloadSpec) -> Any:
 
 @pytest.fixture(scope="module")
 def outputs() -> dict[str, Any]:
-    """One forward of each kind of model on the sample photo."""
+    """Run one forward of each kind of model on the sample photo."""
     return {model: forward(spec(model))[0] for model in MODELS}
 
 

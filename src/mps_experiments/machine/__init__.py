@@ -1,1 +1,1 @@
-"""What is known of this machine: GPUs, driver, CPU, versions."""
+"""Facts and readings of this machine: GPUs, driver, CPU, versions; locks of GPUs and cores."""

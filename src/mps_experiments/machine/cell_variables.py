@@ -1,6 +1,6 @@
-"""Environment variables that a cell sets itself: what the shell holds of them reaches no process of a run.
+"""Environment variables that each cell sets itself. Those of the shell reach no process of a run.
 
-A thread percentage left in a shell would cap every worker, and nothing in a table would say so.
+Otherwise a thread percentage left in a shell would cap every worker, and no table would show it.
 """
 
 from collections.abc import Mapping, MutableMapping
@@ -10,30 +10,30 @@ _NAMES = frozenset({"CUDA_DEVICE_MAX_CONNECTIONS"})
 
 
 def is_cells_own(name: str) -> bool:
-    """Return whether a variable is the cell's to set."""
+    """Return whether the cell sets this variable."""
     return name.startswith(_PREFIX) or name in _NAMES
 
 
 def not_passed_on(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return what the environment holds that the processes of a run do not get."""
+    """Return the variables of the environment that the processes of a run do not get, sorted by name."""
     return {name: value for name, value in sorted(environment.items()) if is_cells_own(name)}
 
 
 def passed_on(environment: Mapping[str, str], own: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return a run's environment: that of the shell without the cell's variables, and what the cell sets."""
+    """Return the environment of a run: the shell's, but with the cell's own variables from the cell alone."""
     kept = {name: value for name, value in environment.items() if not is_cells_own(name)}
     return kept | dict(own or {})
 
 
 def take_on(environment: MutableMapping[str, str], own: Mapping[str, str]) -> None:
-    """Change the environment of this process to what `passed_on` returns."""
+    """Change an environment in place to the one that `passed_on` returns."""
     for name in not_passed_on(environment):
         del environment[name]
     environment.update(own)
 
 
 def describe(variables: Mapping[str, str]) -> str:
-    """Say in one line what is not passed on; empty if there is nothing to say."""
+    """Name in one line the variables that are not passed on; empty without any."""
     if not variables:
         return ""
     shown = {name: value if value.isprintable() else ascii(value) for name, value in variables.items()}

@@ -1,4 +1,4 @@
-"""Limits that a container or a service has, which the number of cores and free memory do not show."""
+"""Read the cgroup limits of a container or service; the number of cores and free memory do not show them."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,20 +8,21 @@ _NO_LIMIT_BYTES = 2**60  # cgroup v1 writes a huge number where there is no limi
 
 
 def cpu_limit(proc: Path = _PROC, sys: Path = _SYS) -> float | None:
-    """Return how many CPU cores' worth of time this process may use; None without a limit."""
+    """Return the CPU quota of this process in cores, such as 2.5; None without a limit."""
     limits = []
     for folder in _folders(proc, sys, "cpu"):
-        quota, period = [*_words(folder / "cpu.max"), "", ""][:2]
-        if not quota:
-            quota = "".join(_words(folder / "cpu.cfs_quota_us"))
-            period = "".join(_words(folder / "cpu.cfs_period_us"))
-        if quota.isdecimal() and period.isdecimal() and int(period):  # else "max" or -1
-            limits.append(int(quota) / int(period))
+        words = _words(folder / "cpu.max") or [
+            *_words(folder / "cpu.cfs_quota_us"),
+            *_words(folder / "cpu.cfs_period_us"),
+        ]
+        if len(words) == 2 and all(word.isdecimal() for word in words):  # no limit is written as "max" or -1
+            quota, period = map(int, words)
+            limits.append(quota / period)
     return min(limits, default=None)
 
 
 def memory_limit_bytes(proc: Path = _PROC, sys: Path = _SYS) -> int | None:
-    """Return how much memory this process and its neighbours in the container may use; None: no limit."""
+    """Return the memory that the processes of this container may use together; None without a limit."""
     limits = []
     for folder in _folders(proc, sys, "memory"):
         for name in ("memory.max", "memory.limit_in_bytes"):
@@ -32,14 +33,17 @@ def memory_limit_bytes(proc: Path = _PROC, sys: Path = _SYS) -> int | None:
 
 
 def _folders(proc: Path, sys: Path, controller: str) -> Iterator[Path]:
-    """List this process's group and all above it, of version 2 (no controller is named) and of version 1."""
+    """List the folders of this process's group and of all groups above it, of cgroup versions 1 and 2.
+
+    A line of ``/proc/self/cgroup`` is ``ID:CONTROLLERS:PATH``; version 2 names no controllers.
+    """
     mount = sys / "fs" / "cgroup"
     try:
         lines = (proc / "self" / "cgroup").read_text().splitlines()
     except OSError:
         lines = ["0::/"]
     for line in lines:
-        _, controllers, path = [*line.split(":", 2), "", ""][:3]
+        _, controllers, path = line.split(":", 2)
         if not controllers or controller in controllers.split(","):
             base = mount / controller if controllers else mount
             group = Path(path.lstrip("/"))

@@ -1,4 +1,4 @@
-"""Which device a run uses: a GPU by its UUID, or the CPU."""
+"""The device of a run: a GPU by its UUID, or the CPU."""
 
 import os
 import re
@@ -13,10 +13,11 @@ _FORMS = "give auto, cpu, cuda, cuda:N or a GPU UUID"
 
 @dataclass(frozen=True, kw_only=True)
 class Device:
-    """The device of one run; `gpu` is None on the CPU.
+    """The device of one run.
 
     Attributes:
-        chosen: Whether the user asked for the CPU (``device=cpu``) or it is all there is.
+        gpu: The GPU; None on the CPU.
+        chosen: Whether the user named the device; False for ``device=auto``.
     """
 
     gpu: Gpu | None
@@ -28,17 +29,17 @@ class Device:
 
     @property
     def torch_device(self) -> str:
-        """What a worker passes to torch."""
+        """The name that a worker passes to torch."""
         return "cpu" if self.gpu is None else self.gpu.torch_device
 
 
 def resolve_device(value: str, probe: GpuProbe, environment: Mapping[str, str] = os.environ) -> Device:
-    """The device that ``device=value`` means here.
+    """Return the device that ``device=value`` names on this machine.
 
-    ``cuda:N`` counts the GPUs that CUDA_VISIBLE_DEVICES leaves, in nvidia-smi's order.
+    ``cuda:N`` counts the GPUs that CUDA_VISIBLE_DEVICES leaves, in its order.
 
     Raises:
-        ConfigError: If the text is no device, or this machine has no such GPU.
+        ConfigError: If the text is not a device, or this machine has no such GPU.
     """
     gpus = _visible(probe.gpus(), environment.get("CUDA_VISIBLE_DEVICES"))
     if value == "cpu":
@@ -48,20 +49,21 @@ def resolve_device(value: str, probe: GpuProbe, environment: Mapping[str, str] =
     if match := re.fullmatch(r"cuda(?::(\d+))?", value):
         index = int(match[1] or 0)
         if index >= len(gpus):
-            raise ConfigError(
-                "device", value, f"this machine has {_count(gpus)}; device=cpu runs without one"
-            )
+            what = f"this machine has {_count(gpus)}; device=cpu runs without one"
+            raise ConfigError("device", value, what)
         return Device(gpu=gpus[index])
     if value.startswith("GPU-"):
         matches = [gpu for gpu in gpus if gpu.uuid.startswith(value)]
         if len(matches) != 1:
-            raise ConfigError("device", value, f"no such GPU; {_count(gpus)} here: {[g.uuid for g in gpus]}")
+            what = "several GPUs begin with it" if matches else "no such GPU"
+            known = f": {', '.join(gpu.uuid for gpu in gpus)}" if gpus else ""
+            raise ConfigError("device", value, f"{what}; this machine has {_count(gpus)}{known}")
         return Device(gpu=matches[0])
     raise ConfigError("device", value, f"not a device; {_FORMS}")
 
 
 def _visible(gpus: tuple[Gpu, ...], visible: str | None) -> tuple[Gpu, ...]:
-    """The GPUs that CUDA_VISIBLE_DEVICES leaves, in its order; like CUDA it stops at the first bad entry."""
+    """Return the GPUs that CUDA_VISIBLE_DEVICES names, in its order. Stop at a bad entry, as CUDA does."""
     if visible is None:
         return gpus
     kept: list[Gpu] = []

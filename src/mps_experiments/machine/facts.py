@@ -1,4 +1,4 @@
-"""What a reader must know of the machine to judge or repeat a measurement."""
+"""The facts of the machine that a reader needs to judge or repeat a measurement."""
 
 import hashlib
 import os
@@ -25,14 +25,18 @@ _TELLING = ("CUDA_", "CUDNN_", "CUBLAS_", "NVIDIA_TF32", "PYTORCH_", "TORCH_", "
 
 @dataclass(frozen=True, kw_only=True)
 class MachineFacts:
-    """The machine, its driver and the versions in use; sizes in bytes.
+    """The machine, its driver and the versions in use.
 
     Attributes:
-        environment: Variables that can change how fast CUDA, PyTorch or OpenMP run; workers inherit them.
-        not_passed_on: Variables of the shell that reached no process of the run: they changed nothing.
-        source_sha256: Digest of this program's own modules: an edited checkout has the version and the commit
-            of the one it was made from.
-        cpu_quota_cores: How many cores' worth of time a container or service may use; None without a limit.
+        usable_cores: CPU cores that this program may use.
+        memory_total_bytes: Size of main memory.
+        git_commit: Commit of this program's checkout; None if it is installed.
+        git_dirty: Whether that checkout was edited; None if it is installed.
+        environment: Variables that can change the speed of CUDA, PyTorch or OpenMP. Workers inherit them.
+        source_sha256: Digest of this program's modules. It differs in an edited checkout, whose version and
+            commit do not.
+        not_passed_on: Variables of the shell that reached no process of the run and so changed nothing.
+        cpu_quota_cores: CPU quota of the container or service, in cores; None without a limit.
         hyperthreads: Groups of usable cores that share a physical core, as far as the kernel tells.
     """
 
@@ -59,12 +63,12 @@ class MachineFacts:
 
 
 def collect_facts(probe: GpuProbe, gpu: Gpu | None, usable_cores: Iterable[int] = ()) -> MachineFacts:
-    """Read the facts of this machine.
+    """Collect the facts of this machine.
 
     Args:
-        probe: What tells of GPUs and the driver.
-        gpu: The one in use; None on the CPU.
-        usable_cores: Cores that this program could use before it kept to its own; empty asks the kernel.
+        probe: Tells the driver's versions.
+        gpu: The GPU in use; None on the CPU.
+        usable_cores: Cores that this program could use before it locked its own; empty asks the kernel.
     """
     usable = tuple(sorted(usable_cores or os.sched_getaffinity(0)))
     commit, dirty = _git_state(Path(__file__).parent)
@@ -93,7 +97,7 @@ def collect_facts(probe: GpuProbe, gpu: Gpu | None, usable_cores: Iterable[int] 
 
 
 def digest_of_modules(package: Path) -> str:
-    """SHA-256 over the names and contents of all modules of a package."""
+    """Return the SHA-256 over names and contents of all modules of a package."""
     digest = hashlib.sha256()
     for path in sorted(package.rglob("*.py")):
         content = path.read_bytes()
@@ -116,19 +120,15 @@ def _cpu_model() -> str:
 
 
 def _git_state(folder: Path) -> tuple[str | None, bool | None]:
-    """The commit of this program's own checkout and whether it was edited; (None, None) when installed."""
+    """Return the commit of this program's checkout and whether it was edited; (None, None) if installed."""
     try:
-        tracked = _git(folder, "ls-files", "--error-unmatch", __file__)
-        return (
-            (_git(folder, "rev-parse", "HEAD"), bool(_git(folder, "status", "--porcelain")))
-            if tracked
-            else (None, None)
-        )
+        _git(folder, "ls-files", "--error-unmatch", __file__)
+        return _git(folder, "rev-parse", "HEAD"), bool(_git(folder, "status", "--porcelain"))
     except (OSError, subprocess.SubprocessError):
         return None, None
 
 
 def _git(folder: Path, *arguments: str) -> str:
     command = ["git", "-C", str(folder), *arguments]
-    # No option: where git is slower than that, the record is whole but for the commit.
+    # No option: if git is slower than this, the record only lacks the commit.
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout.strip()

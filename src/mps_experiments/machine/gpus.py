@@ -1,5 +1,6 @@
-"""The GPUs of this machine, as NVML sees them; the parent asks here because it never imports torch."""
+"""The GPUs of this machine, read through NVML, since the parent never imports torch."""
 
+import math
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from mps_experiments.machine.nvml import or_none
 from mps_experiments.machine.nvml_meter import NvmlMeter
 from mps_experiments.machine.sampler import GpuMeter
 
-# CUDA cores of one multiprocessor, by compute capability (CUDA C++ Programming Guide).
+# CUDA cores per multiprocessor by compute capability (CUDA C++ Programming Guide).
 _CORES_PER_MULTIPROCESSOR = {
     (7, 0): 64,
     (7, 2): 64,
@@ -35,15 +36,16 @@ class Gpu:
     """One physical GPU.
 
     Attributes:
-        index: Number in PCI order, as nvidia-smi shows it.
-        uuid: ``GPU-...``; what a plan refers to.
+        index: Number in PCI order, as in nvidia-smi.
+        uuid: ``GPU-...``, to which plans refer.
+        name: Product name.
         memory_total_bytes: Size of device memory.
         compute_mode: ``Default``, ``Exclusive_Process``, ``Prohibited`` or ``Exclusive_Thread``.
         mig_enabled: Whether the GPU is split into MIG instances.
         compute_capability: For example ``9.0``.
-        local_cores: CPU cores nearest to the GPU; empty where NVML does not tell.
-        torch_device: What a worker passes to torch; only this GPU is visible to it.
-        multiprocessors: How many the whole GPU has; None where NVML does not tell, and in earlier records.
+        local_cores: CPU cores nearest to the GPU; empty if NVML does not tell.
+        torch_device: The name that a worker passes to torch. No other GPU is visible to it.
+        multiprocessors: Number on the whole GPU; None if NVML does not tell, and in early records.
     """
 
     index: int
@@ -60,39 +62,44 @@ class Gpu:
 
 @dataclass(frozen=True, kw_only=True)
 class GpuProcess:
-    """A process with a compute context on a GPU; `memory_bytes` is None where NVML does not tell."""
+    """A process with a compute context on a GPU.
+
+    Attributes:
+        pid: Process id.
+        memory_bytes: Device memory that it uses; None if NVML does not tell.
+    """
 
     pid: int
     memory_bytes: int | None
 
 
 class GpuProbe(Protocol):
-    """What the program asks about GPUs. `NvmlProbe` answers for real, `FixedProbe` from a list."""
+    """Answers questions about GPUs: `NvmlProbe` from NVML, `FixedProbe` from a list."""
 
     def gpus(self) -> tuple[Gpu, ...]:
-        """All GPUs, in PCI order; empty without a driver."""
+        """List all GPUs in PCI order; empty without a driver."""
 
     def driver_version(self) -> str | None:
-        """The driver's version, None without a driver."""
+        """Return the version of the driver; None without one."""
 
     def cuda_driver_version(self) -> str | None:
-        """The newest CUDA version the driver supports, for example ``13.0``."""
+        """Return the newest CUDA version that the driver supports, such as ``13.0``; None without one."""
 
     def compute_processes(self, uuid: str) -> tuple[GpuProcess, ...]:
-        """Processes with a compute context on the GPU."""
+        """List the processes with a compute context on the GPU."""
 
     def memory_used_bytes(self, uuid: str) -> int | None:
-        """Device memory in use by anybody; None where nothing tells."""
+        """Return the device memory that all processes use together; None if unknown."""
 
     def meter(self, uuid: str) -> GpuMeter | None:
-        """What reads this GPU while workers run; None where nothing can."""
+        """Return a meter that reads this GPU while workers run; None without one."""
 
     def mps_pids(self, uuid: str) -> tuple[int, ...] | None:
-        """Processes that NVML lists as MPS clients on the GPU; None where NVML cannot tell."""
+        """List the MPS clients on the GPU by pid; None if NVML cannot tell."""
 
 
 class FixedProbe:
-    """A probe with fixed answers: for machines without NVML (no GPUs) and for tests."""
+    """A probe with fixed answers, for machines without NVML and for tests."""
 
     def __init__(self, gpus: tuple[Gpu, ...] = (), processes: tuple[GpuProcess, ...] = ()) -> None:
         self._gpus, self._processes = gpus, processes
@@ -120,7 +127,7 @@ class FixedProbe:
 
 
 class NvmlProbe:
-    """Answers from NVML, which must stay initialised while this is used (see `open_probe`)."""
+    """A probe that asks NVML, which must stay initialised meanwhile (see `open_probe`)."""
 
     def gpus(self) -> tuple[Gpu, ...]:
         return tuple(self._gpu(index) for index in range(pynvml.nvmlDeviceGetCount()))
@@ -169,7 +176,7 @@ class NvmlProbe:
 
 @contextmanager
 def open_probe() -> Iterator[GpuProbe]:
-    """NVML while the block runs; a probe without GPUs where there is no NVIDIA driver."""
+    """Keep NVML initialised in the block and yield its probe; without a driver, a probe without GPUs."""
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError:
@@ -182,13 +189,13 @@ def open_probe() -> Iterator[GpuProbe]:
 
 
 def _multiprocessors(handle: object, capability: Sequence[int] | None) -> int | None:
-    """Divide the CUDA cores, which no SM cap hides from NVML, by those of one multiprocessor."""
+    """Return CUDA cores divided by cores per multiprocessor; NVML counts all cores, whatever the SM cap."""
     each = _CORES_PER_MULTIPROCESSOR.get((capability[0], capability[1])) if capability else None
     cores = or_none(lambda: int(pynvml.nvmlDeviceGetNumGpuCores(handle)))
     return cores // each if cores and each else None
 
 
 def _local_cores(handle: object) -> tuple[int, ...]:
-    words = ((os.cpu_count() or 1) + 63) // 64
+    words = math.ceil((os.cpu_count() or 1) / 64)
     masks = or_none(lambda: pynvml.nvmlDeviceGetCpuAffinity(handle, words)) or ()
     return tuple(64 * i + bit for i, mask in enumerate(masks) for bit in range(64) if int(mask) >> bit & 1)

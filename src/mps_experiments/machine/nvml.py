@@ -1,4 +1,4 @@
-"""NVML's questions, asked of GPUs and drivers that may not know the answer."""
+"""Ask NVML what a GPU or driver may not support."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -9,7 +9,7 @@ _T = TypeVar("_T")
 
 
 def or_none(ask: Callable[[], _T]) -> _T | None:
-    """The answer, or None where this GPU or driver does not support the question."""
+    """Return the answer; None if this GPU or driver does not support the question."""
     try:
         return ask()
     except pynvml.NVMLError:

@@ -1,6 +1,6 @@
-"""One GPU read through NVML, and its activity through GPM where the GPU has it (from Hopper on).
+"""Read one GPU through NVML, and its activity through GPM if it has that (from Hopper on).
 
-Only queries: nothing here changes a setting of the GPU.
+These are queries only: nothing here changes a setting of the GPU.
 """
 
 import math
@@ -23,7 +23,7 @@ _REASONS = {
     "hw_power_brake_slowdown": "HwPowerBrakeSlowdown",
     "display_clock_setting": "DisplayClockSetting",
 }
-# The older name has the same bits and exists in every version of the bindings.
+# The older names exist in every version of the bindings and have the same bits.
 _REASON_BITS = {name: getattr(pynvml, f"nvmlClocksThrottleReason{nvml}") for name, nvml in _REASONS.items()}
 _GPM = {
     "sm_activity": pynvml.NVML_GPM_METRIC_SM_UTIL,
@@ -33,10 +33,10 @@ _GPM = {
 
 
 class NvmlMeter:
-    """A `sampler.GpuMeter`. NVML must stay initialised while it is used.
+    """A `sampler.GpuMeter` for NVML, which must stay initialised meanwhile.
 
     Args:
-        uuid: The GPU's.
+        uuid: UUID of the GPU.
     """
 
     def __init__(self, uuid: str) -> None:
@@ -88,7 +88,7 @@ class NvmlMeter:
         return None if bits is None else tuple(name for name, bit in _REASON_BITS.items() if bits & bit)
 
     def _gpm_since_last(self) -> dict[str, float]:
-        """Means since the sample before; empty for the first one and where there is no GPM."""
+        """Return the mean activity since the last sample; empty for the first sample and without GPM."""
         if not self._has_gpm:
             return {}
         now = or_none(self._gpm_sample)
@@ -126,6 +126,6 @@ def _between(first: Any, second: Any) -> dict[str, float]:
     return {
         name: answer.value / 100
         for name, answer in answers
-        # Two samples a moment apart may give no number at all.
+        # Two samples a moment apart may give NaN.
         if answer.nvmlReturn == pynvml.NVML_SUCCESS and math.isfinite(answer.value)
     }

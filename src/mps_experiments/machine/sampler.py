@@ -1,4 +1,4 @@
-"""Read GPU and CPU while workers are measured, from a thread that sleeps in between."""
+"""Read GPU and CPU while workers are measured, in a thread that sleeps between readings."""
 
 import contextlib
 import dataclasses
@@ -17,29 +17,29 @@ _T = TypeVar("_T")
 
 
 class GpuMeter(Protocol):
-    """Reads one GPU. `nvml_meter.NvmlMeter` does it for real."""
+    """Reads one GPU. `nvml_meter.NvmlMeter` is the real one."""
 
     def sample(self) -> GpuSample:
-        """The GPU now."""
+        """Read the GPU now."""
 
     def share_by_pid(self, since_us: int) -> dict[int, float] | None:
-        """Share of the GPU by process since a moment of the wall clock, in microseconds; None if unknown."""
+        """Return each process's share of the GPU since a wall-clock time in microseconds; None if unknown."""
 
     def sm_clock_max_mhz(self) -> int | None:
-        """The highest clock the GPU can have."""
+        """Return the highest SM clock of the GPU; None if unknown."""
 
     def power_limit_w(self) -> float | None:
-        """The limit in force."""
+        """Return the power limit in force; None if unknown."""
 
     def close(self) -> None:
-        """Free what it holds."""
+        """Free its resources."""
 
 
 class Sampler:
-    """Samples between entering and leaving a block, which never fails for a reading that does.
+    """A context manager that samples during its block. A reading that fails does not fail the block.
 
     Args:
-        meter: Reads the GPU, closed at the end; None leaves it out.
+        meter: Reads the GPU and is closed at the end; None reads the CPU only.
         interval_s: Seconds between two readings; 0 reads the GPU not at all.
         timeout_s: Seconds for a reading under way at the end to come back. NVML answers in milliseconds; one
             that hangs in the driver is left behind.
@@ -60,7 +60,7 @@ class Sampler:
         self._own_s = time.process_time()
         self._started = time.monotonic()
         if self._meter is not None and self._interval_s:
-            self._read()  # one before the window, for the energy
+            self._read()  # before the window, as the baseline of the energy counter
             self._thread.start()
         return self
 
@@ -77,9 +77,9 @@ class Sampler:
     def _end_thread(self) -> None:
         if self._thread.is_alive():
             self._thread.join(self._timeout_s)
-        if self._thread.is_alive():  # inside a reading: nobody else may touch the meter any more
+        if self._thread.is_alive():  # stuck in a reading: nobody else may touch the meter
             self._meter = None
-            self._problem = f"a reading has not come back for {self._timeout_s:g} s"
+            self._problem = f"a reading did not return within {self._timeout_s:g} s"
 
     def _telemetry(self) -> Telemetry:
         of_cpu = Telemetry(
@@ -109,12 +109,12 @@ class Sampler:
             self._samples.append(sample)
 
     def _ask(self, question: Callable[[GpuMeter], _T]) -> _T | None:
-        """The answer; None without a meter, or if it fails, and then the first failure is noted."""
+        """Return the answer; None without a meter or if it fails. The first failure is noted."""
         if self._meter is None:
             return None
         try:
             return question(self._meter)
-        except Exception as error:  # whatever it is, the workers' numbers do not depend on it
+        except Exception as error:  # the workers' numbers do not depend on it
             self._problem = self._problem or f"{type(error).__name__}: {error}"
             return None
 
@@ -131,9 +131,9 @@ class Sampler:
 
 
 def read_cores() -> dict[int, tuple[float, float]]:
-    """Core number -> seconds busy and seconds stolen since the machine started; empty if it does not tell.
+    """Return seconds busy and seconds stolen since boot by core number; empty if the kernel does not tell.
 
-    Fields of /proc/stat as in proc_stat(5): user, nice, system, idle, iowait, irq, softirq, steal.
+    The fields of /proc/stat are user, nice, system, idle, iowait, irq, softirq, steal; see proc_stat(5).
     """
     ticks = os.sysconf("SC_CLK_TCK")
     cores: dict[int, tuple[float, float]] = {}

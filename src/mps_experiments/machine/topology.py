@@ -1,4 +1,4 @@
-"""Which CPU cores are hyperthreads of one physical core."""
+"""Find the CPU cores that are hyperthreads of one physical core."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -7,12 +7,12 @@ _TOPOLOGY = Path("/sys/devices/system/cpu")
 
 
 def physical_cores(cores: Iterable[int], folder: Path = _TOPOLOGY) -> dict[int, int]:
-    """Return for each core the lowest number on its physical core: itself where the kernel does not tell."""
+    """Map each core to the lowest core on its physical core; to itself if the kernel does not tell."""
     return {core: _physical_core(core, folder) for core in cores}
 
 
 def hyperthreads(cores: Iterable[int], folder: Path = _TOPOLOGY) -> tuple[tuple[int, ...], ...]:
-    """Return the groups of these cores that share a physical core."""
+    """Group the cores that share a physical core; one alone on its core is in no group."""
     groups: dict[int, list[int]] = {}
     for core, physical in sorted(physical_cores(cores, folder).items()):
         groups.setdefault(physical, []).append(core)

@@ -1,8 +1,8 @@
 """The proof that workers were, or were not, clients of MPS while they were measured.
 
-MPS falls back silently: a client that finds no daemon computes without it. So "on" is claimed only if
-every worker was seen in our server's client list, and "off" only if no worker was seen in any list. The
-same holds for every process that a worker started and that is on the GPU.
+MPS falls back silently: a client that finds no daemon computes without it. So "on" is claimed only if every
+worker was seen in our server's client list, and "off" only if no worker was seen in any list. The same holds
+for every process on the GPU that a worker started.
 """
 
 import contextlib
@@ -28,12 +28,13 @@ ACTIVE = "ACTIVE"
 
 @dataclass(frozen=True, kw_only=True)
 class ForeignDaemon:
-    """A daemon that we did not start: asked for its clients where it lets us, never touched.
+    """A daemon that we did not start. We ask it for its clients and never touch it.
 
     Attributes:
-        pid: None where something answers but its process cannot be seen (another pid namespace).
-        client_pids: None where it did not answer.
-        gpu_uuids: The GPUs that it serves; None where it serves all, or nothing tells which.
+        pid: Process id; None if it answers but runs in another pid namespace.
+        pipe_dir: Pipe directory; None if it is unknown.
+        client_pids: Process ids of its clients; None if it did not answer.
+        gpu_uuids: The GPUs that it serves; None if it serves all or this is unknown.
     """
 
     pid: int | None
@@ -42,22 +43,24 @@ class ForeignDaemon:
     gpu_uuids: tuple[str, ...] | None = None
 
     def may_serve(self, gpu_uuid: str) -> bool:
-        """Return whether this GPU is, or may be, among those it serves."""
+        """Return whether it serves this GPU, as far as is known."""
         return self.gpu_uuids is None or gpu_uuid in self.gpu_uuids
 
 
 @dataclass(frozen=True, kw_only=True)
 class Observation:
-    """What was seen at one moment; times of the system-wide monotonic clock, in nanoseconds.
+    """Who was attached at one moment.
 
     Attributes:
-        server_status: Our servers and their state; empty when off or before the first client.
+        from_ns: Start of the look, nanoseconds of the system-wide monotonic clock.
+        to_ns: End of the look, on the same clock.
+        server_status: Status of each of our servers by pid; empty when off or before the first client.
         client_pids: Clients of our servers.
-        nvml_mps_pids: What NVML lists as MPS clients; None where it cannot tell.
+        nvml_mps_pids: Processes that NVML lists as MPS clients; None if NVML cannot tell.
         foreign_daemons: Other daemons and their clients.
         gpu_processes: Every process that NVML lists on the GPU, ours included.
-        no_answer: Why our own daemon could not be asked; None if it answered.
-        descendant_pids: Processes that the workers started, and theirs; none in earlier records.
+        no_answer: Why our own daemon did not answer; None if it did.
+        descendant_pids: Descendants of the workers; empty in early records.
     """
 
     from_ns: int
@@ -71,7 +74,7 @@ class Observation:
     descendant_pids: tuple[int, ...] = ()
 
     def descendants_on_gpu(self) -> set[int]:
-        """Return the workers' descendants that NVML lists on the GPU, or a daemon among its clients."""
+        """Return the workers' descendants that NVML lists on the GPU or a daemon lists as clients."""
         listed = {process.pid for process in self.gpu_processes} | set(self.nvml_mps_pids or ())
         clients = set(self.client_pids).union(*(each.client_pids or () for each in self.foreign_daemons))
         return (listed | clients) & set(self.descendant_pids)
@@ -79,14 +82,16 @@ class Observation:
 
 @dataclass(frozen=True, kw_only=True)
 class Proof:
-    """What the observations say about one run.
+    """The conclusion from the observations of one run.
 
     Attributes:
         expected: ``on`` or ``off``.
-        method: ``during``: seen inside the window that all workers share; ``bracketed``: the window was too
-            short to look into, so the same was seen just before and just after it, the workers held;
-            ``before``: of a run with a fault too early to look before it, seen before the start.
-        failure: None if the claim holds, else why it does not.
+        worker_pids: Process ids by rank.
+        observations: In order of time.
+        method: ``during``: seen inside the window that all workers share. ``bracketed``: the window was too
+            short, so the same was seen just before and just after it, with the workers held. ``before``: seen
+            before the start only, since a fault came too early. None if there is no proof.
+        failure: Why the claim does not hold; None if it does.
     """
 
     expected: str
@@ -97,10 +102,10 @@ class Proof:
 
 
 def _descendants(worker_pids: Iterable[int]) -> tuple[int, ...]:
-    """Return the processes below these, of one look at all processes: the workers are being measured."""
+    """Return all descendants of the workers. One pass over /proc, to disturb the measurement little."""
     children: dict[int, list[int]] = {}
     for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):  # it has ended meanwhile
+        with contextlib.suppress(OSError):  # it has ended in the meantime
             fields = (process / "stat").read_bytes().rpartition(b")")[2].split()  # state, parent, ...
             children.setdefault(int(fields[1]), []).append(int(process.name))
     found: list[int] = []
@@ -119,15 +124,15 @@ def observe(
     foreign_timeout_s: float,
     worker_pids: Iterable[int] = (),
 ) -> Observation:
-    """Look once.
+    """Look once at who is attached to which daemon, and at who is on the GPU.
 
     Args:
-        control: To our own daemon; None when off.
-        probe: Asked for the processes that NVML lists.
+        control: Our own daemon; None when off.
+        probe: Lists the processes on the GPU.
         gpu_uuid: The GPU in use; None on the CPU.
         foreign: Daemons found earlier; each is asked again.
-        foreign_timeout_s: Seconds for each of them to answer.
-        worker_pids: Whose descendants are looked for.
+        foreign_timeout_s: Seconds that each of them has to answer.
+        worker_pids: Processes whose descendants are looked for.
     """
     started = time.monotonic_ns()
     servers: dict[int, str] = {}
@@ -137,7 +142,7 @@ def observe(
         try:
             clients = tuple(client.pid for client in control.clients())
             servers = {pid: control.server_status(pid) for pid in control.servers()}
-        except DaemonError as error:  # the judge decides what it means
+        except DaemonError as error:  # `failure_in` decides what it means
             no_answer = str(error)
     return Observation(
         from_ns=started,
@@ -147,20 +152,22 @@ def observe(
         nvml_mps_pids=probe.mps_pids(gpu_uuid) if gpu_uuid else None,
         gpu_processes=probe.compute_processes(gpu_uuid) if gpu_uuid else (),
         foreign_daemons=tuple(_ask_again(daemon, foreign_timeout_s) for daemon in foreign),
-        # Looked for last: NVML and the daemons have told only of processes that were there before.
+        # Last, so that every process that NVML or a daemon listed exists already.
         descendant_pids=_descendants(worker_pids),
         to_ns=time.monotonic_ns(),
     )
 
 
 def find_foreign_daemons(own_pipe_dir: Path, timeout_s: float) -> tuple[ForeignDaemon, ...]:
-    """Daemons on this machine other than ours, running or reachable, with their clients.
+    """Find the other daemons of this machine that run or answer, with their clients.
 
     Args:
-        own_pipe_dir: Ours.
-        timeout_s: Seconds for each of the others to answer.
+        own_pipe_dir: The pipe directory of our own daemon.
+        timeout_s: Seconds that each daemon has to answer.
     """
-    places = filter(None, (*map(str, DEFAULT_PIPE_DIRECTORIES), os.environ.get(PIPE_DIRECTORY)))
+    places = [str(default) for default in DEFAULT_PIPE_DIRECTORIES]
+    if inherited := os.environ.get(PIPE_DIRECTORY):
+        places.append(inherited)
     by_dir: dict[str | None, ForeignDaemon] = {
         place: ForeignDaemon(pid=None, pipe_dir=place, client_pids=None) for place in places
     }
@@ -178,19 +185,19 @@ def _ask_again(daemon: ForeignDaemon, timeout_s: float) -> ForeignDaemon:
     program = control_program()
     clients: tuple[int, ...] | None = None
     if program is not None and daemon.pipe_dir is not None:
-        with contextlib.suppress(DaemonError, OSError):  # another user's folder may not even be looked into
+        with contextlib.suppress(DaemonError, OSError):  # another user's folder may be closed to us
             (Path(daemon.pipe_dir) / "control").stat()
             clients = tuple(c.pid for c in MpsControl(program, Path(daemon.pipe_dir), timeout_s).clients())
     return replace(daemon, client_pids=clients)
 
 
 def failure_in(observation: Observation, expected_on: bool, worker_pids: Iterable[int]) -> str | None:
-    """Why this observation does not support the claim; None if it does."""
+    """Tell why an observation contradicts the claim; None if it supports it."""
     workers = set(worker_pids)
     started = observation.descendants_on_gpu()
     if expected_on:
         if observation.no_answer:
-            return f"no proof of attachment, and MPS falls back silently: {observation.no_answer}"
+            return f"attachment is not proved, and MPS falls back silently: {observation.no_answer}"
         if missing := workers - set(observation.client_pids):
             return f"workers {sorted(missing)} are not in our MPS server's client list: they ran without MPS"
         if missing := started - set(observation.client_pids):
@@ -201,7 +208,7 @@ def failure_in(observation: Observation, expected_on: bool, worker_pids: Iterabl
         inactive = {pid: status for pid, status in observation.server_status.items() if status != ACTIVE}
         if inactive or not observation.server_status:
             return f"our MPS server is not ACTIVE: {inactive or 'there is none'}"
-    for who, pids in (("workers", workers), ("processes that the workers started,", started)):
+    for who, pids in (("workers", workers), ("processes started by workers", started)):
         for daemon in observation.foreign_daemons:
             if attached := pids & set(daemon.client_pids or ()):
                 return f"{who} {sorted(attached)} are clients of another MPS daemon, {daemon.pipe_dir}"
@@ -217,15 +224,14 @@ def prove(
     window_ns: tuple[int, int] | None,
     before_is_enough: bool = False,
 ) -> Proof:
-    """Judge a run's observations.
+    """Judge a run by its observations.
 
     Args:
-        expected_on: What the cell claims.
-        worker_pids: By rank.
+        expected_on: Whether the cell claims MPS.
+        worker_pids: Process ids by rank.
         observations: In order of time.
-        window_ns: From the last worker's start to the first worker's end, or to the fault; None where there
-            was none.
-        before_is_enough: Nobody can be asked to be as before after a fault.
+        window_ns: From the last worker's start to the first worker's end or to the fault; None without one.
+        before_is_enough: Accept a look before the window alone, since a fault changes who is attached.
     """
     method, failure = None, None
     for observation in observations:

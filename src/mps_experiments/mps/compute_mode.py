@@ -11,12 +11,12 @@ EXCLUSIVE_PROCESS = "EXCLUSIVE_PROCESS"
 
 
 def set_compute_mode(uuid: str, mode: str, timeout_s: float) -> None:
-    """Set the compute mode of one GPU, for example ``DEFAULT`` or ``EXCLUSIVE_PROCESS``.
+    """Set the compute mode of one GPU.
 
     Args:
-        uuid: The GPU's.
-        mode: As nvidia-smi knows it.
-        timeout_s: Seconds for nvidia-smi to do it.
+        uuid: UUID of the GPU.
+        mode: A mode of nvidia-smi, such as ``DEFAULT`` or ``EXCLUSIVE_PROCESS``.
+        timeout_s: Seconds that nvidia-smi has.
 
     Raises:
         DaemonError: If nvidia-smi is missing, refuses (it needs root) or does not answer.

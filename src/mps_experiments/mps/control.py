@@ -1,4 +1,4 @@
-"""The dialogue with ``nvidia-cuda-mps-control``; the only file that knows its commands and answers."""
+"""The dialogue with ``nvidia-cuda-mps-control``: the only file that knows its commands and answers."""
 
 import contextlib
 import fcntl
@@ -19,13 +19,13 @@ SERVER_PROGRAM = "nvidia-cuda-mps-server"
 PIPE_DIRECTORY = "CUDA_MPS_PIPE_DIRECTORY"
 LOG_DIRECTORY = "CUDA_MPS_LOG_DIRECTORY"
 DEFAULT_PIPE_DIRECTORY = Path("/tmp/nvidia-mps")  # noqa: S108 - where every CUDA process looks by default
-# From driver 615 on root's daemon is in the second.
+# From driver 615 on, root's daemon uses the second.
 DEFAULT_PIPE_DIRECTORIES = (DEFAULT_PIPE_DIRECTORY, Path("/run/nvidia-mps"))
-# The newest dialogue (drivers from 615 on) has other commands and answers.
+# Drivers from 615 on speak a newer protocol with other commands and answers by default.
 PROTOCOL = {"CUDA_MPS_PROTOCOL_VERSION": "2"}
 PID_FILE = "nvidia-cuda-mps-control.pid"
 _POLL_S = 0.002
-MAX_SOCKET_PATH_BYTES = 106  # one more and the daemon exits with code 1 and no word (seen with 580)
+MAX_SOCKET_PATH_BYTES = 106  # with one more the daemon exits with code 1 and no message (driver 580)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,21 +38,21 @@ class MpsClient:
 
 
 def control_program() -> Path | None:
-    """The control program on PATH, None where there is none."""
+    """Find the control program on PATH; None if it is not there."""
     found = shutil.which(CONTROL_PROGRAM)
     return Path(found) if found else None
 
 
 def daemon_command(program: Path) -> list[str]:
-    """Run the control daemon in the foreground, so that it is a child that can be waited for."""
+    """Return the command for a daemon in the foreground: a child that can be waited for."""
     return [str(program), "-f"]
 
 
 @dataclass(frozen=True)
 class MpsControl:
-    """Sends commands to the daemon that listens in one pipe directory.
+    """A client of the daemon that listens in one pipe directory.
 
-    Every method raises DaemonError if the daemon cannot be reached or does not answer in time.
+    Every method raises `DaemonError` if the daemon cannot be reached or does not answer in time.
     """
 
     program: Path
@@ -60,31 +60,31 @@ class MpsControl:
     timeout_s: float
 
     def servers(self) -> tuple[int, ...]:
-        """Process ids of the running servers; empty before the first client."""
+        """List the process ids of the running servers; empty before the first client."""
         return parse_pids(self._send("get_server_list"))
 
     def clients(self) -> tuple[MpsClient, ...]:
-        """All attached clients of all servers."""
+        """List the attached clients of all servers."""
         return parse_clients(self._send("ps"))
 
     def server_status(self, server_pid: int) -> str:
-        """``ACTIVE`` while a server can serve, else what the daemon says."""
+        """Return ``ACTIVE`` while a server can serve, else what the daemon answers."""
         return self._send(f"get_server_status {server_pid}").strip()
 
     def server_states(self) -> dict[int, str]:
-        """Every running server's status; one that went between the two answers is left out."""
+        """Return the status of each running server; omit one that ends between the two questions."""
         states = {pid: self.server_status(pid) for pid in self.servers()}
         return {pid: status for pid, status in states.items() if status != f"Server {pid} not found"}
 
     def terminate_client(self, server_pid: int, client_pid: int) -> None:
-        """End one client in order: what NVIDIA documents instead of killing it."""
+        """End one client in the way that NVIDIA documents; killing it is undefined behaviour."""
         answer = self._send(f"terminate_client {server_pid} {client_pid}").split("\n")
         code = [line for line in answer if line.strip()][-1:]
-        if code not in ([], ["0"]):  # as a CUresult; the program's own exit code is 0 all the same
+        if code not in ([], ["0"]):  # a CUresult; the program exits with 0 in any case
             raise DaemonError(f"the MPS daemon did not terminate client {client_pid}: {' '.join(answer)}")
 
     def quit(self, grace_s: float) -> None:
-        """Ask the daemon to end; servers with clients are forced after `grace_s` seconds."""
+        """Ask the daemon to end. It forces servers that still have clients after `grace_s` seconds."""
         self._send(f"quit -t {max(1, round(grace_s))}", extra_s=grace_s)
 
     def _send(self, command: str, extra_s: float = 0.0) -> str:
@@ -117,15 +117,15 @@ class MpsControl:
 
 @contextlib.contextmanager
 def _turn(pipe_dir: Path, timeout_s: float) -> Iterator[None]:
-    """One thread or process of ours at a time asks a daemon; nothing is written into its directory.
+    """Let one of our threads or processes at a time ask a daemon. Nothing is written into its directory.
 
-    A daemon that two ask at once refuses one of ten commands and answers a few with nothing at all (driver
-    580), as if it had no server and no client.
+    With two questions at once, a daemon refuses about one command in ten and answers a few with nothing, as
+    if it had no server and no client (driver 580).
     """
     with contextlib.ExitStack() as stack:
         try:
             directory = os.open(pipe_dir, os.O_RDONLY | os.O_DIRECTORY)
-        except OSError:  # the program will say what is wrong with it
+        except OSError:  # the control program reports what is wrong with it
             directory = None
         if directory is not None:
             stack.callback(os.close, directory)
@@ -140,14 +140,16 @@ def _lock(directory: int, timeout_s: float) -> None:
             return fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             if time.monotonic() > deadline:
-                raise DaemonError(f"others ask the MPS daemon for more than {timeout_s:.2g} s") from error
+                raise DaemonError(
+                    f"the MPS daemon was busy with other questions for {timeout_s:.2g} s"
+                ) from error
             time.sleep(_POLL_S)
-        except OSError:  # not every file system has locks of folders
+        except OSError:  # not every file system can lock a folder
             return None
 
 
 def parse_pids(text: str) -> tuple[int, ...]:
-    """The lines that are one number; other lines are messages for people.
+    """Parse the lines that are one number; the others are messages for people.
 
     >>> parse_pids("476\\nServer 1 not found\\n")
     (476,)
@@ -156,7 +158,7 @@ def parse_pids(text: str) -> tuple[int, ...]:
 
 
 def parse_clients(text: str) -> tuple[MpsClient, ...]:
-    """The rows of ``ps``: PID ID SERVER DEVICE NAMESPACE COMMAND; anything else is passed over."""
+    """Parse the rows of ``ps``: PID ID SERVER DEVICE NAMESPACE COMMAND. Skip anything else."""
     rows = re.findall(
         r"^[ \t]*([0-9]{1,10})[ \t]+[0-9]+[ \t]+([0-9]{1,10})[ \t]+(\S+)\s",
         text + "\n",

@@ -1,4 +1,4 @@
-"""The life cycle of one private MPS daemon: start, prove that it answers, quit, escalate, leave nothing."""
+"""The life cycle of one private MPS daemon: start it, see that it answers, end it, leave nothing."""
 
 import contextlib
 import os
@@ -10,8 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Self
-
-import psutil
 
 from mps_experiments.disk import write_atomically
 from mps_experiments.errors import DaemonError
@@ -29,11 +27,18 @@ from mps_experiments.mps.logs import started_servers
 from mps_experiments.mps.processes import end_processes_of, is_running
 
 _POLL_S = 0.005
+_LAST_ANSWER_S = 1.0  # for a question just before the deadline, so that its answer can tell the cause
 
 
 @dataclass(frozen=True, kw_only=True)
 class DaemonTimeouts:
-    """Deadlines in seconds: to the first answer, for a later command, to be gone after each request."""
+    """Deadlines in seconds.
+
+    Attributes:
+        start_s: From the start to the first answer.
+        command_s: For each later command.
+        quit_s: To be gone, after each request to end.
+    """
 
     start_s: float
     command_s: float
@@ -41,15 +46,15 @@ class DaemonTimeouts:
 
 
 class MpsDaemon:
-    """A private daemon for one GPU; a context manager whose exit always runs every step.
+    """A private daemon for one GPU: a context manager whose exit always runs every step.
 
     Args:
         program: The control program.
-        folder: A private folder (0700) that becomes ``folder/pipe`` and ``folder/log``.
-        gpu_uuid: The one GPU that its clients see.
+        folder: A private folder (0700); ``pipe`` and ``log`` are made in it.
+        gpu_uuid: The only GPU that its clients see.
         timeouts: Deadlines.
-        control_log: Where the daemon's lines go when it has ended.
-        server_log: Where the server's lines go.
+        control_log: File for the daemon's lines, written when it has ended.
+        server_log: File for the servers' lines.
     """
 
     def __init__(
@@ -91,7 +96,7 @@ class MpsDaemon:
         return self._process.pid
 
     def _variables(self) -> dict[str, str]:
-        """Return what the daemon and its servers run with; a cap on all of its clients belongs here."""
+        """Return the variables of the daemon and its servers. A cap on all of its clients belongs here."""
         return PROTOCOL | {
             PIPE_DIRECTORY: str(self.pipe_dir),
             LOG_DIRECTORY: str(self._log_dir),
@@ -106,7 +111,7 @@ class MpsDaemon:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C must reach the runner only: it ends the daemon in order
+                start_new_session=True,  # Ctrl-C must reach only the runner, which ends the daemon in order
             )
         except OSError as error:
             raise DaemonError(f"{self._program} cannot be run: {error.strerror}") from error
@@ -118,7 +123,7 @@ class MpsDaemon:
                 raise DaemonError(
                     f"the MPS daemon ended at once with code {self._process.returncode}: {self._last_line()}"
                 )
-            left_s = max(0.1, deadline - time.monotonic())
+            left_s = max(_LAST_ANSWER_S, deadline - time.monotonic())
             try:
                 replace(self.control, timeout_s=min(self._timeouts.command_s, left_s)).servers()
             except DaemonError as error:
@@ -131,10 +136,10 @@ class MpsDaemon:
                 break
         written = self._pid_in_file()
         if written is None:
-            raise DaemonError(f"{self._program} answers but is no MPS daemon: it has written no pid file")
+            raise DaemonError(f"{self._program} answers, but is not an MPS daemon: it wrote no pid file")
         if written != self.pid:
             raise DaemonError(
-                f"another daemon answers in {self.pipe_dir}: pid {written}, not ours, {self.pid}"
+                f"another daemon answers in {self.pipe_dir}: pid {written}, not ours ({self.pid})"
             )
 
     def _pid_in_file(self) -> int | None:
@@ -144,26 +149,26 @@ class MpsDaemon:
             return None
 
     def is_alive(self) -> bool:
-        """Whether the daemon still runs; a zombie is gone."""
+        """Return whether the daemon still runs; a zombie counts as gone."""
         return self._process.poll() is None
 
     def ended_servers(self) -> tuple[int, ...]:
-        """Return the process ids of its servers that are gone, though nobody has asked the daemon to quit."""
+        """List the process ids of the servers that it started and that are gone."""
         started = started_servers(self._raw_log.read_text(errors="replace"))
         return tuple(pid for pid in started if not is_running(pid))
 
     def kill(self) -> None:
-        """SIGKILL to the daemon alone, its servers left to themselves; returns when it is gone."""
+        """Kill the daemon alone, not its servers, and wait until it is gone."""
         self._process.kill()
         self._wait()
 
     def stop(self) -> None:
-        """Quit, then SIGTERM, then SIGKILL, each with its deadline; then the servers; then the logs.
+        """End the daemon by ``quit``, SIGTERM and SIGKILL in turn, then end its servers and keep the logs.
 
-        Only the child that was started here and processes whose environment names this pipe directory are
-        signalled. A step that fails never skips the next.
+        Signals go only to our child and to processes whose environment names this pipe directory. Each step
+        has its deadline, and one that fails does not skip the next.
         """
-        with contextlib.ExitStack() as steps:  # runs from the last pushed to the first
+        with contextlib.ExitStack() as steps:  # run from the last to the first
             steps.callback(self._keep_logs)
             steps.callback(end_processes_of, self.pipe_dir, self._timeouts.quit_s)
             steps.callback(self._end, self._process.kill)
@@ -174,13 +179,13 @@ class MpsDaemon:
             self._wait()
 
     def _end(self, ask: Callable[[], None]) -> None:
-        """One step of the escalation: ask a daemon that is still there, and wait for it."""
+        """Ask the daemon to end, if it still runs, and wait for it: one step of the escalation."""
         if self.is_alive():
             ask()
             self._wait()
 
     def _wait(self) -> None:
-        """Sleep until it is gone or the time is over; `Popen.wait` would look only every 50 ms."""
+        """Sleep until it is gone or the deadline has passed. `Popen.wait` would look only every 50 ms."""
         deadline = time.monotonic() + self._timeouts.quit_s
         if self.is_alive():
             with contextlib.suppress(OSError):  # an old kernel, or a sandbox that forbids it
@@ -188,19 +193,12 @@ class MpsDaemon:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(max(0.0, deadline - time.monotonic()))
 
-    def started_s(self) -> float | None:
-        """When the daemon was started, seconds since the epoch; None once it is gone."""
-        try:
-            return psutil.Process(self.pid).create_time()
-        except psutil.Error:
-            return None
-
     def _last_line(self) -> str:
         lines = self._raw_log.read_text(errors="replace").strip().splitlines()
         return lines[-1] if lines else "it left no message"
 
     def _keep_logs(self) -> None:
-        """In the foreground the daemon and its servers write to one stream; split it by its tags."""
+        """Split the stream that the daemon and its servers share, by the tag of each line."""
         with contextlib.suppress(OSError):
             lines = self._raw_log.read_text(errors="replace").splitlines(keepends=True)
             is_server = re.compile(r"^\[[^]]*\bServer\s+\d+\]")

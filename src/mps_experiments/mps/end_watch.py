@@ -1,4 +1,4 @@
-"""When MPS ended: the moment at which its daemon or a server is gone, seen without asking over and over."""
+"""Note the moment at which a process of MPS ends, without polling."""
 
 import contextlib
 import os
@@ -14,7 +14,13 @@ _JOIN_S = 5.0
 
 @dataclass(frozen=True, kw_only=True)
 class End:
-    """A process of MPS that is gone; `at_ns` is the moment it was seen, of the monotonic clock."""
+    """A process of MPS that ended.
+
+    Attributes:
+        name: ``daemon`` or ``server``.
+        pid: Process id.
+        at_ns: The moment at which its end was seen, nanoseconds of the monotonic clock.
+    """
 
     name: str
     pid: int
@@ -22,15 +28,15 @@ class End:
 
 
 class EndWatch:
-    """Note which of some processes end in the block, and when; a thread sleeps in the kernel until one does.
+    """A context manager that notes which processes end in its block. Its thread sleeps until one does.
 
-    Where the kernel has no descriptors of processes, nothing is noted.
+    Without pidfd support in the kernel it notes nothing.
 
     Args:
-        names: Process id -> what it is; of ends that are seen together, in this order.
+        names: Name of each process by pid. Ends that are seen together are noted in this order.
 
     Attributes:
-        ends: Those that ended, the first first.
+        ends: The processes that ended, in order of time.
     """
 
     def __init__(self, names: Mapping[int, str]) -> None:
@@ -62,7 +68,7 @@ class EndWatch:
             return
         else:
             self._stack.callback(os.close, descriptor)
-            if select.select([descriptor], [], [], 0)[0]:  # it has ended, and waits for its parent
+            if select.select([descriptor], [], [], 0)[0]:  # it is a zombie
                 self._note(pid)
             else:
                 self._by_descriptor[descriptor] = pid

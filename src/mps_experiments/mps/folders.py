@@ -1,7 +1,7 @@
-"""The private folders of runners: made, locked for as long as the runner lives, removed after a dead one.
+"""The private folders of runners: each is locked while its runner lives and removed afterwards.
 
-The guardian removes the folder of a runner that was killed. What is left where the guardian died too (SIGKILL
-of both, loss of power) is removed by the next sweep of the same user: a folder whose lock is free.
+The guardian removes the folder of a runner that was killed. If the guardian died too (SIGKILL of both, loss
+of power), the next sweep of the same user removes the folder: its lock is free.
 """
 
 import contextlib
@@ -22,12 +22,12 @@ from mps_experiments.mps.processes import end_processes_of
 LOCK_NAME = "runner.lock"
 _PREFIX = "mpsx-"
 _NAME = re.compile(_PREFIX + "[0-9a-f]{12}")
-_MAX_PARENT_BYTES = 60  # a socket's path below it may have 106 bytes
-_BEING_MADE_S = 60.0  # a runner needs microseconds from making the folder to locking it
+_MAX_PARENT_BYTES = 60  # leaves room for a socket below it: its path may have 106 bytes
+_BEING_MADE_S = 60.0  # a runner locks its folder microseconds after making it
 
 
 def parent_folder() -> Path:
-    """Where private folders are made: TMPDIR, unless sockets below it would have too long a path."""
+    """Return the parent of private folders: TMPDIR, unless a socket's path below it would be too long."""
     parent = Path(tempfile.gettempdir())
     if len(os.fsencode(parent)) > _MAX_PARENT_BYTES:
         return Path("/tmp")  # noqa: S108 - the folder in it is private and new
@@ -36,11 +36,11 @@ def parent_folder() -> Path:
 
 @contextlib.contextmanager
 def private_folder(guardian: Guardian) -> Iterator[Path]:
-    """A short folder, 0700, announced to the guardian before it exists and locked while it does."""
+    """Make a short private folder (0700), announced to the guardian first and locked in the block."""
     folder = parent_folder() / f"{_PREFIX}{secrets.token_hex(6)}"
     entry = guardian.will_remove(folder)
     folder.mkdir(mode=0o700)
-    # No child process inherits the lock, nor does the daemon: it is free when this process is dead.
+    # No child inherits the lock, so it is free once this process is dead.
     lock = os.open(folder / f".{LOCK_NAME}", os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         _lock(lock, folder)
@@ -52,18 +52,21 @@ def private_folder(guardian: Guardian) -> Iterator[Path]:
 
 
 def _lock(lock: int, folder: Path) -> None:
-    """The file gets its name only once it is locked and whole."""
+    """Lock the file, write it, then rename it, so that no reader sees it unlocked or partial."""
     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     os.write(lock, _pid_namespace().encode())
     (folder / f".{LOCK_NAME}").rename(folder / LOCK_NAME)
 
 
 def remove_stale_folders(parent: Path, timeout_s: float) -> Iterator[Path]:
-    """Remove what this user's dead runners left in a folder, their MPS processes first; yields each removed.
+    """Remove the private folders of this user's dead runners, and end their MPS processes first.
 
     Args:
-        parent: Where to look.
+        parent: The folder that holds them.
         timeout_s: Seconds for MPS processes to end after SIGTERM, and again after SIGKILL.
+
+    Yields:
+        Each folder that was removed.
     """
     for folder in sorted(parent.iterdir()):
         with contextlib.suppress(OSError), _if_stale(folder) as stale:
@@ -75,7 +78,7 @@ def remove_stale_folders(parent: Path, timeout_s: float) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _if_stale(folder: Path) -> Iterator[bool]:
-    """Whether the folder's runner is dead; if so, its lock is held in the block."""
+    """Yield whether the folder's runner is dead. If so, hold its lock in the block."""
     found = folder.lstat()
     ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o077
     if not _NAME.fullmatch(folder.name) or not ours:
@@ -93,7 +96,7 @@ def _if_stale(folder: Path) -> Iterator[bool]:
 
 
 def _runner_is_dead(descriptor: int) -> bool:
-    """Its lock is free, and its daemon would be visible from here: not in another container's namespace."""
+    """Return whether the lock is free and of this pid namespace: a daemon in another one cannot be seen."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -102,6 +105,6 @@ def _runner_is_dead(descriptor: int) -> bool:
 
 
 def _pid_namespace() -> str:
-    with contextlib.suppress(OSError):  # a sandbox may not show it
+    with contextlib.suppress(OSError):  # a sandbox may hide it
         return Path("/proc/self/ns/pid").readlink().name
     return "unknown"

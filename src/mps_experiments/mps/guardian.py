@@ -1,8 +1,8 @@
-"""A process that outlives the runner by a moment and puts things back if the runner was killed.
+"""The cleanup process: it outlives the runner by a moment and undoes what a killed runner left.
 
-The runner writes down what is to be undone before it does it, and strikes out each entry once it has undone
-it itself. When the pipe between them closes, whatever is left is undone here: MPS processes of a pipe
-directory ended, the directory removed, a compute mode put back.
+The runner announces each change before it makes it, and withdraws the entry once it has undone the change
+itself. When the pipe between the two closes, this process undoes what is left: it ends the MPS processes of a
+pipe directory, removes the directory, and restores the compute mode.
 """
 
 import contextlib
@@ -20,13 +20,13 @@ from mps_experiments.errors import DaemonError
 from mps_experiments.mps.compute_mode import set_compute_mode
 from mps_experiments.mps.processes import end_processes_of
 
-_END_TIMEOUT_S = 2.0  # no option: nobody is left who was served, so what is slow is killed without loss
-_KILL_TIMEOUT_S = 5.0  # no option: a process that SIGKILL does not end is not worth more waiting
+_END_TIMEOUT_S = 2.0  # no option: no client is left to lose anything
+_KILL_TIMEOUT_S = 5.0  # no option: what SIGKILL does not end is stuck in the kernel
 Entry = dict[str, Any]
 
 
 class Guardian:
-    """The runner's end of the pipe. Leaving the block lets the guardian finish and waits for it.
+    """The runner's side: starts the cleanup process. Leaving the block lets it finish and waits for it.
 
     Args:
         timeout_s: Seconds for it to put back what is left; it may have to kill a daemon and ask nvidia-smi.
@@ -62,20 +62,30 @@ class Guardian:
         return self._process.pid
 
     def will_remove(self, folder: Path) -> str:
-        """From now on: end the MPS processes whose pipe directory is ``folder/pipe``, and remove `folder`.
+        """Announce a folder: end the MPS processes of ``folder/pipe`` and remove it if the runner dies.
 
         Returns:
-            The entry's name, for `forget`.
+            The name of the entry, for `forget`.
+
+        Raises:
+            DaemonError: If the cleanup process is gone.
         """
         return self._add({"do": "remove", "folder": str(folder)})
 
     def will_restore(self, uuid: str, mode: str, timeout_s: float) -> str:
-        """From now on: put this compute mode back on this GPU, in `timeout_s`. Returns the entry's name."""
+        """Announce a change of compute mode: restore `mode` on this GPU if the runner dies.
+
+        Returns:
+            The name of the entry, for `forget`.
+
+        Raises:
+            DaemonError: If the cleanup process is gone.
+        """
         return self._add({"do": "restore", "uuid": uuid, "mode": mode, "timeout_s": timeout_s})
 
     @contextlib.contextmanager
     def covering(self, folder: Path) -> Iterator[None]:
-        """Remove a folder that exists if the runner is killed inside the block."""
+        """Have an existing folder removed if the runner dies inside the block."""
         entry = self.will_remove(folder)
         try:
             yield
@@ -83,7 +93,7 @@ class Guardian:
             self.forget(entry)
 
     def forget(self, name: str) -> None:
-        """The runner itself has undone this entry; a guardian that is gone has nothing to forget."""
+        """Withdraw an entry that the runner has undone itself. No-op if the cleanup process is gone."""
         with contextlib.suppress(OSError):
             self._write({"do": "forget", "name": name})
 
@@ -92,7 +102,9 @@ class Guardian:
         try:
             self._write({**entry, "name": name})
         except OSError as error:
-            raise DaemonError("the guardian process is gone; without it nothing is started") from error
+            raise DaemonError(
+                "the cleanup process (mps.guardian) is gone, and without it nothing is started"
+            ) from error
         return name
 
     def _write(self, entry: Entry) -> None:
@@ -102,7 +114,7 @@ class Guardian:
 
 
 def undo(entry: Entry) -> None:
-    """Undo one entry; an entry that cannot be undone never keeps the next from being tried."""
+    """Undo one entry. A failure is ignored, so that the next is tried as well."""
     if entry["do"] == "remove":
         folder = Path(entry["folder"])
         end_processes_of(folder / "pipe", _END_TIMEOUT_S)
@@ -120,7 +132,7 @@ def main() -> None:
     for line in sys.stdin:
         try:
             entry = json.loads(line)
-        except ValueError:  # the runner died while writing: the thing it announced was not begun
+        except ValueError:  # the runner died while writing it, before it made the change
             break
         if entry["do"] == "forget":
             left.pop(entry["name"], None)

@@ -1,4 +1,4 @@
-"""The MPS processes that belong to one pipe directory, found and ended without touching any other."""
+"""Find and end the MPS processes of one pipe directory, without touching any other."""
 
 import contextlib
 import re
@@ -19,19 +19,20 @@ from mps_experiments.mps.control import (
 )
 
 _POLL_S = 0.005
-_UUID = re.compile(
-    "GPU-[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
-)  # whole: CUDA takes a beginning, too
+# Only whole UUIDs: CUDA takes a prefix as well, which names no GPU by itself.
+_UUID = re.compile("GPU-[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class MpsProcess:
-    """A control daemon or a server, identified so that a recycled pid is never mistaken for it.
+    """A control daemon or a server. Its start time tells it from a process that gets its pid later.
 
     Attributes:
-        pipe_dir: Its pipe directory, None where its environment may not be read (another user's).
-        gpu_uuids: The GPUs that it sees; None where it sees all, or nothing tells which.
+        pid: Process id.
+        program: `CONTROL_PROGRAM` or `SERVER_PROGRAM`.
+        pipe_dir: Pipe directory; None if its environment cannot be read (another user's process).
         started_s: Start time, seconds since the epoch.
+        gpu_uuids: The GPUs that it sees; None if it sees all or this is unknown.
     """
 
     pid: int
@@ -42,7 +43,7 @@ class MpsProcess:
 
 
 def mps_processes() -> Iterator[MpsProcess]:
-    """Every living MPS control daemon and server on the machine; zombies count as gone."""
+    """List every MPS control daemon and server that runs on this machine; a zombie counts as gone."""
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             program = _program(process)
@@ -58,12 +59,12 @@ def mps_processes() -> Iterator[MpsProcess]:
 
 
 def processes_of(pipe_dir: Path) -> tuple[MpsProcess, ...]:
-    """The daemon and the servers whose environment names this pipe directory."""
+    """List the daemon and the servers whose environment names this pipe directory."""
     return tuple(process for process in mps_processes() if process.pipe_dir == str(pipe_dir))
 
 
 def kill_servers_of(pipe_dir: Path) -> tuple[int, ...]:
-    """SIGKILL to the MPS servers of this pipe directory, verified before; returns their process ids."""
+    """Kill the MPS servers of this pipe directory and return their process ids. Each is verified first."""
     killed = []
     for ours in processes_of(pipe_dir):
         process = _same(ours) if ours.program == SERVER_PROGRAM else None
@@ -75,7 +76,7 @@ def kill_servers_of(pipe_dir: Path) -> tuple[int, ...]:
 
 
 def end_processes_of(pipe_dir: Path, timeout_s: float) -> None:
-    """SIGTERM, then SIGKILL, to the MPS processes of this pipe directory; verified before each signal."""
+    """Send SIGTERM, then SIGKILL, to the MPS processes of this pipe directory, each verified first."""
     for ask in (psutil.Process.terminate, psutil.Process.kill):
         found = [process for ours in processes_of(pipe_dir) if (process := _same(ours)) is not None]
         if not found:
@@ -87,7 +88,7 @@ def end_processes_of(pipe_dir: Path, timeout_s: float) -> None:
 
 
 def _wait_until_gone(processes: list[psutil.Process], timeout_s: float) -> None:
-    """Unlike psutil.wait_procs it takes a zombie for gone: an orphan stays one where pid 1 does not reap."""
+    """Wait until none runs. A zombie counts as gone, unlike in `psutil.wait_procs`: pid 1 may not reap it."""
     deadline = time.monotonic() + timeout_s
     while any(map(_runs, processes)) and time.monotonic() < deadline:
         time.sleep(_POLL_S)
@@ -100,7 +101,7 @@ def _runs(process: psutil.Process) -> bool:
 
 
 def is_running(pid: int) -> bool:
-    """Return whether there is such a process; a zombie counts as gone."""
+    """Return whether such a process runs; a zombie counts as gone."""
     try:
         return _runs(psutil.Process(pid))
     except psutil.Error:
@@ -108,7 +109,7 @@ def is_running(pid: int) -> bool:
 
 
 def _same(ours: MpsProcess) -> psutil.Process | None:
-    """The process, if the pid still belongs to the same start time and program."""
+    """Return the process if its pid still has the same start time and program; None otherwise."""
     try:
         process = psutil.Process(ours.pid)
         same = process.create_time() == ours.started_s and _program(process) == ours.program
@@ -118,9 +119,9 @@ def _same(ours: MpsProcess) -> psutil.Process | None:
 
 
 def _program(process: psutil.Process) -> str | None:
-    """Tell which MPS program a process runs, by two words, since a script's first is its interpreter.
+    """Return the MPS program that a process runs; None for any other. Without a flag it is no daemon.
 
-    Without a flag the control program is no daemon: somebody only asks one.
+    The first two words of the command are compared, since the first word of a script is its interpreter.
     """
     if not process.name().startswith(("nvidia-cuda-mps", "python")):
         return None
@@ -139,7 +140,7 @@ def _environment(process: psutil.Process) -> dict[str, str] | None:
 
 
 def _pipe_dir(pid: int, environment: Mapping[str, str]) -> str:
-    """Return the pipe directory; without the variable, the default one whose pid file names the process."""
+    """Return the pipe directory: from the variable, else the default one whose pid file names the process."""
     if PIPE_DIRECTORY in environment:
         return environment[PIPE_DIRECTORY]
     for default in DEFAULT_PIPE_DIRECTORIES:
@@ -150,6 +151,6 @@ def _pipe_dir(pid: int, environment: Mapping[str, str]) -> str:
 
 
 def _gpu_uuids(environment: Mapping[str, str]) -> tuple[str, ...] | None:
-    """Return the GPUs that CUDA_VISIBLE_DEVICES names; numbers count in an order that only CUDA knows."""
+    """Return the GPU UUIDs in CUDA_VISIBLE_DEVICES; None for numbers, whose order only CUDA knows."""
     named = [entry.strip() for entry in environment.get("CUDA_VISIBLE_DEVICES", "").split(",")]
     return tuple(named) if all(_UUID.fullmatch(entry) for entry in named) else None

@@ -1,1 +1,1 @@
-"""What a worker executes. Only modules in this package build models."""
+"""The workloads that workers execute. Only modules of this package build models."""

@@ -1,4 +1,4 @@
-"""Name what a weights file is that holds no checkpoint, by its first bytes or by its zip directory."""
+"""Name a weights file that holds no checkpoint, by its first bytes or its zip directory."""
 
 import re
 import zipfile
@@ -34,7 +34,7 @@ _SIGNATURES: tuple[tuple[str, str, int, bytes], ...] = (
     ("a JPEG image", "give it as workload.input", 0, b"\xff\xd8\xff"),
     ("a PDF document", _SAVE, 0, b"%PDF"),
 )
-# The same for a zip archive: a file of this name is in it.
+# The same for zip archives: a file of this name is in it.
 _ARCHIVES = (
     ("a TorchScript archive, which is a program", _SAVE, re.compile(r"(^|/)(constants\.pkl|code/.*)$")),
     (
@@ -48,10 +48,10 @@ _ARCHIVES = (
 
 
 def refuse_foreign(path: Path) -> None:
-    """Refuse what is certainly no checkpoint, by its name; nothing is unpacked.
+    """Refuse a file that is certainly no checkpoint. Nothing is unpacked.
 
     Raises:
-        ValueError: With what the file is, and what to do.
+        ValueError: Names the kind of the file and what to do.
     """
     size = path.stat().st_size
     with path.open("rb") as file:
@@ -75,11 +75,11 @@ def is_safetensors(path: Path) -> bool:
 
 
 def unreadable(path: Path, error: Exception) -> str:
-    """Say why ``torch.load(weights_only=True)`` refused what looked like a checkpoint.
+    """Explain why ``torch.load(weights_only=True)`` refused a file that looked like a checkpoint.
 
     Args:
         path: The file.
-        error: What torch raised; it names the class that it would not load.
+        error: The exception from torch, which names the class that it refused.
     """
     refused = re.search(r"GLOBAL ([\w.<>]+)|but got <class '([\w.]+)'>", str(error))
     if refused:
@@ -91,7 +91,7 @@ def unreadable(path: Path, error: Exception) -> str:
         head = file.read(_HEAD_BYTES)
     is_ours = _LEGACY in head[:40] or head.startswith(b"PK")
     if is_ours and _pickle_protocol(path, head) > 3:
-        return f"pickled with another protocol than torch.save's own (pickle_protocol=2); {_SAVE}"
+        return f"pickled with a protocol other than torch.save's own (pickle_protocol=2); {_SAVE}"
     if head.startswith(b"\x80") and _LEGACY in head[:40]:
         return f"a checkpoint that is cut off or damaged ({type(error).__name__}); {_AGAIN}"
     if head.startswith(b"\x80"):
@@ -102,7 +102,7 @@ def unreadable(path: Path, error: Exception) -> str:
 
 
 def _pickle_protocol(path: Path, head: bytes) -> int:
-    """Return the protocol that a checkpoint was pickled with; 0 where it does not say."""
+    """Return the pickle protocol of a checkpoint; 0 if it does not tell."""
     if head.startswith(b"PK"):
         with zipfile.ZipFile(path) as archive:
             name = next(each for each in archive.namelist() if _PICKLE.search(each))
@@ -127,7 +127,7 @@ def _kind(head: bytes, suffix: str) -> str | None:
         return f"the index of a checkpoint in shards; {_ONE_FILE}" if index else f"a JSON text; {_SAVE}"
     if head[0] == 0x80:  # a pickle, whatever its name
         return None
-    # Protocol buffers have no signature. ONNX begins with its version, then text fields in their order.
+    # Protocol buffers have no signature. ONNX begins with its version, then text fields in order.
     if suffix == ".onnx" or (head[0] == 0x08 and head[2:3] in (b"\x12", b"\x1a", b"\x3a")):
         return f"an ONNX model; {_SAVE}"
     if suffix == ".pb":
@@ -136,14 +136,12 @@ def _kind(head: bytes, suffix: str) -> str | None:
 
 
 def _refuse_archive(path: Path, size: int) -> None:
-    """Refuse an archive that is none of torch.save's, is cut off, or unpacks to more than it holds."""
+    """Refuse an archive that torch.save did not write, that is cut off, or that unpacks to far more bytes."""
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
     except (zipfile.BadZipFile, NotImplementedError) as error:
-        raise ValueError(
-            f"a checkpoint of which the end is missing ({size} bytes are there); {_AGAIN}"
-        ) from error
+        raise ValueError(f"a checkpoint whose end is missing ({size} bytes are there); {_AGAIN}") from error
     for what, remedy, name in _ARCHIVES:
         if any(name.search(entry.filename) for entry in entries):
             raise ValueError(f"{what}; {remedy}")

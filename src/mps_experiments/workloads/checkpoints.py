@@ -15,7 +15,7 @@ from mps_experiments.errors import ConfigError
 from mps_experiments.workloads.checkpoint_kinds import is_safetensors, refuse_foreign, unreadable
 
 _DEPTH = 6  # of dicts in dicts
-# Names that wrappers of PyTorch (DataParallel, compile, FSDP, checkpointing, AveragedModel) put into a name.
+# Parts that PyTorch's wrappers (DataParallel, compile, FSDP, checkpointing, AveragedModel) add to a name.
 _WRAPPER = re.compile(
     r"(?:^|(?<=\.))(?:module|_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.", re.ASCII
 )
@@ -27,8 +27,8 @@ class Weights:
     """The weights of one model, found in a checkpoint.
 
     Attributes:
-        tensors: By the model's own names, as far as it has them.
-        found: What was done to find them, for a person; empty for a plain state dict.
+        tensors: The tensors by the names of the model, or by those of the file where the model has none.
+        found: Description of where they were found; empty for a plain state dict.
     """
 
     tensors: dict[str, torch.Tensor]
@@ -36,20 +36,20 @@ class Weights:
 
 
 def read_checkpoint(path: Path) -> Mapping[Any, Any]:
-    """Read what a weights file holds: safetensors, or what ``torch.load(weights_only=True)`` reads.
+    """Read a weights file: safetensors, or anything that ``torch.load(weights_only=True)`` reads.
 
     Raises:
-        ValueError: If it is something else, with what it is.
+        ValueError: If it is something else. The text names the kind of file.
     """
     refuse_foreign(path)
     if is_safetensors(path):
         try:
             return dict(load_file(path))
         except safetensors.SafetensorError as error:
-            raise ValueError(f"no whole safetensors file ({error}); copy or download it again") from error
+            raise ValueError(f"a damaged safetensors file ({error}); copy or download it again") from error
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # UnpicklingError, RuntimeError, EOFError, ..., by kind of damage
+    except Exception as error:  # UnpicklingError, RuntimeError, EOFError, ...: it depends on the damage
         raise ValueError(unreadable(path, error)) from error
     if not isinstance(loaded, Mapping):
         raise ValueError(f"not a state dict: it holds a {type(loaded).__name__}, not tensors by name")  # noqa: TRY004
@@ -59,20 +59,20 @@ def read_checkpoint(path: Path) -> Mapping[Any, Any]:
 def find_weights(
     loaded: Mapping[Any, Any], names: Collection[str], optional: Collection[str], key: str | None = None
 ) -> Weights:
-    """Find the one set of weights that has the model's names, whatever it is wrapped in.
+    """Find the set of weights that has the model's names, whatever it is wrapped in.
 
-    Training programs put a state dict under a key of theirs or a prefix before its names. Both are the same
-    once dicts in dicts are written as dotted names: a prefix, before which the model's names follow.
+    Training programs store a state dict under a key or put a prefix before its names. Both become a prefix
+    once nested dicts are written as dotted names; the model's names follow it.
 
     Args:
-        loaded: What the file holds.
-        names: Those of the model's state dict.
-        optional: Those among them that a file may lack.
-        key: The prefix that the user named.
+        loaded: The content of the file.
+        names: Names of the model's state dict.
+        optional: Names among them that a file may lack.
+        key: The prefix that the user gave.
 
     Raises:
         ConfigError: If several sets fit, or none is under `key`.
-        ValueError: If it holds no tensors by name.
+        ValueError: If the file holds no tensors by name, or tensors that a module cannot take.
     """
     flat = dict(_flattened(loaded))
     if not flat:
@@ -95,7 +95,7 @@ def find_weights(
 
 
 def listed(names: Iterator[str] | Collection[str], most: int = 3) -> str:
-    """Show the first names; a file's may be long, and hold what would tell a terminal to do something."""
+    """List the first names, clipped and escaped: a file's names may be long or hold control characters."""
     every = list(names)
     shown = [name.encode("unicode_escape").decode()[:80] for name in every[:most]]
     return ", ".join(shown) + (f" and {len(every) - most} more" if len(every) > most else "")
@@ -103,7 +103,12 @@ def listed(names: Iterator[str] | Collection[str], most: int = 3) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class _Prefix:
-    """What stands before the model's names; `others` are those that fit as well."""
+    """The text before the model's names.
+
+    Attributes:
+        text: The prefix, with its final dot; empty for none.
+        others: Other prefixes that fit as well.
+    """
 
     text: str
     others: tuple[str, ...] = ()
@@ -112,7 +117,7 @@ class _Prefix:
 def _flattened(
     node: Mapping[Any, Any], before: str = "", depth: int = _DEPTH, seen: set[int] | None = None
 ) -> Iterator[tuple[str, torch.Tensor]]:
-    """Each tensor with its dotted name; a dict that is there twice counts once."""
+    """Yield each tensor with its dotted name. Visit a dict once, even if it occurs twice or in itself."""
     seen = set() if seen is None else seen
     seen.add(id(node))
     for key, value in node.items():
@@ -147,12 +152,12 @@ def _prefix(in_order: list[str], names: set[str], optional: set[str], key: str |
         return _Prefix(text=plain[0], others=tuple(prefix for prefix in fitting if prefix != plain[0]))
     if fitting:
         return _Prefix(text=fitting[0])
-    # What torchvision renames while it loads (its own old files) fits none, but has most of the names.
+    # Torchvision's own old files fit none, since it renames as it loads; they have most of the names.
     return _Prefix(text=max(counts, key=lambda prefix: (counts[prefix], -len(prefix)), default=""))
 
 
 def _prefixes(own: list[str], names: set[str]) -> Iterator[str]:
-    """For each name, every beginning after which one of the model's names follows."""
+    """Yield, for each name, every prefix that is followed by one of the model's names."""
     for name in own:
         start = 0
         while start >= 0:
@@ -162,7 +167,7 @@ def _prefixes(own: list[str], names: set[str]) -> Iterator[str]:
 
 
 def label(prefix: str) -> str:
-    """Write a prefix as ``workload.weights_key`` takes it."""
+    """Write a prefix in the form that ``workload.weights_key`` takes."""
     return prefix.removesuffix(".") or "null"
 
 
@@ -199,16 +204,15 @@ def _dots(name: str) -> Iterator[int]:
 def _refuse_unusual(tensors: Mapping[str, torch.Tensor]) -> None:
     """Refuse tensors that a module cannot take as its own."""
     for name, tensor in tensors.items():
-        what = (
-            f"quantized ({tensor.dtype})"
-            if tensor.is_quantized
-            else "without data (on the meta device)"
-            if tensor.is_meta
-            else f"complex ({tensor.dtype})"
-            if tensor.is_complex()
-            else f"not dense ({tensor.layout})"
-            if tensor.layout != torch.strided
-            else None
-        )
-        if what:
+        if what := _unusual(tensor):
             raise ValueError(f"{listed([name])} is {what}; save the weights as plain tensors")
+
+
+def _unusual(tensor: torch.Tensor) -> str | None:
+    if tensor.is_quantized:
+        return f"quantized ({tensor.dtype})"
+    if tensor.is_meta:
+        return "without data (on the meta device)"
+    if tensor.is_complex():
+        return f"complex ({tensor.dtype})"
+    return None if tensor.layout == torch.strided else f"not dense ({tensor.layout})"

@@ -1,4 +1,4 @@
-"""A workload of the user's own, built by a function that runs in the worker only."""
+"""Build a user's own workload. Its factory runs in workers only."""
 
 import inspect
 import itertools
@@ -7,11 +7,10 @@ from typing import Any
 
 import torch
 
-from mps_experiments.workloads.factory import import_factory
+from mps_experiments.workloads.factory import first_names, import_factory
 from mps_experiments.workloads.spec import WorkloadSpec
 
 _ENDLESS = (itertools.cycle, itertools.count)
-_SHOWN = 5  # entries of a tuple or a dict that are named
 
 
 def build(spec: WorkloadSpec, device: torch.device) -> tuple[Callable[..., object], tuple[object, ...]]:
@@ -37,17 +36,17 @@ def build(spec: WorkloadSpec, device: torch.device) -> tuple[Callable[..., objec
 
 
 def _described(built: Any) -> str:
-    """Name what a factory returned."""
+    """Describe what a factory returned instead of (model, input)."""
     name = type(built).__name__
     if built is None:
         return "None"
     if inspect.iscoroutine(built):
-        built.close()  # else Python warns that nobody awaited it
+        built.close()  # otherwise Python warns that it was never awaited
         return f"{name}: it must not be async"
     if inspect.isgenerator(built) or inspect.isasyncgen(built):
         return f"{name}: it must not yield"
     if isinstance(built, Mapping):
-        return f"{name} of {_listed(str(key) for key in built)}"
+        return f"{name} of {first_names(str(key) for key in built)}"
     if isinstance(built, tuple) and len(built) == 2:
         swapped = "; are the two swapped?" if callable(built[1]) else ""
         return f"({_types(built)}), of which the first cannot be called{swapped}"
@@ -57,16 +56,11 @@ def _described(built: Any) -> str:
 
 
 def _types(values: Any) -> str:
-    return _listed(type(value).__name__ for value in values)
-
-
-def _listed(names: Iterator[str]) -> str:
-    first = list(itertools.islice(names, _SHOWN + 1))
-    return ", ".join([*first[:_SHOWN], *(["..."] if len(first) > _SHOWN else [])])
+    return first_names(type(value).__name__ for value in values)
 
 
 def _one_shot(value: object, name: str) -> str | None:
-    """Name an iterator that can be gone through once, at any depth of an input; None if there is none."""
+    """Name an iterator that works only once, at any depth of an input; None without one."""
     if isinstance(value, Iterator | AsyncIterator) and not isinstance(value, _ENDLESS):
         return f"{type(value).__name__} as {name}"
     parts: Iterable[tuple[object, object]] = ()

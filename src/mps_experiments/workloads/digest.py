@@ -1,4 +1,4 @@
-"""A digest of what a model computed, small enough for a message; executed in workers only."""
+"""Digest the output of a model into something that fits in a message. Runs in workers only."""
 
 import dataclasses
 import hashlib
@@ -12,24 +12,41 @@ from mps_experiments.measurement.outputs import OutputDigest, TensorDigest
 _MAX_HASHED = 2**20  # elements per tensor: masks of 100 detections have 27 million
 _MAX_VALUES = 256  # of all tensors together: a digest travels in one message
 _MAX_TENSORS = 32
+# Types that NumPy has as well.
+_EXACT = (
+    torch.float16,
+    torch.float32,
+    torch.float64,
+    torch.int8,
+    torch.int16,
+    torch.int32,
+    torch.int64,
+    torch.uint8,
+    torch.bool,
+    torch.complex64,
+    torch.complex128,
+)
 
 
 def digest_output(output: object) -> OutputDigest:
-    """Digest every tensor of an output, the nested ones too; what is neither tensor nor array is left out.
+    """Digest every tensor and array of an output, at any depth. Skip everything else.
 
     A dataclass counts as the mapping of its fields; a nested, sparse or quantized tensor as its parts.
-    Of a large tensor evenly spread elements are hashed, the same ones in every worker.
+    Of a large tensor, evenly spaced elements are hashed, the same ones in every worker.
     """
     tensors = [(name, value) for name, value in _tensors(output, "") if value.size][:_MAX_TENSORS]
     share = _MAX_VALUES // max(1, len(tensors))
     return tuple(_digest(name, value, share) for name, value in tensors)
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
 class _Strided:
-    """A tensor on the host, thinned out before it was copied there; `nonfinite` counts in all of it."""
+    """A tensor thinned out and copied to the host. `nonfinite` counts the elements of the whole tensor."""
 
-    def __init__(self, shape: tuple[int, ...], dtype: str, kept: np.ndarray, nonfinite: int) -> None:
-        self.shape, self.dtype, self.kept, self.nonfinite = shape, dtype, kept, nonfinite
+    shape: tuple[int, ...]
+    dtype: str
+    kept: np.ndarray
+    nonfinite: int
 
     @property
     def size(self) -> int:
@@ -61,7 +78,7 @@ def _tensors(output: object, name: str) -> Iterator[tuple[str, _Strided]]:
 
 
 def _parts(tensor: torch.Tensor) -> object:
-    """Return what a tensor is made of that is not one block of memory; None for one that is."""
+    """Return the parts of a tensor that is not one block of memory; None if it is one."""
     if tensor.is_nested:
         return tensor.unbind()
     if tensor.layout is torch.sparse_coo:
@@ -90,21 +107,6 @@ def _nonfinite(flat: torch.Tensor) -> int:
         return 0
     exact = flat if flat.dtype in _EXACT else flat.to(torch.float32)  # float8 has no isfinite
     return flat.numel() - int(torch.isfinite(exact).sum())
-
-
-_EXACT = (
-    torch.float16,
-    torch.float32,
-    torch.float64,
-    torch.int8,
-    torch.int16,
-    torch.int32,
-    torch.int64,
-    torch.uint8,
-    torch.bool,
-    torch.complex64,
-    torch.complex128,
-)
 
 
 def _stride(size: int) -> int:

@@ -1,10 +1,10 @@
-"""Find a custom workload's factory: its name in the parent, which runs no user code; itself in a child."""
+"""Find the factory of a custom workload. The parent checks its name only; a child imports it."""
 
 import difflib
 import importlib
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,11 @@ from mps_experiments.errors import ConfigError, in_words
 
 _OPTION = "workload.factory"
 _EXPECTED = "give module:function, importable from the current folder or installed"
-_SHOWN = 5  # names of a module
+_SHOWN = 5  # names in a message
 
 
 def check_factory(factory: str | None) -> Path:
-    """Return the folder to import from, the current one, if the text can name a factory.
+    """Return the folder to import from, the current one. Refuse a text that cannot name a factory.
 
     Raises:
         ConfigError: If the text is not ``module:function``.
@@ -64,14 +64,14 @@ def refuse_signature(factory: Callable[..., Any], name: str) -> None:
 
 
 def import_factory(factory: str, folder: str | None) -> Callable[..., Any]:
-    """Import a factory; runs code of the user's.
+    """Import a factory. This runs the user's code.
 
     Args:
         factory: ``module:function``, or ``module:Class.method``.
         folder: The folder to import from.
 
     Raises:
-        ConfigError: If there is no such module, or nothing in it of that name that can be called.
+        ConfigError: If there is no such module, or nothing callable of that name in it.
     """
     if folder and folder not in sys.path:
         sys.path.insert(0, folder)
@@ -92,7 +92,7 @@ def _import(module_name: str, factory: str) -> object:
         return importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         expected = f"importing {module_name} raises {in_words(error)}"
-        if error.name and f"{module_name}.".startswith(f"{error.name}."):  # not one that it imports itself
+        if error.name and f"{module_name}.".startswith(f"{error.name}."):  # not a module that it imports
             expected = f"there is no module {error.name}; {_EXPECTED}"
         raise ConfigError(_OPTION, factory, expected) from error
     except BaseException as error:  # a script may call sys.exit
@@ -105,16 +105,18 @@ def _attribute(owner: object, name: str, where: str, factory: str) -> object:
     except AttributeError as error:
         names = [each for each in dir(owner) if not each.startswith("_")]
         close = difflib.get_close_matches(name, names, n=3)
-        known = f"did you mean {' or '.join(close)}?" if close else f"it has {_shown(names)}"
+        known = (
+            f"did you mean {' or '.join(close)}?" if close else f"it has {first_names(names) or 'no names'}"
+        )
         raise ConfigError(_OPTION, factory, f"{where} has no {name}; {known}") from error
-    except BaseException as error:  # of a module's __getattr__
+    except BaseException as error:  # a module's __getattr__ may raise anything
         raise ConfigError(_OPTION, factory, f"looking up {name} raises {in_words(error)}") from error
 
 
-def _shown(names: list[str]) -> str:
-    if not names:
-        return "no names"
-    return ", ".join([*names[:_SHOWN], *(["..."] if len(names) > _SHOWN else [])])
+def first_names(names: Iterable[str]) -> str:
+    """Join the first names, with ``...`` in place of the others; empty for none."""
+    known = list(names)
+    return ", ".join(known if len(known) <= _SHOWN else [*known[:_SHOWN], "..."])
 
 
 def find_module(module_name: str, path: list[str]) -> ModuleSpec | None:
@@ -122,7 +124,7 @@ def find_module(module_name: str, path: list[str]) -> ModuleSpec | None:
     spec: ModuleSpec | None = None
     search: list[str] | None = path
     for part in module_name.split("."):
-        # Asked for without its parents, or a namespace package would look them up in sys.modules.
+        # Without the parents' names, which a namespace package would look up in sys.modules.
         spec = None if search is None else PathFinder.find_spec(part, search)
         if spec is None and search is path:
             spec = _elsewhere(part)

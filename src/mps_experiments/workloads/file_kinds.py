@@ -1,4 +1,4 @@
-"""Name what a file is by its first bytes, where an image was expected."""
+"""Name the kind of a file, by its first bytes, that was given as an image and is none."""
 
 import codecs
 
@@ -10,8 +10,8 @@ _FETCH = "copy or download it again"
 _UNPACK = "unpack it and give the images in it"
 _ARRAY = "save the array as an image with PIL.Image.fromarray"
 
-# What the file is, what to do about it, then where which bytes must stand. Pillow decodes none by itself: it
-# hands EPS to Ghostscript and WMF to Windows; of HDF5, GRIB, BUFR and MPEG it reads the header only.
+# Name of the kind, what to do about it, then the bytes by offset. Pillow itself decodes none of these: it
+# hands EPS to Ghostscript and WMF to Windows, and reads only the header of HDF5, GRIB, BUFR and MPEG.
 _SIGNATURES: tuple[tuple[str, str, dict[int, bytes]], ...] = (
     ("a Git LFS pointer, not the file itself", "run git lfs pull", {0: b"version https://git-lfs"}),
     ("a git-annex pointer, not the file itself", "run git annex get", {0: b"/annex/objects/"}),
@@ -64,7 +64,7 @@ _HEIF = (b"hei", b"hev", b"mif", b"msf")
 
 
 def foreign_kind(head: bytes) -> str | None:
-    """Name what begins with these bytes, and what to do about it; None for what Pillow may know.
+    """Name the kind of a file that begins so, with what to do; None for what Pillow may read.
 
     >>> foreign_kind(b"%PDF-1.7")
     'a PDF document; convert a page of it to PNG'
@@ -78,7 +78,7 @@ def foreign_kind(head: bytes) -> str | None:
 
 
 def shapeless_kind(head: bytes) -> str | None:
-    """Name what has no signature, once Pillow has found no image in it; None if that says nothing either."""
+    """Name a file without a signature that is no image: zero bytes or text; None for anything else."""
     if not head.strip(b"\0"):
         return f"nothing but zero bytes, as an interrupted copy leaves them; {_FETCH}"
     text = _text(head)
@@ -88,7 +88,7 @@ def shapeless_kind(head: bytes) -> str | None:
 
 
 def _markup(text: str) -> str | None:
-    """Tell the languages apart that begin with a tag."""
+    """Tell SVG, HTML and XML apart; None for what does not begin with a tag."""
     if not text.startswith("<"):
         return None
     lower = text.lower()
@@ -100,7 +100,7 @@ def _markup(text: str) -> str | None:
 
 
 def _media(head: bytes) -> str | None:
-    """Tell apart what the ISO base media format holds: its first box lists brands, four letters each."""
+    """Tell HEIC from video by the brands in the first box of an ISO base media file; None for other files."""
     if head[4:8] != b"ftyp":
         return None
     box = head[8 : int.from_bytes(head[:4], "big")]
@@ -113,7 +113,7 @@ def _media(head: bytes) -> str | None:
 
 
 def _text(head: bytes) -> str:
-    """Decode text, of which the last character may be cut; empty for what is none."""
+    """Decode text whose last character may be cut; empty for anything else."""
     encoding = "utf-16" if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
     try:
         text = codecs.getincrementaldecoder(encoding)().decode(head)

@@ -1,4 +1,4 @@
-"""Read any image that Pillow decodes by itself, upright and as RGB or 16-bit grey."""
+"""Read any image that Pillow itself decodes, upright, as RGB or 16-bit grey."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,26 +8,26 @@ from typing import Any
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, TiffImagePlugin
 
-# Pillow hands EPS, a program, to Ghostscript, and WMF to Windows. Of the others it reads the header only.
+# Pillow hands EPS, a program, to Ghostscript and WMF to Windows, and reads only the header of the others.
 _NEVER = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
-# Formats whose pixels of 16 bits are measured values, in a unit of their own and maybe signed.
+# Formats whose 16-bit pixels are measured values, in a unit of their own and perhaps signed.
 _MEASURED = {"FITS", "MCIDAS"}
-# Formats of at most 16 bits, which Pillow gives as 32-bit integers: PGM, and PNG before Pillow 11.
+# Formats of at most 16 bits that Pillow returns as 32-bit integers: PGM, and PNG before Pillow 11.
 _AT_MOST_16 = {"PNG", "PPM"}
-_SUBFILE_TYPE, _DNG_VERSION = 254, 50706  # tags of TIFF for which Pillow has no name
-_REDUCED, _SIGNED, _WHITE_IS_ZERO = 1, 2, 0  # and values of them
-_GREY_STEPS = {"L;2": 85, "L;4": 17}  # from one grey to the next, of 2 and of 4 bits in 8
-_PREFIX_BYTES = 16  # of a file, that Pillow hands to its plugins
+_SUBFILE_TYPE, _DNG_VERSION = 254, 50706  # TIFF tags for which Pillow has no name
+_REDUCED, _SIGNED, _WHITE_IS_ZERO = 1, 2, 0  # and their values
+_GREY_STEPS = {"L;2": 85, "L;4": 17}  # step between greys of 2 and 4 bits, scaled to 8
+_PREFIX_BYTES = 16  # that Pillow passes to its plugins
 _ON_WHITE = "transparent pixels over white"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """An image as a model is fed with it.
+    """An image in the form that a model is fed with.
 
     Attributes:
         pixels: Upright, of mode ``RGB`` or, with all of the 16 bits used, ``I;16``.
-        read_as: What was done to the pixels beyond decoding them, for a person; empty if nothing.
+        read_as: Description of changes to the decoded pixels; empty for none.
     """
 
     pixels: Image.Image
@@ -35,17 +35,17 @@ class Picture:
 
 
 class UnsuitableImageError(ValueError):
-    """Pillow reads the image, but its pixels are not what a model is to be fed with."""
+    """Pillow reads the image, but its pixels cannot be fed to a model."""
 
 
 def formats() -> list[str]:
-    """List the formats that this Pillow decodes without running anything else."""
-    Image.init()  # registers all that this Pillow was built with
+    """List the formats that this Pillow decodes itself, without another program."""
+    Image.init()  # registers the formats that this Pillow was built with
     return [name for name in Image.OPEN if name not in _NEVER]
 
 
 def begins_like(head: bytes) -> str | None:
-    """Return the format that these bytes begin an image of; None if its plugin is not sure."""
+    """Return the image format that begins with these bytes; None if no plugin of Pillow is sure."""
     prefix = head[:_PREFIX_BYTES].ljust(_PREFIX_BYTES, b"\0")
     for name in formats():
         accept = Image.OPEN[name][1]
@@ -61,13 +61,13 @@ def read_image(path: Path) -> Picture:
         UnsuitableImageError: If its pixels have no defined range, or are a preview of others.
         Exception: Whatever Pillow's decoders raise on damaged files.
     """
-    # Not by its path: Pillow would map the file, and TIFF that is to be turned comes out scrambled then.
+    # Not by path: Pillow would map the file, and a TIFF that has to be turned would come out scrambled.
     with path.open("rb") as file, Image.open(file, formats=formats()) as image:
         return picture_of(image)
 
 
 def picture_of(image: Image.Image) -> Picture:
-    """Bring an image of any of Pillow's modes to the two that a model is fed with.
+    """Convert an image of any of Pillow's modes to one of the two that models are fed with.
 
     Args:
         image: Opened and not yet loaded, or made in memory.
@@ -82,7 +82,7 @@ def picture_of(image: Image.Image) -> Picture:
 
 
 def _refuse_preview(image: Image.Image) -> None:
-    """Refuse a raw camera file that is a TIFF: its first page is not the picture that the camera took."""
+    """Refuse a raw camera file in TIFF form: its first page is a preview of the picture."""
     tags = _tags(image)
     if _DNG_VERSION in tags or (_SUBFILE_TYPE in tags and tags[_SUBFILE_TYPE] & _REDUCED):
         raise UnsuitableImageError(
@@ -91,7 +91,7 @@ def _refuse_preview(image: Image.Image) -> None:
 
 
 def _refuse_undefined_range(image: Image.Image) -> None:
-    """Refuse pixels of which nothing tells which value is white."""
+    """Refuse pixels for which nothing tells the value of white."""
     match image.mode:
         case "F":
             what = "floating-point pixels"
@@ -110,7 +110,7 @@ def _refuse_undefined_range(image: Image.Image) -> None:
 
 
 def _scale_hidden_colour(image: Image.Image) -> None:
-    """Scale the one colour that a PNG hides to 8 bits, as Pillow scales the pixels but not this colour."""
+    """Scale a PNG's transparent colour to 8 bits: Pillow scales the pixels, but not this colour."""
     colour = image.info.get("transparency")
     if image.format != "PNG" or colour is None:
         return
@@ -122,21 +122,21 @@ def _scale_hidden_colour(image: Image.Image) -> None:
 
 
 def _frames(image: Image.Image) -> Iterator[str]:
-    """Say that only the first frame is read, where there are more."""
+    """Note that only the first frame is read, if there are more."""
     count = getattr(image, "n_frames", 1)
-    if count > 1 and image.format != "PSD":  # there they are layers, and what is read shows all of them
+    if count > 1 and image.format != "PSD":  # whose frames are layers, and the picture shows all of them
         yield f"first of {count} frames"
 
 
 def _upright(image: Image.Image) -> tuple[Image.Image, str]:
-    """Apply the orientation of EXIF or XMP, once: of a TIFF, Pillow does it on loading, and drops the tag."""
+    """Apply the orientation of EXIF or XMP once: Pillow turns a TIFF as it loads it, and drops the tag."""
     before = image.getexif().get(ExifTags.Base.Orientation)
     upright = ImageOps.exif_transpose(image)
     return upright, f"EXIF orientation {before} applied" if before in range(2, 9) else ""
 
 
 def _grey(image: Image.Image, upright: Image.Image) -> tuple[Image.Image, str]:
-    """Return grey of 16 bits, 65535 for white, as torchvision scales such integers."""
+    """Convert to 16-bit grey with 65535 as white, the range from which torchvision scales such integers."""
     pixels = np.asarray(upright).astype(np.uint16)
     tags, bits, largest, notes = _tags(image), 16, pixels.max(), list[str]()
     if tags.get(TiffImagePlugin.BITSPERSAMPLE) == (12,):
@@ -153,7 +153,7 @@ def _grey(image: Image.Image, upright: Image.Image) -> tuple[Image.Image, str]:
 
 
 def _rgb(image: Image.Image) -> tuple[Image.Image, str]:
-    """Return RGB of 8 bits. What is transparent shows white; what is hidden below it is nobody's picture."""
+    """Convert to 8-bit RGB. Transparent pixels become white, since the colour below them is not meant."""
     if not image.has_transparency_data:
         note = f"{image.mode} to RGB" if image.mode in ("CMYK", "HSV", "LAB") else ""
         return image.convert("RGB"), note

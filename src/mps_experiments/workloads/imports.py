@@ -1,4 +1,4 @@
-"""Installed packages that a factory's code imports, read without importing anything."""
+"""Find the installed packages that a factory's code imports, without importing anything."""
 
 import ast
 import sys
@@ -8,15 +8,15 @@ from pathlib import Path
 from mps_experiments.workloads.factory import find_module
 from mps_experiments.workloads.sources import own_files
 
-# The fork server has torch in any case. Parts of it that few need may start processes or threads.
+# The fork server imports torch in any case. Rarely needed parts of it may start processes or threads.
 _NOT_WANTED = frozenset({*sys.stdlib_module_names, "torch", "torchvision", "mps_experiments"})
 
 
 def installed_imports(factory: str, folder: Path) -> tuple[str, ...]:
-    """Name what loading a factory imports from installed packages; of ``from a import b`` that is ``a.b``.
+    """List the modules of installed packages that loading a factory imports; ``from a import b``: ``a.b``.
 
-    Read are the factory's module and the modules of its own: what they import at the top, and what the
-    factory itself imports. A package that is not there is left out.
+    The factory's module and its own other modules are read: their imports at the top level and those inside
+    the factory. Packages that are not installed are omitted.
 
     Args:
         factory: ``module:function``, found by `factory.check_factory`.
@@ -50,7 +50,7 @@ def _names(file: Path, function: str | None) -> Iterator[str]:
 
 
 def _executed(body: list[ast.stmt], function: str | None) -> Iterator[ast.stmt]:
-    """Statements that run when the module is imported and, where one is named, this function is called."""
+    """Yield the statements that run when the module is imported and, if named, the function is called."""
     for node in body:
         if isinstance(node, ast.FunctionDef) and node.name == function:
             yield from (each for each in ast.walk(node) if isinstance(each, ast.stmt))

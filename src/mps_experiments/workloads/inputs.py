@@ -1,4 +1,4 @@
-"""Images: found and checked in the parent, before any GPU work, and read again by the workers."""
+"""Find and check the input images in the parent, before any GPU work; workers read them again."""
 
 import glob
 import hashlib
@@ -26,7 +26,7 @@ _EXPECTED = "give sample, the path of an image, or a list of paths [a.jpg,b.jpg]
 
 
 def resolve_inputs(value: object) -> tuple[ImageInput, ...]:
-    """The images that `value` names, each decoded and hashed once.
+    """Return the images that `value` names. Decode and hash each once.
 
     Raises:
         ConfigError: If a path is missing, unreadable, truncated or not an image.
@@ -39,12 +39,12 @@ def resolve_inputs(value: object) -> tuple[ImageInput, ...]:
 
 
 def path_of(image: ImageInput) -> Path:
-    """Where the image is on this machine."""
+    """Return the path of an image on this machine."""
     return sample_photo() if image.name == SAMPLE else Path(image.name)
 
 
 def sample_photo() -> Path:
-    """The 640x427 photo china.jpg that scikit-learn ships, found without importing scikit-learn."""
+    """Find scikit-learn's photo china.jpg (640x427 pixels), without importing scikit-learn."""
     spec = importlib.util.find_spec("sklearn")
     if spec is None or spec.origin is None:
         raise ConfigError(
@@ -54,7 +54,7 @@ def sample_photo() -> Path:
 
 
 def remarks(images: Iterable[ImageInput]) -> Iterator[str]:
-    """Say what was done to the pixels of images, one line for all to which the same was done."""
+    """Say what was done to the pixels of images, in one line for all that were treated alike."""
     names: dict[str, list[str]] = {}
     for image in dict.fromkeys(images):
         if image.read_as:
@@ -87,7 +87,7 @@ def _checked(name: str) -> ImageInput:
 
 
 def _decoded(name: str, path: Path, head: bytes) -> Picture:
-    """Decode an image; whatever Pillow says of it that does not keep it from being read is left out."""
+    """Decode an image. Ignore Pillow's warnings, except about sizes that are not safe to decode."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -99,9 +99,7 @@ def _decoded(name: str, path: Path, head: bytes) -> Picture:
         raise ConfigError(_OPTION, name, f"{_unidentified(head)}; {_EXPECTED}") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ConfigError(_OPTION, name, _too_large(str(error))) from error
-    except (
-        Exception
-    ) as error:  # Pillow's decoders raise OSError, ValueError, struct.error, ... by kind of damage
+    except Exception as error:  # OSError, ValueError, struct.error, ...: it depends on the damage
         what, reason = shapeless_kind(head) or "damaged or cut off", str(error) or type(error).__name__
         raise ConfigError(_OPTION, name, f"{what} ({reason}); {_EXPECTED}") from error
 
@@ -115,7 +113,7 @@ def _unidentified(head: bytes) -> str:
 
 
 def _too_large(error: str) -> str:
-    """Tell the pixels, the first number in Pillow's text; the second is the limit or twice the limit."""
+    """Tell the number of pixels, the first number in Pillow's text, and the limit."""
     pixels, most = int(re.findall(r"\d+", error)[0]), int(Image.MAX_IMAGE_PIXELS or 0)
     return (
         f"{pixels:,} pixels, too many to decode safely; give an image of at most {most:,} pixels, "
@@ -124,23 +122,20 @@ def _too_large(error: str) -> str:
 
 
 def _existing(name: str) -> Path:
-    """The absolute path of an existing file."""
+    """Return the absolute path of an existing file that is not too large."""
     try:
         path = Path(name).expanduser().absolute()
         if path.is_file() and path.stat().st_size <= _MAX_BYTES:
             return path
         kind = _what_else(path, name)
-    except (
-        OSError,
-        RuntimeError,
-        ValueError,
-    ) as error:  # a name too long, a folder not to be entered, a ~user nobody has, a zero byte
+    # The name is too long, its folder closed, its ~user unknown, or it holds a zero byte.
+    except (OSError, RuntimeError, ValueError) as error:
         kind = f"cannot be read ({error}); {_EXPECTED}"
     raise ConfigError(_OPTION, name, kind)
 
 
 def _what_else(path: Path, name: str) -> str:
-    """What is there instead of an image; nothing is opened, since a pipe would never answer."""
+    """Say what is there instead of an image. Open nothing, since a pipe would never answer."""
     if path.is_dir():
         images = [file for file in _matches(str(Path(glob.escape(name)) / "*")) if _is_named_as_image(file)]
         return f"a folder, not an image; {_as_list(images)}"
@@ -165,7 +160,7 @@ def _is_named_as_image(file: str) -> bool:
 
 
 def _as_list(files: Sequence[str]) -> str:
-    """Write files as the argument that would work, or begin it where they are many."""
+    """Write files as the argument that would work; of many files only its beginning."""
     if not files:
         return f"no image is there; {_EXPECTED}"
     argument = shlex.quote(f"{_OPTION}=[{','.join(map(_quoted, files[:_MOST_SHOWN]))}]")
@@ -174,5 +169,5 @@ def _as_list(files: Sequence[str]) -> str:
 
 
 def _quoted(file: str) -> str:
-    """Quote a name that Hydra would not read as one text."""
+    """Quote a name that Hydra would not read as one string."""
     return file if re.fullmatch(r"[\w./-]+", file, re.ASCII) else json.dumps(file, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""From a `WorkloadSpec` to something that runs; executed in workers only, since it imports torch."""
+"""Build a runnable workload from a `WorkloadSpec`. Runs in workers only, since it imports torch."""
 
 import concurrent.futures
 import contextlib
@@ -13,20 +13,20 @@ import torch
 
 from mps_experiments.workloads.spec import WorkloadSpec
 
-_HASHERS = 4  # threads: one does not hash half a gigabyte while the warm-up lasts
+_HASHERS = 4  # threads: one cannot hash half a gigabyte during the warm-up
 _MAX_SHAPE = 200  # characters
 
 
 @dataclass(frozen=True, kw_only=True)
 class Workload:
-    """What a worker executes.
+    """A workload that is built and runs.
 
     Attributes:
         model: The model, or any callable.
-        forward: Launches one iteration on the next input and returns the output; may return before the
-            device has finished.
-        forward_first: The same on the first input, whatever came before.
-        loaded: What was done to read its weights file, for a person; empty if nothing.
+        forward: Launches one iteration on the next input and returns the output, perhaps before the device
+            has finished.
+        forward_first: The same on the first input.
+        loaded: Description of how its weights file was read; empty without one.
     """
 
     model: object
@@ -36,15 +36,16 @@ class Workload:
 
     @staticmethod
     def shape_of(output: object) -> str:
-        """The shape a person wants to see: predicted boxes of the first image, or the first tensor.
+        """Return the shape of the predicted boxes of the first image, or of the first tensor, as text.
 
-        Raises whatever an output of the user's raises.
+        Raises:
+            Exception: Whatever an output of a user's model raises.
         """
         return _shape(output)[:_MAX_SHAPE]
 
 
 def load(spec: WorkloadSpec, device: torch.device) -> Workload:
-    """Build the model and its inputs on the device. Must run under the worker's stream."""
+    """Build the model and its inputs on the device. Call it under the worker's stream."""
     loaded = ""
     if spec.kind == "custom":
         from mps_experiments.workloads.custom import build
@@ -61,13 +62,13 @@ def load(spec: WorkloadSpec, device: torch.device) -> Workload:
 
 
 def bind(model: Callable[..., object], inputs: Sequence[object]) -> Workload:
-    """A model that is called on its inputs in turn."""
+    """Bind a model to its inputs, on which it is called in turn."""
     calls = [_call(model, value) for value in inputs]
     return Workload(model=model, forward=_in_turn(calls), forward_first=calls[0])
 
 
 def _in_turn(calls: Sequence[Callable[[], object]]) -> Callable[[], object]:
-    """One call after the other, over and over."""
+    """Return a function that makes the next call each time, in a circle."""
     if len(calls) == 1:
         return calls[0]
     turns = itertools.cycle(calls)
@@ -75,7 +76,7 @@ def _in_turn(calls: Sequence[Callable[[], object]]) -> Callable[[], object]:
 
 
 def _call(model: Callable[..., object], value: object) -> Callable[[], object]:
-    """One call of the model on this input. A mapping is passed as keywords, a tuple as arguments."""
+    """Return a call of the model on this input. Pass a mapping as keywords and a tuple as arguments."""
     if isinstance(value, Mapping):
         return partial(model, **value)
     if isinstance(value, tuple):
@@ -84,14 +85,14 @@ def _call(model: Callable[..., object], value: object) -> Callable[[], object]:
 
 
 def synchronizer(what: str, stream: torch.cuda.Stream | None) -> Callable[[], None]:
-    """What ends an iteration; nothing to wait for on the CPU."""
+    """Return the function that waits for the end of an iteration; a no-op on the CPU."""
     if stream is None:
         return lambda: None
     return stream.synchronize if what == "stream" else partial(torch.cuda.synchronize, stream.device)
 
 
 def hash_weights(workload: Workload) -> concurrent.futures.Future[str | None]:
-    """Start hashing the loaded tensors beside the warm-up; None where the workload has no state dict."""
+    """Start hashing the loaded tensors during the warm-up; the result is None without a state dict."""
     executor = concurrent.futures.ThreadPoolExecutor(max_workers=1)
     future = executor.submit(_digest, workload.model)
     executor.shutdown(wait=False)
@@ -99,13 +100,13 @@ def hash_weights(workload: Workload) -> concurrent.futures.Future[str | None]:
 
 
 def _digest(model: object) -> str | None:
-    """SHA-256 over name, dtype, shape and SHA-256 of the bytes of every tensor of the state dict."""
+    """Return the SHA-256 over name, dtype, shape and bytes (as SHA-256) of every tensor in the state dict."""
     state_dict = getattr(model, "state_dict", None)
     if state_dict is None:
         return None
     tensors = {name: value for name, value in state_dict().items() if isinstance(value, torch.Tensor)}
     digest = hashlib.sha256()
-    with concurrent.futures.ThreadPoolExecutor(_HASHERS) as hashers:  # hashing releases the interpreter lock
+    with concurrent.futures.ThreadPoolExecutor(_HASHERS) as hashers:  # hashing releases the GIL
         for (name, tensor), of_bytes in zip(
             tensors.items(), hashers.map(_bytes_digest, tensors.values()), strict=True
         ):
@@ -121,19 +122,19 @@ def _bytes_digest(tensor: torch.Tensor) -> bytes:
 
 
 def describe_model(workload: Workload) -> dict[str, str]:
-    """Tell what the module that runs is made of; nothing where the model is no module, or does not tell."""
+    """Describe the weights file, normalisation layers and parameter types; the last two of modules only."""
     facts = {"weights_read": workload.loaded} if workload.loaded else {}
     if isinstance(workload.model, torch.nn.Module):
         from mps_experiments.workloads.norm_layers import norm_layers
 
-        with contextlib.suppress(Exception):  # a user's module may have methods of its own for these
+        with contextlib.suppress(Exception):  # a user's module may override these methods
             types = sorted({str(each.dtype).removeprefix("torch.") for each in workload.model.parameters()})
             facts |= {"norm_layer": norm_layers(workload.model), "parameters": ", ".join(types) or "none"}
     return facts
 
 
 def describe_torch(device: torch.device) -> dict[str, str]:
-    """Versions and device as torch itself sees them."""
+    """Describe versions and device as torch itself sees them."""
     facts = {
         "torch": torch.__version__,
         "device": str(device),

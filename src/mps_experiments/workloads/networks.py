@@ -1,10 +1,10 @@
-"""Build a torchvision model as torchvision builds it with pretrained weights, whatever its weights are.
+"""Build a torchvision model with the modules that it has when pretrained, whatever its weights are.
 
-A builder makes other modules where it is given weights: ``FrozenBatchNorm2d`` in detectors,
-``transform_input`` in googlenet and inception, an auxiliary head in segmentation models, another image size
-in some transformers. No argument of the builders asks for these without a download, and some builders change
-what they loaded (old names, ``eps``, auxiliary heads). So a builder is given an entry of its weights in any
-case, and only the download is replaced: by nothing for random weights, by what the user's file holds.
+With weights, a builder makes other modules: ``FrozenBatchNorm2d`` in detectors, ``transform_input`` in
+googlenet and inception, an auxiliary head in segmentation models, another image size in some transformers.
+No argument of a builder asks for these without a download, and some builders change what they loaded (old
+names, ``eps``, auxiliary heads). So each builder gets one of its weights entries, and only the download is
+replaced: by nothing for random weights, or by the content of the user's file.
 """
 
 import contextlib
@@ -22,19 +22,19 @@ from mps_experiments.workloads.checkpoints import find_weights, listed, read_che
 from mps_experiments.workloads.norm_layers import exchange_norm_layers
 from mps_experiments.workloads.spec import WorkloadSpec
 
-# Heads that serve training only: torchvision builds a model without them where a file has none.
+# Heads for training only. Torchvision builds a model without those that a file lacks.
 _AUXILIARY = ("aux_classifier", "aux1", "aux2", "AuxLogits")
 PACKAGES = ("detection", "segmentation", "quantization", "video", "optical_flow")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Network:
-    """A model as it was built.
+    """A model that was built.
 
     Attributes:
-        model: In evaluation mode, on its device.
-        weights: The entry of torchvision whose modules and preprocessing it has.
-        loaded: What was done to read its weights file, for a person; empty if nothing, or without a file.
+        model: The model, in evaluation mode and on its device.
+        weights: The torchvision entry whose modules and preprocessing it has.
+        loaded: Description of how its weights file was read; empty without anything to say.
     """
 
     model: torch.nn.Module
@@ -43,7 +43,7 @@ class Network:
 
 
 def kind_of(name: str) -> str:
-    """``detection``, ``segmentation``, ..., or ``classification`` for what is not in a package of its own."""
+    """Return the package of a model, such as ``detection``; ``classification`` if it is in none."""
     module = get_model_builder(name).__module__.split(".")
     return module[2] if module[2] in PACKAGES else "classification"
 
@@ -52,7 +52,7 @@ def build_network(spec: WorkloadSpec, device: torch.device) -> Network:
     """Build the model in evaluation mode on the device.
 
     Random weights are drawn on the device itself from `spec.seed`. A detection model then keeps every box
-    (score threshold 0), so that the work of an iteration does not depend on what the photo shows.
+    (score threshold 0), so that the work of an iteration does not depend on the photo.
 
     Raises:
         ValueError: If the weights do not fit the model.
@@ -79,7 +79,7 @@ def _built(spec: WorkloadSpec, device: torch.device) -> Network:
 
 
 def named_weights(model: str, name: str) -> WeightsEnum:
-    """Return torchvision's entry: ``default``, ``IMAGENET1K_V1`` or ``ResNet50_Weights.IMAGENET1K_V1``.
+    """Return the entry named ``default``, ``IMAGENET1K_V1`` or ``ResNet50_Weights.IMAGENET1K_V1``, say.
 
     Raises:
         ValueError: If this model has no such weights.
@@ -96,9 +96,9 @@ def _names(entries: type[WeightsEnum]) -> list[str]:
 
 
 def _from_file(spec: WorkloadSpec, path: Path, device: torch.device) -> Network:
-    """Build the model of the first of torchvision's entries that the file fits.
+    """Build the model of torchvision's first entry that the file fits.
 
-    They differ in more than values for a few models only, for example the image size of vit_b_16.
+    Entries of a model differ in more than values only for a few models, such as vit_b_16 in its image size.
     """
     loaded = read_checkpoint(path)
     version = getattr(loaded, "_metadata", {}).get("", {}).get("version")
@@ -127,22 +127,22 @@ def _call_builder(name: str, entry: WeightsEnum, device: torch.device, **argumen
     try:
         with device:
             model: torch.nn.Module = get_model(name, weights=entry, progress=False, **arguments)
-    except NotImplementedError:  # regnet computes its widths with tensors, which has no result on meta
-        if not device.type == "meta":
+    except NotImplementedError:  # regnet computes its widths with tensors, which have no values on meta
+        if device.type != "meta":
             raise
         model = get_model(name, weights=entry, progress=False, **arguments)
     return model
 
 
 class _State(dict[Any, Any]):
-    """What a builder hands on to the model instead of downloaded weights."""
+    """The state that a builder passes to the model in place of downloaded weights."""
 
 
 @contextlib.contextmanager
 def _instead_of_download(
     state: Mapping[Any, Any], take: Callable[[torch.nn.Module, _State], None]
 ) -> Iterator[None]:
-    """Let builders get this state instead of a download, and let `take` put it into the model."""
+    """Give builders this state instead of a download, and have `take` put it into the model."""
     get_state_dict, load_state_dict = WeightsEnum.get_state_dict, torch.nn.Module.load_state_dict
 
     def load(model: torch.nn.Module, given: Mapping[str, Any], *rest: Any, **options: Any) -> object:
@@ -163,14 +163,14 @@ def _instead_of_download(
 def _load_into(
     model: torch.nn.Module, state: Mapping[Any, Any], spec: WorkloadSpec, version: int | None, told: list[str]
 ) -> None:
-    """Load what a file holds into the model.
+    """Load the content of a weights file into the model.
 
     Args:
-        model: As its builder made it.
-        state: What the file holds.
+        model: The model as its builder made it.
+        state: The content of the file.
         spec: The workload.
-        version: Of the model's class when the file was saved, where the file tells.
-        told: What was done is added here, for a person.
+        version: Version of the model's class when the file was saved; None if the file does not tell.
+        told: Gets a description of what was done.
 
     Raises:
         ValueError: If names or shapes do not fit.
@@ -178,7 +178,8 @@ def _load_into(
     own = model.state_dict()
     optional = {name for name in own if _is_counter(name) or _top(name) in _AUXILIARY}
     found = find_weights(state, own, optional, spec.weights_key)
-    told += [found.found] if found.found else []
+    if found.found:
+        told.append(found.found)
     for head in sorted(
         {_top(name) for name in own} & set(_AUXILIARY) - {_top(name) for name in found.tensors}
     ):
@@ -188,7 +189,7 @@ def _load_into(
     if hasattr(model, "aux_logits"):
         setattr(model, "aux_logits", any(getattr(model, head, None) is not None for head in _AUXILIARY))  # noqa: B010
     tensors = OrderedDict(found.tensors)
-    # Layers rename what an old file calls otherwise, unless the file says that it is of their version.
+    # Layers rename the tensors of an old file, unless the file says that it has their version.
     tensors._metadata = {"": {"version": version or getattr(model, "_version", None)}}  # type: ignore[attr-defined]
     try:
         missing, unexpected = model.load_state_dict(tensors, strict=False, assign=_is_meta(model))
@@ -216,7 +217,7 @@ def _top(name: str) -> str:
 
 
 def _is_counter(name: str) -> bool:
-    """Whether nothing but training reads it; files from before PyTorch 1.0 lack it."""
+    """Return whether only training reads this tensor. Files from before PyTorch 1.0 lack it."""
     return name.endswith("num_batches_tracked")
 
 
@@ -225,7 +226,7 @@ def _is_meta(model: torch.nn.Module) -> bool:
 
 
 def _other_shapes(own: Mapping[str, torch.Tensor], given: Mapping[str, torch.Tensor]) -> str:
-    """Tell the last of the tensors that have another shape, which is where the number of classes shows."""
+    """Describe the last tensor of another shape, which shows the number of classes; empty without one."""
     names = [name for name, tensor in own.items() if name in given and given[name].shape != tensor.shape]
     if not names:
         return ""
@@ -242,7 +243,7 @@ def _last_line(error: Exception) -> str:
 
 
 def _constant_work(name: str) -> dict[str, float]:
-    """The argument that makes a detection model keep every box; empty for other models."""
+    """Return the argument with which a detection model keeps every box; empty for other models."""
     if kind_of(name) != "detection":
         return {}
     return {"box_score_thresh" if "rcnn" in name else "score_thresh": 0.0}

@@ -1,4 +1,4 @@
-"""The normalisation layers of a model: which it has, and batch normalisation that is frozen or not."""
+"""Name the normalisation layers of a model, and exchange its batch normalisation for frozen or back."""
 
 import re
 
@@ -7,11 +7,11 @@ from torch import nn
 from mps_experiments.errors import ConfigError
 
 _NORM = re.compile(r"Norm(\d[dD])?$")
-_DEFAULT_EPS = 1e-5  # of nn.BatchNorm2d; below it PyTorch leaves cuDNN's kernel aside
+_DEFAULT_EPS = 1e-5  # of nn.BatchNorm2d; with less, PyTorch does not use cuDNN's kernel
 
 
 def norm_layers(model: nn.Module) -> str:
-    """Name the classes of the normalisation layers, each once; a scripted module tells its original one.
+    """Name the classes of the normalisation layers, each once; of a scripted module its original class.
 
     >>> norm_layers(nn.Sequential(nn.BatchNorm2d(1), nn.BatchNorm2d(1)))
     'BatchNorm2d'
@@ -21,19 +21,20 @@ def norm_layers(model: nn.Module) -> str:
 
 
 def exchange_norm_layers(model: nn.Module, wanted: str, name: str) -> None:
-    """Give the model ``batch`` or ``frozen`` batch normalisation with the same values; ``auto`` leaves it.
+    """Give a model ``batch`` or ``frozen`` batch normalisation with the same values. No-op for ``auto``.
 
     Args:
         model: Changed in place.
-        wanted: The option ``workload.norm_layer``.
-        name: The model's, for a person.
+        wanted: Value of the option ``workload.norm_layer``.
+        name: Name of the model, for messages.
 
     Raises:
         ConfigError: If it has no batch normalisation.
     """
     if wanted == "auto":
         return
-    from torchvision.ops import FrozenBatchNorm2d  # here: a factory without torchvision does not pay for it
+    # Here, so that a factory without torchvision does not import it.
+    from torchvision.ops import FrozenBatchNorm2d
 
     places = [
         (parent, child, layer)
@@ -51,7 +52,7 @@ def exchange_norm_layers(model: nn.Module, wanted: str, name: str) -> None:
 
 
 def _converted(layer: nn.Module, to: type[nn.Module]) -> nn.Module:
-    """Make a layer of the other class; eps 0, as torchvision's detectors have, becomes the usual one."""
+    """Convert a layer to the other class. An eps of 0, as in torchvision's detectors, becomes the default."""
     state = layer.state_dict()
     eps = layer.__dict__["eps"]
     eps = max(eps, _DEFAULT_EPS) if to is nn.BatchNorm2d else eps

@@ -1,4 +1,4 @@
-"""An image as the preprocessing of torchvision's models takes it; imported in workers only."""
+"""Read an image for torchvision's preprocessing. Imported in workers only."""
 
 from pathlib import Path
 
@@ -10,9 +10,9 @@ from mps_experiments.workloads.images import read_image
 
 
 def read_pixels(path: Path) -> Image.Image | torch.Tensor:
-    """Read an image: RGB of 8 bits as it is, grey of 16 bits as three float planes from 0 to 1.
+    """Read an image: 8-bit RGB as it is, 16-bit grey as three float planes from 0 to 1.
 
-    The preprocessing takes both; of Pillow's 16-bit modes it knows none.
+    The preprocessing takes both, but none of Pillow's 16-bit modes.
     """
     pixels = read_image(path).pixels
     if pixels.mode == "RGB":

@@ -1,4 +1,4 @@
-"""A digest of the code behind a custom workload, read without importing it."""
+"""Digest the code of a custom workload without importing it."""
 
 import ast
 import hashlib
@@ -16,9 +16,9 @@ class OwnFiles:
 
     Attributes:
         origin: The factory's module.
-        root: The folder that dotted names start from.
-        files: That module and the modules of its own that it imports, and those import.
-        package: Its top-level package where it is installed; None where all of `root` is its own.
+        root: The folder in which dotted names start.
+        files: That module and those that it imports, directly or indirectly, from its own code.
+        package: Its top-level package if it is installed; None if all of `root` is its own code.
     """
 
     origin: Path
@@ -27,19 +27,19 @@ class OwnFiles:
     package: str | None
 
     def includes(self, top: str) -> bool:
-        """Whether a top-level module is its own."""
+        """Return whether a top-level module belongs to the factory's own code."""
         return top == self.package if self.package else any(_files(top, self.root))
 
 
 def own_files(factory: str, folder: Path) -> OwnFiles | None:
-    """Find the factory's module and those of its own: in `folder`, or in its package where it is installed.
+    """Find the factory's module and the modules of its own: in `folder`, or in its package if installed.
 
     Args:
-        factory: ``module:function``, found by `factory.check_factory`.
+        factory: ``module:function``, checked by `factory.check_factory`.
         folder: The folder to import from.
 
     Returns:
-        None for a module without a file.
+        The files; None for a module without a file.
     """
     name = factory.partition(":")[0]
     spec = find_module(name, [str(folder), *sys.path])
@@ -53,9 +53,9 @@ def own_files(factory: str, folder: Path) -> OwnFiles | None:
 
 
 def source_sha256(factory: str, folder: Path) -> str | None:
-    """Digest the factory's own files; None for a module without a file.
+    """Return the SHA-256 of the factory's own files; None for a module without a file.
 
-    What else it uses (installed packages, files that it reads) is not in the digest.
+    Installed packages and files that the code reads do not count.
     """
     own = own_files(factory, folder)
     if own is None:
@@ -68,13 +68,13 @@ def source_sha256(factory: str, folder: Path) -> str | None:
 
 
 def _root(origin: Path, name: str) -> Path:
-    """The folder that the module's dotted name starts from."""
+    """Return the folder in which the module's dotted name starts."""
     depth = name.count(".") + (origin.name == "__init__.py")
     return origin.parents[depth]
 
 
 def _closure(name: str, origin: Path, root: Path, inside: str | None) -> set[Path]:
-    """The module's file and those of the modules below `root` that it needs; `inside` limits the package."""
+    """Collect the files of a module and of those that it needs below `root`, or in the package `inside`."""
     found, left = {origin}, [(name, origin)]
     while left:
         importer, path = left.pop()
@@ -89,7 +89,7 @@ def _closure(name: str, origin: Path, root: Path, inside: str | None) -> set[Pat
 
 
 def _imported(name: str, path: Path) -> Iterator[str]:
-    """Dotted names that a module may import; of ``from a import b`` both ``a`` and ``a.b``."""
+    """Yield the dotted names that a module may import; for ``from a import b`` both ``a`` and ``a.b``."""
     if path.suffix != ".py":
         return
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
@@ -104,11 +104,12 @@ def _imported(name: str, path: Path) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             parts = package.split(".")[: -(node.level - 1) or None] if node.level else []
             start = ".".join(filter(None, [*parts, node.module or ""]))
-            yield from (start, *(f"{start}.{alias.name}" for alias in node.names))
+            yield start
+            yield from (f"{start}.{alias.name}" for alias in node.names)
 
 
 def _files(dotted: str, root: Path) -> Iterator[tuple[str, Path]]:
-    """The modules that importing a dotted name runs: each package on the way, then itself."""
+    """Yield the modules that importing a dotted name runs: each package on the way, then itself."""
     parts = list(filter(None, dotted.split(".")))
     for count in range(1, len(parts) + 1):
         place = root.joinpath(*parts[:count])

@@ -1,4 +1,4 @@
-"""A workload as data: what crosses from the parent, which never imports torch, to a worker."""
+"""A workload as data, which the parent sends to workers: it never imports torch itself."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,10 +10,10 @@ class ImageInput:
 
     Attributes:
         name: ``sample``, or the absolute path of a file.
-        sha256: Digest of the file's bytes when the run was planned.
-        width: Of the upright image in pixels, as the model's preprocessing gets it; None in earlier records.
-        height: The same, from top to bottom.
-        read_as: What was done to its pixels beyond decoding them; empty if nothing, and in earlier records.
+        sha256: Digest of the file when the run was planned.
+        width: Width of the upright image in pixels, before preprocessing; None in early records.
+        height: Height of the upright image in pixels, before preprocessing; None in early records.
+        read_as: Description of changes to the decoded pixels; empty for none, and in early records.
     """
 
     name: str
@@ -24,27 +24,27 @@ class ImageInput:
 
     @property
     def identity(self) -> str:
-        """Return what equal inputs agree in: the file, its content, and what was done to its pixels."""
+        """The file, its content and the changes to its pixels: equal for equal inputs."""
         return " ".join(filter(None, (self.name, self.sha256[:16], self.read_as)))
 
 
 @dataclass(frozen=True, kw_only=True)
 class WorkloadSpec:
-    """What one worker executes.
+    """The work of one worker.
 
     Attributes:
         kind: ``torchvision`` or ``custom``.
-        model: Name for people: the torchvision model, or the factory.
+        model: Name of the torchvision model, or the factory.
         weights: ``random``, ``default``, a name of torchvision's or the absolute path of a checkpoint.
         inputs: Images, used in turn, one per iteration.
         seed: Seed of random weights.
-        synchronize: What ends an iteration: ``stream`` or ``device``.
+        synchronize: ``stream`` or ``device``: an iteration ends when this is synchronised.
         factory: ``module:function`` of a custom workload.
-        import_path: The folder from which a custom workload's module is imported.
-        options: Handed to the factory.
+        import_path: Folder from which a custom workload's module is imported.
+        options: Options for the factory.
         source_sha256: Digest of a custom workload's source, see `sources.source_sha256`.
         norm_layer: ``auto``, or the batch normalisation that the model gets: ``batch`` or ``frozen``.
-        weights_key: Where in the checkpoint the weights are; None for the one set that fits.
+        weights_key: Place of the weights in the checkpoint; None for the only set that fits.
     """
 
     kind: str
@@ -67,5 +67,5 @@ class WorkloadSpec:
 
 
 def is_weights_file(weights: str) -> bool:
-    """Tell the absolute path of a checkpoint from a name such as ``random`` or ``IMAGENET1K_V1``."""
+    """Return whether weights are given as an absolute path, not as a name such as ``random``."""
     return weights.startswith("/")

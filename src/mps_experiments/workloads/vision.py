@@ -1,4 +1,4 @@
-"""torchvision models by name, built and fed in the form that each kind of model wants."""
+"""List torchvision's models, and prepare inputs in the form that each kind of model takes."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +15,7 @@ _UNSUPPORTED = ("quantization", "video", "optical_flow")
 
 
 def supported_models() -> list[str]:
-    """Names of the detection, classification and segmentation models."""
+    """List the names of the detection, classification and segmentation models."""
     return sorted(name for name in list_models() if kind_of(name) not in _UNSUPPORTED)
 
 
