@@ -7,17 +7,9 @@ import zlib
 from pathlib import Path
 
 from mps_experiments.record import FILE_NAME
+from mps_experiments.workloads.files import COMPRESSED, first_bytes
 
 _HEAD = 1024  # bytes; a record begins with its version and id
-# How a compressed file begins -> what takes it apart.
-_COMPRESSED = {
-    b"\x1f\x8b": "gzip -dk",
-    b"\xfd7zXZ\x00": "xz -dk",
-    b"BZh": "bzip2 -dk",
-    b"\x28\xb5\x2f\xfd": "zstd -d",
-    b"7z\xbc\xaf\x27\x1c": "7z x",
-    b"Rar!": "unrar x",
-}
 
 
 def archive_hint(path: Path) -> str:
@@ -32,7 +24,7 @@ def archive_hint(path: Path) -> str:
             return _unpack("zip", ["python", "-m", "zipfile", "-e", str(path), folder], folder)
     except (OSError, EOFError, zlib.error):  # cut off, or not to be read
         return ""
-    command = next((each for magic, each in _COMPRESSED.items() if head.startswith(magic)), None)
+    command = next((each for magic, (_, each) in COMPRESSED.items() if head.startswith(magic)), None)
     if command is None:
         return ""
     typed = f"{command} {shlex.quote(str(path))}"
@@ -63,10 +55,7 @@ def is_record(path: Path) -> bool:
 
 
 def _head_of(path: Path) -> bytes:
-    if not path.is_file():
-        return b""
-    with path.open("rb") as file:
-        return file.read(_HEAD)
+    return first_bytes(path, _HEAD) if path.is_file() else b""
 
 
 def _unpack(kind: str, command: list[str], folder: str) -> str:
