@@ -156,7 +156,7 @@ def test_a_worker_that_finishes_early_is_a_warning_unless_it_keeps_up_the_load(
     assert warned.severity is Severity.WARNING
     assert warned.value is not None
     assert 0.2 < warned.value < 0.6
-    assert "worker 0 was done early" in warned.text
+    assert "worker 0 finished early" in warned.text
     kept = measured(lab, plan_of(lab, tmp_path, *workers, kept=True))
     assert "common_window" not in {each.check for each in kept.findings}
     assert finding(kept, "unequal_workers").severity is Severity.WARNING

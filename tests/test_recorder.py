@@ -60,7 +60,7 @@ def test_a_skipped_run_has_its_reason_and_claims_nothing(tmp_path: Path) -> None
 def test_a_run_that_never_got_to_its_proof_is_invalid(tmp_path: Path) -> None:
     measurement = recorded(tmp_path, RunState(on_phase=lambda _: None))
     assert measurement.verdict.status is Status.INVALID
-    assert "never got to its proof" in measurement.verdict.reason
+    assert "ended before attachment could be observed" in measurement.verdict.reason
 
 
 def test_who_was_on_the_gpu_before_the_workers_marks_the_run(tmp_path: Path) -> None:
@@ -202,11 +202,11 @@ def test_what_workers_could_not_find_out_is_missing_and_costs_no_number(tmp_path
     )
 
 
-NO_REASONS = "telemetry: this GPU or driver does not tell why its clock is held down: throttling is unknown"
-NO_ENERGY = "telemetry: this GPU or driver does not tell how much energy it takes"
-NO_DRAM = "telemetry: this GPU or driver does not tell how busy its memory is (GPM, from Hopper on)"
-NO_SM = "telemetry: this GPU or driver does not tell how busy its multiprocessors are (GPM, from Hopper on)"
-NO_PIDS = "telemetry: this GPU or driver does not tell which process used it"
+NO_REASONS = "telemetry: this GPU or driver does not report why its clock is held down: throttling is unknown"
+NO_ENERGY = "telemetry: this GPU or driver does not report how much energy it takes"
+NO_DRAM = "telemetry: this GPU or driver does not report how busy its memory is (GPM, from Hopper on)"
+NO_SM = "telemetry: this GPU or driver does not report how busy its multiprocessors are (GPM, from Hopper on)"
+NO_PIDS = "telemetry: this GPU or driver does not report which process used it"
 NOTHING = "telemetry: NVML cannot read this GPU: throttling, energy and other processes' use are unknown"
 TOO_SHORT = "telemetry: the measured window was too short for a reading: throttling is unknown"
 
@@ -226,11 +226,11 @@ def with_sample(**values: Any) -> Telemetry:
         (with_sample(at_ns=1), (TOO_SHORT,)),
         (
             replace(TOLD, problem="OSError: gone"),
-            ("telemetry: not every reading of the GPU came: OSError: gone",),
+            ("telemetry: some readings of the GPU are missing: OSError: gone",),
         ),
         (
             Telemetry(problem="OSError: gone"),
-            ("telemetry: not every reading of the GPU came: OSError: gone", NOTHING),
+            ("telemetry: some readings of the GPU are missing: OSError: gone", NOTHING),
         ),
         (
             Telemetry(gpu=(GpuSample(at_ns=500 * MS),)),

@@ -260,7 +260,7 @@ def test_a_cpu_quota_below_the_number_of_workers_is_noted(
     measurement = valid(fake_lab.run(run_plan(tmp_path / "run", attaching()))).measurement
     assert measurement.machine.cpu_quota_cores == quota
     assert (
-        "a CPU quota allows the time of 0.5 cores, fewer than procs=1" in "".join(measurement.notes)
+        "a CPU quota allows 0.5 cores of CPU time, fewer than procs=1" in "".join(measurement.notes)
     ) == told
 
 
@@ -290,7 +290,7 @@ def test_workers_that_share_a_core_are_a_finding(lab: Lab, tmp_path: Path) -> No
 def test_on_the_cpu_the_record_says_so(fake_lab: Lab, tmp_path: Path) -> None:
     plan = run_plan(tmp_path / "run", attaching(), gpu=None, mps={"enabled": False})
     measurement = valid(fake_lab.run(plan)).measurement
-    assert measurement.notes == ("ran on the CPU: says nothing about MPS or a GPU",)
+    assert measurement.notes == ("ran on the CPU: the numbers say nothing about MPS or a GPU",)
     assert measurement.cell.device == "cpu"
 
 

@@ -261,8 +261,8 @@ def test_blocks_are_added_until_the_budget_is_used(tmp_path: Path) -> None:
     last = f"mps=off procs=2 times=30 repeat={len(blocks) - 1}"
     assert done.measurements[last].overrides[-1] == f"repeat={len(blocks) - 1}"
     assert len(re.findall(r"^precision: .* repeat=\d+ is added$", out, re.MULTILINE)) == len(blocks) - 1
-    assert re.search(r"^precision: budget_min=0.2 is used: .* 1 of 1 comparisons open at", out, re.MULTILINE)
-    assert summary["stopped"].startswith("budget_min=0.2 is used: ")
+    assert re.search(r"^precision: budget_min=0.2 is used.* 1 of 1 comparisons open at", out, re.MULTILINE)
+    assert summary["stopped"].startswith("budget_min=0.2 is used up: ")
 
 
 def test_the_same_folder_twice_keeps_both_records(tmp_path: Path) -> None:

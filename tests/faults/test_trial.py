@@ -171,9 +171,7 @@ def test_a_worker_that_has_finished_before_it_is_hit_makes_the_trial_invalid(
     plan = run_plan(tmp_path / "run", attaching(), attaching(), times=4, fault=fault_plan(kind))
     measurement = fake_lab.run(plan).measurement
     assert (measurement.verdict.status, measurement.fault) == (Status.INVALID, None)
-    assert (
-        measurement.verdict.reason == "worker 0 did all of its iterations before it was hit: give more times"
-    )
+    assert measurement.verdict.reason == "worker 0 did all of its iterations before the fault: increase times"
     assert_all_are_gone(measurement)
 
 

@@ -201,7 +201,7 @@ def test_operators_that_pytorch_was_seen_to_run_prove_the_work() -> None:
 def test_helpers_of_workers_that_do_their_own_work_are_a_warning() -> None:
     found = only(descendants=(7,))
     assert (found.check, found.severity) == ("descendants", WARNING)
-    assert "(pid 7): the figures are of more processes than procs" in found.text
+    assert "(pid 7): the figures cover more processes than procs" in found.text
 
 
 def test_idle_workers_whose_helpers_are_on_the_gpu_are_told_together() -> None:
@@ -289,8 +289,8 @@ def test_a_worker_that_finishes_early_is_a_warning_with_a_fixed_window() -> None
         WARNING,
         0.9,
         0.95,
-        "window=fixed: worker 1 was done early; all were at work together in only 90% of the makespan, and "
-        "throughput, latency and ratio are partly of fewer workers",
+        "window=fixed: worker 1 finished early; all workers ran together for only 90% of the makespan, so "
+        "throughput, latency and ratio partly describe fewer workers",
     )
 
 
@@ -307,7 +307,7 @@ def test_the_common_window_has_its_limit_at_95_percent_unless_the_load_is_kept_u
 def test_workers_that_never_ran_together_have_no_common_window() -> None:
     found = {each.check: each for each in findings(samples(0, 0, 400), samples(1, 600, 400), kept=False)}
     assert (found["common_window"].value, found["common_window"].severity) == (0.0, WARNING)
-    assert "in only 0% of the makespan" in found["common_window"].text
+    assert "for only 0% of the makespan" in found["common_window"].text
 
 
 # unequal_workers

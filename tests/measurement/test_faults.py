@@ -188,7 +188,7 @@ def test_mps_can_be_hit_without_effect_on_anybody_and_that_is_a_result() -> None
 )
 def test_a_fault_after_another_worker_was_done_tells_nothing_of_it(end_ms: int, too_early: bool) -> None:
     reason = no_effect(make_trial(), [samples(0, 0, 10), samples(1, 0, end_ms)])
-    expected = "worker 1 had done all of its iterations before the fault: give more times"
+    expected = "worker 1 had done all of its iterations before the fault: increase times"
     assert reason == (expected if too_early else None)
 
 

@@ -253,5 +253,5 @@ def test_a_worker_whose_parent_is_gone_ends(pipe: Pipe) -> None:
 
 
 def test_a_worker_that_hears_nothing_gives_up(pipe: Pipe) -> None:
-    with pytest.raises(TimeoutError, match=r"no word from the parent for 0.05 s"):
+    with pytest.raises(TimeoutError, match=r"no message from the parent for 0.05 s"):
         witness(pipe[1], timeout_s=0.05).answer()

@@ -63,10 +63,10 @@ def outcome(context: Context, specs: list[WorkerSpec]) -> str:
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (b"\0\0\0\x02{}", "sent something that is no message"),
-        (b"\0\0\0\0", "sent something that is no message"),
-        (b"\0\0\0\x40half of it", "sent half a message"),
-        (b"\0\0", "sent half a message"),
+        (b"\0\0\0\x02{}", "sent an invalid message"),
+        (b"\0\0\0\0", "sent an invalid message"),
+        (b"\0\0\0\x40half of it", "sent only part of a message"),
+        (b"\0\0", "sent only part of a message"),
         (struct.pack("!i", -1), "announced a message of -1 bytes"),
         (struct.pack("!i", -7), "announced a message of -7 bytes"),
         (struct.pack("!iQ", -1, 2**60), "announced a message of -1 bytes"),

@@ -21,7 +21,8 @@ DEADLINE_S = 30.0
 CHILD = """\
 import os, json, signal, subprocess, sys, time
 from mps_experiments.workers.keeper import under_keeper
-from mps_experiments.workers.lifeline import adopt_orphans, die_with_parent
+from mps_experiments.workers.lifeline import die_with_parent
+from mps_experiments.workers.prctl import adopt_orphans
 
 PYTHON = [sys.executable, "-c"]
 SLEEP = [*PYTHON, '''

@@ -99,7 +99,7 @@ def test_a_process_that_multiprocessing_did_not_start_goes_on() -> None:
 
 ADOPTING = """\
 import psutil, subprocess
-from mps_experiments.workers.lifeline import adopt_orphans
+from mps_experiments.workers.prctl import adopt_orphans
 adopt_orphans()
 ending = ["/bin/sh", "-c", "sleep 600 >/dev/null 2>&1 & echo $!"]
 done = subprocess.run(ending, capture_output=True, check=True)
