@@ -36,7 +36,7 @@ def recorded(
 
 
 def new_state(folder: Path, *seen: Observation) -> RunState:
-    """What is known of a run before whose workers process 7 was on the GPU."""
+    """Return the state of a run before whose workers process 7 was on the GPU."""
     environment = Environment(
         variables={},
         scratch=folder,
@@ -61,31 +61,6 @@ def test_a_run_that_never_got_to_its_proof_is_invalid(tmp_path: Path) -> None:
     measurement = recorded(tmp_path, RunState(on_phase=lambda _: None))
     assert measurement.verdict.status is Status.INVALID
     assert "ended before attachment could be observed" in measurement.verdict.reason
-
-
-def test_who_was_on_the_gpu_before_the_workers_marks_the_run(tmp_path: Path) -> None:
-    assert recorded(tmp_path, new_state(tmp_path)).contended == (
-        "process 7 was on the GPU before the workers",
-    )
-
-
-def test_a_run_on_the_cpu_contends_with_nobody_on_a_gpu(tmp_path: Path) -> None:
-    assert recorded(tmp_path, new_state(tmp_path), gpu=None).contended == ()
-
-
-def test_pids_of_another_namespace_are_nobodys_strangers(tmp_path: Path) -> None:
-    """In a container NVML may count pids of the host: then none of ours is among them."""
-    seen = Observation(
-        from_ns=1,
-        to_ns=2,
-        server_status={},
-        client_pids=(),
-        nvml_mps_pids=None,
-        foreign_daemons=(),
-        gpu_processes=(GpuProcess(pid=99, memory_bytes=1),),
-    )
-    state = new_state(tmp_path, seen, replace(seen, from_ns=3, to_ns=4))
-    assert recorded(tmp_path, state).contended == ("process 7 was on the GPU before the workers",)
 
 
 # Evidence: a run of two workers without MPS that measured all it should
@@ -113,7 +88,7 @@ DIFFERENT = OutputDifference(identical=False, largest=1.0, excess=9.0, where="0"
 
 
 def finished_worker(rank: int, latencies_ms: tuple[int, ...] = LATENCIES_MS) -> Worker:
-    """A worker with pid 100 or more, its window from 100 ms on; iterations not given were not measured."""
+    """Make a worker with pid 100 + rank and a window from 100 ms on; other iterations were not measured."""
     ends = [100 * MS + sum(latencies_ms[:count]) * MS for count in range(len(latencies_ms) + 1)]
     facts = WorkerFacts(cpu_cores=(rank,), phases_s={}, torch_facts={}, weights_sha256=None, output_shape="1")
     spec = WorkerSpec(
@@ -413,7 +388,7 @@ def test_a_foreign_daemon_is_contended_and_makes_a_run_without_mps_invalid(tmp_p
 
 
 def with_fault(folder: Path, *seen: Observation) -> Measurement:
-    """Worker 0 was killed after five of its ten iterations; who looked when is the test's."""
+    """Record a run whose worker 0 was killed after five of ten iterations, with these observations."""
     state = finished_state(folder, fault=make_trial(injected_ms=600))
     state.workers = [finished_worker(0, LATENCIES_MS[:5]), finished_worker(1)]
     state.observations = list(seen)

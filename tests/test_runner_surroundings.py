@@ -36,7 +36,7 @@ from tests.fakes.running import Lab, Witness
 
 @pytest.fixture
 def foreign(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The directory of a daemon that every CUDA process of this user would find."""
+    """Start a daemon that every CUDA process of this user would find; yield its directory."""
     with short_folder() as folder, daemon_of_somebody_else(folder / "pipe"):
         monkeypatch.setenv(PIPE_DIRECTORY, str(folder / "pipe"))
         yield folder / "pipe"
@@ -48,7 +48,7 @@ def only_finding(measurement: Measurement, check: str) -> Finding:
 
 
 def is_left_alone(pipe_dir: Path, pid: int) -> bool:
-    """Whether the daemon runs, answers and has never had a client of ours."""
+    """Tell if the daemon runs, answers and has never had a client of ours."""
     program = control_program()
     assert program is not None
     return MpsControl(program, pipe_dir, 5.0).clients() == () and is_running(psutil.Process(pid))
@@ -133,7 +133,7 @@ def test_with_mps_off_a_daemon_at_the_default_path_makes_the_run_invalid(lab: La
 
 @contextlib.contextmanager
 def daemon_at_the_default_path() -> Iterator[None]:
-    """The folder goes again if it was not there before."""
+    """Start a daemon at the default path; remove its folder if it was not there before."""
     was_there = DEFAULT_PIPE_DIRECTORY.exists()
     try:
         with daemon_of_somebody_else(DEFAULT_PIPE_DIRECTORY):

@@ -44,7 +44,7 @@ run_and_exit(main)
 def finished(
     command: list[str], folder: Path, how: str = "", stdout: int = subprocess.PIPE, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command from a shell that redirects its output: `how`, in Bash's words."""
+    """Run a command from a shell that redirects its output by `how`, in Bash's syntax."""
     return subprocess.run(
         ["bash", "-c", f'"$@" {how}', "bash", sys.executable, *command],
         cwd=folder,
@@ -59,7 +59,7 @@ def finished(
 
 @pytest.fixture
 def reader_left() -> Iterator[int]:
-    """A pipe that nobody reads any more, as after `| head -1`."""
+    """Yield a pipe that nobody reads any more, as after `| head -1`."""
     reading, writing = os.pipe()
     os.close(reading)
     yield writing

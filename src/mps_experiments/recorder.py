@@ -21,6 +21,14 @@ from mps_experiments.record import SCHEMA_VERSION, Cell, Measurement, WorkerReco
 from mps_experiments.run_state import RunState
 from mps_experiments.workers.pool import Worker
 
+# Reading of the GPU -> what is unknown without it.
+_TELLING = {
+    "clock_event_reasons": "why its clock is held down: throttling is unknown",
+    "dram_activity": "how busy its memory is (GPM, from Hopper on)",
+    "energy_j": "how much energy it takes",
+    "sm_activity": "how busy its multiprocessors are (GPM, from Hopper on)",
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
@@ -287,11 +295,3 @@ def _missing_logs(plan: RunPlan, state: RunState) -> Iterator[str]:
         for path in (plan.paths.control_log, plan.paths.server_log):
             if not path.exists():
                 yield f"{path.name}: could not be written"
-
-
-_TELLING = {
-    "clock_event_reasons": "why its clock is held down: throttling is unknown",
-    "dram_activity": "how busy its memory is (GPM, from Hopper on)",
-    "energy_j": "how much energy it takes",
-    "sm_activity": "how busy its multiprocessors are (GPM, from Hopper on)",
-}

@@ -9,6 +9,8 @@ from typing import Any
 from mps_experiments.plan import RunPaths, RunPlan
 from mps_experiments.skip import reason_to_skip
 
+_REPLACED = ("procs", "fault")  # options that the reference run sets itself
+
 
 @dataclass(frozen=True, kw_only=True)
 class CellRun:
@@ -76,6 +78,3 @@ def _reference(plan: RunPlan, config: dict[str, Any], overrides: Sequence[str]) 
     )
     remark = f"reference for fault={plan.fault.kind}" if plan.fault else ""
     return CellRun(plan=alone, config=single, overrides=(*kept, "procs=1"), remark=remark)
-
-
-_REPLACED = ("procs", "fault")

@@ -21,7 +21,7 @@ THIRD = Fate(rank=2, outcome=Outcome.FINISHED)
 
 
 def figures(*latencies_ms: int, start_ms: int = 0, **trial: object) -> SurvivorFigures:
-    """Of one survivor."""
+    """Return the figures of one survivor."""
     survivor = samples(1, start_ms, *latencies_ms)
     found = survivor_figures(make_trial(**trial), {0: samples(0, 0, 100), 1: survivor})  # type: ignore[arg-type]
     assert found is not None

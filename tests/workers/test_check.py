@@ -55,7 +55,7 @@ def refused(context: Context, model: str = SMALL, weights: str = "random", norm_
 
 @pytest.fixture(scope="module")
 def state_dict() -> dict[str, torch.Tensor]:
-    """Weights that fit the small model."""
+    """Return weights that fit the small model."""
     spec = WorkloadSpec(kind="torchvision", model=SMALL)
     return dict(build_network(spec, torch.device("cpu")).model.state_dict())
 

@@ -75,7 +75,7 @@ def witness(channel: Connection, model: Model = square, inputs: int = 1, **more:
 
 
 def asked(pipe: Pipe, *words: ToWorker, model: Model = square, inputs: int = 1) -> list[FromWorker]:
-    """What a worker answers to all of these words."""
+    """Return a worker's answers to these messages."""
     ours, theirs = pipe
     for word in words:
         ours.send_bytes(encode(word))

@@ -34,7 +34,7 @@ def build(device, options):
 
 @pytest.fixture
 def make_shouting(make_specs: MakeSpecs, tmp_path: Path) -> MakeSpecs:
-    """Specs of one worker that writes bytes of its own before it is ready."""
+    """Make specs of one worker that writes bytes of its own before it is ready."""
     (tmp_path / "shouting.py").write_text(SHOUTING)
 
     def make(data: bytes, leaves: bool) -> list[WorkerSpec]:
@@ -47,11 +47,11 @@ def make_shouting(make_specs: MakeSpecs, tmp_path: Path) -> MakeSpecs:
 
 
 def ignore(*_: object) -> None:
-    """Nobody listens."""
+    """Ignore a forward."""
 
 
 def outcome(context: Context, specs: list[WorkerSpec]) -> str:
-    """What the pool says of the worker; it has to be gone afterwards."""
+    """Return the pool's error about the worker, which must be gone afterwards."""
     pool = WorkerPool(context, specs, stop_timeout_s=5.0, on_forward=ignore)
     with pool, pytest.raises(WorkerError) as caught:
         pool.wait_ready(READY_S)

@@ -51,7 +51,7 @@ Start = Callable[[str, str], tuple[subprocess.Popen[str], int]]
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """Start a parent and its child; gives the parent and a pidfd of the child, which ends in any case."""
+    """Start a parent and its child; yield the parent and a pidfd of the child, which ends in any case."""
     (tmp_path / "lifeline_child.py").write_text(CHILD)
     (tmp_path / "parent.py").write_text(PARENT)
     with ExitStack() as stack:

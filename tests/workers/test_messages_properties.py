@@ -44,7 +44,7 @@ DATA = st.one_of(st.binary(max_size=300), DAMAGED, NESTED)
 
 @contextlib.contextmanager
 def pipe() -> Iterator[tuple[Connection, Connection]]:
-    """The parent's end and the worker's."""
+    """Yield the parent's end and the worker's."""
     ours, theirs = multiprocessing.Pipe()
     with ours, theirs:
         yield ours, theirs
@@ -122,5 +122,5 @@ def test_a_message_that_is_larger_than_a_pipe_arrives_whole() -> None:
 
 
 def _write(channel: Connection, data: bytes) -> None:
-    """Bytes as they are, without the length that `send_bytes` puts before them."""
+    """Write bytes without the length that `send_bytes` puts before them."""
     os.write(channel.fileno(), data)

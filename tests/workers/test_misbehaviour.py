@@ -25,7 +25,7 @@ def pool_of(context: Context, specs: list[WorkerSpec]) -> WorkerPool:
 
 
 def end_of(context: Context, specs: list[WorkerSpec]) -> tuple[WorkerError, WorkerPool]:
-    """How the only worker ended in its window."""
+    """Return the end of the only worker in its window."""
     with pool_of(context, specs) as pool:
         pool.wait_ready(READY_S)
         pool.release()

@@ -30,7 +30,7 @@ MODULES = {
 
 @pytest.fixture
 def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Modules that a fork server started now can import."""
+    """Write modules that a fork server started now can import."""
     for name, text in MODULES.items():
         (tmp_path / f"preload_{name}.py").write_text(text.replace("good", "preload_good"))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=":")

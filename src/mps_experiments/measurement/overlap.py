@@ -141,9 +141,9 @@ def activity_of(traces: Sequence[KernelTrace]) -> Activity | None:
     if end <= start or not any(each.total_ns for each in running):
         return None
     waiting = [_waiting(trace).within(start, end) for trace in traces]
-    edges = np.unique(
-        np.concatenate([[start, end], *(t for s in [*running, *waiting] for t in (s.starts_ns, s.ends_ns))])
-    )
+    spans = [*running, *waiting]
+    starts, ends = [each.starts_ns for each in spans], [each.ends_ns for each in spans]
+    edges = np.unique(np.concatenate([[start, end], *starts, *ends]))
     lengths = np.diff(edges)
     runs = np.stack([each.covers(edges[:-1]) for each in running])
     active = runs.sum(axis=0)

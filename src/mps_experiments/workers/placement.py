@@ -88,10 +88,11 @@ def keep_off(cores: Sequence[int]) -> Callable[[], None]:
 
     All of its threads move, since one may still work for the previous run. Later threads inherit the cores.
     """
+    if not cores:
+        return lambda: None
     before = os.sched_getaffinity(0)
-    if cores:
-        _move_all_threads(cores)
-    return lambda: _move_all_threads(before) if cores else None
+    _move_all_threads(cores)
+    return lambda: _move_all_threads(before)
 
 
 def _move_all_threads(cores: Iterable[int]) -> None:
