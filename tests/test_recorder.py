@@ -163,6 +163,17 @@ def test_how_a_weights_file_was_read_is_a_note(tmp_path: Path) -> None:
     assert measured(tmp_path, state).notes == ("workload.weights: holds float16, runs as float32",)
 
 
+def test_a_cpu_quota_below_the_number_of_workers_is_a_note(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for quota, told in ((1.5, True), (2.0, False), (None, False)):
+        monkeypatch.setattr("mps_experiments.machine.facts.cpu_limit", lambda limit=quota: limit)
+        measurement = measured(tmp_path, finished_state(tmp_path))
+        assert measurement.machine.cpu_quota_cores == quota
+        notes = "".join(measurement.notes)
+        assert ("a CPU quota allows 1.5 cores of CPU time, fewer than procs=2" in notes) == told
+
+
 def test_what_workers_could_not_find_out_is_missing_and_costs_no_number(tmp_path: Path) -> None:
     state = finished_state(tmp_path)
     for worker, more in zip(state.workers, ({}, {"shape of the output": "no"}), strict=True):

@@ -252,18 +252,6 @@ def test_where_cores_are_too_few_workers_are_left_unpinned(fake_lab: Lab, tmp_pa
     assert [worker.cpu_cores_planned for worker in measurement.workers] == [(), ()]
 
 
-@pytest.mark.parametrize(("quota", "told"), [(0.5, True), (1.0, False), (None, False)])
-def test_a_cpu_quota_below_the_number_of_workers_is_noted(
-    fake_lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quota: float | None, told: bool
-) -> None:
-    monkeypatch.setattr("mps_experiments.machine.facts.cpu_limit", lambda: quota)
-    measurement = valid(fake_lab.run(run_plan(tmp_path / "run", attaching()))).measurement
-    assert measurement.machine.cpu_quota_cores == quota
-    assert (
-        "a CPU quota allows 0.5 cores of CPU time, fewer than procs=1" in "".join(measurement.notes)
-    ) == told
-
-
 @pytest.mark.parametrize(
     ("own", "pinned", "planned"),
     [((1,), True, [(1,)]), ((), True, [()]), ((1,), False, [()])],

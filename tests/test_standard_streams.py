@@ -66,8 +66,10 @@ def reader_left() -> Iterator[int]:
     os.close(writing)
 
 
-@pytest.mark.parametrize("entry", ENTRIES)
-@pytest.mark.parametrize(("how", "said"), [(">/dev/full", FULL), (">&-", CLOSED)], ids=["full", "closed"])
+@pytest.mark.parametrize(
+    ("entry", "how", "said"),
+    [*((entry, ">/dev/full", FULL) for entry in ENTRIES), (".report", ">&-", CLOSED)],
+)
 def test_every_command_says_in_one_line_that_it_cannot_print(
     tmp_path: Path, entry: str, how: str, said: str
 ) -> None:
@@ -76,9 +78,8 @@ def test_every_command_says_in_one_line_that_it_cannot_print(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("entry", ENTRIES)
-def test_a_reader_that_left_is_told_nothing(tmp_path: Path, entry: str, reader_left: int) -> None:
-    done = finished(["-m", f"mps_experiments{entry}", "--help"], tmp_path, stdout=reader_left)
+def test_a_reader_that_left_is_told_nothing(tmp_path: Path, reader_left: int) -> None:
+    done = finished(["-m", "mps_experiments.report", "--help"], tmp_path, stdout=reader_left)
     assert (done.returncode, done.stderr) == (141, "")
 
 

@@ -227,7 +227,7 @@ UNPROVED = {
 MIXED = (samples(0, 0, *[50] * 10, 101, *[50] * 10), samples(1, 0, *[100] * 5, 201, *[100] * 4))
 
 
-def a(
+def finding(
     check: str, severity: Severity, text: str, value: float | None = None, limit: float | None = None
 ) -> Finding:
     return Finding(check=check, severity=severity, text=text, value=value, limit=limit)
@@ -236,7 +236,7 @@ def a(
 ONE_FINDING = {
     "replicas beyond the tolerance": (
         evidence(parity=difference(1.001)),
-        a(
+        finding(
             "parity",
             INVALID,
             "replicas computed different outputs: they differ by 0.25 in 0.boxes (allowed: 0.0001 + 0.001 of "
@@ -248,7 +248,7 @@ ONE_FINDING = {
     **{
         f"NaN on {'the GPU' if on_gpu else 'the CPU'}": (
             evidence(outputs={1: output(3, 0, 8), 0: output(0, 0, 0)}, on_gpu=on_gpu),
-            a(
+            finding(
                 "nonfinite_outputs",
                 INVALID,
                 "outputs are NaN or infinite (worker 1: 3 of 8 values in 0.boxes, 8 of 8 values in 2.boxes); "
@@ -260,7 +260,7 @@ ONE_FINDING = {
     **{
         f"a worker with {with_work} of 3 iterations on the GPU": (
             evidence(gpu_work=[traced(0), traced(1, with_work)]),
-            a(
+            finding(
                 "gpu_work",
                 INVALID,
                 f"worker 1 ran no GPU operation in {3 - with_work} of 3 traced iterations",
@@ -270,7 +270,7 @@ ONE_FINDING = {
     },
     "a worker that only copies": (
         evidence(gpu_work=[traced(0), traced(1, 0, copies=6)]),
-        a(
+        finding(
             "gpu_work",
             INVALID,
             "worker 1 ran no GPU operation in 3 of 3 traced iterations, only 6 copies between host and GPU",
@@ -278,26 +278,26 @@ ONE_FINDING = {
     ),
     "an idle worker whose helpers are on the GPU": (
         evidence(gpu_work=[traced(0), traced(1, 0)], descendants=(7, 8)),
-        a("gpu_work", INVALID, f"worker 1 ran no GPU operation in 3 of 3 traced iterations; {STARTED}"),
+        finding("gpu_work", INVALID, f"worker 1 ran no GPU operation in 3 of 3 traced iterations; {STARTED}"),
     ),
     **{
-        name: (evidence(gpu_work=work), a("gpu_work", WARNING, text))
+        name: (evidence(gpu_work=work), finding("gpu_work", WARNING, text))
         for name, (work, text) in UNPROVED.items()
     },
     **{
         f"{name}, which may be a helper's": (
             evidence(gpu_work=work, descendants=(7, 8)),
-            a("gpu_work", INVALID, f"{text}, and {STARTED}: it may be theirs"),
+            finding("gpu_work", INVALID, f"{text}, and {STARTED}: it may be theirs"),
         )
         for name, (work, text) in UNPROVED.items()
     },
     "helpers beside workers that compute": (
         evidence(descendants=(7, 8)),
-        a("descendants", WARNING, f"{STARTED}: the figures cover more processes than procs"),
+        finding("descendants", WARNING, f"{STARTED}: the figures cover more processes than procs"),
     ),
     "a GPU that hardly computes": (
         evidence(gpu_work=[traced(0, busy_share=0.4), traced(1, busy_share=0.0099)]),
-        a(
+        finding(
             "little_gpu_work",
             WARNING,
             "the GPU computed for worker 1 in only 0.99% of the traced pass",
@@ -308,7 +308,7 @@ ONE_FINDING = {
     **{
         f"products with an error of {error}": (
             evidence(product_errors={1: {"float32": 1e-6, "bfloat16": 0.003, "float16": error}}),
-            a(
+            finding(
                 "wrong_products",
                 INVALID,
                 f"worker 1 computes wrong matrix products under its SM cap: relative error {error:.2g} in "
@@ -321,7 +321,7 @@ ONE_FINDING = {
     },
     "a foreign daemon without MPS": (
         evidence(foreign_daemons=(DAEMON,)),
-        a(
+        finding(
             "foreign_daemon",
             INVALID,
             f"mps=off, but {DAEMON}: quit it, or accept it with validity.foreign_daemon_invalid=false",
@@ -329,11 +329,11 @@ ONE_FINDING = {
     ),
     "foreign daemons beside our own": (
         evidence(foreign_daemons=(DAEMON, "another"), mps_on=True),
-        a("foreign_daemon", WARNING, f"{DAEMON}; another"),
+        finding("foreign_daemon", WARNING, f"{DAEMON}; another"),
     ),
     "a worker that is done early": (
         evidence(*finishing_after(940), kept=False),
-        a(
+        finding(
             "common_window",
             WARNING,
             "window=fixed: worker 1 finished early; all workers ran together for only 94% of the makespan, "
@@ -345,7 +345,7 @@ ONE_FINDING = {
     **{
         f"workers of unequal speed on cores of speed {speeds}": (
             evidence(alone(*[100] * 10), samples(1, 0, *[150] * 10), core_speeds=speeds),
-            a("unequal_workers", WARNING, f"{what} of unequal speed: 100 to 150 ms", 1.5, 1.25),
+            finding("unequal_workers", WARNING, f"{what} of unequal speed: 100 to 150 ms", 1.5, 1.25),
         )
         for speeds, what in (
             ([None, None], "workers"),
@@ -356,7 +356,7 @@ ONE_FINDING = {
     },
     "a late start": (
         evidence(*starting_at(101)),
-        a(
+        finding(
             "start_skew",
             WARNING,
             "the last worker started 101.0 ms after the first, 1.0% of the makespan",
@@ -367,7 +367,7 @@ ONE_FINDING = {
     **{
         f"{reason} in 6 %": (
             evidence(telemetry=clocks(reason, of_100=6, low_mhz=1200)),
-            a(
+            finding(
                 "throttling",
                 INVALID,
                 f"the GPU's clock was held down ({reason}) in 6% of 100 readings, "
@@ -380,7 +380,7 @@ ONE_FINDING = {
     },
     "throttling for two reasons at the end of the window": (
         evidence(telemetry=reading(1000, "sw_thermal_slowdown", "hw_slowdown")),
-        a(
+        finding(
             "throttling",
             INVALID,
             "the GPU's clock was held down (hw_slowdown, sw_thermal_slowdown) in 100% of 1 readings",
@@ -390,7 +390,7 @@ ONE_FINDING = {
     ),
     "the power limit in 6 %": (
         evidence(telemetry=clocks("sw_power_cap", of_100=6, low_mhz=1400)),
-        a(
+        finding(
             "power_cap",
             WARNING,
             "the power limit held the GPU's clock down in 6% of 100 readings, down to 1400 MHz of 1980 MHz",
@@ -400,7 +400,7 @@ ONE_FINDING = {
     ),
     "the power limit with a clock down by a fiftieth": (
         evidence(telemetry=clocks("sw_power_cap", of_100=100, mean_mhz=980, max_mhz=1000)),
-        a(
+        finding(
             "power_cap",
             WARNING,
             "the power limit held the GPU's clock down in 100% of 100 readings, down to 980 MHz of 1000 MHz",
@@ -410,7 +410,7 @@ ONE_FINDING = {
     ),
     "the power limit of an unknown highest clock": (
         evidence(telemetry=clocks("sw_power_cap", of_100=100, mean_mhz=1980, max_mhz=None)),
-        a(
+        finding(
             "power_cap",
             WARNING,
             "the power limit held the GPU's clock down in 100% of 100 readings, down to 1980 MHz",
@@ -423,7 +423,7 @@ ONE_FINDING = {
             evidence(
                 telemetry=shares(pid100=0.9, pid8=others - 0.02, pid7=0.02, pid9=0.0), foreign_load=SEEN
             ),
-            a(
+            finding(
                 "foreign_gpu",
                 severity,
                 f"other processes (pid 7, 8) used {others:.0%} of the GPU",
@@ -435,39 +435,41 @@ ONE_FINDING = {
     },
     "a listed process, short window": (
         evidence(*SHORT, telemetry=shares(pid100=0.9, pid7=0.3), listed_pids=frozenset({100, 101, 7})),
-        a("foreign_gpu", INVALID, "other processes (pid 7) used 30% of the GPU", 0.3, 0.05),
+        finding("foreign_gpu", INVALID, "other processes (pid 7) used 30% of the GPU", 0.3, 0.05),
     ),
     "an MPS server that is not ours": (
         evidence(telemetry=shares(pid100=0.4, pid101=0.4, pid4242=0.9)),
-        a("foreign_gpu", INVALID, "other processes (pid 4242) used 90% of the GPU", 0.9, 0.05),
+        finding("foreign_gpu", INVALID, "other processes (pid 4242) used 90% of the GPU", 0.9, 0.05),
     ),
     **{
         f"processes that were seen, {name}": (
             evidence(telemetry=telemetry, foreign_load=SEEN),
-            a("foreign_gpu", WARNING, "; ".join(SEEN)),
+            finding("foreign_gpu", WARNING, "; ".join(SEEN)),
         )
         for name, telemetry in (UNTOLD | {"without use": shares(pid100=0.9, pid7=0.0)}).items()
     },
     "two workers on one core": (
         evidence(cores=[(0,), (0,)]),
-        a("shared_cores", WARNING, "2 workers share 1 CPU core", 2.0, 1.0),
+        finding("shared_cores", WARNING, "2 workers share 1 CPU core", 2.0, 1.0),
     ),
     "three workers on two cores": (
         evidence(*[samples(rank, 0, *[100] * 10) for rank in range(3)], cores=[(0, 1)] * 3),
-        a("shared_cores", WARNING, "3 workers share 2 CPU cores", 1.5, 1.0),
+        finding("shared_cores", WARNING, "3 workers share 2 CPU cores", 1.5, 1.0),
     ),
     "a wait of 6 %": (
         evidence(usage=[usage(wait_s=0.05), usage(wait_s=0.06)]),
-        a("core_wait", WARNING, "worker 1 waited for a CPU core in 6% of its time at work", 0.06, 0.05),
+        finding("core_wait", WARNING, "worker 1 waited for a CPU core in 6% of its time at work", 0.06, 0.05),
     ),
     "a wait longer than the window": (
         evidence(alone(*[100] * 10), usage=[usage(wait_s=5.0)]),
-        a("core_wait", WARNING, "worker 0 waited for a CPU core in 100% of its time at work", 1.0, 0.05),
+        finding(
+            "core_wait", WARNING, "worker 0 waited for a CPU core in 100% of its time at work", 1.0, 0.05
+        ),
     ),
     # 1.2 s busy, 1.0 s of it ours, over two cores for one second; core 5 does not count.
     "others on the workers' cores": (
         evidence(telemetry=on_cores({0: 0.7, 1: 0.5, 5: 1.0}), usage=[usage(0.5), usage(0.5)]),
-        a(
+        finding(
             "foreign_cpu",
             WARNING,
             "other processes or the hypervisor used 10% of the workers' CPU cores",
@@ -477,7 +479,7 @@ ONE_FINDING = {
     ),
     "others with 5.1 %": (
         evidence(telemetry=on_cores({0: 0.102, 1: 0.0})),
-        a(
+        finding(
             "foreign_cpu",
             WARNING,
             "other processes or the hypervisor used 5% of the workers' CPU cores",
@@ -490,7 +492,7 @@ ONE_FINDING = {
             telemetry=on_cores({0: 0.5, 1: 0.5}, stolen={0: 0.5, 1: 0.7, 5: 9.0}),
             usage=[usage(0.5), usage(0.5)],
         ),
-        a(
+        finding(
             "foreign_cpu",
             WARNING,
             "other processes or the hypervisor used 60% of the workers' CPU cores",
@@ -501,7 +503,7 @@ ONE_FINDING = {
     **{
         f"a last third of {last_ms} ms": (
             evidence(alone(*[100] * 6, *[last_ms] * 3)),
-            a(
+            finding(
                 "drift",
                 WARNING,
                 f"worker 0 became {word} from the first third to the last",
@@ -518,7 +520,9 @@ ONE_FINDING = {
     },
     "two outliers of 99 iterations": (
         evidence(alone(*[100] * 33, 201, 201, *[100] * 64)),
-        a("outliers", WARNING, "2 of 99 iterations took over twice their worker's median", 2 / 99, 0.02),
+        finding(
+            "outliers", WARNING, "2 of 99 iterations took over twice their worker's median", 2 / 99, 0.02
+        ),
     ),
 }
 

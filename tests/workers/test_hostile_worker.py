@@ -64,13 +64,8 @@ def outcome(context: Context, specs: list[WorkerSpec]) -> str:
     ("data", "reason"),
     [
         (b"\0\0\0\x02{}", "sent an invalid message"),
-        (b"\0\0\0\0", "sent an invalid message"),
         (b"\0\0\0\x40half of it", "sent only part of a message"),
-        (b"\0\0", "sent only part of a message"),
-        (struct.pack("!i", -1), "announced a message of -1 bytes"),
-        (struct.pack("!i", -7), "announced a message of -7 bytes"),
         (struct.pack("!iQ", -1, 2**60), "announced a message of -1 bytes"),
-        (struct.pack("!i", 2**31 - 1), "announced a message of 2147483647 bytes"),
         (b"GET / HTTP/1.1\r\n\r\n", "announced a message of 1195725856 bytes"),
     ],
 )

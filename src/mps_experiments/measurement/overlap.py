@@ -97,7 +97,7 @@ class Activity:
     """Concurrency in the traced pass, over the part of it that all workers share.
 
     Attributes:
-        window_s: From the last worker's start to the first worker's end.
+        window_s: Time from the last worker's start to the first worker's end.
         iterations: Traced iterations per worker.
         on_gpu: False for a run on the CPU, where the operations are PyTorch operators.
         busy_share: Share of the window in which any worker's operation ran.
@@ -106,7 +106,7 @@ class Activity:
         long_share: Share of the operations' time in operations over a millisecond, about a time slice.
         gaps_per_s: Number of gaps, in which no operation ran, per second.
         gap_p50_s: Median length of these.
-        workers: By rank.
+        workers: One entry per worker, by rank.
     """
 
     window_s: float
