@@ -86,7 +86,7 @@ def test_nothing_of_a_job_that_is_done_is_kept() -> None:
         """Stands for a traced pass."""
 
         def write(self) -> None:
-            """Nothing."""
+            """Do nothing."""
 
     work, large = Afterwork(), Large()
     seen = weakref.ref(large)

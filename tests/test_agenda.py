@@ -118,12 +118,12 @@ def test_a_block_that_would_end_after_the_budget_is_not_begun() -> None:
     plan, _ = agenda(*arguments, compare=lambda _: [Compared(0.2)])
     assert len(run(plan, wall_s=120.0)[0]) == 3
     assert plan.stopped.startswith(
-        "budget_min=3.9 is used: 0.0 min are over, a block takes up to 4.0 min; 1 of"
+        "budget_min=3.9 is used up: 0.0 min have passed, a block takes up to 4.0 min; 1 of"
     )
     plan, _ = agenda(*arguments, compare=lambda _: [Compared(0.2)])
     plan.started = time.monotonic() - 3.5 * 60
     run(plan, wall_s=30.0)
-    assert "3.5 min are over, a block takes up to 1.0 min" in plan.stopped
+    assert "3.5 min have passed, a block takes up to 1.0 min" in plan.stopped
 
 
 def test_the_blocks_that_were_asked_for_run_whatever_the_budget() -> None:

@@ -17,7 +17,7 @@ SEEN = Observation(
 
 
 def state_of(folder: Path, *seen: Observation, daemons: tuple[ForeignDaemon, ...] = ()) -> RunState:
-    """A run before whose workers process 7 was on the GPU, and these daemons."""
+    """Return the state of a run before whose workers process 7 and these daemons were there."""
     environment = Environment(
         variables={},
         scratch=folder,
@@ -43,6 +43,14 @@ def test_what_the_workers_started_is_no_stranger(tmp_path: Path) -> None:
     )
     assert foreign_load(run_plan(tmp_path), state_of(tmp_path, started))[1:] == (
         "process 9 came to the GPU during the run",
+    )
+
+
+def test_pids_of_another_namespace_are_nobodys(tmp_path: Path) -> None:
+    """In a container NVML may count pids of the host: then none of ours is among them."""
+    listed = replace(SEEN, gpu_processes=(GpuProcess(pid=99, memory_bytes=1),))
+    assert foreign_load(run_plan(tmp_path), state_of(tmp_path, listed)) == (
+        "process 7 was on the GPU before the workers",
     )
 
 

@@ -30,7 +30,7 @@ RUNNER = CHECKOUT / "tests" / "fakes" / "environment_runner.py"
 
 @pytest.fixture(autouse=True)
 def modes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """The stand-ins, and the file in which the one for nvidia-smi notes the modes it was told to set."""
+    """Install the stand-ins; return the file in which nvidia-smi's notes the modes it was told to set."""
     use_fakes(monkeypatch)
     path = tmp_path / "modes"
     path.touch()

@@ -32,14 +32,14 @@ WINDOW = TIMES + 1  # calls of a worker until its window has ended, the warm-up 
 
 
 def plan_of(lab: Lab, tmp_path: Path, *workers: dict[str, Any], **more: Any) -> RunPlan:
-    """Workers with these options, each call 20 ms, MPS on unless it is said; a fixed number of calls."""
+    """Plan workers with these options: 20 ms per call, a fixed number of calls, by default with MPS."""
     workloads = [attaching(**({"sleep_s": 0.02} | options)) for options in workers]
     more = {"kept": False} | more  # calls are counted
     return run_plan(tmp_path / "run", *workloads, gpu=lab.gpu, times=TIMES, **more)
 
 
 def measured(lab: Lab, plan: RunPlan, status: Status = Status.VALID, **more: Any) -> Measurement:
-    """The record of a run with this verdict, which measured all it should, as it comes back from disk."""
+    """Run a plan to this verdict with all its iterations; return its record as read from disk."""
     measurement = lab.run(plan, **more).measurement
     assert measurement.verdict.status is status, measurement.verdict.reason
     assert [len(w.samples.latencies_ns) for w in measurement.workers if w.samples] == [TIMES] * len(
@@ -57,7 +57,7 @@ def finding(measurement: Measurement, check: str) -> Finding:
 
 
 def missing(measurement: Measurement, what: str) -> str:
-    """Why this piece of evidence could not be had; empty if it is there."""
+    """Return the reason why this piece of evidence is missing; empty if it is there."""
     return "; ".join(text for text in measurement.missing if text.startswith(what))
 
 
@@ -103,11 +103,8 @@ def test_a_difference_that_is_allowed_is_recorded(fake_lab: Lab, tmp_path: Path)
     assert "allowed: 1e-05" in measured(fake_lab, strict, Status.INVALID).verdict.reason
 
 
-@pytest.mark.parametrize(("first", "second"), [("0", "nan"), ("nan", "0"), ("0", "inf"), ("inf", "-inf")])
-def test_an_output_that_is_no_number_makes_the_run_invalid(
-    fake_lab: Lab, tmp_path: Path, first: str, second: str
-) -> None:
-    plan = plan_of(fake_lab, tmp_path, {"add": first}, {"add": second})
+def test_an_output_that_is_no_number_makes_the_run_invalid(fake_lab: Lab, tmp_path: Path) -> None:
+    plan = plan_of(fake_lab, tmp_path, {"add": "0"}, {"add": "nan"})
     measurement = measured(fake_lab, plan, Status.INVALID)
     assert measurement.parity is not None
     assert measurement.parity.largest == float("inf")
@@ -156,53 +153,32 @@ def test_a_worker_that_finishes_early_is_a_warning_unless_it_keeps_up_the_load(
     assert warned.severity is Severity.WARNING
     assert warned.value is not None
     assert 0.2 < warned.value < 0.6
-    assert "worker 0 was done early" in warned.text
+    assert "worker 0 finished early" in warned.text
     kept = measured(lab, plan_of(lab, tmp_path, *workers, kept=True))
     assert "common_window" not in {each.check for each in kept.findings}
     assert finding(kept, "unequal_workers").severity is Severity.WARNING
 
 
-@pytest.mark.parametrize("reason", ["hw_thermal_slowdown", "sw_thermal_slowdown", "hw_power_brake_slowdown"])
-def test_a_clock_that_is_throttled_makes_the_run_invalid(fake_lab: Lab, tmp_path: Path, reason: str) -> None:
-    meter = ScriptedMeter(reasons=(reason, "gpu_idle"))
+def test_a_clock_that_is_throttled_makes_the_run_invalid(fake_lab: Lab, tmp_path: Path) -> None:
+    meter = ScriptedMeter(reasons=("hw_thermal_slowdown", "gpu_idle"))
     measurement = measured(
         fake_lab, plan_of(fake_lab, tmp_path, {}), Status.INVALID, probe=MeteredProbe(meter)
     )
     assert finding(measurement, "throttling").value == 1.0
-    assert f"held down ({reason}) in 100%" in measurement.verdict.reason
+    assert "held down (hw_thermal_slowdown) in 100%" in measurement.verdict.reason
     assert "down to 1200 MHz of 1980 MHz" in measurement.verdict.reason
     assert meter.closed
 
 
-@pytest.mark.parametrize(("reasons", "warned"), [(("sw_power_cap",), ["power_cap"]), (("gpu_idle",), [])])
-def test_a_clock_at_its_normal_limits_makes_no_run_invalid(
-    fake_lab: Lab, tmp_path: Path, reasons: tuple[str, ...], warned: list[str]
-) -> None:
-    probe = MeteredProbe(ScriptedMeter(reasons=reasons))
-    measurement = measured(fake_lab, plan_of(fake_lab, tmp_path, {}), probe=probe)
-    assert [
-        each.check for each in measurement.findings if each.check in ("power_cap", "throttling")
-    ] == warned
-
-
-@pytest.mark.parametrize(("share", "status"), [(0.3, Status.INVALID), (0.01, Status.VALID)])
-def test_another_process_that_uses_the_gpu_makes_the_run_invalid(
-    fake_lab: Lab, tmp_path: Path, share: float, status: Status
-) -> None:
+def test_another_process_that_uses_the_gpu_makes_the_run_invalid(fake_lab: Lab, tmp_path: Path) -> None:
     def shares() -> dict[int, float]:
-        return dict.fromkeys((p.pid for p in psutil.Process().children(recursive=True)), 0.0) | {4711: share}
+        return dict.fromkeys((p.pid for p in psutil.Process().children(recursive=True)), 0.0) | {4711: 0.3}
 
     probe = MeteredProbe(ScriptedMeter(shares=shares), listed=(4711,))
-    measurement = measured(fake_lab, plan_of(fake_lab, tmp_path, {}), status, probe=probe)
+    measurement = measured(fake_lab, plan_of(fake_lab, tmp_path, {}), Status.INVALID, probe=probe)
     found = finding(measurement, "foreign_gpu")
-    assert found.severity is (Severity.INVALID if status is Status.INVALID else Severity.WARNING)
-    assert f"(pid 4711) used {share:.0%} of the GPU" in found.text
-
-
-def test_pids_of_another_namespace_are_nobodys_use(fake_lab: Lab, tmp_path: Path) -> None:
-    probe = MeteredProbe(ScriptedMeter(shares=lambda: {4711: 0.9}))
-    measurement = measured(fake_lab, plan_of(fake_lab, tmp_path, {}), probe=probe)
-    assert "foreign_gpu" not in {each.check for each in measurement.findings}
+    assert found.severity is Severity.INVALID
+    assert "(pid 4711) used 30% of the GPU" in found.text
 
 
 # The traced pass

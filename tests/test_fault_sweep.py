@@ -163,7 +163,7 @@ def test_one_cell_alone_with_a_fault_has_no_parent(tmp_path: Path) -> None:
 def test_a_trial_that_came_too_late_fails_the_sweep(tmp_path: Path) -> None:
     done = sweep(tmp_path, *MOODY, "procs=1", "times=2", "fault=kill", "tracking=none")
     assert done.result.returncode == 1
-    assert "INVALID: worker 0 did all of its iterations before it was hit: give more times" in (
+    assert "INVALID: worker 0 did all of its iterations before the fault: increase times" in (
         done.result.stdout
     )
 

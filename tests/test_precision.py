@@ -64,8 +64,8 @@ def test_no_block_begins_that_would_end_after_the_budget(
     if goes_on:
         assert reason is None
     else:
-        minutes = elapsed_s / 60
-        assert reason == (f"budget_min=10 is used: {minutes:.1f} min are over, a block takes up to 1.0 min")
+        passed = f"{elapsed_s / 60:.1f} min have passed"
+        assert reason == f"budget_min=10 is used up: {passed}, a block takes up to 1.0 min"
 
 
 def test_where_nothing_can_be_compared_the_second_block_is_the_last() -> None:

@@ -37,7 +37,7 @@ def recorded(
 
 
 def new_state(folder: Path, *seen: Observation) -> RunState:
-    """What is known of a run before whose workers process 7 was on the GPU."""
+    """Return the state of a run before whose workers process 7 was on the GPU."""
     environment = Environment(
         variables={},
         scratch=folder,
@@ -60,32 +60,7 @@ def test_a_skipped_run_has_its_reason_and_claims_nothing(tmp_path: Path) -> None
 def test_a_run_that_never_got_to_its_proof_is_invalid(tmp_path: Path) -> None:
     measurement = recorded(tmp_path, RunState(on_phase=lambda _: None))
     assert measurement.verdict.status is Status.INVALID
-    assert "never got to its proof" in measurement.verdict.reason
-
-
-def test_who_was_on_the_gpu_before_the_workers_marks_the_run(tmp_path: Path) -> None:
-    assert recorded(tmp_path, new_state(tmp_path)).contended == (
-        "process 7 was on the GPU before the workers",
-    )
-
-
-def test_a_run_on_the_cpu_contends_with_nobody_on_a_gpu(tmp_path: Path) -> None:
-    assert recorded(tmp_path, new_state(tmp_path), gpu=None).contended == ()
-
-
-def test_pids_of_another_namespace_are_nobodys_strangers(tmp_path: Path) -> None:
-    """In a container NVML may count pids of the host: then none of ours is among them."""
-    seen = Observation(
-        from_ns=1,
-        to_ns=2,
-        server_status={},
-        client_pids=(),
-        nvml_mps_pids=None,
-        foreign_daemons=(),
-        gpu_processes=(GpuProcess(pid=99, memory_bytes=1),),
-    )
-    state = new_state(tmp_path, seen, replace(seen, from_ns=3, to_ns=4))
-    assert recorded(tmp_path, state).contended == ("process 7 was on the GPU before the workers",)
+    assert "ended before attachment could be observed" in measurement.verdict.reason
 
 
 # Evidence: a run of two workers without MPS that measured all it should
@@ -113,7 +88,7 @@ DIFFERENT = OutputDifference(identical=False, largest=1.0, excess=9.0, where="0"
 
 
 def finished_worker(rank: int, latencies_ms: tuple[int, ...] = LATENCIES_MS) -> Worker:
-    """A worker with pid 100 or more, its window from 100 ms on; iterations not given were not measured."""
+    """Make a worker with pid 100 + rank and a window from 100 ms on; other iterations were not measured."""
     ends = [100 * MS + sum(latencies_ms[:count]) * MS for count in range(len(latencies_ms) + 1)]
     facts = WorkerFacts(cpu_cores=(rank,), phases_s={}, torch_facts={}, weights_sha256=None, output_shape="1")
     spec = WorkerSpec(
@@ -188,6 +163,17 @@ def test_how_a_weights_file_was_read_is_a_note(tmp_path: Path) -> None:
     assert measured(tmp_path, state).notes == ("workload.weights: holds float16, runs as float32",)
 
 
+def test_a_cpu_quota_below_the_number_of_workers_is_a_note(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for quota, told in ((1.5, True), (2.0, False), (None, False)):
+        monkeypatch.setattr("mps_experiments.machine.facts.cpu_limit", lambda limit=quota: limit)
+        measurement = measured(tmp_path, finished_state(tmp_path))
+        assert measurement.machine.cpu_quota_cores == quota
+        notes = "".join(measurement.notes)
+        assert ("a CPU quota allows 1.5 cores of CPU time, fewer than procs=2" in notes) == told
+
+
 def test_what_workers_could_not_find_out_is_missing_and_costs_no_number(tmp_path: Path) -> None:
     state = finished_state(tmp_path)
     for worker, more in zip(state.workers, ({}, {"shape of the output": "no"}), strict=True):
@@ -202,11 +188,11 @@ def test_what_workers_could_not_find_out_is_missing_and_costs_no_number(tmp_path
     )
 
 
-NO_REASONS = "telemetry: this GPU or driver does not tell why its clock is held down: throttling is unknown"
-NO_ENERGY = "telemetry: this GPU or driver does not tell how much energy it takes"
-NO_DRAM = "telemetry: this GPU or driver does not tell how busy its memory is (GPM, from Hopper on)"
-NO_SM = "telemetry: this GPU or driver does not tell how busy its multiprocessors are (GPM, from Hopper on)"
-NO_PIDS = "telemetry: this GPU or driver does not tell which process used it"
+NO_REASONS = "telemetry: this GPU or driver does not report why its clock is held down: throttling is unknown"
+NO_ENERGY = "telemetry: this GPU or driver does not report how much energy it takes"
+NO_DRAM = "telemetry: this GPU or driver does not report how busy its memory is (GPM, from Hopper on)"
+NO_SM = "telemetry: this GPU or driver does not report how busy its multiprocessors are (GPM, from Hopper on)"
+NO_PIDS = "telemetry: this GPU or driver does not report which process used it"
 NOTHING = "telemetry: NVML cannot read this GPU: throttling, energy and other processes' use are unknown"
 TOO_SHORT = "telemetry: the measured window was too short for a reading: throttling is unknown"
 
@@ -226,11 +212,11 @@ def with_sample(**values: Any) -> Telemetry:
         (with_sample(at_ns=1), (TOO_SHORT,)),
         (
             replace(TOLD, problem="OSError: gone"),
-            ("telemetry: not every reading of the GPU came: OSError: gone",),
+            ("telemetry: some readings of the GPU are missing: OSError: gone",),
         ),
         (
             Telemetry(problem="OSError: gone"),
-            ("telemetry: not every reading of the GPU came: OSError: gone", NOTHING),
+            ("telemetry: some readings of the GPU are missing: OSError: gone", NOTHING),
         ),
         (
             Telemetry(gpu=(GpuSample(at_ns=500 * MS),)),
@@ -413,7 +399,7 @@ def test_a_foreign_daemon_is_contended_and_makes_a_run_without_mps_invalid(tmp_p
 
 
 def with_fault(folder: Path, *seen: Observation) -> Measurement:
-    """Worker 0 was killed after five of its ten iterations; who looked when is the test's."""
+    """Record a run whose worker 0 was killed after five of ten iterations, with these observations."""
     state = finished_state(folder, fault=make_trial(injected_ms=600))
     state.workers = [finished_worker(0, LATENCIES_MS[:5]), finished_worker(1)]
     state.observations = list(seen)

@@ -83,7 +83,7 @@ def test_no_worker_is_released_before_the_run_before_is_wholly_done(fake_lab: La
 
     late = fake_lab.run(plan, Witness(), is_quiet=is_quiet).measurement
     assert late.verdict.status is Status.INVALID
-    assert late.verdict.reason == ("the files of the run before were not written, nor logged, within 33 s")
+    assert late.verdict.reason == ("the files of the previous run were not written and logged within 33 s")
     assert [worker.samples for worker in late.workers] == [None, None], "none was released"
     assert_nothing_is_left(late)
 

@@ -37,7 +37,7 @@ from tests.fakes.running import Lab, Witness
 
 @pytest.fixture
 def foreign(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The directory of a daemon that every CUDA process of this user would find."""
+    """Start a daemon that every CUDA process of this user would find; yield its directory."""
     with short_folder() as folder, daemon_of_somebody_else(folder / "pipe"):
         monkeypatch.setenv(PIPE_DIRECTORY, str(folder / "pipe"))
         yield folder / "pipe"
@@ -49,7 +49,7 @@ def only_finding(measurement: Measurement, check: str) -> Finding:
 
 
 def is_left_alone(pipe_dir: Path, pid: int) -> bool:
-    """Whether the daemon runs, answers and has never had a client of ours."""
+    """Tell if the daemon runs, answers and has never had a client of ours."""
     program = control_program()
     assert program is not None
     return MpsControl(program, pipe_dir, 5.0).clients() == () and is_running(psutil.Process(pid))
@@ -134,7 +134,7 @@ def test_with_mps_off_a_daemon_at_the_default_path_makes_the_run_invalid(lab: La
 
 @contextlib.contextmanager
 def daemon_at_the_default_path() -> Iterator[None]:
-    """The folder goes again if it was not there before."""
+    """Start a daemon at the default path; remove its folder if it was not there before."""
     was_there = DEFAULT_PIPE_DIRECTORY.exists()
     try:
         with daemon_of_somebody_else(DEFAULT_PIPE_DIRECTORY):
@@ -255,18 +255,6 @@ def test_where_cores_are_too_few_workers_are_left_unpinned(fake_lab: Lab, tmp_pa
     assert [worker.cpu_cores_planned for worker in measurement.workers] == [(), ()]
 
 
-@pytest.mark.parametrize(("quota", "told"), [(0.5, True), (1.0, False), (None, False)])
-def test_a_cpu_quota_below_the_number_of_workers_is_noted(
-    fake_lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quota: float | None, told: bool
-) -> None:
-    monkeypatch.setattr("mps_experiments.machine.facts.cpu_limit", lambda: quota)
-    measurement = valid(fake_lab.run(run_plan(tmp_path / "run", attaching()))).measurement
-    assert measurement.machine.cpu_quota_cores == quota
-    assert (
-        "a CPU quota allows the time of 0.5 cores, fewer than procs=1" in "".join(measurement.notes)
-    ) == told
-
-
 @pytest.mark.parametrize(
     ("own", "pinned", "planned"),
     [((1,), True, [(1,)]), ((), True, [()]), ((1,), False, [()])],
@@ -297,7 +285,7 @@ def test_workers_that_share_a_core_are_a_finding(lab: Lab, tmp_path: Path) -> No
 def test_on_the_cpu_the_record_says_so(fake_lab: Lab, tmp_path: Path) -> None:
     plan = run_plan(tmp_path / "run", attaching(), gpu=None, mps={"enabled": False})
     measurement = valid(fake_lab.run(plan)).measurement
-    assert measurement.notes == ("ran on the CPU: says nothing about MPS or a GPU",)
+    assert measurement.notes == ("ran on the CPU: the numbers say nothing about MPS or a GPU",)
     assert measurement.cell.device == "cpu"
 
 

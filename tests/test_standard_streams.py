@@ -44,7 +44,7 @@ run_and_exit(main)
 def finished(
     command: list[str], folder: Path, how: str = "", stdout: int = subprocess.PIPE, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command from a shell that redirects its output: `how`, in Bash's words."""
+    """Run a command from a shell that redirects its output by `how`, in Bash's syntax."""
     return subprocess.run(
         ["bash", "-c", f'"$@" {how}', "bash", sys.executable, *command],
         cwd=folder,
@@ -59,15 +59,17 @@ def finished(
 
 @pytest.fixture
 def reader_left() -> Iterator[int]:
-    """A pipe that nobody reads any more, as after `| head -1`."""
+    """Yield a pipe that nobody reads any more, as after `| head -1`."""
     reading, writing = os.pipe()
     os.close(reading)
     yield writing
     os.close(writing)
 
 
-@pytest.mark.parametrize("entry", ENTRIES)
-@pytest.mark.parametrize(("how", "said"), [(">/dev/full", FULL), (">&-", CLOSED)], ids=["full", "closed"])
+@pytest.mark.parametrize(
+    ("entry", "how", "said"),
+    [*((entry, ">/dev/full", FULL) for entry in ENTRIES), (".report", ">&-", CLOSED)],
+)
 def test_every_command_says_in_one_line_that_it_cannot_print(
     tmp_path: Path, entry: str, how: str, said: str
 ) -> None:
@@ -76,9 +78,8 @@ def test_every_command_says_in_one_line_that_it_cannot_print(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("entry", ENTRIES)
-def test_a_reader_that_left_is_told_nothing(tmp_path: Path, entry: str, reader_left: int) -> None:
-    done = finished(["-m", f"mps_experiments{entry}", "--help"], tmp_path, stdout=reader_left)
+def test_a_reader_that_left_is_told_nothing(tmp_path: Path, reader_left: int) -> None:
+    done = finished(["-m", "mps_experiments.report", "--help"], tmp_path, stdout=reader_left)
     assert (done.returncode, done.stderr) == (141, "")
 
 

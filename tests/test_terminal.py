@@ -19,7 +19,7 @@ ESCAPE = "\x1b"
 
 
 def run_a_cell(terminal: Terminal) -> None:
-    """All that a sweep of two cells says up to the end of its first cell."""
+    """Show all that a sweep of two cells does up to the end of its first cell."""
     terminal.cell_started("mps=off procs=2 times=5", 10)
     terminal.phase("measured_window")
     terminal.progress(4)

@@ -1,4 +1,4 @@
-"""What can be done of other cells while a cell's workers load: one job at a time, in a thread."""
+"""Finish work for other cells while a cell's workers load: one job at a time, in a thread."""
 
 import threading
 from collections.abc import Callable
@@ -7,7 +7,7 @@ Job = Callable[[], object]
 
 
 class Afterwork:
-    """Jobs that wait until the main thread only waits, too, and that are done before it needs quiet."""
+    """Jobs that run while the main thread only waits, and are done before it needs quiet."""
 
     def __init__(self) -> None:
         self._waiting: list[Job] = []
@@ -15,11 +15,11 @@ class Afterwork:
         self._errors: list[BaseException] = []
 
     def add(self, job: Job) -> None:
-        """Add a job; it starts with the next `begin`, or when somebody waits for it."""
+        """Add a job; it starts at the next `begin`, `is_done` or `settle`."""
         self._waiting.append(job)
 
     def begin(self) -> None:
-        """Start what was added; it runs when an earlier job that is late is done."""
+        """Start the added jobs; they run once earlier ones are done."""
         if not self._waiting:
             return
         earlier, jobs, self._waiting = self._thread, self._waiting, []
@@ -29,7 +29,7 @@ class Afterwork:
             if earlier is not None:
                 earlier.join()
             earlier = None
-            while jobs:  # a long sweep keeps nothing of its cells
+            while jobs:  # drop each job, so that a long sweep keeps no data of its cells
                 try:
                     jobs.pop(0)()
                 except BaseException as error:
@@ -40,7 +40,7 @@ class Afterwork:
         self._thread.start()
 
     def is_done(self, timeout_s: float) -> bool:
-        """Start what was added and wait for all of it; False if it is not done in time."""
+        """Start the added jobs and wait for all; return False if they are not done in time."""
         self.begin()
         if self._thread is None:
             return True
@@ -51,7 +51,7 @@ class Afterwork:
         return True
 
     def settle(self, timeout_s: float) -> bool:
-        """The same, and raise what a job raised."""
+        """Do as `is_done`, then raise the first error that a job raised."""
         done = self.is_done(timeout_s)
         if self._errors:
             raise self._errors.pop(0)

@@ -1,11 +1,11 @@
-"""The order of a sweep's cells: in blocks, with cells that will be compared close in time; pure.
+"""Order a sweep's cells: in blocks, with cells that will be compared close in time. Pure.
 
-A block holds every cell once. Its order is drawn, since what drifts on a host (clocks, neighbours) would
-otherwise always favour the same cells:
+A block holds every cell once. Its order is random, since drift on a host (clocks, neighbours) would otherwise
+always favour the same cells:
 
-1. Cells that differ only in ``mps`` and ``procs`` are a group. Groups run one after another, drawn.
-2. In a group, the cells of one number of processes run next to each other, drawn.
-3. The other numbers of processes come in a drawn order, half of them before one process and half after it:
+1. Cells that differ only in ``mps`` and ``procs`` form a group. Groups run one by one, in random order.
+2. In a group, the cells of one number of processes run next to each other, in random order.
+3. The other numbers of processes come in random order, half of them before one process and half after it:
    each is compared with one process, which is never farther away than half of the group.
 4. In the first block of a sweep with repeats, one process runs twice (A/A): at the start of its group and, as
    the twin, at its end. Two equal runs are then as far apart as any two that are compared.
@@ -26,10 +26,10 @@ class Slot:
     """A cell's place in a sweep.
 
     Attributes:
-        number: Of the job, in Hydra's order.
+        number: Number of the job in Hydra's order.
         block: The cell's repeat.
         group: The same text for cells that differ only in `procs`, `mps` and `block`.
-        can_run: Whether this machine has what the cell needs.
+        can_run: True if this machine has what the cell needs.
     """
 
     number: int
@@ -41,13 +41,13 @@ class Slot:
 
     @property
     def cell(self) -> tuple[str, int, bool]:
-        """Return what the same cell has in common in all blocks."""
+        """Key of the cell, the same in all blocks."""
         return self.group, self.procs, self.mps
 
 
 @dataclass(frozen=True, kw_only=True)
 class Turn:
-    """One run of a cell; `is_twin` tells the second of two equal runs (A/A) from the first."""
+    """One run of a cell; `is_twin` marks the second of two equal runs (A/A)."""
 
     slot: Slot
     is_twin: bool = False
@@ -71,8 +71,8 @@ def in_blocks(slots: Sequence[Slot], seed: int, twins: Collection[Slot] = ()) ->
 
     Args:
         slots: The cells; blocks come in the order of their first cells here.
-        seed: What the order within each block is drawn from; other blocks do not change it.
-        twins: Those that run twice in their block.
+        seed: Seed of the order within each block, which does not depend on other blocks.
+        twins: The cells that run twice in their block.
     """
     found: list[Turn] = []
     for block in dict.fromkeys(slot.block for slot in slots):
@@ -96,7 +96,7 @@ def twins_of(slots: Sequence[Slot], repeated: bool) -> list[Slot]:
 
     Args:
         slots: All cells.
-        repeated: Whether every cell has repeats, since blocks are added.
+        repeated: True if every cell has repeats, because blocks are added.
     """
     first = slots[0].block if slots else 0
     again = {slot.cell for slot in slots if slot.block != first}

@@ -1,4 +1,4 @@
-"""Who else used the GPU or served MPS during a run, in words."""
+"""Name, in words, the other processes that used the GPU or served MPS during a run."""
 
 from mps_experiments.mps.attachment import Observation
 from mps_experiments.plan import RunPlan
@@ -6,7 +6,7 @@ from mps_experiments.run_state import RunState
 
 
 def foreign_load(plan: RunPlan, state: RunState) -> tuple[str, ...]:
-    """Which other processes were seen on the GPU, each in words."""
+    """Describe the other processes that were seen on the GPU."""
     environment = state.environment
     if environment is None or plan.device.is_cpu:
         return ()
@@ -20,7 +20,7 @@ def foreign_load(plan: RunPlan, state: RunState) -> tuple[str, ...]:
 
 
 def foreign_daemons(plan: RunPlan, state: RunState) -> tuple[str, ...]:
-    """Tell which MPS daemons of others were seen that may serve this GPU, each in words."""
+    """Describe the MPS daemons of others that were seen and may serve this GPU."""
     environment, gpu = state.environment, plan.device.gpu
     if environment is None or gpu is None:
         return ()
@@ -34,7 +34,7 @@ def foreign_daemons(plan: RunPlan, state: RunState) -> tuple[str, ...]:
 
 
 def _strangers(seen: Observation, worker_pids: set[int]) -> set[int]:
-    """Processes on the GPU that are not ours; none where NVML counts pids of another namespace."""
+    """Return processes on the GPU that are not ours; none if NVML reports pids of another namespace."""
     listed = {process.pid for process in seen.gpu_processes}
     own = worker_pids | set(seen.server_status) | set(seen.descendant_pids)
     return listed - own if listed & own else set()

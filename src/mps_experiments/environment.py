@@ -1,4 +1,4 @@
-"""Everything a run needs on the machine before its workers start, and its removal afterwards."""
+"""Set up what a run needs on the machine before its workers start, and remove it afterwards."""
 
 import contextlib
 from collections.abc import Iterable, Iterator
@@ -23,14 +23,14 @@ _COMPUTE_MODE_TIMEOUT_S = 30.0  # for nvidia-smi, which takes seconds to start o
 
 @dataclass(frozen=True, kw_only=True)
 class Environment:
-    """The surroundings of one run's workers.
+    """The environment of one run's workers.
 
     Attributes:
-        variables: What each worker sets before its first CUDA call; see `machine.cell_variables`.
-        scratch: A private folder for what workers write for the parent; gone with the environment.
+        variables: Variables that each worker sets before its first CUDA call; see `machine.cell_variables`.
+        scratch: Private folder for files from workers to the parent; removed with the environment.
         foreign_daemons: MPS daemons found that are not ours.
         foreign_processes: Processes that were on the GPU before our workers.
-        daemon: Our own MPS daemon; None when off.
+        daemon: Our own MPS daemon; None without MPS.
     """
 
     variables: dict[str, str]
@@ -43,11 +43,11 @@ class Environment:
     _pipe_dir: Path
 
     def observe(self, look_again: bool = False, worker_pids: Iterable[int] = ()) -> Observation:
-        """Look who is attached now, the workers' descendants included.
+        """Observe which processes are attached now, the workers' descendants included.
 
         Args:
-            look_again: Also search for daemons that came since.
-            worker_pids: Whose descendants are looked for.
+            look_again: Also search for daemons that were started since.
+            worker_pids: Workers whose descendants are searched for.
         """
         foreign = self.foreign_daemons
         if look_again:
@@ -58,7 +58,7 @@ class Environment:
 
 @contextlib.contextmanager
 def open_environment(plan: RunPlan, probe: GpuProbe, guardian: Guardian) -> Iterator[Environment]:
-    """MPS on or off as planned, until the block is left; nothing of it stays behind.
+    """Turn MPS on or off as planned until the block is left; leave nothing behind.
 
     Raises:
         DaemonError: If the daemon does not start or the compute mode cannot be set.
@@ -88,14 +88,14 @@ def _enter(plan: RunPlan, probe: GpuProbe, guardian: Guardian, stack: contextlib
 
 
 def _worker_variables(plan: RunPlan, pipe_dir: Path) -> dict[str, str]:
-    """Return what this cell sets for its workers; of the cell's own variables they have no others."""
+    """Return the cell variables for its workers; all other cell variables are unset in them."""
     gpu = plan.device.gpu
     return {PIPE_DIRECTORY: str(pipe_dir), "CUDA_VISIBLE_DEVICES": gpu.uuid if gpu else ""}
 
 
 @contextlib.contextmanager
 def _compute_mode(plan: RunPlan, guardian: Guardian) -> Iterator[None]:
-    """The planned compute mode; what cannot be put back here, the guardian tries again at its end."""
+    """Set the planned compute mode for the block; if restoring it fails, the guardian tries again."""
     gpu = plan.device.gpu
     if gpu is None or not plan.mps.exclusive_process or gpu.compute_mode.upper() == EXCLUSIVE_PROCESS:
         yield
@@ -110,7 +110,7 @@ def _compute_mode(plan: RunPlan, guardian: Guardian) -> Iterator[None]:
 
 
 def new_daemon(plan: RunPlan, folder: Path) -> MpsDaemon:
-    """The private daemon that a cell with MPS needs, not started yet; `folder` becomes its folder."""
+    """Return the private daemon of a cell with MPS, not started yet; `folder` becomes its folder."""
     program, gpu = control_program(), plan.device.gpu
     assert program is not None, "a cell without the control program is skipped"  # noqa: S101
     assert gpu is not None, "a cell on the CPU is skipped"  # noqa: S101

@@ -1,6 +1,6 @@
-"""What explains a run's numbers, gathered around its measured window and never inside it.
+"""Gather the evidence that explains a run's numbers, around its measured window and never inside it.
 
-Where a piece cannot be had, the numbers stay, and the run's state says what is missing and why.
+If a piece of evidence is missing, the numbers stay, and the run's state says what is missing and why.
 """
 
 import contextlib
@@ -43,7 +43,7 @@ _COUNTED = 3  # iterations whose operators are counted where there is no traced 
 
 @contextlib.contextmanager
 def sampling(plan: RunPlan, probe: GpuProbe, state: RunState) -> Iterator[None]:
-    """Read GPU and CPU while the block runs; what was read is in the state even if the block fails."""
+    """Read GPU and CPU while the block runs; the readings reach the state even if the block fails."""
     gpu = plan.device.gpu
     meter = probe.meter(gpu.uuid) if gpu else None
     sampler = Sampler(meter, plan.telemetry_interval_s)
@@ -55,7 +55,7 @@ def sampling(plan: RunPlan, probe: GpuProbe, state: RunState) -> Iterator[None]:
 
 
 def gather_outputs(plan: RunPlan, pool: WorkerPool, state: RunState) -> None:
-    """Have every worker that has finished compute the first input once more, and compare what comes out."""
+    """Have every finished worker compute the first input once more, and compare the outputs."""
     finished = [worker for worker in pool.workers if worker.done is not None]
     if not finished:
         return
@@ -78,7 +78,7 @@ def _largest_difference(outputs: Sequence[OutputDigest], plan: RunPlan) -> Outpu
 
 
 def gather_products(plan: RunPlan, pool: WorkerPool, state: RunState) -> None:
-    """Have workers that see fewer multiprocessors than the GPU has check matrix products against the CPU."""
+    """Have workers that may use only part of the GPU check matrix products against the CPU."""
     whole = plan.device.gpu.multiprocessors if plan.device.gpu else None
     capped = [
         worker
@@ -95,7 +95,7 @@ def gather_products(plan: RunPlan, pool: WorkerPool, state: RunState) -> None:
 
 
 def gather_trace(plan: RunPlan, pool: WorkerPool, scratch: Path, state: RunState) -> None:
-    """Have all workers run a short traced pass together, and derive what ran when; the last that they do."""
+    """Have all workers run a short traced pass together, and derive their activity. It is their last task."""
     if not plan.trace.iterations:
         return
     iterations = _iterations_to_trace(plan, pool)
@@ -105,7 +105,7 @@ def gather_trace(plan: RunPlan, pool: WorkerPool, scratch: Path, state: RunState
         _ask(pool, orders, Tracing, _trace_timeout_s(plan), pool.workers)
         go = pool.next_start()
         _ask(pool, [go] * plan.worker_count, Traced, _trace_timeout_s(plan), pool.workers)
-        pool.dismiss()  # nothing more is asked; they leave the GPU while their traces are read
+        pool.dismiss()  # there are no more questions: they leave the GPU while their traces are read
         state.traces = [load_trace(path) for path in paths]
         state.gpu_work = [traced_work(trace) for trace in state.traces]
         state.activity = activity_of(state.traces)
@@ -119,7 +119,7 @@ def _trace_timeout_s(plan: RunPlan) -> float:
 
 
 def gather_gpu_work(plan: RunPlan, pool: WorkerPool, state: RunState) -> None:
-    """Prove without a traced pass, as far as possible, that each worker's iterations run on the GPU."""
+    """Prove without a traced pass, if possible, that each worker's iterations run on the GPU."""
     if plan.device.is_cpu or state.gpu_work:
         return
     with _optional("GPU work", state.missing):
@@ -140,7 +140,7 @@ def _counted_work(rank: int, counts: Sequence[int]) -> GpuWork:
 
 
 def _iterations_to_trace(plan: RunPlan, pool: WorkerPool) -> int:
-    """More than planned where iterations are short: a pass of a millisecond may lie in one time slice."""
+    """Return the number planned, or more if iterations are short: a 1 ms pass may lie in one time slice."""
     samples = pool.workers[0].samples()
     iteration_s = samples.elapsed_s / max(1, samples.iteration_count) if samples else 0.0
     enough = math.ceil(plan.trace.min_s / iteration_s) if iteration_s else 0
@@ -154,7 +154,7 @@ def _ask(
     timeout_s: float,
     workers: Sequence[Worker],
 ) -> list[_Answer]:
-    """Ask these workers, and raise the first problem that one tells, under its rank."""
+    """Ask these workers; raise the first problem that one reports, with its rank."""
     answers = pool.ask(questions, kind, timeout_s, workers)
     for worker, answer in zip(workers, answers, strict=True):
         if answer.problem:
@@ -164,14 +164,14 @@ def _ask(
 
 @dataclass(frozen=True, kw_only=True)
 class Artifacts:
-    """The traced pass for a trace viewer and as a picture, to be written when there is time for it."""
+    """The traced pass as a trace file and as a picture, to be written when there is time."""
 
     paths: RunPaths
     title: str
     traces: tuple[KernelTrace, ...]
 
     def write(self) -> list[str]:
-        """Write them into the run's folder; returns what is missing, and why."""
+        """Write both files into the run's folder; return what is missing, and why."""
         missing: list[str] = []
         with _optional("files of the traced pass", missing):
             self.paths.folder.mkdir(parents=True, exist_ok=True)
@@ -181,7 +181,7 @@ class Artifacts:
 
 
 def artifacts_of(plan: RunPlan, state: RunState) -> Artifacts | None:
-    """What is to be written of this run; None without a traced pass."""
+    """Return the files to be written for this run; None without a traced pass."""
     if not state.traces or state.activity is None:
         return None
     title = " · ".join([plan.name, plan.workloads[0].model, *_about_overlap(plan, state.activity)])
@@ -193,15 +193,15 @@ def _about_overlap(plan: RunPlan, activity: Activity) -> list[str]:
         return []
     if activity.tells_overlap(plan.mps.enabled):
         return [f"{activity.overlap_share:.1%} of busy time with two workers or more"]
-    return ["long operations span time slices: overlapping spans need not be overlap"]
+    return ["operations longer than time slices: overlapping spans may not be real overlap"]
 
 
 @contextlib.contextmanager
 def _optional(what: str, missing: list[str]) -> Iterator[None]:
-    """Note what could not be had instead of failing: the window is over and its numbers stand."""
+    """Note missing evidence instead of failing: the window is over and its numbers stand."""
     try:
         yield
     except (MpsExperimentsError, OSError) as error:
         missing.append(f"{what}: {error}")
-    except Exception as error:  # reading and drawing a trace run much code of others
+    except Exception as error:  # reading and drawing a trace run much third-party code
         missing.append(f"{what}: {type(error).__name__}: {error}")

@@ -4,6 +4,7 @@ import shlex
 from pathlib import Path
 
 from mps_experiments.record import FILE_NAME
+from mps_experiments.workloads.files import first_bytes
 
 _HEAD_BYTES = 1024  # a record begins with its version and id
 _TAR = "tar -xf {file} -C {folder}"
@@ -42,9 +43,6 @@ def folder_hint(folder: Path) -> str:
 
 def _head_of(path: Path) -> bytes:
     try:
-        if not path.is_file():
-            return b""
-        with path.open("rb") as file:
-            return file.read(_HEAD_BYTES)
+        return first_bytes(path, _HEAD_BYTES) if path.is_file() else b""
     except OSError:
         return b""

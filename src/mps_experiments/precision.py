@@ -1,4 +1,4 @@
-"""When a sweep has enough blocks: its intervals are narrow enough, or its time is used; pure."""
+"""Decide if a sweep has enough blocks: its intervals are narrow enough, or its time is used up. Pure."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from mps_experiments.record import Measurement
 from mps_experiments.report.captions import cell_name
 from mps_experiments.report.numbers import factor
 
-_LEAST = 2  # blocks without which nothing is known of what blocks differ by
+_LEAST = 2  # blocks; with fewer, nothing is known of the differences between blocks
 _ENOUGH_FOR_T = 4  # blocks from which on the intervals are t intervals
 
 
@@ -20,7 +20,7 @@ class Side(Protocol):
 
 
 class Comparison(Protocol):
-    """One number of the answer, and how sure it is; `report.gains` makes them."""
+    """One number of the answer with its interval; `report.gains` makes them."""
 
     @property
     def numerator(self) -> Side: ...
@@ -30,7 +30,7 @@ class Comparison(Protocol):
 
     @property
     def half_width(self) -> float | None:
-        """Half of the interval as a share of the number; None while there is no interval."""
+        """Half width of the interval as a share of the number; None while there is no interval."""
 
 
 Compare = Callable[[Sequence[Measurement]], Sequence[Comparison]]
@@ -38,7 +38,7 @@ Compare = Callable[[Sequence[Measurement]], Sequence[Comparison]]
 
 @dataclass(frozen=True, kw_only=True)
 class Goal:
-    """What a sweep adds blocks for: intervals within `precision`, or `budget_s` used since its start."""
+    """Goal of adding blocks: intervals within `precision`, or until `budget_s` is used since the start."""
 
     precision: float
     budget_s: float
@@ -46,11 +46,11 @@ class Goal:
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """How far a sweep has come.
+    """Progress of a sweep.
 
     Attributes:
-        comparisons: What its answer rests on.
-        blocks: How many are done.
+        comparisons: The comparisons that its answer rests on.
+        blocks: Number of blocks done.
         elapsed_s: Seconds since its start.
         block_s: Seconds that its longest block took.
     """
@@ -67,9 +67,10 @@ class Progress:
 
 
 def reason_to_stop(goal: Goal, progress: Progress) -> str | None:
-    """Return why no block is to be added; None if one is.
+    """Return the reason to add no further block; None if one is to be added.
 
-    At least two blocks are wanted and, since t intervals begin there, four; the budget comes first.
+    A sweep without comparisons stops after two blocks, one with narrow intervals after four, since t
+    intervals begin there. The budget may end either earlier.
     """
     if progress.blocks >= _LEAST and not progress.comparisons:
         return "no more blocks: no cell has VALID runs with one process and with several"
@@ -77,21 +78,21 @@ def reason_to_stop(goal: Goal, progress: Progress) -> str | None:
         return f"reached after {progress.blocks} blocks"
     if progress.elapsed_s + progress.block_s > goal.budget_s:
         return (
-            f"budget_min={goal.budget_s / 60:g} is used: {progress.elapsed_s / 60:.1f} min are over, "
+            f"budget_min={goal.budget_s / 60:g} is used up: {progress.elapsed_s / 60:.1f} min have passed, "
             f"a block takes up to {progress.block_s / 60:.1f} min"
         )
     return None
 
 
 def reason_to_go_on(goal: Goal, progress: Progress) -> str:
-    """Say why a block is added."""
+    """Return the reason to add a block."""
     if progress.blocks < _ENOUGH_FOR_T and not progress.open_for(goal):
         return f"t intervals need {_ENOUGH_FOR_T} blocks"
     return progress_line(goal, progress)
 
 
 def progress_line(goal: Goal, progress: Progress) -> str:
-    """Say which comparisons are open, and how wide they are."""
+    """Name the comparisons that are open, and the widths of their intervals."""
     found, count = progress.open_for(goal), len(progress.comparisons)
     if not count:
         return "nothing to compare yet"

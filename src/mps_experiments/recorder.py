@@ -1,4 +1,4 @@
-"""The record of a run that has ended, made of what is known of it."""
+"""Make the record of a run that has ended from what is known of it."""
 
 import uuid
 from collections.abc import Iterator, Sequence
@@ -21,13 +21,21 @@ from mps_experiments.record import SCHEMA_VERSION, Cell, Measurement, WorkerReco
 from mps_experiments.run_state import RunState
 from mps_experiments.workers.pool import Worker
 
+# Reading of the GPU -> what is unknown without it.
+_TELLING = {
+    "clock_event_reasons": "why its clock is held down: throttling is unknown",
+    "dram_activity": "how busy its memory is (GPM, from Hopper on)",
+    "energy_j": "how much energy it takes",
+    "sm_activity": "how busy its multiprocessors are (GPM, from Hopper on)",
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """Where a run comes from.
+    """Origin of a run.
 
     Attributes:
-        overrides: What set this cell apart on the command line.
+        overrides: Command-line overrides that set this cell apart.
         config: The whole configuration, as Hydra composed it.
         weights_file_sha256: Digest of the weights file's bytes, if there is one.
     """
@@ -47,15 +55,15 @@ def make_measurement(
     started_at: float,
     wall_s: float,
 ) -> Measurement:
-    """The record of a run that has ended, however it ended.
+    """Make the record of a run that has ended, however it ended.
 
     Args:
-        plan: What was to be done.
-        origin: Where the run comes from.
-        state: What is known of it.
-        skipped: The verdict of a run that was not started; None for one that was.
-        started_at: Seconds since the epoch.
-        wall_s: Seconds from start to the end of the clean-up.
+        plan: The run's plan.
+        origin: The run's origin.
+        state: The facts that are known.
+        skipped: Verdict of a run that was not started; None for one that was.
+        started_at: Start in seconds since the epoch.
+        wall_s: Seconds from the start to the end of the clean-up.
     """
     workers = tuple(_worker_record(worker, state) for worker in state.workers)
     samples = [worker.samples for worker in workers if worker.samples is not None]
@@ -111,14 +119,14 @@ def make_measurement(
 
 
 def _until_fault(observations: Sequence[Observation], fault: FaultTrial | None) -> Sequence[Observation]:
-    """A look that was not over before the fault says nothing of the state before it."""
+    """Drop observations that were not over before the fault: they say nothing about the state before it."""
     if fault is None:
         return observations
     return [seen for seen in observations if seen.to_ns <= fault.injected_ns]
 
 
 def _window_ns(plan: RunPlan, samples: Sequence[WorkerSamples], fault: FaultTrial | None) -> tuple[int, int]:
-    """When all workers were at work together, up to the fault if there is one."""
+    """Return the time in which all workers were at work together, up to the fault if there is one."""
     if fault is None:
         return common_window_ns(samples, plan.window.kept)
     return max(each.start_ns for each in samples), fault.injected_ns
@@ -133,7 +141,7 @@ def _judge(
 ) -> Verdict:
     reasons = (state.about_mps, state.failure.reason if state.failure else None)
     failure = "; ".join(filter(None, reasons)) or None
-    proof_failure = proof.failure if proof else "the run never got to its proof"
+    proof_failure = proof.failure if proof else "the run ended before attachment could be observed"
     if plan.fault is not None:
         return judge_fault(failure, proof_failure, state.fault, samples)
     return judge(
@@ -165,7 +173,7 @@ def _worker_record(worker: Worker, state: RunState) -> WorkerRecord:
 
 
 def cell_of(plan: RunPlan) -> Cell:
-    """The coordinates of the run that this plan describes."""
+    """Return the coordinates of the run that this plan describes."""
     first = plan.workloads[0]
     gpu = plan.device.gpu
     return Cell(
@@ -194,7 +202,7 @@ def cell_of(plan: RunPlan) -> Cell:
 
 
 def _gpu_memory_bytes(pid: int, observations: list[Observation]) -> int | None:
-    """The most that NVML counted for this process, the CUDA context included; None where it does not tell."""
+    """Return the most memory that NVML counted for a process, CUDA context included; None if it did not."""
     counted = [each.memory_bytes for seen in observations for each in seen.gpu_processes if each.pid == pid]
     return max((size for size in counted if size is not None), default=None)
 
@@ -235,8 +243,8 @@ def _notes(plan: RunPlan, state: RunState, machine: MachineFacts) -> tuple[str, 
     quota = machine.cpu_quota_cores
     if state.workers and quota is not None and quota < plan.worker_count:
         notes.append(
-            f"a CPU quota allows the time of {quota:g} cores, fewer than procs={plan.worker_count}: "
-            "workers are stopped by it again and again"
+            f"a CPU quota allows {quota:g} cores of CPU time, fewer than procs={plan.worker_count}: "
+            "it stops the workers again and again"
         )
     read = next(
         (each.ready.facts.torch_facts.get("weights_read") for each in state.workers if each.ready), None
@@ -244,14 +252,14 @@ def _notes(plan: RunPlan, state: RunState, machine: MachineFacts) -> tuple[str, 
     if read:
         notes.append(f"workload.weights: {read}")
     if plan.device.is_cpu and state.workers:
-        notes.append("ran on the CPU: says nothing about MPS or a GPU")
+        notes.append("ran on the CPU: the numbers say nothing about MPS or a GPU")
     if plan.workers.verbose:
         notes.append("workers.verbose=true: printing is part of the measured time")
     return tuple(notes)
 
 
 def _missing_facts(state: RunState) -> Iterator[str]:
-    """What workers could not find out while they got ready; of several the first is named."""
+    """List the facts that workers could not find out while they got ready, with the first such worker."""
     told = set[str]()
     for worker in state.workers:
         facts = worker.ready.facts.missing if worker.ready else {}
@@ -261,25 +269,25 @@ def _missing_facts(state: RunState) -> Iterator[str]:
 
 
 def _missing_telemetry(plan: RunPlan, state: RunState, samples: Sequence[WorkerSamples]) -> Iterator[str]:
-    """What NVML did not tell, and what cannot be judged for that reason."""
+    """List the readings that NVML did not deliver, and the checks that are impossible without them."""
     telemetry = state.telemetry
     if telemetry is None or plan.device.is_cpu or not plan.telemetry_interval_s:
         return
     if telemetry.problem:
-        yield f"telemetry: not every reading of the GPU came: {telemetry.problem}"
+        yield f"telemetry: some readings of the GPU are missing: {telemetry.problem}"
     if not telemetry.gpu:
         yield "telemetry: NVML cannot read this GPU: throttling, energy and other processes' use are unknown"
         return
     if samples and summarise_telemetry(telemetry, whole_window_ns(samples)) is None:
         yield "telemetry: the measured window was too short for a reading: throttling is unknown"
     unknown = {name for name in _TELLING if all(getattr(each, name) is None for each in telemetry.gpu)}
-    yield from (f"telemetry: this GPU or driver does not tell {_TELLING[name]}" for name in sorted(unknown))
+    yield from (f"telemetry: this GPU or driver does not report {_TELLING[name]}" for name in sorted(unknown))
     if telemetry.gpu_share_by_pid is None:
-        yield "telemetry: this GPU or driver does not tell which process used it"
+        yield "telemetry: this GPU or driver does not report which process used it"
 
 
 def _missing_logs(plan: RunPlan, state: RunState) -> Iterator[str]:
-    """What was printed and is in no file."""
+    """List the logs that are incomplete or missing."""
     for worker in state.workers:
         if worker.done is not None and worker.done.log_problem:
             yield f"worker-{worker.spec.rank}.log: {worker.done.log_problem}"
@@ -287,11 +295,3 @@ def _missing_logs(plan: RunPlan, state: RunState) -> Iterator[str]:
         for path in (plan.paths.control_log, plan.paths.server_log):
             if not path.exists():
                 yield f"{path.name}: could not be written"
-
-
-_TELLING = {
-    "clock_event_reasons": "why its clock is held down: throttling is unknown",
-    "dram_activity": "how busy its memory is (GPM, from Hopper on)",
-    "energy_j": "how much energy it takes",
-    "sm_activity": "how busy its multiprocessors are (GPM, from Hopper on)",
-}

@@ -1,4 +1,4 @@
-"""What is known of a run while it goes on."""
+"""State of a run while it goes on."""
 
 import contextlib
 import time
@@ -21,12 +21,12 @@ from mps_experiments.workers.pool import Worker
 
 @dataclass
 class RunState:
-    """What is known of a run so far; the runner fills it, and it survives whatever ends the run.
+    """Facts about a run so far. The runner fills it, and it survives whatever ends the run.
 
     Attributes:
-        mps_ends: Processes of its MPS daemon that were gone too early, the first first.
-        servers_afterwards: The servers that the daemon listed then; None if it did not answer.
-        about_mps: What MPS had to do with a failure, in words; None if nothing.
+        mps_ends: Processes of its MPS daemon that ended too early, in order.
+        servers_afterwards: Servers that the daemon listed afterwards; None if it did not answer.
+        about_mps: The part of MPS in a failure, in words; None if it had none.
     """
 
     on_phase: Callable[[str], None]
@@ -52,7 +52,7 @@ class RunState:
 
     @contextlib.contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Note how long the block takes; a phase entered twice adds up."""
+        """Note the duration of the block; a phase entered twice adds up."""
         self.on_phase(name)
         started = time.monotonic()
         try:

@@ -1,4 +1,4 @@
-"""Run one cell: environment, workers, measured window, proof; whatever happens, a record comes out."""
+"""Run one cell: environment, workers, measured window, proof. Whatever happens, a record comes out."""
 
 import contextlib
 import signal
@@ -40,32 +40,33 @@ from mps_experiments.workers.rotation import Rotation
 
 _T = TypeVar("_T")
 _STOP_TIMEOUT_S = 10.0  # for workers to leave the GPU and exit, before they are killed
-_LOOK_AFTER_S = 0.01  # from the start of the window to the look into it
+_LOOK_AFTER_S = 0.01  # from the start of the window to the observation inside it
 
 
 class Watcher(Protocol):
-    """Who is told how a run goes; called outside the measured window, except `progress` and `forward`."""
+    """Observer of a run; called outside the measured window, except `progress` and `forward`."""
 
     tick_s: float
 
     def phase(self, name: str) -> None:
-        """A new phase of the run begins."""
+        """Note that a new phase of the run begins."""
 
     def progress(self, finished: int) -> None:
-        """So many iterations of all workers are done."""
+        """Note the number of iterations that all workers have done together."""
 
     def forward(self, rank: int, pid: int, message: Forward) -> None:
-        """A verbose worker did one forward."""
+        """Note that a verbose worker did one forward."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Surroundings:
-    """What all runs of a sweep share.
+    """Things that all runs of a sweep share.
 
     Attributes:
-        cores: CPU cores that are this sweep's own; None where it took none, and may use all.
-        meanwhile: Called when the workers have been started, and load.
-        is_quiet: Waits, for so many seconds at most, until nothing is done any more for another run.
+        cores: CPU cores that belong to this sweep; None if it took none and may use all.
+        meanwhile: Called once the workers are started, while they load.
+        is_quiet: Waits for at most this many seconds until all work for other runs is done; returns False
+            if it is not.
     """
 
     sweep_id: str
@@ -81,7 +82,7 @@ class Surroundings:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """A run's record, the signal that cut it short, if one did, and the files that it lacks yet."""
+    """A run's record, the signal that interrupted it, if any, and the files that are still to be written."""
 
     measurement: Measurement
     interruption: Interrupted | None
@@ -96,9 +97,9 @@ def run_cell(
     config: dict[str, Any] | None = None,
     weights_file_sha256: str | None = None,
 ) -> Outcome:
-    """Run one cell to a record. Raises nothing of its own: what fails is in the record.
+    """Run one cell and return its record, failures included. Raises nothing of its own.
 
-    Called with signals held back, it lets them through until the record is begun.
+    It is called with signals blocked, and lets them through until it begins the record.
     """
     started_at, started = time.time(), time.monotonic()
     state = RunState(on_phase=surroundings.watcher.phase)
@@ -147,14 +148,16 @@ def _measure(plan: RunPlan, around: Surroundings, state: RunState) -> None:
         with state.phase("workers"):
             stack.callback(memory.workers_gone)
             specs = _worker_specs(plan, environment, state.placement)
-            pool = WorkerPool(context, specs, _STOP_TIMEOUT_S, watcher.forward)
+            pool = WorkerPool(
+                context=context, specs=specs, stop_timeout_s=_STOP_TIMEOUT_S, on_forward=watcher.forward
+            )
             stack.enter_context(_timed_exit(pool, "workers_teardown", state))
             state.workers = pool.workers
-            # Left before the pool: what ending its workers does to MPS is no sign of anything.
+            # Exited before the pool: MPS processes that end with the workers are no sign of a failure.
             stack.enter_context(noting_end_of_mps(plan, environment, state))
             around.meanwhile()
             pool.wait_ready(plan.workers.ready_timeout_s)
-        with state.phase("afterwork"):  # of other runs: no window may have it beside it
+        with state.phase("afterwork"):  # no other run's work may go on during the window
             _wait_until_quiet(around, plan.workers.ready_timeout_s)
         with state.phase("proof"):
             _look(environment, pool, state, plan.mps.enabled)
@@ -178,29 +181,29 @@ def _measure(plan: RunPlan, around: Surroundings, state: RunState) -> None:
         try:
             with state.phase("outputs"):
                 gather_outputs(plan, pool, state)
-            if plan.fault is None:  # after a fault nothing is as it was
+            if plan.fault is None:  # a fault invalidates all further evidence
                 with state.phase("traced_pass"):
                     gather_products(plan, pool, state)
                     gather_trace(plan, pool, environment.scratch, state)
                     gather_gpu_work(plan, pool, state)
-        except KeyboardInterrupt as error:  # the sweep ends, but what is measured and proved stays
+        except KeyboardInterrupt as error:  # the sweep ends, but the measurement and its proof stay
             state.interruption = _interruption(error)
             state.missing.append(f"evidence: {state.interruption}")
 
 
 def _wait_until_quiet(around: Surroundings, timeout_s: float) -> None:
     if not around.is_quiet(timeout_s):
-        raise RunError(f"the files of the run before were not written, nor logged, within {timeout_s:g} s")
+        raise RunError(f"the files of the previous run were not written and logged within {timeout_s:g} s")
 
 
 def _memory_watch(plan: RunPlan, around: Surroundings, state: RunState) -> MemoryWatch:
-    """Reads nothing in an ordinary run."""
+    """Return the memory watch of a run; without a fault it reads nothing."""
     gpu = plan.device.gpu
     return MemoryWatch(around.probe, gpu.uuid if gpu and plan.fault else None, state)
 
 
 def _look(environment: Environment, pool: WorkerPool, state: RunState, expected_on: bool) -> None:
-    """The look before the start; a claim that already fails is not worth measuring."""
+    """Observe attachment before the start; refuse to measure a claim that already fails."""
     state.observations.append(environment.observe(worker_pids=pool.pids))
     if failure := failure_in(state.observations[-1], expected_on, pool.pids):
         raise ProofError(failure)
@@ -208,7 +211,7 @@ def _look(environment: Environment, pool: WorkerPool, state: RunState, expected_
 
 @contextlib.contextmanager
 def _timed_exit(manager: contextlib.AbstractContextManager[_T], name: str, state: RunState) -> Iterator[_T]:
-    """`manager`, with the time that leaving it takes noted as a phase."""
+    """Enter `manager`; when the block is left, note the time that its exit takes as a phase."""
     with contextlib.ExitStack() as stack:
         value = stack.enter_context(manager)
         try:
@@ -220,7 +223,7 @@ def _timed_exit(manager: contextlib.AbstractContextManager[_T], name: str, state
 
 def _placement(plan: RunPlan, around: Surroundings) -> Placement:
     if not plan.workers.pinned:
-        return unpinned(plan.worker_count)  # on the cores of this sweep, to which the whole program keeps
+        return unpinned(plan.worker_count)  # they inherit the sweep's cores from this process
     usable, own = around.machine.usable_cores, around.cores
     near = plan.device.gpu.local_cores if plan.device.gpu else ()
     return place(plan.worker_count, usable if own is None else own, near, rotating=plan.workers.rotates)
@@ -240,7 +243,8 @@ def _worker_specs(plan: RunPlan, environment: Environment, placement: Placement)
             environment=environment.variables,
             verbose=plan.workers.verbose,
             log_path=str(plan.paths.worker_log(rank)),
-            go_timeout_s=2 * plan.workers.ready_timeout_s,  # until the slowest is ready, and for quiet
+            # Once for the slowest worker, once for the work of other runs.
+            go_timeout_s=2 * plan.workers.ready_timeout_s,
             **_misbehaviour(plan.fault, rank),
         )
         for rank, workload in enumerate(plan.workloads)
@@ -248,7 +252,7 @@ def _worker_specs(plan: RunPlan, environment: Environment, placement: Placement)
 
 
 def _misbehaviour(fault: FaultPlan | None, rank: int) -> dict[str, Any]:
-    """What this worker does to itself."""
+    """Return the arguments of `WorkerSpec` for the fault that this worker causes, if any."""
     if fault is None or not fault.is_in_worker or rank != fault.worker:
         return {}
     return {"misbehaviour": fault.kind, "misbehave_after": fault.after_iterations}

@@ -1,4 +1,4 @@
-"""Cells that cannot run here, with the reason: the sweep goes on without them."""
+"""Find cells that cannot run here, with the reason: the sweep goes on without them."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ _KERNEL_RELEASE = Path("/proc/sys/kernel/osrelease")
 
 
 def reason_to_skip(plan: RunPlan) -> Verdict | None:
-    """Why this cell cannot run on this machine; None if it can."""
+    """Return the verdict for a cell that cannot run on this machine; None if it can."""
     if plan.fault is not None and (verdict := _cannot_go_wrong_here(plan, plan.fault)):
         return verdict
     if plan.mps.enabled and (missing := _missing_for_mps(plan)):
@@ -19,7 +19,7 @@ def reason_to_skip(plan: RunPlan) -> Verdict | None:
 
 
 def _cannot_go_wrong_here(plan: RunPlan, fault: FaultPlan) -> Verdict | None:
-    """A fault of something that is not there."""
+    """Return the verdict for a fault of something that is not there; None if it can happen."""
     if fault.needs_gpu and plan.device.is_cpu:
         reason = f"fault={fault.kind} happens on an NVIDIA GPU: this run is on the CPU"
         return Verdict(status=Status.SKIPPED, reason=reason, for_want_of_hardware=True)
@@ -47,7 +47,10 @@ def _missing_for_mps(plan: RunPlan) -> str | None:
 
 
 def _ruled_out_by_compute_mode(plan: RunPlan) -> Verdict | None:
-    """Without MPS, an exclusive GPU takes one process; a prohibited one takes none."""
+    """Return the verdict for a cell that the compute mode forbids; None if it allows it.
+
+    Without MPS an exclusive GPU takes one process; a prohibited one takes none.
+    """
     gpu = plan.device.gpu
     if gpu is None:
         return None

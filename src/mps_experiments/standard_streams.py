@@ -1,7 +1,7 @@
-"""Standard output and error that may be closed, full or of a small alphabet: no reason to lose a measurement.
+"""Survive a standard output or error that is closed, full or lacks characters, and lose no measurement.
 
-A program that prints its last table into a full disk has measured all the same. So the first failure is
-remembered, what follows is dropped, and the entry point says so once, when everything else is done.
+A program that prints its last table to a full disk has measured all the same. So the first failure is
+remembered, later output is dropped, and the entry point reports it once, when everything else is done.
 """
 
 import codecs
@@ -12,18 +12,18 @@ import sys
 from typing import Any, TextIO
 
 EXIT_UNWRITABLE = os.EX_IOERR  # 74, as sysexits.h has it
-_IN_ASCII = "in_ascii"  # the name of what replaces a character that the locale lacks
+_IN_ASCII = "in_ascii"  # name of the error handler for characters that the locale lacks
 _ALIKE = {"·": "-", "±": "+/-", "×": "x", "…": "...", "→": "->", "≤": "<=", "≥": ">=", "µ": "u"}
 _LINES = range(0x2500, 0x2580)  # Unicode's box drawing
 
 
 class _Output(io.FileIO):
-    """A descriptor whose first failure is remembered; what is written after it is dropped."""
+    """A descriptor that remembers its first failure and drops what is written afterwards."""
 
     problem: OSError | None = None
 
     def write(self, data: Any, /) -> int:
-        """Write what the descriptor takes; all of it once it has failed."""
+        """Write to the descriptor; drop the data once it has failed."""
         if self.problem is None:
             try:
                 return super().write(data)
@@ -35,8 +35,8 @@ class _Output(io.FileIO):
 def guard_streams() -> None:
     """Make standard output and error safe to write to, whatever they lead to; once per process.
 
-    A closed descriptor is taken by the next file that is opened, a record or a database perhaps, into which
-    whatever is printed would go. So closed ones are opened first.
+    The next file that is opened, perhaps a record or a database, would get the number of a closed descriptor,
+    and all output with it. So closed descriptors are opened first.
     """
     is_there = {1: sys.stdout is not None, 2: sys.stderr is not None}  # None if it was closed at the start
     for descriptor in range(3):
@@ -47,18 +47,18 @@ def guard_streams() -> None:
 
 
 def finish_output() -> OSError | None:
-    """Write what is still held back; return why standard output took less than it was given."""
+    """Flush standard output; return the error that made it incomplete, if any."""
     sys.stdout.flush()
     return _problem_of(sys.stdout)
 
 
 def is_closed_pipe(problem: OSError) -> bool:
-    """Tell whether the reader left, as `head` does, which is no mistake of anybody's."""
+    """Tell if the reader left, as `head` does, which is no failure."""
     return problem.errno == errno.EPIPE
 
 
 def _in_ascii(error: UnicodeError) -> tuple[str, int]:
-    """Replace what an encoding lacks by what looks like it, so that a table stays a table."""
+    """Replace characters that an encoding lacks by similar ones, so that a table stays a table."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     lacking = error.object[error.start : error.end]
@@ -77,7 +77,7 @@ def _problem_of(stream: TextIO) -> OSError | None:
 
 
 def _guarded(stream: TextIO | None, descriptor: int, errors: str) -> TextIO:
-    """Wrap a descriptor as Python does at its start; what the locale lacks is replaced."""
+    """Wrap a descriptor as Python does at startup, but replace characters that the locale lacks."""
     raw = _Output(descriptor, "w", closefd=False)
     return io.TextIOWrapper(
         io.BufferedWriter(raw),
@@ -89,7 +89,7 @@ def _guarded(stream: TextIO | None, descriptor: int, errors: str) -> TextIO:
 
 
 def _occupy(descriptor: int) -> None:
-    """Open a descriptor that is closed, for reading only, so that writing to it fails as before."""
+    """Open a closed descriptor for reading only, so that writing to it still fails."""
     try:
         os.fstat(descriptor)
     except OSError:

@@ -1,4 +1,4 @@
-"""What the person sees while a sweep runs: two progress bars, or plain lines where there is no terminal."""
+"""Show a sweep's progress: two progress bars, or plain lines where there is no terminal."""
 
 import argparse
 import signal
@@ -15,14 +15,14 @@ from mps_experiments.workers.messages import Forward
 
 _TICK_TERMINAL_S = 1.0  # one redraw a second is all that happens in the parent while workers are timed
 _TICK_PLAIN_S = 5.0
-_PLAIN_WIDTH = 1000  # characters; a file has no edge at which a table would have to be cut
+_PLAIN_WIDTH = 1000  # characters; in a file no table needs to be cut
 
 
 class Terminal:
-    """Prints a sweep. A `runner.Watcher`; it draws only when told to, never from a thread of its own.
+    """Prints a sweep's progress. A `runner.Watcher` that draws only when called, never from its own thread.
 
     Args:
-        cell_count: Cells of the sweep; None where the sweeper decides as it goes.
+        cell_count: Number of the sweep's cells; None where the sweeper decides as it goes.
     """
 
     def __init__(self, cell_count: int | None, console: Console | None = None) -> None:
@@ -53,27 +53,27 @@ class Terminal:
         self._progress.stop()
 
     def line(self, text: str) -> None:
-        """One line that stays."""
+        """Print a line that stays."""
         self._progress.console.print(text, markup=False, highlight=False, emoji=False)
 
     def show(self, things: Iterable[RenderableType]) -> None:
-        """Tables at the end."""
+        """Print tables at the end."""
         for thing in things:
             self._progress.console.print(thing)
 
     def expect(self, count: int) -> None:
-        """More cells than were known are to come: so many."""
+        """Expect this many further cells."""
         task = self._progress.tasks[self._sweep]
         if task.total is not None:
             self._progress.update(self._sweep, total=task.total + count)
 
     def cell_started(self, name: str, iterations: int | None) -> None:
-        """A cell begins; `iterations` is over all its workers, None if nobody knows their number."""
+        """Show that a cell begins; `iterations` counts those of all its workers, None if unknown."""
         self._progress.reset(self._run, description=name, total=iterations, visible=True)
         self._progress.refresh()
 
     def cell_finished(self, text: str) -> None:
-        """A cell ended; `text` is its line."""
+        """Print the line of a cell that ended."""
         self._progress.update(self._run, visible=False)
         self._progress.advance(self._sweep)
         self.line(text)
@@ -95,16 +95,16 @@ class Parser(argparse.ArgumentParser):
     """A command line whose mistakes are one line."""
 
     def error(self, message: str) -> NoReturn:
-        """Say it and end with exit code 2."""
+        """Print the mistake and exit with code 2."""
         complain(f"{message}; see {self.prog} --help")
         sys.exit(2)
 
 
 def run_and_exit(main: Callable[[], int]) -> NoReturn:
-    """Run a console script: what it prints cannot end it, nor do Ctrl-C and SIGTERM leave a traceback.
+    """Run a console script. Printing cannot end it, and Ctrl-C and SIGTERM leave no traceback.
 
-    Its exit code is that of `main`. If that is 0 and standard output did not take everything, it is 141 for
-    a reader that left, as after SIGPIPE, and 74 otherwise, with one line.
+    The exit code is that of `main`. If that is 0 and standard output is incomplete, the exit code is 141 for
+    a reader that left, as after SIGPIPE, and otherwise 74, with one line on standard error.
     """
     guard_streams()
     signal.signal(signal.SIGTERM, _terminated)
@@ -131,5 +131,5 @@ def _terminated(number: int, _: FrameType | None) -> NoReturn:
 
 
 def complain(text: str) -> None:
-    """One line on standard error."""
+    """Print one line on standard error."""
     sys.stderr.write(f"mps_experiments: {text}\n")

@@ -1,4 +1,4 @@
-"""The runs of one cell: one, or with a fault a one-process run to compare with and then the trials."""
+"""List the runs of one cell: one, or with a fault a one-process reference run and then the trials."""
 
 import copy
 import re
@@ -9,16 +9,18 @@ from typing import Any
 from mps_experiments.plan import RunPaths, RunPlan
 from mps_experiments.skip import reason_to_skip
 
+_REPLACED = ("procs", "fault")  # options that the reference run sets itself
+
 
 @dataclass(frozen=True, kw_only=True)
 class CellRun:
     """One run of a cell.
 
     Attributes:
-        plan: With a folder of its own.
+        plan: Its plan, with a folder of its own.
         config: The configuration that asks for just this run.
-        overrides: What set it apart on the command line.
-        remark: What is said of it beside its name; empty for most.
+        overrides: Command-line overrides that set it apart.
+        remark: Text to show beside its name; empty for most.
     """
 
     plan: RunPlan
@@ -28,11 +30,11 @@ class CellRun:
 
 
 def runs_of(plan: RunPlan, config: dict[str, Any], overrides: Sequence[str]) -> Iterator[CellRun]:
-    """The runs of the cell that `plan` describes, in order.
+    """List the runs of the cell that `plan` describes, in order.
 
-    With a fault a run with one process and without the fault comes first, in the folder ``reference``, so
-    that the survivors' time has a number to be compared with; then each trial, in a folder ``trial-N``. A
-    cell that is skipped is one run.
+    With a fault, a run of one process without the fault comes first, in the folder ``reference``: the
+    survivors' time is compared with it. Then comes each trial, in a folder ``trial-N``. A skipped cell is
+    one run.
     """
     if plan.fault is None or reason_to_skip(plan) is not None:
         yield CellRun(plan=plan, config=config, overrides=tuple(overrides))
@@ -49,7 +51,7 @@ def runs_of(plan: RunPlan, config: dict[str, Any], overrides: Sequence[str]) -> 
 
 
 def count_runs(plans: Sequence[RunPlan]) -> int:
-    """How many runs these cells have together."""
+    """Count the runs of these cells."""
     return sum(len(list(runs_of(plan, {}, ()))) for plan in plans)
 
 
@@ -57,7 +59,7 @@ def _reference(plan: RunPlan, config: dict[str, Any], overrides: Sequence[str]) 
     single = copy.deepcopy(config)
     single["procs"] = 1
     single["fault"] = {**single.get("fault", {}), "kind": "none", "worker": 0}
-    # Without the fault these would ask for another run: with one, nobody goes on or moves.
+    # With a fault workers neither keep up the load nor move. So the reference must not, either.
     single["window"] = "fixed"
     single["workers"] = {
         **single.get("workers", {}),
@@ -76,6 +78,3 @@ def _reference(plan: RunPlan, config: dict[str, Any], overrides: Sequence[str]) 
     )
     remark = f"reference for fault={plan.fault.kind}" if plan.fault else ""
     return CellRun(plan=alone, config=single, overrides=(*kept, "procs=1"), remark=remark)
-
-
-_REPLACED = ("procs", "fault")

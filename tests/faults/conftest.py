@@ -28,7 +28,7 @@ def cell(
     fault: dict[str, Any] | None = None,
     **more: Any,
 ) -> RunPlan:
-    """Two workers, of which the first is hit.
+    """Plan a cell of two workers, of which the first is hit.
 
     Args:
         lab: Where it is to run.
@@ -53,7 +53,7 @@ def cell(
 
 
 def watched(measurement: Measurement) -> FaultTrial:
-    """What was seen in a trial, which must be VALID and have left nothing behind."""
+    """Run a trial, which must be VALID and leave nothing behind."""
     assert measurement.verdict.status is Status.VALID, measurement.verdict.reason
     assert measurement.fault is not None
     assert measurement.proof is not None
@@ -63,7 +63,7 @@ def watched(measurement: Measurement) -> FaultTrial:
 
 
 def assert_all_are_gone(measurement: Measurement) -> None:
-    """No daemon, no server, no worker and no client that came later."""
+    """Assert that daemon, server, workers and later clients are gone."""
     assert_nothing_is_left(measurement)
     for child in psutil.Process().children():
         if "multiprocessing.forkserver" in command_of(child):
@@ -72,6 +72,6 @@ def assert_all_are_gone(measurement: Measurement) -> None:
 
 @pytest.fixture
 def real_lab(guardian: Guardian) -> Iterator[Lab]:
-    """The first real GPU; for tests that are marked gpu."""
+    """Yield a lab on the first real GPU, for tests that are marked gpu."""
     with open_lab(guardian, real=True) as opened:
         yield opened

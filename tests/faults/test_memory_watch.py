@@ -27,7 +27,7 @@ class Readings(FixedProbe):
 
 
 def watched(probe: Readings, trial: FaultTrial | None = None, uuid: str | None = FAKE_GPU.uuid) -> RunState:
-    """A run in which this trial happened, its workers gone before the block was left."""
+    """Run a trial whose workers are gone before the block is left."""
     state = RunState(on_phase=lambda _: None)
     with MemoryWatch(probe, uuid, state) as watch:
         state.fault = trial

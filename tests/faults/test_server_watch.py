@@ -16,7 +16,7 @@ from tests.fakes.plans import FAKE_GPU, short_folder, use_fakes, wait_until
 
 @pytest.fixture
 def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MpsDaemon]:
-    """A stand-in; every client of this process attaches to it."""
+    """Yield a stand-in; every client of this process attaches to it."""
     use_fakes(monkeypatch)
     program = control_program()
     assert program is not None

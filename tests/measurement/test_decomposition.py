@@ -10,7 +10,7 @@ from tests.records import samples
 
 
 def active(rank: int, iteration_ms: float = 20, **parts_ms: float) -> WorkerActivity:
-    """A worker of the traced pass: `run`, `behind`, `idle` and `host`, in milliseconds per iteration."""
+    """Make a worker of the traced pass with these milliseconds per iteration."""
     return WorkerActivity(
         rank=rank,
         iteration_s=iteration_ms / 1e3,

@@ -21,7 +21,7 @@ THIRD = Fate(rank=2, outcome=Outcome.FINISHED)
 
 
 def figures(*latencies_ms: int, start_ms: int = 0, **trial: object) -> SurvivorFigures:
-    """Of one survivor."""
+    """Return the figures of one survivor."""
     survivor = samples(1, start_ms, *latencies_ms)
     found = survivor_figures(make_trial(**trial), {0: samples(0, 0, 100), 1: survivor})  # type: ignore[arg-type]
     assert found is not None
@@ -188,7 +188,7 @@ def test_mps_can_be_hit_without_effect_on_anybody_and_that_is_a_result() -> None
 )
 def test_a_fault_after_another_worker_was_done_tells_nothing_of_it(end_ms: int, too_early: bool) -> None:
     reason = no_effect(make_trial(), [samples(0, 0, 10), samples(1, 0, end_ms)])
-    expected = "worker 1 had done all of its iterations before the fault: give more times"
+    expected = "worker 1 had done all of its iterations before the fault: increase times"
     assert reason == (expected if too_early else None)
 
 

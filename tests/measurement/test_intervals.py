@@ -19,7 +19,7 @@ def spans_of(intervals: Intervals) -> list[tuple[int, int]]:
 
 
 def on_grid(spans: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """For each nanosecond whether any span holds it, the slow and obvious way."""
+    """Mark the nanoseconds that any span holds, the slow and obvious way."""
     return np.array([any(start <= t < end for start, end in spans) for t in GRID])
 
 

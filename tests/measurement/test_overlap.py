@@ -26,7 +26,7 @@ def activity(*traces: KernelTrace) -> Activity:
 
 
 def parts_ns(found: Activity, rank: int = 0) -> list[int]:
-    """Running, waiting behind others, waiting idle, host."""
+    """Return running, waiting behind others, waiting idle and host, in nanoseconds."""
     worker = found.workers[rank]
     seconds = (worker.running_s, worker.behind_others_s, worker.waiting_idle_s, worker.host_s)
     return [round(s / NS) for s in seconds]
@@ -125,7 +125,7 @@ def test_without_known_launches_nothing_waits() -> None:
 
 
 def delayed_trace(*delays_ns: int) -> KernelTrace:
-    """Kernels of 10 us, 100 us apart, each launched in 1 us and begun so long after."""
+    """Make kernels of 10 us, 100 us apart, each launched in 1 us and delayed by this much."""
     launched = [100_000 * number + 1_000 for number in range(len(delays_ns))]
     starts = [each + delay for each, delay in zip(launched, delays_ns, strict=True)]
     return make_trace(
@@ -278,7 +278,7 @@ def _running(trace: KernelTrace) -> list[tuple[int, int]]:
 
 
 def _waiting(trace: KernelTrace) -> list[tuple[int, int]]:
-    """Each operation's wait, from its definition: launched, and all before it on its stream at their end.
+    """Compute each operation's wait from its definition: launched, and all before it on its stream ended.
 
     Nothing in random passes is late by 10 us, so the usual latency is always the median.
     """

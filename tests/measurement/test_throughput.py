@@ -14,7 +14,7 @@ RUNS = 400
 
 
 def autoregressive(spans: int, correlation: float, seed: int) -> NDArray[np.float64]:
-    """Throughputs around 100/s that keep part of their deviation from span to span; a row is a run."""
+    """Draw throughputs around 100/s that keep part of their deviation from span to span; a row is a run."""
     draws = np.random.default_rng(seed).normal(size=(RUNS, spans))
     for span in range(1, spans):
         draws[:, span] = correlation * draws[:, span - 1] + (1 - correlation**2) ** 0.5 * draws[:, span]

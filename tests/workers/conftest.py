@@ -72,13 +72,13 @@ MakeSpecs = Callable[..., list[WorkerSpec]]
 
 @pytest.fixture(scope="session")
 def forkserver() -> ForkServerContext | SpawnContext:
-    """The program's own fork server, torch imported once for all tests."""
+    """Return the program's own fork server; it imports torch once for all tests."""
     return process_context("forkserver")
 
 
 @pytest.fixture
 def make_specs(tmp_path: Path) -> MakeSpecs:
-    """Specs of workers that run one function of the module above."""
+    """Make specs of workers that run one function of the module above."""
     (tmp_path / "tiny_workload.py").write_text(MODULE)
 
     def make(function: str, count: int = 1, **values: Any) -> list[WorkerSpec]:

@@ -55,7 +55,7 @@ def refused(context: Context, model: str = SMALL, weights: str = "random", norm_
 
 @pytest.fixture(scope="module")
 def state_dict() -> dict[str, torch.Tensor]:
-    """Weights that fit the small model."""
+    """Return weights that fit the small model."""
     spec = WorkloadSpec(kind="torchvision", model=SMALL)
     return dict(build_network(spec, torch.device("cpu")).model.state_dict())
 
@@ -188,10 +188,10 @@ def test_a_check_that_breaks_off_is_a_refusal_too(
     forkserver: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken_off(_: object) -> None:
-        raise RunError("a worker sent half a message")
+        raise RunError("a worker sent only part of a message")
 
     monkeypatch.setattr(errand, "receive_from_worker", broken_off)
-    with pytest.raises(ConfigError, match=rf"workload.model={SMALL}: the check broke off: a worker sent"):
+    with pytest.raises(ConfigError, match=rf"workload.model={SMALL}: the check failed: a worker sent"):
         checked(forkserver)
 
 
@@ -266,8 +266,8 @@ def test_a_factory_s_module_sees_the_gpu_that_the_workers_will_see(
     [
         ("raise SystemExit('usage: me')", "importing broken raises SystemExit: usage: me"),
         ("raise RuntimeError('x' * 100_000)", f"importing broken raises RuntimeError: {'x' * 500}..."),
-        ("os._exit(7)", "the check died, exit code 7"),
-        ("os.kill(os.getpid(), 9)", "the check died, exit code -9"),
+        ("os._exit(7)", "the process that checks it ended: exit code 7"),
+        ("os.kill(os.getpid(), 9)", "the process that checks it ended: exit code -9"),
         (
             "import nothing_at_all",
             "importing broken raises ModuleNotFoundError: No module named 'nothing_at_all'",

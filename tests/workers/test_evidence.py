@@ -75,7 +75,7 @@ def witness(channel: Connection, model: Model = square, inputs: int = 1, **more:
 
 
 def asked(pipe: Pipe, *words: ToWorker, model: Model = square, inputs: int = 1) -> list[FromWorker]:
-    """What a worker answers to all of these words."""
+    """Return a worker's answers to these messages."""
     ours, theirs = pipe
     for word in words:
         ours.send_bytes(encode(word))
@@ -253,5 +253,5 @@ def test_a_worker_whose_parent_is_gone_ends(pipe: Pipe) -> None:
 
 
 def test_a_worker_that_hears_nothing_gives_up(pipe: Pipe) -> None:
-    with pytest.raises(TimeoutError, match=r"no word from the parent for 0.05 s"):
+    with pytest.raises(TimeoutError, match=r"no message from the parent for 0.05 s"):
         witness(pipe[1], timeout_s=0.05).answer()

@@ -126,7 +126,7 @@ Worker = Callable[..., WorkerPool]
 
 @pytest.fixture
 def worker_of(forkserver: Context, make_specs: MakeSpecs, tmp_path: Path) -> Worker:
-    """A pool of one worker that runs one function of the module above."""
+    """Return a pool of one worker that runs one function of the module above."""
     (tmp_path / "odd_factories.py").write_text(MODULE)
 
     def pool_of(function: str, **options: str) -> WorkerPool:

@@ -34,7 +34,7 @@ def build(device, options):
 
 @pytest.fixture
 def make_shouting(make_specs: MakeSpecs, tmp_path: Path) -> MakeSpecs:
-    """Specs of one worker that writes bytes of its own before it is ready."""
+    """Make specs of one worker that writes bytes of its own before it is ready."""
     (tmp_path / "shouting.py").write_text(SHOUTING)
 
     def make(data: bytes, leaves: bool) -> list[WorkerSpec]:
@@ -47,11 +47,11 @@ def make_shouting(make_specs: MakeSpecs, tmp_path: Path) -> MakeSpecs:
 
 
 def ignore(*_: object) -> None:
-    """Nobody listens."""
+    """Ignore a forward."""
 
 
 def outcome(context: Context, specs: list[WorkerSpec]) -> str:
-    """What the pool says of the worker; it has to be gone afterwards."""
+    """Return the pool's error about the worker, which must be gone afterwards."""
     pool = WorkerPool(context, specs, stop_timeout_s=5.0, on_forward=ignore)
     with pool, pytest.raises(WorkerError) as caught:
         pool.wait_ready(READY_S)
@@ -63,14 +63,9 @@ def outcome(context: Context, specs: list[WorkerSpec]) -> str:
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (b"\0\0\0\x02{}", "sent something that is no message"),
-        (b"\0\0\0\0", "sent something that is no message"),
-        (b"\0\0\0\x40half of it", "sent half a message"),
-        (b"\0\0", "sent half a message"),
-        (struct.pack("!i", -1), "announced a message of -1 bytes"),
-        (struct.pack("!i", -7), "announced a message of -7 bytes"),
+        (b"\0\0\0\x02{}", "sent an invalid message"),
+        (b"\0\0\0\x40half of it", "sent only part of a message"),
         (struct.pack("!iQ", -1, 2**60), "announced a message of -1 bytes"),
-        (struct.pack("!i", 2**31 - 1), "announced a message of 2147483647 bytes"),
         (b"GET / HTTP/1.1\r\n\r\n", "announced a message of 1195725856 bytes"),
     ],
 )

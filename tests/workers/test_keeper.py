@@ -21,7 +21,8 @@ DEADLINE_S = 30.0
 CHILD = """\
 import os, json, signal, subprocess, sys, time
 from mps_experiments.workers.keeper import under_keeper
-from mps_experiments.workers.lifeline import adopt_orphans, die_with_parent
+from mps_experiments.workers.lifeline import die_with_parent
+from mps_experiments.workers.prctl import adopt_orphans
 
 PYTHON = [sys.executable, "-c"]
 SLEEP = [*PYTHON, '''
@@ -107,7 +108,7 @@ class Family:
         self.tree = [psutil.Process(pid) for pid in pids[1:]]
 
     def say(self, word: str) -> str:
-        """Tell the parent what to do to its worker; returns the exit code that it then sees."""
+        """Tell the parent what to do to its worker; return the exit code that the parent sees."""
         assert self.parent.stdin is not None
         assert self.parent.stdout is not None
         self.parent.stdin.write(f"{word}\n")

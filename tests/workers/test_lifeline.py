@@ -51,7 +51,7 @@ Start = Callable[[str, str], tuple[subprocess.Popen[str], int]]
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """Start a parent and its child; gives the parent and a pidfd of the child, which ends in any case."""
+    """Start a parent and its child; yield the parent and a pidfd of the child, which ends in any case."""
     (tmp_path / "lifeline_child.py").write_text(CHILD)
     (tmp_path / "parent.py").write_text(PARENT)
     with ExitStack() as stack:
@@ -99,7 +99,7 @@ def test_a_process_that_multiprocessing_did_not_start_goes_on() -> None:
 
 ADOPTING = """\
 import psutil, subprocess
-from mps_experiments.workers.lifeline import adopt_orphans
+from mps_experiments.workers.prctl import adopt_orphans
 adopt_orphans()
 ending = ["/bin/sh", "-c", "sleep 600 >/dev/null 2>&1 & echo $!"]
 done = subprocess.run(ending, capture_output=True, check=True)

@@ -31,7 +31,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def problem(log: Path, lines: int) -> str:
-    """What a process says of its log after it has printed so many lines of 1,000 bytes."""
+    """Return a process's remark on its log after it has printed this many lines of 1,000 bytes."""
     done = subprocess.run(
         [sys.executable, "-c", PRINTS, str(log), str(lines)], capture_output=True, text=True, check=True
     )

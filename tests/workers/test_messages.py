@@ -95,9 +95,9 @@ def test_what_the_parent_says_arrives_as_it_was_said(message: ToWorker) -> None:
     [b"", b"\xff\x00", b"{}", b"[]", b'{"kind": "nope"}', b'{"kind": "done"}', b'{"kind": "ready"', b"null"],
 )
 def test_bytes_that_are_no_message_make_the_run_invalid(data: bytes) -> None:
-    with pytest.raises(RunError, match="a worker sent something that is no message"):
+    with pytest.raises(RunError, match="a worker sent an invalid message"):
         decode_from_worker(data)
-    with pytest.raises(RunError, match="the parent sent something that is no message"):
+    with pytest.raises(RunError, match="the parent sent an invalid message"):
         decode_to_worker(data)
 
 

@@ -44,7 +44,7 @@ DATA = st.one_of(st.binary(max_size=300), DAMAGED, NESTED)
 
 @contextlib.contextmanager
 def pipe() -> Iterator[tuple[Connection, Connection]]:
-    """The parent's end and the worker's."""
+    """Yield the parent's end and the worker's."""
     ours, theirs = multiprocessing.Pipe()
     with ours, theirs:
         yield ours, theirs
@@ -98,10 +98,11 @@ def test_a_length_that_cannot_be_is_refused_before_anything_is_read(length: int)
 
 
 def test_half_a_message_and_then_silence_is_a_run_error() -> None:
-    with pipe() as (ours, theirs):
-        _write(theirs, struct.pack("!i", 100) + b"{")
-        with pytest.raises(RunError, match="half a message"):
-            receive_from_worker(ours, timeout_s=0.05)
+    for data in (struct.pack("!i", 100) + b"{", b"\0\0"):
+        with pipe() as (ours, theirs):
+            _write(theirs, data)
+            with pytest.raises(RunError, match="only part of a message"):
+                receive_from_worker(ours, timeout_s=0.05)
 
 
 def test_half_a_message_and_then_the_end_is_the_end() -> None:
@@ -122,5 +123,5 @@ def test_a_message_that_is_larger_than_a_pipe_arrives_whole() -> None:
 
 
 def _write(channel: Connection, data: bytes) -> None:
-    """Bytes as they are, without the length that `send_bytes` puts before them."""
+    """Write bytes without the length that `send_bytes` puts before them."""
     os.write(channel.fileno(), data)

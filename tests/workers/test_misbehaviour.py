@@ -25,7 +25,7 @@ def pool_of(context: Context, specs: list[WorkerSpec]) -> WorkerPool:
 
 
 def end_of(context: Context, specs: list[WorkerSpec]) -> tuple[WorkerError, WorkerPool]:
-    """How the only worker ended in its window."""
+    """Return the end of the only worker in its window."""
     with pool_of(context, specs) as pool:
         pool.wait_ready(READY_S)
         pool.release()
@@ -92,7 +92,7 @@ def test_what_cannot_be_prepared_fails_before_the_worker_is_ready(
 )
 def test_a_worker_can_do_to_itself_what_is_not_done_to_it(kind: str) -> None:
     if not fault_plan(kind).is_in_worker:
-        with pytest.raises(RunError, match=f"a worker cannot do fault={kind} to itself"):
+        with pytest.raises(RunError, match=f"a worker cannot cause fault={kind} in itself"):
             prepare(kind, "cpu")
     elif not fault_plan(kind).needs_gpu:
         assert callable(prepare(kind, "cpu"))

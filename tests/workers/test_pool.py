@@ -30,11 +30,11 @@ DEADLINE_S = 30.0
 
 
 def ignore(*_: object) -> None:
-    """Nobody listens."""
+    """Ignore a forward."""
 
 
 def no_such_call(*_: object) -> int:
-    """Answer as a kernel from before 5.3, or as some sandboxes."""
+    """Answer as a kernel before 5.3 or some sandboxes do."""
     raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
 
 
@@ -197,7 +197,7 @@ def test_leaving_the_block_ends_workers_in_every_state(
 
 
 def measure(pool: WorkerPool) -> None:
-    """Through the measured window, after which workers can be asked."""
+    """Run the measured window, after which workers can be asked."""
     pool.wait_ready(READY_S)
     pool.release()
     pool.wait_done(DEADLINE_S, 0.01, ignore)
@@ -242,7 +242,7 @@ def test_a_worker_that_dies_instead_of_answering_is_told(forkserver: Context, ma
 
 
 def exits_after_the_window(make_specs: MakeSpecs) -> list[WorkerSpec]:
-    """The spec of rank 1."""
+    """Make the spec of rank 1."""
     return [replace(spec, rank=1) for spec in make_specs("exits_at", options={"calls": 6})]
 
 
@@ -399,7 +399,7 @@ def test_a_worker_that_hangs_up_and_lives_on_is_waited_for_as_long_as_was_said(
 
 
 def fast_and_slow(make_specs: MakeSpecs, **values: Any) -> list[WorkerSpec]:
-    """Rank 0 is done long before rank 1, and keeps up the load."""
+    """Make two specs; rank 0 is done long before rank 1 and keeps up the load."""
     fast, slow = (
         make_specs("slow", kept=True, options={"seconds": seconds}, **values)[0] for seconds in (0.001, 0.02)
     )

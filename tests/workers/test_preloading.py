@@ -30,7 +30,7 @@ MODULES = {
 
 @pytest.fixture
 def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Modules that a fork server started now can import."""
+    """Write modules that a fork server started now can import."""
     for name, text in MODULES.items():
         (tmp_path / f"preload_{name}.py").write_text(text.replace("good", "preload_good"))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=":")
@@ -65,7 +65,7 @@ def test_workers_inherit_what_does_no_harm_and_the_rest_is_told() -> None:
 def test_a_module_that_ends_the_fork_server_costs_the_preload_and_nothing_else() -> None:
     problems = without_harm(["preload_good", "preload_deadly"], TIMEOUT_S)
     assert set(problems) == {"preload_good", "preload_deadly"}
-    assert "the fork server ends when it is imported" in problems["preload_good"]
+    assert "the fork server dies when it imports this module" in problems["preload_good"]
     assert inherited() == ""
 
 

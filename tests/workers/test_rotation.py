@@ -32,7 +32,7 @@ class Moves:
         assert self._reached.wait(DEADLINE_S)
 
     def by_turn(self) -> list[dict[int, int]]:
-        """Process id -> core after each turn."""
+        """Return process id -> core after each turn."""
         size = len(PIDS)
         return [dict(self.made[first : first + size]) for first in range(0, len(self.made), size)]
 

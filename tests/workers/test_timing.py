@@ -12,7 +12,7 @@ from mps_experiments.workers.timing import Beyond, keep_up_load, timed_loop, wai
 
 
 def run_loop(iterations: int) -> tuple[list[int], list[str]]:
-    """Boundaries and the order of events of a loop."""
+    """Run a loop; return its boundaries and the order of events."""
     boundaries, events = [0] * (iterations + 1), list[str]()
 
     def forward() -> str:
@@ -75,7 +75,7 @@ class Clock:
 
 
 def nothing() -> None:
-    """No device to wait for."""
+    """Wait for no device."""
 
 
 def test_a_window_of_time_ends_with_the_iteration_in_which_it_is_over(
@@ -99,7 +99,7 @@ def kept(clock: Clock, boundaries: list[int], done: int, is_over: Callable[[], b
 
 
 def after(calls: int) -> Callable[[], bool]:
-    """Over at this call and from then on."""
+    """Return a function that is true from this call on."""
     counted = itertools.count(1)
     return lambda: next(counted) >= calls
 

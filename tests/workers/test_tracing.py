@@ -52,7 +52,7 @@ def read(
 
 
 def content(*events: Event, base_ns: int | None = BASE_NS, on_gpu: bool = True) -> Event:
-    """A trace with the tracer's own operations before and after the pass."""
+    """Return a trace with the tracer's own operations before and after the pass."""
     ends = control(-20, on_gpu=on_gpu), control(LENGTH_NS / 1000 + 20, on_gpu=on_gpu)
     return bare(ends[0], *events, ends[1], base_ns=base_ns)
 

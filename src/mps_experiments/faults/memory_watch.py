@@ -1,4 +1,4 @@
-"""Device memory before a trial, when its workers are gone, and when everything is gone."""
+"""Read device memory before a trial, after its workers are gone, and after everything is gone."""
 
 import time
 from dataclasses import replace
@@ -8,16 +8,16 @@ from mps_experiments.machine.gpus import GpuProbe
 from mps_experiments.measurement.faults import DeviceMemory
 from mps_experiments.run_state import RunState
 
-_SETTLE_S = 5.0  # the driver gives back a dead process's memory a moment later
+_SETTLE_S = 5.0  # the driver releases a dead process's memory a moment later
 _LOOK_AGAIN_S = 0.05
 
 
 class MemoryWatch:
-    """Reads when the block is entered, when told that the workers are gone, and when it is left.
+    """Reads memory when the block is entered, when told that the workers are gone, and when it is left.
 
     Args:
-        gpu_uuid: None on the CPU, where there is nothing to read.
-        state: Its trial gets the readings.
+        gpu_uuid: None reads nothing.
+        state: Receives the readings in its trial.
     """
 
     def __init__(self, probe: GpuProbe, gpu_uuid: str | None, state: RunState) -> None:
@@ -41,7 +41,7 @@ class MemoryWatch:
             self._state.fault = replace(trial, memory=memory)
 
     def _settled(self, before: int) -> int | None:
-        """The reading once it is down to what it was, or after a while what it is then."""
+        """Read until memory is down to what it was before or the time is over; return the last reading."""
         deadline = time.monotonic() + _SETTLE_S
         while (now := self._read()) is not None and now > before and time.monotonic() < deadline:
             time.sleep(_LOOK_AGAIN_S)

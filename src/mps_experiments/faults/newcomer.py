@@ -1,4 +1,4 @@
-"""A client that comes after a fault: is it served, how soon, and with MPS or silently without?"""
+"""Send a new client after a fault: is it served, how soon, and with MPS or silently without?"""
 
 import threading
 import time
@@ -25,13 +25,13 @@ class _Visit:
 
 
 class NewcomerDesk:
-    """Sends new clients, one after the other, until one is served; in a thread, so that the runner can watch.
+    """Sends new clients, one after another, until one is served; in a thread, so that the runner can watch.
 
     Leaving the block ends it.
 
     Args:
-        new_pool: Makes a pool of one worker that does one iteration; not yet entered.
-        observe: Who is attached now.
+        new_pool: Returns a pool, not yet entered, of one worker that does one iteration.
+        observe: Returns the processes that are attached now.
         timeout_s: Seconds for a client to be served, over all attempts.
     """
 
@@ -58,13 +58,13 @@ class NewcomerDesk:
             self._thread.join(self._timeout_s)
 
     def open(self) -> None:
-        """Send the first client, unless that was done."""
+        """Send the first client, unless it was sent already."""
         if not self._asked_ns:
             self._asked_ns = time.monotonic_ns()
             self._thread.start()
 
     def wait(self) -> None:
-        """Until one was served, or none will be."""
+        """Wait until a client was served or the time is over."""
         self._thread.join(2 * self._timeout_s)
 
     def _attempt(self) -> None:
@@ -88,7 +88,7 @@ class NewcomerDesk:
         )
 
     def _visit(self, timeout_s: float) -> _Visit:
-        """One client from its start to its end.
+        """Run one client from its start to its end.
 
         Raises:
             RunError: If it was not served.
@@ -96,7 +96,7 @@ class NewcomerDesk:
         started_ns = time.monotonic_ns()
         self._pool = self._new_pool()
         with self._pool as pool:
-            if self._closing.is_set():  # whoever set it found no worker to end
+            if self._closing.is_set():  # __exit__ set it before there was a worker to kill
                 raise RunError("the trial is over")
             pool.wait_ready(timeout_s)
             (worker,) = pool.workers

@@ -1,4 +1,4 @@
-"""What the MPS daemon says of its servers while a trial goes on."""
+"""Ask the MPS daemon for the state of its servers while a trial goes on."""
 
 import threading
 import time
@@ -10,14 +10,14 @@ from mps_experiments.mps.control import MpsControl
 
 _INTERVAL_S = 0.05
 _CLOSELY_S = 1.0
-_CLOSE_INTERVAL_S = 0.002  # a look takes about 10 ms: a recovering server is in FAULT for not much longer
+_CLOSE_INTERVAL_S = 0.002  # asking takes about 10 ms, and a recovering server stays in FAULT hardly longer
 
 
 class ServerWatch:
-    """Asks again and again inside the block, in a thread, and keeps each change.
+    """Asks repeatedly inside the block, in a thread, and keeps each change.
 
     Args:
-        control: To our own daemon; None watches nothing.
+        control: Connection to our own daemon; None watches nothing.
     """
 
     def __init__(self, control: MpsControl | None) -> None:
@@ -34,16 +34,16 @@ class ServerWatch:
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        if self._control is not None:  # two commands may be under way; a later answer is of no interest
+        if self._control is not None:  # one look sends up to two commands
             self._thread.join(2 * self._control.timeout_s)
 
     def look_closely(self) -> None:
-        """From now on for a second with hardly a pause; always would cost the CPU too much."""
+        """Ask almost without a pause for the next second; doing so always would take too much CPU time."""
         self._closely_until = time.monotonic() + _CLOSELY_S
 
     @property
     def states(self) -> tuple[ServerState, ...]:
-        """The changes so far, the first look included."""
+        """The changes so far, beginning with the first answer."""
         return tuple(self._states)
 
     def _watch(self) -> None:
@@ -62,5 +62,5 @@ def _look(control: MpsControl) -> ServerState:
         servers, no_answer = control.server_states(), None
     except DaemonError as error:
         servers, no_answer = {}, str(error)
-    # When the answer is there: what a fault changed while we asked comes after the fault.
+    # Time of the answer, so that a change caused by the fault while we asked comes after the fault.
     return ServerState(at_ns=time.monotonic_ns(), servers=servers, no_answer=no_answer)

@@ -1,4 +1,4 @@
-"""One trial of a fault: release the workers, let it happen, watch what becomes of everybody."""
+"""Run one trial of a fault: wait for its moment, cause it, and watch what becomes of every worker."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -14,18 +14,17 @@ from mps_experiments.mps.processes import kill_servers_of
 from mps_experiments.plan import FaultPlan, RunPlan
 from mps_experiments.workers.pool import Worker, WorkerPool
 
-# The runner, on a core of its own, looks at the shared counter so often to hit a worker in mid-iteration.
 # Over all attempts. A new server is there in a second; a minute means that none will come.
 _NEWCOMER_TIMEOUT_S = 60.0
-_POLL_S = 0.001
+_POLL_S = 0.001  # short, to hit a worker in mid-iteration; the runner has a core of its own
 
 
 @dataclass(kw_only=True)
 class Trial:
-    """One trial while it goes on.
+    """A trial while it goes on.
 
     Attributes:
-        pool: Its workers have been released.
+        pool: Workers that have been released.
         stall_timeout_s: Seconds without a finished iteration after which a worker counts as stalled.
     """
 
@@ -37,10 +36,10 @@ class Trial:
     _stalled: dict[int, Fate] = field(default_factory=dict)
 
     def run(self, tick_s: float, on_tick: Callable[[int], None]) -> FaultTrial:
-        """From the release of the workers to the last of them and the newcomer.
+        """Run the trial until every worker and the newcomer have come to an end.
 
         Args:
-            tick_s: How often to tell of the progress, in seconds.
+            tick_s: Seconds between two reports of the progress.
             on_tick: Called with the number of iterations finished by all workers.
 
         Raises:
@@ -76,7 +75,7 @@ class Trial:
         return bool(self._victim.boundaries_ns[self.fault.after_iterations])
 
     def _wait_for_the_moment(self) -> None:
-        """Until the victim has done so many iterations."""
+        """Wait until the victim has done its iterations before the fault."""
         finished, changed = -1, time.monotonic()
         while not self._is_due():
             ended = self.pool.listen(_at_work(self.pool.workers), _POLL_S)
@@ -88,7 +87,10 @@ class Trial:
                 raise RunError(f"before the fault no iteration finished for {self.stall_timeout_s:g} s")
 
     def _hit(self) -> Callable[[], int]:
-        """What makes it happen, all questions asked before; it returns the moment, in nanoseconds."""
+        """Return the function that causes the fault and returns its time, in nanoseconds.
+
+        All questions to the daemon are asked before, so that nothing delays the fault.
+        """
         if self.fault.is_in_worker:
             return lambda: self._victim.boundaries_ns[self.fault.after_iterations]
         act = self._act()
@@ -96,7 +98,7 @@ class Trial:
         def hit() -> int:
             if self._victim.finished_iterations() == self._victim.spec.iterations:
                 raise RunError(
-                    f"worker {self.fault.worker} did all of its iterations before it was hit: give more times"
+                    f"worker {self.fault.worker} did all of its iterations before the fault: increase times"
                 )
             now = time.monotonic_ns()
             act()
@@ -117,7 +119,7 @@ class Trial:
         return lambda: daemon.control.terminate_client(server_pid, self._victim.pid)
 
     def _outlast(self, injected_ns: int, tick_s: float, on_tick: Callable[[int], None]) -> None:
-        """Until every worker has finished, failed, died or stalled; the newcomer is sent on the way."""
+        """Watch until every worker has finished, failed, died or stalled; send the newcomer meanwhile."""
         newcomer_at_ns = injected_ns + round(self.fault.newcomer_after_s * 1e9)
         progress = {worker.spec.rank: (-1, 0.0) for worker in self.pool.workers}
         while waiting := [w for w in _at_work(self.pool.workers) if not self._is_given_up(w)]:
@@ -136,7 +138,7 @@ class Trial:
             self.pool.listen(waiting, patience_s)
 
     def _is_given_up(self, worker: Worker) -> bool:
-        """Whether nobody waits for this worker any more; of one that hangs on purpose nothing is expected."""
+        """Tell if nothing is expected of this worker any more: it stalled, or it hangs on purpose."""
         hangs = self.fault.kind == "hang" and worker is self._victim
         return hangs or worker.spec.rank in self._stalled
 
@@ -167,14 +169,14 @@ def trial_of(
     environment: Environment,
     newcomer_cores: tuple[int, ...],
 ) -> Trial:
-    """The trial that a run's plan asks for.
+    """Build the trial that a run's plan asks for.
 
     Args:
         plan: The run.
         fault: Its fault.
         pool: Its workers.
-        environment: What surrounds them.
-        newcomer_cores: CPU cores for the client that comes after the fault; empty leaves it unpinned.
+        environment: The environment of the workers.
+        newcomer_cores: CPU cores for the client sent after the fault; empty leaves it unpinned.
     """
     newcomer = replace(
         pool.specs[fault.worker],
@@ -212,4 +214,4 @@ def _server_of(control: MpsControl, client_pid: int) -> int:
     for client in control.clients():
         if client.pid == client_pid:
             return client.server_pid
-    raise RunError(f"worker process {client_pid} is no client of our MPS server: it cannot be terminated")
+    raise RunError(f"worker process {client_pid} is not a client of our MPS server: it cannot be terminated")

@@ -1,4 +1,4 @@
-"""The checks behind a verdict: each looks at the evidence of one run that measured all it should. Pure."""
+"""Checks behind a verdict, each on the evidence of one run that measured all it should. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,43 +27,43 @@ from mps_experiments.measurement.work_checks import (
     check_products,
 )
 
-# What widens an interval instead of making a number false.
+# Checks whose findings widen an interval but do not make a number false.
 NOISE = frozenset(
     {"start_skew", "unequal_workers", "drift", "outliers", "foreign_cpu", "core_wait", "shared_cores"}
 )
 _MIN_FOR_THIRDS = 9  # iterations
 _MIN_OUTLIERS = 2
 _OUTLIER = 2.0  # times the worker's median
-_CLOCK_FELL = 0.98  # of the highest clock: the limit is touched now and then without any effect
-_MIN_SHARE_WINDOW_S = 1.0  # NVML's shares are of up to a second before, when another run may just have ended
-_MIN_WAIT_WINDOW_S = 0.1  # what the kernel counts reaches beyond the window by some milliseconds
+_CLOCK_FELL = 0.98  # of the highest clock: touching the power limit now and then has no effect
+_MIN_SHARE_WINDOW_S = 1.0  # NVML's shares reach back up to a second, when another run may just have ended
+_MIN_WAIT_WINDOW_S = 0.1  # the kernel's count reaches beyond the window by some milliseconds
 _MIN_CORE_WINDOW_S = 0.5  # the kernel counts in hundredths of a second
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """What is known of one complete run.
+    """Evidence about one complete run.
 
     Attributes:
-        samples: Of each worker, by rank.
-        kept: Whether workers that were done kept up the load.
-        core_speeds: Of each worker's core, in steps of an empty loop per microsecond, by rank; None where it
-            was not measured.
-        usage: CPU time of each worker, by rank; None where it was not told.
-        cores: The CPU cores that each worker could use, by rank.
-        on_gpu: Whether the run used a GPU.
-        mps_on: What the cell claims.
+        samples: Samples of each worker, by rank.
+        kept: True if workers that were done kept up the load.
+        core_speeds: Speed of each worker's core, by rank, in steps of an empty loop per microsecond; None
+            where it was not measured.
+        usage: CPU time of each worker, by rank; None where unknown.
+        cores: CPU cores that each worker could use, by rank.
+        on_gpu: True if the run used a GPU.
+        mps_on: True if the cell is one with MPS.
         telemetry: None where there is none.
-        own_pids: Workers, their descendants and MPS servers: whose use of the GPU is not foreign.
-        listed_pids: Every process that NVML listed on the GPU when the workers' attachment was looked at.
+        own_pids: Workers, their descendants and MPS servers; their use of the GPU is not foreign.
+        listed_pids: Every process that NVML listed on the GPU when attachment was observed.
         foreign_load: Other processes seen on the GPU, in words.
         foreign_daemons: MPS daemons of others, in words.
-        parity: The largest difference between the workers' outputs; None if they were not compared.
-        factory: Whether the model is of a factory of the user's own.
-        outputs: What each worker computed, by rank; of those that told.
-        gpu_work: What was seen of each worker's work on the GPU.
+        parity: Largest difference between the workers' outputs; None if they were not compared.
+        factory: True if the model comes from the user's own factory.
+        outputs: Outputs of the workers that returned one, by rank.
+        gpu_work: Observed GPU work of each worker.
         descendants: Processes on the GPU that the workers started.
-        product_errors: By rank and type, see `work_checks.check_products`.
+        product_errors: Errors by rank and data type, see `work_checks.check_products`.
     """
 
     samples: Sequence[WorkerSamples]
@@ -87,9 +87,9 @@ class Evidence:
 
 
 def check(evidence: Evidence, limits: Thresholds) -> tuple[Finding, ...]:
-    """All findings, the grave ones first.
+    """Run all checks and return their findings, INVALID ones first.
 
-    On the CPU, where a run shows only that everything works, a busy machine is no reason to refuse it.
+    A run on the CPU shows only that everything works, so a busy machine is no reason to refuse it.
     """
     found = [
         *check_parity(evidence.parity, evidence.factory, limits),
@@ -121,7 +121,7 @@ def _work(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _foreign_daemons(evidence: Evidence, limits: Thresholds) -> Iterator[Finding]:
-    """A daemon of others may serve someone, and without MPS it puts the claim itself in doubt."""
+    """Report daemons of others, which may serve other clients; without MPS they put the claim in doubt."""
     if not evidence.on_gpu or not evidence.foreign_daemons:
         return
     grave = limits.foreign_daemon_invalid and not evidence.mps_on
@@ -140,8 +140,8 @@ def _windows(evidence: Evidence, limits: Thresholds) -> Iterator[Finding]:
     first = min(evidence.samples, key=lambda worker: worker.end_ns)
     if not evidence.kept:
         text = (
-            f"window=fixed: worker {first.rank} was done early; all were at work together in only "
-            f"{common:.0%} of the makespan, and throughput, latency and ratio are partly of fewer workers"
+            f"window=fixed: worker {first.rank} finished early; all workers ran together for only "
+            f"{common:.0%} of the makespan, so throughput, latency and ratio partly describe fewer workers"
         )
         yield from _some(too_little("common_window", common, text, warn=limits.common_window_warn))
     yield from _some(
@@ -157,7 +157,7 @@ def _windows(evidence: Evidence, limits: Thresholds) -> Iterator[Finding]:
 
 
 def _unequal(evidence: Evidence, medians_s: Sequence[float], limits: Thresholds) -> Finding | None:
-    """Blame the cores only where they were seen to differ: workers may be slow for other reasons."""
+    """Warn of workers of unequal speed; blame the cores only where their measured speeds differ."""
     speeds = [speed for speed in evidence.core_speeds if speed is not None]
     cores_differ = len(speeds) > 1 and max(speeds) > limits.unequal_workers_warn * min(speeds)
     what = "cores" if cores_differ else "workers"
@@ -201,7 +201,7 @@ def _clocks(evidence: Evidence, limits: Thresholds) -> Iterator[Finding]:
 
 def _foreign_gpu(evidence: Evidence, limits: Thresholds) -> Iterator[Finding]:
     shares = evidence.telemetry.gpu_share_by_pid if evidence.telemetry else None
-    # Where NVML counts the pids of another namespace, ours are not among them and nothing can be told.
+    # If NVML reports pids of another namespace, ours are not among them, and nothing can be told.
     if shares and evidence.own_pids & shares.keys():
         start_ns, end_ns = whole_window_ns(evidence.samples)
         reaches_back = (end_ns - start_ns) / 1e9 < _MIN_SHARE_WINDOW_S
@@ -256,12 +256,12 @@ def _foreign_cpu(evidence: Evidence, limits: Thresholds) -> Finding | None:
 
 
 def foreign_cpu_share(evidence: Evidence) -> float | None:
-    """Share of the workers' cores that neither workers nor parent used; None if it is unknown."""
+    """Return the share of the workers' cores used by neither workers nor parent; None if unknown."""
     use = evidence.telemetry.cores if evidence.telemetry else None
     cores = set().union(*evidence.cores) & (use.busy_s.keys() if use else set())
     if use is None or not cores or use.seconds < _MIN_CORE_WINDOW_S or None in evidence.usage:
         return None
-    alone = all(len(each) == 1 for each in evidence.cores)  # then the parent was moved elsewhere
+    alone = all(len(each) == 1 for each in evidence.cores)  # then the parent ran on other cores
     own = sum(usage.cpu_s for usage in evidence.usage if usage is not None)
     own += 0.0 if alone or evidence.telemetry is None else evidence.telemetry.own_cpu_s
     taken = sum(use.busy_s[core] + use.stolen_s.get(core, 0.0) for core in cores) - own
@@ -283,7 +283,7 @@ def _latency(evidence: Evidence, limits: Thresholds) -> Iterator[Finding]:
 
 
 def _drift(worker: WorkerSamples) -> float | None:
-    """Median latency of the last third over that of the first, minus one."""
+    """Return the median latency of the last third over that of the first, minus one; None if too few."""
     latencies = worker.latencies_s()
     third = len(latencies) // 3
     if len(latencies) < _MIN_FOR_THIRDS:

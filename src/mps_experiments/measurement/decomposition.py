@@ -1,16 +1,15 @@
-"""Where the makespan of one run went: the timed window, split by what the traced pass saw. Pure.
+"""Split the makespan of one run into parts, by what the traced pass saw. Pure.
 
 The makespan is the path of the worker that ends last::
 
     makespan = its late start + iterations * iteration,   iteration = run + behind + idle + host
 
-The traced pass tells, as a mean over workers, how long in an iteration a worker's operations ran
-(``run``), how long one was launched and waited while another worker's ran (``behind``), and how long one
-waited although nothing ran (``idle``: for its time slice). Tracing slows down the host, but hardly these
-three; so they are taken over as seconds, and what is left of the *timed* iteration is ``host``: Python,
-launching and its latency, synchronising. While an operation waits the host may work on; that time counts
-as waiting. Where tracing saw more waiting than the timed iteration has room for, ``behind`` and ``idle``
-are scaled down to fit, and ``host`` is zero.
+The traced pass gives, as means over workers, three times per iteration: a worker's operations ran (``run``),
+a launched one waited while another worker's ran (``behind``), or waited although nothing ran (``idle``: for
+its time slice). Tracing slows down the host, but hardly these three. So they are taken over in seconds, and
+the rest of the *timed* iteration is ``host``: Python, launching and its latency, synchronising. While an
+operation waits the host may work on; that time counts as waiting. If tracing saw more waiting than fits
+into the timed iteration, ``behind`` and ``idle`` are scaled down to fit, and ``host`` is zero.
 """
 
 from collections.abc import Sequence
@@ -31,13 +30,13 @@ class Decomposition:
         makespan_s: Last worker's end minus first worker's start.
         pace_s: See `statistics.Statistics`.
         iteration_s: Mean timed iteration of the slowest worker; the sum of the next four.
-        run_s: Own operations ran.
+        run_s: The worker's own operations ran.
         behind_s: An operation waited while another worker's ran.
         idle_s: An operation waited although none ran.
         host_s: The rest: Python, launching, synchronising.
         late_start_share: Share of the makespan before the last worker began.
         tail_share: Share of the makespan in which a worker was already done, mean over workers.
-        trace_slowdown: Traced iteration / timed iteration, mean over workers: what tracing cost the host.
+        trace_slowdown: Traced iteration / timed iteration, mean over workers: the cost of tracing.
     """
 
     makespan_s: float
@@ -52,7 +51,7 @@ class Decomposition:
     trace_slowdown: float
 
     def share(self, seconds: float) -> float:
-        """A part of an iteration as share of the makespan."""
+        """Return a part of an iteration as a share of the makespan."""
         return seconds / self.iteration_s * (1 - self.late_start_share)
 
 
@@ -60,8 +59,8 @@ def decompose(samples: Sequence[WorkerSamples], activity: Activity) -> Decomposi
     """Split the makespan of one run.
 
     Args:
-        samples: Of all workers, by rank; each with at least one iteration.
-        activity: Of the same workers.
+        samples: Samples of all workers, by rank; each with at least one iteration.
+        activity: Activity of the same workers in the traced pass.
     """
     first_ns, end_ns = whole_window_ns(samples)
     makespan_s = (end_ns - first_ns) / 1e9
@@ -85,7 +84,7 @@ def decompose(samples: Sequence[WorkerSamples], activity: Activity) -> Decomposi
 
 
 def _parts(iteration_s: float, activity: Activity) -> tuple[float, float, float, float]:
-    """run, behind, idle and host of a timed iteration, in seconds."""
+    """Return ``run``, ``behind``, ``idle`` and ``host`` of a timed iteration, in seconds."""
     traced = activity.workers
     run = min(float(np.mean([worker.running_s for worker in traced])), iteration_s)
     behind = float(np.mean([worker.behind_others_s for worker in traced]))

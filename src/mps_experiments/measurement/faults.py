@@ -1,6 +1,6 @@
-"""What one trial of a fault showed: raw observations, and the figures that follow from them. Pure.
+"""Observations from one trial of a fault, and the figures that follow from them. Pure.
 
-All times are of the system-wide monotonic clock, in nanoseconds, where a name ends in ``_ns``.
+Names that end in ``_ns`` are times of the system-wide monotonic clock, in nanoseconds.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,25 +15,25 @@ HITS_EVERY_CLIENT = ("server_kill", "daemon_kill")
 
 
 class Outcome(StrEnum):
-    """How a worker came out of a trial."""
+    """A worker's end in a trial."""
 
     FINISHED = "finished"
     """It did all of its iterations."""
     FAILED = "failed"
     """It saw an error and gave up."""
     DIED = "died"
-    """It was gone without a word."""
+    """It was gone without reporting an error."""
     STALLED = "stalled"
-    """It was alive and did nothing more."""
+    """It was alive but did nothing more."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fate:
-    """How one worker came out of a trial.
+    """One worker's end in a trial.
 
     Attributes:
-        ended_ns: When the runner heard that it had failed or died, or gave up on it; None if it finished.
-        text: The error it saw, or how it ended; empty if it finished.
+        ended_ns: Time at which the runner noticed its failure or death or gave up on it; None if it finished.
+        text: The error it saw, or the way it ended; empty if it finished.
     """
 
     rank: int
@@ -44,11 +44,11 @@ class Fate:
 
 @dataclass(frozen=True, kw_only=True)
 class ServerState:
-    """What the MPS daemon said of its servers from this moment on, until the next entry.
+    """The MPS daemon's answer about its servers, valid from this moment until the next entry.
 
     Attributes:
-        servers: Process id -> ``ACTIVE`` or another word of the daemon's; empty if it has none.
-        no_answer: Why the daemon could not be asked; None if it answered.
+        servers: Process id -> state in the daemon's words, such as ``ACTIVE``; empty if there is no server.
+        no_answer: Reason why the daemon could not be asked; None if it answered.
     """
 
     at_ns: int
@@ -57,7 +57,7 @@ class ServerState:
 
     @property
     def in_words(self) -> str:
-        """``ACTIVE``, ``no server``, ``no daemon``, ..."""
+        """State in words: ``ACTIVE``, ``no server``, ``no daemon``, ..."""
         if self.no_answer is not None:
             return "no daemon"
         return ", ".join(sorted(self.servers.values())) or "no server"
@@ -65,16 +65,16 @@ class ServerState:
 
 @dataclass(frozen=True, kw_only=True)
 class Newcomer:
-    """A client that came after the fault and asked to be served: a worker with a new replica.
+    """A new client that asked to be served after the fault: a worker with a new replica.
 
     Attributes:
-        asked_ns: When its first process was started.
-        served_ns: When the first operation of its own on the device was done; None if none was in time.
-        result_ns: When its first forward was done; None if none was.
-        left_ns: When its last process was gone.
-        start_s: Seconds that the attempt that was served took to its first operation, its start included.
-        attached: Whether it was in our MPS server's client list when it had been served; None if it was not.
-        failures: What earlier attempts, each a new process, saw.
+        asked_ns: Start of its first process.
+        served_ns: End of its first operation on the device; None if there was none in time.
+        result_ns: End of its first forward; None if there was none.
+        left_ns: End of its last process.
+        start_s: Seconds from the start of the served attempt to its first operation.
+        attached: True if our MPS server listed it as a client once it was served; None if it was not served.
+        failures: Errors of earlier attempts, each a new process.
     """
 
     asked_ns: int
@@ -88,12 +88,12 @@ class Newcomer:
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceMemory:
-    """Device memory in use by anybody, in bytes, as NVML counts it.
+    """Device memory in use by any process, in bytes, as NVML counts it.
 
     Attributes:
         before: Before the run began.
-        workers_gone: When the last worker was gone; with MPS its daemon and server were still there.
-        end: When everything was gone.
+        workers_gone: After the last worker was gone; with MPS, daemon and server were still there.
+        end: After everything was gone.
     """
 
     before: int
@@ -103,18 +103,18 @@ class DeviceMemory:
 
 @dataclass(frozen=True, kw_only=True)
 class FaultTrial:
-    """One trial.
+    """One trial of a fault.
 
     Attributes:
-        kind: What was made to go wrong.
-        worker: Rank of the worker that was hit or whose progress set the moment.
-        at: The share of that worker's iterations after which it was to happen.
-        injected_ns: When it happened.
-        injected_after: Iterations of that worker that were done then.
-        fates: By rank.
+        kind: The fault.
+        worker: Rank of the worker that was hit, or whose progress set the moment.
+        at: Share of that worker's iterations after which the fault was to happen.
+        injected_ns: Time of the fault.
+        injected_after: Number of iterations that worker had done by then.
+        fates: One per worker, by rank.
         server_states: The daemon's account of its servers, one entry for each change; empty without MPS.
-        newcomer: None if nobody came.
-        memory: None where NVML does not tell.
+        newcomer: None if no new client was sent.
+        memory: None where NVML does not report it.
     """
 
     kind: str
@@ -130,7 +130,7 @@ class FaultTrial:
 
     @property
     def neighbours(self) -> tuple[Fate, ...]:
-        """The workers that did nothing wrong."""
+        """The workers in which nothing was made to go wrong."""
         return tuple(f for f in self.fates if self.kind in HITS_EVERY_CLIENT or f.rank != self.worker)
 
     @property
@@ -145,28 +145,28 @@ class FaultTrial:
 
     @property
     def fell_back_silently(self) -> bool | None:
-        """Whether the newcomer was served without MPS and without a word; None if it was not served.
+        """True if the newcomer was silently served without MPS; None if it was not served.
 
-        To be read for runs with MPS only.
+        Meaningful for runs with MPS only.
         """
         attached = self.newcomer.attached if self.newcomer else None
         return None if attached is None else not attached
 
     @property
     def leftover_bytes(self) -> int | None:
-        """Device memory that was not given back when everything was gone; 0 if none."""
+        """Device memory that was not released after everything was gone; 0 if none."""
         return None if self.memory is None else max(0, self.memory.end - self.memory.before)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SurvivorFigures:
-    """What the survivors of one trial went through.
+    """Latencies of the survivors of one trial.
 
     Attributes:
         elapsed_s: The slowest survivor's own time.
-        before_s: Median latency of the iterations that were done before the fault; None if there was none.
-        at_s: The longest iteration that was under way at the fault, or later until the newcomer asked.
-        after_s: Median latency of the iterations that began after the fault, without those that overlap the
+        before_s: Median latency of iterations that ended before the fault; None if there was none.
+        at_s: The longest iteration under way at the fault or begun later, before the newcomer asked.
+        after_s: Median latency of iterations that began after the fault, without those that overlap the
             newcomer's stay; None if there was none.
     """
 
@@ -177,18 +177,18 @@ class SurvivorFigures:
 
     @property
     def blip_s(self) -> float | None:
-        """By how much the longest iteration at the fault exceeded the median before; 0 if it did not."""
+        """Excess of the longest iteration at the fault over the median before; 0 if there is none."""
         if self.before_s is None or self.at_s is None:
             return None
         return max(0.0, self.at_s - self.before_s)
 
 
 def survivor_figures(trial: FaultTrial, samples: Mapping[int, WorkerSamples]) -> SurvivorFigures | None:
-    """The survivors' figures; None if nobody survived.
+    """Compute the survivors' latencies; None if no worker survived.
 
     Args:
         trial: The trial.
-        samples: Rank -> samples; the survivors' are complete.
+        samples: Rank -> samples; those of survivors are complete.
     """
     survivors = [samples[fate.rank] for fate in trial.survivors]
     if not survivors:
@@ -226,12 +226,15 @@ def _median(values: Sequence[float]) -> float | None:
 
 
 def no_effect(trial: FaultTrial, samples: Sequence[WorkerSamples]) -> str | None:
-    """Why the trial tells nothing: the fault hit nobody, or others were done before it; None if it does."""
+    """Say why the trial shows nothing; None if it does.
+
+    Either the fault hit no worker, or other workers were done before it.
+    """
     culprit = trial.culprit
     if culprit is not None and culprit.outcome is Outcome.FINISHED:
         return f"fault={trial.kind} had no effect: worker {trial.worker} did all of its iterations"
     finished = {fate.rank for fate in trial.survivors}
     early = [each.rank for each in samples if each.rank in finished and each.end_ns <= trial.injected_ns]
     if early:
-        return f"worker {early[0]} had done all of its iterations before the fault: give more times"
+        return f"worker {early[0]} had done all of its iterations before the fault: increase times"
     return None

@@ -1,11 +1,11 @@
-"""What a check found about one run: a reason to refuse its numbers, or a warning to read with them."""
+"""Findings of the checks: a reason to refuse a run's numbers, or a warning to read with them."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Severity(StrEnum):
-    """What a finding does to the verdict."""
+    """Effect of a finding on the verdict."""
 
     INVALID = "invalid"
     WARNING = "warning"
@@ -17,10 +17,10 @@ class Finding:
 
     Attributes:
         check: Name of the check, for example ``throttling``.
-        severity: Whether it makes the run INVALID.
-        text: For people, with the figures.
+        severity: Effect on the verdict.
+        text: The finding in words, with its figures.
         value: The figure that was checked; None where there is none.
-        limit: What it may be at most (or at least); None where there is none.
+        limit: The most (or least) that figure may be; None where there is none.
     """
 
     check: str
@@ -33,7 +33,7 @@ class Finding:
 def too_much(
     check: str, value: float, text: str, *, warn: float | None = None, invalid: float | None = None
 ) -> Finding | None:
-    """A finding if the value is above a limit; the graver one counts."""
+    """Return a finding if the value is above a limit; INVALID comes before WARNING."""
     if invalid is not None and value > invalid:
         return Finding(check=check, severity=Severity.INVALID, text=text, value=value, limit=invalid)
     if warn is not None and value > warn:

@@ -1,4 +1,4 @@
-"""Whether a worker's iterations ran on the GPU: who computes on the CPU, or only once, is no replica."""
+"""Tell if a worker's iterations ran on the GPU: one that computes on the CPU, or only once, is no replica."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -14,17 +14,17 @@ _HOST_COPIES = ("HtoD", "DtoH")
 
 @dataclass(frozen=True, kw_only=True)
 class GpuWork:
-    """What was seen of one worker's work on the GPU.
+    """Observed work of one worker on the GPU.
 
     Attributes:
         rank: The worker's rank.
-        method: ``traced``: every operation of the process in the traced pass (CUPTI): none seen is none done.
-            ``operators``: PyTorch's operators and CUDA graphs, without the kernels that others launch: none
-            seen says nothing.
-        iterations: How many iterations were looked at.
-        with_work: In how many of them the GPU computed.
-        copies: Copies between host and GPU in all of them, which are no computation.
-        busy_share: Share of the pass in which the GPU computed for this worker; None where it is not known.
+        method: ``traced``: every operation of the process in the traced pass (CUPTI), so seeing none means
+            there was none. ``operators``: PyTorch's operators and CUDA graphs, without kernels that others
+            launch, so seeing none proves nothing.
+        iterations: Number of iterations observed.
+        with_work: Number of those in which the GPU computed.
+        copies: Copies between host and GPU in all of them; a copy is no computation.
+        busy_share: Share of the pass in which the GPU computed for this worker; None if unknown.
     """
 
     rank: int
@@ -36,16 +36,16 @@ class GpuWork:
 
     @property
     def proved(self) -> bool:
-        """Whether every iteration looked at ran on the GPU."""
+        """True if every observed iteration ran on the GPU."""
         return self.with_work == self.iterations
 
     @property
     def refuted(self) -> bool:
-        """Whether an iteration is known to have run nothing there."""
+        """True if an iteration is known to have run nothing on the GPU."""
         return self.method == "traced" and not self.proved
 
     def in_words(self) -> str:
-        """Say what a refuted worker was seen to do.
+        """Describe the observed work of a refuted worker.
 
         >>> GpuWork(rank=1, method="traced", iterations=3, with_work=0, copies=6).in_words()
         'worker 1 ran no GPU operation in 3 of 3 traced iterations, only 6 copies between host and GPU'
@@ -58,8 +58,8 @@ class GpuWork:
 def traced_work(trace: KernelTrace) -> GpuWork:
     """Count the iterations in which the GPU computed for this worker.
 
-    An operation belongs to every iteration between its launch and its end: the clocks of host and GPU agree
-    only to some microseconds, and an iteration may be as short as that.
+    An operation counts for every iteration between its launch and its end: the clocks of host and GPU agree
+    only to some microseconds, and an iteration may be that short.
     """
     copies = _host_copies(trace)
     begins = np.minimum(trace.launches_ns, trace.starts_ns)[~copies]
@@ -88,7 +88,7 @@ def _busy_share(trace: KernelTrace, computing: NDArray[np.bool_]) -> float:
 
 
 def _host_copies(trace: KernelTrace) -> NDArray[np.bool_]:
-    """Mark the copies between host and GPU, by which a model on the CPU gets its input from there."""
+    """Mark the copies between host and GPU; a model on the CPU may fetch its input that way."""
     by_name = np.array([any(each in name for each in _HOST_COPIES) for name in trace.names], np.bool_)
     copies: NDArray[np.bool_] = (trace.kinds == MEMCPY) & by_name[trace.name_ids]
     return copies

@@ -23,7 +23,7 @@ class Intervals:
 
     @classmethod
     def union(cls, starts_ns: Times, ends_ns: Times) -> Self:
-        """The times covered by any of the given intervals, which may overlap; empty ones cover nothing."""
+        """Return the times covered by any of the given intervals, which may overlap or be empty."""
         kept = ends_ns > starts_ns
         order = np.argsort(starts_ns[kept], kind="stable")
         starts, ends = starts_ns[kept][order], ends_ns[kept][order]
@@ -35,18 +35,18 @@ class Intervals:
         return cls(starts[first], reached[last])
 
     def within(self, from_ns: int, to_ns: int) -> Self:
-        """The part that lies in one interval."""
+        """Return the part that lies inside one interval."""
         return type(self).union(
             np.clip(self.starts_ns, from_ns, to_ns), np.clip(self.ends_ns, from_ns, to_ns)
         )
 
     def covers(self, times_ns: Times) -> NDArray[np.bool_]:
-        """For each time whether it lies inside, shape as given."""
+        """Mark the times that lie inside; the result has the shape of `times_ns`."""
         begun = np.searchsorted(self.starts_ns, times_ns, side="right")
         ended = np.searchsorted(self.ends_ns, times_ns, side="right")
         return np.asarray(begun > ended)
 
     @property
     def total_ns(self) -> int:
-        """The length of all intervals together."""
+        """Total length of all intervals."""
         return int((self.ends_ns - self.starts_ns).sum())

@@ -1,4 +1,4 @@
-"""Latencies pooled over workers and runs, and their percentiles: one definition for all who show them."""
+"""Latencies pooled over workers and runs, and their percentiles, defined once for every table and chart."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,26 +7,26 @@ from math import ceil
 import numpy as np
 from numpy.typing import NDArray
 
-ENOUGH = {50: 1, 95: 100, 99: 1000}  # samples without which a percentile is not told
+ENOUGH = {50: 1, 95: 100, 99: 1000}  # samples below which a percentile is not reported
 _KEPT = 2000  # values of a run that are kept for pooling
-_TAIL = 0.95  # half of them are kept of what lies above
+_TAIL = 0.95  # quantile above which half of these values lie
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Latencies:
     """A sorted sample of latencies.
 
-    A percentile is told from 100 (p95) and 1,000 (p99) samples on. The rule is that of MLPerf's load
-    generator (``loadgen/early_stopping.cc``, ``results.cc``): with n samples, t of them above a bound, the
+    A percentile is reported from 100 (p95) and 1,000 (p99) samples on. The rule is that of MLPerf's load
+    generator (``loadgen/early_stopping.cc``, ``results.cc``). With n samples, t of them above a bound, the
     bound holds for a share p with 99 % confidence if a binomial of n draws, each above with probability 1 -
-    p, is at most t with a probability of at most 1 %. For p95 that asks for 90 samples with t = 0 and for 130
-    with t = 1; for p99 for 459, 662 (t = 1, where the load generator begins), 838 (t = 2) and 1,001 (t = 3).
-    So 100 and 1,000 are the round numbers with which the longest of all bounds p95, and the third longest
-    p99. What is told is the percentile of the sample, not that bound.
+    p, is at most t with a probability of at most 1 %. For p95 that takes 90 samples with t = 0 and 130 with
+    t = 1; for p99, 459, 662 (t = 1, where the load generator begins), 838 (t = 2) and 1,001 (t = 3). So 100
+    and 1,000 are the round numbers with which the longest sample bounds p95, and the third longest p99. The
+    percentile reported is that of the sample, not this bound.
 
     Attributes:
-        values_s: In ascending order, in seconds.
-        weights: How many latencies each value stands for.
+        values_s: Latencies in seconds, ascending, shape ``(values,)``.
+        weights: Number of latencies that each value stands for, shape ``(values,)``.
     """
 
     values_s: NDArray[np.floating]
@@ -39,13 +39,13 @@ class Latencies:
 
     @classmethod
     def pooled(cls, parts: Sequence["Latencies"]) -> "Latencies":
-        """Put the samples of several runs into one."""
+        """Merge the samples of several runs into one."""
         values = np.concatenate([part.values_s for part in parts])
         order = np.argsort(values, kind="stable")
         return cls(values_s=values[order], weights=np.concatenate([part.weights for part in parts])[order])
 
     def thinned(self) -> "Latencies":
-        """Keep at most 2,000 values in single precision, half of them above p95, to keep the tail true."""
+        """Keep at most 2,000 values in single precision; half lie above p95, to keep the tail accurate."""
         count = len(self.values_s)
         values, weights = self.values_s, self.weights
         if count > _KEPT:
@@ -59,17 +59,17 @@ class Latencies:
 
     @property
     def count(self) -> int:
-        """How many latencies there are."""
+        """Number of latencies."""
         return round(float(self.weights.sum(dtype=np.float64)))
 
     def percentile_s(self, percent: int) -> float | None:
-        """Return a percentile in seconds, or None where there are too few samples for it."""
+        """Return a percentile in seconds; None if there are too few samples for it."""
         return self.quantile_s(percent / 100) if self.count >= ENOUGH[percent] else None
 
     def quantile_s(self, share: float) -> float:
-        """Return the nearest rank: the smallest latency that at least this share of all does not exceed.
+        """Return the smallest latency, in seconds, that at least this share of all does not exceed.
 
-        Hyndman and Fan 1996, definition 1.
+        This is the nearest rank (Hyndman and Fan 1996, definition 1).
         """
         reached = np.cumsum(self.weights, dtype=np.float64)
         place = int(np.searchsorted(reached, share * reached[-1] * (1 - 1e-12)))
@@ -77,5 +77,5 @@ class Latencies:
 
 
 def needed_iterations(percent: int, workers: int, runs: int = 1) -> int:
-    """Return the iterations per worker with which a percentile would be told."""
+    """Return the iterations per worker from which on a percentile is reported."""
     return ceil(ENOUGH[percent] / (workers * runs))

@@ -1,4 +1,4 @@
-"""Replicas with the same weights and input must compute the same: digests of outputs, compared."""
+"""Digests of outputs, and their comparison: replicas with the same weights and input must agree."""
 
 import math
 from collections.abc import Sequence
@@ -12,13 +12,13 @@ class TensorDigest:
     """One tensor of an output.
 
     Attributes:
-        name: Where it is in the output, for example ``0.boxes``.
+        name: Its place in the output, for example ``0.boxes``.
         shape: Its full shape.
-        dtype: Its type, as the framework names it.
-        hashed: How many of its elements, evenly spread, `sha256` covers.
+        dtype: Its data type, as the framework names it.
+        hashed: Number of elements, evenly spread, that `sha256` covers.
         sha256: Digest of these elements' bytes.
-        values: Some of them, evenly spread, for a difference in numbers.
-        nonfinite: How many of all its elements are NaN or infinite; 0 in earlier records, which do not tell.
+        values: Some of the elements, evenly spread, to compute differences.
+        nonfinite: Number of elements that are NaN or infinite; 0 in earlier records, which do not say.
     """
 
     name: str
@@ -31,7 +31,7 @@ class TensorDigest:
 
     @property
     def label(self) -> str:
-        """Its name for people; an output that is one tensor has none of its own."""
+        """Name to show; an output that is a single tensor has none of its own."""
         return self.name or "the output"
 
 
@@ -40,17 +40,17 @@ OutputDigest = tuple[TensorDigest, ...]
 
 @dataclass(frozen=True, kw_only=True)
 class OutputDifference:
-    """How far two outputs lie apart.
+    """Difference between two outputs.
 
     Attributes:
-        identical: Every hashed element is equal, bit by bit.
-        largest: Largest absolute difference between the values compared; infinite if the outputs do not even
-            have the same tensors.
-        excess: Largest difference in units of what is allowed, ``|a - b| / (atol + rtol * |b|)``; above 1 the
+        identical: True if every hashed element is equal, bit by bit.
+        largest: Largest absolute difference between the values compared; infinite if the outputs do not have
+            the same tensors.
+        excess: Largest difference in units of the tolerance, ``|a - b| / (atol + rtol * |b|)``; above 1 the
             outputs differ. (The criterion of ``numpy.allclose``.)
-        where: The tensor with the largest excess, or what does not match; empty if identical. Earlier records
-            have no name for an output that is one tensor.
-        compared: How many elements of each output this rests on.
+        where: The tensor with the largest excess, or the mismatch; empty if identical. Earlier records have
+            no name for an output that is a single tensor.
+        compared: Number of elements of each output that were compared.
     """
 
     identical: bool
@@ -67,7 +67,7 @@ class OutputDifference:
 def compare_outputs(
     reference: OutputDigest, other: OutputDigest, rtol: float, atol: float
 ) -> OutputDifference:
-    """Compare one output with a reference; two values that are both NaN are equal."""
+    """Compare one output with a reference; NaN equals NaN."""
     if _layout(reference) != _layout(other):
         return _mismatch(reference, other)
     pairs = list(zip(reference, other, strict=True))
@@ -87,7 +87,7 @@ def compare_outputs(
 
 
 def nonfinite_text(output: OutputDigest) -> str:
-    """Say where an output is NaN or infinite, and in how many values; empty if nowhere."""
+    """Say which tensors of an output have NaN or infinite values, and how many; empty if none has."""
     return ", ".join(
         f"{tensor.nonfinite} of {math.prod(tensor.shape)} values in {tensor.label}"
         for tensor in output
@@ -96,14 +96,14 @@ def nonfinite_text(output: OutputDigest) -> str:
 
 
 def _content(tensor: TensorDigest) -> tuple[str, int, str]:
-    """What is equal if all hashed elements are; the values are not part of it, as NaN does not equal NaN."""
+    """Return a key that is equal if all hashed elements are; without the values, as NaN is unequal to NaN."""
     return tensor.dtype, tensor.hashed, tensor.sha256
 
 
 def _largest(reference: TensorDigest, other: TensorDigest, rtol: float, atol: float) -> tuple[float, float]:
-    """The largest difference of two tensors' values, absolute and in units of what is allowed."""
+    """Return the largest difference of two tensors' values, absolute and in units of the tolerance."""
     b, a = np.asarray(reference.values, dtype=float), np.asarray(other.values, dtype=float)
-    with np.errstate(all="ignore"):  # infinite minus infinite, and nothing allowed, have their meaning below
+    with np.errstate(all="ignore"):  # infinity - infinity and a tolerance of zero are handled below
         difference = np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0.0, np.abs(a - b))
         difference = np.where(np.isnan(difference), np.inf, difference)
         excess = difference / (atol + rtol * np.nan_to_num(np.abs(b)))

@@ -1,7 +1,7 @@
-"""What the traced pass shows: when each worker's GPU operations ran, waited, or were not there at all.
+"""Times at which each worker's GPU operations ran or waited, from the traced pass.
 
-Times are of the system's wall clock in nanoseconds (Unix epoch), on which the profilers of all workers of
-one host agree. A kernel that the GPU preempts counts as running from its first to its last instant, so
+Times are nanoseconds of the system's wall clock (Unix epoch), on which the profilers of all workers of one
+host agree. A kernel that the GPU preempts counts as running from its first to its last instant, so
 time-slicing can show a small overlap where there is none.
 """
 
@@ -26,14 +26,14 @@ class KernelTrace:
 
     Attributes:
         rank: The worker's rank.
-        pid: Its process.
+        pid: Its process id.
         boundaries_ns: Start of the pass, then the end of each iteration, shape ``(iterations + 1,)``.
-        starts_ns, ends_ns: When each operation ran, shape ``(operations,)``.
-        launches_ns, launched_ns: When the host's call that launched it began and ended; equal to the
-            operation's start where the profiler did not tell.
+        starts_ns, ends_ns: Start and end of each operation, shape ``(operations,)``.
+        launches_ns, launched_ns: Begin and end of the host's call that launched each operation; the
+            operation's own start where the profiler recorded no call.
         streams: CUDA stream of each operation.
         kinds: `KERNEL`, `MEMCPY`, `MEMSET` or, on the CPU, `CPU_OPERATOR`.
-        sm_fill: Share of the GPU's multiprocessors that the launch's blocks reach, at most 1; or NaN.
+        sm_fill: Share of the GPU's multiprocessors that the launch's blocks can reach, at most 1; or NaN.
         name_ids: Index into `names`.
     """
 
@@ -56,16 +56,16 @@ class KernelTrace:
 
     @property
     def on_gpu(self) -> bool:
-        """Whether these are the GPU's operations; False for those of a run on the CPU."""
+        """True for operations of the GPU, False for those of a run on the CPU."""
         return not bool((self.kinds == CPU_OPERATOR).any())
 
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerActivity:
-    """Where one worker's time went, in the part of the pass that all workers share; seconds per iteration.
+    """One worker's time in the part of the pass that all workers share, in seconds per iteration.
 
-    The four parts add up to `iteration_s`. *Waiting* is from the moment when an operation could have run (its
-    launch had been issued and the stream's operation before it had ended) until it ran.
+    The four parts add up to `iteration_s`. *Waiting* lasts from the moment when an operation could have run
+    (its launch was issued and the operation before it on its stream had ended) until it ran.
 
     Attributes:
         rank: The worker's rank.
@@ -75,9 +75,10 @@ class WorkerActivity:
         waiting_idle_s: It waited although no worker's operation ran: for its time slice, or for the launch to
             arrive.
         host_s: Nothing waited: Python, launching and its latency, synchronising. Tracing makes this longer.
-        operations: Operations per iteration.
-        operations_s: Durations of all operations, summed.
-        sm_fill: Mean over running time of the multiprocessors that the launches can reach; None if unknown.
+        operations: Number of operations per iteration.
+        operations_s: Sum of the durations of all operations.
+        sm_fill: Share of the multiprocessors that the launches can reach, mean over running time; None if
+            unknown.
     """
 
     rank: int
@@ -93,19 +94,19 @@ class WorkerActivity:
 
 @dataclass(frozen=True, kw_only=True)
 class Activity:
-    """What ran together in the traced pass, over the part of it that all workers share.
+    """Concurrency in the traced pass, over the part of it that all workers share.
 
     Attributes:
-        window_s: From the last worker's start to the first worker's end.
+        window_s: Time from the last worker's start to the first worker's end.
         iterations: Traced iterations per worker.
-        on_gpu: False for a run on the CPU, where operations are PyTorch operators.
+        on_gpu: False for a run on the CPU, where the operations are PyTorch operators.
         busy_share: Share of the window in which any worker's operation ran.
         overlap_share: Share of the busy time in which operations of two or more workers ran.
         mean_active_workers: Mean number of workers with a running operation, over the busy time.
         long_share: Share of the operations' time in operations over a millisecond, about a time slice.
-        gaps_per_s: Times in which no operation ran, per second.
+        gaps_per_s: Number of gaps, in which no operation ran, per second.
         gap_p50_s: Median length of these.
-        workers: By rank.
+        workers: One entry per worker, by rank.
     """
 
     window_s: float
@@ -120,10 +121,10 @@ class Activity:
     workers: tuple[WorkerActivity, ...]
 
     def tells_overlap(self, mps_on: bool) -> bool:
-        """Whether `overlap_share` means that operations ran at the same time.
+        """Return True if `overlap_share` means that operations ran at the same time.
 
-        Without MPS the GPU takes turns, and an operation that is longer than a turn (0.4 to 2 ms) counts as
-        running in the turns of others too: the spans of long operations overlap although they never ran
+        Without MPS the GPU takes turns, and an operation longer than a turn (0.4 to 2 ms) counts as running
+        during the turns of others, too. So the spans of long operations overlap although they never ran
         together.
         """
         takes_turns = self.on_gpu and not mps_on
@@ -140,9 +141,9 @@ def activity_of(traces: Sequence[KernelTrace]) -> Activity | None:
     if end <= start or not any(each.total_ns for each in running):
         return None
     waiting = [_waiting(trace).within(start, end) for trace in traces]
-    edges = np.unique(
-        np.concatenate([[start, end], *(t for s in [*running, *waiting] for t in (s.starts_ns, s.ends_ns))])
-    )
+    spans = [*running, *waiting]
+    starts, ends = [each.starts_ns for each in spans], [each.ends_ns for each in spans]
+    edges = np.unique(np.concatenate([[start, end], *starts, *ends]))
     lengths = np.diff(edges)
     runs = np.stack([each.covers(edges[:-1]) for each in running])
     active = runs.sum(axis=0)
@@ -168,11 +169,11 @@ def activity_of(traces: Sequence[KernelTrace]) -> Activity | None:
 
 
 def _waiting(trace: KernelTrace) -> Intervals:
-    """When an operation could have run but did not yet.
+    """Return the times in which an operation could have run but did not yet.
 
     A launch is taken to need the worker's median launch time: a call that takes longer was itself blocked, as
-    a copy to the host is until it is done. Nor is the latency of a launch on an idle GPU waiting: the median,
-    but at most 10 microseconds, since where operations queue up the median is waiting itself.
+    a copy to the host is until it is done. The latency of a launch on an idle GPU is not waiting either. It
+    is the median delay, but at most 10 microseconds: where operations queue up, the median is waiting itself.
     """
     calls = trace.launched_ns - trace.launches_ns
     usual = int(np.median(calls[trace.kinds == KERNEL])) if (trace.kinds == KERNEL).any() else 0

@@ -1,4 +1,4 @@
-"""Raw samples of one worker and what follows from them directly."""
+"""Raw samples of one worker, and the times that follow from them directly."""
 
 import itertools
 from dataclasses import dataclass
@@ -6,23 +6,23 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Times = NDArray[np.int64]
+from mps_experiments.measurement.intervals import Times
 
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerSamples:
-    """Timestamps of one worker, of the system-wide monotonic clock, in nanoseconds.
+    """Timestamps of one worker on the system-wide monotonic clock, in nanoseconds.
 
-    With ``window=kept`` a worker that has done its own iterations keeps up the load until all workers have;
-    these further iterations are recorded, too, but are no part of its own time.
+    With ``window=kept`` a worker that has done its own iterations keeps up the load until all workers are
+    done. These further iterations are recorded, too, but do not belong to its own time.
 
     Attributes:
         rank: The worker's rank.
-        start_ns: When its measured window began.
+        start_ns: Start of its measured window.
         latencies_ns: Duration of each of its own finished iterations, back to back from `start_ns`.
-        kept_ns: Likewise of the further iterations, back to back after its own; the last one may have ended
+        kept_ns: Durations of the further iterations, back to back after its own; the last one may have ended
             after the last worker was done.
-        beyond: How many more whole iterations it did for which there was no room.
+        beyond: Number of still further whole iterations, whose times found no room.
         beyond_ns: Nanoseconds that these took together.
     """
 
@@ -41,12 +41,12 @@ class WorkerSamples:
     def from_boundaries(
         cls, rank: int, boundaries_ns: tuple[int, ...], measured: int | None = None
     ) -> "WorkerSamples":
-        """Make samples of the start followed by the end of each iteration; needs at least the start.
+        """Make samples from timestamps.
 
         Args:
             rank: The worker's rank.
-            boundaries_ns: Start, then ends.
-            measured: How many of the iterations are the worker's own; None if all are.
+            boundaries_ns: The start, then the end of each iteration; at least the start.
+            measured: Number of iterations that are the worker's own; None if all are.
         """
         latencies = tuple(after - before for before, after in itertools.pairwise(boundaries_ns))
         own = len(latencies) if measured is None else measured
@@ -56,12 +56,12 @@ class WorkerSamples:
 
     @property
     def iteration_count(self) -> int:
-        """How many of its own iterations were finished."""
+        """Number of its own iterations that were finished."""
         return len(self.latencies_ns)
 
     @property
     def end_ns(self) -> int:
-        """When the last of its own finished iterations ended."""
+        """End of the last of its own finished iterations."""
         return self.start_ns + sum(self.latencies_ns)
 
     @property
@@ -75,18 +75,18 @@ class WorkerSamples:
         return (self.end_ns - self.start_ns + sum(self.kept_ns) + self.beyond_ns) / 1e9
 
     def latencies_s(self) -> NDArray[np.float64]:
-        """Latencies of its own iterations in seconds, shape ``(iterations,)``."""
+        """Return the latencies of its own iterations in seconds, shape ``(iterations,)``."""
         return np.asarray(self.latencies_ns, dtype=np.float64) / 1e9
 
     def boundaries_ns(self) -> Times:
-        """Start, then the end of each recorded iteration, shape ``(iterations + 1,)``."""
+        """Return the start, then the end of each recorded iteration, shape ``(iterations + 1,)``."""
         latencies = np.asarray((0, *self.latencies_ns, *self.kept_ns), dtype=np.int64)
         return self.start_ns + np.cumsum(latencies)
 
 
 @dataclass(frozen=True, kw_only=True)
 class CondensedSamples(WorkerSamples):
-    """Start, ends and number of iterations; the single latencies were dropped."""
+    """Start, end and number of iterations, without the single latencies."""
 
     count: int
     last_ns: int

@@ -1,4 +1,4 @@
-"""What follows from the samples of all workers of one run."""
+"""Figures of one run, from the samples of all its workers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,16 +16,16 @@ class Statistics:
 
     Attributes:
         makespan_s: Last worker's end minus first worker's start, over the workers' own iterations.
-        pace_s: The longest time that a worker needed for one of its iterations, on average: makespan divided
-            by ``times``, where all workers do the same number. The ratio compares this.
-        throughput_per_s: With ``window=kept`` the sum over workers of iterations per second inside the common
-            window, only whole iterations of it; with ``window=fixed`` all iterations divided by the makespan.
-        throughput_interval_per_s: 95 % interval of the throughput within this run, by what happened in the
-            common window (`throughput.Throughput`); None where the window is too short to tell.
+        pace_s: Mean time per iteration of the slowest worker, from the first start: makespan divided by
+            ``times`` where all workers do the same number. The ratio compares this.
+        throughput_per_s: With ``window=kept``, the sum over workers of whole iterations per second inside the
+            common window; with ``window=fixed``, all iterations divided by the makespan.
+        throughput_interval_per_s: 95 % interval of the throughput within this run, from its course in the
+            common window (`throughput.Throughput`); None where the window is too short.
         rates_per_s: Iterations per second of each worker, by rank.
         start_skew_s: Last worker's start minus first worker's start.
-        common_window_s: When all workers were at work: with ``window=kept`` from the last worker's start
-            until the last is done, with ``window=fixed`` until the first is; below 0 without overlap.
+        common_window_s: Time in which all workers were at work: from the last worker's start until the last
+            (``window=kept``) or first (``window=fixed``) is done; below 0 without overlap.
         latencies: The latencies behind the percentiles, to be pooled with those of other runs.
         latency_p95_s: None with fewer than 100 samples.
         latency_p99_s: None with fewer than 1,000 samples.
@@ -55,7 +55,7 @@ def summarise(workers: Sequence[WorkerSamples], kept: bool) -> Statistics:
 
     Args:
         workers: Samples by rank.
-        kept: Whether workers that were done kept up the load until all were.
+        kept: True if workers that were done kept up the load until all were.
 
     Raises:
         ValueError: If there is no worker or a worker without a finished iteration.
@@ -92,7 +92,7 @@ def summarise(workers: Sequence[WorkerSamples], kept: bool) -> Statistics:
 
 
 def _interval_around(value_per_s: float, throughput: Throughput) -> tuple[float, float] | None:
-    """Move the interval to the throughput, from which the spans' mean differs by parts of iterations."""
+    """Scale the interval to the throughput, which differs from the spans' mean by parts of iterations."""
     found = throughput.interval_per_s()
     if found is None:
         return None
@@ -106,6 +106,9 @@ def whole_window_ns(workers: Sequence[WorkerSamples]) -> tuple[int, int]:
 
 
 def common_window_ns(workers: Sequence[WorkerSamples], kept: bool) -> tuple[int, int]:
-    """Return when all workers were at work: from the last start until the last (kept) or first is done."""
+    """Return the time in which all workers were at work: from the last start to the last or first end.
+
+    It is the last end if workers kept up the load (`kept`), otherwise the first.
+    """
     ends = [w.end_ns for w in workers]
     return max(w.start_ns for w in workers), max(ends) if kept else min(ends)

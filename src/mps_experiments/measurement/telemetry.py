@@ -1,4 +1,4 @@
-"""What GPU and CPU did around one measured window, as it was read, and what follows from that. Pure."""
+"""Readings of GPU and CPU around one measured window, and the figures that follow from them. Pure."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 POWER_CAP = "sw_power_cap"
-# Heat, power brake, other hardware: not the clock this GPU runs at. (The power cap is its normal limit.)
+# Reasons outside the GPU's normal operation: heat, power brake, other hardware. (The power cap is normal.)
 THROTTLING = frozenset(
     {"hw_slowdown", "sw_thermal_slowdown", "hw_thermal_slowdown", "hw_power_brake_slowdown"}
 )
@@ -15,21 +15,21 @@ MIN_ENERGY_WINDOW_S = 1.0  # the counter moves ten times a second
 
 @dataclass(frozen=True, kw_only=True)
 class GpuSample:
-    """The GPU at one moment; None where this GPU or driver does not tell. Shares lie between 0 and 1.
+    """The GPU at one moment; None where this GPU or driver does not report it. Shares lie between 0 and 1.
 
     Attributes:
-        at_ns: System-wide monotonic clock.
-        utilization: NVML's: share of its last sampling period in which any kernel ran.
-        memory_utilization: NVML's: share of that period in which device memory was read or written.
-        memory_used_bytes: Device memory in use, by anyone.
-        power_w: Power draw; on recent GPUs NVML's average of the last second.
+        at_ns: Time on the system-wide monotonic clock.
+        utilization: Share of NVML's last sampling period in which any kernel ran.
+        memory_utilization: Share of that period in which device memory was read or written.
+        memory_used_bytes: Device memory in use by any process.
+        power_w: Power draw; on recent GPUs NVML's average over the last second.
         sm_clock_mhz, memory_clock_mhz: Clocks.
-        temperature_c: Of the GPU.
-        clock_event_reasons: Why the clock is not higher, by NVML's names; empty: nothing holds it back.
+        temperature_c: Temperature of the GPU.
+        clock_event_reasons: Reasons why the clock is not higher, by NVML's names; empty if there is none.
         energy_j: The GPU's counter of all energy since the driver was loaded.
-        sm_activity: Share of the multiprocessors' time with a warp in place, mean since the sample before
+        sm_activity: Share of the multiprocessors' time with a resident warp, mean since the previous sample
             (GPM, from Hopper on).
-        sm_occupancy: Share of the warps that would fit, likewise.
+        sm_occupancy: Resident warps as a share of the most that fit, likewise.
         dram_activity: Share of the device memory's peak bandwidth in use, likewise.
     """
 
@@ -50,14 +50,14 @@ class GpuSample:
 
 @dataclass(frozen=True, kw_only=True)
 class CpuUsage:
-    """A process's use of the CPU, all of its threads, between two moments.
+    """A process's use of the CPU, by all of its threads, between two moments.
 
     Attributes:
         user_s, system_s: CPU time in user and kernel mode.
-        voluntary_switches: Times it gave its core away to wait for something.
-        involuntary_switches: Times its core was taken from it.
+        voluntary_switches: Number of times it gave up its core to wait for something.
+        involuntary_switches: Number of times its core was taken from it.
         run_queue_wait_s: Time in which its main thread, which launches the work, was ready to run but had no
-            core; None where the kernel does not tell.
+            core; None where the kernel does not report it.
     """
 
     user_s: float
@@ -72,7 +72,7 @@ class CpuUsage:
         return self.user_s + self.system_s
 
     def since(self, earlier: "CpuUsage") -> "CpuUsage":
-        """What was used after `earlier`."""
+        """Return the use after `earlier`."""
         now, then = self.run_queue_wait_s, earlier.run_queue_wait_s
         return CpuUsage(
             user_s=self.user_s - earlier.user_s,
@@ -88,9 +88,9 @@ class CoreUse:
     """CPU time spent on this machine's cores between two moments, in seconds, by core number.
 
     Attributes:
-        seconds: Between the two moments.
-        busy_s: By any process, this program's included.
-        stolen_s: Taken by the hypervisor.
+        seconds: Time between the two moments.
+        busy_s: Time used by any process, this program's included.
+        stolen_s: Time taken by the hypervisor.
     """
 
     seconds: float
@@ -100,18 +100,18 @@ class CoreUse:
 
 @dataclass(frozen=True, kw_only=True)
 class Telemetry:
-    """What was read around one measured window: it begins before and ends after it.
+    """Readings around one measured window, from before its start until after its end.
 
     Attributes:
-        epoch_offset_ns: What added to the monotonic clock gives the wall clock.
+        epoch_offset_ns: Wall clock minus monotonic clock.
         gpu: Samples in order of time; empty without NVML.
-        gpu_share_by_pid: Share of the GPU's multiprocessor time by process id, as NVML counted it; None if it
-            cannot tell.
-        cores: None where the kernel does not tell.
-        own_cpu_s: CPU time of the parent in between, seconds.
-        sm_clock_max_mhz: The highest clock the GPU can have.
-        power_limit_w: The limit in force.
-        problem: Why some readings of the GPU are missing; empty if none failed.
+        gpu_share_by_pid: Share of the GPU's multiprocessor time by process id, as NVML counts it; None where
+            it does not.
+        cores: CPU time by core; None where the kernel does not report it.
+        own_cpu_s: CPU time of the parent in between, in seconds.
+        sm_clock_max_mhz: The highest clock of this GPU.
+        power_limit_w: The power limit in force.
+        problem: Reason why some readings of the GPU are missing; empty if none failed.
     """
 
     epoch_offset_ns: int = 0
@@ -126,15 +126,15 @@ class Telemetry:
 
 @dataclass(frozen=True, kw_only=True)
 class TelemetrySummary:
-    """The samples inside a window, condensed; None where nothing was read.
+    """Summary of the samples inside a window; None where nothing was read.
 
     Attributes:
-        sample_count: Samples inside the window.
-        energy_j: The energy counter's difference between the window's ends, interpolated linearly between the
-            samples around each; None below 1 s, since the counter moves ten times a second.
+        sample_count: Number of samples inside the window.
+        energy_j: Difference of the energy counter between the window's ends, each interpolated linearly
+            between the samples around it; None below 1 s, since the counter moves ten times a second.
         mean: Attribute of `GpuSample` -> its mean.
         sm_clock_min_mhz: The lowest SM clock.
-        memory_used_max_bytes: The most device memory in use.
+        memory_used_max_bytes: The largest amount of device memory in use.
         reason_shares: Clock event reason -> share of the samples that had it.
         throttled_share: Share of the samples in which heat, a power brake or other hardware (any of them)
             held the clock down.
@@ -163,7 +163,7 @@ _MEANS = (
 
 
 def summarise_telemetry(telemetry: Telemetry, window_ns: tuple[int, int]) -> TelemetrySummary | None:
-    """Condense the samples inside a window of the monotonic clock; None if there is none."""
+    """Summarise the samples inside a window of the monotonic clock; None if there is none."""
     start, end = window_ns
     inside = [sample for sample in telemetry.gpu if start <= sample.at_ns <= end]
     if not inside:

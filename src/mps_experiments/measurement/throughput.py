@@ -1,4 +1,4 @@
-"""Iterations per second inside a window, and how sure that is within one run."""
+"""Iterations per second inside a window, and their 95 % interval within one run."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ Window = tuple[int, int]
 _BINS = 60  # at most; each holds at least one iteration of the slowest worker on average
 LEAST_BINS = 8
 _MAX_CORRELATION = 0.97
-_LEAST_INDEPENDENT = 3.0  # spans; of fewer the interval says nothing, and is hardly truer
+_LEAST_INDEPENDENT = 3.0  # spans; with fewer the interval says nothing and is hardly more accurate
 CONFIDENCE = 0.95
 
 
 def whole_iterations(worker: WorkerSamples, window: Window) -> NDArray[np.int64]:
     """Return the latencies, in nanoseconds, of the iterations that lie wholly inside the window.
 
-    Of a worker that has none, all of its own: it was slower than the window is long.
+    A worker slower than the window is long has none; then all of its own iterations count.
     """
     boundaries = worker.boundaries_ns()
     inside = (boundaries[:-1] >= window[0]) & (boundaries[1:] <= window[1])
@@ -28,7 +28,7 @@ def whole_iterations(worker: WorkerSamples, window: Window) -> NDArray[np.int64]
 
 
 def worker_rate(worker: WorkerSamples, window: Window) -> float:
-    """Return a worker's whole iterations in the window over the time that they took."""
+    """Return a worker's iterations per second: its whole iterations in the window over their duration."""
     latencies = whole_iterations(worker, window)
     count, took_ns = len(latencies) + worker.beyond, int(latencies.sum()) + worker.beyond_ns
     return count * 1e9 / took_ns
@@ -39,15 +39,15 @@ class Throughput:
     """Iterations of all workers in equal spans of time.
 
     Attributes:
-        per_s: Iterations per second in each span, in order of time; an iteration that lies in several spans
-            counts in each by its share. Shape ``(spans,)``; empty where the window is too short.
+        per_s: Iterations per second in each span, in order of time, shape ``(spans,)``; an iteration that
+            lies in several spans counts in each by its share. Empty where the window is too short.
     """
 
     per_s: NDArray[np.float64]
 
     @classmethod
     def of(cls, workers: Sequence[WorkerSamples], window: Window) -> "Throughput":
-        """Divide a window into spans, each with at least one iteration of every worker on average."""
+        """Divide a window into spans that hold on average at least one iteration of every worker."""
         bins = min(_BINS, *(len(whole_iterations(worker, window)) for worker in workers))
         if bins < LEAST_BINS or window[1] <= window[0]:
             return cls(per_s=np.empty(0))
@@ -61,9 +61,9 @@ class Throughput:
         Neighbouring spans are alike, since a core keeps its speed for a while. So n spans count as only
         ``n (1 - r) / (1 + r)`` independent ones (Bayley and Hammersley 1946), where r is the correlation of
         neighbours with Kendall's correction for short series (1954), never below 0. Student's t with one
-        degree of freedom less than that gives the width. In simulations it holds the truth in 90 to 97 % of
-        all runs with 40 spans or more, where r is up to 0.9; with 12 spans in 79 % at worst. (The block
-        bootstrap of Politis and Romano does in 50 to 95 %, and in 37 % at worst.)
+        degree of freedom less than that gives the width. In simulations the interval covers the truth in 90
+        to 97 % of all runs with 40 spans or more and r up to 0.9; with 12 spans, in 79 % at worst. (The block
+        bootstrap of Politis and Romano covers it in 50 to 95 %, and in 37 % at worst.)
         """
         spans = len(self.per_s)
         if spans < LEAST_BINS:
@@ -85,7 +85,7 @@ class Throughput:
 
 
 def _progress(worker: WorkerSamples) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Times and the number of iterations done by then."""
+    """Return timestamps and the number of iterations done by each."""
     boundaries = worker.boundaries_ns()
     done = np.arange(len(boundaries))
     if worker.beyond:

@@ -1,4 +1,4 @@
-"""VALID, INVALID or SKIPPED, always with a reason."""
+"""Verdicts: VALID, INVALID or SKIPPED, always with a reason."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from mps_experiments.measurement.samples import WorkerSamples
 
 
 class Status(StrEnum):
-    """What may be done with a run's numbers."""
+    """Usability of a run's numbers."""
 
     VALID = "VALID"
     INVALID = "INVALID"
@@ -22,10 +22,10 @@ class Verdict:
     """A status and its reason.
 
     Attributes:
-        for_want_of_hardware: With SKIPPED: this machine lacks what the cell needs, so the sweep is still a
-            success. False where the configuration itself rules the cell out.
-        not_applicable: With SKIPPED: the cell has no meaning, as a fault of MPS has none without MPS; a sweep
-            over both is still a success.
+        for_want_of_hardware: With SKIPPED, this machine lacks what the cell needs; the sweep still succeeds.
+            False where the configuration itself rules the cell out.
+        not_applicable: With SKIPPED, the cell has no meaning, such as a fault of MPS without MPS; a sweep
+            over both still succeeds.
     """
 
     status: Status
@@ -39,7 +39,7 @@ class Verdict:
 
     @property
     def is_success(self) -> bool:
-        """Whether a sweep with only such cells succeeds."""
+        """True if a sweep with only such cells succeeds."""
         skipped = self.status is Status.SKIPPED and (self.for_want_of_hardware or self.not_applicable)
         return self.status is Status.VALID or skipped
 
@@ -53,16 +53,16 @@ def judge(
     findings: Sequence[Finding] = (),
     proved: str = "attachment proved",
 ) -> Verdict:
-    """The verdict of a run that was started.
+    """Judge a run that was started.
 
     Args:
-        failure: What went wrong while it ran, if anything.
-        proof_failure: Why the claim about MPS does not hold, if so.
-        workers: The samples there are.
-        worker_count: How many workers were planned.
-        iterations_per_worker: How many iterations of each were planned; None for as many as the time held.
-        findings: What the checks found.
-        proved: What a VALID verdict says of the proof.
+        failure: Failure while it ran; None or empty if there was none.
+        proof_failure: Reason why the claim about MPS does not hold; None if it does.
+        workers: Samples of the workers that have any.
+        worker_count: Number of workers planned.
+        iterations_per_worker: Iterations planned for each; None for as many as the time allowed.
+        findings: Findings of the checks.
+        proved: The proof in words, for a VALID verdict.
     """
     if failure:
         return Verdict(status=Status.INVALID, reason=failure)
@@ -89,13 +89,13 @@ def judge_fault(
     trial: FaultTrial | None,
     samples: Sequence[WorkerSamples],
 ) -> Verdict:
-    """The verdict of a run with a fault: VALID if the fault happened and its effect was watched to the end.
+    """Judge a run with a fault: VALID if the fault happened and its effect was observed to the end.
 
     Args:
-        failure: What went wrong before the fault, or kept it from happening.
-        proof_failure: Why the claim about MPS did not hold before the fault, if so.
-        trial: What was watched.
-        samples: Of each worker that began.
+        failure: Failure before the fault, or one that prevented it.
+        proof_failure: Reason why the claim about MPS did not hold before the fault; None if it did.
+        trial: The observed trial; None if it was not observed to the end.
+        samples: Samples of each worker that started.
     """
     missing = "the fault was not watched to the end" if trial is None else no_effect(trial, samples)
     if problem := failure or proof_failure or missing:

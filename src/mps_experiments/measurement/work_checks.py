@@ -1,4 +1,4 @@
-"""The checks of what the workers computed, and where: of other work a steady number is false, too. Pure."""
+"""Checks of what the workers computed, and where: a steady number of the wrong work is false, too. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -9,7 +9,7 @@ from mps_experiments.measurement.outputs import OutputDifference, OutputDigest, 
 
 PARITY, NONFINITE = "parity", "nonfinite_outputs"
 _LITTLE = 0.01  # of the traced pass
-_MAX_PRODUCT_ERROR = 0.02  # right ones have at most 0.003 (bfloat16), the wrong ones that were seen 0.56
+_MAX_PRODUCT_ERROR = 0.02  # correct products reach 0.003 (bfloat16); wrong ones were seen from 0.56 on
 
 
 def check_parity(parity: OutputDifference | None, factory: bool, limits: Thresholds) -> Iterator[Finding]:
@@ -46,8 +46,8 @@ def check_gpu_work(
     """Refuse workers whose iterations are known not to run on the GPU, or are another process's work.
 
     Args:
-        worker_count: How many workers there were.
-        work: What was seen of each; nothing where it could not be looked at.
+        worker_count: Number of workers.
+        work: Observed work of the workers; without those that could not be observed.
         descendants: Processes on the GPU that the workers started.
     """
     started = f"processes that the workers started were on the GPU (pid {', '.join(map(str, descendants))})"
@@ -63,13 +63,13 @@ def check_gpu_work(
         text = f"{text}, and {started}: it may be theirs" if descendants else text
         yield Finding(check="gpu_work", severity=severity, text=text)
     elif descendants:
-        text = f"{started}: the figures are of more processes than procs"
+        text = f"{started}: the figures cover more processes than procs"
         yield Finding(check="descendants", severity=Severity.WARNING, text=text)
     yield from _little_work(work)
 
 
 def _little_work(work: Sequence[GpuWork]) -> Iterator[Finding]:
-    """Warn of a model that computes on the CPU but for a few small operations."""
+    """Warn of a model that computes on the CPU except for a few small operations."""
     shares = {each.rank: each.busy_share for each in work if each.busy_share is not None}
     if shares and min(shares.values()) < _LITTLE:
         rank = min(shares, key=lambda each: shares[each])
@@ -80,10 +80,10 @@ def _little_work(work: Sequence[GpuWork]) -> Iterator[Finding]:
 
 
 def check_products(errors: Mapping[int, Mapping[str, float]]) -> Iterator[Finding]:
-    """Refuse workers for which matrix products came out wrong.
+    """Refuse workers that computed wrong matrix products.
 
     Args:
-        errors: By rank and type, the relative error; only of workers that see part of the GPU.
+        errors: Relative error by rank and data type; only of workers that may use part of the GPU.
     """
     for rank, by_type in sorted(errors.items()):
         worst = max(by_type, key=lambda name: by_type[name])

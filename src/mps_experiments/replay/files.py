@@ -4,7 +4,6 @@ A name such as photo.jpg was typed in some folder. The record holds where the fi
 digest decides, so that nothing else of the same name is measured in its place.
 """
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache, partial
@@ -13,6 +12,7 @@ from pathlib import Path
 from mps_experiments.errors import ConfigError
 from mps_experiments.export.values import StoredRun, Values
 from mps_experiments.workloads.factory import find_module
+from mps_experiments.workloads.files import file_sha256
 from mps_experiments.workloads.inputs import SAMPLE
 from mps_experiments.workloads.sources import source_sha256
 from mps_experiments.workloads.spec import is_weights_file
@@ -114,9 +114,6 @@ def _above(run: StoredRun) -> list[Path]:
 def _digest_of(path: Path) -> str | None:
     """Return the digest of a file; None where there is none that can be read."""
     try:
-        if not path.is_file():
-            return None
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_sha256(path) if path.is_file() else None
     except OSError:
         return None

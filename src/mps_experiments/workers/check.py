@@ -1,10 +1,9 @@
-"""Check a workload in a child process before any run: names, weights, their fit; that a factory is there.
+"""Check a workload in a child process before any run: the model's name, its weights, or the user's factory.
 
-The parent cannot do it, since it never imports torch and runs no code of the user's.
+The parent cannot do it: it never imports torch and never runs the user's code.
 """
 
 import difflib
-import hashlib
 import os
 import sys
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from mps_experiments.machine.cell_variables import take_on
 from mps_experiments.workers.errand import ask_child, begin_errand
 from mps_experiments.workers.messages import Checked, clipped, encode
 from mps_experiments.workloads.factory import import_factory, refuse_signature
+from mps_experiments.workloads.files import file_sha256
 from mps_experiments.workloads.spec import WorkloadSpec
 
 
@@ -27,17 +27,17 @@ def check_workload(
     timeout_s: float,
     environment: Mapping[str, str] | None = None,
 ) -> Checked:
-    """Have a child check the workload; returns what it found of the weights file, if there is one.
+    """Have a child process check the workload, and return what it found out about the weights file.
 
     Args:
-        context: How the child is started.
+        context: Starts the child.
         spec: The workload.
-        on_gpu: Whether it is to run on a GPU.
-        timeout_s: For all of it.
-        environment: What a worker sets before its first CUDA call; None hides every GPU.
+        on_gpu: True if it is to run on a GPU.
+        timeout_s: Seconds for the whole check.
+        environment: Variables that a worker sets before its first CUDA call; None hides every GPU.
 
     Raises:
-        ConfigError: If the workload does not fit, or could not be checked in time.
+        ConfigError: If the workload cannot work, or the check did not end in time.
     """
     option = "workload.model" if spec.factory is None else "workload.factory"
     variables = {"CUDA_VISIBLE_DEVICES": ""} if environment is None else dict(environment)
@@ -46,9 +46,9 @@ def check_workload(
     except TimeoutError as error:
         raise ConfigError(option, spec.model, f"could not be checked in {timeout_s:g} s") from error
     except EOFError as error:
-        raise ConfigError(option, spec.model, f"the check died, {error}") from error
+        raise ConfigError(option, spec.model, f"the process that checks it ended: {error}") from error
     except RunError as error:
-        raise ConfigError(option, spec.model, f"the check broke off: {error}") from error
+        raise ConfigError(option, spec.model, f"the check failed: {error}") from error
     assert isinstance(result, Checked)  # noqa: S101 - a check sends nothing else
     if result.expected is not None:
         raise ConfigError(result.option, result.value, result.expected)
@@ -61,11 +61,11 @@ def _check_main(
     begin_errand()
     take_on(os.environ, environment)
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    for descriptor in (1, 2):  # also what C libraries and processes of the user's print
+    for descriptor in (1, 2):  # silences C libraries and the user's processes, too
         os.dup2(nowhere, descriptor)
     sys.stdout = sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - for the rest of the process
     channel.send_bytes(encode(_check(spec, on_gpu)))
-    os._exit(0)  # a thread or an exit handler of the user's may never end
+    os._exit(0)  # a thread or exit handler of the user's code may never end
 
 
 def _check(spec: WorkloadSpec, on_gpu: bool) -> Checked:
@@ -90,11 +90,11 @@ def _check(spec: WorkloadSpec, on_gpu: bool) -> Checked:
         return Checked(option="workload.model", value=spec.model, expected=_unknown_model(spec.model, models))
     if spec.weights == "random" and spec.norm_layer == "auto":
         return Checked()
-    # Torchvision's weights are downloaded once for all workers, into torch's cache. All else needs no memory.
+    # On the CPU torchvision downloads its weights, once for all workers; other checks need no memory.
     device = "meta" if spec.weights == "random" or spec.weights_file else "cpu"
     try:
         loaded = build_network(spec, torch.device(device)).loaded
-        digest = _file_digest(spec.weights_file) if spec.weights_file else None
+        digest = file_sha256(Path(spec.weights_file)) if spec.weights_file else None
     except ConfigError as error:
         return Checked(option=error.option, value=str(error.value), expected=error.expected)
     except Exception as error:  # a failed download raises anything from URLError to RuntimeError
@@ -109,8 +109,3 @@ def _check(spec: WorkloadSpec, on_gpu: bool) -> Checked:
 def _unknown_model(name: str, models: list[str]) -> str:
     close = difflib.get_close_matches(name, models, n=3) or ["maskrcnn_resnet50_fpn", "resnet50"]
     return f"not a torchvision detection, classification or segmentation model; try {', '.join(close)}"
-
-
-def _file_digest(path: str) -> str:
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,7 +1,7 @@
-"""The child side: get ready, wait for the start, run the timed loop, stay attached, exit.
+"""Child side: get ready, wait for the start, run the timed loop, stay attached, exit.
 
-Imported by the fork server before any worker exists, and by the parent only to name `worker_main`: nothing
-here imports torch at the top.
+The fork server imports this module before any worker exists; the parent imports it only to name
+`worker_main`. So nothing here imports torch at module level.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ from mps_experiments.measurement.telemetry import CpuUsage
 from mps_experiments.workers.core_speed import core_speed_per_us
 from mps_experiments.workers.evidence import Witness
 from mps_experiments.workers.keeper import under_keeper
-from mps_experiments.workers.lifeline import adopt_orphans, die_with_parent
+from mps_experiments.workers.lifeline import die_with_parent
 from mps_experiments.workers.log import WorkerLog
 from mps_experiments.workers.messages import (
     Done,
@@ -41,6 +41,7 @@ from mps_experiments.workers.messages import (
     send,
 )
 from mps_experiments.workers.misbehaviour import prepare
+from mps_experiments.workers.prctl import adopt_orphans
 from mps_experiments.workers.timing import (
     NEVER,
     Beyond,
@@ -57,7 +58,8 @@ from mps_experiments.workloads.spec import WorkloadSpec
 _MOST_PER_S = 50_000  # an iteration with a synchronisation takes longer than 20 microseconds
 _MOST_TIMED = 2**20
 _MAX_LINE = 1000  # characters; one line must not push the others out of a traceback
-_EXTRA, _LEAST_EXTRA, _MOST_EXTRA = 3, 4096, 2**20  # times as many as its own, within limits
+# Room for iterations after a worker's own: a multiple of these, within limits.
+_EXTRA, _LEAST_EXTRA, _MOST_EXTRA = 3, 4096, 2**20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,16 +67,16 @@ class WorkerSpec:
     """One worker as data.
 
     Attributes:
-        device: What is passed to torch.
-        iterations: How many are measured; None for as many as `seconds` hold.
-        seconds: How long it is measured where `iterations` is None.
-        kept: Whether it keeps up the load afterwards until all workers are done.
-        warmup_iterations: None warms up until latency is steady.
+        device: The device in torch's notation.
+        iterations: Number of measured iterations; None for as many as fit into `seconds`.
+        seconds: Length of the measured window where `iterations` is None.
+        kept: True if the worker keeps up the load afterwards, until all workers are done.
+        warmup_iterations: Number of warm-up iterations; None warms up until latency is steady.
         cpu_cores: Cores the worker is bound to before it warms up; empty leaves it unpinned.
-        environment: Set before the worker's first CUDA call; see `machine.cell_variables`.
-        go_timeout_s: Seconds to wait for the start, and afterwards for the word to exit.
-        misbehaviour: What it does to itself in its measured window; see `misbehaviour.prepare`.
-        misbehave_after: Iterations that are done when it does.
+        environment: Variables set before the worker's first CUDA call; see `machine.cell_variables`.
+        go_timeout_s: Seconds to wait for the start, and later for the order to exit.
+        misbehaviour: The fault it causes in its measured window; see `misbehaviour.prepare`.
+        misbehave_after: Number of iterations it does before that fault.
     """
 
     rank: int
@@ -94,7 +96,7 @@ class WorkerSpec:
 
     @property
     def limit(self) -> int:
-        """How many iterations it measures at most."""
+        """The most iterations it measures."""
         if self.iterations is not None:
             return self.iterations
         assert self.seconds is not None, "a window is given by iterations or by seconds"  # noqa: S101
@@ -102,7 +104,7 @@ class WorkerSpec:
 
     @property
     def room(self) -> int:
-        """For the times of how many iterations shared memory has room, those after its own included."""
+        """Number of iterations whose times fit into shared memory, those after its own included."""
         extra = min(max(_EXTRA * self.limit, _LEAST_EXTRA), _MOST_EXTRA) if self.kept else 0
         return self.limit + extra
 
@@ -123,13 +125,13 @@ class _Stopwatch:
 
 
 def worker_main(spec: WorkerSpec, boundaries_ns: Boundaries, measured: Counts, channel: Connection) -> None:
-    """Run one worker to its end; never returns to multiprocessing's own teardown.
+    """Run one worker to its end, without multiprocessing's own teardown.
 
     Args:
-        spec: What to run.
+        spec: The worker.
         boundaries_ns: Shared memory of ``room + 1`` timestamps, zero where not reached.
-        measured: Shared memory of all workers: by rank the number of iterations measured, zero until done.
-        channel: To the parent.
+        measured: Shared memory of all workers: the number of iterations measured, by rank; zero until done.
+        channel: Connection to the parent.
     """
     under_keeper()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
@@ -139,7 +141,7 @@ def worker_main(spec: WorkerSpec, boundaries_ns: Boundaries, measured: Counts, c
     adopt_orphans()
     with contextlib.suppress(OSError):  # the parent is gone, and so is this process in a moment
         send(channel, Started(pid=os.getpid()))
-    # A daemonic process may start no others; these need no join, since the keeper ends them.
+    # multiprocessing lets a daemonic process start no children. Ours need no join: the keeper ends them.
     multiprocessing.current_process().daemon = False
     log = WorkerLog(spec.log_path)
     take_on(os.environ, spec.environment)
@@ -157,7 +159,7 @@ def worker_main(spec: WorkerSpec, boundaries_ns: Boundaries, measured: Counts, c
             )
         os._exit(1)
     _flush()
-    os._exit(0)  # the driver cleans up after the process faster than torch does in it
+    os._exit(0)  # the driver cleans up faster after the process than torch does within it
 
 
 def _run(
@@ -249,14 +251,14 @@ def _run(
             workload=workload,
             synchronize=synchronize,
             channel=channel,
-            # The others may need much longer; beyond the time of its own window the run is INVALID anyway.
+            # Others may need longer, but if they need twice as long the run is INVALID anyway.
             timeout_s=spec.go_timeout_s + (boundaries_ns[done] - boundaries_ns[0]) / 1e9,
         ).answer()
 
 
 @contextlib.contextmanager
 def _optional(what: str, missing: dict[str, str]) -> Iterator[None]:
-    """Note why a piece of evidence cannot be had: it runs code of the user's, which may raise anything."""
+    """Note why a piece of evidence is missing instead of failing: the user's code may raise anything."""
     try:
         yield
     except BaseException as error:
@@ -284,7 +286,7 @@ def _reporting(
     stream: object,
     shape_of: Callable[[object], str],
 ) -> Callable[[], None]:
-    """Wrap `forward` so that it tells the parent of each output once the device has finished it."""
+    """Wrap `forward` so that it reports each output to the parent once the device has finished it."""
     name = hex(getattr(stream, "cuda_stream", 0)) if stream is not None else "none"
     numbers = itertools.count(1)
 
@@ -293,7 +295,7 @@ def _reporting(
         synchronize()
         try:
             shape = shape_of(output)
-        except Exception:  # told once, in the facts
+        except Exception:  # reported once, in the worker's facts
             shape = type(output).__name__
         send(channel, Forward(iteration=next(numbers), stream=name, shape=shape))
 

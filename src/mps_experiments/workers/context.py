@@ -1,4 +1,4 @@
-"""How multiprocessing starts worker processes, and what its fork server has imported for them."""
+"""Start worker processes by multiprocessing, from a fork server that has imported torch for them."""
 
 import contextlib
 import multiprocessing
@@ -35,12 +35,12 @@ _wanted: list[str] = list(_PRELOAD)
 def process_context(
     start_method: str, preload: Sequence[str] | None = None
 ) -> ForkServerContext | SpawnContext:
-    """Return the multiprocessing context; with ``forkserver`` its server starts importing torch at once.
+    """Return the multiprocessing context; with ``forkserver``, start its server, which imports torch.
 
     Args:
         start_method: ``forkserver`` or ``spawn``.
-        preload: What the fork server imports beside torch. One that runs with another list is ended and
-            started anew, so no worker may be alive. None takes it as it is.
+        preload: Modules that the fork server imports beside torch. A server that runs with another list is
+            ended and started again, so no worker may be alive. None keeps the server as it is.
 
     Raises:
         OSError: If no fork server can be started.
@@ -59,12 +59,12 @@ def process_context(
 
 
 def _start_tracker() -> None:
-    """Start multiprocessing's tracker, which removes semaphores that ended workers left; it need not say so.
+    """Start multiprocessing's resource tracker, which silently removes semaphores that workers left behind.
 
-    It is started before the fork server, since starting it lets SIGINT through again.
+    It starts before the fork server, because starting it unblocks SIGINT.
     """
     quiet = "ignore:resource_tracker:UserWarning"
-    sys.warnoptions.append(quiet)  # multiprocessing hands these on
+    sys.warnoptions.append(quiet)  # multiprocessing passes these on to the tracker
     try:
         resource_tracker.ensure_running()
     finally:
@@ -72,11 +72,11 @@ def _start_tracker() -> None:
 
 
 def without_harm(preload: Sequence[str], timeout_s: float) -> dict[str, str]:
-    """See to it that the fork server has these modules as far as workers can bear it.
+    """Have the fork server import these modules, without those that would harm the workers.
 
     Args:
-        preload: As for `process_context`, which may have begun with it.
-        timeout_s: For the imports.
+        preload: As for `process_context`, which may have started to import them.
+        timeout_s: Seconds for the imports.
 
     Returns:
         Module -> why it is not preloaded.
@@ -99,7 +99,7 @@ def _answer(preload: Sequence[str], timeout_s: float) -> Preloaded:
     except TimeoutError:
         reason = f"not imported within {timeout_s:g} s"
     except (EOFError, OSError, RunError) as error:
-        reason = f"the fork server ends when it is imported ({error})"
+        reason = f"the fork server dies when it imports this module ({error})"
     else:
         assert isinstance(answer, Preloaded)  # noqa: S101 - a report sends nothing else
         return answer
@@ -107,12 +107,12 @@ def _answer(preload: Sequence[str], timeout_s: float) -> Preloaded:
 
 
 def _end_server() -> None:
-    """End the fork server, if one runs; the next start reaps it."""
+    """Kill the fork server, if one runs; the next start reaps it."""
     pid = _server._forkserver_pid
     if pid is None:
         return
     deadline = time.monotonic() + _END_TIMEOUT_S
-    with contextlib.suppress(ProcessLookupError, ChildProcessError):  # somebody reaped it
+    with contextlib.suppress(ProcessLookupError, ChildProcessError):  # it was reaped already
         os.kill(pid, signal.SIGKILL)
         while os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
             if time.monotonic() > deadline:

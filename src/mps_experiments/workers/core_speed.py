@@ -1,6 +1,6 @@
-"""How fast a worker's CPU core is right now.
+"""Measure the current speed of a worker's CPU core.
 
-Virtual cores differ by a factor of two, and change within seconds.
+Virtual cores differ by a factor of two and change within seconds.
 """
 
 import time
@@ -10,7 +10,7 @@ _ROUNDS = 8
 
 
 def core_speed_per_us() -> float:
-    """Return the steps of an empty loop that the core does per microsecond; takes about a millisecond."""
+    """Return the steps per microsecond that the core does of an empty loop. Takes about a millisecond."""
     best_ns = min(_loop_ns() for _ in range(_ROUNDS))  # the least disturbed round
     return _STEPS * 1e3 / best_ns
 

@@ -1,4 +1,4 @@
-"""Send a child process on an errand: it answers with one message and is gone."""
+"""Run a function in a child process that answers with one message and ends."""
 
 import signal
 import threading
@@ -12,7 +12,7 @@ from mps_experiments.workers.keeper import under_keeper
 from mps_experiments.workers.lifeline import die_with_parent
 from mps_experiments.workers.messages import FromWorker, receive_from_worker
 
-_KILL_TIMEOUT_S = 10.0  # no option: a child that does not go has no GPU, and dies with this process
+_KILL_TIMEOUT_S = 10.0  # no option: such a child uses no GPU, and dies with this process at the latest
 
 
 def ask_child(
@@ -24,16 +24,16 @@ def ask_child(
     """Run a function in a child process and return the message that it sends.
 
     Args:
-        context: How the child is started.
-        target: Called with the arguments and a connection; begins with `begin_errand`.
+        context: Starts the child.
+        target: Called with the arguments and a connection; must call `begin_errand` first.
         arguments: Plain data.
-        timeout_s: From its start to its answer.
+        timeout_s: Seconds from the child's start to its answer.
 
     Raises:
         TimeoutError: If no answer came in time.
-        EOFError: If it died; the text has its exit code.
-        RunError: If what it sent is no message.
-        OSError: If it could not be started.
+        EOFError: If the child died; the text contains its exit code.
+        RunError: If the answer is not a message.
+        OSError: If the child could not be started.
     """
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=target, args=(*arguments, sender), daemon=True)
@@ -57,7 +57,7 @@ def ask_child(
 
 
 def begin_errand() -> None:
-    """Leave signals to the parent, and end with it; the first thing a child does."""
+    """Leave signals to the parent, and die with it. A child calls this first."""
     under_keeper()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
@@ -65,10 +65,10 @@ def begin_errand() -> None:
 
 
 def _start(process: BaseProcess, timeout_s: float) -> bool:
-    """Start it; returns whether that was done in time.
+    """Start the process; return False if that was not done in time.
 
-    The fork server answers once it has imported torch, and `Process.start` waits for that without a deadline:
-    it does so in a thread, left behind when it is late.
+    `Process.start` waits without a deadline for the fork server, which answers once it has imported torch.
+    So it runs in a thread, which is abandoned if it is late.
     """
     errors: list[BaseException] = []
 

@@ -1,6 +1,6 @@
-"""The child side after the measured window: answer what the parent wants to know, until it says exit.
+"""Child side after the measured window: answer the parent's questions until it says exit.
 
-What fails here is told and costs no number: the window is over.
+A failure here is reported and costs no number: the window is over.
 """
 
 import os
@@ -32,7 +32,7 @@ from mps_experiments.workers.timing import wait_until
 
 
 class Runnable(Protocol):
-    """What a worker executes; see `workloads.loading.Workload`."""
+    """The part of a workload that a worker runs; see `workloads.loading.Workload`."""
 
     @property
     def forward(self) -> Callable[[], object]: ...
@@ -43,11 +43,11 @@ class Runnable(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Witness:
-    """A worker that is done and can be asked.
+    """A worker that has finished its window and answers questions.
 
     Attributes:
-        device: What is passed to torch.
-        timeout_s: Seconds to wait for the parent's next word.
+        device: The device in torch's notation.
+        timeout_s: Seconds to wait for the parent's next message.
     """
 
     rank: int
@@ -59,11 +59,11 @@ class Witness:
 
     @property
     def on_gpu(self) -> bool:
-        """Whether the device is a GPU."""
+        """True if the device is a GPU."""
         return self.device != "cpu"
 
     def answer(self) -> None:
-        """Answer until the parent says exit, or is gone."""
+        """Answer questions until the parent says exit or is gone."""
         while True:
             match receive(self.channel, self.timeout_s):
                 case Compute():
@@ -85,7 +85,7 @@ class Witness:
             output = self.workload.forward_first()
             self.synchronize()
             return Computed(output=digest_output(output))
-        except Exception as error:  # a model may raise anything, its framework too
+        except Exception as error:  # a model and its framework may raise anything
             return Computed(output=None, problem=_in_words(error))
 
     def _counted(self, iterations: int) -> Operators:
@@ -108,7 +108,7 @@ class Witness:
             return Products(problem=_in_words(error))
 
     def _traced_pass(self, order: Trace) -> bool:
-        """One traced pass; False if the parent wants no more."""
+        """Run one traced pass; return False if the parent wants nothing more."""
         from mps_experiments.workers.tracing import KernelTracer
 
         tracer = KernelTracer(self.on_gpu, self.synchronize)
@@ -132,7 +132,7 @@ class Witness:
         return True
 
     def _iterate(self, go: Go, iterations: int) -> list[int]:
-        """Run as in the measured window; the profiler's clock is the wall clock."""
+        """Run iterations as in the measured window, timed by the wall clock, as the profiler's are."""
         wait_until(go.start_at_ns)
         boundaries_ns = [time.time_ns()]
         for _ in range(iterations):

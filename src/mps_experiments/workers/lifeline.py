@@ -1,21 +1,18 @@
-"""A worker's end when its parent ends, however that happens."""
+"""End a worker when its parent ends, however that happens."""
 
-import ctypes
 import fcntl
 import multiprocessing
 import os
 import select
 import signal
 
-_PR_SET_CHILD_SUBREAPER = 36
-
 
 def die_with_parent() -> None:
     """Have the kernel kill this process as soon as its parent is gone.
 
     The parent holds the write end of a pipe whose read end is `parent_process().sentinel`. With O_ASYNC and
-    F_SETSIG the kernel sends SIGKILL when that end closes: no thread, and it works while this process is
-    stuck in a driver call. (PR_SET_PDEATHSIG would watch the fork server instead of the parent.)
+    F_SETSIG the kernel sends SIGKILL when the write end closes. That needs no thread and works even while
+    this process is stuck in a driver call. (PR_SET_PDEATHSIG would watch the fork server instead.)
     """
     parent = multiprocessing.parent_process()
     if parent is None:
@@ -27,8 +24,3 @@ def die_with_parent() -> None:
     already_closed, _, _ = select.select([pipe], [], [], 0)
     if already_closed:
         os.kill(os.getpid(), signal.SIGKILL)
-
-
-def adopt_orphans() -> None:
-    """Become the parent of descendants that lose their own: a daemon that a model starts stays in sight."""
-    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)

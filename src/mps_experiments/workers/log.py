@@ -1,4 +1,4 @@
-"""A worker's standard output and error in a file; a full disk costs the lines, not the worker."""
+"""Write a worker's standard output and error to a file. A full disk loses lines, not the worker."""
 
 import errno
 import io
@@ -11,7 +11,7 @@ _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
 
 
 class _Log(io.FileIO):
-    """A file that takes what there is room for, and counts the rest."""
+    """A file that writes what fits on the disk and counts the bytes that do not."""
 
     def __init__(self, descriptor: int) -> None:
         super().__init__(descriptor, "w", closefd=False)
@@ -28,10 +28,10 @@ class _Log(io.FileIO):
 
 
 class WorkerLog:
-    """Where this process prints from now on, also what C libraries print.
+    """The file to which this process prints from now on, C libraries included.
 
     Args:
-        path: The file; where it cannot be opened, what is printed is lost.
+        path: The file. If there is no room to create it, the output is lost.
     """
 
     def __init__(self, path: str) -> None:
@@ -53,7 +53,7 @@ class WorkerLog:
 
     @property
     def problem(self) -> str:
-        """What of the log is missing so far; empty if nothing is."""
+        """The part of the log that is missing so far, in words; empty if none is."""
         if not self._opened:
             return "could not be created: no room on the disk"
         lost = sum(file.lost_bytes for file in self._files)

@@ -1,7 +1,7 @@
-"""The words between the parent and its workers: small JSON messages, checked on arrival.
+"""Messages between the parent and its workers: small JSON texts, validated on arrival.
 
-Each fits into one pipe write, so that a worker that dies never leaves half a message behind. Timestamps
-do not travel here: a worker writes them into shared memory, where they outlive it.
+Each fits into one pipe write, so that a dying worker never leaves half a message behind. Timestamps are not
+sent: a worker writes them into shared memory, where they outlive it.
 """
 
 import os
@@ -24,16 +24,16 @@ _MAX_TEXT = 6000  # characters; keeps a message in one write of multiprocessing'
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerFacts:
-    """What a worker found out while it got ready.
+    """Facts that a worker found out while it got ready.
 
     Attributes:
         phases_s: Seconds per phase of getting ready, in order.
-        torch_facts: Versions and device as torch sees them, and what the model is made of.
+        torch_facts: Versions and device as torch sees them, and the parts of the model.
         weights_sha256: Digest of the tensors loaded; None where the workload has no state dict.
-        served_ns: When its first operation on the device was done, of the system-wide monotonic clock.
-        warmup_iterations: How many iterations it did before its window; None in earlier records.
-        multiprocessors: How many of the GPU's it can use, an SM cap taken off; None where it is not told.
-        missing: What could not be found out -> why; nothing in earlier records.
+        served_ns: End of its first operation on the device, on the system-wide monotonic clock.
+        warmup_iterations: Number of iterations before its window; None in earlier records.
+        multiprocessors: Number of multiprocessors it can use, within its SM cap; None if unknown.
+        missing: Fact that could not be found out -> reason; empty in earlier records.
     """
 
     cpu_cores: tuple[int, ...]
@@ -49,7 +49,7 @@ class WorkerFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class Started:
-    """The first word: the worker's own process id, since multiprocessing knows that of its keeper."""
+    """First message: the worker's own process id, since multiprocessing knows only its keeper's."""
 
     kind: Literal["started"] = "started"
     pid: int
@@ -57,7 +57,7 @@ class Started:
 
 @dataclass(frozen=True, kw_only=True)
 class Ready:
-    """Loaded and warm; waiting for the start."""
+    """The worker is loaded and warm, and waits for the start."""
 
     kind: Literal["ready"] = "ready"
     facts: WorkerFacts
@@ -65,7 +65,7 @@ class Ready:
 
 @dataclass(frozen=True, kw_only=True)
 class Forward:
-    """One forward was done; sent only with ``workers.verbose=true``."""
+    """One forward is done; sent only with ``workers.verbose=true``."""
 
     kind: Literal["forward"] = "forward"
     iteration: int
@@ -75,15 +75,15 @@ class Forward:
 
 @dataclass(frozen=True, kw_only=True)
 class Done:
-    """All iterations were done; the worker stays attached until it is told to exit.
+    """All iterations are done; the worker stays attached until it is told to exit.
 
     Attributes:
-        cpu: What it used from its start to the end of the load that it kept up.
-        log_problem: What is missing of what the worker printed; empty if nothing is.
-        measured: How many iterations are its own; None in earlier records: all are.
-        beyond: Whole iterations for whose times there was no room.
+        cpu: CPU use from the start to the end of the load that it kept up.
+        log_problem: The part of its log that is missing, in words; empty if none is.
+        measured: Number of its own iterations; None in earlier records, where all are its own.
+        beyond: Number of whole iterations whose times did not fit into shared memory.
         beyond_ns: Nanoseconds that these took.
-        core_speed_per_us: Speed of its core just after that, see `core_speed`; None in earlier records.
+        core_speed_per_us: Speed of its core just afterwards, see `core_speed`; None in earlier records.
     """
 
     kind: Literal["done"] = "done"
@@ -100,7 +100,7 @@ class Done:
 
 @dataclass(frozen=True, kw_only=True)
 class Computed:
-    """The output for the first input; None with the reason where there is none to compare."""
+    """The output for the first input; None, with the problem, where there is none to compare."""
 
     kind: Literal["computed"] = "computed"
     output: OutputDigest | None
@@ -109,7 +109,7 @@ class Computed:
 
 @dataclass(frozen=True, kw_only=True)
 class Tracing:
-    """The profiler runs and the traced pass can start; or it cannot, and why."""
+    """The profiler runs and the traced pass can start, unless there is a problem."""
 
     kind: Literal["tracing"] = "tracing"
     problem: str = ""
@@ -117,7 +117,7 @@ class Tracing:
 
 @dataclass(frozen=True, kw_only=True)
 class Traced:
-    """The traced pass was written to its file; or not, and why."""
+    """The traced pass is written to its file, unless there is a problem."""
 
     kind: Literal["traced"] = "traced"
     problem: str = ""
@@ -125,7 +125,7 @@ class Traced:
 
 @dataclass(frozen=True, kw_only=True)
 class Operators:
-    """How many operators each of some iterations ran on the device; or why they could not be counted."""
+    """Number of operators that each of some iterations ran on the device; or the problem in counting them."""
 
     kind: Literal["operators"] = "operators"
     counts: tuple[int, ...] = ()
@@ -134,7 +134,7 @@ class Operators:
 
 @dataclass(frozen=True, kw_only=True)
 class Products:
-    """Relative errors of matrix products, by type; or why there are none."""
+    """Relative errors of matrix products by data type, or the problem in computing them."""
 
     kind: Literal["products"] = "products"
     errors: dict[str, float] = field(default_factory=dict)
@@ -143,7 +143,7 @@ class Products:
 
 @dataclass(frozen=True, kw_only=True)
 class Failed:
-    """The worker gives up; `traceback` is its last part."""
+    """The worker gives up; `traceback` holds the end of its traceback."""
 
     kind: Literal["failed"] = "failed"
     phase: str
@@ -153,14 +153,14 @@ class Failed:
 
 @dataclass(frozen=True, kw_only=True)
 class Checked:
-    """A workload was checked without a GPU. `expected` is None where it fits.
+    """Result of checking a workload without a GPU.
 
     Attributes:
-        option: The option that does not fit.
+        option: The option that cannot work.
         value: Its value.
-        expected: What would work instead.
+        expected: A value that would work; None if the workload is all right.
         weights_file_sha256: Digest of the weights file's bytes.
-        remark: What was done to read the weights file, as a line; empty if nothing.
+        remark: Line about steps needed to read the weights file; empty if none.
     """
 
     kind: Literal["checked"] = "checked"
@@ -173,11 +173,11 @@ class Checked:
 
 @dataclass(frozen=True, kw_only=True)
 class Preloaded:
-    """What became of the modules that the fork server was to import.
+    """Result of importing modules in the fork server.
 
     Attributes:
-        problems: Module -> why workers are better off without it in the fork server.
-        spoilt: Whether one of them left the fork server in a state that no worker may inherit.
+        problems: Module -> reason not to import it there.
+        spoilt: True if one of them left the fork server in a state that no worker may inherit.
     """
 
     kind: Literal["preloaded"] = "preloaded"
@@ -195,14 +195,14 @@ class Go:
 
 @dataclass(frozen=True, kw_only=True)
 class Compute:
-    """Compute the first input once more and tell what came out."""
+    """Compute the first input once more and report the output."""
 
     kind: Literal["compute"] = "compute"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trace:
-    """Start the profiler for a pass of so many iterations, and write what it saw to `path` afterwards."""
+    """Start the profiler for a pass of this many iterations, and write the trace to `path` afterwards."""
 
     kind: Literal["trace"] = "trace"
     iterations: int
@@ -211,7 +211,7 @@ class Trace:
 
 @dataclass(frozen=True, kw_only=True)
 class CountOperators:
-    """Run so many iterations, and count the operators that each runs on the device."""
+    """Run this many iterations, and count the operators that each runs on the device."""
 
     kind: Literal["count_operators"] = "count_operators"
     iterations: int
@@ -219,14 +219,14 @@ class CountOperators:
 
 @dataclass(frozen=True, kw_only=True)
 class CheckProducts:
-    """Compare matrix products with the CPU's."""
+    """Compare matrix products on the device with the CPU's."""
 
     kind: Literal["check_products"] = "check_products"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Exit:
-    """Nothing more is wanted."""
+    """Exit: there are no more questions."""
 
     kind: Literal["exit"] = "exit"
 
@@ -248,53 +248,55 @@ FromWorker = (
 ToWorker = Go | Compute | Trace | CountOperators | CheckProducts | Exit
 _from_worker: TypeAdapter[FromWorker] = TypeAdapter(
     Annotated[FromWorker, Field(discriminator="kind")],
-    config=ConfigDict(ser_json_inf_nan="strings"),  # JSON has no NaN, outputs may
+    config=ConfigDict(ser_json_inf_nan="strings"),  # JSON has no NaN; outputs may have some
 )
 _to_worker: TypeAdapter[ToWorker] = TypeAdapter(Annotated[ToWorker, Field(discriminator="kind")])
 
 
 def encode(message: FromWorker | ToWorker) -> bytes:
-    """The message as JSON."""
+    """Return the message as JSON."""
     adapter: TypeAdapter[FromWorker] | TypeAdapter[ToWorker]
     adapter = _to_worker if isinstance(message, ToWorker) else _from_worker
     return adapter.dump_json(message)  # type: ignore[arg-type]
 
 
 def decode_from_worker(data: bytes) -> FromWorker:
-    """Read what a worker sent.
+    """Decode a message from a worker.
 
     Raises:
-        RunError: If the bytes are no message.
+        RunError: If the bytes are not a valid message.
     """
     try:
         return _from_worker.validate_json(data)
     except ValidationError as error:
-        raise RunError(
-            f"a worker sent something that is no message ({error.error_count()} errors)"
-        ) from error
+        raise RunError(f"a worker sent an invalid message ({error.error_count()} errors)") from error
 
 
 def decode_to_worker(data: bytes) -> ToWorker:
-    """Read what the parent sent; raises RunError if the bytes are no message."""
+    """Decode a message from the parent.
+
+    Raises:
+        RunError: If the bytes are not a valid message.
+    """
     try:
         return _to_worker.validate_json(data)
     except ValidationError as error:
-        raise RunError("the parent sent something that is no message") from error
+        raise RunError("the parent sent an invalid message") from error
 
 
 def send(channel: Connection, message: FromWorker) -> None:
-    """A worker's word to the parent."""
+    """Send a worker's message to the parent."""
     channel.send_bytes(encode(message))
 
 
 def receive(channel: Connection, timeout_s: float) -> ToWorker:
-    """The parent's next word to a worker; `Exit` if the parent is gone.
+    """Return the parent's next message to a worker, or `Exit` if the parent is gone.
 
     Raises:
         TimeoutError: If none came in time.
     """
     if not channel.poll(timeout_s):
-        raise TimeoutError(f"no word from the parent for {timeout_s} s")
+        raise TimeoutError(f"no message from the parent for {timeout_s:g} s")
     try:
         return decode_to_worker(channel.recv_bytes())
     except EOFError:
@@ -302,13 +304,13 @@ def receive(channel: Connection, timeout_s: float) -> ToWorker:
 
 
 def receive_from_worker(channel: Connection, timeout_s: float = MESSAGE_TIMEOUT_S) -> FromWorker:
-    """A worker's next word, to be called when there is something to read.
+    """Read a worker's next message; to be called when there is something to read.
 
-    Reads what `Connection.send_bytes` writes, but `Connection.recv_bytes` would wait forever for the rest of
-    half a message, and make room for any length that is announced.
+    It reads what `Connection.send_bytes` writes. `Connection.recv_bytes` would wait forever for the rest of
+    half a message, and allocate any length that is announced.
 
     Raises:
-        RunError: If the bytes are no message, or the rest of a message does not come in time.
+        RunError: If the bytes are not a valid message, or the rest of a message does not come in time.
         EOFError: If the channel was closed.
         OSError: If the channel is broken.
     """
@@ -323,7 +325,7 @@ def _read(channel: Connection, length: int, deadline: float) -> bytes:
     data = b""
     while len(data) < length:
         if not channel.poll(max(0.0, deadline - time.monotonic())):
-            raise RunError("a worker sent half a message")
+            raise RunError("a worker sent only part of a message")
         piece = os.read(channel.fileno(), length - len(data))
         if not piece:
             raise EOFError
@@ -332,6 +334,6 @@ def _read(channel: Connection, length: int, deadline: float) -> bytes:
 
 
 def clipped(text: str) -> str:
-    """The end of a text that may be too long for one message, without what JSON cannot carry."""
-    text = text.encode(errors="backslashreplace").decode()  # file names may hold bytes that are no UTF-8
+    """Return the end of a text, short enough for a message and without what JSON cannot carry."""
+    text = text.encode(errors="backslashreplace").decode()  # file names may hold bytes that are not UTF-8
     return text if len(text) <= _MAX_TEXT else "..." + text[-_MAX_TEXT:]

@@ -1,7 +1,7 @@
-"""What a worker does to itself in a run with a fault; executed in workers only.
+"""Faults that a worker causes in itself; executed in workers only.
 
-Everything is real: real memory is allocated until there is none, real kernels fail on the device. What takes
-time is done by `prepare`, before the worker is ready.
+Everything is real: memory is allocated until none is left, and kernels fail on the device. `prepare` does
+what takes time, before the worker is ready.
 """
 
 import ctypes
@@ -33,15 +33,14 @@ _BAD_STORE = b"""
 
 
 def prepare(kind: str, device: str) -> Callable[[], None]:
-    """Get ready to misbehave.
+    """Prepare a fault, and return the function that causes it.
 
     Args:
         kind: ``exit``, ``exception``, ``oom``, ``device_assert``, ``illegal_address`` or ``hang``.
-        device: What is passed to torch.
+        device: The device in torch's notation.
 
     Returns:
-        What misbehaves when it is called. It never returns: it raises what the framework raises, ends the
-        process, or hangs.
+        A function that never returns: it raises the framework's own error, ends the process, or hangs.
 
     Raises:
         RunError: If the fault cannot be prepared on this machine.
@@ -60,11 +59,11 @@ def prepare(kind: str, device: str) -> Callable[[], None]:
             return _bad_store()
         case "hang":
             return _endless_kernel if on_gpu else _endless_loop
-    raise RunError(f"a worker cannot do fault={kind} to itself")
+    raise RunError(f"a worker cannot cause fault={kind} in itself")
 
 
 def _exit() -> None:
-    """End in order: all work done, output written, and the C library's exit, which also ends CUDA."""
+    """Exit in order: finish all work, flush the output, and call the C library's exit, which ends CUDA."""
     import torch
 
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
@@ -80,7 +79,7 @@ def _raise() -> None:
 
 
 def _use_up_memory(device: str) -> None:
-    """Keep allocating ever smaller blocks; the last refusal is raised while all of them are held."""
+    """Allocate ever smaller blocks until the smallest is refused; raise that error while holding them all."""
     import torch
 
     blocks = []

@@ -1,12 +1,12 @@
-"""Count what PyTorch runs on a device in one iteration: a proof of GPU work that needs no profiler.
+"""Count the operators that PyTorch runs on a device in one iteration: proof of GPU work without a profiler.
 
-Kernels that others launch (Triton, another framework) are not seen: a count of zero proves nothing.
+Kernels launched by Triton or another framework are not seen, so a count of zero proves nothing.
 """
 
 from collections.abc import Callable
 from typing import Any
 
-# They compute nothing: a model on the CPU gets its input from the GPU by some of them.
+# These compute nothing. A model on the CPU uses some of them to fetch its input from the GPU.
 _NO_WORK = frozenset(
     {
         "_to_copy",

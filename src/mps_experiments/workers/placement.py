@@ -1,4 +1,4 @@
-"""Which CPU cores each worker gets: contention for cores looks just like "MPS does not help"."""
+"""Assign CPU cores to workers: contention for cores looks just like "MPS does not help"."""
 
 import contextlib
 import os
@@ -13,13 +13,13 @@ _TASKS = Path("/proc/self/task")
 
 @dataclass(frozen=True, kw_only=True)
 class Placement:
-    """Cores by rank, and what is left for the parent.
+    """Cores by rank, and those left for the parent.
 
     Attributes:
         workers: One tuple of core numbers per worker; an empty tuple leaves the worker unpinned.
         parent: Cores for the parent; empty leaves it unpinned.
-        ring: Cores over which rotating workers move, rank N beginning with core N of it: all but one that is
-            left for the parent, where there are more than workers. Empty if the workers stay where they are.
+        ring: Cores over which rotating workers move; rank N begins at place N. If there are more cores than
+            workers, one is left for the parent. Empty if the workers do not move.
     """
 
     workers: tuple[tuple[int, ...], ...]
@@ -34,17 +34,17 @@ def place(
     siblings: Mapping[int, int] | None = None,
     rotating: bool = False,
 ) -> Placement:
-    """One core per worker; unpinned where there are not enough.
+    """Give each worker a core of its own, or leave all unpinned if there are too few cores.
 
     Cores near the GPU come first, then different physical cores, then high numbers: the kernel serves most
-    interrupts on the low ones. A rank gets the same core whatever the worker count, so that cells compare.
+    interrupts on low ones. A rank has the same core whatever the worker count, so that cells compare.
 
     Args:
         worker_count: Number of workers.
         usable: Core numbers of this sweep.
         near: Core numbers near the GPU.
         siblings: Core number -> number of its physical core; None asks the kernel.
-        rotating: Whether the workers move on from core to core.
+        rotating: True if the workers move from core to core.
     """
     cores = sorted(usable, reverse=True)
     if worker_count > len(cores):
@@ -62,7 +62,7 @@ def place(
 
 
 def unpinned(worker_count: int) -> Placement:
-    """Leave every process where the kernel puts it."""
+    """Return a placement that leaves every process to the kernel's scheduler."""
     return Placement(workers=((),) * worker_count, parent=())
 
 
@@ -71,11 +71,11 @@ def taking_order(
 ) -> list[int]:
     """Order cores for a sweep to take: near its GPUs first, hyperthreads of one physical core together.
 
-    Two sweeps that each had one hyperthread of every physical core would slow each other down.
+    If two sweeps each had one hyperthread of every physical core, they would slow each other down.
 
     Args:
-        usable: As for `place`.
-        near: As for `place`, of all GPUs of the sweep.
+        usable: Core numbers to order.
+        near: Core numbers near any of the sweep's GPUs.
         siblings: As for `place`.
     """
     cores, nearest = sorted(usable, reverse=True), set(near)
@@ -84,14 +84,15 @@ def taking_order(
 
 
 def keep_off(cores: Sequence[int]) -> Callable[[], None]:
-    """Move this process to the given cores, away from the workers'; returns what undoes it.
+    """Move this process to the given cores, away from the workers'; return a function that moves it back.
 
-    All of its threads move: one may be at work for the run before. Those that come later inherit it.
+    All of its threads move, since one may still work for the previous run. Later threads inherit the cores.
     """
+    if not cores:
+        return lambda: None
     before = os.sched_getaffinity(0)
-    if cores:
-        _move_all_threads(cores)
-    return lambda: _move_all_threads(before) if cores else None
+    _move_all_threads(cores)
+    return lambda: _move_all_threads(before)
 
 
 def _move_all_threads(cores: Iterable[int]) -> None:

@@ -1,4 +1,4 @@
-"""The parent side: start workers, wait for them with deadlines, release them together, end them."""
+"""Parent side: start workers, wait for them with deadlines, release them together, end them."""
 
 import os
 import signal
@@ -31,7 +31,7 @@ from mps_experiments.workers.messages import (
 )
 from mps_experiments.workers.timing import Boundaries, Counts
 
-_LEAD_NS = 5_000_000  # from the word to start until the start: long enough to reach every worker
+_LEAD_NS = 5_000_000  # from sending the start time until the start: enough to reach every worker
 _T = TypeVar("_T")
 
 
@@ -40,13 +40,13 @@ class Worker:
     """One worker as the parent sees it.
 
     Attributes:
-        process: Its keeper, which ends like it once all that it started is gone; see `keeper`.
-        keeper: A pidfd of that, since multiprocessing loses sight of it when the fork server dies; None where
-            the kernel has none.
+        process: Its keeper, which ends as it did once all its descendants are gone; see `keeper`.
+        keeper: A pidfd of the keeper, since multiprocessing loses sight of it when the fork server dies; None
+            where the kernel offers none.
         boundaries_ns: Start and ends of its iterations, those after its own included, zero where not reached.
-        measured: By rank of all workers, how many iterations were their own; zero until they were done.
-        ended: How it failed or died; None as long as it did not.
-        ended_ns: When the parent heard of it.
+        measured: Number of their own iterations of all workers, by rank; zero until they are done.
+        ended: Its failure or death; None until then.
+        ended_ns: Time at which the parent noticed that.
     """
 
     spec: WorkerSpec
@@ -68,14 +68,14 @@ class Worker:
 
     @property
     def pid(self) -> int:
-        """The worker's own; the keeper's until the worker has told."""
+        """The worker's process id; its keeper's until the worker has sent its own."""
         if self.started is not None:
             return self.started.pid
         assert self.process.pid is not None  # noqa: S101 - the pool keeps started processes only
         return self.process.pid
 
     def kill(self) -> None:
-        """Have its keeper kill it and all that it started; no-op if it is gone."""
+        """Have its keeper kill it and its descendants. No-op if they are gone."""
         if self.keeper is None:
             self.process.terminate()
             return
@@ -83,11 +83,11 @@ class Worker:
             signal.pidfd_send_signal(self.keeper, signal.SIGTERM)
 
     def wait_gone(self, timeout_s: float) -> None:
-        """Wait until it is gone with all that it started, or the time is over."""
+        """Wait until it and its descendants are gone, or the time is over."""
         connection.wait([self.process.sentinel if self.keeper is None else self.keeper], timeout_s)
 
     def close(self, timeout_s: float) -> None:
-        """Wait until it is gone with all that it started, and close what leads to it."""
+        """Wait until it and its descendants are gone, and close the handles to it."""
         self.wait_gone(timeout_s)
         self.process.join(timeout_s)
         if self.keeper is not None:
@@ -96,7 +96,7 @@ class Worker:
         self.channel.close()
 
     def samples(self) -> WorkerSamples | None:
-        """What it has measured so far; None before its start."""
+        """Return the samples measured so far; None before the start."""
         if not self.boundaries_ns[0]:
             return None
         boundaries = tuple(self.boundaries_ns[: self._recorded_iterations() + 1])
@@ -106,11 +106,11 @@ class Worker:
         return replace(samples, beyond=self.done.beyond, beyond_ns=self.done.beyond_ns)
 
     def finished_iterations(self) -> int:
-        """Return how many of its own iterations are done."""
+        """Return the number of its own iterations that are done."""
         return self.measured[self.spec.rank] or min(self._recorded_iterations(), self.spec.limit)
 
     def _recorded_iterations(self) -> int:
-        """Return for how many there is a timestamp: they are written in order, so a bisection finds it."""
+        """Count the iterations with a timestamp, by bisection, since they are written in order."""
         low, high = 0, len(self.boundaries_ns)
         while low < high:
             middle = (low + high) // 2
@@ -138,7 +138,7 @@ class WorkerPool:
     measured: Counts = field(init=False)
 
     def __enter__(self) -> Self:
-        # One place for each rank; a client that comes after a fault has the rank after the last.
+        # One place for each rank; a client that starts after a fault has the rank after the last.
         self.measured = self.context.RawArray(c_longlong, max((s.rank for s in self.specs), default=0) + 1)
         try:
             for spec in self.specs:
@@ -187,7 +187,7 @@ class WorkerPool:
         return tuple(worker.pid for worker in self.workers)
 
     def wait_ready(self, timeout_s: float) -> None:
-        """Return when every worker is loaded and warm.
+        """Wait until every worker is loaded and warm.
 
         Raises:
             WorkerError: If one failed, died, or was not ready in time.
@@ -200,7 +200,7 @@ class WorkerPool:
             self._take_messages(waiting, remaining)
 
     def release(self) -> int:
-        """Start all workers at one moment of the system-wide monotonic clock; returns it, in nanoseconds."""
+        """Start all workers at one time of the system-wide monotonic clock; return it, in nanoseconds."""
         go = self.next_start()
         for worker in self.workers:
             self._send(worker, go)
@@ -208,15 +208,15 @@ class WorkerPool:
 
     @staticmethod
     def next_start() -> Go:
-        """A moment that is far enough ahead for every worker to hear of it."""
+        """Return a start time far enough ahead for the message to reach every worker."""
         return Go(start_at_ns=time.monotonic_ns() + _LEAD_NS)
 
     def wait_done(self, stall_timeout_s: float, tick_s: float, on_tick: Callable[[int], None]) -> None:
         """Sleep until every worker has finished its iterations.
 
         Args:
-            stall_timeout_s: Give up when no worker finished an iteration for so long.
-            tick_s: How often to wake and look at the progress; the parent does nothing in between.
+            stall_timeout_s: Seconds without a finished iteration of any worker after which to give up.
+            tick_s: Seconds between two looks at the progress; the parent sleeps in between.
             on_tick: Called with the number of iterations finished by all workers.
 
         Raises:
@@ -245,16 +245,16 @@ class WorkerPool:
         timeout_s: float,
         workers: Sequence[Worker] | None = None,
     ) -> list[_T]:
-        """Put one question to each worker and wait for all answers, of one kind and in the same order.
+        """Put one question to each worker; return the answers, all of one kind, in the same order.
 
         Args:
             questions: One for each of the workers asked.
-            kind: What the answers are to be.
+            kind: Type of the answers.
             timeout_s: Seconds for all of them to answer.
-            workers: Who is asked; None asks all.
+            workers: The workers to ask; None asks all.
 
         Raises:
-            WorkerError: If a worker failed, died, said something else or did not answer in time.
+            WorkerError: If a worker failed, died, sent another type or did not answer in time.
         """
         workers = self.workers if workers is None else workers
         for worker, question in zip(workers, questions, strict=True):
@@ -273,7 +273,7 @@ class WorkerPool:
         return answers
 
     def dismiss(self) -> None:
-        """Tell the workers to exit, once, and do not wait for it. Raises no RunError."""
+        """Tell the workers to exit, once, without waiting for it. Raises no RunError."""
         for worker in self.workers:
             if not worker.dismissed:
                 worker.dismissed = True
@@ -286,7 +286,7 @@ class WorkerPool:
         deadline = time.monotonic() + self.stop_timeout_s
         try:
             busy = [w for w in self.workers if w.done is None or w.asked]
-            for worker in busy:  # it reads no message inside its loop, nor before it has answered
+            for worker in busy:  # it reads no message within its loop or before it has answered
                 worker.kill()
             for worker in self.workers:
                 worker.wait_gone(max(0.0, deadline - time.monotonic()))
@@ -297,12 +297,12 @@ class WorkerPool:
                 worker.close(self.kill_timeout_s)
 
     def _take_messages(self, workers: Sequence[Worker], timeout_s: float) -> None:
-        """Wait for the next messages or deaths and note them; the first failure or death is raised."""
+        """Wait for the next messages or deaths, note them, and raise the first failure or death."""
         for error in self.listen(workers, timeout_s):
             raise error
 
     def listen(self, workers: Sequence[Worker], timeout_s: float) -> list[WorkerError]:
-        """Wait for the next messages or deaths and note them; returns the failures and deaths among them."""
+        """Wait for the next messages or deaths, note them, and return the failures and deaths among them."""
         by_channel: dict[object, Worker] = {worker.channel: worker for worker in workers}
         ended = []
         heard = connection.wait([worker.channel for worker in workers], timeout_s)
@@ -322,7 +322,7 @@ class WorkerPool:
         except WorkerError:
             raise
         except RunError as error:
-            raise WorkerError(worker.spec.rank, f"is not to be understood: {error}") from error
+            raise WorkerError(worker.spec.rank, f"cannot be understood: {error}") from error
         except (EOFError, OSError) as error:
             raise WorkerError(worker.spec.rank, self._death(worker)) from error
 
@@ -350,7 +350,7 @@ class WorkerPool:
             raise WorkerError(worker.spec.rank, self._death(worker)) from error
 
     def _death(self, worker: Worker) -> str:
-        """How a worker that closed its channel without a word ended."""
+        """Describe the end of a worker that closed its channel without a message."""
         worker.process.join(self.kill_timeout_s)
         code = worker.process.exitcode
         if code is None:
@@ -364,5 +364,5 @@ def _handle_of(process: BaseProcess) -> int | None:
     assert process.pid is not None  # noqa: S101 - it was started
     try:
         return os.pidfd_open(process.pid)
-    except OSError:  # an old kernel, a sandbox that forbids it, or it has ended already
+    except OSError:  # an old kernel, a sandbox, or the process has ended already
         return None

@@ -1,7 +1,8 @@
-"""Imported by the fork server after torch: import what the workers need, and note what went wrong.
+"""Import in the fork server, after torch, what the workers need, and note what went wrong.
 
-A worker inherits all that an import left behind. CUDA that was initialised does not survive a fork, nor does
-a thread. So the parent asks for a report before any worker exists, and starts over without what spoilt it.
+A worker inherits the state that imports leave behind, but neither initialised CUDA nor threads survive a
+fork. So the parent asks for a report before any worker exists, and starts a new fork server without the
+modules that did harm.
 """
 
 import ast
@@ -20,7 +21,7 @@ from mps_experiments.workers.errand import begin_errand
 from mps_experiments.workers.forkserver_lifeline import is_fork_server
 from mps_experiments.workers.messages import Preloaded, clipped, encode
 
-_PREFIX = "preload:"  # no name of a module, so that multiprocessing itself finds nothing to import
+_PREFIX = "preload:"  # not a module's name, so that multiprocessing itself finds nothing to import
 _CUDA_ERROR_NOT_INITIALIZED = 3  # cuda.h
 
 problems: dict[str, str] = {}
@@ -28,18 +29,18 @@ spoilt = False
 
 
 def preload_words(names: Sequence[str]) -> list[str]:
-    """Return what multiprocessing is told, so that its fork server imports these by way of this module."""
+    """Return the preload list for multiprocessing that makes its fork server import these modules here."""
     return [__name__, f"{_PREFIX}{','.join(names)}"] if names else []
 
 
 def report(channel: Connection) -> None:
-    """Tell the parent what became of the preload; runs in a child of the fork server."""
+    """Report to the parent how the preload went; runs in a child of the fork server."""
     begin_errand()
     channel.send_bytes(encode(Preloaded(problems=problems, spoilt=spoilt)))
 
 
 def _names_in(command_line: Sequence[str]) -> list[str]:
-    """The names in the command line of a fork server; none in that of any other process."""
+    """Return the names in the command line of a fork server; none for any other process."""
     if not is_fork_server(list(command_line)):
         return []
     texts = (each.value for each in ast.walk(ast.parse(command_line[-1])) if isinstance(each, ast.Constant))
@@ -48,15 +49,13 @@ def _names_in(command_line: Sequence[str]) -> list[str]:
 
 
 def _preload(names: Sequence[str]) -> None:
-    """Import each, up to the first that spoils the process: what came after it would be blamed for it."""
+    """Import the modules, up to the first that spoils the process: later ones would be blamed for it."""
     global spoilt
     with _asking_the_driver_through_nvml(), _silent():
         for name in names:
             before = set(threading.enumerate())
             try:
-                pkgutil.resolve_name(
-                    name
-                )  # a name within a module, too: some import only when it is asked for
+                pkgutil.resolve_name(name)  # may name an attribute: some packages import lazily
             except BaseException as error:
                 problems[name] = clipped(f"cannot be imported: {in_words(error)}")
             if cuda_is_initialised():
@@ -70,7 +69,7 @@ def _preload(names: Sequence[str]) -> None:
 
 
 def cuda_is_initialised() -> bool:
-    """Whether this process has begun to use the CUDA driver, by way of torch or of anything else."""
+    """Tell whether anything in this process, torch or another library, has initialised the CUDA driver."""
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():
         return True
@@ -83,7 +82,7 @@ def cuda_is_initialised() -> bool:
 
 @contextlib.contextmanager
 def _asking_the_driver_through_nvml() -> Iterator[None]:
-    """Have torch.cuda.is_available(), which many packages ask at import, answer without initialising CUDA."""
+    """Keep torch.cuda.is_available(), which many packages call at import, from initialising CUDA."""
     name = "PYTORCH_NVML_BASED_CUDA_CHECK"
     before = os.environ.get(name)
     os.environ[name] = "1"
@@ -98,7 +97,7 @@ def _asking_the_driver_through_nvml() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _silent() -> Iterator[None]:
-    """Keep what packages print when they are imported off the person's terminal."""
+    """Keep packages from printing to the user's terminal while they are imported."""
     kept = [(number, os.dup(number)) for number in (1, 2)]
     with Path(os.devnull).open("w") as nowhere:
         for number, _ in kept:

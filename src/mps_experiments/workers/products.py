@@ -1,7 +1,7 @@
-"""Check matrix products of a worker that sees only part of the GPU.
+"""Check the matrix products of a worker that may use only part of the GPU.
 
-Under some SM caps cuBLAS returned wrong half-precision products, with a relative error of 0.56 at 98 and 0.66
-at 54 of 132 multiprocessors of an H100, and nothing reported an error.
+Under some SM caps cuBLAS silently returned wrong half-precision products: on an H100 with 132 multiprocessors
+the relative error was 0.56 with 98 of them and 0.66 with 54.
 """
 
 import math
@@ -14,9 +14,9 @@ _SEED = 0
 
 
 def product_errors(device: str, multiply: Callable[[Any, Any], Any] | None = None) -> dict[str, float]:
-    """Multiply on the device and on the CPU; return the relative error (Frobenius norm) by type.
+    """Multiply on the device and on the CPU; return the relative error (Frobenius norm) by data type.
 
-    The CPU multiplies the same rounded factors in double precision. An error that is NaN counts as infinite.
+    The CPU multiplies the same rounded factors in double precision. A NaN error counts as infinite.
     """
     import torch
 

@@ -1,7 +1,7 @@
-"""Move all workers on by one CPU core at the same times, so that fast and slow cores are shared out.
+"""Move all workers on by one CPU core at the same time, so that each gets fast and slow cores alike.
 
-The parent moves them, from a core of its own: a worker that moved itself could do so only between two
-iterations, and with long ones would meet others on cores that these have not left yet.
+The parent moves them, from a core of its own. A worker could move itself only between two iterations; long
+ones would make it share a core with a worker that has not left yet.
 """
 
 import contextlib
@@ -14,11 +14,11 @@ _JOIN_S = 5.0
 
 
 class Rotation:
-    """Moves workers while the block runs, and takes each back to its own core at its end.
+    """Moves workers while the block runs, and returns each to its first core at the end.
 
     Args:
-        pids: Process ids by rank. Their first threads are moved, which run the iterations.
-        ring: The cores, that of rank N at place N; fewer than two move nothing.
+        pids: Process ids by rank. Only their main threads move; these run the iterations.
+        ring: Core numbers; rank N begins at place N. With fewer than two nothing moves.
         every_s: Seconds between two moves.
     """
 
@@ -45,7 +45,7 @@ class Rotation:
             self._move(turn)
 
     def _move(self, turn: int) -> None:
-        """Move the last rank first, as the one before takes its place."""
+        """Move every worker to its core of this turn, the last rank first: its neighbour takes its place."""
         for rank in reversed(range(len(self._pids))):
-            with contextlib.suppress(ProcessLookupError):  # it has died, which others notice
+            with contextlib.suppress(ProcessLookupError):  # it has died; the pool reports that
                 os.sched_setaffinity(self._pids[rank], (self._ring[(rank + turn) % len(self._ring)],))

@@ -1,4 +1,4 @@
-"""The measured window of one worker: an agreed start, the loop that is timed, the load kept up after it."""
+"""Measured window of one worker: the agreed start, the timed loop, and the load kept up after it."""
 
 import time
 from collections.abc import Callable, MutableSequence
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 Boundaries = MutableSequence[int] | Array[c_longlong]
 Counts = Boundaries  # by rank
-_SPIN_NS = 1_000_000  # the last millisecond before the start is not left to the kernel's timer
+_SPIN_NS = 1_000_000  # spin for the last millisecond: the kernel's timer is not that exact
 NEVER = 2**63 - 1  # of the monotonic clock
 
 
 def wait_until(start_at_ns: int) -> None:
-    """Return at this time of the system-wide monotonic clock, in nanoseconds."""
+    """Wait until this time of the system-wide monotonic clock, in nanoseconds."""
     remaining = start_at_ns - time.monotonic_ns()
     if remaining > _SPIN_NS:
         time.sleep((remaining - _SPIN_NS) / 1e9)
@@ -22,7 +22,7 @@ def wait_until(start_at_ns: int) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Beyond:
-    """Whole iterations for which there was no room, and the nanoseconds that they took."""
+    """Whole iterations whose times did not fit into shared memory, and the nanoseconds that they took."""
 
     iterations: int = 0
     took_ns: int = 0
@@ -35,17 +35,17 @@ def timed_loop(
     limit: int,
     end_ns: int = NEVER,
 ) -> int:
-    """Run the measured window: synchronised forwards, up to a number or to the end of the time.
+    """Run the measured window: synchronised iterations, up to a number or to the end of the time.
 
     Args:
         forward: Launches one iteration; may return before the device has finished.
         synchronize: Returns when the device has finished the iteration.
-        boundaries_ns: Gets the start, then the end of each iteration, of the system-wide monotonic clock.
-        limit: How many iterations at most.
-        end_ns: When the window is over; the iteration in which that happens is the last.
+        boundaries_ns: Receives the start, then the end of each iteration, on the system-wide monotonic clock.
+        limit: The most iterations to run.
+        end_ns: End of the window; the iteration under way at that time is the last.
 
     Returns:
-        How many iterations were done.
+        The number of iterations done.
     """
     now = time.monotonic_ns
     boundaries_ns[0] = now()
@@ -65,17 +65,17 @@ def keep_up_load(
     done: int,
     is_over: Callable[[], bool],
 ) -> Beyond:
-    """Go on as in the measured window until all workers are done.
+    """Run further iterations, as in the measured window, until all workers are done.
 
     Args:
         forward: As in `timed_loop`.
         synchronize: As in `timed_loop`.
-        boundaries_ns: Gets the ends of these iterations, too, as far as there is room.
-        done: How many iterations it holds already.
-        is_over: Whether all workers are done.
+        boundaries_ns: Receives the ends of these iterations, too, as long as there is room.
+        done: Number of iterations it already holds.
+        is_over: Returns True once all workers are done.
 
     Returns:
-        What found no room. The iteration in which the last worker became done is not counted.
+        The iterations that found no room, without the one during which the last worker finished.
     """
     now = time.monotonic_ns
     room, last = len(boundaries_ns) - 1, done

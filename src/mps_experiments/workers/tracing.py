@@ -1,4 +1,4 @@
-"""The child side of the traced pass: which GPU operations ran when, as PyTorch's profiler (CUPTI) saw them.
+"""Child side of the traced pass: the GPU operations and their times as PyTorch's profiler (CUPTI) saw them.
 
 Nothing here is imported or loaded before the measured window is over.
 """
@@ -17,10 +17,10 @@ from mps_experiments.measurement.overlap import CPU_OPERATOR, KERNEL, MEMCPY, ME
 
 _GPU_KINDS = {"kernel": KERNEL, "gpu_memcpy": MEMCPY, "gpu_memset": MEMSET}
 _LAUNCHES = ("cuda_runtime", "cuda_driver")
-# Run before and after the iterations: if the profiler missed them, that it saw nothing else proves nothing.
+# Run before and after the iterations. If the profiler misses these, its seeing nothing else proves nothing.
 _CONTROLS = {True: "spin_kernel", False: "aten::hann_window"}
 _CONTROL_CYCLES = 1000
-_CLOCKS_DIFFER_NS = 100_000  # at most: those of host and GPU
+_CLOCKS_DIFFER_NS = 100_000  # the most by which the clocks of host and GPU differ
 
 
 class _Operation(NamedTuple):
@@ -36,21 +36,21 @@ class _Operation(NamedTuple):
 class KernelTracer:
     """Records the operations of this process between `start` and `stop`.
 
-    An operation of its own at either end shows whether the profiler records at all.
+    It runs an operation of its own at either end, which shows that the profiler records at all.
 
     Args:
-        on_gpu: Record the GPU's operations; else PyTorch's operators on the CPU.
-        synchronize: Returns when the device has done what was launched.
+        on_gpu: Record the GPU's operations; otherwise PyTorch's operators on the CPU.
+        synchronize: Returns when the device has finished what was launched.
     """
 
     def __init__(self, on_gpu: bool, synchronize: Callable[[], None] = lambda: None) -> None:
         self._on_gpu, self._synchronize = on_gpu, synchronize
 
     def start(self) -> None:
-        """Begin; the first start of a process loads CUPTI.
+        """Start recording. The first start in a process loads CUPTI.
 
         Raises:
-            EvidenceError: If this PyTorch cannot trace, or something else traces already.
+            EvidenceError: If this PyTorch cannot trace, or another profiler runs already.
         """
         import torch.profiler
 
@@ -61,7 +61,7 @@ class KernelTracer:
             raise EvidenceError("the model runs a profiler of its own")
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # that events are kept for one cycle only
+                warnings.simplefilter("ignore")  # it warns that events are kept for one cycle only
                 self._profile = torch.profiler.profile(activities=[wanted])
                 self._profile.start()
         except (RuntimeError, AssertionError) as error:
@@ -78,7 +78,7 @@ class KernelTracer:
         self._synchronize()
 
     def stop(self, rank: int, pid: int, boundaries_ns: list[int], scratch: Path) -> KernelTrace:
-        """End, and return what was recorded within the boundaries, which may be nothing.
+        """Stop recording, and return the operations within the boundaries; there may be none.
 
         Raises:
             EvidenceError: If the profiler did not record this tracer's own operations.
@@ -102,7 +102,7 @@ class KernelTracer:
 
 
 def _read(content: dict[str, Any], on_gpu: bool) -> tuple[list[_Operation], dict[int, tuple[int, int]]]:
-    """Operations in order of their start, and correlation number -> begin and end of the launching call."""
+    """Read a Chrome trace: operations by start time, and launching calls' begin and end by correlation id."""
     base_ns = int(content.get("baseTimeNanoseconds", 0))
     operations: list[_Operation] = []
     launches: dict[int, tuple[int, int]] = {}
@@ -139,7 +139,7 @@ def _operation(event: dict[str, Any], base_ns: int) -> _Operation:
 
 
 def _outermost(operations: Iterable[_Operation]) -> Iterable[_Operation]:
-    """Operators that no other one called, per thread."""
+    """Select the operators that no other operator of their thread called."""
     reached: dict[int, int] = {}
     for each in sorted(operations, key=lambda one: (one.start_ns, -one.end_ns)):
         if each.start_ns >= reached.get(each.stream, 0):

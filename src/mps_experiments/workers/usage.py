@@ -1,4 +1,4 @@
-"""What a worker has taken from the CPU so far."""
+"""Read the CPU time that a worker has used so far."""
 
 import resource
 from pathlib import Path
@@ -9,7 +9,7 @@ _SCHEDSTAT = Path("/proc/self/schedstat")
 
 
 def cpu_usage() -> CpuUsage:
-    """What this process has used since it began."""
+    """Return the CPU use of this process since it began."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     return CpuUsage(
         user_s=used.ru_utime,
@@ -21,7 +21,7 @@ def cpu_usage() -> CpuUsage:
 
 
 def _run_queue_wait_s() -> float | None:
-    """The second field of schedstat, in nanoseconds (Linux, Documentation/scheduler/sched-stats.rst)."""
+    """Return the second field of schedstat, in seconds (Linux, Documentation/scheduler/sched-stats.rst)."""
     try:
         return int(_SCHEDSTAT.read_text().split()[1]) / 1e9
     except (OSError, IndexError, ValueError):

@@ -1,10 +1,10 @@
-"""Iterations before the measured window: a fixed number, or until latency is steady."""
+"""Warm-up before the measured window: a fixed number of iterations, or until latency is steady."""
 
 import statistics
 import time
 from collections.abc import Callable
 
-_GROUP = 3  # iterations whose median is compared with that of as many before
+_GROUP = 3  # iterations whose median is compared with that of the same number before
 _STEADY = 0.1  # relative difference of the two medians
 _LEAST = 2
 _MOST = 200
@@ -19,11 +19,11 @@ def warm_up(
     Args:
         forward: Launches one iteration.
         synchronize: Returns when the device has finished it.
-        iterations: How many; None goes on until the median of three is within 10 % of that of the three
-            before, for at most 200 iterations or 3 s after the first one, but at least two iterations.
+        iterations: Their number. None runs until the median latency of three is within 10 % of that of the
+            three before: at least two iterations, at most 200 or 3 s after the first one.
 
     Returns:
-        The last output, and how many iterations were run.
+        The last output, and the number of iterations run.
     """
     output: object = None
     latencies_s: list[float] = []

@@ -4,6 +4,18 @@ import re
 import zipfile
 from pathlib import Path
 
+from mps_experiments.workloads.files import (
+    COMPRESSED,
+    HDF5,
+    NUMPY,
+    PDF,
+    POINTERS,
+    TAR,
+    TAR_AT,
+    ZIP,
+    first_bytes,
+)
+
 _HEAD_BYTES = 4096
 _SLACK_BYTES = 2**20
 _SAVE = "save the weights alone with torch.save(model.state_dict(), path)"
@@ -16,23 +28,17 @@ _SHARD = re.compile(r"-(\d+)-of-(\d+)\.\w+$")
 
 # What the file is, what to do about it, and which bytes stand where.
 _SIGNATURES: tuple[tuple[str, str, int, bytes], ...] = (
-    ("a Git LFS pointer, not the file itself", "run git lfs pull", 0, b"version https://git-lfs"),
-    ("a git-annex pointer, not the file itself", "run git annex get", 0, b"/annex/objects/"),
-    ("an HDF5 file, as Keras writes it", _SAVE, 0, b"\x89HDF\r\n\x1a\n"),
+    *((what, remedy, 0, expected) for expected, (what, remedy) in POINTERS.items()),
+    ("an HDF5 file, as Keras writes it", _SAVE, 0, HDF5),
     ("a TensorFlow Lite model", _SAVE, 4, b"TFL3"),
     ("a GGUF file", _SAVE, 0, b"GGUF"),
     ("a TensorRT engine", _SAVE, 0, b"ftrt"),
-    ("a NumPy array (.npy)", _SAVE, 0, b"\x93NUMPY"),
-    ("a gzip archive", "unpack it", 0, b"\x1f\x8b"),
-    ("a bzip2 archive", "unpack it", 0, b"BZh"),
-    ("an xz archive", "unpack it", 0, b"\xfd7zXZ\0"),
-    ("a Zstandard archive", "unpack it", 0, b"\x28\xb5\x2f\xfd"),
-    ("a 7-Zip archive", "unpack it", 0, b"7z\xbc\xaf\x27\x1c"),
-    ("a RAR archive", "unpack it", 0, b"Rar!"),
-    ("a tar archive", "unpack it and give the checkpoint in it", 257, b"ustar"),
+    ("a NumPy array (.npy)", _SAVE, 0, NUMPY),
+    *((what, "unpack it", 0, expected) for expected, (what, _) in COMPRESSED.items()),
+    ("a tar archive", "unpack it and give the checkpoint in it", TAR_AT, TAR),
     ("a PNG image", "give it as workload.input", 0, b"\x89PNG"),
     ("a JPEG image", "give it as workload.input", 0, b"\xff\xd8\xff"),
-    ("a PDF document", _SAVE, 0, b"%PDF"),
+    ("a PDF document", _SAVE, 0, PDF),
 )
 # The same for zip archives: a file of this name is in it.
 _ARCHIVES = (
@@ -54,12 +60,11 @@ def refuse_foreign(path: Path) -> None:
         ValueError: Names the kind of the file and what to do.
     """
     size = path.stat().st_size
-    with path.open("rb") as file:
-        head = file.read(_HEAD_BYTES)
+    head = first_bytes(path, _HEAD_BYTES)
     shard = _SHARD.search(path.name)
     if shard and int(shard[2]) > 1:
         raise ValueError(f"one shard of {int(shard[2])}; {_ONE_FILE}")
-    if head.startswith(b"PK\x03\x04"):
+    if head.startswith(ZIP):
         _refuse_archive(path, size)
         return
     kind = None if is_safetensors(path) else _kind(head, path.suffix)
@@ -69,8 +74,7 @@ def refuse_foreign(path: Path) -> None:
 
 def is_safetensors(path: Path) -> bool:
     """Tell by its first bytes whether it is a safetensors file: the length of a header of JSON, then that."""
-    with path.open("rb") as file:
-        head = file.read(9)
+    head = first_bytes(path, 9)
     return head[8:] == b"{" and int.from_bytes(head[:8], "little") <= _MAX_SAFETENSORS_HEADER
 
 
@@ -87,8 +91,7 @@ def unreadable(path: Path, error: Exception) -> str:
             f"holds {refused[1] or refused[2]}, which torch.load(weights_only=True) refuses, since a pickled "
             f"class can run code; {_SAVE}"
         )
-    with path.open("rb") as file:
-        head = file.read(_HEAD_BYTES)
+    head = first_bytes(path, _HEAD_BYTES)
     is_ours = _LEGACY in head[:40] or head.startswith(b"PK")
     if is_ours and _pickle_protocol(path, head) > 3:
         return f"pickled with a protocol other than torch.save's own (pickle_protocol=2); {_SAVE}"

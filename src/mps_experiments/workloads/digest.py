@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import math
 from collections.abc import Iterator, Mapping
 
 import numpy as np
@@ -110,12 +111,12 @@ def _nonfinite(flat: torch.Tensor) -> int:
 
 
 def _stride(size: int) -> int:
-    return max(1, -(-size // _MAX_HASHED))
+    return max(1, math.ceil(size / _MAX_HASHED))
 
 
 def _digest(name: str, tensor: _Strided, value_count: int) -> TensorDigest:
     kept = np.ascontiguousarray(tensor.kept)
-    shown = kept[:: max(1, -(-kept.size // value_count))]
+    shown = kept[:: max(1, math.ceil(kept.size / value_count))]
     if np.iscomplexobj(shown):
         shown = np.abs(shown)
     return TensorDigest(

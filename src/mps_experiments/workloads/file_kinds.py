@@ -2,6 +2,8 @@
 
 import codecs
 
+from mps_experiments.workloads.files import COMPRESSED, HDF5, NUMPY, PDF, POINTERS, TAR, TAR_AT, ZIP
+
 HEAD_BYTES = 4096
 _CONVERT = "convert it to PNG or JPEG"
 _RAW = "develop it to PNG or JPEG"
@@ -13,11 +15,10 @@ _ARRAY = "save the array as an image with PIL.Image.fromarray"
 # Name of the kind, what to do about it, then the bytes by offset. Pillow itself decodes none of these: it
 # hands EPS to Ghostscript and WMF to Windows, and reads only the header of HDF5, GRIB, BUFR and MPEG.
 _SIGNATURES: tuple[tuple[str, str, dict[int, bytes]], ...] = (
-    ("a Git LFS pointer, not the file itself", "run git lfs pull", {0: b"version https://git-lfs"}),
-    ("a git-annex pointer, not the file itself", "run git annex get", {0: b"/annex/objects/"}),
+    *((what, remedy, {0: expected}) for expected, (what, remedy) in POINTERS.items()),
     ("PostScript, a program, which is never run", _CONVERT, {0: b"%!PS"}),
     ("PostScript, a program, which is never run", _CONVERT, {0: b"\xc5\xd0\xd3\xc6"}),
-    ("a PDF document", "convert a page of it to PNG", {0: b"%PDF"}),
+    ("a PDF document", "convert a page of it to PNG", {0: PDF}),
     ("a Windows metafile (WMF)", _CONVERT, {0: b"\xd7\xcd\xc6\x9a"}),
     ("a Windows metafile (EMF)", _CONVERT, {0: b"\x01\0\0\0", 40: b" EMF"}),
     ("a DjVu document", _CONVERT, {0: b"AT&TFORM"}),
@@ -44,19 +45,14 @@ _SIGNATURES: tuple[tuple[str, str, dict[int, bytes]], ...] = (
     ("a video (MPEG)", _FRAME, {0: b"\0\0\x01\xb3"}),
     ("a video (Flash)", _FRAME, {0: b"FLV\x01"}),
     ("a video (Ogg)", _FRAME, {0: b"OggS"}),
-    ("a NumPy array (.npy)", _ARRAY, {0: b"\x93NUMPY"}),
-    ("an HDF5 file", _ARRAY, {0: b"\x89HDF\r\n\x1a\n"}),
+    ("a NumPy array (.npy)", _ARRAY, {0: NUMPY}),
+    ("an HDF5 file", _ARRAY, {0: HDF5}),
     ("weather data (GRIB)", _ARRAY, {0: b"GRIB"}),
     ("weather data (BUFR)", _ARRAY, {0: b"BUFR"}),
     ("weather data (BUFR)", _ARRAY, {0: b"ZCZC"}),
-    ("a ZIP archive (.npz, .pt and .docx files are such, too)", _UNPACK, {0: b"PK\x03\x04"}),
-    ("a gzip archive", _UNPACK, {0: b"\x1f\x8b"}),
-    ("a bzip2 archive", _UNPACK, {0: b"BZh"}),
-    ("an xz archive", _UNPACK, {0: b"\xfd7zXZ\0"}),
-    ("a Zstandard archive", _UNPACK, {0: b"\x28\xb5\x2f\xfd"}),
-    ("a 7-Zip archive", _UNPACK, {0: b"7z\xbc\xaf\x27\x1c"}),
-    ("a RAR archive", _UNPACK, {0: b"Rar!"}),
-    ("a tar archive", _UNPACK, {257: b"ustar"}),
+    ("a ZIP archive (.npz, .pt and .docx files are such, too)", _UNPACK, {0: ZIP}),
+    *((what, _UNPACK, {0: expected}) for expected, (what, _) in COMPRESSED.items()),
+    ("a tar archive", _UNPACK, {TAR_AT: TAR}),
     ("an SQLite database", "give an image", {0: b"SQLite format 3\0"}),
     *(("a pickle of Python", _ARRAY, {0: bytes((0x80, protocol))}) for protocol in range(2, 6)),
 )

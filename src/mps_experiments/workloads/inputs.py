@@ -1,7 +1,6 @@
 """Find and check the input images in the parent, before any GPU work; workers read them again."""
 
 import glob
-import hashlib
 import importlib.util
 import json
 import math
@@ -15,6 +14,7 @@ from PIL import Image, UnidentifiedImageError
 
 from mps_experiments.errors import ConfigError
 from mps_experiments.workloads.file_kinds import HEAD_BYTES, foreign_kind, shapeless_kind
+from mps_experiments.workloads.files import file_sha256, first_bytes
 from mps_experiments.workloads.images import Picture, UnsuitableImageError, begins_like, read_image
 from mps_experiments.workloads.spec import ImageInput
 
@@ -67,12 +67,10 @@ def remarks(images: Iterable[ImageInput]) -> Iterator[str]:
 def _checked(name: str) -> ImageInput:
     path = sample_photo() if name == SAMPLE else _existing(name)
     try:
-        with path.open("rb") as file:
-            head = file.read(HEAD_BYTES)
-            if kind := foreign_kind(head):
-                raise ConfigError(_OPTION, name, kind)
-            file.seek(0)
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        head = first_bytes(path, HEAD_BYTES)
+        if kind := foreign_kind(head):
+            raise ConfigError(_OPTION, name, kind)
+        digest = file_sha256(path)
     except OSError as error:
         raise ConfigError(_OPTION, name, f"cannot be read ({error.strerror}); {_EXPECTED}") from error
     picture = _decoded(name, path, head)
