@@ -12,7 +12,7 @@ PACKAGE = SRC / "mps_experiments"
 
 # From the ground up: a room may import rooms below it, never one above or beside it.
 FLOORS: list[set[str]] = [
-    {"errors", "disk", "standard_streams"},
+    {"axes", "errors", "disk", "standard_streams"},
     {"afterwork", "measurement", "signals"},
     {"config", "trace_files"},
     {"machine", "workloads", "composition", "option_limits", "blocks"},

@@ -101,8 +101,8 @@ class Sweep:
             self._refuse(" ".join(hydra.overrides.task), error)
             self._is_open = False
             return
-        name = " ".join([plan.name, *self._varied(hydra.overrides.task)])
-        plan, config = self._twin(replace(plan, name=name)), _plain(composed)
+        varied = self._varied(hydra.overrides.task)
+        plan, config = self._twin(replace(plan, varied=varied)), _plain(composed)
         runs = list(runs_of(plan, config, hydra.overrides.task))
         for run in runs:
             self._run(run, is_last=run is runs[-1])
@@ -113,7 +113,7 @@ class Sweep:
             return plan
         folder = plan.paths.folder
         paths = RunPaths(folder=folder.with_name(f"{folder.name},twin"))
-        return replace(plan, name=f"{plan.name} twin", twin=1, paths=paths)
+        return replace(plan, twin=1, paths=paths)
 
     def _run(self, run: CellRun, is_last: bool) -> None:
         """Run one run of a cell.
@@ -204,11 +204,10 @@ class Sweep:
         self.ledger.refuse(name, str(error))
         self.terminal.cell_finished(f"{name}: REFUSED: {error}")
 
-    def _varied(self, overrides: Sequence[str]) -> list[str]:
-        """What this cell sets that others set otherwise, beside what every name says already."""
-        return [
-            text for text in overrides if key_of(text) in self.varied - {"mps", "procs", "times", "fault"}
-        ]
+    def _varied(self, overrides: Sequence[str]) -> tuple[str, ...]:
+        """Return what this cell sets that others set otherwise, beside what every name says already."""
+        varied = self.varied - {"mps", "procs", "times", "fault"}
+        return tuple(text for text in overrides if key_of(text) in varied)
 
     def _surroundings_of(self, plan: RunPlan) -> Surroundings:
         uuid_or_none = plan.device.gpu.uuid if plan.device.gpu else None

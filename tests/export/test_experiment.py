@@ -42,7 +42,7 @@ def stored(folder: Path, cells: Sequence[Config]) -> list[FoundRun]:
         assert isinstance(config, dict)
         fault = each.fault.kind.value
         made = make_measurement(f"record-{number}", procs=each.procs, fault=fault)
-        made = replace(made, cell=replace(made.cell, times=each.times))
+        made = replace(made, cell=made.cell.moved(times=each.times))
         path = folder / str(number) / "measurement.json"
         write_measurement(replace(made, config={str(key): value for key, value in config.items()}), path)
         found.append(FoundRun(measurement=read_measurement(path), folder=path.parent))
@@ -122,7 +122,7 @@ def test_a_twin_is_no_cell_of_its_own(tmp_path: Path) -> None:
     cells = parse(["-m", "procs=1,2", "repeat=0,1", "precision=0.1"]).cells
     runs = stored(tmp_path, cells)
     one = runs[0].measurement
-    twin = replace(runs[0], measurement=replace(one, record_id="t", cell=replace(one.cell, twin=1)))
+    twin = replace(runs[0], measurement=replace(one, record_id="t", cell=one.cell.moved(twin=1)))
     wanted = wanted_of([*runs, twin], drop_unknown=False)
     assert (len(wanted.measurements), wanted.grid.axes) == (4, {"procs": (1, 2), "repeat": (0, 1)})
     assert wanted_of([twin], drop_unknown=False).grid.common["procs"] == 1

@@ -133,7 +133,7 @@ def test_only_valid_runs_give_numbers(verdict: Verdict) -> None:
     """The refused repeat took a hundred times as long."""
     runs = arm("on", {1: (1.0, 1.0, 1.0), 2: (1.1, 1.1)})
     (refused,) = arm("on", {2: 110.0}, record="refused")
-    refused = replace(refused, cell=replace(refused.cell, repeat=2))
+    refused = replace(refused, cell=refused.cell.moved(repeat=2))
     assert said(*runs, replace(refused, verdict=verdict)) == said(*runs)
     assert said(*runs, refused) != said(*runs)
 

@@ -34,7 +34,7 @@ def test_models_and_machines_have_panels_of_their_own() -> None:
 
 def test_a_panel_is_named_by_what_the_sweep_varied() -> None:
     run = make_measurement()
-    named = replace(run, name=f"{run.name} repeat=0 workers.start_method=spawn")
+    named = replace(run, varied=("repeat=0", "workers.start_method=spawn"))
     assert panel_of(named).title == "maskrcnn_resnet50_fpn · workers.start_method=spawn"
 
 
@@ -100,7 +100,7 @@ def test_latencies_are_of_all_workers_and_repeats_of_the_cell_alone() -> None:
 
 def test_the_answer_rests_on_runs_of_one_times_and_setting_equal_runs_included() -> None:
     runs = arm("on", {1: 1.0, 2: 1.1})
-    twin = replace(runs[0], record_id="twin", cell=replace(runs[0].cell, twin=1))
+    twin = replace(runs[0], record_id="twin", cell=runs[0].cell.moved(twin=1))
     other = arm("on", {1: 1.0}, times=3)
     panel = panel_of(*runs, twin, *other)
     assert [m.record_id for m in panel.answered] == ["on-1-0-", "on-2-0-", "twin"]
@@ -124,7 +124,7 @@ def test_workloads_of_ones_own_are_told_by_their_options() -> None:
 
 def test_options_that_the_sweep_varied_are_named_once() -> None:
     run = make_measurement("a", model="mine:build", options={"kind": "a"})
-    named = replace(run, name=f"{run.name} +workload.options.kind=a")
+    named = replace(run, varied=("+workload.options.kind=a",))
     (panel,) = panels(as_runs([named]))
     assert panel.title == "mine:build · +workload.options.kind=a"
 

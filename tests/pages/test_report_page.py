@@ -156,7 +156,7 @@ def test_the_description_has_answer_and_tables_and_no_picture() -> None:
 
 def test_several_panels_have_charts_of_their_own() -> None:
     other = [
-        replace(run, record_id=f"b{run.record_id}", cell=replace(run.cell, model="resnet50"))
+        replace(run, record_id=f"b{run.record_id}", cell=run.cell.moved(model="resnet50"))
         for run in full_sweep()
     ]
     page = report_page(subject_of(*full_sweep(), *other))

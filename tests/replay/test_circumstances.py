@@ -36,7 +36,7 @@ def pair(weights: Path) -> tuple[Measurement, RunPlan]:
             device=FAKE_GPU.uuid,
             warmup="auto",
             window="kept",
-            pinned=False,
+            cpu_affinity="none",
         ),
         machine=collect_facts(PROBE, FAKE_GPU),
         weights_file_sha256=hashlib.sha256(b"weights").hexdigest(),
@@ -73,12 +73,11 @@ def test_gpu_driver_versions_code_host_and_files_are_each_a_line_once(weights: P
 
 def test_other_work_is_named_first(weights: Path) -> None:
     stored, plan = pair(weights)
-    cell = replace(
-        stored.cell,
+    cell = stored.cell.moved(
         model="resnet50",
         weights="default",
         warmup=9,
-        pinned=not stored.cell.pinned,
+        cpu_affinity="auto",
         window="fixed",
     )
     lines = list(difference_lines([(replace(stored, cell=cell), plan)], PROBE))

@@ -65,7 +65,7 @@ def outputs(tmp_path: Path) -> Outputs:
 def test_a_sweep_is_run_again_and_both_results_stand_side_by_side(outputs: Outputs) -> None:
     done = outputs.replay(str(outputs.sweep), "--allow-code", "--repeats", "2")
     assert done.returncode == 0, done.stderr
-    assert sorted(record.cell.twin for record in outputs.replayed()) == [0, 0, 0, 0, 1]
+    assert sorted(record.cell.is_twin for record in outputs.replayed()) == [0, 0, 0, 0, 1]
     table = done.stdout.partition("STORED AGAINST NOW")[2]
     lines = [[cell.strip() for cell in line.split("│")[1:-1]] for line in table.splitlines() if "│" in line]
     assert [line[1] for line in lines if line[0]] == ["verdict", "verdict"]

@@ -93,12 +93,12 @@ def test_the_gain_stands_beside_the_ratio() -> None:
 
 
 def test_a_window_that_is_kept_up_is_not_compared_with_a_fixed_one() -> None:
-    kept = [replace(run, cell=replace(run.cell, window="kept")) for run in repeats(1.0)]
+    kept = [replace(run, cell=run.cell.moved(window="kept")) for run in repeats(1.0)]
     assert shown(repeats(2.0), kept)["not compared"].spread == "other work: window (fixed against kept)"
 
 
 def test_what_computed_something_else_is_not_compared() -> None:
-    other = [replace(run, cell=replace(run.cell, model="resnet50")) for run in repeats(1.0)]
+    other = [replace(run, cell=run.cell.moved(model="resnet50")) for run in repeats(1.0)]
     found = shown(repeats(2.0), other)
     assert list(found) == ["verdict", "not compared"]
     said = found["not compared"]
@@ -108,7 +108,7 @@ def test_what_computed_something_else_is_not_compared() -> None:
 
 def test_files_at_another_place_are_the_same_work() -> None:
     def placed(run: Measurement, weights: str, digest: str) -> Measurement:
-        return replace(run, cell=replace(run.cell, weights=weights), weights_file_sha256=digest)
+        return replace(run, cell=run.cell.moved(weights=weights), weights_file_sha256=digest)
 
     stored = [placed(run, "/there/w.pth", "a" * 64) for run in repeats(2.0)]
     same = [placed(run, "here.pth", "a" * 64) for run in repeats(1.0)]

@@ -37,7 +37,7 @@ def test_a_cell_is_named_once_without_its_repeat() -> None:
 
 
 def test_a_name_that_looks_like_markup_is_shown_as_it_is() -> None:
-    odd = replace(run("a", 2), name="[red]x[/nope]")
+    odd = replace(run("a", 2), varied=("[red]x[/nope]",))
     assert "[red]x[/nope]" in text(Sides(stored=[odd], now=[], axes=()))
 
 
@@ -54,7 +54,7 @@ def test_what_cannot_be_compared_is_said() -> None:
 
 
 def test_the_second_of_two_equal_runs_is_no_repeat() -> None:
-    twin = replace(run("twin", 1), cell=replace(run("twin", 1).cell, twin=1))
+    twin = replace(run("twin", 1), cell=run("twin", 1).cell.moved(twin=1))
     sides = Sides(stored=[run("a", 1), twin], now=[run("b", 1), twin], axes=())
     ((then, here),) = sides.cells().values()
     assert ([m.record_id for m in then], [m.record_id for m in here]) == (["a"], ["b"])

@@ -73,7 +73,7 @@ def test_a_missing_ratio_and_contention_are_explained_below() -> None:
 
 def named(measurement: Measurement, varied: str) -> Measurement:
     """The record as a sweep over more than mps, procs and times names it."""
-    return replace(measurement, name=f"{measurement.name} {varied}")
+    return replace(measurement, name=f"{measurement.name} {varied}", varied=tuple(varied.split()))
 
 
 def repeats(procs: int, *makespans_s: float, **cell: Any) -> list[Measurement]:

@@ -18,6 +18,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, flag_override
 from omegaconf.errors import OmegaConfBaseException
 
+from mps_experiments.axes import key_of
 from mps_experiments.composition import mistakes
 from mps_experiments.composition.launcher import register_launcher
 from mps_experiments.composition.places import refuse_places
@@ -209,11 +210,6 @@ def _varied(lists: list[list[str]]) -> frozenset[str]:
     """The keys of overrides that not every cell has."""
     common = set.intersection(*map(set, lists)) if lists else set()
     return frozenset(key_of(text) for cell in lists for text in cell if text not in common)
-
-
-def key_of(override: str) -> str:
-    """The option or group that an override sets."""
-    return override.lstrip("+~").partition("=")[0]
 
 
 def _choices(group: str) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from mps_experiments.config import AUTO, NO_LONGER, Config, options
 from mps_experiments.errors import ConfigError
-from mps_experiments.record import Cell, affinity_of
+from mps_experiments.record import Cell
 
 # Of the place or sweep of a run, not of the run. (allow_code counts on the command line only.)
 _LEFT_OUT = (
@@ -80,20 +80,20 @@ def _of_cell(cell: Cell) -> Values:
     """Options that the coordinates of a run tell as well."""
     told: Values = {
         "mps.enabled": cell.mps == "on",
-        "mps.compute_mode": cell.compute_mode,
+        "mps.compute_mode": cell.axes["compute_mode"],
         "procs": cell.procs,
         "times": cell.times,
         "repeat": cell.repeat,
         "fault.kind": cell.fault,
-        "workers.cpu_affinity": affinity_of(cell),
+        "workers.cpu_affinity": cell.axes["cpu_affinity"],
         "window": cell.window,
-        "workers.start_method": cell.start_method,
-        "workers.verbose": cell.verbose,
-        "workers.warmup": cell.warmup,
+        "workers.start_method": cell.axes["start_method"],
+        "workers.verbose": cell.axes["verbose"],
+        "workers.warmup": cell.axes["warmup"],
         "workload.options": cell.options,
     }
     if cell.inputs:  # one of torchvision's; a factory of the user's own is named by the configuration alone
-        told |= {"workload.weights": cell.weights, "workload.seed": cell.seed}
+        told |= {"workload.weights": cell.weights, "workload.seed": cell.axes["seed"]}
         if cell.weights != "default" and any(name in cell.model for name in _BUILT_WITH_BATCH_NORM):
             told["workload.norm_layer"] = "batch"
     return told | ({"window_s": cell.window_s} if cell.window_s is not None else {})

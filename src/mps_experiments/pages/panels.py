@@ -163,8 +163,6 @@ def _told_apart(panel: Panel, namesakes: Sequence[Panel]) -> Panel:
 
 
 def _varied(runs: Sequence[ReportRun]) -> str:
-    """What the names of all these runs say beyond the coordinates."""
-    words = [run.measurement.name.split() for run in runs]
-    plain = ("mps=", "procs=", "times=", "repeat=", "+repeat=", "++repeat=")
-    shared = [word for word in words[0] if all(word in each for each in words)]
-    return " ".join(word for word in shared if not word.startswith(plain))
+    """Return what the sweep varied and all these runs share."""
+    settings = [run.measurement.settings for run in runs]
+    return " ".join(text for text in settings[0] if all(text in each for each in settings))

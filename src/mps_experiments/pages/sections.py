@@ -24,7 +24,7 @@ from mps_experiments.pages.machines import Machines
 from mps_experiments.pages.packing import PAYS
 from mps_experiments.pages.panels import ARMS, Panel
 from mps_experiments.record import Measurement
-from mps_experiments.report.captions import cell_name, warnings_of
+from mps_experiments.report.captions import warnings_of
 from mps_experiments.report.fault_tables import fault_tables
 from mps_experiments.report.noise import noise_line
 from mps_experiments.report.repeats import Group
@@ -184,7 +184,7 @@ def _timelines(panel: Panel, prefix: str) -> Iterator[Picture]:
         path = by_id[record_id].timeline
         if path is None or path.stat().st_size > _MAX_TIMELINE_BYTES:
             continue
-        name = cell_name(group.first)
+        name = group.first.cell_name
         yield Picture(
             name=f"{prefix}timeline-mps-{group.first.cell.mps}-procs-{group.first.cell.procs}.png",
             title=f"Timeline of the workers, {name}",

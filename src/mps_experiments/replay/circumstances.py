@@ -7,7 +7,7 @@ from mps_experiments.fingerprint import of_plan, of_record
 from mps_experiments.machine.facts import collect_facts
 from mps_experiments.machine.gpus import GpuProbe
 from mps_experiments.plan import RunPlan
-from mps_experiments.record import Cell, Measurement, affinity_of
+from mps_experiments.record import Cell, Measurement
 from mps_experiments.recorder import cell_of
 from mps_experiments.replay.files import digest_of_file
 from mps_experiments.report.keys import differing_keys
@@ -39,13 +39,13 @@ def work_of(cell: Cell) -> dict[str, object]:
         "weights": cell.weights,
         "input": [image.name for image in cell.inputs],
         "options": cell.options,
-        "seed": cell.seed,
-        "warmup": cell.warmup,
+        "seed": cell.axes["seed"],
+        "warmup": cell.axes["warmup"],
         "device": "cpu" if cell.device == "cpu" else "a GPU",
-        "cpu_affinity": affinity_of(cell),
+        "cpu_affinity": cell.axes["cpu_affinity"],
         "window": cell.window,
         "window_s": cell.window_s,
-        "start_method": cell.start_method,
-        "compute_mode": cell.compute_mode,
-        "verbose": cell.verbose,
+        "start_method": cell.axes["start_method"],
+        "compute_mode": cell.axes["compute_mode"],
+        "verbose": cell.axes["verbose"],
     }

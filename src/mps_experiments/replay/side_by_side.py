@@ -1,6 +1,5 @@
 """The table at the end of a replay: each stored cell beside what it gave now."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -53,7 +52,7 @@ def table(sides: Sides) -> Table:
         made.add_column(name, justify="right")
     made.add_column("within the spread?")
     for stored, now in sides.cells().values():
-        name = _cell_name(stored[0])
+        name = stored[0].cell_name
         for row in rows(stored, now, sides.stored, sides.now):
             texts = (name, row.what, row.stored, row.now, row.difference, row.spread)
             made.add_row(*map(Text, texts))  # as it stands: a reason may look like markup
@@ -73,8 +72,3 @@ def remarks(sides: Sides) -> list[str]:
     if counts and 1 not in counts:
         said.append(_NO_RATIO)
     return said
-
-
-def _cell_name(measurement: Measurement) -> str:
-    """Its repeats and trials are one cell."""
-    return re.sub(r" (repeat|trial)=\d+", "", measurement.name)

@@ -5,6 +5,7 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 
+from mps_experiments.axes import WORK
 from mps_experiments.measurement.findings import Thresholds
 from mps_experiments.measurement.outputs import OutputDifference, OutputDigest, compare_outputs
 from mps_experiments.measurement.verdict import Status
@@ -89,9 +90,9 @@ def _workload_key(measurement: Measurement) -> str:
     inputs = [image.identity for image in cell.inputs]
     workload = measurement.config.get("workload") or {}
     network = (workload.get("weights_key"), workload.get("norm_layer"))
-    weights = (cell.weights, measurement.weights_file_sha256, *network)
+    work = {axis.name: cell.axes[axis.name] for axis in WORK}
     name = gpu.name if gpu and cell.device != "cpu" else "cpu"
-    values = (cell.model, weights, inputs, cell.seed, cell.options, name)
+    values = (work, measurement.weights_file_sha256, network, inputs, name)
     return json.dumps(values, sort_keys=True, default=str)
 
 

@@ -1,6 +1,5 @@
 """The two tables people came for: MPS off and on, times x procs, time per process, ratio and gain."""
 
-import re
 import statistics
 from collections.abc import Iterator, Sequence
 from io import StringIO
@@ -74,13 +73,10 @@ def _table(state: str, cells: Sequence[Measurement], by_ratio: dict[str, Ratio])
 
 def _title(state: str, cells: Sequence[Measurement]) -> str:
     """The heading, with what else the sweep varied and all cells of this table share."""
-    varied = [m.name.partition(f" times={m.cell.times}")[2].split() for m in cells]
-    shared = [word for word in varied[0] if all(word in words for words in varied)]
-    parts = [f"MPS {state.upper()}", cells[0].cell.model]
-    parts += [text] if (text := " ".join(w for w in shared if not re.match(r"\+*repeat=", w))) else []
-    return " · ".join(
-        [*parts, "ms per iteration of each process" if _is_timed(cells[0]) else "seconds per process"]
-    )
+    settings = [m.settings for m in cells]
+    shared = " ".join(text for text in settings[0] if all(text in each for each in settings))
+    unit = "ms per iteration of each process" if _is_timed(cells[0]) else "seconds per process"
+    return " · ".join(filter(None, (f"MPS {state.upper()}", cells[0].cell.model, shared, unit)))
 
 
 def _is_timed(m: Measurement) -> bool:

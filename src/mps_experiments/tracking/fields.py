@@ -4,12 +4,14 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 
-from mps_experiments.record import Measurement, affinity_of
+from mps_experiments.axes import AXES, Role
+from mps_experiments.record import Measurement
 from mps_experiments.tracking.evidence_fields import evidence_metrics, evidence_tags
 from mps_experiments.tracking.fault_fields import fault_metrics, fault_params, fault_tags
 from mps_experiments.tracking.series import latency_tag
 
 _OF_A_SWEEP = ("gpu", "driver", "torch", "host", "mps_experiments", "git_commit")
+_ALWAYS = ("window", "repeat")  # worth a filter though they have a usual value
 _MAX_PARAM = 500  # characters that every MLflow server takes; newer ones take 6,000
 _MAX_TAG = 5000  # likewise; newer ones take 8,000. Both cut without a word.
 
@@ -25,33 +27,22 @@ def cut(text: str, most: int = _MAX_TAG) -> str:
 
 
 def params_of(measurement: Measurement) -> dict[str, str]:
-    """What one would filter by."""
-    cell = measurement.cell
+    """Return what one would filter by: every axis that has something to say of the run."""
+    cell, gpu = measurement.cell, measurement.machine.gpu
     values: dict[str, object] = {
-        "mps": cell.mps,
-        "procs": cell.procs,
-        "times": cell.times,
-        "repeat": cell.repeat,
-        "model": cell.model,
-        "weights": cell.weights,
-        "input": ",".join(image.name for image in cell.inputs),
-        "device": measurement.machine.gpu.name if measurement.machine.gpu else "cpu",
-        "start_method": cell.start_method,
-        "cpu_affinity": affinity_of(cell),
-        "warmup": cell.warmup,
-        "window": cell.window,
-        "seed": cell.seed,
-        "compute_mode": cell.compute_mode,
-        "verbose": cell.verbose,
+        axis.name: cell.axes[axis.name]
+        for axis in AXES
+        if axis.role is Role.FACTOR or axis.name in _ALWAYS or cell.axes[axis.name] != axis.usual
     }
-    if not cell.inputs:  # a workload of the user's own has weights and inputs that we do not know
-        for key in ("weights", "input", "seed"):
-            del values[key]
-    if cell.is_twin:
-        values["twin"] = cell.twin
-    values |= fault_params(measurement)
+    values["device"] = gpu.name if gpu else "cpu"
+    if cell.inputs:
+        values["input"] = ",".join(image.name for image in cell.inputs)
+    else:  # a workload of the user's own has weights and inputs that we do not know
+        del values["weights"], values["seed"]
     if cell.options:
         values["options"] = json.dumps(cell.options, sort_keys=True, default=str)
+    values.pop("trial", None)
+    values |= fault_params(measurement)
     return {key: cut(str(value), _MAX_PARAM) for key, value in values.items()}
 
 
