@@ -4,8 +4,9 @@ A new axis is a row here, its option in `config`, and the code that acts on it. 
 condition of its own (`conditions_beside`), so that forgetting a row can only keep runs apart.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
@@ -27,6 +28,7 @@ class Axis:
         option: The option that sets it; empty for what a sweep sets by itself.
         label: What it means, for people.
         usual: Its value in runs from before the axis existed. Texts leave it unsaid.
+        counts_items: Whether its value is a number of items (images) in each iteration.
     """
 
     name: str
@@ -34,10 +36,12 @@ class Axis:
     label: str
     role: Role
     usual: Any = None
+    counts_items: bool = False
 
 
-def _factor(name: str, label: str, option: str = "", usual: Any = None) -> Axis:
-    return Axis(name=name, option=option or name, label=label, role=Role.FACTOR, usual=usual)
+def _factor(name: str, label: str, option: str = "", usual: Any = None, counts_items: bool = False) -> Axis:
+    found = Axis(name=name, option=option or name, label=label, role=Role.FACTOR, usual=usual)
+    return replace(found, counts_items=counts_items)
 
 
 def _condition(name: str, label: str, option: str = "", usual: Any = None) -> Axis:
@@ -71,11 +75,10 @@ AXES = (
 )
 BY_NAME = {axis.name: axis for axis in AXES}
 BY_OPTION = {axis.option: axis for axis in AXES if axis.option}
+FACTORS = tuple(axis for axis in AXES if axis.role is Role.FACTOR)
 CONDITIONS = tuple(axis for axis in AXES if axis.role is Role.CONDITION)
-# Factors beside the coordinates that every table and every run's name has.
-EXTRA_FACTORS = tuple(
-    axis for axis in AXES if axis.role is Role.FACTOR and axis.name not in ("mps", "procs", "times")
-)
+# Those beside the coordinates that every table and every run's name has.
+EXTRA_FACTORS = tuple(axis for axis in FACTORS if axis.name not in ("mps", "procs", "times"))
 # What is computed: outputs of runs that agree in it must be equal.
 WORK = tuple(axis for axis in AXES if axis.option.startswith("workload."))
 
@@ -158,6 +161,21 @@ def name_of(axes: Mapping[str, Any], varied: Iterable[str]) -> str:
     """Return the name of a cell: its coordinates, then the overrides that its sweep varied."""
     fault = [f"fault={axes['fault']}"] if axes["fault"] != "none" else []
     return " ".join([f"mps={axes['mps']} procs={axes['procs']} times={axes['times']}", *fault, *varied])
+
+
+def items_of(axes: Mapping[str, Any]) -> int:
+    """Return how many items (images) one iteration processes."""
+    return math.prod(axes[axis.name] for axis in AXES if axis.counts_items)
+
+
+def varied_factors(cells: Sequence[Mapping[str, Any]]) -> tuple[Axis, ...]:
+    """Return the extra factors in which these cells differ."""
+    return tuple(axis for axis in EXTRA_FACTORS if len({cell[axis.name] for cell in cells}) > 1)
+
+
+def factor_words(axes: Mapping[str, Any], of: Sequence[Axis] = EXTRA_FACTORS) -> tuple[str, ...]:
+    """Return the extra factors of a cell that have another value than the usual one, as overrides."""
+    return tuple(f"{axis.option}={axes[axis.name]}" for axis in of if axes[axis.name] != axis.usual)
 
 
 def key_of(override: str) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError, with_config
 
-from mps_experiments.axes import AXES, name_of, without
+from mps_experiments.axes import AXES, EXTRA_FACTORS, items_of, name_of, without
 from mps_experiments.disk import Reservation, write_atomically
 from mps_experiments.errors import RecordError
 from mps_experiments.machine.facts import MachineFacts
@@ -108,6 +108,21 @@ class Cell:
         """Return the iterations of each worker, or ``auto``: as many as `window_s` seconds held."""
         times: Times = self.axes["times"]
         return times
+
+    @property
+    def items(self) -> int:
+        """Return how many items one iteration processes."""
+        return items_of(self.axes)
+
+    @property
+    def item(self) -> str:
+        """Return the word for one item."""
+        return "image" if self.inputs else "item"
+
+    @property
+    def extras(self) -> tuple[Any, ...]:
+        """Return the values of the factors beside mps, procs and times."""
+        return tuple(self.axes[axis.name] for axis in EXTRA_FACTORS)
 
     @property
     def model(self) -> str:
@@ -259,7 +274,7 @@ class Measurement:
         if self.verdict.status is not Status.VALID or not self.is_ordinary:
             return None
         samples = [worker.samples for worker in self.workers if worker.samples is not None]
-        return summarise(samples, self.cell.window == "kept")
+        return summarise(samples, self.cell.window == "kept", self.cell.items)
 
     def survivor_figures(self) -> SurvivorFigures | None:
         """What the survivors of a VALID run with a fault went through; None if there is none."""

@@ -56,7 +56,7 @@ def test_shares_are_percent_and_energy_is_per_iteration_of_all_processes() -> No
     (run,) = [run for run in full_sweep() if run.record_id == "on-2"]
     values = quantities(run)
     assert (values["overlap"], values["busy"]) == (12.5, 75.0)
-    assert values["energy_per_iteration_j"] == pytest.approx(10 * 4.0 / 200)  # ten steps of 4 J
+    assert values["energy_per_item_j"] == pytest.approx(10 * 4.0 / 200)  # ten steps of 4 J
     assert values["power_w"] == pytest.approx(10 * 4.0 / 1.1)  # in 1.1 s, whatever the lagging readings say
 
 
@@ -76,7 +76,7 @@ def test_what_was_not_measured_has_no_value() -> None:
     assert set(quantities(make_measurement()).values()) == {None}
     without = with_telemetry(traced_run(), utilization=0.5)
     assert quantities(without)["power_w"] is None
-    assert quantities(replace(without, verdict=INVALID))["energy_per_iteration_j"] is None
+    assert quantities(replace(without, verdict=INVALID))["energy_per_item_j"] is None
 
 
 def test_the_median_is_over_the_runs_that_have_the_quantity() -> None:

@@ -86,8 +86,8 @@ def test_two_machines_stand_side_by_side() -> None:
     assert machines == ["Machine A · maskrcnn_resnet50_fpn", "Machine B · maskrcnn_resnet50_fpn"]
     (table,) = (block for block in found if isinstance(block, Table) and block.title == "Side by side")
     assert table.rows[1][1:] == (
-        "1.50 s, ratio 1.50, gain 1.33, 13.3/s",
-        "2.20 s, ratio 1.10, gain 1.82, 9.1/s",
+        "1.50 s, ratio 1.50, gain 1.33, 13.3 images/s",
+        "2.20 s, ratio 1.10, gain 1.82, 9.1 images/s",
     )
 
 

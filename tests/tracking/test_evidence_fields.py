@@ -72,7 +72,7 @@ def test_the_gpus_figures_are_of_the_window_and_in_the_units_of_their_names() ->
     assert found == pytest.approx(
         {
             "gpu/energy_j": 200.0,
-            "gpu/energy_per_iteration_j": 1.0,  # 200 iterations of both workers
+            "gpu/energy_per_item_j": 1.0,  # 200 iterations of both workers
             "gpu/power_mean_w": 350.0,
             "gpu/utilization_mean": 0.9,
             "gpu/sm_activity_mean": 0.6,
@@ -98,7 +98,7 @@ def test_throttling_is_a_share_of_the_readings() -> None:
 def test_energy_is_shared_out_over_the_iterations_of_all_workers() -> None:
     readings = [reading(at) for at in (-0.1, 1.0, 2.1)]
     four = with_readings(measured(procs=4), *readings)
-    assert evidence_metrics(four)["gpu/energy_per_iteration_j"] == pytest.approx(0.5)
+    assert evidence_metrics(four)["gpu/energy_per_item_j"] == pytest.approx(0.5)
 
 
 def test_what_the_gpu_does_not_tell_is_no_metric() -> None:

@@ -73,10 +73,10 @@ _QUANTITIES = (
         comes_from=" with readings of the GPU's power",
     ),
     _Quantity(
-        key="energy_per_iteration_j",
+        key="energy_per_item_j",
         name="energy",
-        title="Energy of one iteration",
-        axis="J per iteration",
+        title="Energy of one item",
+        axis="J per {item}",
         unit=" J",
         top=None,
         comes_from=" with readings of the GPU's energy counter",
@@ -127,12 +127,13 @@ def _throughput(panel: Panel, prefix: str) -> Chart | NoChart:
     def draw(axes: "Axes") -> None:
         lines(axes, series)
         from_zero(axes)
-        if one := max((each.values[0] for each in series if each.counts[0] == 1), default=0.0):
-            counts = all_counts(series)
+        ones = [each.values[0] for each in series if each.counts[0] == 1]
+        if ones and len(panel.strata) == 1:
+            counts, one = all_counts(series), max(ones)
             axes.plot(counts, [one * n for n in counts], **GUIDE, linestyle=":", label="ideal: N times one")
             axes.set_ylim(axes.get_ylim())
             axes.legend()
-        label(axes, series, "iterations/s, all processes")
+        label(axes, series, f"{panel.first.cell.item}s/s, all processes")
 
     note = _RANGE if any(each.errors for each in series) else _NO_INTERVAL
     title = "Total throughput over processes"
@@ -154,7 +155,7 @@ def _quantity(panel: Panel, prefix: str, what: _Quantity) -> Chart | NoChart:
     def draw(axes: "Axes") -> None:
         lines(axes, series)
         from_zero(axes, what.top)
-        label(axes, series, what.axis)
+        label(axes, series, what.axis.format(item=panel.first.cell.item))
 
     why_not = _TWO_COUNTS + what.comes_from
     return _chart(panel, prefix + what.name, what.title, series, what.unit, draw, _MEDIAN, why_not)

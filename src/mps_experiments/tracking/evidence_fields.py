@@ -19,12 +19,12 @@ def _gpu_metrics(measurement: Measurement) -> dict[str, float | None]:
     if telemetry is None or summary is None:
         return {}
     figures = measurement.statistics()
-    iterations = figures.throughput_per_s * figures.makespan_s if figures else None
+    items = figures.throughput_per_s * figures.makespan_s if figures else None
     mean = summary.mean.get
     has_reasons = any(sample.clock_event_reasons is not None for sample in telemetry.gpu)
     return {
         "gpu/energy_j": summary.energy_j,
-        "gpu/energy_per_iteration_j": _times(summary.energy_j, 1 / iterations) if iterations else None,
+        "gpu/energy_per_item_j": _times(summary.energy_j, 1 / items) if items else None,
         "gpu/power_mean_w": mean("power_w"),
         "gpu/utilization_mean": mean("utilization"),
         "gpu/sm_activity_mean": mean("sm_activity"),

@@ -4,7 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 
-from mps_experiments.axes import AXES, Role
+from mps_experiments.axes import AXES, FACTORS, Role
 from mps_experiments.record import Measurement
 from mps_experiments.tracking.evidence_fields import evidence_metrics, evidence_tags
 from mps_experiments.tracking.fault_fields import fault_metrics, fault_params, fault_tags
@@ -54,7 +54,6 @@ def metrics_of(measurement: Measurement) -> dict[str, float]:
     if figures is None or overhead_s is None:
         return {}
     metrics = {
-        "cell/procs": measurement.cell.procs,  # as numbers, too: MLflow sorts params as text
         "makespan_s": figures.makespan_s,
         "throughput_per_s": figures.throughput_per_s,
         "start_skew_ms": figures.start_skew_s * 1e3,
@@ -63,8 +62,8 @@ def metrics_of(measurement: Measurement) -> dict[str, float]:
         "latency/max_ms": figures.latency_max_s * 1e3,
         "overhead/total_s": overhead_s,
     }
-    if measurement.cell.times != "auto":
-        metrics["cell/times"] = measurement.cell.times
+    axes = measurement.cell.axes  # numbers are metrics, too: MLflow sorts params as text
+    metrics |= {f"cell/{each.name}": axes[each.name] for each in FACTORS if isinstance(axes[each.name], int)}
     tails = {"latency/p95_ms": figures.latency_p95_s, "latency/p99_ms": figures.latency_p99_s}
     metrics |= {name: seconds * 1e3 for name, seconds in tails.items() if seconds is not None}
     if interval := figures.throughput_interval_per_s:

@@ -8,6 +8,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from mps_experiments.axes import FACTORS
+
 _KEY = "mlflow.sharedViewState."
 _NOTE = "mlflow.note.content"
 _KIND = "mlflow.experimentKind"
@@ -15,7 +17,7 @@ _NAME, _CREATED = "attributes.`Run Name`", "runDateAndNestInfo"
 _WIDTHS = {"params": 70, "metrics": 135, "tags": 130}  # pixels
 _NAME_WIDTH, _CREATED_WIDTH = 280, 130
 
-_PARAMS = ("mps", "procs", "times", "repeat")
+_PARAMS = (*(axis.name for axis in FACTORS), "repeat")
 _RUN = {
     "params": _PARAMS,
     "metrics": ("ratio", "gain", "makespan_s", "throughput_per_s", "latency/p50_ms", "latency/p99_ms"),
