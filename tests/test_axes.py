@@ -5,9 +5,12 @@ from mps_experiments.axes import (
     BY_OPTION,
     PLACES,
     chosen,
+    factor_words,
+    items_of,
     key_of,
     name_of,
     settings_beside,
+    varied_factors,
     window_settings,
     without,
 )
@@ -63,3 +66,12 @@ def test_overrides_are_left_out_by_option_or_by_group() -> None:
         "faulty=1",
         "a.fault=1",
     )
+
+
+def test_a_batch_is_a_factor_that_counts_items() -> None:
+    usual = {axis.name: axis.usual for axis in AXES}
+    assert (items_of(usual), factor_words(usual)) == (1, ())
+    batched = usual | {"batch": 8}
+    assert (items_of(batched), factor_words(batched)) == (8, ("workload.batch=8",))
+    assert [axis.name for axis in varied_factors([usual, batched])] == ["batch"]
+    assert varied_factors([batched, batched]) == ()

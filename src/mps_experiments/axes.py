@@ -56,6 +56,7 @@ AXES = (
     _factor("mps", "MPS on or off", "mps.enabled"),
     _factor("procs", "processes"),
     _factor("times", "iterations per process"),
+    _factor("batch", "items per iteration", "workload.batch", usual=1, counts_items=True),
     _condition("model", "model", "workload.model"),
     _condition("weights", "weights", "workload.weights"),
     _condition("options", "options of the factory", "workload.options", usual={}),

@@ -142,6 +142,9 @@ class WorkloadConfig:
     experiment; frozen: FrozenBatchNorm2d. Only for models with batch normalisation."""
     input: Any = "sample"
     """sample: a photo that scikit-learn ships; or the path of an image, or a list of paths used in turn."""
+    batch: int = 1
+    """Images in each forward, filled from the inputs in turn. With kind=custom the items in each iteration:
+    above 1 the factory is called as build(device, options, batch=N)."""
     seed: int = 0
     """Seed of the random weights, the same in every worker."""
     synchronize: Synchronize = Synchronize.stream

@@ -8,6 +8,7 @@ from mps_experiments.errors import ConfigError
 
 _MAX_WORKERS = 1024
 _MAX_ITERATIONS = 10_000_000
+_MAX_BATCH = 65_536
 _MAX_TRIALS = 1000
 MAX_TRACED = 1000  # a traced iteration may have thousands of kernels, and all are kept in memory
 _MAX_TRACED_S = 10.0
@@ -35,6 +36,7 @@ def check_numbers(config: Config) -> None:
     _check_whole("repeat", config.repeat, 0, _MAX_ITERATIONS)
     _check_whole_or_auto("workers.warmup", config.workers.warmup, 0)
     _check_number("workers.rotate_s", config.workers.rotate_s, _MIN_ROTATE_S, _MAX_ROTATE_S)
+    _check_whole("workload.batch", config.workload.batch, 1, _MAX_BATCH)
     _check_whole("workload.seed", config.workload.seed, 0, 2**63 - 1)
     _check_whole("min_free_disk_mb", config.min_free_disk_mb, 0, 2**40)
     _check_whole("trace.iterations", config.trace.iterations, 0, MAX_TRACED)

@@ -155,8 +155,7 @@ def test_the_cpu_says_nothing_about_mps() -> None:
 def test_without_one_process_there_is_no_ratio_but_the_packs_are_compared() -> None:
     found = said(*arm("on", {2: 1.0, 4: 1.2}))
     assert found.headline == (
-        "Two replicas under MPS do 20.0 images/s "
-        "(no gain: no VALID one-process run with mps=on times=10)."
+        "Two replicas under MPS do 20.0 images/s (no gain: no VALID one-process run with mps=on times=10)."
     )
     assert "1.67 times [1.67 to 1.67] what 2 do." in found.details[0]
 

@@ -185,3 +185,14 @@ def test_the_same_runs_give_the_same_charts() -> None:
     runs = full_sweep()
     again = [replace(run) for run in runs]
     assert drawn(panel_of(*runs)) == drawn(panel_of(*again))
+
+
+def test_another_factor_is_a_line_of_its_own() -> None:
+    runs = [*arm("on", {1: 1.0, 2: 1.0}), *arm("on", {1: 2.0, 2: 3.0}, batch=4, record="4")]
+    charts_of = drawn(panel_of(*runs))
+    assert charts_of["throughput"].alt.endswith(
+        "on workload.batch=1: 1 10/s, 2 20/s; on workload.batch=4: 1 20/s, 2 26.7/s."
+    )
+    shown = svg.texts(charts_of["throughput"].svg)
+    assert {"MPS on, workload.batch=1", "MPS on, workload.batch=4"} <= set(shown)
+    assert "2 with on workload.batch=4: median 300" in charts_of["latency"].alt

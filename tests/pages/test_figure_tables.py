@@ -93,3 +93,13 @@ def test_below_the_table_stands_what_windows_are_too_short_for() -> None:
         "p99 needs 1,000 (times=1000 would do)"
     )
     assert len(all_figures(panel_of(*arm("on", {1: 1.0, 2: 1.0}, times=1000))).notes) == 1
+
+
+def test_another_factor_is_a_column_and_items_are_counted() -> None:
+    runs = [*arm("on", {1: 1.0}), *arm("on", {1: 2.0}, batch=4, record="4")]
+    table = all_figures(panel_of(*runs))
+    columns = [table.header.index(name) for name in ("items per iteration", "images/s", "p50 ms")]
+    assert [[row[column] for column in columns] for row in table.rows] == [
+        ["1", "10.0", "100.0"],
+        ["4", "20.0", "200.0"],
+    ]

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from mps_experiments.pages.answer import answer
 from mps_experiments.pages.panels import panels
 from tests.fault_records import faulty_run
 from tests.records import INVALID, MACHINE, SKIPPED, make_measurement
@@ -135,3 +136,19 @@ def test_one_process_runs_that_only_faults_need_are_no_panel() -> None:
     pair = make_measurement("two", procs=2, times=4)
     assert len(panels(as_runs([hit, alone, pair]))) == 1
     assert len(panels(as_runs([hit, replace(alone, sweep_id="another")]))) == 1
+
+
+def test_another_factor_makes_strata_of_one_panel_and_their_answers_pool_nothing() -> None:
+    runs = [*arm("on", {1: 1.0, 2: 1.0}), *arm("on", {1: 2.0, 2: 3.0}, batch=4, record="4")]
+    (panel,) = panels(as_runs(runs))
+    one, four = panel.strata
+    assert (panel.title, four.title) == ("maskrcnn_resnet50_fpn", "maskrcnn_resnet50_fpn · workload.batch=4")
+    assert [group.throughput_median_per_s for group in one.arm("on").values()] == pytest.approx([10, 20])
+    assert [group.throughput_median_per_s for group in four.arm("on").values()] == pytest.approx([20, 80 / 3])
+    assert "Two replicas under MPS do 2.00 times" in answer(one).headline
+    assert "Two replicas under MPS do 1.33 times" in answer(four).headline
+    assert one.strata == (one,)
+
+
+def test_one_unusual_value_of_a_factor_is_in_the_title() -> None:
+    assert panel_of(*arm("on", {1: 1.0}, batch=8)).title == "maskrcnn_resnet50_fpn · workload.batch=8"

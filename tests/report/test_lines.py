@@ -17,7 +17,8 @@ from tests.records import INVALID, SKIPPED, make_measurement, with_latencies
     [
         (
             make_measurement(procs=2, times=4, makespan_s=2.0),
-            "mps=off procs=2 times=4: VALID  makespan 2.00 s  throughput 4.0 images/s  latency p50 500.0 ms, p99 -",
+            "mps=off procs=2 times=4: VALID  makespan 2.00 s  throughput 4.0 images/s  "
+            "latency p50 500.0 ms, p99 -",
         ),
         (
             make_measurement(contended=("process 9",)),
