@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from mps_experiments.axes import PLACES
+from mps_experiments.axes import EXTRA_FACTORS, PLACES
 from mps_experiments.config import Config, CpuAffinity, FaultKind, WorkloadKind, options
 from mps_experiments.fingerprint import Fingerprint, of_plan, of_record
 from mps_experiments.machine.facts import MachineFacts, collect_facts
@@ -204,6 +204,7 @@ RECORDS = {  # name in `comparison_keys` -> a record that differs in it
     "warmup": make_measurement("other", warmup=3),
     "window": make_measurement("other", window="kept"),
     "window_s": make_measurement("other", window_s=3.0),
+    **{axis.name: make_measurement("other", **one(axis.name, 8)) for axis in EXTRA_FACTORS},
 }
 KNOWN_IN_WORKERS_ONLY = {"cuda", "cudnn"}  # they come with the package torch, which counts
 

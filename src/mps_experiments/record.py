@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError, with_config
 
-from mps_experiments.axes import AXES, EXTRA_FACTORS, items_of, name_of, without
+from mps_experiments.axes import AXES, EXTRA_FACTORS, WORK, items_of, name_of, without
 from mps_experiments.disk import Reservation, write_atomically
 from mps_experiments.errors import RecordError
 from mps_experiments.machine.facts import MachineFacts
@@ -123,6 +123,11 @@ class Cell:
     def extras(self) -> tuple[Any, ...]:
         """Return the values of the factors beside mps, procs and times."""
         return tuple(self.axes[axis.name] for axis in EXTRA_FACTORS)
+
+    @property
+    def work(self) -> dict[str, Any]:
+        """Return the axes that say what is computed: where they agree, outputs must be equal."""
+        return {axis.name: self.axes[axis.name] for axis in WORK}
 
     @property
     def model(self) -> str:

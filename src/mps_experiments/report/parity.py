@@ -5,7 +5,6 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 
-from mps_experiments.axes import WORK
 from mps_experiments.measurement.findings import Thresholds
 from mps_experiments.measurement.outputs import OutputDifference, OutputDigest, compare_outputs
 from mps_experiments.measurement.verdict import Status
@@ -90,9 +89,8 @@ def _workload_key(measurement: Measurement) -> str:
     inputs = [image.identity for image in cell.inputs]
     workload = measurement.config.get("workload") or {}
     network = (workload.get("weights_key"), workload.get("norm_layer"))
-    work = {axis.name: cell.axes[axis.name] for axis in WORK}
     name = gpu.name if gpu and cell.device != "cpu" else "cpu"
-    values = (work, measurement.weights_file_sha256, network, inputs, name)
+    values = (cell.work, measurement.weights_file_sha256, network, inputs, name)
     return json.dumps(values, sort_keys=True, default=str)
 
 
