@@ -11,8 +11,11 @@ from mps_experiments.measurement.findings import Finding, Severity
 from mps_experiments.measurement.outputs import OutputDifference
 from mps_experiments.measurement.telemetry import POWER_CAP, GpuSample, Telemetry
 from mps_experiments.record import Measurement
+from mps_experiments.report.metrics import logged_values
 from mps_experiments.tracking.evidence_fields import (
-    evidence_metrics,
+    evidence_metrics as beyond_the_table,
+)
+from mps_experiments.tracking.evidence_fields import (
     evidence_tags,
 )
 from tests.evidence_records import (
@@ -37,6 +40,12 @@ READING: dict[str, Any] = {
     "sm_occupancy": 0.3,
     "dram_activity": 0.2,
 }
+
+
+def evidence_metrics(run: Measurement) -> dict[str, float]:
+    """What MLflow gets beside the figures of a run."""
+    rows = {name: value for name, value in logged_values(run).items() if name[:4] in ("gpu/", "trac")}
+    return rows | beyond_the_table(run)
 
 
 def measured(mps: str = "on", **parts: Any) -> Measurement:

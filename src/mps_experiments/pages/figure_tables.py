@@ -9,6 +9,7 @@ from mps_experiments.pages.machines import Machines, letter
 from mps_experiments.pages.panels import ARMS, Panel
 from mps_experiments.record import Cell, Times, times_order
 from mps_experiments.report.estimates import ENOUGH_BLOCKS
+from mps_experiments.report.metrics import SHOWN
 from mps_experiments.report.numbers import milliseconds, seconds
 from mps_experiments.report.repeats import Group
 from mps_experiments.report.short_windows import short_window_line
@@ -66,7 +67,7 @@ def all_figures(panel: Panel) -> Table:
             "p95 ms",
             "p99 ms",
         ),
-        *(f"J per {item}", "power W", "overlap %", "GPU busy %", "SM activity %"),
+        *(metric.heading.format(item=item) for metric in SHOWN),
     )
     ordered = sorted(
         panel.groups,
@@ -88,8 +89,7 @@ def _order(cell: Cell) -> tuple[object, ...]:
 def _figures_row(panel: Panel, group: Group, extras: Sequence[Axis]) -> tuple[str, ...]:
     cell, ratio = group.first.cell, panel.ratio(group)
     factors = [cell.mps, cell.procs, *(cell.axes[axis.name] for axis in extras), cell.times, len(group)]
-    names = ("energy_per_item_j", "power_w", "overlap", "busy", "sm_activity")
-    values = [median_of(group.measurements, name) for name in names]
+    values = [median_of(group.measurements, metric.name) for metric in SHOWN]
     return (
         *(*map(str, factors), seconds(group.median_s)),
         *(estimate.text if estimate else "" for estimate in (ratio.overall, ratio.gain)),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from mps_experiments.pages.panels import ARMS, Panel
 from mps_experiments.record import Measurement
+from mps_experiments.report.metrics import shown_values
 from mps_experiments.report.repeats import Group
 
 _LABELS = {"off": "MPS off (time-sliced)", "on": "MPS on"}
@@ -50,13 +51,13 @@ def arm_series(
 
 
 def quantity_series(panel: Panel, name: str) -> list[Series]:
-    """Median over repeats of a quantity of `quantities`."""
+    """Return the median over repeats of a metric."""
     return arm_series(panel, lambda group: median_of(group.measurements, name))
 
 
 def median_of(runs: Sequence[Measurement], name: str) -> float | None:
     """Median over the runs that have the quantity; None if none has."""
-    values = [value for run in runs if (value := quantities(run)[name]) is not None]
+    values = [value for run in runs if (value := shown_values(run)[name]) is not None]
     return statistics.median(values) if values else None
 
 
@@ -64,24 +65,6 @@ def rate(group: Group) -> str:
     """Return the median throughput, without the unit."""
     value = group.throughput_median_per_s
     return f"{value:.1f}" if value >= 1 else f"{value:.3g}"
-
-
-def quantities(run: Measurement) -> dict[str, float | None]:
-    """What charts and tables show beside times: shares in percent, power in watts, energy in joules."""
-    activity, summary, figures = run.activity, run.telemetry_summary(), run.statistics()
-    traced = activity is not None and activity.on_gpu
-    telling = activity is not None and traced and activity.tells_overlap(run.cell.mps == "on")
-    energy_j = summary.energy_j if summary else None
-    items = figures.throughput_per_s * figures.makespan_s if figures else None
-    read_w = summary.mean.get("power_w") if summary else None  # an average of the last second: it lags
-    sm = summary.mean.get("sm_activity") if summary else None
-    return {
-        "overlap": 100 * activity.overlap_share if activity and telling and run.cell.procs > 1 else None,
-        "busy": 100 * activity.busy_share if activity and traced else None,
-        "power_w": energy_j / figures.makespan_s if energy_j is not None and figures else read_w,
-        "energy_per_item_j": energy_j / items if energy_j is not None and items else None,
-        "sm_activity": None if sm is None else 100 * sm,
-    }
 
 
 def said(panel: Panel, series: Sequence[Series], unit: str) -> str:

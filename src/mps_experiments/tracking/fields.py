@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from mps_experiments.axes import AXES, FACTORS, Role
 from mps_experiments.record import Measurement
+from mps_experiments.report.metrics import logged_values
 from mps_experiments.tracking.evidence_fields import evidence_metrics, evidence_tags
 from mps_experiments.tracking.fault_fields import fault_metrics, fault_params, fault_tags
 from mps_experiments.tracking.series import latency_tag
@@ -50,24 +51,12 @@ def metrics_of(measurement: Measurement) -> dict[str, float]:
     """What one would sort by; empty unless the run is VALID: no other run has numbers."""
     if not measurement.is_ordinary:
         return fault_metrics(measurement)
-    figures, overhead_s = measurement.statistics(), measurement.overhead_s()
-    if figures is None or overhead_s is None:
+    figures = measurement.statistics()
+    if figures is None:
         return {}
-    metrics = {
-        "makespan_s": figures.makespan_s,
-        "throughput_per_s": figures.throughput_per_s,
-        "start_skew_ms": figures.start_skew_s * 1e3,
-        "latency/mean_ms": figures.latency_mean_s * 1e3,
-        "latency/p50_ms": figures.latency_p50_s * 1e3,
-        "latency/max_ms": figures.latency_max_s * 1e3,
-        "overhead/total_s": overhead_s,
-    }
+    metrics = logged_values(measurement) | evidence_metrics(measurement)
     axes = measurement.cell.axes  # numbers are metrics, too: MLflow sorts params as text
     metrics |= {f"cell/{each.name}": axes[each.name] for each in FACTORS if isinstance(axes[each.name], int)}
-    tails = {"latency/p95_ms": figures.latency_p95_s, "latency/p99_ms": figures.latency_p99_s}
-    metrics |= {name: seconds * 1e3 for name, seconds in tails.items() if seconds is not None}
-    if interval := figures.throughput_interval_per_s:
-        metrics["throughput_low_per_s"], metrics["throughput_high_per_s"] = interval
     metrics |= {
         f"overhead/{name}_s": seconds
         for name, seconds in measurement.phases_s.items()
@@ -81,7 +70,7 @@ def metrics_of(measurement: Measurement) -> dict[str, float]:
     done = [worker.done for worker in measurement.workers if worker.done is not None]
     metrics |= _largest_mib("peak_rss", [each.peak_rss_bytes for each in done])
     metrics |= _largest_mib("torch_peak", [each.peak_memory_reserved_bytes for each in done])
-    return metrics | evidence_metrics(measurement)
+    return metrics
 
 
 def _largest_mib(name: str, known: Sequence[int | None]) -> dict[str, float]:
