@@ -8,12 +8,15 @@ from typing import Any
 import torch
 
 
-def build(device: torch.device, options: dict[str, Any]) -> tuple[Any, dict[str, torch.Tensor]]:
+def build(
+    device: torch.device, options: dict[str, Any], batch: int = 1
+) -> tuple[Any, dict[str, torch.Tensor]]:
     """A BERT encoder and one batch of token ids.
 
     Args:
         device: Where the model and its input belong.
-        options: ``batch`` (default 1), ``tokens`` (128) and ``layers`` (12).
+        options: ``tokens`` (default 128) and ``layers`` (12).
+        batch: Sequences in each iteration.
     """
     from transformers import BertConfig, BertModel
 
@@ -21,6 +24,6 @@ def build(device: torch.device, options: dict[str, Any]) -> tuple[Any, dict[str,
     config = BertConfig(num_hidden_layers=options.get("layers", 12))
     with device:
         model = BertModel(config).eval()
-        shape = (options.get("batch", 1), options.get("tokens", 128))
+        shape = (batch, options.get("tokens", 128))
         ids = torch.randint(config.vocab_size, shape)
     return model, {"input_ids": ids, "attention_mask": torch.ones_like(ids)}

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from mps_experiments.axes import AXES, BY_NAME
 from mps_experiments.machine.facts import MachineFacts
 from mps_experiments.machine.gpus import Gpu, GpuProcess
 from mps_experiments.measurement.samples import WorkerSamples
@@ -67,7 +68,7 @@ def make_measurement(
         record_id=record_id,
         sweep_id=sweep_id,
         name=f"mps={mps} procs={procs} times={times}",
-        cell=replace(_CELL, mps=mps, procs=procs, times=times, **cell),
+        cell=_cell(mps=mps, procs=procs, times=times, **cell),
         started_at=1_700_000_000.0,
         wall_s=makespan_s + 2.0,
         phases_s={"environment": 0.5, "workers": 1.5, "measured_window": makespan_s},
@@ -155,19 +156,20 @@ def _proof(mps: str, pids: tuple[int, ...]) -> Proof:
     return Proof(expected=mps, worker_pids=pids, observations=(seen,), method="during", failure=None)
 
 
-_CELL = Cell(
-    mps="off",
-    procs=1,
-    times=2,
-    model=MODEL,
-    weights="random",
-    inputs=INPUTS,
-    device=GPU.uuid,
-    start_method="forkserver",
-    pinned=True,
-    verbose=False,
-    compute_mode="keep",
-    options={},
-    seed=0,
-    warmup=2,
-)
+def _cell(inputs: tuple[ImageInput, ...] = INPUTS, **given: Any) -> Cell:
+    assert given.keys() <= BY_NAME.keys()
+    usual = {axis.name: axis.usual for axis in AXES}
+    return Cell(axes=usual | _AXES | given, inputs=inputs)
+
+
+_AXES = {
+    "model": MODEL,
+    "weights": "random",
+    "device": GPU.uuid,
+    "start_method": "forkserver",
+    "cpu_affinity": "auto",
+    "verbose": False,
+    "compute_mode": "keep",
+    "seed": 0,
+    "warmup": 2,
+}

@@ -12,7 +12,7 @@ PACKAGE = SRC / "mps_experiments"
 
 # From the ground up: a room may import rooms below it, never one above or beside it.
 FLOORS: list[set[str]] = [
-    {"errors", "disk", "option", "standard_streams"},
+    {"axes", "errors", "disk", "option", "standard_streams"},
     {"config"},
     {"afterwork", "measurement", "signals"},
     {"trace_files"},

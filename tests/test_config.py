@@ -19,6 +19,7 @@ BOUNDS = {  # whose limits are their own; the others follow a rule
     "budget_min": "a number of minutes above 0, at most 100000",
     "gpu_wait_s": "a number of seconds from 0 to 1000000",
     "min_free_disk_mb": "a whole number from 0 to 1099511627776",
+    "workload.batch": "a whole number from 1 to 65536",
     "workload.seed": "a whole number from 0 to 9223372036854775807",
     "workers.rotate_s": "a number of seconds from 0.001 to 60",
     "workers.warmup": "auto or a whole number from 0 to 10000000",

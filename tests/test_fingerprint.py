@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
+from mps_experiments.axes import EXTRA_FACTORS, PLACES
 from mps_experiments.config import Config, CpuAffinity, FaultKind, WorkloadKind, options
 from mps_experiments.fingerprint import Fingerprint, of_plan, of_record
 from mps_experiments.machine.facts import MachineFacts, collect_facts
@@ -18,7 +19,6 @@ from mps_experiments.record import Measurement, read_measurement, write_measurem
 from mps_experiments.recorder import Origin
 from mps_experiments.recorder import make_measurement as record_of
 from mps_experiments.report.keys import comparison_keys
-from mps_experiments.report.settings import IRRELEVANT
 from mps_experiments.run_state import RunState
 from mps_experiments.workloads.inputs import sample_photo
 from tests.planned import ON_CPU, ON_GPU, ROOT, config_with, one
@@ -132,11 +132,11 @@ def test_every_option_counts_or_is_known_to_change_no_number(name: str) -> None:
     same = fingerprint(**changed).digest == fingerprint(**base).digest
     ordinary = base.get("fault__kind") is None
     gives_up = ordinary and name.endswith("timeout_s")
-    assert same == (name in IRRELEVANT or gives_up)
+    assert same == (name in PLACES or gives_up)
 
 
 def test_what_is_ignored_exists() -> None:
-    assert set(NAMES) >= IRRELEVANT
+    assert set(NAMES) >= PLACES
 
 
 def test_with_a_fault_its_trials_are_told_apart_and_deadlines_count() -> None:
@@ -197,13 +197,14 @@ RECORDS = {  # name in `comparison_keys` -> a record that differs in it
     "workload.synchronize": replace(ONE, config=ONE.config | {"workload": {"synchronize": "device"}}),
     "workload.norm_layer": replace(ONE, config=ONE.config | {"workload": {"norm_layer": "batch"}}),
     "telemetry.interval_s": replace(ONE, config=ONE.config | {"telemetry": {"interval_s": 0.5}}),
-    "placement": make_measurement("other", pinned=False),
+    "cpu_affinity": make_measurement("other", cpu_affinity="none"),
     "start_method": make_measurement("other", start_method="spawn"),
     "compute_mode": make_measurement("other", compute_mode="exclusive_process"),
     "verbose": make_measurement("other", verbose=True),
     "warmup": make_measurement("other", warmup=3),
     "window": make_measurement("other", window="kept"),
     "window_s": make_measurement("other", window_s=3.0),
+    **{axis.name: make_measurement("other", **one(axis.name, 8)) for axis in EXTRA_FACTORS},
 }
 KNOWN_IN_WORKERS_ONLY = {"cuda", "cudnn"}  # they come with the package torch, which counts
 

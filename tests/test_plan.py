@@ -135,8 +135,8 @@ def test_what_is_no_list_of_modules_is_refused(given: object) -> None:
 
 def test_the_number_of_the_repeat_is_planned_and_changes_nothing_else() -> None:
     first, third = planned(), planned(repeat=2)
-    assert (first.repeat, third.repeat) == (0, 2)
-    assert dataclasses.replace(third, repeat=0) == first
+    assert (first.axes["repeat"], third.axes["repeat"]) == (0, 2)
+    assert dataclasses.replace(third, axes=first.axes) == first
 
 
 def test_where_no_model_is_named_the_cpu_gets_a_small_one() -> None:

@@ -47,7 +47,7 @@ def find_measurements_of_version_1() -> list[Path]:
 
 
 def _of_version(version: int, content: bytes) -> bytes:
-    changed = content.replace(b'"schema_version": 4', b'"schema_version": %d' % version)
+    changed = content.replace(b'"schema_version": 5', b'"schema_version": %d' % version)
     assert changed != content
     return changed
 
@@ -103,8 +103,8 @@ def test_an_earlier_record_is_kept_aside_and_found_again(tmp_path: Path) -> None
         (lambda _: b"", "is not a record"),
         (lambda _: b"\xff\xfe\x00", "is not a record"),
         (lambda _: b"[]", "is not a record"),
-        (lambda content: _of_version(5, content), "is a record of version 5, not 4"),
-        (lambda content: _of_version(0, content), "is a record of version 0, not 4"),
+        (lambda content: _of_version(6, content), "is a record of version 6, not 5"),
+        (lambda content: _of_version(0, content), "is a record of version 0, not 5"),
     ],
     ids=["half", "empty", "binary", "another shape", "a later version", "an earlier version"],
 )
@@ -138,7 +138,7 @@ def test_what_version_2_added_is_written(tmp_path: Path) -> None:
     write_measurement(make_measurement(), path)
     added = {"findings", "missing", "activity", "telemetry", "parity"}
     on_disk = read_json(path)
-    assert on_disk["schema_version"] == SCHEMA_VERSION == 4
+    assert on_disk["schema_version"] == SCHEMA_VERSION == 5
     assert added <= on_disk.keys()
     assert all("output" in worker for worker in on_disk["workers"])
 
@@ -147,14 +147,17 @@ def test_what_version_4_added_says_in_earlier_records_what_their_runs_did(tmp_pa
     path = tmp_path / "measurement.json"
     write_measurement(make_measurement(), path)
     on_disk = read_json(path)
-    for name in ("window", "window_s", "rotated", "twin"):
+    old = on_disk["cell"].pop("axes") | on_disk["cell"]
+    on_disk["cell"] = {"pinned": True} | old
+    for name in ("window", "window_s", "twin", "cpu_affinity"):
         del on_disk["cell"][name]
     for worker in on_disk["workers"]:
         for name in ("kept_ns", "beyond", "beyond_ns"):
             del worker["samples"][name]
     path.write_text(json.dumps(on_disk | {"schema_version": 3}))
     earlier = read_measurement(path)
-    assert (earlier.cell.window, earlier.cell.window_s, earlier.cell.rotated) == ("fixed", None, False)
+    assert (earlier.cell.window, earlier.cell.window_s) == ("fixed", None)
+    assert earlier.cell.axes["cpu_affinity"] == "auto"
     assert not earlier.cell.is_twin
     assert earlier.statistics() == make_measurement().statistics()
 
@@ -212,3 +215,27 @@ def _write_later(path: Path, trouble: str) -> subprocess.CompletedProcess[str]:
         timeout=60,
         check=False,
     )
+
+
+def test_an_earlier_record_tells_what_its_sweep_varied_by_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "measurement.json"
+    overrides = ("repeat=1", "mps=off", "procs=1", "seed=3", "tracking=none")
+    run = replace(make_measurement(repeat=1), overrides=overrides)
+    write_measurement(replace(run, name=f"{run.name} repeat=1 seed=3 twin", schema_version=4), path)
+    earlier = read_measurement(path)
+    assert earlier.varied == ("repeat=1", "seed=3")
+    assert earlier.cell_name == "mps=off procs=1 times=2 seed=3"
+
+
+@pytest.mark.parametrize(
+    ("axis", "value"),
+    [("procs", "two"), ("procs", True), ("times", "many"), ("options", [1]), ("repeat", None)],
+)
+def test_a_coordinate_of_another_type_is_refused_by_name(tmp_path: Path, axis: str, value: object) -> None:
+    path = tmp_path / "measurement.json"
+    write_measurement(make_measurement(), path)
+    on_disk = read_json(path)
+    on_disk["cell"]["axes"][axis] = value
+    path.write_text(json.dumps(on_disk))
+    with pytest.raises(RecordError, match=f"{axis}="):
+        read_measurement(path)

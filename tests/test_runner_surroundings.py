@@ -246,7 +246,7 @@ def test_a_pinned_worker_has_its_core_for_itself_and_the_parent_comes_back(lab: 
     assert worker.facts.cpu_cores == worker.cpu_cores_planned
     assert not while_measured & set(worker.cpu_cores_planned)
     assert os.sched_getaffinity(0) == before
-    assert measurement.cell.pinned
+    assert measurement.cell.axes["cpu_affinity"] == "auto"
 
 
 def test_where_cores_are_too_few_workers_are_left_unpinned(fake_lab: Lab, tmp_path: Path) -> None:

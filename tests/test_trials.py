@@ -29,10 +29,10 @@ def fake_programs(monkeypatch: pytest.MonkeyPatch) -> None:
     use_fakes(monkeypatch)
 
 
-def cell(tmp_path: Path, kind: str = "kill", *, name: str = NAME, mps: bool = False) -> RunPlan:
+def cell(tmp_path: Path, kind: str = "kill", *, varied: tuple[str, ...] = (), mps: bool = False) -> RunPlan:
     fault = fault_plan(kind, worker=2, at=0.25, trials=2)
     plan = run_plan(tmp_path, *[attaching(add=rank) for rank in range(3)], fault=fault, mps={"enabled": mps})
-    return replace(plan, name=name)
+    return replace(plan, varied=varied)
 
 
 def expanded(plan: RunPlan) -> list[CellRun]:
@@ -63,7 +63,6 @@ def test_the_run_to_compare_with_differs_in_nothing_but_the_processes_and_the_fa
     reference = expanded(plan)[0].plan
     assert reference == replace(
         plan,
-        name=reference.name,
         worker_count=1,
         workloads=plan.workloads[:1],
         fault=None,
@@ -91,21 +90,22 @@ def test_the_overrides_of_the_run_to_compare_with_say_one_process_and_no_fault(t
 
 
 def test_overrides_whose_names_only_begin_alike_are_kept(tmp_path: Path) -> None:
-    (run, *_) = runs_of(cell(tmp_path), CONFIG, ["faulty=1", "workload.options.procs=3", "~fault"])
-    assert run.overrides == ("faulty=1", "workload.options.procs=3", "~fault", "procs=1")
+    (run, *_) = runs_of(cell(tmp_path), CONFIG, ["faulty=1", "workload.options.procs=3"])
+    assert run.overrides == ("faulty=1", "workload.options.procs=3", "procs=1")
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"),
+    ("varied", "expected"),
     [
-        ("mps=on procs=12 times=5 fault=server_kill", "mps=on procs=1 times=5"),
-        ("mps=on procs=3 times=5 fault=kill fault.at=0.2", "mps=on procs=1 times=5"),
-        (f"{NAME} ++fault.worker=1 seed=1", "mps=off procs=1 times=5 seed=1"),
-        (f"{NAME} workload.options.procs=3", "mps=off procs=1 times=5 workload.options.procs=3"),
+        (("fault.at=0.2",), "mps=off procs=1 times=5"),
+        (("++fault.worker=1", "seed=1"), "mps=off procs=1 times=5 seed=1"),
+        (("workload.options.procs=3",), "mps=off procs=1 times=5 workload.options.procs=3"),
     ],
 )
-def test_what_else_the_name_of_a_cell_says_stays(tmp_path: Path, name: str, expected: str) -> None:
-    assert expanded(cell(tmp_path, name=name))[0].plan.name == expected
+def test_what_else_the_name_of_a_cell_says_stays(
+    tmp_path: Path, varied: tuple[str, ...], expected: str
+) -> None:
+    assert expanded(cell(tmp_path, varied=varied))[0].plan.name == expected
 
 
 def test_each_trial_knows_its_number_and_differs_in_nothing_else(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_each_trial_knows_its_number_and_differs_in_nothing_else(tmp_path: Path)
     _, *trials = expanded(plan)
     for number, run in enumerate(trials):
         assert run.plan.fault == replace(plan.fault, trial=number)
-        assert replace(run.plan, name=plan.name, fault=plan.fault, paths=plan.paths) == plan
+        assert replace(run.plan, fault=plan.fault, paths=plan.paths) == plan
         assert (run.config, run.overrides) == (CONFIG, OVERRIDES)
 
 

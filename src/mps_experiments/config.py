@@ -154,6 +154,9 @@ class WorkloadConfig:
     experiment; frozen: FrozenBatchNorm2d. Only for models with batch normalisation."""
     input: Any = "sample"
     """sample: a photo that scikit-learn ships; or the path of an image, or a list of paths used in turn."""
+    batch: int = number(1, low=1, high=65_536)
+    """Images in each forward, filled from the inputs in turn. With kind=custom the items in each iteration:
+    above 1 the factory is called as build(device, options, batch=N)."""
     seed: int = number(0, low=0, high=2**63 - 1)
     """Seed of the random weights, the same in every worker."""
     synchronize: Synchronize = Synchronize.stream

@@ -3,15 +3,15 @@
 import hashlib
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
+from mps_experiments.axes import settings_beside
 from mps_experiments.machine.facts import MachineFacts
 from mps_experiments.plan import RunPlan
 from mps_experiments.record import Cell, Measurement
 from mps_experiments.recorder import cell_of
 from mps_experiments.report.keys import differing_keys, frozen, telling_environment
-from mps_experiments.report.settings import options_beside
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,21 +67,20 @@ def _fingerprint(
     weights_sha256: str | None,
     source_sha256: str | None,
 ) -> Fingerprint:
-    coordinates = asdict(cell)
-    inputs, device = coordinates.pop("inputs"), coordinates.pop("device")
-    coordinates["input"] = [image["name"] for image in inputs]
-    gpu = machine.gpu if machine.gpu and device != "cpu" else None
+    coordinates = {name: value for name, value in cell.axes.items() if name != "device"}
+    coordinates["input"] = [image.name for image in cell.inputs]
+    gpu = machine.gpu if machine.gpu and cell.device != "cpu" else None
     code = f"{machine.mps_experiments} {_short(machine.source_sha256)}"
     return Fingerprint(
-        configuration=_plain({**coordinates, **options_beside(config, cell)}),
+        configuration=_plain({**coordinates, **settings_beside(config, cell.axes)}),
         circumstances=_plain(
             {
                 "code": code,
                 "source of the workload": _short(source_sha256),
-                "content of the input": " ".join(_short(image["sha256"]) for image in inputs),
+                "content of the input": " ".join(_short(image.sha256) for image in cell.inputs),
                 "content of the weights": _short(weights_sha256),
                 "host": machine.hostname,
-                "gpu": " ".join((gpu.name, gpu.uuid)) if gpu else device,
+                "gpu": " ".join((gpu.name, gpu.uuid)) if gpu else cell.device,
                 "driver": machine.driver_version,
                 "cpu": machine.cpu,
                 "usable cores": " ".join(map(str, machine.usable_cores)),

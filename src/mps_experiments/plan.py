@@ -3,9 +3,11 @@
 import os
 import re
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
+from mps_experiments.axes import chosen, name_of
 from mps_experiments.config import (
     AUTO,
     ComputeMode,
@@ -105,7 +107,7 @@ class FaultPlan:
     """What goes wrong on purpose in this run; the meaning of each is in `config.FaultConfig`.
 
     Attributes:
-        trial: Number of this trial, from 0.
+        trial: Number of this trial, from 0; None until the cell is taken apart into its trials.
         trials: How many there are to be.
         after_iterations: Iterations of that worker that are done when it happens.
     """
@@ -114,7 +116,7 @@ class FaultPlan:
     worker: int
     at: float
     after_iterations: int
-    trial: int
+    trial: int | None
     trials: int
     newcomer_after_s: float
 
@@ -136,13 +138,16 @@ class FaultPlan:
 class RunPlan:
     """All that one run needs to know.
 
-    `workloads` has one entry per worker, so that workers may differ; today they are equal.
+    Attributes:
+        axes: Name -> value of each axis that is not `decided` by the rest of the plan, as it was typed.
+        varied: The overrides in which the cells of its sweep differ.
+        workloads: One for each worker, so that workers may differ; today they are equal.
     """
 
-    name: str
+    axes: dict[str, Any] = field(default_factory=dict)
+    varied: tuple[str, ...] = ()
     worker_count: int
     window: WindowPlan
-    repeat: int
     twin: int = 0
     mps: MpsConfig
     device: Device
@@ -154,6 +159,35 @@ class RunPlan:
     paths: RunPaths
     gpu_wait_s: float = 0.0
     fault: FaultPlan | None = None
+
+    @property
+    def decided(self) -> dict[str, object]:
+        """Return the axes of which the plan knows more than what was typed."""
+        workload, workers, fault = self.workloads[0], self.workers, self.fault
+        return {
+            "mps": "on" if self.mps.enabled else "off",
+            "procs": self.worker_count,
+            "times": AUTO if self.window.iterations is None else self.window.iterations,
+            "model": workload.model,
+            "weights": workload.weights,
+            "device": self.device.gpu.uuid if self.device.gpu else "cpu",
+            "cpu_affinity": "none"
+            if not workers.pinned
+            else "auto"
+            if workers.rotate_s is None
+            else "rotate",
+            "window": "kept" if self.window.kept else "fixed",
+            "window_s": self.window.seconds,
+            "fault": fault.kind if fault else "none",
+            "trial": fault.trial or 0 if fault else 0,
+            "twin": self.twin,
+        }
+
+    @property
+    def name(self) -> str:
+        """Return the run's name, unique in its sweep unless the same cell was typed twice."""
+        trial = [f"trial={self.fault.trial}"] if self.fault and self.fault.trial is not None else []
+        return " ".join([name_of(self.decided, self.varied), *trial, *(["twin"] if self.twin else [])])
 
     @property
     def iteration_count(self) -> int | None:
@@ -177,11 +211,9 @@ def build_plan(config: Config, probe: GpuProbe, folder: Path, user_id: int | Non
     device = resolve_device(config.device, probe)
     _check_privilege(config, device, os.geteuid() if user_id is None else user_id)
     workload = workload_spec(config, device)
-    return RunPlan(
-        name=_name(config),
+    plan = RunPlan(
         worker_count=config.procs,
         window=_window_plan(config),
-        repeat=config.repeat,
         mps=config.mps,
         device=device,
         workloads=(workload,) * config.procs,
@@ -193,6 +225,8 @@ def build_plan(config: Config, probe: GpuProbe, folder: Path, user_id: int | Non
         gpu_wait_s=config.gpu_wait_s,
         fault=_fault_plan(config),
     )
+    typed = {name: value for name, value in chosen(config).items() if name not in plan.decided}
+    return replace(plan, axes=typed)
 
 
 def _check_together(config: Config) -> None:
@@ -233,11 +267,6 @@ def _check_preload(workers: WorkersConfig) -> None:
             raise ConfigError("workers.preload", name, "no such module; auto finds what the factory imports")
 
 
-def _name(config: Config) -> str:
-    name = f"mps={'on' if config.mps.enabled else 'off'} procs={config.procs} times={config.times}"
-    return name if config.fault.kind is FaultKind.none else f"{name} fault={config.fault.kind.value}"
-
-
 def _fault_plan(config: Config) -> FaultPlan | None:
     fault = config.fault
     if fault.kind is FaultKind.none:
@@ -248,7 +277,7 @@ def _fault_plan(config: Config) -> FaultPlan | None:
         worker=fault.worker,
         at=fault.at,
         after_iterations=min(int(fault.at * times + 1e-9), times - 1),  # 0.29 * 100 is 28.99
-        trial=0,
+        trial=None,
         trials=fault.trials,
         newcomer_after_s=fault.newcomer_after_s,
     )
@@ -273,6 +302,7 @@ def workload_spec(config: Config, device: Device) -> WorkloadSpec:
             factory=workload.factory,
             import_path=str(module_path),
             options=dict(workload.options),
+            batch=workload.batch,
             seed=workload.seed,
             synchronize=workload.synchronize.value,
             source_sha256=source_sha256(str(workload.factory), module_path),
@@ -290,6 +320,7 @@ def workload_spec(config: Config, device: Device) -> WorkloadSpec:
         model=_default_model(device, weights) if workload.model == AUTO else workload.model,
         weights=weights,
         inputs=resolve_inputs(workload.input),
+        batch=workload.batch,
         seed=workload.seed,
         synchronize=workload.synchronize.value,
         norm_layer=workload.norm_layer.value,

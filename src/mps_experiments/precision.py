@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from mps_experiments.record import Measurement
-from mps_experiments.report.captions import cell_name
 from mps_experiments.report.numbers import factor
 
 _LEAST = 2  # blocks; with fewer, nothing is known of the differences between blocks
@@ -112,4 +111,4 @@ def _shown(comparison: Comparison) -> str:
 
 
 def _name(comparison: Comparison) -> str:
-    return f"{cell_name(comparison.numerator.first)} over {cell_name(comparison.denominator.first)}"
+    return f"{comparison.numerator.first.cell_name} over {comparison.denominator.first.cell_name}"

@@ -2,12 +2,13 @@
 
 import math
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
+from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError, with_config
 
+from mps_experiments.axes import AXES, EXTRA_FACTORS, WORK, items_of, name_of, without
 from mps_experiments.disk import Reservation, write_atomically
 from mps_experiments.errors import RecordError
 from mps_experiments.machine.facts import MachineFacts
@@ -25,8 +26,11 @@ from mps_experiments.mps.attachment import ForeignDaemon, Proof
 from mps_experiments.workers.messages import Done, WorkerFacts
 from mps_experiments.workloads.spec import ImageInput, WorkloadSpec
 
-SCHEMA_VERSION = 4
-_READABLE = (1, 2, 3, 4)  # what versions 2 to 4 added has defaults that say what earlier runs did
+SCHEMA_VERSION = 5
+_READABLE = (1, 2, 3, 4, 5)  # what versions 2 to 5 added has defaults that say what earlier runs did
+_VARIED_SINCE = 5
+_WHOLE = ("procs", "repeat", "trial", "twin")
+_IN_EVERY_NAME = ("mps", "procs", "times", "fault")
 Times = int | Literal["auto"]
 
 
@@ -78,44 +82,122 @@ class Cell:
     """The coordinates of a run in its sweep, and what a comparison must hold equal.
 
     Attributes:
-        times: Iterations of each worker, or ``auto``: as many as `window_s` seconds held.
-        repeat: Number of the block.
-        window: ``kept``: workers that are done keep up the load; ``fixed``: they stop.
-        rotated: Whether the workers moved on from core to core.
-        twin: 1 for the second of two equal one-process runs of a block (A/A), else 0.
+        axes: Name -> value of each row of `axes.AXES`, in their order.
+        inputs: The images; empty for a workload of the user's own.
     """
 
-    mps: str
-    procs: int
-    times: Times
-    model: str
-    weights: str
-    inputs: tuple[ImageInput, ...]
-    device: str
-    start_method: str
-    pinned: bool
-    verbose: bool
-    compute_mode: str
-    options: dict[str, Any]
-    seed: int
-    warmup: Times
-    repeat: int = 0
-    fault: str = "none"
-    trial: int = 0
-    window: str = "fixed"
-    window_s: float | None = None
-    rotated: bool = False
-    twin: int = 0
+    axes: dict[str, Any]
+    inputs: tuple[ImageInput, ...] = ()
+
+    def moved(self, **axes: Any) -> "Cell":
+        """Return the cell with other values on some axes."""
+        return replace(self, axes=self.axes | axes)
+
+    @property
+    def mps(self) -> str:
+        """Return ``on`` or ``off``."""
+        return str(self.axes["mps"])
+
+    @property
+    def procs(self) -> int:
+        """Return the number of worker processes."""
+        return int(self.axes["procs"])
+
+    @property
+    def times(self) -> Times:
+        """Return the iterations of each worker, or ``auto``: as many as `window_s` seconds held."""
+        times: Times = self.axes["times"]
+        return times
+
+    @property
+    def items(self) -> int:
+        """Return how many items one iteration processes."""
+        return items_of(self.axes)
+
+    @property
+    def item(self) -> str:
+        """Return the word for one item."""
+        return "image" if self.inputs else "item"
+
+    @property
+    def extras(self) -> tuple[Any, ...]:
+        """Return the values of the factors beside mps, procs and times."""
+        return tuple(self.axes[axis.name] for axis in EXTRA_FACTORS)
+
+    @property
+    def work(self) -> dict[str, Any]:
+        """Return the axes that say what is computed: where they agree, outputs must be equal."""
+        return {axis.name: self.axes[axis.name] for axis in WORK}
+
+    @property
+    def model(self) -> str:
+        """Return the torchvision model or the factory."""
+        return str(self.axes["model"])
+
+    @property
+    def weights(self) -> str:
+        """Return ``random``, a name of torchvision's or the path of a checkpoint."""
+        return str(self.axes["weights"])
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Return what a factory was handed."""
+        return dict(self.axes["options"])
+
+    @property
+    def device(self) -> str:
+        """Return the UUID of the GPU, or ``cpu``."""
+        return str(self.axes["device"])
+
+    @property
+    def window(self) -> str:
+        """Return ``kept`` (workers that are done keep up the load) or ``fixed`` (they stop)."""
+        return str(self.axes["window"])
+
+    @property
+    def window_s(self) -> float | None:
+        """Return the seconds of a window with ``times=auto``."""
+        seconds: float | None = self.axes["window_s"]
+        return seconds
+
+    @property
+    def repeat(self) -> int:
+        """Return the number of the block."""
+        return int(self.axes["repeat"])
+
+    @property
+    def fault(self) -> str:
+        """Return what went wrong on purpose, or ``none``."""
+        return str(self.axes["fault"])
+
+    @property
+    def trial(self) -> int:
+        """Return the number of the trial of a fault."""
+        return int(self.axes["trial"])
 
     @property
     def is_twin(self) -> bool:
-        """Whether it is the second of two equal runs (A/A), there only to show what equal runs differ by."""
-        return self.twin > 0
+        """Tell the second of two equal one-process runs (A/A), which shows what equal runs differ by."""
+        return bool(self.axes["twin"])
 
 
-def affinity_of(cell: Cell) -> str:
-    """Return the option ``workers.cpu_affinity`` that the cell was run with."""
-    return "none" if not cell.pinned else "rotate" if cell.rotated else "auto"
+def _cell_of_any_version(stored: Any) -> Any:
+    """Return a cell as it is stored now; until version 4 each axis was a field of its own."""
+    if not isinstance(stored, dict):
+        return stored
+    if "axes" in stored:
+        known = stored["axes"] if isinstance(stored["axes"], dict) else {}
+    else:
+        known = {name: value for name, value in stored.items() if name != "inputs"}
+        pinned, rotated = known.pop("pinned", False), known.pop("rotated", False)
+        known["cpu_affinity"] = "none" if not pinned else "rotate" if rotated else "auto"
+    axes = {axis.name: known.get(axis.name, axis.usual) for axis in AXES} | known
+    wrong = [name for name in _WHOLE if type(axes[name]) is not int]
+    wrong += ["times"] if type(axes["times"]) is not int and axes["times"] != "auto" else []
+    wrong += ["options"] if not isinstance(axes["options"], dict) else []
+    if wrong:
+        raise ValueError(", ".join(f"{name}={axes[name]!r}" for name in wrong))
+    return {"axes": axes, "inputs": stored.get("inputs", ())}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +210,8 @@ class Measurement:
         started_at: Seconds since the epoch.
         wall_s: From the start of the run to the end of its clean-up.
         phases_s: Seconds per phase of the run, in order.
+        overrides: What was typed for this run's cell.
+        varied: Those of them in which the cells of its sweep differ, beyond the coordinates of every name.
         config: The whole configuration, as Hydra composed it.
         contended: What else was on the GPU or served MPS; empty if nothing was seen.
         notes: What a reader should know, for example that cores were shared.
@@ -144,7 +228,7 @@ class Measurement:
     record_id: str
     sweep_id: str
     name: str
-    cell: Cell
+    cell: Annotated[Cell, BeforeValidator(_cell_of_any_version)]
     started_at: float
     wall_s: float
     phases_s: dict[str, float]
@@ -167,6 +251,17 @@ class Measurement:
     parity: OutputDifference | None = None
     fault: FaultTrial | None = None
     gpu_work: tuple[GpuWork, ...] = ()
+    varied: tuple[str, ...] = ()
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """Return what its name says beyond coordinates and block."""
+        return without(self.varied, "repeat")
+
+    @property
+    def cell_name(self) -> str:
+        """Return the name that all repeats, trials and twins of its cell share."""
+        return name_of(self.cell.axes, self.settings)
 
     @property
     def is_ordinary(self) -> bool:
@@ -184,7 +279,7 @@ class Measurement:
         if self.verdict.status is not Status.VALID or not self.is_ordinary:
             return None
         samples = [worker.samples for worker in self.workers if worker.samples is not None]
-        return summarise(samples, self.cell.window == "kept")
+        return summarise(samples, self.cell.window == "kept", self.cell.items)
 
     def survivor_figures(self) -> SurvivorFigures | None:
         """What the survivors of a VALID run with a fault went through; None if there is none."""
@@ -275,4 +370,12 @@ def read_measurement(path: Path) -> Measurement:
         raise RecordError(f"{path} is not a record of version {SCHEMA_VERSION}: {what}") from error
     if measurement.schema_version not in _READABLE:
         raise RecordError(f"{path} is a record of version {measurement.schema_version}, not {SCHEMA_VERSION}")
+    if measurement.schema_version < _VARIED_SINCE:
+        return replace(measurement, varied=_varied_in_name(measurement))
     return measurement
+
+
+def _varied_in_name(measurement: Measurement) -> tuple[str, ...]:
+    """Return what an earlier record tells by its name alone: which of its overrides the sweep varied."""
+    words = measurement.name.split()
+    return tuple(text for text in without(measurement.overrides, *_IN_EVERY_NAME) if text in words)

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from mps_experiments.axes import AXES
 from mps_experiments.bystanders import foreign_daemons, foreign_load
-from mps_experiments.config import AUTO
 from mps_experiments.machine.facts import MachineFacts
 from mps_experiments.measurement.checks import Evidence, check
 from mps_experiments.measurement.faults import FaultTrial
@@ -87,6 +87,7 @@ def make_measurement(
         record_id=uuid.uuid4().hex,
         sweep_id=origin.sweep_id,
         name=plan.name,
+        varied=plan.varied,
         cell=cell_of(plan),
         started_at=started_at,
         wall_s=wall_s,
@@ -174,31 +175,8 @@ def _worker_record(worker: Worker, state: RunState) -> WorkerRecord:
 
 def cell_of(plan: RunPlan) -> Cell:
     """Return the coordinates of the run that this plan describes."""
-    first = plan.workloads[0]
-    gpu = plan.device.gpu
-    return Cell(
-        mps="on" if plan.mps.enabled else "off",
-        procs=plan.worker_count,
-        times=AUTO if plan.window.iterations is None else plan.window.iterations,
-        model=first.model,
-        weights=first.weights,
-        inputs=first.inputs,
-        device=gpu.uuid if gpu else "cpu",
-        start_method=plan.workers.start_method.value,
-        pinned=plan.workers.pinned,
-        verbose=plan.workers.verbose,
-        compute_mode=plan.mps.compute_mode.value,
-        options=first.options,
-        seed=first.seed,
-        warmup=plan.workers.warmup,
-        repeat=plan.repeat,
-        window="kept" if plan.window.kept else "fixed",
-        window_s=plan.window.seconds,
-        rotated=plan.workers.rotates,
-        twin=plan.twin,
-        fault=plan.fault.kind if plan.fault else "none",
-        trial=plan.fault.trial if plan.fault else 0,
-    )
+    known = plan.axes | plan.decided
+    return Cell(axes={axis.name: known[axis.name] for axis in AXES}, inputs=plan.workloads[0].inputs)
 
 
 def _gpu_memory_bytes(pid: int, observations: list[Observation]) -> int | None:

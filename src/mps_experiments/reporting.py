@@ -79,7 +79,7 @@ def tables_by_machine(measurements: Sequence[Measurement]) -> str:
 def answer_lines(subject: Subject) -> Iterator[str]:
     """What each panel says about packing; of several machines with the machine."""
     machines = Machines.of(run.measurement for run in subject.runs)
-    found = panels(subject.runs, subject.precision)
+    found = [stratum for panel in panels(subject.runs, subject.precision) for stratum in panel.strata]
     return (f"{machines.label(panel.first)}{panel.title}: {answer(panel).text}" for panel in found)
 
 

@@ -14,7 +14,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from mps_experiments.afterwork import Afterwork
 from mps_experiments.agenda import Agenda, Job
-from mps_experiments.composition import Cell, Grid, Request, hydra_jobs, key_of, to_config
+from mps_experiments.axes import key_of
+from mps_experiments.composition import Cell, Grid, Request, hydra_jobs, to_config
 from mps_experiments.disk import Reservation
 from mps_experiments.errors import ConfigError, Interrupted, RecordError
 from mps_experiments.keeping import room_for_record, spare_room
@@ -87,7 +88,7 @@ class Sweep:
                     run_job(cell, partial(self._run_cell, plan, cell.overrides))
                 except OSError as error:
                     reason = f"its folder cannot be written ({error.strerror or error})"
-                    self._refuse(self._full_name(plan, cell.overrides), RecordError(reason))
+                    self._refuse(replace(plan, varied=self._varied(cell.overrides)).name, RecordError(reason))
                     self._is_open = False
 
     def _planned(self, grid: Grid, job: Job) -> tuple[Cell, RunPlan]:
@@ -135,7 +136,7 @@ class Sweep:
     def _run_cell(self, plan: RunPlan, overrides: Sequence[str], composed: DictConfig) -> None:
         """Run one cell: for each of its runs record on disk, then MLflow, then the line."""
         self._found(plan.paths.folder)
-        plan = self._twin(replace(plan, name=self._full_name(plan, overrides)))
+        plan = self._twin(replace(plan, varied=self._varied(overrides)))
         runs = list(runs_of(plan, _plain(composed), overrides))
         for run in runs:
             self._run(run, is_last=run is runs[-1])
@@ -146,7 +147,7 @@ class Sweep:
             return plan
         folder = plan.paths.folder
         paths = RunPaths(folder=folder.with_name(f"{folder.name},twin"))
-        return replace(plan, name=f"{plan.name} twin", twin=1, paths=paths)
+        return replace(plan, twin=1, paths=paths)
 
     def _run(self, run: CellRun, is_last: bool) -> None:
         """Run one run of a cell.
@@ -237,10 +238,10 @@ class Sweep:
         self.ledger.refuse(name, str(error))
         self.terminal.cell_finished(f"{name}: REFUSED: {error}")
 
-    def _full_name(self, plan: RunPlan, overrides: Sequence[str]) -> str:
-        """Return the cell's name with what it sets that others set otherwise."""
-        told = self.varied - {"mps", "procs", "times", "fault"}
-        return " ".join([plan.name, *(text for text in overrides if key_of(text) in told)])
+    def _varied(self, overrides: Sequence[str]) -> tuple[str, ...]:
+        """Return what this cell sets that others set otherwise, beside what every name says already."""
+        varied = self.varied - {"mps", "procs", "times", "fault"}
+        return tuple(text for text in overrides if key_of(text) in varied)
 
     def _surroundings_of(self, plan: RunPlan) -> Surroundings:
         uuid_or_none = plan.device.gpu.uuid if plan.device.gpu else None

@@ -1,11 +1,11 @@
 """List the runs of one cell: one, or with a fault a one-process reference run and then the trials."""
 
 import copy
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from mps_experiments.axes import without
 from mps_experiments.plan import RunPaths, RunPlan
 from mps_experiments.skip import reason_to_skip
 
@@ -43,7 +43,6 @@ def runs_of(plan: RunPlan, config: dict[str, Any], overrides: Sequence[str]) -> 
     for trial in range(plan.fault.trials):
         numbered = replace(
             plan,
-            name=f"{plan.name} trial={trial}",
             fault=replace(plan.fault, trial=trial),
             paths=RunPaths(folder=plan.paths.folder / f"trial-{trial}"),
         )
@@ -65,16 +64,15 @@ def _reference(plan: RunPlan, config: dict[str, Any], overrides: Sequence[str]) 
         **single.get("workers", {}),
         "cpu_affinity": "auto" if plan.workers.pinned else "none",
     }
-    kept = [
-        text for text in overrides if text.lstrip("+").partition("=")[0].partition(".")[0] not in _REPLACED
-    ]
     alone = replace(
         plan,
-        name=re.sub(r" procs=\d+", " procs=1", re.sub(r" \+*fault(\.\w+)?=\S+", "", plan.name), count=1),
+        varied=without(plan.varied, "fault"),
         worker_count=1,
         workloads=plan.workloads[:1],
         fault=None,
         paths=RunPaths(folder=plan.paths.folder / "reference"),
     )
     remark = f"reference for fault={plan.fault.kind}" if plan.fault else ""
-    return CellRun(plan=alone, config=single, overrides=(*kept, "procs=1"), remark=remark)
+    return CellRun(
+        plan=alone, config=single, overrides=(*without(overrides, "procs", "fault"), "procs=1"), remark=remark
+    )

@@ -15,7 +15,8 @@ from typing import Any
 import psutil
 import pytest
 
-from mps_experiments.config import MpsConfig, Thresholds, TraceConfig, WorkersConfig
+from mps_experiments.axes import chosen
+from mps_experiments.config import Config, MpsConfig, Thresholds, TraceConfig, WorkersConfig
 from mps_experiments.machine.device import Device
 from mps_experiments.machine.gpus import Gpu
 from mps_experiments.mps.control import LOG_DIRECTORY, PIPE_DIRECTORY, control_program
@@ -97,9 +98,8 @@ def run_plan(
     """
     folder.mkdir(parents=True, exist_ok=True)
     return RunPlan(
-        name="a cell",
+        axes=chosen(Config()),
         worker_count=len(workloads) or 1,
-        repeat=0,
         trace=dataclasses.replace(TRACE, **(trace or {})),
         telemetry_interval_s=0.02,
         thresholds=thresholds(**(strict or {})),
@@ -119,7 +119,7 @@ def fault_plan(kind: str, **values: Any) -> FaultPlan:
         "worker": 0,
         "at": 0.5,
         "after_iterations": 2,
-        "trial": 0,
+        "trial": None,
         "trials": 1,
         "newcomer_after_s": 0.1,
     }

@@ -24,11 +24,11 @@ def test_both_arms_are_compared_with_one_process_of_their_own() -> None:
     )
     assert found.details == (
         "Under MPS packing pays up to 2 replicas, the most that were measured: together they do 19.4 "
-        "iterations/s, 1.94 times [1.94 to 1.94] what one does.",
-        "Without MPS packing does not pay: 2 replicas together do 5.4 iterations/s, "
+        "images/s, 1.94 times [1.94 to 1.94] what one does.",
+        "Without MPS packing does not pay: 2 replicas together do 5.4 images/s, "
         "0.54 times [0.54 to 0.54] what one does.",
-        "The most with MPS (2 replicas, 19.4 iterations/s) is 1.94 times [1.94 to 1.94] the most without "
-        "(1 replica, 10.0 iterations/s).",
+        "The most with MPS (2 replicas, 19.4 images/s) is 1.94 times [1.94 to 1.94] the most without "
+        "(1 replica, 10.0 images/s).",
         "Under MPS an iteration takes 103.0 ms (median) with 2 replicas, 100.0 ms with one: 1.03 times.",
         "One block: the intervals are of what happened within the runs, not between them; add "
         "repeat=0,1,2,3 before you act on it.",
@@ -39,9 +39,9 @@ def test_both_arms_are_compared_with_one_process_of_their_own() -> None:
 def test_packing_pays_up_to_a_number_and_not_beyond() -> None:
     details = said(*arm("on", {1: 1.0, 2: 1.0, 4: 1.96})).details
     assert details[:2] == (
-        "Under MPS packing pays up to 2 replicas: together they do 20.0 iterations/s, "
+        "Under MPS packing pays up to 2 replicas: together they do 20.0 images/s, "
         "2.00 times [2.00 to 2.00] what one does.",
-        "Beyond that it does not: 4 do 20.4 iterations/s, 1.02 times [1.02 to 1.02] that.",
+        "Beyond that it does not: 4 do 20.4 images/s, 1.02 times [1.02 to 1.02] that.",
     )
 
 
@@ -70,7 +70,7 @@ def test_what_the_intervals_leave_open_is_open_in_the_answers_own_sentence() -> 
         "only: whether that is more or less is open."
     )
     assert found.details[0] == (
-        "It is open whether under MPS packing pays: 2 replicas together do 11.1 iterations/s, "
+        "It is open whether under MPS packing pays: 2 replicas together do 11.1 images/s, "
         "1.22 times [0.82 to 1.81] what one does."
     )
 
@@ -79,7 +79,7 @@ def test_more_replicas_that_may_pay_are_open() -> None:
     cells = {1: (1.0, 1.1, 1.2, 1.05), 2: (1.1, 1.2, 1.2, 1.15), 4: (2.0, 1.5, 2.6, 2.2)}
     details = said(*arm("on", cells)).details
     assert details[0].startswith("Under MPS packing pays up to 2 replicas: together")
-    assert details[1] == "Whether more pay is open: 4 do 19.1 iterations/s, 1.14 times [0.78 to 1.66] that."
+    assert details[1] == "Whether more pay is open: 4 do 19.1 images/s, 1.14 times [0.78 to 1.66] that."
 
 
 def test_one_arm_alone_asks_for_the_other() -> None:
@@ -89,7 +89,7 @@ def test_one_arm_alone_asks_for_the_other() -> None:
         "times."
     )
     assert found.details[0] == (  # in agreement
-        "Without MPS packing does not pay (less than 1.05 times): 2 replicas together do 10.0 iterations/s, "
+        "Without MPS packing does not pay (less than 1.05 times): 2 replicas together do 10.0 images/s, "
         "1.00 times [1.00 to 1.00] what one does."
     )
     assert "mps=on is not among these runs: add mps=on,off for the other half of the answer." in found.details
@@ -133,7 +133,7 @@ def test_only_valid_runs_give_numbers(verdict: Verdict) -> None:
     """The refused repeat took a hundred times as long."""
     runs = arm("on", {1: (1.0, 1.0, 1.0), 2: (1.1, 1.1)})
     (refused,) = arm("on", {2: 110.0}, record="refused")
-    refused = replace(refused, cell=replace(refused.cell, repeat=2))
+    refused = replace(refused, cell=refused.cell.moved(repeat=2))
     assert said(*runs, replace(refused, verdict=verdict)) == said(*runs)
     assert said(*runs, refused) != said(*runs)
 
@@ -146,7 +146,7 @@ def test_the_cpu_says_nothing_about_mps() -> None:
     )
     assert found.details[:2] == (
         "Without a GPU nothing measured here says anything about MPS.",
-        "Packing pays up to 2 replicas, the most that were measured: together they do 13.3 iterations/s, "
+        "Packing pays up to 2 replicas, the most that were measured: together they do 13.3 images/s, "
         "1.33 times [1.33 to 1.33] what one does.",
     )
     assert "MPS needs" not in found.text
@@ -155,8 +155,7 @@ def test_the_cpu_says_nothing_about_mps() -> None:
 def test_without_one_process_there_is_no_ratio_but_the_packs_are_compared() -> None:
     found = said(*arm("on", {2: 1.0, 4: 1.2}))
     assert found.headline == (
-        "Two replicas under MPS do 20.0 iterations/s "
-        "(no gain: no VALID one-process run with mps=on times=10)."
+        "Two replicas under MPS do 20.0 images/s (no gain: no VALID one-process run with mps=on times=10)."
     )
     assert "1.67 times [1.67 to 1.67] what 2 do." in found.details[0]
 
@@ -169,7 +168,7 @@ def test_a_refused_ratio_keeps_the_other_arm_readable() -> None:
 def test_replicas_that_compute_differently_have_no_ratio() -> None:
     one, two = arm("on", {1: 1.0, 2: 1.1})
     found = said(with_output(one, 1.0), with_output(two, 2.0))
-    assert "Two replicas under MPS do 18.2 iterations/s (no gain: not comparable" in found.headline
+    assert "Two replicas under MPS do 18.2 images/s (no gain: not comparable" in found.headline
     assert "output" in found.headline
     assert "packing pays" not in found.text
 
@@ -194,7 +193,7 @@ def test_runs_under_other_conditions_are_left_out_and_named() -> None:
 def test_without_a_run_of_one_replica_nothing_is_claimed_about_it() -> None:
     found = said(*arm("on", {2: 1.0, 4: 2.2}))
     assert found.details[:2] == (
-        "Under MPS packing more than 2 does not pay: 4 replicas together do 18.2 iterations/s, "
+        "Under MPS packing more than 2 does not pay: 4 replicas together do 18.2 images/s, "
         "0.91 times [0.91 to 0.91] what 2 do.",
         "What one replica does is not known: there is no VALID run of it, so whether 2 pay is not known "
         "either.",

@@ -74,12 +74,12 @@ def test_axes_have_units() -> None:
     found = drawn(panel_of(*full_sweep()))
     labels = {
         "ratio": "time of N / time of one (log scale)",
-        "throughput": "iterations/s, all processes",
+        "throughput": "images/s, all processes",
         "latency": "ms (log scale)",
         "overlap": "% of busy time with two workers or more",
         "busy": "% of the traced pass",
         "power": "mean power in the window, W",
-        "energy": "J per iteration",
+        "energy": "J per image",
     }
     for name, label in labels.items():
         assert label in svg.texts(found[name].svg)
@@ -145,7 +145,7 @@ def test_without_evidence_the_charts_of_times_are_left_and_the_others_say_how_to
     panel = panel_of(*arm("on", {1: 1.0, 2: 1.1}))
     assert tuple(drawn(panel)) == ("ratio", "throughput", "latency")
     assert "trace.iterations=3" in missing(panel)["Overlap of the workers on the GPU"]
-    assert "energy counter" in missing(panel)["Energy of one iteration"]
+    assert "energy counter" in missing(panel)["Energy of one item"]
 
 
 def test_the_cpu_has_one_arm_without_the_word_mps() -> None:
@@ -185,3 +185,14 @@ def test_the_same_runs_give_the_same_charts() -> None:
     runs = full_sweep()
     again = [replace(run) for run in runs]
     assert drawn(panel_of(*runs)) == drawn(panel_of(*again))
+
+
+def test_another_factor_is_a_line_of_its_own() -> None:
+    runs = [*arm("on", {1: 1.0, 2: 1.0}), *arm("on", {1: 2.0, 2: 3.0}, batch=4, record="4")]
+    charts_of = drawn(panel_of(*runs))
+    assert charts_of["throughput"].alt.endswith(
+        "on workload.batch=1: 1 10/s, 2 20/s; on workload.batch=4: 1 20/s, 2 26.7/s."
+    )
+    shown = svg.texts(charts_of["throughput"].svg)
+    assert {"MPS on, workload.batch=1", "MPS on, workload.batch=4"} <= set(shown)
+    assert "2 with on workload.batch=4: median 300" in charts_of["latency"].alt

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 
 def series(*counts: int, mps: str = "on") -> Series:
-    return Series(mps=mps, label=f"the line {mps}", counts=counts, values=tuple(map(float, counts)))
+    return Series(
+        mps=mps, stratum="", label=f"the line {mps}", counts=counts, values=tuple(map(float, counts))
+    )
 
 
 def labelled(found: list[Series], scale: str = "linear") -> list[str]:

@@ -21,11 +21,11 @@ def test_every_cell_has_a_row_off_before_on() -> None:
         "makespan s": "1.10",
         "ratio [interval]": "1.10 [1.10, 1.10]",
         "gain [interval]": "1.82 [1.82, 1.82]",
-        "iterations/s": "181.8",
+        "images/s": "181.8",
         "p50 ms": "11.0",
         "p95 ms": "11.0",
         "p99 ms": "",
-        "J per iteration": "0.2",
+        "J per image": "0.2",
         "power W": "36.4",
         "overlap %": "12.5",
         "GPU busy %": "75",
@@ -60,11 +60,11 @@ def test_machines_stand_side_by_side_where_they_have_the_same_cells() -> None:
     assert table is not None
     assert table.header == ("cell", "A", "B")
     assert table.rows == (
-        ("maskrcnn_resnet50_fpn mps=on procs=1 times=10", "1.00 s, 10.0/s", "2.00 s, 5.0/s"),
+        ("maskrcnn_resnet50_fpn mps=on procs=1 times=10", "1.00 s, 10.0 images/s", "2.00 s, 5.0 images/s"),
         (
             "maskrcnn_resnet50_fpn mps=on procs=2 times=10",
-            "1.50 s, ratio 1.50, gain 1.33, 13.3/s",
-            "2.20 s, ratio 1.10, gain 1.82, 9.1/s",
+            "1.50 s, ratio 1.50, gain 1.33, 13.3 images/s",
+            "2.20 s, ratio 1.10, gain 1.82, 9.1 images/s",
         ),
     )
 
@@ -93,3 +93,13 @@ def test_below_the_table_stands_what_windows_are_too_short_for() -> None:
         "p99 needs 1,000 (times=1000 would do)"
     )
     assert len(all_figures(panel_of(*arm("on", {1: 1.0, 2: 1.0}, times=1000))).notes) == 1
+
+
+def test_another_factor_is_a_column_and_items_are_counted() -> None:
+    runs = [*arm("on", {1: 1.0}), *arm("on", {1: 2.0}, batch=4, record="4")]
+    table = all_figures(panel_of(*runs))
+    columns = [table.header.index(name) for name in ("items per iteration", "images/s", "p50 ms")]
+    assert [[row[column] for column in columns] for row in table.rows] == [
+        ["1", "10.0", "100.0"],
+        ["4", "20.0", "200.0"],
+    ]

@@ -7,12 +7,12 @@ import pytest
 from mps_experiments.pages.figures import (
     arm_series,
     median_of,
-    quantities,
     quantity_series,
     rate,
     said,
     short,
 )
+from mps_experiments.report.metrics import shown_values
 from tests.evidence_records import traced_run, with_telemetry
 from tests.records import INVALID, make_measurement
 from tests.report_panels import CPU_ONLY, arm, full_sweep, panel_of
@@ -54,29 +54,29 @@ def test_the_cpu_is_called_by_its_name() -> None:
 
 def test_shares_are_percent_and_energy_is_per_iteration_of_all_processes() -> None:
     (run,) = [run for run in full_sweep() if run.record_id == "on-2"]
-    values = quantities(run)
+    values = shown_values(run)
     assert (values["overlap"], values["busy"]) == (12.5, 75.0)
-    assert values["energy_per_iteration_j"] == pytest.approx(10 * 4.0 / 200)  # ten steps of 4 J
+    assert values["gpu/energy_per_item_j"] == pytest.approx(10 * 4.0 / 200)  # ten steps of 4 J
     assert values["power_w"] == pytest.approx(10 * 4.0 / 1.1)  # in 1.1 s, whatever the lagging readings say
 
 
 def test_without_an_energy_counter_the_power_is_that_of_the_readings() -> None:
-    assert quantities(with_telemetry(traced_run(), power_w=200.0))["power_w"] == 200.0
+    assert shown_values(with_telemetry(traced_run(), power_w=200.0))["power_w"] == 200.0
 
 
 def test_overlap_that_cannot_be_told_has_no_value() -> None:
     """One process has nobody to overlap with; without MPS long operations span turns."""
-    assert quantities(traced_run(procs=1))["overlap"] is None
-    assert quantities(traced_run(procs=2, mps="off", long=0.5))["overlap"] is None
-    assert quantities(traced_run(procs=2, mps="on", long=0.5))["overlap"] == 12.5
-    assert quantities(traced_run(procs=2, on_gpu=False))["busy"] is None
+    assert shown_values(traced_run(procs=1))["overlap"] is None
+    assert shown_values(traced_run(procs=2, mps="off", long=0.5))["overlap"] is None
+    assert shown_values(traced_run(procs=2, mps="on", long=0.5))["overlap"] == 12.5
+    assert shown_values(traced_run(procs=2, on_gpu=False))["busy"] is None
 
 
 def test_what_was_not_measured_has_no_value() -> None:
-    assert set(quantities(make_measurement()).values()) == {None}
+    assert set(shown_values(make_measurement()).values()) == {None}
     without = with_telemetry(traced_run(), utilization=0.5)
-    assert quantities(without)["power_w"] is None
-    assert quantities(replace(without, verdict=INVALID))["energy_per_iteration_j"] is None
+    assert shown_values(without)["power_w"] is None
+    assert shown_values(replace(without, verdict=INVALID))["gpu/energy_per_item_j"] is None
 
 
 def test_the_median_is_over_the_runs_that_have_the_quantity() -> None:

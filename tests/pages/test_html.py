@@ -132,7 +132,7 @@ def test_the_page_has_no_address() -> None:
 
 def test_ids_are_unique_and_references_lead_to_them() -> None:
     other = [
-        replace(run, record_id=f"other {run.record_id}", cell=replace(run.cell, model="resnet50"))
+        replace(run, record_id=f"other {run.record_id}", cell=run.cell.moved(model="resnet50"))
         for run in full_sweep()
     ]
     found = seen(to_html(report_page(subject_of(*full_sweep(), *other))))

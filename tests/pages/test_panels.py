@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from mps_experiments.pages.answer import answer
 from mps_experiments.pages.panels import panels
 from tests.fault_records import faulty_run
 from tests.records import INVALID, MACHINE, SKIPPED, make_measurement
@@ -34,7 +35,7 @@ def test_models_and_machines_have_panels_of_their_own() -> None:
 
 def test_a_panel_is_named_by_what_the_sweep_varied() -> None:
     run = make_measurement()
-    named = replace(run, name=f"{run.name} repeat=0 workers.start_method=spawn")
+    named = replace(run, varied=("repeat=0", "workers.start_method=spawn"))
     assert panel_of(named).title == "maskrcnn_resnet50_fpn · workers.start_method=spawn"
 
 
@@ -100,7 +101,7 @@ def test_latencies_are_of_all_workers_and_repeats_of_the_cell_alone() -> None:
 
 def test_the_answer_rests_on_runs_of_one_times_and_setting_equal_runs_included() -> None:
     runs = arm("on", {1: 1.0, 2: 1.1})
-    twin = replace(runs[0], record_id="twin", cell=replace(runs[0].cell, twin=1))
+    twin = replace(runs[0], record_id="twin", cell=runs[0].cell.moved(twin=1))
     other = arm("on", {1: 1.0}, times=3)
     panel = panel_of(*runs, twin, *other)
     assert [m.record_id for m in panel.answered] == ["on-1-0-", "on-2-0-", "twin"]
@@ -124,7 +125,7 @@ def test_workloads_of_ones_own_are_told_by_their_options() -> None:
 
 def test_options_that_the_sweep_varied_are_named_once() -> None:
     run = make_measurement("a", model="mine:build", options={"kind": "a"})
-    named = replace(run, name=f"{run.name} +workload.options.kind=a")
+    named = replace(run, varied=("+workload.options.kind=a",))
     (panel,) = panels(as_runs([named]))
     assert panel.title == "mine:build · +workload.options.kind=a"
 
@@ -135,3 +136,19 @@ def test_one_process_runs_that_only_faults_need_are_no_panel() -> None:
     pair = make_measurement("two", procs=2, times=4)
     assert len(panels(as_runs([hit, alone, pair]))) == 1
     assert len(panels(as_runs([hit, replace(alone, sweep_id="another")]))) == 1
+
+
+def test_another_factor_makes_strata_of_one_panel_and_their_answers_pool_nothing() -> None:
+    runs = [*arm("on", {1: 1.0, 2: 1.0}), *arm("on", {1: 2.0, 2: 3.0}, batch=4, record="4")]
+    (panel,) = panels(as_runs(runs))
+    one, four = panel.strata
+    assert (panel.title, four.title) == ("maskrcnn_resnet50_fpn", "maskrcnn_resnet50_fpn · workload.batch=4")
+    assert [group.throughput_median_per_s for group in one.arm("on").values()] == pytest.approx([10, 20])
+    assert [group.throughput_median_per_s for group in four.arm("on").values()] == pytest.approx([20, 80 / 3])
+    assert "Two replicas under MPS do 2.00 times" in answer(one).headline
+    assert "Two replicas under MPS do 1.33 times" in answer(four).headline
+    assert one.strata == (one,)
+
+
+def test_one_unusual_value_of_a_factor_is_in_the_title() -> None:
+    assert panel_of(*arm("on", {1: 1.0}, batch=8)).title == "maskrcnn_resnet50_fpn · workload.batch=8"

@@ -86,8 +86,8 @@ def test_two_machines_stand_side_by_side() -> None:
     assert machines == ["Machine A · maskrcnn_resnet50_fpn", "Machine B · maskrcnn_resnet50_fpn"]
     (table,) = (block for block in found if isinstance(block, Table) and block.title == "Side by side")
     assert table.rows[1][1:] == (
-        "1.50 s, ratio 1.50, gain 1.33, 13.3/s",
-        "2.20 s, ratio 1.10, gain 1.82, 9.1/s",
+        "1.50 s, ratio 1.50, gain 1.33, 13.3 images/s",
+        "2.20 s, ratio 1.10, gain 1.82, 9.1 images/s",
     )
 
 
@@ -156,7 +156,7 @@ def test_the_description_has_answer_and_tables_and_no_picture() -> None:
 
 def test_several_panels_have_charts_of_their_own() -> None:
     other = [
-        replace(run, record_id=f"b{run.record_id}", cell=replace(run.cell, model="resnet50"))
+        replace(run, record_id=f"b{run.record_id}", cell=run.cell.moved(model="resnet50"))
         for run in full_sweep()
     ]
     page = report_page(subject_of(*full_sweep(), *other))

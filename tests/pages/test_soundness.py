@@ -14,7 +14,7 @@ from tests.records import INVALID, SKIPPED, make_measurement
 
 def with_cell(**changed: Any) -> Measurement:
     run = make_measurement(procs=2)
-    return replace(run, cell=replace(run.cell, **changed))
+    return replace(run, cell=run.cell.moved(**changed))
 
 
 def shorter(run: Measurement) -> Measurement:

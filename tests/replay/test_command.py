@@ -40,7 +40,7 @@ def test_a_sweep_is_run_again_and_both_results_are_compared(outputs: Path, tmp_p
     done = replay(tmp_path, str(outputs), "--repeats", "3").finish()
     assert done.returncode == 0, done.stderr
     now = records(tmp_path)
-    assert sorted((m.cell.procs, m.cell.repeat, m.cell.twin) for m in now) == [
+    assert sorted((m.cell.procs, m.cell.repeat, int(m.cell.is_twin)) for m in now) == [
         *((1, 0, 0), (1, 0, 1), (1, 1, 0), (1, 2, 0)),
         *((2, 0, 0), (2, 1, 0), (2, 2, 0)),
     ]

@@ -113,8 +113,8 @@ def test_one_line_says_whether_now_is_as_it_was() -> None:
 
 def test_what_is_not_valid_or_computed_something_else_is_not_compared() -> None:
     stored, now = runs(2.0), runs(1.0)
-    kept = [changed(run, cell=replace(run.measurement.cell, window="kept")) for run in now]
-    other = [changed(run, cell=replace(run.measurement.cell, model="resnet50")) for run in now]
+    kept = [changed(run, cell=run.measurement.cell.moved(window="kept")) for run in now]
+    other = [changed(run, cell=run.measurement.cell.moved(model="resnet50")) for run in now]
     found = [
         one(stored, runs(1.0, verdict=INVALID)).why_not,
         one(runs(1.0, verdict=INVALID), now).why_not,
@@ -134,7 +134,7 @@ def test_what_is_not_valid_or_computed_something_else_is_not_compared() -> None:
 def placed(run: StoredRun, folder: str, digest: str) -> StoredRun:
     """The run with weights and image below a folder."""
     image = ImageInput(name=f"{folder}/a.jpg", sha256=digest * 32)
-    cell = replace(run.measurement.cell, weights=f"{folder}/w.pth", inputs=(image,))
+    cell = replace(run.measurement.cell.moved(weights=f"{folder}/w.pth"), inputs=(image,))
     return changed(run, cell=cell, weights_file_sha256=digest * 32)
 
 

@@ -78,7 +78,7 @@ def test_a_run_that_is_not_valid_is_no_partner_and_has_no_ratio(verdict: Any) ->
         {"inputs": ()},
         {"device": "cpu"},
         {"start_method": "spawn"},
-        {"pinned": False},
+        {"cpu_affinity": "none"},
         {"verbose": True},
         {"compute_mode": "exclusive_process"},
         {"options": {"batch": 8}},
@@ -163,7 +163,7 @@ def test_a_window_that_is_kept_up_is_never_compared_with_a_fixed_one() -> None:
 
 def test_the_second_of_two_equal_runs_is_in_no_group_and_has_no_ratio() -> None:
     one, twin = one_process(), replace(one_process(), record_id="twin")
-    twin = replace(twin, cell=replace(twin.cell, twin=1))
+    twin = replace(twin, cell=twin.cell.moved(twin=1))
     runs = [one, twin, make_measurement("two", procs=2, makespan_s=3.0)]
     assert groups(runs) == groups([one, runs[2]])
     found = ratios(runs)
@@ -185,7 +185,7 @@ def test_the_same_repeat_of_two_sweeps_counts_as_two() -> None:
 
 
 def test_groups_hold_the_repeats_of_a_cell_and_of_no_other() -> None:
-    cells = [*repeats(1, 1.0, 2.0), *repeats(2, 3.0), make_measurement("other", pinned=False)]
+    cells = [*repeats(1, 1.0, 2.0), *repeats(2, 3.0), make_measurement("other", cpu_affinity="none")]
     found = [[m.record_id for m in group.measurements] for group in groups(cells)]
     assert found == [["1-0", "1-1"], ["2-0"], ["other"]]
 
@@ -200,12 +200,12 @@ def test_ratios_of_repeats_do_not_depend_on_the_order_of_the_runs() -> None:
 
 
 def test_a_partner_that_differs_is_refused_with_the_names_of_what_differs() -> None:
-    partner = one_process(machine=replace(MACHINE, driver_version="575.2"), pinned=False)
+    partner = one_process(machine=replace(MACHINE, driver_version="575.2"), cpu_affinity="none")
     found = ratios([partner, make_measurement("two", procs=2)])["two"]
     assert (found.value, found.partner_ids) == (None, ())
     assert found.reason == (
         "not comparable with the one-process run: "
-        "driver (580.1 against 575.2), placement (pinned against not pinned)"
+        "driver (580.1 against 575.2), cpu_affinity (auto against none)"
     )
 
 
@@ -257,7 +257,7 @@ def test_outputs_that_are_not_known_do_not_refuse_anything() -> None:
 FAULTY = [
     faulty_run("trial", "kill"),
     faulty_run("its time would count", "exit", trial=make_trial("exit")),
-    replace(faulty_run("one process"), cell=replace(faulty_run("").cell, procs=1)),
+    replace(faulty_run("one process"), cell=faulty_run("").cell.moved(procs=1)),
 ]
 
 

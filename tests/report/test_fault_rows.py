@@ -71,7 +71,7 @@ def test_there_is_a_row_for_each_fault_and_state_of_mps_in_order_of_time() -> No
         {"options": {"at": 0.25}},
         {"options": {"newcomer_after_s": 9.0}},
         {"machine": replace(MACHINE, hostname="another")},
-        {"pinned": False},
+        {"cpu_affinity": "none"},
     ],
     ids=lambda other: str(other),
 )
@@ -158,7 +158,7 @@ def test_the_ratio_is_never_to_a_run_with_mps_in_another_state() -> None:
         replace(alone(), verdict=TOO_LATE),
         make_measurement("two", procs=2, times=4),
         make_measurement("other times", times=5),
-        alone(pinned=False),
+        alone(cpu_affinity="none"),
         alone(machine=replace(MACHINE, hostname="another")),
         faulty_run("alone but with a fault", "exit"),
     ],

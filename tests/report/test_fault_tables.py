@@ -184,8 +184,8 @@ def test_off_and_on_share_a_table_and_other_models_processes_or_times_have_their
     others: list[dict[str, Any]] = [{"model": "resnet50"}]
     for other in others:
         assert len(list(fault_tables([faulty_run("a"), faulty_run("b", **other)]))) == 2
-    longer = replace(faulty_run("b"), cell=replace(faulty_run("b").cell, times=9))
-    wider = replace(faulty_run("c"), cell=replace(faulty_run("c").cell, procs=3))
+    longer = replace(faulty_run("b"), cell=faulty_run("b").cell.moved(times=9))
+    wider = replace(faulty_run("c"), cell=faulty_run("c").cell.moved(procs=3))
     titles = [str(table.title) for table in fault_tables([faulty_run("a"), longer, wider])]
     assert [title.rpartition(" · ")[2] for title in titles] == [
         "2 processes, times=4",

@@ -36,9 +36,9 @@ def test_each_pack_is_compared_with_one_process_and_with_as_many_without_mps() -
 def test_only_valid_ordinary_runs_under_equal_conditions_are_compared() -> None:
     one, two = sweep(("on", 1, 1.0), ("on", 2, 1.0))
     assert gains([one, replace(two, verdict=INVALID)]) == []
-    assert gains([one, replace(two, cell=replace(two.cell, fault="kill"))]) == []
-    assert gains([one, replace(two, cell=replace(two.cell, seed=1))]) == []
-    assert gains([one, replace(two, cell=replace(two.cell, window="kept"))]) == []
+    assert gains([one, replace(two, cell=two.cell.moved(fault="kill"))]) == []
+    assert gains([one, replace(two, cell=two.cell.moved(seed=1))]) == []
+    assert gains([one, replace(two, cell=two.cell.moved(window="kept"))]) == []
     assert gains([with_output(one, 1.0), with_output(two, 2.0)]) == []
     assert len(gains([with_output(one, 1.0), with_output(two, 1.0)])) == 1
 
@@ -55,7 +55,7 @@ def twin_of(run: Measurement, makespan_s: float) -> Measurement:
     made = make_measurement(
         f"{run.record_id}-twin", mps=cell.mps, procs=1, times=cell.times, makespan_s=makespan_s, twin=1
     )
-    return replace(made, cell=replace(made.cell, repeat=cell.repeat))
+    return replace(made, cell=made.cell.moved(repeat=cell.repeat))
 
 
 def test_two_equal_runs_are_no_cell_but_tell_what_equal_runs_differ_by() -> None:
@@ -74,7 +74,7 @@ def test_a_twin_of_a_resumed_sweep_is_compared_with_the_run_that_was_taken_over(
     own = replace(runs[0], record_id="own", sweep_id=twin.sweep_id)
     other = make_measurement("other", mps="on", procs=1, times=10, makespan_s=2.0, sweep_id="before")
     assert sensitivity([own, other, twin]).twins == pytest.approx(0.1)  # its own sweep's comes first
-    unlike = [replace(run, cell=replace(run.cell, seed=1)) for run in runs]
+    unlike = [replace(run, cell=run.cell.moved(seed=1)) for run in runs]
     assert sensitivity([*unlike, twin]).twins is None
 
 
@@ -86,7 +86,7 @@ def test_why_there_is_no_pair_of_equal_runs_is_said() -> None:
     assert why_unpaired([*runs, replace(twin, verdict=INVALID)]) == "one of them is INVALID"
     assert why_unpaired([replace(runs[0], verdict=INVALID), twin]) == "one of them is INVALID"
     assert why_unpaired([runs[1], twin]) == "the first of them is not among these runs"
-    unlike = replace(twin, cell=replace(twin.cell, seed=1))
+    unlike = replace(twin, cell=twin.cell.moved(seed=1))
     assert why_unpaired([*runs, unlike]) == "they differ in seed (1 against 0)"
 
 

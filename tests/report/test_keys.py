@@ -43,7 +43,7 @@ def test_the_number_of_processes_and_of_the_repeat_may_differ() -> None:
             make_measurement(machine=replace(MACHINE, driver_version="575.2")),
             "driver (575.2 against 580.1)",
         ),
-        (make_measurement(pinned=False), "placement (not pinned against pinned)"),
+        (make_measurement(cpu_affinity="none"), "cpu_affinity (none against auto)"),
         (make_measurement(verbose=True), "verbose (true against false)"),
         (make_measurement(warmup=9), "warmup (9 against 2)"),
         (make_measurement(inputs=()), "input (none against sample abababababababab)"),
@@ -102,7 +102,7 @@ def test_all_cells_of_a_seed_table_share_it() -> None:
 
 
 def configured(group: str, name: str, value: object) -> Measurement:
-    return replace(make_measurement(rotated=True), config={group: {name: value}})
+    return replace(make_measurement(cpu_affinity="rotate"), config={group: {name: value}})
 
 
 @pytest.mark.parametrize(

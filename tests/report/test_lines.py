@@ -17,11 +17,12 @@ from tests.records import INVALID, SKIPPED, make_measurement, with_latencies
     [
         (
             make_measurement(procs=2, times=4, makespan_s=2.0),
-            "mps=off procs=2 times=4: VALID  makespan 2.00 s  throughput 4.0/s  latency p50 500.0 ms, p99 -",
+            "mps=off procs=2 times=4: VALID  makespan 2.00 s  throughput 4.0 images/s  "
+            "latency p50 500.0 ms, p99 -",
         ),
         (
             make_measurement(contended=("process 9",)),
-            "mps=off procs=1 times=2: VALID  makespan 1.00 s  throughput 2.0/s  "
+            "mps=off procs=1 times=2: VALID  makespan 1.00 s  throughput 2.0 images/s  "
             "latency p50 500.0 ms, p99 -  CONTENDED",
         ),
         (
@@ -39,7 +40,7 @@ def test_a_line_holds_the_name_the_verdict_and_figures_or_reason(
 
 def test_a_line_has_the_interval_of_its_throughput_and_the_tail_of_enough_iterations() -> None:
     long = with_latencies(make_measurement(times=1000), *[10.0, 30.0] * 500)
-    assert "throughput 50.0/s [49.8, 50.2]  latency p50 10.0 ms, p99 30.0 ms" in cell_line(long)
+    assert "throughput 50.0 images/s [49.8, 50.2]  latency p50 10.0 ms, p99 30.0 ms" in cell_line(long)
 
 
 def test_a_line_ends_with_the_checks_that_warn_and_leaves_noise_to_the_end_of_the_sweep() -> None:

@@ -43,7 +43,7 @@ def test_a_fixed_window_that_is_common_in_part_needs_more_iterations() -> None:
     fixed = replace(two, workers=(early, late))  # 4 iterations of the late one are in the common window
     needed = "the interval within a run needs 8 of each process in the common window (times=25 would do)"
     assert needed in str(line(fixed))
-    kept = replace(fixed, cell=replace(fixed.cell, window="kept"))
+    kept = replace(fixed, cell=fixed.cell.moved(window="kept"))
     assert "the interval" not in str(line(kept))
 
 

@@ -66,7 +66,7 @@ def test_repeats_that_do_not_agree_on_the_cause_are_counted() -> None:
     slower_host, slower_kernels = repeats(2, 14.0, 14.2), repeats(2, 14.1, running_ms=8.1)[0]
     many = [
         *slower_host,
-        replace(slower_kernels, record_id="2-2", cell=replace(slower_kernels.cell, repeat=2)),
+        replace(slower_kernels, record_id="2-2", cell=slower_kernels.cell.moved(repeat=2)),
     ]
     (line,) = why_lines([*alone, *many])
     assert line.endswith("The repeats do not agree: host-limited in 2, GPU-limited in 1 of 3.")

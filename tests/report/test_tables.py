@@ -73,7 +73,7 @@ def test_a_missing_ratio_and_contention_are_explained_below() -> None:
 
 def named(measurement: Measurement, varied: str) -> Measurement:
     """The record as a sweep over more than mps, procs and times names it."""
-    return replace(measurement, name=f"{measurement.name} {varied}")
+    return replace(measurement, name=f"{measurement.name} {varied}", varied=tuple(varied.split()))
 
 
 def repeats(procs: int, *makespans_s: float, **cell: Any) -> list[Measurement]:
@@ -175,3 +175,22 @@ def test_on_a_narrow_terminal_a_reason_is_not_folded_to_the_width_of_its_table()
     for table in tables([make_measurement(mps="on", verdict=SKIPPED)]):
         console.print(table)
     assert "mps=on procs=1 times=2: SKIPPED: MPS needs an NVIDIA GPU" in file.getvalue()
+
+
+def test_another_factor_is_a_column_whose_values_are_compared_within_themselves() -> None:
+    cells = [
+        make_measurement(f"{batch}{procs}", batch=batch, procs=procs, makespan_s=float(procs * batch))
+        for batch in (1, 4)
+        for procs in (1, 2)
+    ]
+    found = rows(table_text(cells))
+    assert found[0][:2] == ["items per iteration", "times"]
+    assert [[row[0], row[1], row[2], row[4]] for row in found[1:]] == [
+        ["1", "2", "1.00", "2.00"],
+        ["4", "2", "4.00", "2.00"],
+    ]
+
+
+def test_one_unusual_value_of_a_factor_is_in_the_title() -> None:
+    (table,) = tables([make_measurement(batch=8)])
+    assert "workload.batch=8" in str(table.title)

@@ -11,8 +11,11 @@ from mps_experiments.measurement.findings import Finding, Severity
 from mps_experiments.measurement.outputs import OutputDifference
 from mps_experiments.measurement.telemetry import POWER_CAP, GpuSample, Telemetry
 from mps_experiments.record import Measurement
+from mps_experiments.report.metrics import logged_values
 from mps_experiments.tracking.evidence_fields import (
-    evidence_metrics,
+    evidence_metrics as beyond_the_table,
+)
+from mps_experiments.tracking.evidence_fields import (
     evidence_tags,
 )
 from tests.evidence_records import (
@@ -37,6 +40,12 @@ READING: dict[str, Any] = {
     "sm_occupancy": 0.3,
     "dram_activity": 0.2,
 }
+
+
+def evidence_metrics(run: Measurement) -> dict[str, float]:
+    """What MLflow gets beside the figures of a run."""
+    rows = {name: value for name, value in logged_values(run).items() if name[:4] in ("gpu/", "trac")}
+    return rows | beyond_the_table(run)
 
 
 def measured(mps: str = "on", **parts: Any) -> Measurement:
@@ -72,7 +81,7 @@ def test_the_gpus_figures_are_of_the_window_and_in_the_units_of_their_names() ->
     assert found == pytest.approx(
         {
             "gpu/energy_j": 200.0,
-            "gpu/energy_per_iteration_j": 1.0,  # 200 iterations of both workers
+            "gpu/energy_per_item_j": 1.0,  # 200 iterations of both workers
             "gpu/power_mean_w": 350.0,
             "gpu/utilization_mean": 0.9,
             "gpu/sm_activity_mean": 0.6,
@@ -98,7 +107,7 @@ def test_throttling_is_a_share_of_the_readings() -> None:
 def test_energy_is_shared_out_over_the_iterations_of_all_workers() -> None:
     readings = [reading(at) for at in (-0.1, 1.0, 2.1)]
     four = with_readings(measured(procs=4), *readings)
-    assert evidence_metrics(four)["gpu/energy_per_iteration_j"] == pytest.approx(0.5)
+    assert evidence_metrics(four)["gpu/energy_per_item_j"] == pytest.approx(0.5)
 
 
 def test_what_the_gpu_does_not_tell_is_no_metric() -> None:

@@ -17,6 +17,7 @@ from tests.records import INVALID, MACHINE, SKIPPED, make_measurement
 UNITS = ("_s", "_ms", "_us", "_per_s", "_mib", "_j", "_w", "_mhz")
 SHARES = ("_share", "utilization_mean", "activity_mean", "occupancy_mean")
 COUNTS = (
+    "cell/batch",
     "cell/procs",
     "cell/times",
     "cores_used",
@@ -68,6 +69,7 @@ def test_mlflow_takes_all_of_it() -> None:
 def test_metrics_are_the_figures_of_the_run() -> None:
     metrics = metrics_of(make_measurement(procs=2, times=4, makespan_s=2.0))
     expected = {
+        "cell/batch": 1.0,
         "cell/procs": 2.0,
         "cell/times": 4.0,
         "workers/peak_rss_max_mib": 3072.0,
@@ -186,3 +188,12 @@ def test_a_sweep_has_its_runs_machine_and_the_number_of_each_verdict() -> None:
         "verdict": "2 VALID, 1 SKIPPED",
     }
     assert sweep_tags([]) == {}
+
+
+def test_a_factor_is_a_param_and_its_number_a_metric() -> None:
+    run = make_measurement(batch=8)
+    assert params_of(run)["batch"] == "8"
+    assert metrics_of(run)["cell/batch"] == 8
+    assert metrics_of(run)["throughput_per_s"] == pytest.approx(
+        8 * metrics_of(make_measurement())["throughput_per_s"]
+    )

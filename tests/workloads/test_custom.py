@@ -1,6 +1,7 @@
 """A workload of the user's own: how its factory is called, and what it must return."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ SEEN = []
 def build(device, options):
     SEEN.append((device, options))
     return (lambda x, y=0: x + y), {"x": options["size"], "y": 1}
+def batched(device, options, batch="no batch"): return (lambda n: n), batch
 def fails(device, options): raise RuntimeError("no such checkpoint")
 """
 
@@ -131,3 +133,13 @@ def test_an_endless_iterator_is_taken(folder: Path) -> None:
 def test_what_a_factory_raises_comes_through(folder: Path) -> None:
     with pytest.raises(RuntimeError, match="no such checkpoint"):
         load(spec(folder, "fails"), CPU)
+
+
+def test_a_batch_is_an_argument_of_its_own(folder: Path) -> None:
+    of = spec(folder, "batched")
+    assert [load(replace(of, batch=batch), CPU).forward() for batch in (1, 8)] == ["no batch", 8]
+
+
+def test_a_factory_that_takes_no_batch_fails(folder: Path) -> None:
+    with pytest.raises(TypeError, match="batch"):
+        load(replace(spec(folder, "build"), batch=8), CPU)

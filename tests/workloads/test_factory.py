@@ -7,7 +7,12 @@ from pathlib import Path
 import pytest
 
 from mps_experiments.errors import ConfigError
-from mps_experiments.workloads.factory import check_factory, import_factory, refuse_signature
+from mps_experiments.workloads.factory import (
+    check_factory,
+    import_factory,
+    refuse_signature,
+    refuse_without_batch,
+)
 
 Write = Callable[[str, str], None]
 BUILD = "def build(device, options): return len, ''\n"
@@ -189,3 +194,19 @@ def test_a_factory_that_takes_something_else_is_refused(factory: Callable[..., o
 def test_an_error_with_an_endless_text_is_cut(modules: Write, tmp_path: Path) -> None:
     modules("long.py", "raise RuntimeError('x' * 100_000)\n")
     assert refused("long:build", tmp_path) == f"importing long raises RuntimeError: {'x' * 500}..."
+
+
+def _plain(device: object, options: object) -> None: ...
+
+
+def _batched(device: object, options: object, batch: int = 1) -> None: ...
+
+
+def _anything(*args: object, **more: object) -> None: ...
+
+
+def test_a_factory_without_a_batch_is_refused_with_what_to_write() -> None:
+    for factory in (_batched, _anything):
+        refuse_without_batch(factory, "mine:build", 8)
+    with pytest.raises(ConfigError, match=r"workload\.batch=8: mine:build takes no batch .*batch=1"):
+        refuse_without_batch(_plain, "mine:build", 8)

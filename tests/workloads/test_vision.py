@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import ExifTags, Image
 
+from mps_experiments.errors import ConfigError
 from mps_experiments.workloads.loading import _digest
 from mps_experiments.workloads.networks import build_network
 from mps_experiments.workloads.spec import ImageInput, WorkloadSpec
@@ -113,3 +114,33 @@ def test_supported_models_are_those_that_one_photo_can_feed() -> None:
     assert {*MODELS, "maskrcnn_resnet50_fpn", "resnet50"} <= set(models)
     assert not {"quantized_resnet50", "r3d_18", "raft_large"} & set(models)
     assert all(one < other for one, other in itertools.pairwise(models))
+
+
+@pytest.mark.parametrize(
+    ("images", "batch", "expected"),
+    [(1, 1, [[0]]), (1, 3, [[0, 0, 0]]), (3, 2, [[0, 1], [2, 0], [1, 2]]), (2, 4, [[0, 1, 0, 1]])],
+)
+def test_images_fill_the_batches_in_turn(
+    tmp_path: Path, images: int, batch: int, expected: list[list[int]]
+) -> None:
+    for number in range(images):
+        Image.new("RGB", (64, 64), (number * 51,) * 3).save(tmp_path / f"{number}.png")
+    photos = tuple(ImageInput(name=str(tmp_path / f"{number}.png"), sha256="") for number in range(images))
+    inputs: Any = build_inputs(spec(DETECTION, inputs=photos, batch=batch), CPU)
+    assert [[round(float(image.mean() * 5)) for image in each] for each in inputs] == expected
+    stacked: Any = build_inputs(spec(CLASSIFICATION, inputs=photos, batch=batch), CPU)
+    assert [each.shape for each in stacked] == [(batch, 3, 224, 224)] * len(expected)
+
+
+@pytest.mark.parametrize("model", [DETECTION, CLASSIFICATION])
+def test_a_forward_gives_an_output_for_each_image_of_the_batch(model: str) -> None:
+    (output,) = forward(spec(model, batch=2))
+    assert len(output) == 2
+
+
+def test_photos_of_different_shapes_are_not_stacked(tmp_path: Path) -> None:
+    Image.new("RGB", (64, 64)).save(tmp_path / "square.png")
+    photos = (SAMPLE, ImageInput(name=str(tmp_path / "square.png"), sha256=""))
+    assert len(build_inputs(spec(SEGMENTATION, inputs=photos), CPU)) == 2
+    with pytest.raises(ConfigError, match=r"workload\.batch=2: .*give images of one shape"):
+        build_inputs(spec(SEGMENTATION, inputs=photos, batch=2), CPU)

@@ -5,7 +5,7 @@ is composed once, before the first one runs, and a mistake anywhere becomes one 
 """
 
 from mps_experiments.composition.cells import Grid, Request, parse
-from mps_experiments.composition.composer import Cell, key_of, to_config
+from mps_experiments.composition.composer import Cell, to_config
 from mps_experiments.composition.jobs import hydra_jobs
 
-__all__ = ["Cell", "Grid", "Request", "hydra_jobs", "key_of", "parse", "to_config"]
+__all__ = ["Cell", "Grid", "Request", "hydra_jobs", "parse", "to_config"]

@@ -17,8 +17,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, read_write
 from omegaconf.errors import OmegaConfBaseException
 
+from mps_experiments.axes import key_of
 from mps_experiments.composition import mistakes
-from mps_experiments.composition.composer import Cell, Composer, choices, key_of
+from mps_experiments.composition.composer import Cell, Composer, choices
 from mps_experiments.composition.files import read_files_with_care, refuse_packages
 from mps_experiments.composition.flags import read_flags
 from mps_experiments.composition.resolvers import register_resolvers

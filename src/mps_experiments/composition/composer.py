@@ -16,6 +16,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, flag_override
 from omegaconf.errors import OmegaConfBaseException
 
+from mps_experiments.axes import key_of
 from mps_experiments.composition import mistakes
 from mps_experiments.composition.trust import Trust, refuse_code, refuse_place
 from mps_experiments.config import Config
@@ -59,11 +60,6 @@ def to_config(config: DictConfig) -> Config:
     converted = OmegaConf.to_object(config)
     assert isinstance(converted, Config)  # noqa: S101 - the schema is the root of the tree
     return converted
-
-
-def key_of(override: str) -> str:
-    """Return the option or group that an override sets."""
-    return override.lstrip("+~").partition("=")[0]
 
 
 def choices(loader: ConfigLoader) -> mistakes.Choices:

@@ -58,7 +58,7 @@ class Trial:
         return FaultTrial(
             kind=self.fault.kind,
             worker=self.fault.worker,
-            trial=self.fault.trial,
+            trial=self.fault.trial or 0,
             at=self.fault.at,
             injected_ns=injected_ns,
             injected_after=injected_after,

@@ -18,8 +18,8 @@ class Statistics:
         makespan_s: Last worker's end minus first worker's start, over the workers' own iterations.
         pace_s: Mean time per iteration of the slowest worker, from the first start: makespan divided by
             ``times`` where all workers do the same number. The ratio compares this.
-        throughput_per_s: With ``window=kept``, the sum over workers of whole iterations per second inside the
-            common window; with ``window=fixed``, all iterations divided by the makespan.
+        throughput_per_s: Items (images) per second. With ``window=kept``, the sum over workers of whole
+            iterations inside the common window; with ``window=fixed``, all of them divided by the makespan.
         throughput_interval_per_s: 95 % interval of the throughput within this run, from its course in the
             common window (`throughput.Throughput`); None where the window is too short.
         rates_per_s: Iterations per second of each worker, by rank.
@@ -50,12 +50,13 @@ class Statistics:
     elapsed_s: tuple[float, ...]
 
 
-def summarise(workers: Sequence[WorkerSamples], kept: bool) -> Statistics:
+def summarise(workers: Sequence[WorkerSamples], kept: bool, items: int = 1) -> Statistics:
     """Derive the figures of one run.
 
     Args:
         workers: Samples by rank.
         kept: True if workers that were done kept up the load until all were.
+        items: Items that one iteration processes.
 
     Raises:
         ValueError: If there is no worker or a worker without a finished iteration.
@@ -71,7 +72,8 @@ def summarise(workers: Sequence[WorkerSamples], kept: bool) -> Statistics:
     assert median_s is not None  # noqa: S101 - one sample is enough for a median
     rates = tuple(worker_rate(worker, counted) for worker in workers)
     makespan_s = (end - start) / 1e9
-    throughput_per_s = sum(rates) if kept else sum(w.iteration_count for w in workers) / makespan_s
+    per_s = sum(rates) if kept else sum(w.iteration_count for w in workers) / makespan_s
+    throughput_per_s = per_s * items
     return Statistics(
         makespan_s=makespan_s,
         pace_s=max((worker.end_ns - start) / 1e9 / worker.iteration_count for worker in workers),

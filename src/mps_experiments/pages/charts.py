@@ -1,7 +1,6 @@
 """The charts of one panel; each is left out, with the reason, where it would show a single point."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mps_experiments.pages.drawing import (
@@ -18,6 +17,8 @@ from mps_experiments.pages.drawing import (
 from mps_experiments.pages.figures import Series, arm_series, quantity_series, said, scoped
 from mps_experiments.pages.latency import latency_chart
 from mps_experiments.pages.panels import Panel
+from mps_experiments.report.metrics import CHARTED, Metric
+from mps_experiments.report.metrics import Chart as MetricChart
 from mps_experiments.report.repeats import Group
 
 if TYPE_CHECKING:
@@ -30,60 +31,6 @@ _NO_INTERVAL = "No bars: the windows are too short for intervals."
 _MEDIAN = "Median over the blocks."
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Quantity:
-    """What is measured beside times; `key` is its name in `quantities`."""
-
-    key: str
-    name: str
-    title: str
-    axis: str
-    unit: str
-    top: float | None
-    comes_from: str
-
-
-_TRACED = "; it comes from the traced pass, which trace.iterations=3 turns on"
-_QUANTITIES = (
-    _Quantity(
-        key="overlap",
-        name="overlap",
-        title="Overlap of the workers on the GPU",
-        axis="% of busy time with two workers or more",
-        unit=" %",
-        top=100,
-        comes_from=_TRACED,
-    ),
-    _Quantity(
-        key="busy",
-        name="busy",
-        title="Share of time in which the GPU ran anything",
-        axis="% of the traced pass",
-        unit=" %",
-        top=100,
-        comes_from=_TRACED,
-    ),
-    _Quantity(
-        key="power_w",
-        name="power",
-        title="Power",
-        axis="mean power in the window, W",
-        unit=" W",
-        top=None,
-        comes_from=" with readings of the GPU's power",
-    ),
-    _Quantity(
-        key="energy_per_iteration_j",
-        name="energy",
-        title="Energy of one iteration",
-        axis="J per iteration",
-        unit=" J",
-        top=None,
-        comes_from=" with readings of the GPU's energy counter",
-    ),
-)
-
-
 def charts(panel: Panel, prefix: str = "") -> list[Chart | NoChart]:
     """All charts of a panel.
 
@@ -93,7 +40,7 @@ def charts(panel: Panel, prefix: str = "") -> list[Chart | NoChart]:
     """
     return [
         *(drawer(panel, prefix) for drawer in (_ratio, _throughput, latency_chart)),
-        *(_quantity(panel, prefix, what) for what in _QUANTITIES),
+        *(_metric(panel, prefix, *row) for row in CHARTED),
     ]
 
 
@@ -127,12 +74,13 @@ def _throughput(panel: Panel, prefix: str) -> Chart | NoChart:
     def draw(axes: "Axes") -> None:
         lines(axes, series)
         from_zero(axes)
-        if one := max((each.values[0] for each in series if each.counts[0] == 1), default=0.0):
-            counts = all_counts(series)
+        ones = [each.values[0] for each in series if each.counts[0] == 1]
+        if ones and len(panel.strata) == 1:
+            counts, one = all_counts(series), max(ones)
             axes.plot(counts, [one * n for n in counts], **GUIDE, linestyle=":", label="ideal: N times one")
             axes.set_ylim(axes.get_ylim())
             axes.legend()
-        label(axes, series, "iterations/s, all processes")
+        label(axes, series, f"{panel.first.cell.item}s/s, all processes")
 
     note = _RANGE if any(each.errors for each in series) else _NO_INTERVAL
     title = "Total throughput over processes"
@@ -145,19 +93,19 @@ def _throughput_range(group: Group) -> tuple[float, float] | None:
     return group.figures[0].throughput_interval_per_s
 
 
-def _quantity(panel: Panel, prefix: str, what: _Quantity) -> Chart | NoChart:
-    """Median over repeats of what is measured beside times."""
+def _metric(panel: Panel, prefix: str, metric: Metric, shown: MetricChart) -> Chart | NoChart:
+    """Draw the median over repeats of what is measured beside times."""
     if not panel.on_gpu:
-        return NoChart(title=what.title, reason="it needs a GPU")
-    series = quantity_series(panel, what.key)
+        return NoChart(title=metric.title, reason="it needs a GPU")
+    series = quantity_series(panel, metric.name)
 
     def draw(axes: "Axes") -> None:
         lines(axes, series)
-        from_zero(axes, what.top)
-        label(axes, series, what.axis)
+        from_zero(axes, shown.top)
+        label(axes, series, shown.axis.format(item=panel.first.cell.item))
 
-    why_not = _TWO_COUNTS + what.comes_from
-    return _chart(panel, prefix + what.name, what.title, series, what.unit, draw, _MEDIAN, why_not)
+    why_not, unit = _TWO_COUNTS + shown.comes_from, f" {metric.unit}"
+    return _chart(panel, prefix + shown.name, metric.title, series, unit, draw, _MEDIAN, why_not)
 
 
 def _chart(

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
 
 GUIDE: Mapping[str, Any] = {"color": COLOURS["muted"], "linewidth": 1.2}
-_MARKS = {"off": ("s", "--"), "on": ("o", "-")}
+_DASHES = {"off": "--", "on": "-"}
+_MARKS = {"off": "sDvPhd", "on": "o^X*<p"}  # one for each stratum, in turn
+_FAINTEST = 0.4
 _WIDTH_IN, HEIGHT_IN = 6.4, 3.9  # as narrow as half a page or a small screen, so that the text stays readable
 _APART = 0.045  # of an axis; labels that are nearer to each other would touch
 
@@ -64,16 +66,19 @@ def drawn(
 
 
 def lines(axes: "Axes", series: Sequence[Series]) -> None:
-    """Each arm with its colour, its mark and its dashes."""
+    """Draw each arm with its colour and dashes; strata get their own marks, and later ones are darker."""
+    strata = list(dict.fromkeys(each.stratum for each in series))
     for each in series:
-        marker, dashes = _MARKS[each.mps]
+        place = strata.index(each.stratum)
+        marks = _MARKS[each.mps]
         axes.errorbar(
             each.counts,
             each.values,
             yerr=each.errors,
             color=COLOURS[each.mps],
-            marker=marker,
-            linestyle=dashes,
+            marker=marks[place % len(marks)],
+            linestyle=_DASHES[each.mps],
+            alpha=_FAINTEST + (1 - _FAINTEST) * (place + 1) / len(strata),
             capsize=3,
             clip_on=False,  # a mark on the edge stays whole
             label=each.label,

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 
+from mps_experiments.axes import Axis, factor_words, varied_factors
 from mps_experiments.pages.content import Table
 from mps_experiments.pages.figures import median_of, rate, short
 from mps_experiments.pages.machines import Machines, letter
 from mps_experiments.pages.panels import ARMS, Panel
-from mps_experiments.record import Times, times_order
+from mps_experiments.record import Cell, Times, times_order
 from mps_experiments.report.estimates import ENOUGH_BLOCKS
+from mps_experiments.report.metrics import SHOWN
 from mps_experiments.report.numbers import milliseconds, seconds
 from mps_experiments.report.repeats import Group
 from mps_experiments.report.short_windows import short_window_line
@@ -21,7 +23,8 @@ def machines_table(panels: Sequence[Panel], machines: Machines) -> Table | None:
     for panel in panels:
         for group in panel.groups:
             cell = group.first.cell
-            key = (cell.model, panel.varied, cell.mps, cell.times, cell.procs)
+            varied = dict.fromkeys((*panel.varied.split(), *factor_words(cell.axes)))
+            key = (cell.model, " ".join(varied), cell.mps, cell.times, cell.procs)
             found.setdefault(key, {})[machines.index(panel.first)] = _compared(panel, group)
     rows = tuple(
         (_name(key), *(cells.get(index, "-") for index in range(len(machines.lines))))
@@ -30,7 +33,7 @@ def machines_table(panels: Sequence[Panel], machines: Machines) -> Table | None:
     )
     if not rows:
         return None
-    note = "Makespan, ratio and gain over one process of the same machine, iterations/s; medians over blocks."
+    note = "Makespan, ratio and gain over one process of the same machine, throughput; medians over blocks."
     letters = map(letter, range(len(machines.lines)))
     return Table(title="Side by side", header=("cell", *letters), rows=rows, notes=(note,))
 
@@ -45,32 +48,32 @@ def _compared(panel: Panel, group: Group) -> str:
     said = f"{seconds(group.median_s)} s"
     if ratio.overall and ratio.gain and group.first.cell.procs > 1:
         said += f", ratio {ratio.overall.value:.2f}, gain {ratio.gain.value:.2f}"
-    return f"{said}, {rate(group)}/s"
+    return f"{said}, {rate(group)} {group.first.cell.item}s/s"
 
 
 def all_figures(panel: Panel) -> Table:
     """Every figure of every cell with a VALID run."""
+    item = panel.first.cell.item
+    extras = varied_factors([m.cell.axes for m in panel.measurements])
     header = (
+        *("mps", "procs", *(axis.label for axis in extras), "times"),
         *(
-            "mps",
-            "procs",
-            "times",
             "blocks",
             "makespan s",
             "ratio [interval]",
             "gain [interval]",
-            "iterations/s",
+            f"{item}s/s",
             "p50 ms",
             "p95 ms",
             "p99 ms",
         ),
-        *("J per iteration", "power W", "overlap %", "GPU busy %", "SM activity %"),
+        *(metric.heading.format(item=item) for metric in SHOWN),
     )
     ordered = sorted(
         panel.groups,
-        key=lambda g: (ARMS.index(g.first.cell.mps), times_order(g.first.cell.times), g.first.cell.procs),
+        key=lambda g: _order(g.first.cell),
     )
-    rows = tuple(_figures_row(panel, group) for group in ordered)
+    rows = tuple(_figures_row(panel, group, extras) for group in ordered)
     note = (
         "Medians over the blocks; percentiles over all workers and blocks; empty where it cannot be told. "
         f"Intervals: 95 % from {ENOUGH_BLOCKS} blocks on, rough below."
@@ -79,12 +82,16 @@ def all_figures(panel: Panel) -> Table:
     return Table(title=f"All figures · {panel.title}", header=header, rows=rows, notes=notes)
 
 
-def _figures_row(panel: Panel, group: Group) -> tuple[str, ...]:
+def _order(cell: Cell) -> tuple[object, ...]:
+    return ARMS.index(cell.mps), cell.extras, times_order(cell.times), cell.procs
+
+
+def _figures_row(panel: Panel, group: Group, extras: Sequence[Axis]) -> tuple[str, ...]:
     cell, ratio = group.first.cell, panel.ratio(group)
-    names = ("energy_per_iteration_j", "power_w", "overlap", "busy", "sm_activity")
-    values = [median_of(group.measurements, name) for name in names]
+    factors = [cell.mps, cell.procs, *(cell.axes[axis.name] for axis in extras), cell.times, len(group)]
+    values = [median_of(group.measurements, metric.name) for metric in SHOWN]
     return (
-        *(cell.mps, str(cell.procs), str(cell.times), str(len(group)), seconds(group.median_s)),
+        *(*map(str, factors), seconds(group.median_s)),
         *(estimate.text if estimate else "" for estimate in (ratio.overall, ratio.gain)),
         rate(group),
         *(milliseconds(group.latencies.percentile_s(percent)) for percent in (50, 95, 99)),

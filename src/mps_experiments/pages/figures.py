@@ -1,11 +1,13 @@
 """Numbers of a panel as series over the number of processes; pure."""
 
+import itertools
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from mps_experiments.pages.panels import ARMS, Panel
 from mps_experiments.record import Measurement
+from mps_experiments.report.metrics import shown_values
 from mps_experiments.report.repeats import Group
 
 _LABELS = {"off": "MPS off (time-sliced)", "on": "MPS on"}
@@ -16,12 +18,14 @@ class Series:
     """One line of a chart.
 
     Attributes:
+        stratum: What sets it apart from the other lines of its arm; empty if it is the only one.
         counts: Numbers of processes, ascending.
         values: One for each.
         errors: How far each reaches down and up, shape ``(2, len(counts))``; None if that is unknown.
     """
 
     mps: str
+    stratum: str
     label: str
     counts: tuple[int, ...]
     values: tuple[float, ...]
@@ -33,62 +37,44 @@ def arm_series(
     value_of: Callable[[Group], float | None],
     range_of: Callable[[Group], tuple[float, float] | None] = lambda _: None,
 ) -> list[Series]:
-    """A series for each arm that has a value."""
+    """Return a series for each arm of each stratum that has a value at the panel's iterations."""
     found = []
-    for mps in ARMS:
+    for stratum, mps in itertools.product(panel.strata, ARMS):
         points = [
             (procs, value, range_of(group))
-            for procs, group in panel.arm(mps).items()
-            if (value := value_of(group)) is not None
+            for procs, group in stratum.arm(mps).items()
+            if stratum.times == panel.times and (value := value_of(group)) is not None
         ]
         if points:
-            found.append(_series(panel, mps, points))
+            found.append(_series(stratum, mps, points))
     return found
 
 
 def quantity_series(panel: Panel, name: str) -> list[Series]:
-    """Median over repeats of a quantity of `quantities`."""
+    """Return the median over repeats of a metric."""
     return arm_series(panel, lambda group: median_of(group.measurements, name))
 
 
 def median_of(runs: Sequence[Measurement], name: str) -> float | None:
     """Median over the runs that have the quantity; None if none has."""
-    values = [value for run in runs if (value := quantities(run)[name]) is not None]
+    values = [value for run in runs if (value := shown_values(run)[name]) is not None]
     return statistics.median(values) if values else None
 
 
 def rate(group: Group) -> str:
-    """Median iterations per second, without the unit."""
+    """Return the median throughput, without the unit."""
     value = group.throughput_median_per_s
     return f"{value:.1f}" if value >= 1 else f"{value:.3g}"
 
 
-def quantities(run: Measurement) -> dict[str, float | None]:
-    """What charts and tables show beside times: shares in percent, power in watts, energy in joules."""
-    activity, summary, figures = run.activity, run.telemetry_summary(), run.statistics()
-    traced = activity is not None and activity.on_gpu
-    telling = activity is not None and traced and activity.tells_overlap(run.cell.mps == "on")
-    energy_j = summary.energy_j if summary else None
-    iterations = figures.throughput_per_s * figures.makespan_s if figures else None
-    read_w = summary.mean.get("power_w") if summary else None  # an average of the last second: it lags
-    sm = summary.mean.get("sm_activity") if summary else None
-    return {
-        "overlap": 100 * activity.overlap_share if activity and telling and run.cell.procs > 1 else None,
-        "busy": 100 * activity.busy_share if activity and traced else None,
-        "power_w": energy_j / figures.makespan_s if energy_j is not None and figures else read_w,
-        "energy_per_iteration_j": energy_j / iterations if energy_j is not None and iterations else None,
-        "sm_activity": None if sm is None else 100 * sm,
-    }
-
-
 def said(panel: Panel, series: Sequence[Series], unit: str) -> str:
     """The values in words."""
-    return "; ".join(f"{arm_name(panel, each.mps)}: {_points(each, unit)}" for each in series)
+    return "; ".join(f"{arm_name(panel, each.mps, each.stratum)}: {_points(each, unit)}" for each in series)
 
 
-def arm_name(panel: Panel, mps: str) -> str:
-    """What an arm is called where there is little room."""
-    return mps if panel.on_gpu else "CPU"
+def arm_name(panel: Panel, mps: str, stratum: str = "") -> str:
+    """Return what a line is called where there is little room."""
+    return " ".join(filter(None, (mps if panel.on_gpu else "CPU", stratum)))
 
 
 def scoped(panel: Panel, title: str) -> str:
@@ -121,7 +107,8 @@ def _series(
     )
     return Series(
         mps=mps,
-        label=_LABELS[mps] if panel.on_gpu else "on the CPU",
+        stratum=panel.stratum,
+        label=", ".join(filter(None, (_LABELS[mps] if panel.on_gpu else "on the CPU", panel.stratum))),
         counts=tuple(procs for procs, *_ in points),
         values=tuple(value for _, value, _ in points),
         errors=errors if known else None,

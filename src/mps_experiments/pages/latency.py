@@ -1,5 +1,6 @@
 """How the iterations of each cell are spread, as a chart."""
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,7 @@ class Box:
     """
 
     mps: str
+    stratum: str
     procs: int
     middle: tuple[float, float, float]
     wide: tuple[float, float] | None
@@ -37,13 +39,14 @@ class Box:
     longest: float
 
     @classmethod
-    def of(cls, group: Group) -> "Box":
+    def of(cls, group: Group, stratum: str = "") -> "Box":
         """Make it of the latencies of a cell."""
         latencies, cell = group.latencies, group.first.cell
         p25, p50, p75 = (latencies.quantile_s(share) * 1e3 for share in (0.25, 0.5, 0.75))
         p95_s, p99_s = (latencies.percentile_s(percent) for percent in (95, 99))
         return cls(
             mps=cell.mps,
+            stratum=stratum,
             procs=cell.procs,
             middle=(p25, p50, p75),
             wide=None if p95_s is None else (latencies.quantile_s(0.05) * 1e3, p95_s * 1e3),
@@ -66,7 +69,7 @@ def latency_chart(panel: Panel, prefix: str) -> Chart | NoChart:
     def draw(axes: "Axes") -> None:
         for place, box in enumerate(boxes):
             _draw_box(axes, place, box)
-        axes.set_yticks(range(len(boxes)), [f"{box.procs} · {arm_name(panel, box.mps)}" for box in boxes])
+        axes.set_yticks(range(len(boxes)), [f"{box.procs} · {_arm(panel, box)}" for box in boxes])
         axes.invert_yaxis()
         axes.grid(visible=False, axis="y")
         axes.set_ylabel("processes · MPS" if panel.on_gpu else "processes")
@@ -76,15 +79,20 @@ def latency_chart(panel: Panel, prefix: str) -> Chart | NoChart:
             plain_log(axes.xaxis, base=10, between=(1.0, 2.0, 5.0))
             axes.set_xlabel("ms (log scale)")
 
-    values = "; ".join(f"{box.procs} with {arm_name(panel, box.mps)}: {_box_words(box)}" for box in boxes)
+    values = "; ".join(f"{box.procs} with {_arm(panel, box)}: {_box_words(box)}" for box in boxes)
     height_in = max(2.2, 0.42 * len(boxes) + 1.0)
     return drawn(f"{prefix}latency", scoped(panel, title), f"ms: {values}", draw, _BOX, height_in)
 
 
 def _boxes(panel: Panel) -> list[Box]:
-    counts = sorted({count for mps in ARMS for count in panel.arm(mps)})
-    found = [panel.arm(mps).get(procs) for procs in counts for mps in ARMS]
-    return [Box.of(group) for group in found if group]
+    lines = [(each, each.arm(mps)) for each in panel.strata for mps in ARMS if each.times == panel.times]
+    counts = sorted({count for _, arm in lines for count in arm})
+    cells = itertools.product(counts, lines)
+    return [Box.of(arm[count], each.stratum) for count, (each, arm) in cells if count in arm]
+
+
+def _arm(panel: Panel, box: Box) -> str:
+    return arm_name(panel, box.mps, box.stratum)
 
 
 def _draw_box(axes: "Axes", place: int, box: Box) -> None:

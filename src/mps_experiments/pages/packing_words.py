@@ -97,8 +97,8 @@ def times_text(gain: Estimate) -> str:
 
 
 def rate_text(group: Group) -> str:
-    """Return the median iterations per second, with the unit."""
-    return f"{rate(group)} iterations/s"
+    """Return the median throughput, with the unit."""
+    return f"{rate(group)} {group.first.cell.item}s/s"
 
 
 def procs_of(group: Group) -> int:

@@ -6,12 +6,14 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from textwrap import shorten
 
+from mps_experiments.axes import FACTORS, varied_factors
 from mps_experiments.pages.machines import machine_line
 from mps_experiments.pages.runs import ReportRun
 from mps_experiments.record import Measurement, Times, times_order
 from mps_experiments.report.comparison import Ratio, groups, ratios
 from mps_experiments.report.keys import comparison_keys, differing_keys, frozen, table_key
 from mps_experiments.report.repeats import Group
+from mps_experiments.report.tables import shared_settings
 
 ARMS = ("off", "on")
 _MAX_VALUE = 60  # characters of what sets a panel apart
@@ -19,15 +21,17 @@ _MAX_VALUE = 60  # characters of what sets a panel apart
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Panel:
-    """The ordinary runs that differ in nothing but mps, procs, times and repeat.
+    """The ordinary runs that differ in nothing but factors and repeat.
 
     Attributes:
         varied: What sets it apart from the sweep's other panels, as overrides; empty if nothing does.
+        stratum: Likewise from the other `strata` of its panel.
         precision: The goal of the sweep that the report is of, whatever sweep the runs are from; 0 for none.
     """
 
     runs: tuple[ReportRun, ...]
     varied: str = ""
+    stratum: str = ""
     precision: float = 0.0
 
     @cached_property
@@ -40,7 +44,7 @@ class Panel:
 
     @property
     def title(self) -> str:
-        return " · ".join(filter(None, (self.first.cell.model, self._options, self.varied)))
+        return " · ".join(filter(None, (self.first.cell.model, self._options, self.varied, self.stratum)))
 
     @property
     def _options(self) -> str:
@@ -49,6 +53,24 @@ class Panel:
             return ""
         text = " ".join(f"{name}={value}" for name, value in sorted(self.first.cell.options.items()))
         return shorten(text, _MAX_VALUE, placeholder=" ...")
+
+    @cached_property
+    def strata(self) -> tuple["Panel", ...]:
+        """Return a panel for each value of the other factors: an answer never pools them."""
+        by_value: dict[tuple[object, ...], list[ReportRun]] = {}
+        for run in self.runs:
+            by_value.setdefault(run.measurement.cell.extras, []).append(run)
+        if len(by_value) == 1:
+            return (self,)
+        return tuple(
+            replace(self, runs=tuple(by_value[value]), stratum=self._words_of(by_value[value][0]))
+            for value in sorted(by_value)
+        )
+
+    def _words_of(self, run: ReportRun) -> str:
+        axes = run.measurement.cell.axes
+        varied = varied_factors([m.cell.axes for m in self.measurements])
+        return " ".join(f"{axis.option}={axes[axis.name]}" for axis in varied)
 
     @property
     def on_gpu(self) -> bool:
@@ -100,7 +122,7 @@ class Panel:
         return list(dict.fromkeys(text for several in texts for text in several))
 
     def arm(self, mps: str) -> dict[int, Group]:
-        """Processes -> VALID repeats at `times`, in ascending order."""
+        """Return processes -> VALID repeats at `times`, in ascending order; of a panel with one stratum."""
         found = {
             group.first.cell.procs: group
             for group in self.alike
@@ -129,7 +151,11 @@ def panels(runs: Sequence[ReportRun], precision: float = 0.0) -> list[Panel]:
             by_key.setdefault(key, []).append(run)
     by_key = {key: together for key, together in by_key.items() if not _are_references(together, runs)}
     found = [
-        Panel(runs=tuple(together), varied=_varied(together), precision=precision)
+        Panel(
+            runs=tuple(together),
+            varied=shared_settings([run.measurement for run in together]),
+            precision=precision,
+        )
         for together in by_key.values()
     ]
     return [_told_apart(panel, [each for each in found if _place(each) == _place(panel)]) for panel in found]
@@ -144,7 +170,8 @@ def _are_references(together: Sequence[ReportRun], runs: Sequence[ReportRun]) ->
 
 def _setting(measurement: Measurement) -> dict[str, object]:
     """What two runs must agree in before they may stand in one chart."""
-    return {key: v for key, v in comparison_keys(measurement).items() if key not in ("mps", "times")}
+    factors = {axis.name for axis in FACTORS}
+    return {key: v for key, v in comparison_keys(measurement).items() if key not in factors}
 
 
 def _place(panel: Panel) -> tuple[str, str]:
@@ -160,11 +187,3 @@ def _told_apart(panel: Panel, namesakes: Sequence[Panel]) -> Panel:
     differing = [key for key in own if len({frozen(each.get(key)) for each in settings}) > 1]
     words = [f"{key} {shorten(str(own[key]), _MAX_VALUE, placeholder=' ...')}" for key in differing]
     return replace(panel, varied=" ".join(filter(None, (panel.varied, ", ".join(words)))))
-
-
-def _varied(runs: Sequence[ReportRun]) -> str:
-    """What the names of all these runs say beyond the coordinates."""
-    words = [run.measurement.name.split() for run in runs]
-    plain = ("mps=", "procs=", "times=", "repeat=", "+repeat=", "++repeat=")
-    shared = [word for word in words[0] if all(word in each for each in words)]
-    return " ".join(word for word in shared if not word.startswith(plain))

@@ -1,8 +1,10 @@
 """The sections of a report."""
 
+import itertools
 import shlex
 from collections.abc import Iterator, Sequence
 
+from mps_experiments.axes import BY_NAME, EXTRA_FACTORS
 from mps_experiments.measurement.verdict import Status
 from mps_experiments.pages import seed
 from mps_experiments.pages.answer import answer
@@ -24,7 +26,7 @@ from mps_experiments.pages.machines import Machines
 from mps_experiments.pages.packing import PAYS
 from mps_experiments.pages.panels import ARMS, Panel
 from mps_experiments.record import Measurement
-from mps_experiments.report.captions import cell_name, warnings_of
+from mps_experiments.report.captions import warnings_of
 from mps_experiments.report.fault_tables import fault_tables
 from mps_experiments.report.noise import noise_line
 from mps_experiments.report.repeats import Group
@@ -43,8 +45,9 @@ _MAX_TIMELINE_BYTES = 400_000
 
 def answer_section(panels: Sequence[Panel]) -> Iterator[Block]:
     """The answer of each panel, the first thing on the page."""
-    for panel in panels:
-        if len(panels) > 1:
+    several = [stratum for panel in panels for stratum in panel.strata]
+    for panel in several:
+        if len(several) > 1:
             yield Heading(text=panel.title, level=3)
         found = answer(panel)
         yield Paragraph(text=found.headline, strong=True)
@@ -156,7 +159,7 @@ def reading_section() -> Iterator[Block]:
             "makespan: last worker's end minus first worker's start, over the workers' own iterations.",
             "ratio: time per iteration of the slowest of N processes over that of one, everything else "
             "equal. 1.0: the others ran for free; N: one after the other; more: worse than that.",
-            "throughput: iterations per second while all processes were at work, summed over them.",
+            "throughput: items (images) per second while all processes were at work, summed over them.",
             "gain: throughput of N processes over that of one.",
             f"packing pays up to the fewest replicas over which no larger number has a gain of {PAYS} or "
             "more; open: the interval allows both.",
@@ -173,9 +176,9 @@ def reading_section() -> Iterator[Block]:
 def _timelines(panel: Panel, prefix: str) -> Iterator[Picture]:
     """Pictures of the traced pass: of the fewest and the most workers, off and on."""
     chosen: dict[str, Group] = {}
-    for pick in (min, max):
+    for stratum, pick in itertools.product(panel.strata, (min, max)):
         for mps in ARMS:
-            several = {count: group for count, group in panel.arm(mps).items() if count > 1}
+            several = {count: group for count, group in stratum.arm(mps).items() if count > 1}
             if several:
                 group = several[pick(several)]
                 chosen[group.first.record_id] = group
@@ -184,14 +187,21 @@ def _timelines(panel: Panel, prefix: str) -> Iterator[Picture]:
         path = by_id[record_id].timeline
         if path is None or path.stat().st_size > _MAX_TIMELINE_BYTES:
             continue
-        name = cell_name(group.first)
+        name = group.first.cell_name
         yield Picture(
-            name=f"{prefix}timeline-mps-{group.first.cell.mps}-procs-{group.first.cell.procs}.png",
+            name="-".join((f"{prefix}timeline", *map(str, _place(group)))) + ".png",
             title=f"Timeline of the workers, {name}",
             alt=f"Timeline of {name}: a lane for each worker, when its operations ran in the traced pass, "
             "and below when those of two or more ran together.",
             png=path.read_bytes(),
         )
+
+
+def _place(group: Group) -> Iterator[object]:
+    cell = group.first.cell
+    for axis in (BY_NAME["mps"], BY_NAME["procs"], *EXTRA_FACTORS):
+        if cell.axes[axis.name] != axis.usual:
+            yield from (axis.name, cell.axes[axis.name])
 
 
 def _command(m: Measurement) -> str:

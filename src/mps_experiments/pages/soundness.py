@@ -6,9 +6,9 @@ from dataclasses import fields, is_dataclass
 
 from mps_experiments.config import Config
 from mps_experiments.measurement.verdict import Status
-from mps_experiments.pages.figures import quantities
 from mps_experiments.pages.panels import ARMS
 from mps_experiments.record import Measurement
+from mps_experiments.report.metrics import SHOWN, shown_values
 
 _GROUPS = {field.name for field in fields(Config) if is_dataclass(field.type)}
 _LATEST = 4_102_444_800.0  # seconds since the epoch: the year 2100
@@ -44,10 +44,8 @@ def _of_a_valid_run(m: Measurement) -> Iterator[str]:
         yield f"VALID with {min(counts)} to {max(counts)} iterations of times={m.cell.times}"
     if any(worker.samples and min(worker.samples.latencies_ns) <= 0 for worker in m.workers):
         yield "an iteration that took no time"
-    for name, value in quantities(m).items():
-        limit = 100.5 if name in _PERCENT else math.inf  # readings are rounded
+    values = shown_values(m)
+    for metric in SHOWN:
+        value, limit = values[metric.name], 100.5 if metric.unit == "%" else math.inf  # readings are rounded
         if value is not None and not 0 <= value < limit:
-            yield f"{name} is {value:g}"
-
-
-_PERCENT = ("overlap", "busy", "sm_activity")
+            yield f"{metric.name} is {value:g}"

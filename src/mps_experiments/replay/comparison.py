@@ -5,6 +5,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mps_experiments.axes import name_of
 from mps_experiments.export.experiment import axes_of
 from mps_experiments.export.values import StoredRun, typed
 from mps_experiments.fingerprint import of_record
@@ -63,10 +64,7 @@ def _place(cell: Cell) -> tuple[str, float, int]:
 
 
 def _label(run: StoredRun, axes: Sequence[str]) -> str:
-    cell = run.measurement.cell
-    fault = [] if cell.fault == "none" else [f"fault={cell.fault}"]
-    others = (f"{axis}={typed(run.values[axis])}" for axis in axes)
-    return " ".join([f"mps={cell.mps} procs={cell.procs} times={cell.times}", *fault, *others])
+    return name_of(run.measurement.cell.axes, [f"{axis}={typed(run.values[axis])}" for axis in axes])
 
 
 def _compared(label: str, then: Sequence[StoredRun], here: Sequence[StoredRun]) -> Compared:
@@ -93,8 +91,7 @@ def _work(m: Measurement) -> dict[str, object]:
     """Return what is computed; files count by content, not by place."""
     cell = m.cell
     return {
-        "model": cell.model,
-        "options": cell.options,
+        **cell.work,
         "weights": m.weights_file_sha256 or cell.weights,
         "input": [f"{image.sha256} {image.read_as}".strip() for image in cell.inputs],
         "device": "cpu" if cell.device == "cpu" else "a GPU",

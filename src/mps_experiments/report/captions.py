@@ -1,6 +1,5 @@
 """What stands below a table: what is missing and why, what to read its numbers with; pure."""
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
@@ -34,11 +33,11 @@ def caption_lines(cells: Sequence[Measurement], by_ratio: dict[str, Ratio]) -> l
 
 def _about(m: Measurement, ratio: Ratio) -> Iterator[str]:
     if m.verdict.status is Status.SKIPPED:
-        yield f"{cell_name(m)}: SKIPPED: {m.verdict.reason}"
+        yield f"{m.cell_name}: SKIPPED: {m.verdict.reason}"
     elif m.verdict.status is not Status.VALID:
         yield f"{m.name}: {m.verdict.status.value}: {m.verdict.reason}"
     elif ratio.value is None and (m.cell.procs > 1 or ratio.repeats > 1):
-        yield f"{cell_name(m)}: no ratio: {ratio.reason}"
+        yield f"{m.cell_name}: no ratio: {ratio.reason}"
     if m.contended and not m.findings:  # records of version 1 have no findings
         yield f"{m.name}: contended: {'; '.join(m.contended)}"
 
@@ -74,9 +73,4 @@ def _spread(cells: Sequence[Measurement], by_ratio: dict[str, Ratio]) -> Iterato
     usual = reasons.most_common(1)[0][0]
     rough = all(gain.rough for _, gain in gains if gain.why == usual)
     yield f"ratio, gain [{interval_name(rough)}]: {usual}"
-    yield from (f"{cell_name(group.first)}: {gain.why}" for group, gain in gains if gain.why != usual)
-
-
-def cell_name(measurement: Measurement) -> str:
-    """The name without the number of the repeat."""
-    return re.sub(r" \+*repeat=\d+(?= |$)", "", measurement.name)
+    yield from (f"{group.first.cell_name}: {gain.why}" for group, gain in gains if gain.why != usual)

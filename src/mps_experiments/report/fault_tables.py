@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from rich.table import Table
 from rich.text import Text
 
+from mps_experiments.axes import factor_words
 from mps_experiments.measurement.verdict import Status
 from mps_experiments.record import Measurement
 from mps_experiments.report.fault_rows import FaultRow, fault_rows
@@ -39,7 +40,9 @@ def fault_tables(measurements: Sequence[Measurement]) -> Iterator[Table]:
     by_table: dict[str, list[FaultRow]] = {}
     for row in fault_rows(measurements):
         cell = row.first.cell
-        by_table.setdefault(frozen((table_key(row.first), cell.procs, cell.times)), []).append(row)
+        by_table.setdefault(frozen((table_key(row.first), cell.procs, cell.times, cell.extras)), []).append(
+            row
+        )
     for rows in by_table.values():
         yield _table(rows)
 
@@ -47,8 +50,9 @@ def fault_tables(measurements: Sequence[Measurement]) -> Iterator[Table]:
 def _table(rows: Sequence[FaultRow]) -> Table:
     cell = rows[0].first.cell
     processes = f"{cell.procs} process{'es' if cell.procs > 1 else ''}"
+    setting = [processes, f"times={cell.times}", *factor_words(cell.axes)]
     table = Table(
-        title=Text(f"FAULTS · {cell.model} · {processes}, times={cell.times}", no_wrap=True),
+        title=Text(f"FAULTS · {cell.model} · {', '.join(setting)}", no_wrap=True),
         title_justify="left",
         caption=Text("\n".join(_lines(rows)), no_wrap=True, overflow="ignore"),
         caption_justify="left",

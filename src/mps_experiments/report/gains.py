@@ -4,8 +4,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mps_experiments.axes import FACTORS
 from mps_experiments.measurement.verdict import Status
-from mps_experiments.record import Measurement, Times
+from mps_experiments.record import Measurement
 from mps_experiments.report.comparison import groups, output_refusal
 from mps_experiments.report.estimates import Estimate, compare, throughput
 from mps_experiments.report.keys import comparison_keys, differing_keys, frozen
@@ -132,8 +133,8 @@ def why_unpaired(measurements: Sequence[Measurement]) -> str:
     return f"they differ in {', '.join(differing_keys(comparison_keys(twin), comparison_keys(firsts[0])))}"
 
 
-def _place_of_pair(m: Measurement) -> tuple[str, int, Times, int]:
-    return m.cell.mps, m.cell.procs, m.cell.times, m.cell.repeat
+def _place_of_pair(m: Measurement) -> list[object]:
+    return [*(m.cell.axes[axis.name] for axis in FACTORS), m.cell.repeat]
 
 
 def _log_difference(one: Measurement, other: Measurement) -> float:

@@ -2,11 +2,10 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, replace
 
+from mps_experiments.axes import AXES, CONDITIONS, Role, window_settings
 from mps_experiments.machine.facts import MachineFacts
-from mps_experiments.record import Cell, Measurement
-from mps_experiments.report.settings import window_settings
+from mps_experiments.record import Measurement
 
 # Which GPU and which daemon is in use is known better than from these.
 _IGNORED = {
@@ -17,14 +16,20 @@ _IGNORED = {
 }
 
 
+# The axes that runs must agree in; of device and weights the machine and the files tell more.
+_COMPARED = tuple(
+    axis.name
+    for axis in AXES
+    if axis.role is not Role.LABEL and axis.name not in ("procs", "device", "weights")
+)
+
+
 def comparison_keys(measurement: Measurement) -> dict[str, object]:
     """What two runs must agree in before the number of processes may be called the cause, by name."""
     cell, machine = measurement.cell, measurement.machine
     facts = next((w.facts.torch_facts for w in measurement.workers if w.rank == 0 and w.facts), {})
     gpu = (machine.gpu.name, machine.gpu.uuid) if machine.gpu else ()
     return {
-        "mps": cell.mps,
-        "times": cell.times,
         "gpu": " ".join(dict.fromkeys((*gpu, cell.device))),
         "host": machine.hostname,
         "cpu": _cpu(machine),
@@ -36,19 +41,10 @@ def comparison_keys(measurement: Measurement) -> dict[str, object]:
         "python": machine.python,
         "mps_experiments": machine.mps_experiments,
         "environment": telling_environment(machine),
-        "model": cell.model,
         "weights": " ".join(filter(None, (cell.weights, _short(measurement.weights_file_sha256)))),
         "input": ", ".join(image.identity for image in cell.inputs),
-        "options": cell.options,
-        "seed": cell.seed,
-        "placement": _placement(cell),
-        "start_method": cell.start_method,
-        "compute_mode": cell.compute_mode,
-        "verbose": cell.verbose,
-        "warmup": cell.warmup,
-        "window": cell.window,
-        "window_s": cell.window_s,
-        **window_settings(measurement.config, cell),
+        **{name: cell.axes[name] for name in _COMPARED},
+        **window_settings(measurement.config, cell.axes),
     }
 
 
@@ -63,23 +59,15 @@ def telling_environment(machine: MachineFacts) -> dict[str, str]:
 
 
 def table_key(measurement: Measurement) -> tuple[object, ...]:
-    """What all cells of one table have in common: all of the cell but mps, procs, times, repeat and fault."""
-    cell = measurement.cell
-    rest = replace(cell, mps="", procs=0, times=0, repeat=0, fault="none", trial=0, twin=0, inputs=())
-    inputs = tuple(image.identity for image in cell.inputs)
-    packages = measurement.machine.packages
-    settings = window_settings(measurement.config, cell)
+    """Return what all runs of one table have in common: the conditions, whatever the factors are."""
+    cell, packages = measurement.cell, measurement.machine.packages
     return (
-        frozen(asdict(rest)),
-        inputs,
+        frozen({axis.name: cell.axes[axis.name] for axis in CONDITIONS}),
+        tuple(image.identity for image in cell.inputs),
         packages.get("torch"),
         packages.get("torchvision"),
-        frozen(settings),
+        frozen(window_settings(measurement.config, cell.axes)),
     )
-
-
-def _placement(cell: Cell) -> str:
-    return "not pinned" if not cell.pinned else "rotating" if cell.rotated else "pinned"
 
 
 def differing_keys(own: Mapping[str, object], other: Mapping[str, object]) -> list[str]:

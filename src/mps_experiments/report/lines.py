@@ -24,7 +24,7 @@ def cell_line(measurement: Measurement) -> str:
         return f"{measurement.name}: {status}: {measurement.verdict.reason}{log}"
     text = (
         f"{measurement.name}: {status}  makespan {seconds(figures.makespan_s)} s  "
-        f"throughput {figures.throughput_per_s:.1f}/s{_interval(figures)}  "
+        f"throughput {figures.throughput_per_s:.1f} {measurement.cell.item}s/s{_interval(figures)}  "
         f"latency p50 {milliseconds(figures.latency_p50_s)} ms, "
         f"p99 {_tail(figures)}"
     )

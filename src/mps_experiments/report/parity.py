@@ -89,9 +89,8 @@ def _workload_key(measurement: Measurement) -> str:
     inputs = [image.identity for image in cell.inputs]
     workload = measurement.config.get("workload") or {}
     network = (workload.get("weights_key"), workload.get("norm_layer"))
-    weights = (cell.weights, measurement.weights_file_sha256, *network)
     name = gpu.name if gpu and cell.device != "cpu" else "cpu"
-    values = (cell.model, weights, inputs, cell.seed, cell.options, name)
+    values = (cell.work, measurement.weights_file_sha256, network, inputs, name)
     return json.dumps(values, sort_keys=True, default=str)
 
 

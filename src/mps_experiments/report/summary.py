@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from mps_experiments.record import Measurement
-from mps_experiments.report.captions import cell_name
 from mps_experiments.report.comparison import Ratio, groups, ratios
 from mps_experiments.report.explanation import explain, explanations
 from mps_experiments.report.noise import noise_line
@@ -30,7 +29,7 @@ def why_lines(measurements: Sequence[Measurement]) -> list[str]:
         found = explain(many, one)
         if found is not None:
             causes = Counter(by_repeat[m.record_id].cause.value for m in group.measurements)
-            name = f"{cell_name(group.first)}{_compared(group, many, one)}"
+            name = f"{group.first.cell_name}{_compared(group, many, one)}"
             lines.append(f"{name}: {found.text}{_disagreement(causes)}")
     return lines
 

@@ -1,6 +1,5 @@
 """The two tables people came for: MPS off and on, times x procs, time per process, ratio and gain."""
 
-import re
 import statistics
 from collections.abc import Iterator, Sequence
 from io import StringIO
@@ -9,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from mps_experiments.axes import EXTRA_FACTORS, factor_words, varied_factors
 from mps_experiments.measurement.verdict import Status
 from mps_experiments.record import Measurement, Times, times_order
 from mps_experiments.report.captions import caption_lines
@@ -55,16 +55,22 @@ def _table(state: str, cells: Sequence[Measurement], by_ratio: dict[str, Ratio])
         caption=_verbatim("\n".join(below)) if below else None,
         caption_justify="left",
     )
+    extras = varied_factors([m.cell.axes for m in cells])
+    for axis in extras:
+        table.add_column(axis.label, justify="right")
     table.add_column("times", justify="right")
     for count in procs:
         table.add_column(f"{count} proc" + ("s" if count > 1 else ""), justify="right")
         if count > 1:
             table.add_column("ratio", justify="right")
             table.add_column("gain", justify="right")
-    for times in sorted({m.cell.times for m in cells}, key=times_order):
-        row = [_times_text(times, cells)]
+    rows = {(m.cell.extras, m.cell.times) for m in cells}
+    for values, times in sorted(rows, key=lambda row: (row[0], times_order(row[1]))):
+        named = dict(zip(EXTRA_FACTORS, values, strict=True))
+        row = [*(str(named[axis]) for axis in extras), _times_text(times, cells)]
         for count in procs:
-            here = [m for m in cells if (m.cell.times, m.cell.procs) == (times, count)]
+            cell = (values, times, count)
+            here = [m for m in cells if (m.cell.extras, m.cell.times, m.cell.procs) == cell]
             entries = [*_numbers(here, by_ratio), *_verdicts(here)]
             columns = list(zip(*entries, strict=True)) or [("-",)] * _COLUMNS
             row += ["\n".join(column) for column in columns[: _COLUMNS if count > 1 else 1]]
@@ -74,13 +80,17 @@ def _table(state: str, cells: Sequence[Measurement], by_ratio: dict[str, Ratio])
 
 def _title(state: str, cells: Sequence[Measurement]) -> str:
     """The heading, with what else the sweep varied and all cells of this table share."""
-    varied = [m.name.partition(f" times={m.cell.times}")[2].split() for m in cells]
-    shared = [word for word in varied[0] if all(word in words for words in varied)]
-    parts = [f"MPS {state.upper()}", cells[0].cell.model]
-    parts += [text] if (text := " ".join(w for w in shared if not re.match(r"\+*repeat=", w))) else []
+    unit = "ms per iteration of each process" if _is_timed(cells[0]) else "seconds per process"
     return " · ".join(
-        [*parts, "ms per iteration of each process" if _is_timed(cells[0]) else "seconds per process"]
+        filter(None, (f"MPS {state.upper()}", cells[0].cell.model, shared_settings(cells), unit))
     )
+
+
+def shared_settings(runs: Sequence[Measurement]) -> str:
+    """Return what the sweep varied and all these runs share, unusual factors included."""
+    settings = [(*m.settings, *factor_words(m.cell.axes)) for m in runs]
+    shared = dict.fromkeys(text for text in settings[0] if all(text in each for each in settings))
+    return " ".join(shared)
 
 
 def _is_timed(m: Measurement) -> bool:

@@ -4,11 +4,14 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 
-from mps_experiments.record import Measurement, affinity_of
+from mps_experiments.axes import AXES, FACTORS, Role
+from mps_experiments.record import Measurement
+from mps_experiments.report.metrics import logged_values
 from mps_experiments.tracking.evidence_fields import evidence_metrics, evidence_tags
 from mps_experiments.tracking.fault_fields import fault_metrics, fault_params, fault_tags
 
 _OF_A_SWEEP = ("gpu", "driver", "torch", "host", "mps_experiments", "git_commit")
+_ALWAYS = ("window", "repeat")  # worth a filter though they have a usual value
 _MAX_PARAM = 500  # characters that every MLflow server takes; newer ones take 6,000
 _MAX_TAG = 5000  # likewise; newer ones take 8,000. Both cut without a word.
 
@@ -24,33 +27,22 @@ def cut(text: str, most: int = _MAX_TAG) -> str:
 
 
 def params_of(measurement: Measurement) -> dict[str, str]:
-    """What one would filter by."""
-    cell = measurement.cell
+    """Return what one would filter by: every axis that has something to say of the run."""
+    cell, gpu = measurement.cell, measurement.machine.gpu
     values: dict[str, object] = {
-        "mps": cell.mps,
-        "procs": cell.procs,
-        "times": cell.times,
-        "repeat": cell.repeat,
-        "model": cell.model,
-        "weights": cell.weights,
-        "input": ",".join(image.name for image in cell.inputs),
-        "device": measurement.machine.gpu.name if measurement.machine.gpu else "cpu",
-        "start_method": cell.start_method,
-        "cpu_affinity": affinity_of(cell),
-        "warmup": cell.warmup,
-        "window": cell.window,
-        "seed": cell.seed,
-        "compute_mode": cell.compute_mode,
-        "verbose": cell.verbose,
+        axis.name: cell.axes[axis.name]
+        for axis in AXES
+        if axis.role is Role.FACTOR or axis.name in _ALWAYS or cell.axes[axis.name] != axis.usual
     }
-    if not cell.inputs:  # a workload of the user's own has weights and inputs that we do not know
-        for key in ("weights", "input", "seed"):
-            del values[key]
-    if cell.is_twin:
-        values["twin"] = cell.twin
-    values |= fault_params(measurement)
+    values["device"] = gpu.name if gpu else "cpu"
+    if cell.inputs:
+        values["input"] = ",".join(image.name for image in cell.inputs)
+    else:  # a workload of the user's own has weights and inputs that we do not know
+        del values["weights"], values["seed"]
     if cell.options:
         values["options"] = json.dumps(cell.options, sort_keys=True, default=str)
+    values.pop("trial", None)
+    values |= fault_params(measurement)
     return {key: cut(str(value), _MAX_PARAM) for key, value in values.items()}
 
 
@@ -58,25 +50,12 @@ def metrics_of(measurement: Measurement) -> dict[str, float]:
     """What one would sort by; empty unless the run is VALID: no other run has numbers."""
     if not measurement.is_ordinary:
         return fault_metrics(measurement)
-    figures, overhead_s = measurement.statistics(), measurement.overhead_s()
-    if figures is None or overhead_s is None:
+    figures = measurement.statistics()
+    if figures is None:
         return {}
-    metrics = {
-        "cell/procs": measurement.cell.procs,  # as numbers, too: MLflow sorts params as text
-        "makespan_s": figures.makespan_s,
-        "throughput_per_s": figures.throughput_per_s,
-        "start_skew_ms": figures.start_skew_s * 1e3,
-        "latency/mean_ms": figures.latency_mean_s * 1e3,
-        "latency/p50_ms": figures.latency_p50_s * 1e3,
-        "latency/max_ms": figures.latency_max_s * 1e3,
-        "overhead/total_s": overhead_s,
-    }
-    if measurement.cell.times != "auto":
-        metrics["cell/times"] = measurement.cell.times
-    tails = {"latency/p95_ms": figures.latency_p95_s, "latency/p99_ms": figures.latency_p99_s}
-    metrics |= {name: seconds * 1e3 for name, seconds in tails.items() if seconds is not None}
-    if interval := figures.throughput_interval_per_s:
-        metrics["throughput_low_per_s"], metrics["throughput_high_per_s"] = interval
+    metrics = logged_values(measurement) | evidence_metrics(measurement)
+    axes = measurement.cell.axes  # numbers are metrics, too: MLflow sorts params as text
+    metrics |= {f"cell/{each.name}": axes[each.name] for each in FACTORS if isinstance(axes[each.name], int)}
     metrics |= {
         f"overhead/{name}_s": seconds
         for name, seconds in measurement.phases_s.items()
@@ -90,7 +69,7 @@ def metrics_of(measurement: Measurement) -> dict[str, float]:
     done = [worker.done for worker in measurement.workers if worker.done is not None]
     metrics |= _largest_mib("peak_rss", [each.peak_rss_bytes for each in done])
     metrics |= _largest_mib("torch_peak", [each.peak_memory_reserved_bytes for each in done])
-    return metrics | evidence_metrics(measurement)
+    return metrics
 
 
 def _largest_mib(name: str, known: Sequence[int | None]) -> dict[str, float]:

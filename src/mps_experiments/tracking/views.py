@@ -6,8 +6,10 @@ nobody's own columns are changed.
 
 import json
 
+from mps_experiments.axes import FACTORS
+
 _COLUMNS = {
-    "params": ("mps", "procs", "times", "repeat"),
+    "params": (*(axis.name for axis in FACTORS), "repeat"),
     "metrics": ("ratio", "gain", "makespan_s", "throughput_per_s", "latency/p50_ms", "latency/p99_ms"),
     "tags": ("verdict", "cause"),
 }

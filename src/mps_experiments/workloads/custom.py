@@ -16,6 +16,9 @@ _ENDLESS = (itertools.cycle, itertools.count)
 def build(spec: WorkloadSpec, device: torch.device) -> tuple[Callable[..., object], tuple[object, ...]]:
     """Call the factory as ``build(device, options)``; it returns ``(model, input)``.
 
+    With a batch above 1 it is called as ``build(device, options, batch=N)``: one that takes none fails,
+    instead of having items counted that it does not process.
+
     `device` is a `torch.device`, `options` a dict. `model` is any callable; `input` is passed as keywords if
     it is a mapping, as arguments if it is a tuple, else as the one argument.
 
@@ -24,7 +27,8 @@ def build(spec: WorkloadSpec, device: torch.device) -> tuple[Callable[..., objec
         TypeError: If the factory returns something else, or an input that one iteration uses up.
     """
     factory = import_factory(str(spec.factory), spec.import_path)
-    built = factory(device, dict(spec.options))
+    batch = {"batch": spec.batch} if spec.batch > 1 else {}
+    built = factory(device, dict(spec.options), **batch)
     if not (isinstance(built, tuple) and len(built) == 2 and callable(built[0])):
         raise TypeError(f"{spec.factory} must return (model, input), but returned {_described(built)}")
     if used_up := _one_shot(built[1], "input"):

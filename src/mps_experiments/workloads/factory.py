@@ -87,6 +87,21 @@ def import_factory(factory: str, folder: str | None) -> Callable[..., Any]:
     return found  # type: ignore[no-any-return]
 
 
+def refuse_without_batch(factory: Callable[..., Any], name: str, batch: int) -> None:
+    """Refuse a batch for a factory that takes none.
+
+    Raises:
+        ConfigError: If it cannot be called as ``build(device, options, batch=N)``.
+    """
+    try:
+        inspect.signature(factory).bind(None, {}, batch=batch)
+    except TypeError as error:
+        what = f"{name} takes no batch ({error}); write build(device, options, batch=1)"
+        raise ConfigError("workload.batch", batch, what) from error
+    except ValueError:  # of code without a signature: the call will tell
+        return
+
+
 def _import(module_name: str, factory: str) -> object:
     try:
         return importlib.import_module(module_name)

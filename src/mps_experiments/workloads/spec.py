@@ -36,7 +36,8 @@ class WorkloadSpec:
         kind: ``torchvision`` or ``custom``.
         model: Name of the torchvision model, or the factory.
         weights: ``random``, ``default``, a name of torchvision's or the absolute path of a checkpoint.
-        inputs: Images, used in turn, one per iteration.
+        inputs: Images, used in turn.
+        batch: Items in each iteration; of torchvision's models images.
         seed: Seed of random weights.
         synchronize: ``stream`` or ``device``: an iteration ends when this is synchronised.
         factory: ``module:function`` of a custom workload.
@@ -51,6 +52,7 @@ class WorkloadSpec:
     model: str
     weights: str = "random"
     inputs: tuple[ImageInput, ...] = ()
+    batch: int = 1
     seed: int = 0
     synchronize: str = "stream"
     factory: str | None = None

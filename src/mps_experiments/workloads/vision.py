@@ -1,11 +1,14 @@
 """List torchvision's models, and prepare inputs in the form that each kind of model takes."""
 
+import itertools
+import math
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torchvision.models import WeightsEnum, get_model_weights, list_models
 
+from mps_experiments.errors import ConfigError
 from mps_experiments.workloads.inputs import path_of
 from mps_experiments.workloads.networks import kind_of
 from mps_experiments.workloads.pixels import read_pixels
@@ -22,13 +25,26 @@ def supported_models() -> list[str]:
 def build_inputs(
     spec: WorkloadSpec, device: torch.device, weights: WeightsEnum | None = None
 ) -> tuple[object, ...]:
-    """One model input per image, on the device: ``[C,H,W]`` for detection, else ``N,C,H,W`` with N=1.
+    """Return the inputs of the model on the device: lists of ``C,H,W`` for detection, else ``N,C,H,W``.
 
+    Each holds as many images as the batch. They are taken in turn, until the first image comes first again.
     Pixels go through the preprocessing that torchvision ships with these pretrained weights (None: with its
     default ones for the model).
+
+    Raises:
+        ConfigError: If images of different sizes would have to be stacked.
     """
     pretrained = weights or get_model_weights(spec.model).DEFAULT
     preprocess: Callable[[Any], torch.Tensor] = pretrained.transforms()
     detection = kind_of(spec.model) == "detection"
     tensors = [preprocess(read_pixels(path_of(image))).to(device) for image in spec.inputs]
-    return tuple([tensor] if detection else tensor.unsqueeze(0) for tensor in tensors)
+    turns = itertools.cycle(tensors)
+    count = len(tensors) // math.gcd(len(tensors), spec.batch)
+    batches = [list(itertools.islice(turns, spec.batch)) for _ in range(count)]
+    if detection:
+        return tuple(batches)
+    sizes = sorted({tuple(tensor.shape) for tensor in tensors})
+    if spec.batch > 1 and len(sizes) > 1:
+        what = f"{spec.model} stacks images of one size, but these have {sizes[0]} and {sizes[-1]}"
+        raise ConfigError("workload.batch", spec.batch, f"{what}; give images of one shape")
+    return tuple(torch.stack(batch) for batch in batches)

@@ -1,0 +1,193 @@
+"""The axes of an experiment: one row for each, from which records, comparisons and tables follow; pure.
+
+A new axis is a row here, its option in `config`, and the code that acts on it. An option without a row is a
+condition of its own (`conditions_beside`), so that forgetting a row can only keep runs apart.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Any
+
+
+class Role(Enum):
+    """What a comparison does with an axis."""
+
+    FACTOR = "varied to see its effect: a column of tables, a line in charts"
+    CONDITION = "must be equal in runs that are compared; never plotted"
+    LABEL = "tells runs apart that are compared by other rules: repeats, trials of a fault"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Axis:
+    """One axis.
+
+    Attributes:
+        name: Its key in records and in MLflow.
+        option: The option that sets it; empty for what a sweep sets by itself.
+        label: What it means, for people.
+        usual: Its value in runs from before the axis existed. Texts leave it unsaid.
+        counts_items: Whether its value is a number of items (images) in each iteration.
+    """
+
+    name: str
+    option: str
+    label: str
+    role: Role
+    usual: Any = None
+    counts_items: bool = False
+
+
+def _factor(name: str, label: str, option: str = "", usual: Any = None, counts_items: bool = False) -> Axis:
+    found = Axis(name=name, option=option or name, label=label, role=Role.FACTOR, usual=usual)
+    return replace(found, counts_items=counts_items)
+
+
+def _condition(name: str, label: str, option: str = "", usual: Any = None) -> Axis:
+    return Axis(name=name, option=option or name, label=label, role=Role.CONDITION, usual=usual)
+
+
+def _label(name: str, label: str, option: str = "", usual: Any = None) -> Axis:
+    return Axis(name=name, option=option, label=label, role=Role.LABEL, usual=usual)
+
+
+AXES = (
+    _factor("mps", "MPS on or off", "mps.enabled"),
+    _factor("procs", "processes"),
+    _factor("times", "iterations per process"),
+    _factor("batch", "items per iteration", "workload.batch", usual=1, counts_items=True),
+    _condition("model", "model", "workload.model"),
+    _condition("weights", "weights", "workload.weights"),
+    _condition("options", "options of the factory", "workload.options", usual={}),
+    _condition("seed", "seed of random weights", "workload.seed"),
+    _condition("device", "device"),
+    _condition("start_method", "how processes are started", "workers.start_method"),
+    _condition("cpu_affinity", "placement on CPU cores", "workers.cpu_affinity"),
+    _condition("warmup", "iterations before the window", "workers.warmup"),
+    _condition("verbose", "a line per forward", "workers.verbose"),
+    _condition("compute_mode", "compute mode of the GPU", "mps.compute_mode"),
+    _condition("window", "what a process does that is done", usual="fixed"),
+    _condition("window_s", "length of the window in seconds"),
+    _label("repeat", "block", "repeat", usual=0),
+    _label("fault", "what goes wrong on purpose", "fault.kind", usual="none"),
+    _label("trial", "trial of the fault", usual=0),
+    _label("twin", "second of two equal runs (A/A)", usual=0),
+)
+BY_NAME = {axis.name: axis for axis in AXES}
+BY_OPTION = {axis.option: axis for axis in AXES if axis.option}
+FACTORS = tuple(axis for axis in AXES if axis.role is Role.FACTOR)
+CONDITIONS = tuple(axis for axis in AXES if axis.role is Role.CONDITION)
+# Those beside the coordinates that every table and every run's name has.
+EXTRA_FACTORS = tuple(axis for axis in FACTORS if axis.name not in ("mps", "procs", "times"))
+# What is computed: outputs of runs that agree in it must be equal.
+WORK = tuple(axis for axis in AXES if axis.option.startswith("workload."))
+
+# Options of the place of a run or of its sweep. They change no number. (A threshold does: it decides whether
+# a number is VALID.)
+PLACES = frozenset(
+    {
+        "output_dir",
+        "report",
+        "min_free_disk_mb",
+        "resume",
+        "allow_code",
+        "gpu_wait_s",
+        "order",
+        "order_seed",
+        "precision",
+        "budget_min",
+        "fault.trials",
+        "workers.preload",
+        "tracking.enabled",
+        "tracking.uri",
+        "tracking.experiment",
+        "tracking.timeout_s",
+    }
+)
+# A record tells these in more detail than the option: images with digests, the model of a factory.
+_TOLD_BESIDE = frozenset(
+    {"workload.input", "workload.factory", "workload.cpu_model"}
+)  # the last of old records
+# What comes after the window, judges it or gives up on it leaves runs comparable.
+_OUTSIDE_THE_WINDOW = ("fault.", "trace.", "validity.")
+
+
+def settings_beside(config: Mapping[str, Any], axes: Mapping[str, Any]) -> dict[str, object]:
+    """Return each option that has no row and is no place, with its value: it counts as a condition."""
+    return {
+        name: value
+        for name, value in _flattened(config)
+        if name not in PLACES | BY_OPTION.keys() | _TOLD_BESIDE and _acts(name, axes)
+    }
+
+
+def window_settings(config: Mapping[str, Any], axes: Mapping[str, Any]) -> dict[str, object]:
+    """Return those of `settings_beside` that act on the measured window."""
+    return {
+        name: value
+        for name, value in settings_beside(config, axes).items()
+        if not name.startswith(_OUTSIDE_THE_WINDOW) and not name.endswith("timeout_s")
+    }
+
+
+def _acts(name: str, axes: Mapping[str, Any]) -> bool:
+    """Tell whether an option can change this run; when somebody gives up changes no ordinary one."""
+    if name.startswith("fault.") or name.endswith("timeout_s"):
+        return bool(axes["fault"] != "none")
+    return name != "workers.rotate_s" or axes["cpu_affinity"] == "rotate"
+
+
+def _flattened(config: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
+    for name, value in config.items():
+        if isinstance(value, Mapping):
+            yield from ((f"{name}.{key}", inner) for key, inner in value.items())
+        else:
+            yield name, value
+
+
+def chosen(config: object) -> dict[str, Any]:
+    """Return each axis's value as a typed configuration has it; the usual one where no option sets it."""
+    return {axis.name: _read(config, axis.option) if axis.option else axis.usual for axis in AXES}
+
+
+def _read(config: object, option: str) -> Any:
+    value = config
+    for part in option.split("."):
+        value = getattr(value, part)
+    return value.value if isinstance(value, Enum) else value
+
+
+def name_of(axes: Mapping[str, Any], varied: Iterable[str]) -> str:
+    """Return the name of a cell: its coordinates, then the overrides that its sweep varied."""
+    fault = [f"fault={axes['fault']}"] if axes["fault"] != "none" else []
+    return " ".join([f"mps={axes['mps']} procs={axes['procs']} times={axes['times']}", *fault, *varied])
+
+
+def items_of(axes: Mapping[str, Any]) -> int:
+    """Return how many items (images) one iteration processes."""
+    return math.prod(axes[axis.name] for axis in AXES if axis.counts_items)
+
+
+def varied_factors(cells: Sequence[Mapping[str, Any]]) -> tuple[Axis, ...]:
+    """Return the extra factors in which these cells differ."""
+    return tuple(axis for axis in EXTRA_FACTORS if len({cell[axis.name] for cell in cells}) > 1)
+
+
+def factor_words(axes: Mapping[str, Any], of: Sequence[Axis] = EXTRA_FACTORS) -> tuple[str, ...]:
+    """Return the extra factors of a cell that have another value than the usual one, as overrides."""
+    return tuple(f"{axis.option}={axes[axis.name]}" for axis in of if axes[axis.name] != axis.usual)
+
+
+def key_of(override: str) -> str:
+    """Return the option that an override sets.
+
+    >>> key_of("++repeat=1"), key_of("~fault")
+    ('repeat', 'fault')
+    """
+    return override.lstrip("+~").partition("=")[0]
+
+
+def without(overrides: Sequence[str], *keys: str) -> tuple[str, ...]:
+    """Leave out the overrides of these options and of the options in these groups."""
+    return tuple(text for text in overrides if not {key_of(text), key_of(text).partition(".")[0]} & set(keys))
