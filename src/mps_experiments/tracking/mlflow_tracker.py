@@ -71,6 +71,18 @@ class MlflowTracker:
         self._parent_id: str | None = None
         self._run_ids: dict[str, str] = {}
 
+    def look(self) -> None:
+        """See whether a server answers, or the database is one of this MLflow's; changes nothing.
+
+        Raises:
+            ConfigError: If the address does not answer, or holds something else.
+        """
+        try:
+            self._probe()
+            self._within("look at the store", lambda: check_database(self._uri))
+        except TrackingError as error:
+            raise self._refused(self._trouble(error)) from error
+
     def open(self) -> None:
         """Reach the store, find or create the experiment, and see that it can be written.
 

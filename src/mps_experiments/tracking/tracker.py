@@ -44,6 +44,9 @@ class SweepReport:
 class Tracker(Protocol):
     """Where finished runs go for browsing. Every method may raise TrackingError."""
 
+    def look(self) -> None:
+        """See whether the store can be had, without a change; raises ConfigError if it cannot."""
+
     def open(self) -> None:
         """Reach the store; raises ConfigError if it does not answer."""
 
@@ -62,6 +65,9 @@ class Tracker(Protocol):
 
 class NoTracker:
     """``tracking=none``."""
+
+    def look(self) -> None:
+        """Nothing."""
 
     def open(self) -> None:
         """Nothing."""
