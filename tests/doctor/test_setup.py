@@ -2,7 +2,6 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -35,7 +34,7 @@ SMALL = WorkloadSpec(kind="torchvision", model="mobilenet_v3_small")
 
 
 @pytest.fixture
-def pair(tmp_path: Path) -> Iterator[list[RunPlan]]:
+def pair(tmp_path: Path) -> list[RunPlan]:
     """Two workers without MPS and with it."""
     return [run_plan(tmp_path, attaching(), attaching(), mps={"enabled": mps}) for mps in (False, True)]
 

@@ -75,7 +75,9 @@ def _check(spec: WorkloadSpec, on_gpu: bool) -> Checked:
         import torch
 
         if spec.factory is None:
-            import torchvision  # noqa: F401 - fails at import beside a torch that it was not built for
+            # Torchvision fails at import beside a torch that it was not built for.
+            from mps_experiments.workloads.networks import build_network
+            from mps_experiments.workloads.vision import supported_models
     except Exception as error:  # what a broken installation raises is anything from OSError to RuntimeError
         what = f"torch cannot be used ({in_words(error)}); install torch and torchvision together"
         return Checked(option="workload.model", value=spec.model, expected=clipped(what))
@@ -87,10 +89,6 @@ def _check(spec: WorkloadSpec, on_gpu: bool) -> Checked:
         except ConfigError as error:
             return Checked(option=error.option, value=spec.factory, expected=clipped(error.expected))
         return Checked()
-
-    from mps_experiments.workloads.networks import build_network
-    from mps_experiments.workloads.vision import supported_models
-
     models = supported_models()
     if spec.model not in models:
         return Checked(option="workload.model", value=spec.model, expected=_unknown_model(spec.model, models))
