@@ -279,10 +279,7 @@ def _missing_telemetry(plan: RunPlan, state: RunState, samples: Sequence[WorkerS
 
 
 def _missing_logs(plan: RunPlan, state: RunState) -> Iterator[str]:
-    """What was printed and is in no file."""
-    for worker in state.workers:
-        if worker.done is not None and worker.done.log_problem:
-            yield f"worker-{worker.spec.rank}.log: {worker.done.log_problem}"
+    """Name the logs of MPS that could not be written."""
     if plan.mps.enabled and state.environment is not None:
         for path in (plan.paths.control_log, plan.paths.server_log):
             if not path.exists():

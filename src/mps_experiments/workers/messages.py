@@ -79,7 +79,6 @@ class Done:
 
     Attributes:
         cpu: What it used from its start to the end of the load that it kept up.
-        log_problem: What is missing of what the worker printed; empty if nothing is.
         measured: How many iterations are its own; None in earlier records: all are.
         beyond: Whole iterations for whose times there was no room.
         beyond_ns: Nanoseconds that these took.
@@ -91,7 +90,6 @@ class Done:
     peak_memory_reserved_bytes: int | None
     peak_rss_bytes: int
     cpu: CpuUsage | None = None
-    log_problem: str = ""
     measured: int | None = None
     beyond: int = 0
     beyond_ns: int = 0
