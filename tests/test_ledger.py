@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from mps_experiments.errors import TrackingError
-from mps_experiments.keeping import room_for_record, spare_room
 from mps_experiments.ledger import Ledger
 from mps_experiments.record import (
     FILE_NAME,
@@ -56,8 +55,7 @@ def ledger(folder: Path, tracker: Remembering | None = None) -> Ledger:
 
 def keep(book: Ledger, folder: Path, record_id: str) -> None:
     plan = run_plan(folder / record_id)
-    with room_for_record(plan, 0) as room:
-        book.keep(make_measurement(record_id), plan, room)
+    book.keep(make_measurement(record_id), plan)
     book.log()
     book.note(plan, make_measurement(record_id), 0.0, 0.0)
 
@@ -140,12 +138,8 @@ def test_what_is_found_missing_later_is_in_the_record_in_the_tables_and_in_mlflo
     tracker = Remembering()
     book, plan = ledger(tmp_path, tracker), run_plan(tmp_path / "one", trace={"iterations": 1})
     first = replace(make_measurement("one"), missing=("telemetry: none",))
-    with room_for_record(plan, 0) as room:
-        book.keep(first, plan, room)
-    spare = spare_room(plan)
-    assert spare is not None
-    with spare:
-        complete = book.add_missing(first, ["files: no room"], spare)
+    book.keep(first, plan)
+    complete = book.add_missing(first, ["files: no room"])
     book.log()
     assert complete.missing == ("telemetry: none", "files: no room")
     (path,) = find_measurements(tmp_path)  # not kept twice
@@ -159,14 +153,13 @@ def test_where_there_is_no_room_for_it_the_record_stays_and_a_line_says_what_is_
 ) -> None:
     book, plan = ledger(tmp_path), run_plan(tmp_path / "one")
     measurement = make_measurement("one")
-    with room_for_record(plan, 0) as room:
-        book.keep(measurement, plan, room)
+    book.keep(measurement, plan)
 
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("mps_experiments.record.write_atomically", full)
-    book.add_missing(measurement, ["files: no room"], None)
+    book.add_missing(measurement, ["files: no room"])
     (path,) = find_measurements(tmp_path)
     assert read_measurement(path) == measurement
     assert capsys.readouterr().err.startswith(

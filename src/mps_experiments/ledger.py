@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from mps_experiments.disk import Reservation, write_atomically
+from mps_experiments.disk import write_atomically
 from mps_experiments.errors import RecordError, TrackingError
 from mps_experiments.keeping import keep
 from mps_experiments.plan import RunPlan
@@ -50,12 +50,12 @@ class Ledger:
     _kept_aside: list[Path] = field(default_factory=list)
     _summary_written: bool = False
 
-    def keep(self, measurement: Measurement, plan: RunPlan, room: Reservation) -> None:
+    def keep(self, measurement: Measurement, plan: RunPlan) -> None:
         """Write the record. Disk first: what MLflow refuses can be logged later from there."""
         self.measurements.append(condensed(measurement))
         self._untracked.append((measurement, plan.paths.folder))
         try:
-            path = keep(measurement, plan.paths.measurement, room)
+            path = keep(measurement, plan.paths.measurement)
         except RecordError as error:
             self.misplaced += 1
             complain(str(error))
@@ -66,23 +66,15 @@ class Ledger:
             self._kept_aside.append(path.parent)
             complain(f"{plan.name}: {plan.paths.folder} has no room for its record: it is {path}")
 
-    def add_missing(
-        self, measurement: Measurement, missing: Sequence[str], room: Reservation | None
-    ) -> Measurement:
-        """The last run that was kept, with what turned out to be missing of it; its record says so, too.
-
-        Args:
-            measurement: As it was kept.
-            missing: In words.
-            room: What was set aside for this.
-        """
+    def add_missing(self, measurement: Measurement, missing: Sequence[str]) -> Measurement:
+        """Add to the last record that was kept what turned out to be missing; returns the complete one."""
         complete = replace(measurement, missing=(*measurement.missing, *missing))
         self.measurements[-1] = condensed(complete)
         self._untracked[-1] = (complete, self._untracked[-1][1])
         folder = self.places.get(measurement.record_id)
         try:
             if folder is not None:
-                rewrite_measurement(complete, folder / FILE_NAME, room)
+                rewrite_measurement(complete, folder / FILE_NAME)
         except RecordError as error:
             complain(f"{measurement.name}: {'; '.join(missing)}; its record does not say so: {error}")
         return complete

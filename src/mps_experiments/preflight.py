@@ -1,10 +1,12 @@
 """All that is refused before any GPU work: plans, the output folder, workloads, the tracking store."""
 
+import errno
 import os
 import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from multiprocessing.context import ForkServerContext, SpawnContext
 from pathlib import Path
 
 from mps_experiments.config import Config, StartMethod, TrackingConfig
@@ -115,10 +117,10 @@ def prepare(config: Config, plans: tuple[RunPlan, ...]) -> Prepared:
     output_dir = check_output_dir(config)
     preload = names_to_preload(plans)
     for method in dict.fromkeys(plan.workers.start_method.value for plan in plans):
-        _start_fork_server(method, preload)  # it imports torch while the tracker is imported here
-    tracker = _new_tracker(config.tracking, output_dir)
+        _context(method, preload)  # the fork server imports torch while the tracker is imported here
+    tracker = new_tracker(config.tracking, output_dir)
     problems = without_harm(preload, max((plan.workers.ready_timeout_s for plan in plans), default=0.0))
-    checked = _check_workloads(plans)
+    checked = check_workloads(plans)
     tracker.open()  # last: a refused command leaves no store behind
     remarks = (
         *image_remarks(image for plan in plans for image in plan.workloads[0].inputs),
@@ -152,27 +154,32 @@ def _names_of(plan: RunPlan) -> tuple[str, ...]:
     return installed_imports(workload.factory, Path(workload.import_path))
 
 
-def _start_fork_server(method: str, preload: Sequence[str]) -> None:
+def _context(method: str, preload: Sequence[str] | None = None) -> ForkServerContext | SpawnContext:
     try:
-        process_context(method, preload)
+        return process_context(method, preload)
     except OSError as error:  # its socket is in the temporary folder
         what = f"no worker can be started from there ({error}); name a folder with a short name that is yours"
         raise ConfigError("TMPDIR", tempfile.gettempdir(), what) from error
 
 
 def open_tracker(tracking: TrackingConfig, output_dir: Path) -> Tracker:
-    """Open the tracker that the configuration names, its store reached.
+    """Return the tracker that the configuration names, its store reached.
 
     Raises:
         ConfigError: If its address holds a password or does not answer.
     """
-    check_tracking(tracking)
-    tracker = _new_tracker(tracking, output_dir)
+    tracker = new_tracker(tracking, output_dir)
     tracker.open()
     return tracker
 
 
-def _new_tracker(tracking: TrackingConfig, output_dir: Path) -> Tracker:
+def new_tracker(tracking: TrackingConfig, output_dir: Path) -> Tracker:
+    """Return the tracker that the configuration names; nobody is asked.
+
+    Raises:
+        ConfigError: If its address holds a password or can be none.
+    """
+    check_tracking(tracking)
     if not tracking.enabled:
         return NoTracker()
     # Imported here: MLflow costs a second, which tracking=none does not pay.
@@ -190,23 +197,44 @@ def check_output_dir(config: Config) -> Path:
     Raises:
         ConfigError: If it is not.
     """
+    output_dir = look_at_output_dir(config)
     try:
-        output_dir = Path(config.output_dir).expanduser().absolute()
         output_dir.mkdir(parents=True, exist_ok=True)
         _try_to_write(output_dir / f".write-test-{os.getpid()}")
-        free_mb = shutil.disk_usage(output_dir).free // 10**6
+    except OSError as error:
+        raise _not_writable(config, error) from error
+    return output_dir
+
+
+def look_at_output_dir(config: Config) -> Path:
+    """Return the output directory if it, or what it is to be made in, can be written and has room.
+
+    Raises:
+        ConfigError: If it cannot, or has less room than asked for.
+    """
+    try:
+        output_dir = Path(config.output_dir).expanduser().absolute()
+        existing = next(path for path in (output_dir, *output_dir.parents) if path.exists())
+        if not existing.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        if not os.access(existing, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        free_mb = shutil.disk_usage(existing).free // 10**6
     except (OSError, RuntimeError) as error:  # RuntimeError: a home directory that there is not
-        why = getattr(error, "strerror", None) or str(error)
-        raise ConfigError(
-            "output_dir", config.output_dir, f"cannot be written ({why}); name a folder of yours"
-        ) from error
+        raise _not_writable(config, error) from error
     if free_mb < config.min_free_disk_mb:
         raise ConfigError(
             "output_dir",
             config.output_dir,
-            f"has {free_mb} MB of free space, less than min_free_disk_mb={config.min_free_disk_mb}",
+            f"has {free_mb} MB of free space, less than min_free_disk_mb={config.min_free_disk_mb}; "
+            "make room, or name a folder on another disk",
         )
     return output_dir
+
+
+def _not_writable(config: Config, error: OSError | RuntimeError) -> ConfigError:
+    why = getattr(error, "strerror", None) or str(error)
+    return ConfigError("output_dir", config.output_dir, f"cannot be written ({why}); name a folder of yours")
 
 
 def _try_to_write(path: Path) -> None:
@@ -216,25 +244,24 @@ def _try_to_write(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _check_workloads(plans: Sequence[RunPlan]) -> list[tuple[WorkloadSpec, Checked]]:
-    """Check each distinct workload once, in a child.
+def check_workloads(plans: Sequence[RunPlan]) -> list[tuple[WorkloadSpec, Checked]]:
+    """Check each distinct workload once, in a child that sees the GPU, without MPS, as its workers will.
 
-    A module may use the GPU when it is imported, so a factory's child sees it, without MPS.
+    Raises:
+        ConfigError: If a workload does not fit, or torch cannot use the device.
     """
     checked: list[tuple[WorkloadSpec, Checked]] = []
     for plan in plans:
         spec = plan.workloads[0]
         if any(spec == known for known, _ in checked):
             continue
-        context = process_context(plan.workers.start_method.value)
         gpu = plan.device.gpu
-        environment = {PIPE_DIRECTORY: _NO_MPS, "CUDA_VISIBLE_DEVICES": gpu.uuid if gpu else ""}
         found = check_workload(
-            context,
+            _context(plan.workers.start_method.value),
             spec,
-            gpu is not None,
+            plan.device.torch_device != "cpu",
             plan.workers.ready_timeout_s,
-            environment if spec.factory is not None else None,
+            {PIPE_DIRECTORY: _NO_MPS, "CUDA_VISIBLE_DEVICES": gpu.uuid if gpu else ""},
         )
         checked.append((spec, found))
     return checked

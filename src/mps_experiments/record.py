@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError, with_config
 
 from mps_experiments.axes import AXES, EXTRA_FACTORS, WORK, items_of, name_of, without
-from mps_experiments.disk import Reservation, write_atomically
+from mps_experiments.disk import write_atomically
 from mps_experiments.errors import RecordError
 from mps_experiments.machine.facts import MachineFacts
 from mps_experiments.machine.gpus import GpuProcess
@@ -312,32 +312,27 @@ _adapter: TypeAdapter[Measurement] = TypeAdapter(
 )
 
 
-def write_measurement(measurement: Measurement, path: Path, room: Reservation | None = None) -> None:
+def write_measurement(measurement: Measurement, path: Path) -> None:
     """Write the record so that a reader sees all of it or nothing; an earlier record there is kept aside.
-
-    Args:
-        measurement: The record.
-        path: The file.
-        room: What was set aside for it in the same folder.
 
     Raises:
         RecordError: If the folder cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, to_json(measurement), keep_earlier=True, room=room)
+        write_atomically(path, to_json(measurement), keep_earlier=True)
     except OSError as error:
         raise RecordError(f"{path} cannot be written: {error.strerror}") from error
 
 
-def rewrite_measurement(measurement: Measurement, path: Path, room: Reservation | None = None) -> None:
+def rewrite_measurement(measurement: Measurement, path: Path) -> None:
     """Replace this run's own record, of which something was learned since.
 
     Raises:
         RecordError: If there is no room for it; the record is as it was.
     """
     try:
-        write_atomically(path, to_json(measurement), room=room)
+        write_atomically(path, to_json(measurement))
     except OSError as error:
         raise RecordError(f"{path} cannot be written: {error.strerror}") from error
 

@@ -265,10 +265,7 @@ def _missing_telemetry(plan: RunPlan, state: RunState, samples: Sequence[WorkerS
 
 
 def _missing_logs(plan: RunPlan, state: RunState) -> Iterator[str]:
-    """List the logs that are incomplete or missing."""
-    for worker in state.workers:
-        if worker.done is not None and worker.done.log_problem:
-            yield f"worker-{worker.spec.rank}.log: {worker.done.log_problem}"
+    """List the logs of MPS that could not be written."""
     if plan.mps.enabled and state.environment is not None:
         for path in (plan.paths.control_log, plan.paths.server_log):
             if not path.exists():

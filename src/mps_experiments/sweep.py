@@ -1,6 +1,5 @@
 """All cells of one command line: refused together, run one by one, compared at the end."""
 
-import contextlib
 import shlex
 import sys
 import time
@@ -16,9 +15,8 @@ from mps_experiments.afterwork import Afterwork
 from mps_experiments.agenda import Agenda, Job
 from mps_experiments.axes import key_of
 from mps_experiments.composition import Cell, Grid, Request, hydra_jobs, to_config
-from mps_experiments.disk import Reservation
 from mps_experiments.errors import ConfigError, Interrupted, RecordError
-from mps_experiments.keeping import room_for_record, spare_room
+from mps_experiments.keeping import check_room
 from mps_experiments.ledger import Ledger
 from mps_experiments.machine.core_locks import CoreLocks
 from mps_experiments.machine.facts import collect_facts
@@ -162,13 +160,12 @@ class Sweep:
             return
         self.terminal.cell_started(plan.name, plan.iteration_count)
         try:
-            room = room_for_record(plan, int(run.config["min_free_disk_mb"]))
+            check_room(plan.paths.folder, int(run.config["min_free_disk_mb"]))
         except RecordError as error:
             self._is_open = not is_last
             self._refuse(plan.name, error)
             return
-        spare = spare_room(plan)  # before the run, whose workers may fill the disk
-        with held_back(), room:  # until the record is on disk
+        with held_back():  # until the record is on disk
             outcome = run_cell(
                 plan,
                 self._surroundings_of(plan),
@@ -178,27 +175,20 @@ class Sweep:
             )
             recorded = time.monotonic()
             self._settle()
-            self.ledger.keep(outcome.measurement, plan, room)
+            self.ledger.keep(outcome.measurement, plan)
             self._is_open = not is_last or outcome.interruption is not None
             times_s = (started, recorded, time.monotonic())
-            self.afterwork.add(partial(self._complete, plan, outcome, times_s, spare))
+            self.afterwork.add(partial(self._complete, plan, outcome, times_s))
         remark = f"  ({run.remark})" if run.remark else ""
         self.terminal.cell_finished(f"{cell_line(outcome.measurement)}{remark}")
         if outcome.interruption is not None:
             raise outcome.interruption
 
-    def _complete(
-        self,
-        plan: RunPlan,
-        outcome: Outcome,
-        times_s: tuple[float, float, float],
-        room: Reservation | None,
-    ) -> None:
+    def _complete(self, plan: RunPlan, outcome: Outcome, times_s: tuple[float, float, float]) -> None:
         """Write the files of a run whose record is on disk, log it, note it; while the next workers load."""
         begun, measurement = time.monotonic(), outcome.measurement
-        with room or contextlib.nullcontext():
-            if outcome.artifacts is not None and (missing := outcome.artifacts.write()):
-                measurement = self.ledger.add_missing(measurement, missing, room)
+        if outcome.artifacts is not None and (missing := outcome.artifacts.write()):
+            measurement = self.ledger.add_missing(measurement, missing)
         try:
             self.ledger.log()
         finally:

@@ -1,99 +1,66 @@
-"""All checks in a row: on a machine with a GPU that is not there, and on broken ones."""
+"""All checks in a row, and those that hang or break."""
 
-import os
-from dataclasses import replace
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-import psutil
+import pynvml
 import pytest
 
-from mps_experiments.doctor.checkup import Request, examine
-from mps_experiments.doctor.finding import Finding, Level
-from mps_experiments.doctor.roots import Roots
-from mps_experiments.machine.gpus import FixedProbe, GpuProbe
-from tests.doctor.conftest import H100, DriverProbe, by_name, opened, put_program_on_path, write
+from mps_experiments.config import Config, TrackingConfig
+from mps_experiments.doctor.checkup import OpenGpus, examine, findings_of
+from mps_experiments.doctor.finding import Finding, Level, ok
+from mps_experiments.machine.gpus import GpuProbe
+from tests.doctor.conftest import DriverProbe, opened
 from tests.fakes.plans import use_fakes
 
-OF_THE_GPU = {"permissions", "MIG", "compute mode", "GPU memory", "GPU processes", "other sweeps"}
-ALWAYS = {"Python", "cores", "memory", "GPU", "control program", "foreign daemons", "disk", "tracking store"}
+ALWAYS = ["Python", "cores", "memory", "environment", "GPU"]
+OF_THE_GPU = ["GPU memory", "GPU processes", "other sweeps", "mps=off", "mps=on"]
+REST = ["torch", "output folder", "tracking store"]
+
+
+def examined(folder: Path, open_gpus: OpenGpus, device: str = "auto") -> dict[str, Finding]:
+    config = Config(output_dir=str(folder / "outputs"), device=device, tracking=TrackingConfig(enabled=False))
+    findings = list(examine(config, True, open_gpus, folder))
+    assert list(folder.iterdir()) == []
+    return {finding.name: finding for finding in findings}
 
 
 @pytest.fixture(autouse=True)
-def light_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A child that says at once that there is no torch: that it is asked is shown in its own tests."""
+def fakes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "packages"))
-    write(tmp_path / "packages/torch/__init__.py", "raise ImportError('not here')\n")
-
-
-def examined(
-    tmp_path: Path, probe: GpuProbe, *, try_mps: bool = False, roots: Roots | None = None
-) -> dict[str, Finding]:
-    request = Request(output_dir=str(tmp_path / "outputs"), tracking_uri="none", try_mps=try_mps)
-    return by_name(tuple(examine(request, opened(probe), roots or Roots(locks=tmp_path))))
-
-
-def test_with_a_gpu_every_check_has_its_line_and_mps_is_not_tried(
-    tmp_path: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    use_fakes(monkeypatch, "exit=1")
-    found = examined(tmp_path, DriverProbe())
-    assert set(found) >= ALWAYS | OF_THE_GPU | {"driver"}
-    assert "MPS tried" not in found
-    assert found["control program"].level is Level.OK
-    assert found["torch"].found == "ImportError: not here"
-    assert not (tmp_path / "outputs").exists()
-
-
-@pytest.mark.parametrize(("misbehaviour", "level"), [("", Level.OK), ("exit=1", Level.FAIL)])
-def test_mps_is_tried_when_asked_for(
-    tmp_path: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch, misbehaviour: str, level: Level
-) -> None:
-    use_fakes(monkeypatch, misbehaviour)
-    assert examined(tmp_path, DriverProbe(), try_mps=True)["MPS tried"].level is level
-
-
-def test_without_a_gpu_its_checks_are_left_out(
-    tmp_path: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PATH", os.devnull)
-    found = examined(tmp_path, FixedProbe(), try_mps=True)
-    assert set(found) >= ALWAYS
-    assert not set(found) & (OF_THE_GPU | {"MPS tried"})
-    assert found["control program"].level is Level.WARN
-
-
-def test_a_gpu_without_the_control_program_fails(
-    tmp_path: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PATH", os.devnull)
-    assert examined(tmp_path, DriverProbe())["control program"].level is Level.FAIL
-
-
-def test_a_list_of_processes_that_cannot_be_read_costs_one_line(
-    tmp_path: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch, roots: Roots
-) -> None:
-    monkeypatch.setattr(psutil, "PROCFS_PATH", str(roots.proc))
-    finding = examined(tmp_path, DriverProbe(), roots=roots)["foreign daemons"]
-    assert finding.level is Level.WARN
-    assert "cannot be looked at" in finding.found
-
-
-def test_a_temporary_folder_that_is_gone_costs_only_what_needs_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
-    monkeypatch.setattr("mps_experiments.doctor.checkup.parent_folder", lambda: tmp_path / "gone")
-    put_program_on_path(monkeypatch, tmp_path / "bin", "#!/bin/sh\n")
-    found = examined(tmp_path, DriverProbe())
-    assert set(found) >= ALWAYS
-    assert "cannot be looked at" in found["control program"].found
-
-
-def test_mig_and_compute_mode_come_from_the_gpu_that_is_meant(
-    tmp_path: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
     use_fakes(monkeypatch)
-    split = replace(H100, mig_enabled=True, compute_mode="Prohibited")
-    found = examined(tmp_path, DriverProbe((split,)))
-    assert (found["MIG"].level, found["compute mode"].level) == (Level.FAIL, Level.FAIL)
+
+
+def test_with_a_gpu_every_check_has_its_line_in_order(tmp_path: Path) -> None:
+    names = [each for each in examined(tmp_path, opened(DriverProbe())) if each != "foreign daemons"]
+    assert names == ["driver", *ALWAYS, *OF_THE_GPU, "MPS tried", *REST]
+
+
+def test_what_a_sweep_would_refuse_costs_only_what_needs_it(tmp_path: Path) -> None:
+    found = examined(tmp_path, opened(DriverProbe()), device="cuda:7")
+    assert list(found) == ["driver", *ALWAYS, *REST[1:]]
+    assert found["GPU"].level is Level.FAIL
+    assert found["GPU"].todo == "device=cpu runs without one"
+
+
+def test_an_nvml_that_breaks_is_one_line_with_its_reason(tmp_path: Path) -> None:
+    def lost() -> AbstractContextManager[GpuProbe]:
+        raise pynvml.NVMLError(pynvml.NVML_ERROR_GPU_IS_LOST)
+
+    driver = examined(tmp_path, lost, device="cuda")["driver"]
+    assert driver.level is Level.FAIL
+    assert driver.found.startswith("cannot be looked at (NVMLError")
+
+
+def test_a_check_that_hangs_is_left_behind_and_what_it_found_is_kept() -> None:
+    release = threading.Event()
+
+    def hang() -> Iterator[Finding]:
+        yield ok("disk", "one")
+        release.wait(60)
+
+    first, second = findings_of("disk", hang, 0.2)
+    release.set()
+    assert (first.found, second.level, second.found) == ("one", Level.FAIL, "no answer within 0.2 s")

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from mps_experiments.errors import ConfigError
-from mps_experiments.machine.gpu_lock import GpuLocks
+from mps_experiments.machine.gpu_lock import GpuLocks, holder_of
 from mps_experiments.machine.lock_file import LOCK_FOLDER
 from tests.fakes.lock_holder import COMMAND
 from tests.fakes.plans import CHECKOUT, running, short_folder
@@ -99,12 +99,23 @@ def test_sigkill_frees_the_gpu_although_children_live_on(tmp_path: Path) -> None
         assert is_free(tmp_path)
 
 
-def test_an_orderly_end_frees_the_gpu_and_leaves_an_empty_file(tmp_path: Path) -> None:
+def test_an_orderly_end_frees_the_gpu_and_leaves_the_file(tmp_path: Path) -> None:
     with holder(tmp_path) as first:
         first.process.communicate("")
         assert first.process.returncode == 0
         assert is_free(tmp_path)
-    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(f"mpsx-{GPU}.lock", "")]
+    assert [path.name for path in tmp_path.iterdir()] == [f"mpsx-{GPU}.lock"]
+
+
+def test_who_has_a_gpu_is_told_without_a_change(tmp_path: Path) -> None:
+    assert holder_of(GPU, tmp_path) is None
+    assert list(tmp_path.iterdir()) == []
+    with locks_in(tmp_path) as locks:
+        locks.acquire(GPU, 0.0)
+        assert holder_of(GPU, tmp_path) == (
+            f"another sweep, pid {os.getpid()} (python -m mps_experiments times=9)"
+        )
+    assert holder_of(GPU, tmp_path) is None
 
 
 def test_a_gpu_is_waited_for_and_one_line_says_for_whom(tmp_path: Path) -> None:
@@ -199,25 +210,11 @@ def a_dangling_link(lock: Path, target: Path) -> None:
     lock.symlink_to(target.with_name("nothing"))
 
 
-def a_second_name(lock: Path, target: Path) -> None:
-    lock.hardlink_to(target)
-
-
 def a_folder(lock: Path, target: Path) -> None:
     lock.mkdir()
 
 
-def a_pipe(lock: Path, target: Path) -> None:
-    os.mkfifo(lock)
-
-
-def a_long_file(lock: Path, target: Path) -> None:
-    lock.write_bytes(b"x" * 5000)
-
-
-@pytest.mark.parametrize(
-    "make", [a_link, a_dangling_link, a_second_name, a_folder, a_pipe, a_long_file], ids=lambda f: f.__name__
-)
+@pytest.mark.parametrize("make", [a_link, a_dangling_link, a_folder], ids=lambda f: f.__name__)
 def test_what_is_no_lock_file_is_refused_and_not_touched(
     tmp_path: Path, make: Callable[[Path, Path], None]
 ) -> None:
@@ -238,16 +235,13 @@ def test_a_folder_that_is_not_there_is_one_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (b"", "another sweep, of which .*lock does not tell"),
-        (b"\xff\x00\n", "another sweep, of which .*lock does not tell"),
-        (b"12 34\nrm -rf /\n", "another sweep, of which .*lock does not tell"),
-        ("٤٧٢\nx\n".encode(), "another sweep, of which .*lock does not tell"),
-        (b"4194305\npython x\n", r"another sweep, pid 4194305, not to be seen from here \(python x\)"),
-        (b"9999999999\nx\n", r"another sweep, pid 9999999999, not to be seen from here \(x\)"),
+        (b"", r"another sweep \(owner unknown; see .*lock\)"),
+        (b"12 34\nrm -rf /\n", r"another sweep \(owner unknown; see .*lock\)"),
+        ("٤٧٢\nx\n".encode(), r"another sweep \(owner unknown; see .*lock\)"),
         (b"1\n", r"another sweep, pid 1 \(no command told\)"),
         (b"1\nred \x1b[31m\nnext\xff\x07", r"another sweep, pid 1 \(red \[31m next\ufffd\)"),
         ("1\nleft \u202e right".encode(), r"another sweep, pid 1 \(left right\)"),
-        (b"1\n" + b"x" * 4000, r"another sweep, pid 1 \(x{300}\.\.\.\)"),
+        (b"1\n" + b"x" * 4000, r"another sweep, pid 1 \(x{300}\)"),
     ],
 )
 def test_what_the_file_says_is_made_harmless(tmp_path: Path, content: bytes, told: str) -> None:

@@ -214,13 +214,18 @@ def test_a_fork_server_that_does_not_answer_is_given_up(forkserver: Context) -> 
     assert checked(forkserver) == Checked()
 
 
-def test_a_gpu_needs_a_torch_with_cuda(forkserver: Context) -> None:
+def test_a_gpu_that_torch_does_not_find_is_refused(forkserver: Context) -> None:
     spec = WorkloadSpec(kind="torchvision", model=SMALL)
-    if torch.version.cuda is None:
-        with pytest.raises(ConfigError, match="this torch is built without CUDA; device=cpu works"):
-            check_workload(forkserver, spec, True, TIMEOUT_S)
-    else:
-        assert check_workload(forkserver, spec, True, TIMEOUT_S) == Checked()
+    nowhere = {"CUDA_VISIBLE_DEVICES": ""}
+    built = "finds no GPU" if torch.version.cuda else "this torch is built without CUDA"
+    with pytest.raises(ConfigError, match=rf"^device=cuda: .*{built}.*; device=cpu works$"):
+        check_workload(forkserver, spec, True, TIMEOUT_S, nowhere)
+
+
+@pytest.mark.gpu
+def test_torch_finds_a_real_gpu(forkserver: Context) -> None:
+    spec = WorkloadSpec(kind="torchvision", model=SMALL)
+    assert check_workload(forkserver, spec, True, TIMEOUT_S, {"CUDA_VISIBLE_DEVICES": "0"}) == Checked()
 
 
 MODULE = """\

@@ -1,1 +1,1 @@
-"""``python -m mps_experiments.doctor``: what a newcomer trips over, and what to do; changes nothing."""
+"""Run a sweep's own checks and print what they find: ``python -m mps_experiments.doctor``."""

@@ -1,112 +1,104 @@
-"""What is looked at, in which order."""
+"""The checks in their order, each with a deadline. Nothing is changed; what hangs or breaks is one line."""
 
-import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import contextlib
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 
-from mps_experiments.config import Config
-from mps_experiments.doctor.device import choose, mode_findings, usage_findings
-from mps_experiments.doctor.driver import driver_findings, permission_findings
-from mps_experiments.doctor.finding import Finding
-from mps_experiments.doctor.folders import output_findings, temporary_findings
-from mps_experiments.doctor.gpu import OpenGpus, Sight, look
-from mps_experiments.doctor.machine import system_checks
-from mps_experiments.doctor.mps import foreign_findings, missing_program, program_finding
-from mps_experiments.doctor.mps_trial import trial_findings, trial_timeout_s
-from mps_experiments.doctor.probing import Check
-from mps_experiments.doctor.roots import Roots
-from mps_experiments.doctor.store import store_findings
-from mps_experiments.doctor.sweeps import sweep_findings
-from mps_experiments.doctor.torch_check import torch_findings
-from mps_experiments.environment import DAEMON_TIMEOUTS, FOREIGN_TIMEOUT_S
-from mps_experiments.machine.gpus import Gpu
-from mps_experiments.mps.control import control_program
-from mps_experiments.mps.folders import parent_folder
-from mps_experiments.tracking.variables import store_named_outside
+from mps_experiments.config import Config, MpsConfig, TrackingConfig
+from mps_experiments.doctor.finding import Finding, fail, refused
+from mps_experiments.doctor.host import driver_findings, gpu_findings, machine_findings, sweep_findings
+from mps_experiments.doctor.setup import (
+    foreign_findings,
+    mps_findings,
+    output_findings,
+    store_findings,
+    torch_findings,
+    trial_findings,
+)
+from mps_experiments.errors import ConfigError, in_words
+from mps_experiments.machine.gpus import FixedProbe, GpuProbe
+from mps_experiments.plan import RunPlan
+from mps_experiments.preflight import plan_cells
 
-_NVML_TIMEOUT_S = 15.0  # several GPUs without persistence mode take seconds each
-_MANY_DAEMONS_TIMEOUT_S = 60.0
-_GRACE_S = 10.0  # a child has its own deadline: this one is for what it leaves behind
+OpenGpus = Callable[[], AbstractContextManager[GpuProbe]]
+
+_TIMEOUT_S = 30.0  # several GPUs without persistence mode, or many daemons, take seconds each
+_GRACE_S = 60.0  # for what has deadlines of its own, and cleans up after them
 
 
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """What the user asked for, named as the program's options.
+def examine(config: Config, try_mps: bool, open_gpus: OpenGpus, lock_folder: Path) -> Iterator[Finding]:
+    """Yield every finding as soon as it is made; raises nothing.
 
-    Attributes:
-        tracking_uri: None for MLFLOW_TRACKING_URI, or else the database in the output folder; ``none`` for
-            no store.
+    Args:
+        config: What a sweep would be started with.
         try_mps: Start a private daemon for a moment.
-        torch_timeout_s: Seconds for torch to be imported in a child process.
+        open_gpus: Opens what tells of GPUs.
+        lock_folder: Where sweeps lock GPUs.
     """
+    cells = [
+        replace(config, procs=2, mps=MpsConfig(enabled=mps), tracking=TrackingConfig())
+        for mps in (False, True)
+    ]
+    stack = contextlib.ExitStack()
+    probe: GpuProbe = FixedProbe()
+    plans: list[RunPlan] = []
 
-    device: str = field(default_factory=lambda: Config().device)
-    output_dir: str = field(default_factory=lambda: Config().output_dir)
-    tracking_uri: str | None = None
-    try_mps: bool = False
-    torch_timeout_s: float = 120.0
+    def driver() -> Iterable[Finding]:
+        nonlocal probe
+        probe = stack.enter_context(open_gpus())
+        return driver_findings(probe)
 
+    def gpu() -> Iterable[Finding]:
+        plans.extend(plan_cells(cells, probe))
+        return gpu_findings(plans[0].device, probe)
 
-def examine(request: Request, open_gpus: OpenGpus, roots: Roots) -> Iterator[Finding]:
-    """Every finding, as soon as it is made; raises nothing and changes nothing."""
-    sight = look(open_gpus, _NVML_TIMEOUT_S)
-    gpu, chosen = choose(request.device, sight)
-    for each in system_checks(roots):
-        yield from each.findings()
-    yield from Check(name="driver", look=lambda: driver_findings(sight, roots)).findings()
-    yield chosen
-    for check in (*_of_gpu(gpu, sight, roots), *_of_mps(request, gpu, sight), *_of_rest(request, gpu, sight)):
-        yield from check.findings()
+    yield from findings_of("driver", driver)
+    yield from findings_of("machine", lambda: machine_findings(probe))
+    yield from findings_of("GPU", gpu)
+    if plans:
+        yield from findings_of("other sweeps", lambda: sweep_findings(plans[0].device, lock_folder))
+        yield from findings_of("MPS", lambda: mps_findings(plans))
+        yield from findings_of("foreign daemons", lambda: foreign_findings(plans[1]))
+        if try_mps:
+            yield from findings_of("MPS tried", lambda: trial_findings(plans[1], probe), 2 * _GRACE_S)
+        patience_s = config.workers.ready_timeout_s + _GRACE_S
+        yield from findings_of("torch", lambda: torch_findings(plans[:1]), patience_s)
+    yield from findings_of("output folder", lambda: output_findings(config))
+    patience_s = config.tracking.connect_timeout_s + config.tracking.timeout_s + _GRACE_S
+    yield from findings_of("tracking store", lambda: store_findings(config), patience_s)
 
+    def close() -> Iterable[Finding]:
+        stack.close()
+        return ()
 
-def _of_gpu(gpu: Gpu | None, sight: Sight, roots: Roots) -> Iterator[Check]:
-    if gpu is None:
-        return
-    yield Check(name="permissions", look=lambda: permission_findings(roots))
-    yield Check(name="compute mode", look=lambda: mode_findings(gpu))
-    yield Check(name="GPU processes", look=lambda: usage_findings(gpu, sight))
-    yield Check(name="other sweeps", look=lambda: sweep_findings(gpu, roots))
-
-
-def _of_mps(request: Request, gpu: Gpu | None, sight: Sight) -> Iterator[Check]:
-    program = control_program()
-    driver = sight.driver_version if gpu else None
-    yield Check(name="control program", look=lambda: _ask(program, driver, DAEMON_TIMEOUTS.command_s))
-    yield Check(
-        name="foreign daemons",
-        look=lambda: foreign_findings(FOREIGN_TIMEOUT_S, gpu.uuid if gpu else None),
-        timeout_s=_MANY_DAEMONS_TIMEOUT_S,
-    )
-    if request.try_mps and gpu is not None and program is not None:
-        yield Check(
-            name="MPS tried",
-            look=lambda: trial_findings(program, gpu),
-            timeout_s=trial_timeout_s() + _GRACE_S,
-        )
+    yield from findings_of("driver", close)
 
 
-def _ask(program: Path | None, driver_version: str | None, timeout_s: float) -> Iterator[Finding]:
-    if program is None:
-        yield missing_program(driver_version is not None)
-        return
-    with tempfile.TemporaryDirectory(prefix="mpsx-doctor-", dir=parent_folder()) as empty:
-        yield program_finding(program, Path(empty), driver_version, timeout_s)
+def findings_of(
+    name: str, look: Callable[[], Iterable[Finding]], timeout_s: float = _TIMEOUT_S
+) -> tuple[Finding, ...]:
+    """Return what a check finds, up to where it hangs or breaks, which is a finding too.
 
+    The check runs in a daemon thread, left behind if it is late: NVML and file systems have no deadlines.
+    """
+    found: list[Finding] = []
 
-def _of_rest(request: Request, gpu: Gpu | None, sight: Sight) -> Iterator[Check]:
-    connect_s, torch_s = Config().tracking.connect_timeout_s, request.torch_timeout_s
-    yield Check(
-        name="torch",
-        look=lambda: torch_findings(gpu, sight.cuda_version, torch_s),
-        timeout_s=torch_s + _GRACE_S,
-    )
-    yield Check(name="temporary folder", look=temporary_findings)
-    yield Check(name="output folder", look=lambda: output_findings(request.output_dir))
-    yield Check(
-        name="tracking store",
-        look=lambda: store_findings(
-            request.tracking_uri or store_named_outside(), request.output_dir, connect_s
-        ),
-        timeout_s=connect_s + _GRACE_S,
-    )
+    def run() -> None:
+        try:
+            for each in look():
+                found.append(each)  # noqa: PERF402 - so that those before an error stay
+        except ConfigError as error:
+            found.append(refused(name, error))
+        except Exception as error:  # a driver that is lost must not hide the other findings
+            found.append(fail(name, f"cannot be looked at ({in_words(error)})", "mend that and ask again"))
+
+    thread = threading.Thread(target=run, name=f"doctor: {name}", daemon=True)
+    thread.start()
+    thread.join(timeout_s)
+    if not thread.is_alive():
+        return tuple(found)
+    todo = "find out what hangs: a driver, a disk, a name server; a run would hang there, too"
+    return (*found, fail(name, f"no answer within {timeout_s:g} s", todo))

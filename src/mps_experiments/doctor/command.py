@@ -1,46 +1,42 @@
 """The doctor's command line."""
 
 import argparse
-import math
 import sys
+from pathlib import Path
 
-from mps_experiments.config import Config
-from mps_experiments.doctor.checkup import Request, examine
-from mps_experiments.doctor.finding import worst
-from mps_experiments.doctor.gpu import OpenGpus
-from mps_experiments.doctor.roots import Roots
-from mps_experiments.doctor.text import closing_line, show, to_console, to_json
+from rich.console import Console
+
+from mps_experiments.config import Config, TrackingConfig
+from mps_experiments.doctor.checkup import OpenGpus, examine
+from mps_experiments.doctor.finding import closing_line, show, to_json, worst
 from mps_experiments.machine.gpus import open_probe
+from mps_experiments.machine.lock_file import LOCK_FOLDER
 from mps_experiments.terminal import Parser, run_and_exit
+from mps_experiments.tracking.variables import store_named_outside
 
 _DESCRIPTION = """\
-Look for what a newcomer trips over: driver, GPU, MPS, torch, cores, memory, folders, tracking store.
+Run a sweep's own checks on this machine: driver, GPU, MPS, torch, cores, memory, folder, tracking store.
 Each line is OK, WARN or FAIL and says what to do. Nothing is changed."""
-_MAX_SECONDS = 86400.0
 _EXIT_CODES = "exit code, by the worst line: 0 all OK; 1 a WARN; 2 a FAIL, or a mistake on the command line"
 
 
 def main(
-    arguments: list[str] | None = None, open_gpus: OpenGpus = open_probe, roots: Roots | None = None
+    arguments: list[str] | None = None, open_gpus: OpenGpus = open_probe, lock_folder: Path = LOCK_FOLDER
 ) -> int:
     """Look, show, and return the exit code.
 
     Args:
         arguments: None for those of this process.
         open_gpus: Opens what tells of GPUs.
-        roots: Where to look at the machine; None for its own folders.
+        lock_folder: Where sweeps lock GPUs.
     """
     args = _parser().parse_args(arguments)
-    request = Request(
-        device=args.device,
-        output_dir=args.output_dir,
-        tracking_uri=args.tracking_uri,
-        try_mps=args.try_mps,
-        torch_timeout_s=args.torch_timeout_s,
-    )
-    console = to_console()
+    uri = args.tracking_uri or store_named_outside()
+    tracking = TrackingConfig(enabled=uri != "none", uri=None if uri == "none" else uri)
+    config = Config(device=args.device, output_dir=args.output_dir, tracking=tracking)
+    console = Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
     findings = []
-    for finding in examine(request, open_gpus, roots or Roots()):
+    for finding in examine(config, args.try_mps, open_gpus, lock_folder):
         findings.append(finding)
         if not args.json:
             show(console, finding)
@@ -49,7 +45,7 @@ def main(
 
 
 def entry_point() -> None:
-    """The console script."""
+    """Run the console script."""
     run_and_exit(main)
 
 
@@ -75,22 +71,4 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--try-mps", action="store_true", help="start a private MPS daemon for a moment, as each sweep does"
     )
-    parser.add_argument(
-        "--torch-timeout-s",
-        type=_seconds,
-        default=Request().torch_timeout_s,
-        help="seconds for a child process to import torch (default: %(default)g)",
-    )
     return parser
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not 0 < seconds <= _MAX_SECONDS:  # not a number compares as false, too
-        raise argparse.ArgumentTypeError(
-            f"{text}: must be a number of seconds above 0, at most {_MAX_SECONDS:g}"
-        )
-    return seconds

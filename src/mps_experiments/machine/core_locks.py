@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Self
 
-from mps_experiments.machine.lock_file import LOCK_FOLDER, release, try_to_lock, write_holder
+from mps_experiments.machine.lock_file import LOCK_FOLDER, try_to_lock
 
 
 def fair_share(usable: int, own_gpus: int, all_gpus: int, workers: int) -> int:
@@ -48,7 +48,7 @@ class CoreLocks:
         if self.are_taken:
             os.sched_setaffinity(0, self.usable)
         while self._held:
-            release(self._held.pop())
+            os.close(self._held.pop())
 
     def take(self, in_order: Sequence[int], wanted: int) -> None:
         """Lock cores, once: more for later cells would make cells of one sweep unlike each other.
@@ -77,10 +77,9 @@ class CoreLocks:
             if len(self._held) == wanted:
                 return
             try:
-                descriptor = try_to_lock(self._folder / f"mpsx-core-{core}.lock")
+                descriptor = try_to_lock(self._folder / f"mpsx-core-{core}.lock", self._command)
             except OSError:
                 continue
             if descriptor is not None:
                 self._held.append(descriptor)
-                write_holder(descriptor, self._command)
                 yield core

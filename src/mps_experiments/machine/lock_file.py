@@ -1,82 +1,90 @@
-"""A lock file in a folder that all users share; the kernel frees the lock when its holder is gone."""
+"""A lock file in a folder that all users share; the kernel frees the lock when its holder is gone.
+
+`filelock` does not serve: in a sticky folder such as /tmp it refuses the file that another user has made,
+and its file says nothing about who holds the lock.
+"""
 
 import contextlib
-import errno
 import fcntl
 import os
-import stat
 from pathlib import Path
 
 LOCK_FOLDER = Path("/tmp")  # noqa: S108 - the same for all users and sessions, which TMPDIR is not
-MAX_BYTES = 4096
-# Anybody may have put anything there: no link is followed, and a pipe does not block.
-OPEN_SAFELY = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_MAX_BYTES = 4096
+_MAX_SHOWN = 300  # characters of a command line
+_FLAGS = (
+    os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+)  # anybody may have put a link there; no child holds the lock
 
 
-def try_to_lock(path: Path) -> int | None:
-    """Return a descriptor that holds the lock, which no child process inherits; None if somebody else has it.
+def try_to_lock(path: Path, command: str) -> int | None:
+    """Return a descriptor that holds the lock; None if somebody else has it. The file stays for ever.
+
+    Args:
+        path: The file; created.
+        command: Written into it, for those that find it taken.
 
     Raises:
         OSError: If there is something else of that name, or the folder cannot be used.
     """
     while True:
         descriptor = _open(path)
-        try:
-            _refuse_what_is_not_ours_to_write(descriptor)
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if _is_still_at(path, descriptor):
-                return descriptor
-        except BlockingIOError:
-            os.close(descriptor)
+        if not _lock(descriptor, fcntl.LOCK_EX):
             return None
-        except BaseException:
-            os.close(descriptor)
-            raise
+        if os.fstat(descriptor).st_nlink:
+            break
         os.close(descriptor)  # a cleaner of /tmp has removed it meanwhile
+    content = f"{os.getpid()}\n{command}\n".encode(errors="replace")[:_MAX_BYTES]
+    with contextlib.suppress(OSError):  # a full disk: it is locked all the same
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, content, 0)
+    return descriptor
+
+
+def holder_of(path: Path) -> str | None:
+    """Say who holds the lock; None if nobody does. Creates nothing, and has the lock for a moment at most.
+
+    Raises:
+        OSError: If there is something else of that name.
+    """
+    try:
+        descriptor = os.open(path, _FLAGS)
+    except FileNotFoundError:
+        return None
+    if not _lock(descriptor, fcntl.LOCK_SH):
+        return told_holder(path)
+    os.close(descriptor)
+    return None
+
+
+def told_holder(path: Path) -> str:
+    """Return what the file says of its holder, made harmless: anybody may write it."""
+    content = ""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(path, _FLAGS)
+        with os.fdopen(descriptor):
+            content = os.pread(descriptor, _MAX_BYTES, 0).decode(errors="replace")
+    pid, _, command = content.partition("\n")
+    if not (pid.isascii() and pid.isdecimal()):
+        return f"another sweep (owner unknown; see {path})"
+    words = "".join(char if char.isprintable() else " " for char in command).split()
+    return f"another sweep, pid {pid[:10]} ({' '.join(words)[:_MAX_SHOWN] or 'no command told'})"
 
 
 def _open(path: Path) -> int:
-    """First without O_CREAT: with fs.protected_regular the kernel refuses that for another user's file."""
-    while True:
-        with contextlib.suppress(FileNotFoundError):
-            return _open_existing(path)
-        with contextlib.suppress(FileExistsError):  # another sweep was faster
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | OPEN_SAFELY, 0o666)
-            os.fchmod(descriptor, 0o666)  # whatever the umask: other users lock it and write their line, too
-            return descriptor
-
-
-def _open_existing(path: Path) -> int:
     try:
-        return os.open(path, os.O_RDWR | OPEN_SAFELY)
-    except PermissionError:  # to be read is enough for the lock
-        return os.open(path, os.O_RDONLY | OPEN_SAFELY)
+        descriptor = os.open(path, _FLAGS | os.O_CREAT | os.O_EXCL, 0o666)
+    except FileExistsError:  # without O_CREAT: the kernel refuses that for another user's file in /tmp
+        return os.open(path, _FLAGS)
+    os.fchmod(descriptor, 0o666)  # whatever the umask: other users lock it and write their line, too
+    return descriptor
 
 
-def _refuse_what_is_not_ours_to_write(descriptor: int) -> None:
-    """A second name (a hard link) may be a file that matters, and root would write into it."""
-    found = os.fstat(descriptor)
-    if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1 or found.st_size > MAX_BYTES:
-        raise OSError(errno.EINVAL, "it is no lock file; remove it")
-
-
-def _is_still_at(path: Path, descriptor: int) -> bool:
+def _lock(descriptor: int, kind: int) -> bool:
+    """Lock without waiting; closes the descriptor if that fails."""
     try:
-        return os.path.samestat(path.lstat(), os.fstat(descriptor))
-    except FileNotFoundError:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
         return False
-
-
-def write_holder(descriptor: int, command: str) -> None:
-    """Write who holds the lock, for those that find it taken."""
-    content = f"{os.getpid()}\n{command}\n".encode(errors="replace")[:MAX_BYTES]
-    with contextlib.suppress(OSError):  # opened for reading only, or a full disk: it is locked all the same
-        os.pwrite(descriptor, content, 0)
-        os.ftruncate(descriptor, len(content))
-
-
-def release(descriptor: int) -> None:
-    """Free a lock; the file stays, else two holders could lock two files of one name."""
-    with contextlib.suppress(OSError):
-        os.ftruncate(descriptor, 0)
-    os.close(descriptor)
+    return True

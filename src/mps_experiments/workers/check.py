@@ -1,4 +1,4 @@
-"""Check a workload in a child process before any run: the model's name, its weights, or the user's factory.
+"""Check a workload in a child process before any run: device, model name, weights, their fit, the factory.
 
 The parent cannot do it: it never imports torch and never runs the user's code.
 """
@@ -6,12 +6,13 @@ The parent cannot do it: it never imports torch and never runs the user's code.
 import difflib
 import os
 import sys
+import warnings
 from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, SpawnContext
 from pathlib import Path
 
-from mps_experiments.errors import ConfigError, RunError
+from mps_experiments.errors import ConfigError, RunError, in_words
 from mps_experiments.machine.cell_variables import take_on
 from mps_experiments.workers.errand import ask_child, begin_errand
 from mps_experiments.workers.messages import Checked, clipped, encode
@@ -32,9 +33,10 @@ def check_workload(
     Args:
         context: Starts the child.
         spec: The workload.
-        on_gpu: True if it is to run on a GPU.
+        on_gpu: True if torch must find a GPU.
         timeout_s: Seconds for the whole check.
-        environment: Variables that a worker sets before its first CUDA call; None hides every GPU.
+        environment: Variables that a worker sets before its first CUDA call; None hides every GPU. Only a
+            factory's own import puts anything on it.
 
     Raises:
         ConfigError: If the workload cannot work, or the check did not end in time.
@@ -69,12 +71,18 @@ def _check_main(
 
 
 def _check(spec: WorkloadSpec, on_gpu: bool) -> Checked:
-    import torch
+    try:
+        import torch
 
-    if on_gpu and torch.version.cuda is None:
-        return Checked(
-            option="device", value="cuda", expected="this torch is built without CUDA; device=cpu works"
-        )
+        if spec.factory is None:
+            # Torchvision fails at import beside a torch that it was not built for.
+            from mps_experiments.workloads.networks import build_network
+            from mps_experiments.workloads.vision import supported_models
+    except Exception as error:  # what a broken installation raises is anything from OSError to RuntimeError
+        what = f"torch cannot be used ({in_words(error)}); install torch and torchvision together"
+        return Checked(option="workload.model", value=spec.model, expected=clipped(what))
+    if on_gpu and (problem := _problem_with_cuda()):
+        return Checked(option="device", value="cuda", expected=f"{clipped(problem)}; device=cpu works")
     if spec.factory is not None:
         try:
             factory = import_factory(spec.factory, spec.import_path)
@@ -84,10 +92,6 @@ def _check(spec: WorkloadSpec, on_gpu: bool) -> Checked:
         except ConfigError as error:
             return Checked(option=error.option, value=str(error.value), expected=clipped(error.expected))
         return Checked()
-
-    from mps_experiments.workloads.networks import build_network
-    from mps_experiments.workloads.vision import supported_models
-
     models = supported_models()
     if spec.model not in models:
         return Checked(option="workload.model", value=spec.model, expected=_unknown_model(spec.model, models))
@@ -107,6 +111,20 @@ def _check(spec: WorkloadSpec, on_gpu: bool) -> Checked:
         )
     remark = f"workload.weights={spec.weights}: {loaded}" if loaded else ""
     return Checked(weights_file_sha256=digest, remark=remark)
+
+
+def _problem_with_cuda() -> str:
+    """Tell why torch finds no GPU; empty if it finds one. Makes no context on it."""
+    import torch
+
+    if torch.version.cuda is None:
+        return "this torch is built without CUDA"
+    with warnings.catch_warnings(record=True) as said:  # such as that the driver is too old for it
+        warnings.simplefilter("always")
+        if torch.cuda.is_available():
+            return ""
+    why = " ".join(" ".join(str(each.message).split()) for each in said)
+    return f"torch, built with CUDA {torch.version.cuda}, finds no GPU ({why or 'see `nvidia-smi`'})"
 
 
 def _unknown_model(name: str, models: list[str]) -> str:

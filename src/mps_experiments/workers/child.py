@@ -27,7 +27,6 @@ from mps_experiments.workers.core_speed import core_speed_per_us
 from mps_experiments.workers.evidence import Witness
 from mps_experiments.workers.keeper import under_keeper
 from mps_experiments.workers.lifeline import die_with_parent
-from mps_experiments.workers.log import WorkerLog
 from mps_experiments.workers.messages import (
     Done,
     Failed,
@@ -143,11 +142,11 @@ def worker_main(spec: WorkerSpec, boundaries_ns: Boundaries, measured: Counts, c
         send(channel, Started(pid=os.getpid()))
     # multiprocessing lets a daemonic process start no children. Ours need no join: the keeper ends them.
     multiprocessing.current_process().daemon = False
-    log = WorkerLog(spec.log_path)
     take_on(os.environ, spec.environment)
     watch = _Stopwatch()
     try:
-        _run(spec, boundaries_ns, measured, channel, watch, log)
+        _print_into(spec.log_path)
+        _run(spec, boundaries_ns, measured, channel, watch)
     except BaseException as error:
         text = "\n".join(line[:_MAX_LINE] for line in traceback.format_exc().splitlines())
         with contextlib.suppress(Exception):  # a factory may have closed or replaced it
@@ -162,13 +161,21 @@ def worker_main(spec: WorkerSpec, boundaries_ns: Boundaries, measured: Counts, c
     os._exit(0)  # the driver cleans up faster after the process than torch does within it
 
 
+def _print_into(path: str) -> None:
+    """Send what this process prints to a file, also what C libraries print."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
+    sys.stdout, sys.stderr = (os.fdopen(number, "w", 1, closefd=False) for number in (1, 2))
+
+
 def _run(
     spec: WorkerSpec,
     boundaries_ns: Boundaries,
     measured: Counts,
     channel: Connection,
     watch: _Stopwatch,
-    log: WorkerLog,
 ) -> None:
     with watch.phase("import"):
         import torch
@@ -244,7 +251,7 @@ def _run(
             beyond = keep_up_load(workload.forward, synchronize, boundaries_ns, done, all_done)
         used = cpu_usage().since(before)
         watch.current = "after the measured window"
-        send(channel, _done(device, used, log, done, beyond))
+        send(channel, _done(device, used, done, beyond))
         Witness(
             rank=spec.rank,
             device=spec.device,
@@ -302,7 +309,7 @@ def _reporting(
     return forward_and_tell
 
 
-def _done(device: object, used: CpuUsage, log: WorkerLog, measured: int, beyond: Beyond) -> Done:
+def _done(device: object, used: CpuUsage, measured: int, beyond: Beyond) -> Done:
     import torch
 
     on_gpu = getattr(device, "type", "cpu") == "cuda"
@@ -311,7 +318,6 @@ def _done(device: object, used: CpuUsage, log: WorkerLog, measured: int, beyond:
         peak_memory_reserved_bytes=torch.cuda.max_memory_reserved() if on_gpu else None,
         peak_rss_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         cpu=used,
-        log_problem=log.problem,
         measured=measured,
         beyond=beyond.iterations,
         beyond_ns=beyond.took_ns,

@@ -79,7 +79,6 @@ class Done:
 
     Attributes:
         cpu: CPU use from the start to the end of the load that it kept up.
-        log_problem: The part of its log that is missing, in words; empty if none is.
         measured: Number of its own iterations; None in earlier records, where all are its own.
         beyond: Number of whole iterations whose times did not fit into shared memory.
         beyond_ns: Nanoseconds that these took.
@@ -91,7 +90,6 @@ class Done:
     peak_memory_reserved_bytes: int | None
     peak_rss_bytes: int
     cpu: CpuUsage | None = None
-    log_problem: str = ""
     measured: int | None = None
     beyond: int = 0
     beyond_ns: int = 0
