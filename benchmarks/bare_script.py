@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from mps_experiments.record import read_measurement
+from mps_experiments.record.measurement import read_measurement
 
 BARE = """
 import os, sys, time, torch, torchvision

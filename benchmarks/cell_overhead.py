@@ -19,7 +19,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from mps_experiments.record import Measurement, read_measurement
+from mps_experiments.record.measurement import Measurement, read_measurement
 
 CHECKOUT = Path(__file__).parents[1]
 WORKER_PHASES = ("context", "load", "warmup")

@@ -14,8 +14,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from mps_experiments.record import Measurement, find_measurements, read_measurement
-from mps_experiments.report.repeats import ratio_interval
+from mps_experiments.analysis.repeats import ratio_interval
+from mps_experiments.record.measurement import Measurement, find_measurements, read_measurement
 
 PHASES = ("outputs", "traced_pass")
 VARIANTS = {

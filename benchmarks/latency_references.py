@@ -19,10 +19,10 @@ import numpy as np
 import torch
 from torch.utils.benchmark import Timer
 
+from mps_experiments.record.workload import WorkloadSpec
 from mps_experiments.workers.timing import timed_loop
 from mps_experiments.workloads.inputs import resolve_inputs
 from mps_experiments.workloads.loading import Workload, load, synchronizer
-from mps_experiments.workloads.spec import WorkloadSpec
 
 
 def ours_ms(workload: Workload, synchronize: Callable[[], None], calls: int) -> float:

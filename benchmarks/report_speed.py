@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mps_experiments.record import Measurement, read_measurement, write_measurement
+from mps_experiments.record.measurement import Measurement, read_measurement, write_measurement
 
 PATTERN = Path(__file__).parents[1] / "docs/results/2026-11-23-h100-why/packing"
 

@@ -6,10 +6,10 @@ Times are in milliseconds per iteration, so that a test can be checked in the he
 from dataclasses import replace
 from typing import Any
 
-from mps_experiments.measurement.overlap import Activity, WorkerActivity
-from mps_experiments.measurement.samples import WorkerSamples
-from mps_experiments.measurement.telemetry import POWER_CAP, CpuUsage, GpuSample, Telemetry
-from mps_experiments.record import Measurement
+from mps_experiments.record.measurement import Measurement
+from mps_experiments.record.overlap import Activity, WorkerActivity
+from mps_experiments.record.samples import WorkerSamples
+from mps_experiments.record.telemetry import POWER_CAP, CpuUsage, GpuSample, Telemetry
 from tests.records import make_measurement
 
 TIMES = 100

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from mps_experiments.measurement.faults import HITS_EVERY_CLIENT, Fate, FaultTrial, Newcomer, Outcome
-from mps_experiments.measurement.samples import WorkerSamples
-from mps_experiments.measurement.verdict import Status, Verdict
-from mps_experiments.record import Measurement, WorkerRecord
+from mps_experiments.record.faults import HITS_EVERY_CLIENT, Fate, FaultTrial, Newcomer, Outcome
+from mps_experiments.record.measurement import Measurement, WorkerRecord
+from mps_experiments.record.samples import WorkerSamples
+from mps_experiments.record.verdict import Status, Verdict
 from tests.records import make_measurement, samples
 
 MS = 1_000_000

@@ -3,8 +3,8 @@
 import hashlib
 from dataclasses import replace
 
-from mps_experiments.measurement.outputs import TensorDigest
-from mps_experiments.record import Measurement
+from mps_experiments.record.measurement import Measurement
+from mps_experiments.record.outputs import TensorDigest
 
 
 def with_output(

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from mps_experiments.config import Config
+from mps_experiments.config.schema import Config
 from mps_experiments.errors import ConfigError
-from mps_experiments.machine.gpus import FixedProbe, Gpu
-from mps_experiments.plan import RunPlan, build_plan
+from mps_experiments.machine.gpus import FixedProbe
+from mps_experiments.record.machine import Gpu
+from mps_experiments.run.plan import RunPlan, build_plan
 
 GPU = Gpu(index=0, uuid="GPU-1", name="NVIDIA H100", memory_total_bytes=80 * 10**9)
 ON_GPU, ON_CPU = FixedProbe((GPU,)), FixedProbe()

@@ -5,15 +5,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mps_experiments.axes import AXES, BY_NAME
-from mps_experiments.machine.facts import MachineFacts
-from mps_experiments.machine.gpus import Gpu, GpuProcess
-from mps_experiments.measurement.samples import WorkerSamples
-from mps_experiments.measurement.verdict import Status, Verdict
-from mps_experiments.mps.attachment import ForeignDaemon, Observation, Proof
-from mps_experiments.record import SCHEMA_VERSION, Cell, FailureRecord, Measurement, Times, WorkerRecord
-from mps_experiments.workers.messages import Done, WorkerFacts
-from mps_experiments.workloads.spec import ImageInput, WorkloadSpec
+from mps_experiments.record.axes import AXES, BY_NAME
+from mps_experiments.record.machine import Gpu, GpuProcess, MachineFacts
+from mps_experiments.record.measurement import (
+    SCHEMA_VERSION,
+    Cell,
+    FailureRecord,
+    Measurement,
+    Times,
+    WorkerRecord,
+)
+from mps_experiments.record.proof import ForeignDaemon, Observation, Proof
+from mps_experiments.record.samples import WorkerSamples
+from mps_experiments.record.verdict import Status, Verdict
+from mps_experiments.record.worker import Done, WorkerFacts
+from mps_experiments.record.workload import ImageInput, WorkloadSpec
 
 MODEL = "maskrcnn_resnet50_fpn"
 INPUTS = (ImageInput(name="sample", sha256="ab" * 32),)

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from mps_experiments.measurement.findings import Finding, Severity
-from mps_experiments.pages.panels import Panel, panels
-from mps_experiments.pages.report_page import Subject
-from mps_experiments.pages.runs import ReportRun
-from mps_experiments.record import Measurement
+from mps_experiments.analysis.panels import Panel, panels
+from mps_experiments.analysis.runs import ReportRun
+from mps_experiments.record.findings import Finding, Severity
+from mps_experiments.record.measurement import Measurement
+from mps_experiments.report.report_page import Subject
 from tests.evidence_records import traced_run, with_telemetry
 from tests.records import GPU, MACHINE, make_measurement
 

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from mps_experiments.config import options
+from mps_experiments.config.schema import options
 from tests.conftest import SRC, Command
 
 SWEEP = """\
 import json, os, sys
 if __name__ == "__main__":
     before = dict(os.environ)
-    from mps_experiments.cli import main
+    from mps_experiments.sweep.program import main
     from mps_experiments.machine.gpus import FixedProbe
     code = main(FixedProbe())
     torch = [name for name in sys.modules if name.split(".")[0] in ("torch", "torchvision", "users_workload")]

@@ -4,9 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from mps_experiments.composition import parse
-from mps_experiments.config import Config, FaultKind, NormLayer, StartMethod, Window, WorkloadKind, conf_dir
-from mps_experiments.record import Times
+from mps_experiments.config.cells import parse
+from mps_experiments.config.schema import (
+    Config,
+    FaultKind,
+    NormLayer,
+    StartMethod,
+    Window,
+    WorkloadKind,
+    conf_dir,
+)
+from mps_experiments.record.measurement import Times
 
 OPTIONS = sorted(
     path.relative_to(conf_dir()).with_suffix("").parts

@@ -17,9 +17,9 @@ import psutil
 import pytest
 
 from mps_experiments.machine.gpus import open_probe
-from mps_experiments.measurement.verdict import Status
 from mps_experiments.mps.control import CONTROL_PROGRAM, SERVER_PROGRAM
-from mps_experiments.record import Measurement, read_measurement
+from mps_experiments.record.measurement import Measurement, read_measurement
+from mps_experiments.record.verdict import Status
 from tests.conftest import command_of
 from tests.fakes.plans import CHECKOUT, path_with_fakes, running, short_folder, wait_until
 

@@ -13,11 +13,11 @@ from types import ModuleType
 
 import pytest
 
-from mps_experiments.composition import parse
-from mps_experiments.config import options
-from mps_experiments.doctor import command as doctor
-from mps_experiments.export import command as export
-from mps_experiments.replay import command as replay
+from mps_experiments.config.cells import parse
+from mps_experiments.config.schema import options
+from mps_experiments.sweep.doctor import command as doctor
+from mps_experiments.sweep.export import command as export
+from mps_experiments.sweep.replay import command as replay
 from mps_experiments.tracking.comparisons import comparison_fields
 from mps_experiments.tracking.fields import metrics_of
 from tests.conftest import CHECKOUT, Command
@@ -32,7 +32,7 @@ TOOLS: Mapping[str, ModuleType] = {
     "doctor": doctor,
     "export": export,
     "replay": replay,
-    "report": import_module("mps_experiments.report.__main__"),
+    "report": import_module("mps_experiments.sweep.report_command"),
     "sync": import_module("mps_experiments.sync"),
 }
 LINK = re.compile(r"\]\(([^)\s]+)\)|<(https?:[^>\s]+)>")

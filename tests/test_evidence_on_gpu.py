@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from mps_experiments.config import CpuAffinity
-from mps_experiments.measurement.overlap import Activity
-from mps_experiments.measurement.verdict import Status
+from mps_experiments.analysis.explanation import TOO_FAST, Cause, Explanation, explain
+from mps_experiments.config.schema import CpuAffinity
 from mps_experiments.mps.guardian import Guardian
-from mps_experiments.record import Measurement
-from mps_experiments.report.explanation import TOO_FAST, Cause, Explanation, explain
+from mps_experiments.record.measurement import Measurement
+from mps_experiments.record.overlap import Activity
+from mps_experiments.record.verdict import Status
+from mps_experiments.record.workload import WorkloadSpec
 from mps_experiments.workloads.inputs import resolve_inputs
-from mps_experiments.workloads.spec import WorkloadSpec
 from tests.fakes.plans import CHECKOUT, run_plan
 from tests.fakes.running import Lab, assert_nothing_is_left, open_lab
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from mps_experiments.measurement.verdict import Status
-from mps_experiments.record import find_measurements, read_measurement
+from mps_experiments.record.measurement import find_measurements, read_measurement
+from mps_experiments.record.verdict import Status
 from tests.conftest import Command
 from tests.fakes.plans import wait_until
-from tests.test_sweep import DEADLINE_S, MOODY, Finished, begin, sweep
+from tests.sweep.test_sweep import DEADLINE_S, MOODY, Finished, begin, sweep
 
 SLOW = ("workload.options.sleep_s=0.02", "fault.newcomer_after_s=0.1")
 AS_FAULTS = ("window=fixed", "workers.cpu_affinity=auto")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mps_experiments.report.__main__ import main
+from mps_experiments.sweep.report_command import main
 
 CHECKOUT = Path(__file__).parents[1]
 RESULTS = CHECKOUT / "docs" / "results"

@@ -9,13 +9,14 @@ from typing import Any
 import psutil
 import pytest
 
-from mps_experiments import runner
-from mps_experiments.environment import Environment, open_environment
-from mps_experiments.machine.gpus import FixedProbe, GpuProbe, GpuProcess
-from mps_experiments.measurement.findings import Severity
-from mps_experiments.measurement.verdict import Status
-from mps_experiments.record import Measurement, read_measurement, write_measurement
-from mps_experiments.workloads.spec import WorkloadSpec
+from mps_experiments.machine.gpus import FixedProbe, GpuProbe
+from mps_experiments.record.findings import Severity
+from mps_experiments.record.machine import GpuProcess
+from mps_experiments.record.measurement import Measurement, read_measurement, write_measurement
+from mps_experiments.record.verdict import Status
+from mps_experiments.record.workload import WorkloadSpec
+from mps_experiments.run import runner
+from mps_experiments.run.environment import Environment, open_environment
 from tests.conftest import command_of
 from tests.fakes.misleading import CHILD
 from tests.fakes.plans import CHECKOUT, FAKE_GPU, daemon_of_somebody_else, run_plan, short_folder

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from mps_experiments.measurement.verdict import Status
-from mps_experiments.record import Measurement, find_measurements, read_measurement
+from mps_experiments.record.measurement import Measurement, find_measurements, read_measurement
+from mps_experiments.record.verdict import Status
 from mps_experiments.tracking.sqlite import database_of
 from tests.fakes.plans import wait_until
 from tests.fakes.stores import fill, immutable, locked, mounted, new_store, read_only
 from tests.records import read_json
-from tests.test_sweep import DEADLINE_S, MOODY, command, environment
+from tests.sweep.test_sweep import DEADLINE_S, MOODY, command, environment
 from tests.tracking.conftest import free_port, mlflow_server, stop
 
 NAMES = [f"mps=off procs=1 times={times}" for times in (3, 4, 5)]

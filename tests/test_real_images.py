@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 from PIL import ExifTags, Image
 
-from mps_experiments.measurement.verdict import Status
-from mps_experiments.record import find_measurements, read_measurement
+from mps_experiments.record.measurement import find_measurements, read_measurement
+from mps_experiments.record.verdict import Status
 from tests.conftest import Command
 
 SMALL = (

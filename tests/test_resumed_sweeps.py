@@ -6,14 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from mps_experiments.lookup import find_runs
-from mps_experiments.measurement.verdict import Status
-from mps_experiments.record import FILE_NAME, SCHEMA_VERSION, Measurement, find_measurements, read_measurement
+from mps_experiments.record.measurement import (
+    FILE_NAME,
+    SCHEMA_VERSION,
+    Measurement,
+    find_measurements,
+    read_measurement,
+)
+from mps_experiments.record.verdict import Status
+from mps_experiments.sweep.lookup import find_runs
 from tests.fakes.plans import wait_until
 from tests.fakes.stores import new_store
 from tests.fakes.warm import warm
 from tests.records import read_json
-from tests.test_sweep import DEADLINE_S, MOODY, Finished, begin, environment, sweep
+from tests.sweep.test_sweep import DEADLINE_S, MOODY, Finished, begin, environment, sweep
 
 VERSION = f'"schema_version": {SCHEMA_VERSION}'
 SLOWLY = ("workload.options.sleep_s=0.02",)

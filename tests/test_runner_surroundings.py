@@ -13,16 +13,17 @@ from typing import Any
 import psutil
 import pytest
 
-from mps_experiments.config import CpuAffinity, StartMethod, Thresholds
-from mps_experiments.environment import Environment, open_environment
+from mps_experiments.config.schema import CpuAffinity, StartMethod, Thresholds
 from mps_experiments.machine.cell_variables import not_passed_on
-from mps_experiments.machine.gpus import FixedProbe, GpuProcess
-from mps_experiments.measurement.findings import Finding, Severity
-from mps_experiments.measurement.verdict import Status
+from mps_experiments.machine.gpus import FixedProbe
 from mps_experiments.mps.control import DEFAULT_PIPE_DIRECTORY, PIPE_DIRECTORY, MpsControl, control_program
-from mps_experiments.plan import RunPaths
-from mps_experiments.record import Measurement
-from mps_experiments.runner import Outcome
+from mps_experiments.record.findings import Finding, Severity
+from mps_experiments.record.machine import GpuProcess
+from mps_experiments.record.measurement import Measurement
+from mps_experiments.record.verdict import Status
+from mps_experiments.run.environment import Environment, open_environment
+from mps_experiments.run.plan import RunPaths
+from mps_experiments.run.runner import Outcome
 from tests.fakes.client import Attachment
 from tests.fakes.plans import (
     FAKE_GPU,
@@ -160,7 +161,7 @@ def test_workers_that_attach_to_another_daemon_are_found_out(
             variables = environment.variables | {PIPE_DIRECTORY: str(foreign)}
             yield replace(environment, variables=variables)
 
-    monkeypatch.setattr("mps_experiments.runner.open_environment", misled)
+    monkeypatch.setattr("mps_experiments.run.runner.open_environment", misled)
     plan = run_plan(tmp_path / "run", *[attaching()] * 2, gpu=lab.gpu, mps={"enabled": enabled})
     witness = Witness()
     measurement = lab.run(plan, witness).measurement

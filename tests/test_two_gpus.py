@@ -11,8 +11,8 @@ import psutil
 import pytest
 
 from mps_experiments.machine.gpus import open_probe
-from mps_experiments.measurement.verdict import Status
-from mps_experiments.record import Measurement, find_measurements, read_measurement
+from mps_experiments.record.measurement import Measurement, find_measurements, read_measurement
+from mps_experiments.record.verdict import Status
 from tests.fakes.plans import CHECKOUT, FAKE_GPU, SECOND_GPU, path_with_fakes
 from tests.test_death import Scene, measuring
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mps_experiments.measurement.overlap import KERNEL, KernelTrace
+from mps_experiments.record.overlap import KERNEL, KernelTrace
 
 Span = tuple[int, int]
 

@@ -10,10 +10,10 @@ import pytest
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 
-from mps_experiments.pages.report_page import Subject
-from mps_experiments.pages.runs import ReportRun
-from mps_experiments.pages.writing import write_report
-from mps_experiments.record import Measurement
+from mps_experiments.analysis.runs import ReportRun
+from mps_experiments.record.measurement import Measurement
+from mps_experiments.report.report_page import Subject
+from mps_experiments.report.writing import write_report
 from tests.fault_records import faulty_run
 from tests.hostile_texts import HOSTILE
 from tests.records import INVALID, MACHINE, make_measurement

@@ -7,8 +7,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from mps_experiments.cli import main
 from mps_experiments.machine.gpus import FixedProbe
+from mps_experiments.sweep.program import main
 from tests.fakes.plans import FAKE_GPU, SECOND_GPU
 
 if __name__ == "__main__":

@@ -8,10 +8,10 @@ import os
 import sys
 from pathlib import Path
 
-from mps_experiments.config import ComputeMode
-from mps_experiments.environment import open_environment
+from mps_experiments.config.schema import ComputeMode
 from mps_experiments.machine.gpus import FixedProbe
 from mps_experiments.mps.guardian import Guardian
+from mps_experiments.run.environment import open_environment
 from tests.fakes.client import PIPE_DIRECTORY, Attachment
 from tests.fakes.plans import run_plan
 

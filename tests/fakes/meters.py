@@ -4,9 +4,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mps_experiments.machine.gpus import FixedProbe, GpuProcess
+from mps_experiments.machine.gpus import FixedProbe
 from mps_experiments.machine.sampler import GpuMeter
-from mps_experiments.measurement.telemetry import GpuSample
+from mps_experiments.record.machine import GpuProcess
+from mps_experiments.record.telemetry import GpuSample
 from tests.fakes.plans import FAKE_GPU
 
 

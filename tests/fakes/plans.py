@@ -15,14 +15,14 @@ from typing import Any
 import psutil
 import pytest
 
-from mps_experiments.axes import chosen
-from mps_experiments.config import Config, MpsConfig, Thresholds, TraceConfig, WorkersConfig
+from mps_experiments.config.schema import Config, MpsConfig, Thresholds, TraceConfig, WorkersConfig
 from mps_experiments.machine.device import Device
-from mps_experiments.machine.gpus import Gpu
 from mps_experiments.mps.control import LOG_DIRECTORY, PIPE_DIRECTORY, control_program
 from mps_experiments.mps.processes import MpsProcess, end_processes_of, mps_processes
-from mps_experiments.plan import FaultPlan, RunPaths, RunPlan, WindowPlan
-from mps_experiments.workloads.spec import WorkloadSpec
+from mps_experiments.record.axes import chosen
+from mps_experiments.record.machine import Gpu
+from mps_experiments.record.workload import WorkloadSpec
+from mps_experiments.run.plan import FaultPlan, RunPaths, RunPlan, WindowPlan
 
 CHECKOUT = Path(__file__).parents[2]
 BIN = Path(__file__).parent / "bin"

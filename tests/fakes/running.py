@@ -9,13 +9,14 @@ import psutil
 import pytest
 
 from mps_experiments.machine.facts import collect_facts
-from mps_experiments.machine.gpus import FixedProbe, Gpu, GpuProbe, open_probe
+from mps_experiments.machine.gpus import FixedProbe, GpuProbe, open_probe
 from mps_experiments.mps.guardian import Guardian
-from mps_experiments.plan import RunPlan
-from mps_experiments.record import Measurement
-from mps_experiments.runner import Outcome, Surroundings, run_cell
+from mps_experiments.record.machine import Gpu
+from mps_experiments.record.measurement import Measurement
+from mps_experiments.record.worker import Forward
+from mps_experiments.run.plan import RunPlan
+from mps_experiments.run.runner import Outcome, Surroundings, run_cell
 from mps_experiments.workers.context import process_context
-from mps_experiments.workers.messages import Forward
 from tests.fakes.plans import FAKE_GPU, own_mps_processes, stray_mps_processes, use_fakes
 
 

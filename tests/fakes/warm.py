@@ -27,7 +27,11 @@ _RUN_TIMEOUT_S = 240.0
 _POLL_S = 0.01
 _IMPORTED = (
     *("mlflow.tracking", "scipy.stats", "sklearn.datasets"),
-    *("mps_experiments.cli", "mps_experiments.opening", "mps_experiments.tracking.mlflow_tracker"),
+    *(
+        "mps_experiments.sweep.program",
+        "mps_experiments.sweep.opening",
+        "mps_experiments.tracking.mlflow_tracker",
+    ),
 )
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from mps_experiments.cli import main
 from mps_experiments.machine.gpus import FixedProbe
+from mps_experiments.sweep.program import main
 from tests.conftest import Command
 
 GONE_TIMEOUT_S = 30.0

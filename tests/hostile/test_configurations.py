@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mps_experiments.composition import parse
+from mps_experiments.config.cells import parse
 from tests.conftest import Command
 from tests.hostile.conftest import Bad, Refused, rows
 

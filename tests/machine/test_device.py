@@ -4,7 +4,8 @@ import pytest
 
 from mps_experiments.errors import ConfigError
 from mps_experiments.machine.device import resolve_device
-from mps_experiments.machine.gpus import FixedProbe, Gpu
+from mps_experiments.machine.gpus import FixedProbe
+from mps_experiments.record.machine import Gpu
 
 A = Gpu(index=0, uuid="GPU-aaaa-1", name="NVIDIA H100", memory_total_bytes=80 * 10**9)
 B = Gpu(index=1, uuid="GPU-bbbb-2", name="NVIDIA H100", memory_total_bytes=80 * 10**9)

@@ -12,8 +12,9 @@ import pytest
 
 from mps_experiments.machine.cgroup import cpu_limit
 from mps_experiments.machine.facts import collect_facts, digest_of_modules
-from mps_experiments.machine.gpus import FixedProbe, Gpu
+from mps_experiments.machine.gpus import FixedProbe
 from mps_experiments.machine.topology import hyperthreads
+from mps_experiments.record.machine import Gpu
 from tests.conftest import SRC
 
 PRINT_COMMIT = (

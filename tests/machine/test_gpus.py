@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from mps_experiments.machine.gpus import FixedProbe, Gpu, GpuProcess, _multiprocessors, open_probe
+from mps_experiments.machine.gpus import FixedProbe, _multiprocessors, open_probe
+from mps_experiments.record.machine import Gpu, GpuProcess
 from tests.conftest import SRC
 
 GPU = Gpu(index=0, uuid="GPU-1", name="NVIDIA H100", memory_total_bytes=80 * 10**9)

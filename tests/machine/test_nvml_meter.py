@@ -13,7 +13,7 @@ from mps_experiments.machine import nvml_meter
 from mps_experiments.machine.gpus import open_probe
 from mps_experiments.machine.nvml_meter import NvmlMeter
 from mps_experiments.machine.sampler import GpuMeter
-from mps_experiments.measurement.telemetry import POWER_CAP, THROTTLING, GpuSample
+from mps_experiments.record.telemetry import POWER_CAP, THROTTLING, GpuSample
 
 DEADLINE_S = 20.0
 KNOWN_REASONS = {

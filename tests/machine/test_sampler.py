@@ -10,7 +10,7 @@ import pytest
 
 from mps_experiments.machine import sampler
 from mps_experiments.machine.sampler import Sampler, read_cores
-from mps_experiments.measurement.telemetry import GpuSample
+from mps_experiments.record.telemetry import GpuSample
 
 DEADLINE_S = 20.0
 TIMEOUT_S = 5.0

@@ -13,21 +13,12 @@ from typing import Any
 import psutil
 import pytest
 
-from mps_experiments.machine.gpus import FixedProbe, GpuProcess
-from mps_experiments.mps.attachment import (
-    ForeignDaemon,
-    Observation,
-    failure_in,
-    find_foreign_daemons,
-    observe,
-    prove,
-)
-from mps_experiments.mps.control import (
-    DEFAULT_PIPE_DIRECTORIES,
-    DEFAULT_PIPE_DIRECTORY,
-    PIPE_DIRECTORY,
-)
+from mps_experiments.machine.gpus import FixedProbe
+from mps_experiments.mps.attachment import failure_in, find_foreign_daemons, observe, prove
+from mps_experiments.mps.control import DEFAULT_PIPE_DIRECTORIES, DEFAULT_PIPE_DIRECTORY, PIPE_DIRECTORY
 from mps_experiments.mps.processes import processes_of
+from mps_experiments.record.machine import GpuProcess
+from mps_experiments.record.proof import ForeignDaemon, Observation
 from tests.fakes.client import Attachment
 from tests.fakes.plans import FAKE_GPU, wait_until
 from tests.mps.conftest import NewDaemon

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from mps_experiments.measurement.findings import Finding, Severity
-from mps_experiments.record import Measurement
+from mps_experiments.analysis.comparison import ratios
+from mps_experiments.record.findings import Finding, Severity
+from mps_experiments.record.measurement import Measurement
 from mps_experiments.report.captions import caption_lines, warnings_of
-from mps_experiments.report.comparison import ratios
 from tests.outputs import with_output
 from tests.records import INVALID, SKIPPED, make_measurement
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from rich.table import Table
 
-from mps_experiments.measurement.faults import DeviceMemory, ServerState
-from mps_experiments.measurement.verdict import Status, Verdict
-from mps_experiments.record import Measurement
+from mps_experiments.record.faults import DeviceMemory, ServerState
+from mps_experiments.record.measurement import Measurement
+from mps_experiments.record.verdict import Status, Verdict
 from mps_experiments.report.fault_tables import fault_tables
 from mps_experiments.report.tables import table_text, tables
 from tests.fault_records import (

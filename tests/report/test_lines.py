@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from mps_experiments.measurement.faults import FaultTrial
-from mps_experiments.measurement.findings import Finding, Severity
-from mps_experiments.record import Measurement
+from mps_experiments.record.faults import FaultTrial
+from mps_experiments.record.findings import Finding, Severity
+from mps_experiments.record.measurement import Measurement
 from mps_experiments.report.lines import cell_line
 from tests.fault_records import FAILED, KILLED, TOO_LATE, faulty_run, make_trial, newcomer
 from tests.records import INVALID, SKIPPED, make_measurement, with_latencies

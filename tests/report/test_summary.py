@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from mps_experiments.measurement.findings import Finding, Severity
-from mps_experiments.record import Measurement
-from mps_experiments.report.explanation import explain
+from mps_experiments.analysis.explanation import explain
+from mps_experiments.record.findings import Finding, Severity
+from mps_experiments.record.measurement import Measurement
 from mps_experiments.report.summary import closing_lines, remark_lines, summary_text, why_lines
 from mps_experiments.report.tables import table_text
 from tests.evidence_records import TIMES, traced_run

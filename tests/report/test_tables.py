@@ -7,9 +7,9 @@ from typing import Any
 
 from rich.console import Console
 
-from mps_experiments.measurement.verdict import Status, Verdict
-from mps_experiments.record import Measurement
-from mps_experiments.report.comparison import ratios
+from mps_experiments.analysis.comparison import ratios
+from mps_experiments.record.measurement import Measurement
+from mps_experiments.record.verdict import Status, Verdict
 from mps_experiments.report.tables import table_text, tables
 from tests.records import INVALID, MACHINE, SKIPPED, make_measurement
 

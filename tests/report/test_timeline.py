@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mps_experiments.measurement.overlap import CPU_OPERATOR, KernelTrace
+from mps_experiments.record.overlap import CPU_OPERATOR, KernelTrace
 from mps_experiments.report.timeline import BINS, ZOOM_NS, Timeline, draw_timeline
 from tests.traces import make_trace, random_trace, replica_trace
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mps_experiments.config import TrackingConfig
+from mps_experiments.config.schema import TrackingConfig
 from mps_experiments.errors import ConfigError
 from mps_experiments.tracking.addresses import check_tracking
 

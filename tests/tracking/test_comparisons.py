@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 from mlflow.utils.validation import _validate_metric, _validate_tag
 
-from mps_experiments.record import Measurement
-from mps_experiments.report.comparison import ratios
-from mps_experiments.report.explanation import explain
-from mps_experiments.report.growth import Growth
+from mps_experiments.analysis.comparison import ratios
+from mps_experiments.analysis.explanation import explain
+from mps_experiments.analysis.growth import Growth
+from mps_experiments.record.measurement import Measurement
 from mps_experiments.tracking.comparisons import comparison_fields
 from tests.evidence_records import traced_run
 from tests.fault_records import faulty_run

@@ -7,17 +7,13 @@ from typing import Any
 import pytest
 from mlflow.utils.validation import _validate_metric, _validate_tag
 
-from mps_experiments.measurement.findings import Finding, Severity
-from mps_experiments.measurement.outputs import OutputDifference
-from mps_experiments.measurement.telemetry import POWER_CAP, GpuSample, Telemetry
-from mps_experiments.record import Measurement
-from mps_experiments.report.metrics import logged_values
-from mps_experiments.tracking.evidence_fields import (
-    evidence_metrics as beyond_the_table,
-)
-from mps_experiments.tracking.evidence_fields import (
-    evidence_tags,
-)
+from mps_experiments.analysis.metrics import logged_values
+from mps_experiments.record.findings import Finding, Severity
+from mps_experiments.record.measurement import Measurement
+from mps_experiments.record.outputs import OutputDifference
+from mps_experiments.record.telemetry import POWER_CAP, GpuSample, Telemetry
+from mps_experiments.tracking.evidence_fields import evidence_metrics as beyond_the_table
+from mps_experiments.tracking.evidence_fields import evidence_tags
 from tests.evidence_records import (
     EPOCH_OFFSET_NS,
     traced_run,

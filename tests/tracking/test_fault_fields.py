@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from mps_experiments.measurement.faults import DeviceMemory, Fate, FaultTrial, Newcomer, Outcome, ServerState
-from mps_experiments.record import Measurement
+from mps_experiments.record.faults import DeviceMemory, Fate, FaultTrial, Newcomer, Outcome, ServerState
+from mps_experiments.record.measurement import Measurement
 from mps_experiments.tracking.fault_fields import fault_metrics, fault_params, fault_tags
 from mps_experiments.tracking.fields import metrics_of, params_of, tags_of
 from tests.records import INVALID, make_measurement, samples

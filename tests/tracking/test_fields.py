@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from mlflow.utils.validation import _validate_metric, _validate_param, _validate_tag
 
-from mps_experiments.measurement.findings import Finding, Severity
-from mps_experiments.measurement.verdict import Verdict
-from mps_experiments.record import Measurement
+from mps_experiments.record.findings import Finding, Severity
+from mps_experiments.record.measurement import Measurement
+from mps_experiments.record.verdict import Verdict
 from mps_experiments.tracking.fields import metrics_of, params_of, sweep_tags, tags_of
 from tests.evidence_records import traced_run, with_core_waits, with_telemetry
 from tests.records import INVALID, MACHINE, SKIPPED, make_measurement

@@ -20,10 +20,10 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from packaging.version import Version
 
+from mps_experiments.analysis.explanation import explain
 from mps_experiments.errors import ConfigError, TrackingError
-from mps_experiments.measurement.outputs import OutputDifference
-from mps_experiments.record import Measurement, read_measurement
-from mps_experiments.report.explanation import explain
+from mps_experiments.record.measurement import Measurement, read_measurement
+from mps_experiments.record.outputs import OutputDifference
 from mps_experiments.tracking.mlflow_tracker import MlflowTracker
 from mps_experiments.tracking.series import telemetry_series
 from mps_experiments.tracking.tracker import SweepInfo, SweepReport

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mlflow.utils.validation import _validate_metric
 
-from mps_experiments.measurement.samples import WorkerSamples
-from mps_experiments.measurement.telemetry import CoreUse, Telemetry
-from mps_experiments.record import Measurement
-from mps_experiments.report.condensed import condensed
+from mps_experiments.analysis.condensed import condensed
+from mps_experiments.record.measurement import Measurement
+from mps_experiments.record.samples import WorkerSamples
+from mps_experiments.record.telemetry import CoreUse, Telemetry
 from mps_experiments.tracking.series import Point, latency_series, telemetry_series
 from tests.evidence_records import EPOCH_OFFSET_NS
 from tests.fault_records import faulty_run

@@ -8,7 +8,7 @@ import pytest
 from mlflow import MlflowClient
 
 from mps_experiments.errors import TrackingError
-from mps_experiments.record import Measurement, write_measurement
+from mps_experiments.record.measurement import Measurement, write_measurement
 from mps_experiments.tracking.mlflow_tracker import MlflowTracker
 from mps_experiments.tracking.stored import stored_records
 from mps_experiments.tracking.tracker import SweepInfo, SweepReport

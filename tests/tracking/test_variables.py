@@ -2,8 +2,8 @@
 
 import pytest
 
-from mps_experiments.composition import parse
-from mps_experiments.config import TrackingConfig
+from mps_experiments.config.cells import parse
+from mps_experiments.config.schema import TrackingConfig
 from mps_experiments.errors import ConfigError
 from mps_experiments.tracking.addresses import check_tracking
 from mps_experiments.tracking.variables import option_of, variables_line

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from mps_experiments.record.workload import WorkloadSpec
 from mps_experiments.workers.child import WorkerSpec
 from mps_experiments.workers.context import process_context
-from mps_experiments.workloads.spec import WorkloadSpec
 
 MODULE = """\
 import os, time

@@ -13,11 +13,11 @@ import pytest
 import torch
 
 from mps_experiments.errors import ConfigError, RunError
+from mps_experiments.record.workload import WorkloadSpec
 from mps_experiments.workers import errand
 from mps_experiments.workers.check import check_workload
 from mps_experiments.workers.messages import Checked
 from mps_experiments.workloads.networks import build_network
-from mps_experiments.workloads.spec import WorkloadSpec
 from tests.conftest import command_of
 
 Context = ForkServerContext | SpawnContext

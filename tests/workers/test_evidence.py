@@ -12,9 +12,9 @@ import pytest
 import torch
 import torch.profiler
 
-from mps_experiments.measurement.gpu_work import traced_work
-from mps_experiments.measurement.overlap import CPU_OPERATOR
-from mps_experiments.trace_files import load_trace
+from mps_experiments.record.gpu_work import traced_work
+from mps_experiments.record.overlap import CPU_OPERATOR
+from mps_experiments.record.trace_files import load_trace
 from mps_experiments.workers.evidence import Witness
 from mps_experiments.workers.messages import (
     CheckProducts,

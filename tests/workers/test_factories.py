@@ -10,7 +10,8 @@ import psutil
 import pytest
 
 from mps_experiments.errors import WorkerError
-from mps_experiments.workers.messages import Compute, Computed, WorkerFacts
+from mps_experiments.record.worker import WorkerFacts
+from mps_experiments.workers.messages import Compute, Computed
 from mps_experiments.workers.pool import WorkerPool
 from tests.workers.conftest import MakeSpecs
 

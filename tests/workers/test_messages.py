@@ -6,18 +6,17 @@ from dataclasses import replace
 import pytest
 
 from mps_experiments.errors import RunError
-from mps_experiments.measurement.outputs import TensorDigest
-from mps_experiments.measurement.telemetry import CpuUsage
+from mps_experiments.record.outputs import TensorDigest
+from mps_experiments.record.telemetry import CpuUsage
+from mps_experiments.record.worker import Done, Forward, WorkerFacts
 from mps_experiments.workers.messages import (
     Checked,
     CheckProducts,
     Compute,
     Computed,
     CountOperators,
-    Done,
     Exit,
     Failed,
-    Forward,
     FromWorker,
     Go,
     Operators,
@@ -27,7 +26,6 @@ from mps_experiments.workers.messages import (
     Trace,
     Traced,
     Tracing,
-    WorkerFacts,
     clipped,
     decode_from_worker,
     decode_to_worker,

@@ -7,7 +7,7 @@ from typing import Any
 import psutil
 import pytest
 
-from mps_experiments.config import FaultKind
+from mps_experiments.config.schema import FaultKind
 from mps_experiments.errors import RunError, WorkerError
 from mps_experiments.workers.child import WorkerSpec
 from mps_experiments.workers.misbehaviour import prepare

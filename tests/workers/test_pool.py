@@ -15,10 +15,11 @@ import psutil
 import pytest
 
 from mps_experiments.errors import WorkerError
-from mps_experiments.trace_files import load_trace
+from mps_experiments.record.trace_files import load_trace
+from mps_experiments.record.worker import Forward
 from mps_experiments.workers.child import WorkerSpec
 from mps_experiments.workers.context import process_context
-from mps_experiments.workers.messages import Compute, Computed, Forward, Go, Trace, Traced, Tracing
+from mps_experiments.workers.messages import Compute, Computed, Go, Trace, Traced, Tracing
 from mps_experiments.workers.placement import keep_off
 from mps_experiments.workers.pool import WorkerPool
 from tests.fakes.plans import is_running

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from mps_experiments.machine.gpus import open_probe
+from mps_experiments.record.workload import WorkloadSpec
 from mps_experiments.workers import preloading
 from mps_experiments.workers.child import WorkerSpec
 from mps_experiments.workers.context import process_context, without_harm
 from mps_experiments.workers.errand import ask_child
 from mps_experiments.workers.messages import Checked, encode
 from mps_experiments.workers.pool import WorkerPool
-from mps_experiments.workloads.spec import WorkloadSpec
 
 TIMEOUT_S = 120.0
 MODULES = {

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from mps_experiments.errors import EvidenceError
-from mps_experiments.measurement.overlap import CPU_OPERATOR, KERNEL, MEMCPY, MEMSET, KernelTrace
+from mps_experiments.record.overlap import CPU_OPERATOR, KERNEL, MEMCPY, MEMSET, KernelTrace
 from mps_experiments.workers.tracing import KernelTracer
 
 BASE_NS = 1_790_857_026_000_000_000  # what torch 2.11 writes: events count from here

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from mps_experiments.record.workload import WorkloadSpec
 from mps_experiments.workloads.loading import load
-from mps_experiments.workloads.spec import WorkloadSpec
 
 CPU = torch.device("cpu")
 MODULE = """\

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from mps_experiments.measurement.outputs import TensorDigest, compare_outputs
+from mps_experiments.record.outputs import TensorDigest, compare_outputs
 from mps_experiments.workers.messages import Computed, encode
 from mps_experiments.workloads.digest import digest_output
 

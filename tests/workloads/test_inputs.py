@@ -13,9 +13,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from PIL import ExifTags, Image
 
 from mps_experiments.errors import ConfigError
+from mps_experiments.record.workload import ImageInput
 from mps_experiments.workloads.images import read_image
 from mps_experiments.workloads.inputs import path_of, remarks, resolve_inputs, sample_photo
-from mps_experiments.workloads.spec import ImageInput
 
 
 def test_the_sample_is_a_real_photo_found_without_importing_scikit_learn() -> None:

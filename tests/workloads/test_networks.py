@@ -13,8 +13,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torchvision.models import WeightsEnum, get_model, get_model_weights
 
 from mps_experiments.errors import ConfigError
+from mps_experiments.record.workload import WorkloadSpec
 from mps_experiments.workloads.networks import Network, build_network, kind_of, named_weights
-from mps_experiments.workloads.spec import WorkloadSpec
 from mps_experiments.workloads.vision import supported_models
 
 CPU, META = torch.device("cpu"), torch.device("meta")

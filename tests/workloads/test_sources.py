@@ -56,8 +56,8 @@ def test_a_module_that_cannot_be_parsed_still_counts(folder: Path) -> None:
 
 
 def test_of_an_installed_factory_only_its_own_package_is_read(tmp_path: Path) -> None:
-    found = source_sha256("mps_experiments.disk:write_atomically", tmp_path)
-    assert found == source_sha256("mps_experiments.disk:write_atomically", CHECKOUT)
+    found = source_sha256("mps_experiments.record.disk:write_atomically", tmp_path)
+    assert found == source_sha256("mps_experiments.record.disk:write_atomically", CHECKOUT)
     assert found is not None
 
 

@@ -10,9 +10,9 @@ import torch
 from PIL import ExifTags, Image
 
 from mps_experiments.errors import ConfigError
+from mps_experiments.record.workload import ImageInput, WorkloadSpec
 from mps_experiments.workloads.loading import _digest
 from mps_experiments.workloads.networks import build_network
-from mps_experiments.workloads.spec import ImageInput, WorkloadSpec
 from mps_experiments.workloads.vision import build_inputs, supported_models
 
 CPU = torch.device("cpu")

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mps_experiments.errors import ConfigError
-from mps_experiments.machine.gpus import Gpu, GpuProbe
+from mps_experiments.machine.gpus import GpuProbe
+from mps_experiments.record.machine import Gpu
 
 _FORMS = "give auto, cpu, cuda, cuda:N or a GPU UUID"
 

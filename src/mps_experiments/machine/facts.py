@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 
@@ -16,50 +15,12 @@ import psutil
 from mps_experiments import __version__
 from mps_experiments.machine.cell_variables import not_passed_on, passed_on
 from mps_experiments.machine.cgroup import cpu_limit
-from mps_experiments.machine.gpus import Gpu, GpuProbe
+from mps_experiments.machine.gpus import GpuProbe
 from mps_experiments.machine.topology import hyperthreads
+from mps_experiments.record.machine import Gpu, MachineFacts
 
 _PACKAGES = ("torch", "torchvision", "mlflow", "hydra-core", "omegaconf", "numpy", "pillow", "nvidia-ml-py")
 _TELLING = ("CUDA_", "CUDNN_", "CUBLAS_", "NVIDIA_TF32", "PYTORCH_", "TORCH_", "OMP_", "MKL_", "KMP_")
-
-
-@dataclass(frozen=True, kw_only=True)
-class MachineFacts:
-    """The machine, its driver and the versions in use.
-
-    Attributes:
-        usable_cores: CPU cores that this program may use.
-        memory_total_bytes: Size of main memory.
-        git_commit: Commit of this program's checkout; None if it is installed.
-        git_dirty: Whether that checkout was edited; None if it is installed.
-        environment: Variables that can change the speed of CUDA, PyTorch or OpenMP. Workers inherit them.
-        source_sha256: Digest of this program's modules. It differs in an edited checkout, whose version and
-            commit do not.
-        not_passed_on: Variables of the shell that reached no process of the run and so changed nothing.
-        cpu_quota_cores: CPU quota of the container or service, in cores; None without a limit.
-        hyperthreads: Groups of usable cores that share a physical core, as far as the kernel tells.
-    """
-
-    hostname: str
-    os: str
-    cpu: str
-    logical_cores: int
-    physical_cores: int | None
-    usable_cores: tuple[int, ...]
-    memory_total_bytes: int
-    driver_version: str | None
-    cuda_driver_version: str | None
-    gpu: Gpu | None
-    python: str
-    packages: dict[str, str]
-    mps_experiments: str
-    git_commit: str | None
-    git_dirty: bool | None
-    environment: dict[str, str] = field(default_factory=dict)
-    source_sha256: str | None = None
-    not_passed_on: dict[str, str] = field(default_factory=dict)
-    cpu_quota_cores: float | None = None
-    hyperthreads: tuple[tuple[int, ...], ...] = ()
 
 
 def collect_facts(probe: GpuProbe, gpu: Gpu | None, usable_cores: Iterable[int] = ()) -> MachineFacts:

@@ -4,7 +4,6 @@ import math
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Protocol
 
 import pynvml
@@ -12,6 +11,7 @@ import pynvml
 from mps_experiments.machine.nvml import or_none
 from mps_experiments.machine.nvml_meter import NvmlMeter
 from mps_experiments.machine.sampler import GpuMeter
+from mps_experiments.record.machine import Gpu, GpuProcess
 
 # CUDA cores per multiprocessor by compute capability (CUDA C++ Programming Guide).
 _CORES_PER_MULTIPROCESSOR = {
@@ -29,48 +29,6 @@ _CORES_PER_MULTIPROCESSOR = {
     (12, 1): 128,
 }
 _COMPUTE_MODES = {0: "Default", 1: "Exclusive_Thread", 2: "Prohibited", 3: "Exclusive_Process"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Gpu:
-    """One physical GPU.
-
-    Attributes:
-        index: Number in PCI order, as in nvidia-smi.
-        uuid: ``GPU-...``, to which plans refer.
-        name: Product name.
-        memory_total_bytes: Size of device memory.
-        compute_mode: ``Default``, ``Exclusive_Process``, ``Prohibited`` or ``Exclusive_Thread``.
-        mig_enabled: Whether the GPU is split into MIG instances.
-        compute_capability: For example ``9.0``.
-        local_cores: CPU cores nearest to the GPU; empty if NVML does not tell.
-        torch_device: The name that a worker passes to torch. No other GPU is visible to it.
-        multiprocessors: Number on the whole GPU; None if NVML does not tell, and in early records.
-    """
-
-    index: int
-    uuid: str
-    name: str
-    memory_total_bytes: int
-    compute_mode: str = "Default"
-    mig_enabled: bool = False
-    compute_capability: str = ""
-    local_cores: tuple[int, ...] = ()
-    torch_device: str = "cuda:0"
-    multiprocessors: int | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class GpuProcess:
-    """A process with a compute context on a GPU.
-
-    Attributes:
-        pid: Process id.
-        memory_bytes: Device memory that it uses; None if NVML does not tell.
-    """
-
-    pid: int
-    memory_bytes: int | None
 
 
 class GpuProbe(Protocol):

@@ -10,7 +10,7 @@ from typing import Any
 import pynvml
 
 from mps_experiments.machine.nvml import or_none
-from mps_experiments.measurement.telemetry import GpuSample
+from mps_experiments.record.telemetry import GpuSample
 
 _REASONS = {
     "gpu_idle": "GpuIdle",

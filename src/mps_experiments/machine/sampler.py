@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self, TypeVar
 
-from mps_experiments.measurement.telemetry import CoreUse, GpuSample, Telemetry
+from mps_experiments.record.telemetry import CoreUse, GpuSample, Telemetry
 
 _STAT = Path("/proc/stat")
 _T = TypeVar("_T")

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Self
 
-from mps_experiments.disk import write_atomically
 from mps_experiments.errors import DaemonError
 from mps_experiments.machine.cell_variables import passed_on
 from mps_experiments.mps.control import (
@@ -25,6 +24,7 @@ from mps_experiments.mps.control import (
 )
 from mps_experiments.mps.logs import started_servers
 from mps_experiments.mps.processes import end_processes_of, is_running
+from mps_experiments.record.disk import write_atomically
 
 _POLL_S = 0.005
 _LAST_ANSWER_S = 1.0  # for a question just before the deadline, so that its answer can tell the cause

@@ -3,12 +3,11 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from mps_experiments.measurement.checks import NOISE
-from mps_experiments.measurement.findings import Finding, Severity
-from mps_experiments.measurement.verdict import Status
-from mps_experiments.record import Measurement
-from mps_experiments.report.comparison import Ratio, groups
-from mps_experiments.report.estimates import interval_name
+from mps_experiments.analysis.comparison import Ratio, groups
+from mps_experiments.analysis.estimates import interval_name
+from mps_experiments.record.findings import NOISE, Finding, Severity
+from mps_experiments.record.measurement import Measurement
+from mps_experiments.record.verdict import Status
 
 _MAX_WARNINGS = 8  # shown one by one up to this many, then together by their check
 _ONE_BLOCK = "one block: an interval is of what happened within a run, not between runs; add repeat=0,1,2,3"

@@ -7,14 +7,14 @@ from collections.abc import Iterator, Sequence
 from rich.table import Table
 from rich.text import Text
 
-from mps_experiments.axes import factor_words
-from mps_experiments.measurement.verdict import Status
-from mps_experiments.record import Measurement
-from mps_experiments.report.fault_rows import FaultRow, fault_rows
-from mps_experiments.report.keys import frozen, table_key
+from mps_experiments.analysis.fault_rows import FaultRow, fault_rows
+from mps_experiments.analysis.keys import frozen, table_key
+from mps_experiments.analysis.numbers import milliseconds, seconds
+from mps_experiments.analysis.parity import difference_text
+from mps_experiments.record.axes import factor_words
+from mps_experiments.record.measurement import Measurement
+from mps_experiments.record.verdict import Status
 from mps_experiments.report.lines import shortened
-from mps_experiments.report.numbers import milliseconds, seconds
-from mps_experiments.report.parity import difference_text
 
 _COLUMNS = (
     "fault",

@@ -2,12 +2,12 @@
 
 import textwrap
 
-from mps_experiments.measurement.faults import FaultTrial
-from mps_experiments.measurement.statistics import Statistics
-from mps_experiments.measurement.verdict import Status
-from mps_experiments.record import Measurement
+from mps_experiments.analysis.numbers import milliseconds, seconds
+from mps_experiments.record.faults import FaultTrial
+from mps_experiments.record.measurement import Measurement
+from mps_experiments.record.statistics import Statistics
+from mps_experiments.record.verdict import Status
 from mps_experiments.report.captions import warnings_of
-from mps_experiments.report.numbers import milliseconds, seconds
 
 _MAX_ERROR = 140  # characters
 

@@ -4,12 +4,12 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from mps_experiments.record import Measurement
-from mps_experiments.report.comparison import Ratio, groups, ratios
-from mps_experiments.report.explanation import explain, explanations
-from mps_experiments.report.noise import noise_line
-from mps_experiments.report.repeats import Group, paired
-from mps_experiments.report.short_windows import short_window_line
+from mps_experiments.analysis.comparison import Ratio, groups, ratios
+from mps_experiments.analysis.explanation import explain, explanations
+from mps_experiments.analysis.noise import noise_line
+from mps_experiments.analysis.repeats import Group, paired
+from mps_experiments.analysis.short_windows import short_window_line
+from mps_experiments.record.measurement import Measurement
 from mps_experiments.report.tables import table_text
 
 

@@ -8,16 +8,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mps_experiments.axes import EXTRA_FACTORS, factor_words, varied_factors
-from mps_experiments.measurement.verdict import Status
-from mps_experiments.record import Measurement, Times, times_order
+from mps_experiments.analysis.comparison import Ratio, groups, ratios
+from mps_experiments.analysis.estimates import Estimate
+from mps_experiments.analysis.keys import shared_settings, table_key
+from mps_experiments.analysis.numbers import milliseconds, seconds
+from mps_experiments.analysis.repeats import Group
+from mps_experiments.record.axes import EXTRA_FACTORS, varied_factors
+from mps_experiments.record.measurement import Measurement, Times, times_order
+from mps_experiments.record.verdict import Status
 from mps_experiments.report.captions import caption_lines
-from mps_experiments.report.comparison import Ratio, groups, ratios
-from mps_experiments.report.estimates import Estimate
 from mps_experiments.report.fault_tables import fault_tables
-from mps_experiments.report.keys import table_key
-from mps_experiments.report.numbers import milliseconds, seconds
-from mps_experiments.report.repeats import Group
 
 _TEXT_WIDTH = 1000  # characters; wide enough that nothing is wrapped or cut
 Entry = tuple[str, str, str]
@@ -84,13 +84,6 @@ def _title(state: str, cells: Sequence[Measurement]) -> str:
     return " · ".join(
         filter(None, (f"MPS {state.upper()}", cells[0].cell.model, shared_settings(cells), unit))
     )
-
-
-def shared_settings(runs: Sequence[Measurement]) -> str:
-    """Return what the sweep varied and all these runs share, unusual factors included."""
-    settings = [(*m.settings, *factor_words(m.cell.axes)) for m in runs]
-    shared = dict.fromkeys(text for text in settings[0] if all(text in each for each in settings))
-    return " ".join(shared)
 
 
 def _is_timed(m: Measurement) -> bool:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from mps_experiments.measurement.intervals import Intervals, Times
-from mps_experiments.measurement.overlap import KernelTrace
+from mps_experiments.record.intervals import Intervals, Times
+from mps_experiments.record.overlap import KernelTrace
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
-from mps_experiments.config import TrackingConfig
+from mps_experiments.config.schema import TrackingConfig
 from mps_experiments.errors import ConfigError
 from mps_experiments.tracking.variables import option_of
 

@@ -4,11 +4,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from mps_experiments.measurement.outputs import OutputDifference
-from mps_experiments.record import Measurement
-from mps_experiments.report.comparison import Ratio, ratios
-from mps_experiments.report.explanation import explanations
-from mps_experiments.report.parity import difference_text, output_differences, output_references
+from mps_experiments.analysis.comparison import Ratio, ratios
+from mps_experiments.analysis.explanation import explanations
+from mps_experiments.analysis.parity import difference_text, output_differences, output_references
+from mps_experiments.record.measurement import Measurement
+from mps_experiments.record.outputs import OutputDifference
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 import math
 
-from mps_experiments.record import Measurement
+from mps_experiments.record.measurement import Measurement
 
 
 def evidence_metrics(measurement: Measurement) -> dict[str, float]:

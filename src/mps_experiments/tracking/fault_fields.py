@@ -1,7 +1,7 @@
 """What of a run with a fault becomes params, metrics and tags; pure. Units are in the names."""
 
-from mps_experiments.measurement.verdict import Status
-from mps_experiments.record import Measurement
+from mps_experiments.record.measurement import Measurement
+from mps_experiments.record.verdict import Status
 
 
 def fault_params(measurement: Measurement) -> dict[str, object]:

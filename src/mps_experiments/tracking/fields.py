@@ -4,9 +4,9 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 
-from mps_experiments.axes import AXES, FACTORS, Role
-from mps_experiments.record import Measurement
-from mps_experiments.report.metrics import logged_values
+from mps_experiments.analysis.metrics import logged_values
+from mps_experiments.record.axes import AXES, FACTORS, Role
+from mps_experiments.record.measurement import Measurement
 from mps_experiments.tracking.evidence_fields import evidence_metrics, evidence_tags
 from mps_experiments.tracking.fault_fields import fault_metrics, fault_params, fault_tags
 

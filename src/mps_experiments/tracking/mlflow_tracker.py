@@ -10,10 +10,10 @@ from pathlib import Path
 from mlflow.entities import ViewType
 
 from mps_experiments import __version__
-from mps_experiments.disk import alone_in, locked
 from mps_experiments.errors import ConfigError, TrackingError
-from mps_experiments.measurement.verdict import Status
-from mps_experiments.record import Measurement
+from mps_experiments.record.disk import alone_in, locked
+from mps_experiments.record.measurement import Measurement
+from mps_experiments.record.verdict import Status
 from mps_experiments.tracking.comparisons import comparison_fields
 from mps_experiments.tracking.fields import cut, sweep_tags, tags_of
 from mps_experiments.tracking.health import HTTP

@@ -8,7 +8,7 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 
-from mps_experiments.record import FILE_NAME, Measurement, to_json
+from mps_experiments.record.measurement import FILE_NAME, Measurement, to_json
 from mps_experiments.tracking.fields import metrics_of, params_of
 from mps_experiments.tracking.series import latency_series, telemetry_series
 

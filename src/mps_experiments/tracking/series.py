@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate
 
-from mps_experiments.measurement.telemetry import GpuSample
-from mps_experiments.measurement.verdict import Status
-from mps_experiments.record import Measurement
+from mps_experiments.record.measurement import Measurement
+from mps_experiments.record.telemetry import GpuSample
+from mps_experiments.record.verdict import Status
 
 _MAX_POINTS = 1000  # of the latencies of all workers together; of each series of telemetry
 # MLflow's own names where it has one, so that its page of system metrics shows them.

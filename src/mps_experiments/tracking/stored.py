@@ -12,10 +12,10 @@ from mlflow.artifacts import download_artifacts
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
-from mps_experiments.config import TrackingConfig
+from mps_experiments.config.schema import TrackingConfig
 from mps_experiments.errors import RecordError, TrackingError
-from mps_experiments.record import FILE_NAME, read_measurement
-from mps_experiments.summaries import Found, FoundRun
+from mps_experiments.record.measurement import FILE_NAME, read_measurement
+from mps_experiments.record.summaries import Found, FoundRun
 from mps_experiments.tracking.addresses import check_tracking
 from mps_experiments.tracking.mlflow_tracker import PARENT, RECORD_ID, SWEEP_ID
 from mps_experiments.tracking.store import Store

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from mps_experiments.record import Measurement
+from mps_experiments.record.measurement import Measurement
 
 
 @dataclass(frozen=True, kw_only=True)

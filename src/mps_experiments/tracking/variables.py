@@ -6,7 +6,7 @@
 import os
 from collections.abc import Mapping
 
-from mps_experiments.config import EXPERIMENT_VARIABLE, STORE_VARIABLE, TrackingConfig
+from mps_experiments.config.schema import EXPERIMENT_VARIABLE, STORE_VARIABLE, TrackingConfig
 from mps_experiments.errors import without_passwords
 
 _ID_VARIABLE = "MLFLOW_EXPERIMENT_ID"

@@ -6,7 +6,7 @@ nobody's own columns are changed.
 
 import json
 
-from mps_experiments.axes import FACTORS
+from mps_experiments.record.axes import FACTORS
 
 _COLUMNS = {
     "params": (*(axis.name for axis in FACTORS), "repeat"),

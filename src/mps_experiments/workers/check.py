@@ -14,11 +14,11 @@ from pathlib import Path
 
 from mps_experiments.errors import ConfigError, RunError, in_words
 from mps_experiments.machine.cell_variables import take_on
+from mps_experiments.record.workload import WorkloadSpec
 from mps_experiments.workers.errand import ask_child, begin_errand
 from mps_experiments.workers.messages import Checked, clipped, encode
 from mps_experiments.workloads.factory import import_factory, refuse_signature, refuse_without_batch
 from mps_experiments.workloads.files import file_sha256
-from mps_experiments.workloads.spec import WorkloadSpec
 
 
 def check_workload(

@@ -22,23 +22,14 @@ from typing import Any
 
 from mps_experiments.errors import in_words
 from mps_experiments.machine.cell_variables import take_on
-from mps_experiments.measurement.telemetry import CpuUsage
+from mps_experiments.record.telemetry import CpuUsage
+from mps_experiments.record.worker import Done, Forward, WorkerFacts
+from mps_experiments.record.workload import WorkloadSpec
 from mps_experiments.workers.core_speed import core_speed_per_us
 from mps_experiments.workers.evidence import Witness
 from mps_experiments.workers.keeper import under_keeper
 from mps_experiments.workers.lifeline import die_with_parent
-from mps_experiments.workers.messages import (
-    Done,
-    Failed,
-    Forward,
-    Go,
-    Ready,
-    Started,
-    WorkerFacts,
-    clipped,
-    receive,
-    send,
-)
+from mps_experiments.workers.messages import Failed, Go, Ready, Started, clipped, receive, send
 from mps_experiments.workers.misbehaviour import prepare
 from mps_experiments.workers.prctl import adopt_orphans
 from mps_experiments.workers.timing import (
@@ -52,7 +43,6 @@ from mps_experiments.workers.timing import (
 )
 from mps_experiments.workers.usage import cpu_usage
 from mps_experiments.workers.warmup import warm_up
-from mps_experiments.workloads.spec import WorkloadSpec
 
 _MOST_PER_S = 50_000  # an iteration with a synchronisation takes longer than 20 microseconds
 _MOST_TIMED = 2**20

@@ -12,7 +12,7 @@ from multiprocessing.context import ForkServerContext, SpawnContext
 from typing import Any
 
 from mps_experiments.errors import RunError
-from mps_experiments.signals import blocked_for_children
+from mps_experiments.machine.signals import blocked_for_children
 from mps_experiments.workers import preloading
 from mps_experiments.workers.errand import ask_child
 from mps_experiments.workers.messages import Preloaded

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from mps_experiments.errors import MpsExperimentsError, in_words
-from mps_experiments.trace_files import save_trace
+from mps_experiments.record.trace_files import save_trace
 from mps_experiments.workers.messages import (
     CheckProducts,
     Compute,

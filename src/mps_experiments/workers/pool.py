@@ -14,13 +14,12 @@ from multiprocessing.process import BaseProcess
 from typing import Self, TypeVar
 
 from mps_experiments.errors import RunError, WorkerError
-from mps_experiments.measurement.samples import WorkerSamples
+from mps_experiments.record.samples import WorkerSamples
+from mps_experiments.record.worker import Done, Forward
 from mps_experiments.workers.child import WorkerSpec, worker_main
 from mps_experiments.workers.messages import (
-    Done,
     Exit,
     Failed,
-    Forward,
     FromWorker,
     Go,
     Ready,

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mps_experiments.errors import EvidenceError
-from mps_experiments.measurement.overlap import CPU_OPERATOR, KERNEL, MEMCPY, MEMSET, KernelTrace
+from mps_experiments.record.overlap import CPU_OPERATOR, KERNEL, MEMCPY, MEMSET, KernelTrace
 
 _GPU_KINDS = {"kernel": KERNEL, "gpu_memcpy": MEMCPY, "gpu_memset": MEMSET}
 _LAUNCHES = ("cuda_runtime", "cuda_driver")

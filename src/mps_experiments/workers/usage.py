@@ -3,7 +3,7 @@
 import resource
 from pathlib import Path
 
-from mps_experiments.measurement.telemetry import CpuUsage
+from mps_experiments.record.telemetry import CpuUsage
 
 _SCHEDSTAT = Path("/proc/self/schedstat")
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
+from mps_experiments.record.workload import WorkloadSpec
 from mps_experiments.workloads.factory import first_names, import_factory
-from mps_experiments.workloads.spec import WorkloadSpec
 
 _ENDLESS = (itertools.cycle, itertools.count)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import torch
 
-from mps_experiments.measurement.outputs import OutputDigest, TensorDigest
+from mps_experiments.record.outputs import OutputDigest, TensorDigest
 
 _MAX_HASHED = 2**20  # elements per tensor: masks of 100 detections have 27 million
 _MAX_VALUES = 256  # of all tensors together: a digest travels in one message

@@ -13,10 +13,10 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 
 from mps_experiments.errors import ConfigError
+from mps_experiments.record.workload import ImageInput
 from mps_experiments.workloads.file_kinds import HEAD_BYTES, foreign_kind, shapeless_kind
 from mps_experiments.workloads.files import file_sha256, first_bytes
 from mps_experiments.workloads.images import Picture, UnsuitableImageError, begins_like, read_image
-from mps_experiments.workloads.spec import ImageInput
 
 SAMPLE = "sample"
 _OPTION = "workload.input"

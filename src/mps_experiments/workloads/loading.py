@@ -11,7 +11,7 @@ from functools import partial
 
 import torch
 
-from mps_experiments.workloads.spec import WorkloadSpec
+from mps_experiments.record.workload import WorkloadSpec
 
 _HASHERS = 4  # threads: one cannot hash half a gigabyte during the warm-up
 _MAX_SHAPE = 200  # characters

@@ -18,9 +18,9 @@ from typing import Any
 import torch
 from torchvision.models import WeightsEnum, get_model, get_model_builder, get_model_weights
 
+from mps_experiments.record.workload import WorkloadSpec
 from mps_experiments.workloads.checkpoints import find_weights, listed, read_checkpoint
 from mps_experiments.workloads.norm_layers import exchange_norm_layers
-from mps_experiments.workloads.spec import WorkloadSpec
 
 # Heads for training only. Torchvision builds a model without those that a file lacks.
 _AUXILIARY = ("aux_classifier", "aux1", "aux2", "AuxLogits")

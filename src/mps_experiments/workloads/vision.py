@@ -9,10 +9,10 @@ import torch
 from torchvision.models import WeightsEnum, get_model_weights, list_models
 
 from mps_experiments.errors import ConfigError
+from mps_experiments.record.workload import WorkloadSpec
 from mps_experiments.workloads.inputs import path_of
 from mps_experiments.workloads.networks import kind_of
 from mps_experiments.workloads.pixels import read_pixels
-from mps_experiments.workloads.spec import WorkloadSpec
 
 _UNSUPPORTED = ("quantization", "video", "optical_flow")
 

@@ -1,0 +1,119 @@
+"""The ratio of each cell to its one-process partner; pure, and the same whatever the order of the cells."""
+
+import statistics
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mps_experiments.analysis.estimates import Estimate, compare, pace, throughput
+from mps_experiments.analysis.keys import comparison_keys, differing_keys, frozen
+from mps_experiments.analysis.parity import difference_text, worst_difference
+from mps_experiments.analysis.repeats import Group, paired
+from mps_experiments.record.measurement import Measurement
+from mps_experiments.record.verdict import Status
+
+_REFUSED = "not comparable with the one-process run: "
+_REFERENCE: dict[str, Any] = {"interval": None, "half_width": None, "why": "one process is the reference"}
+_TWIN = "the second of two equal runs (A/A), which only shows what equal runs differ by"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ratio:
+    """How N processes compare with one, everything else equal.
+
+    Attributes:
+        value: Pace of this run / pace of the one-process run of its block, or, where its block has none, the
+            median of all: 1.0 is free concurrency, N is serial. None if there is no number.
+        partner_ids: Record ids of the one-process runs compared with.
+        reason: Why there is no number; empty if there is one.
+        repeats: How many VALID repeats the run's cell has, this one included.
+        overall: The same of the whole cell, over its blocks; None if there is no number.
+        gain: Throughput of the cell / throughput of one process; None likewise.
+    """
+
+    value: float | None
+    partner_ids: tuple[str, ...] = ()
+    reason: str = ""
+    repeats: int = 0
+    overall: Estimate | None = None
+    gain: Estimate | None = None
+
+
+def ratios(measurements: Sequence[Measurement]) -> dict[str, Ratio]:
+    """Record id -> ratio, over VALID ordinary runs that agree in all but procs and repeat."""
+    found = {m.record_id: Ratio(value=None, reason=_not_compared(m)) for m in measurements}
+    every = groups(measurements)
+    ones = [group for group in every if group.first.cell.procs == 1]
+    partners = {frozen(comparison_keys(group.first)): group for group in ones}
+    for group in every:
+        partner = partners.get(frozen(comparison_keys(group.first)))
+        found |= _ratios(group, partner) if partner else _refused(group, _no_partner(group, ones))
+    return found
+
+
+def _not_compared(m: Measurement) -> str:
+    if not m.is_ordinary:
+        return "a run with a fault"
+    return _TWIN if m.cell.is_twin else f"the run is {m.verdict.status.value}"
+
+
+def groups(measurements: Sequence[Measurement]) -> list[Group]:
+    """The VALID ordinary runs, repeats of one cell together; cells in the order of their first run."""
+    by_cell: dict[tuple[str, int], list[Measurement]] = defaultdict(list)
+    for m in measurements:
+        if m.verdict.status is Status.VALID and m.is_ordinary and not m.cell.is_twin:
+            by_cell[frozen(comparison_keys(m)), m.cell.procs].append(m)
+    return [Group.of(repeats) for repeats in by_cell.values()]
+
+
+def output_refusal(group: Group, partner: Group) -> str:
+    """Say in what the outputs of two cells differ; empty if they agree."""
+    difference = worst_difference(partner.measurements, group.measurements)
+    if difference is None or difference.within_tolerance:
+        return ""
+    return f"output ({difference_text(difference)})"
+
+
+def _ratios(group: Group, partner: Group) -> dict[str, Ratio]:
+    if difference := output_refusal(group, partner):
+        return _refused(group, f"{_REFUSED}{difference}")
+    overall, gain = (compare(group, partner, figure) for figure in (pace, throughput))
+    if group is partner:
+        overall, gain = (replace(each, **_REFERENCE) for each in (overall, gain))
+    in_block = {ours: partner.paces_s[theirs] for ours, theirs in paired(group, partner)}
+    middle_s = statistics.median(partner.paces_s)
+    return {
+        m.record_id: Ratio(
+            value=group.paces_s[place] / (middle_s if group is partner else in_block.get(place, middle_s)),
+            partner_ids=tuple(each.record_id for each in partner.measurements),
+            repeats=len(group),
+            overall=overall,
+            gain=gain,
+        )
+        for place, m in enumerate(group.measurements)
+    }
+
+
+def _refused(group: Group, reason: str) -> dict[str, Ratio]:
+    return {m.record_id: Ratio(value=None, reason=reason, repeats=len(group)) for m in group.measurements}
+
+
+def _no_partner(group: Group, ones: Sequence[Group]) -> str:
+    """Why none of the one-process runs will do, with the names of what differs in the nearest one."""
+    cell, own = group.first.cell, comparison_keys(group.first)
+    missing = f"no VALID one-process run with mps={cell.mps} times={cell.times}"
+    candidates = [one for one in ones if one.first.cell.mps == cell.mps]
+    same_times = [one for one in candidates if one.first.cell.times == cell.times]
+    found = sorted(
+        (len(differing), one.first.record_id, differing)
+        for one in same_times or candidates
+        if (differing := differing_keys(own, comparison_keys(one.first)))
+    )
+    if not found:
+        return missing
+    differing = found[0][2]
+    text = _REFUSED + ", ".join(differing)
+    if same_times:
+        return text
+    return missing if len(differing) == 1 else f"{missing}; {text}"

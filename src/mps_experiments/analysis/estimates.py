@@ -1,0 +1,174 @@
+"""How one cell compares with another, and how sure that is: paired within blocks; pure.
+
+With x and y the figures of the two cells in block b, each block gives ``log(x_b / y_b)``: what the runs of a
+block share, the machine's state of that minute, falls out. From four blocks on Student's t of these
+logarithms gives the interval. With fewer the interval is rough, and says so: as wide as what happened within
+the runs, or as the blocks differ, whichever is more.
+"""
+
+import math
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from mps_experiments.analysis.repeats import Group, paired
+from mps_experiments.record.statistics import Statistics
+from mps_experiments.record.throughput import CONFIDENCE, LEAST_BINS
+
+ENOUGH_BLOCKS = 4
+WIDE = 0.1  # relative half width from which an interval is called wide
+WITHIN_ONE = "one block: the interval is of what happened within it, not between runs"
+_TOO_SHORT = (
+    f"no interval: it needs {LEAST_BINS} iterations of each process in the common window or "
+    f"{ENOUGH_BLOCKS} blocks"
+)
+_TOO_UNEVEN = f"no interval: a run changed too much for one; {ENOUGH_BLOCKS} blocks would give it"
+_HELD = {2: 70, 3: 92}  # blocks -> percent of all cases in which the range of the blocks holds the truth
+Logs = Sequence[float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """One figure of a cell over that of another.
+
+    Attributes:
+        value: Geometric mean of the ratios within blocks; without a common block that of all runs over all
+            runs.
+        interval: 95 % from four blocks on, else rough; None where nothing is known of the spread.
+        half_width: Of the interval, relative: its upper end over the value, less one.
+        blocks: How many blocks hold a VALID run of both.
+        rough: Whether there are fewer than four.
+        why: How the interval came about, in words.
+    """
+
+    value: float
+    interval: tuple[float, float] | None
+    half_width: float | None
+    blocks: int
+    rough: bool
+    why: str
+
+    @property
+    def interval_name(self) -> str:
+        """What the interval may be called: a rough one holds the truth in fewer than 95 % of all cases."""
+        return interval_name(self.rough)
+
+    @property
+    def is_vague(self) -> bool:
+        """Whether the interval is rough and wide, so that nothing may be stated flatly."""
+        return self.rough and (self.half_width is None or self.half_width > WIDE)
+
+    @property
+    def text(self) -> str:
+        """The value and, in brackets, the interval."""
+        between = f" [{self.interval[0]:.2f}, {self.interval[1]:.2f}]" if self.interval else ""
+        return f"{self.value:.2f}{between}"
+
+
+def interval_name(rough: bool) -> str:
+    """Name an interval by what it is worth."""
+    return "rough interval" if rough else "95 % interval"
+
+
+def pace(figures: Statistics) -> float:
+    """Return the seconds per iteration of the slowest worker."""
+    return figures.pace_s
+
+
+def throughput(figures: Statistics) -> float:
+    """Return the iterations of all workers per second."""
+    return figures.throughput_per_s
+
+
+def compare(numerator: Group, denominator: Group, figure: Callable[[Statistics], float]) -> Estimate:
+    """Divide a figure of one cell by that of another."""
+    places = paired(numerator, denominator)
+    above = [numerator.figures[place] for place, _ in places] or numerator.figures
+    below = [denominator.figures[place] for _, place in places] or denominator.figures
+    logs, blocks = block_logs(numerator, denominator, figure), len(places)
+    middle = statistics.fmean(_logs(above, figure)) - statistics.fmean(_logs(below, figure))
+    half, why = _half_width(logs, _within(above), _within(below))
+    return Estimate(
+        value=math.exp(middle),
+        interval=None if half is None else (math.exp(middle - half), math.exp(middle + half)),
+        half_width=None if half is None else math.expm1(half),
+        blocks=blocks,
+        rough=blocks < ENOUGH_BLOCKS,
+        why=why,
+    )
+
+
+def block_logs(numerator: Group, denominator: Group, figure: Callable[[Statistics], float]) -> list[float]:
+    """Return the logarithm of the ratio of a figure in each block that holds a VALID run of both cells."""
+    places = paired(numerator, denominator)
+    return [math.log(figure(numerator.figures[a]) / figure(denominator.figures[b])) for a, b in places]
+
+
+def change_interval(now: Logs, then: Logs) -> tuple[float, float]:
+    """Return the 95 % interval of a change, from logarithms of what was measured now and then, apart.
+
+    Welch's t: the two need not be equally many, nor equally spread. Each takes two values at least.
+    """
+    from scipy.special import stdtrit
+
+    middle = statistics.fmean(now) - statistics.fmean(then)
+    parts = [statistics.variance(logs) / len(logs) for logs in (now, then)]
+    total = sum(parts)
+    if not total:
+        return math.exp(middle), math.exp(middle)
+    freedom = total**2 / sum(part**2 / (len(logs) - 1) for part, logs in zip(parts, (now, then), strict=True))
+    half = float(stdtrit(freedom, (1 + CONFIDENCE) / 2)) * math.sqrt(total)
+    return math.exp(middle - half), math.exp(middle + half)
+
+
+def t_half_width(logs: Logs) -> float:
+    """Return half of the 95 % interval of the mean of independent values, at least two, by Student's t."""
+    from scipy.special import stdtrit  # takes a while, which a sweep without repeats need not pay
+
+    quantile = float(stdtrit(len(logs) - 1, (1 + CONFIDENCE) / 2))
+    return quantile * statistics.stdev(logs) / math.sqrt(len(logs))
+
+
+def log_half_width(figures: Statistics) -> float | None:
+    """Return half of a run's own interval, of the logarithm of its throughput; None where it has none."""
+    interval = figures.throughput_interval_per_s
+    if interval is None:
+        return None
+    low, high = interval
+    return math.inf if low <= 0 else math.log(high / low) / 2
+
+
+def _half_width(logs: Logs, above: float | None, below: float | None) -> tuple[float | None, str]:
+    """Half of the interval of the logarithm, and how it came about."""
+    blocks = len(logs)
+    if blocks >= ENOUGH_BLOCKS:
+        return t_half_width(logs), f"{blocks} blocks: Student's t of the ratios within each"
+    within = None if above is None or below is None else math.hypot(above, below)
+    if within is not None and not math.isfinite(within) and blocks > 1:
+        within = None
+    if within is not None and blocks > 1:
+        within /= math.sqrt(blocks)  # of the mean of as many
+    between = max(logs) - min(logs) if blocks > 1 else None
+    if between is not None and (within is None or between > within):
+        held = f"which holds the truth in about {_HELD[blocks]} % of all cases"
+        return between, f"{blocks} blocks: as wide as they differ, {held}"
+    if within is None:
+        return None, _TOO_SHORT
+    if not math.isfinite(within):
+        return None, _TOO_UNEVEN
+    if blocks == 1:
+        return within, WITHIN_ONE
+    if not blocks:
+        return within, "no block has both: the interval is of what happened within the runs, not between them"
+    return within, f"{blocks} blocks: of what happened within the runs, which is more than they differ by"
+
+
+def _within(runs: Sequence[Statistics]) -> float | None:
+    """Root mean square of the runs' own half widths; None if any has none."""
+    known = [log_half_width(figures) for figures in runs]
+    values = [half for half in known if half is not None]
+    return math.sqrt(statistics.fmean(half**2 for half in values)) if len(values) == len(known) else None
+
+
+def _logs(runs: Sequence[Statistics], figure: Callable[[Statistics], float]) -> list[float]:
+    return [math.log(figure(each)) for each in runs]

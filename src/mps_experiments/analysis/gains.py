@@ -1,0 +1,142 @@
+"""What packing gains: throughput over throughput, and the smallest difference that would show; pure."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mps_experiments.analysis.comparison import groups, output_refusal
+from mps_experiments.analysis.estimates import Estimate, compare, throughput
+from mps_experiments.analysis.keys import comparison_keys, differing_keys, frozen
+from mps_experiments.analysis.repeats import Group
+from mps_experiments.record.axes import FACTORS
+from mps_experiments.record.measurement import Measurement
+from mps_experiments.record.verdict import Status
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gain(Estimate):
+    """Throughput of one cell over that of another; see `Estimate` for the numbers.
+
+    Attributes:
+        numerator: Several processes.
+        denominator: One process, everything else equal; or as many processes without MPS.
+    """
+
+    numerator: Group
+    denominator: Group
+
+    @classmethod
+    def between(cls, numerator: Group, denominator: Group) -> "Gain":
+        """Divide the throughputs of two cells."""
+        found = compare(numerator, denominator, throughput)
+        return cls(numerator=numerator, denominator=denominator, **vars(found))
+
+    @property
+    def is_over_off(self) -> bool:
+        """Whether it compares MPS on with MPS off."""
+        return self.numerator.first.cell.mps != self.denominator.first.cell.mps
+
+    @property
+    def name(self) -> str:
+        """What is compared, in the words of the command line."""
+        many, one = self.numerator.first.cell, self.denominator.first.cell
+        if self.is_over_off:
+            return f"procs={many.procs}: mps=on over mps=off"
+        return f"mps={many.mps}: procs={many.procs} over procs={one.procs}"
+
+    def is_within(self, precision: float) -> bool:
+        """Whether the interval is as narrow as that, relative to the value."""
+        return self.half_width is not None and self.half_width <= precision
+
+
+def gains(measurements: Sequence[Measurement]) -> list[Gain]:
+    """Compare each cell of several processes with one process and, under MPS, with as many without."""
+    every = groups(measurements)
+    cells = {_place(group.first): group for group in every}
+    found = []
+    for group in every:
+        cell = group.first.cell
+        if cell.procs == 1:
+            continue
+        places = [_place(group.first, procs=1)]
+        if cell.mps == "on":
+            places.append(_place(group.first, mps="off"))
+        partners = [cells[place] for place in places if place in cells]
+        found += [Gain.between(group, each) for each in partners if not output_refusal(group, each)]
+    return found
+
+
+def _place(m: Measurement, **other: object) -> str:
+    return frozen(comparison_keys(m) | {"procs": m.cell.procs} | other)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sensitivity:
+    """What a sweep could have shown.
+
+    Attributes:
+        twins: The largest relative difference of the throughputs of two equal runs (A/A); None without such a
+            pair.
+        smallest: The smallest relative difference that would have shown in every comparison; None if unknown.
+    """
+
+    twins: float | None
+    smallest: float | None
+
+
+def sensitivity(measurements: Sequence[Measurement]) -> Sensitivity:
+    """Derive it from pairs of equal runs and from the widest interval of the gains.
+
+    The difference of two equal runs is that of a single block. Over n blocks it shrinks by the square root of
+    n.
+    """
+    twins = [_log_difference(twin, m) for twin in measurements for m in _equals(twin, measurements)]
+    found = gains(measurements)
+    blocks = min((each.blocks for each in found), default=1) or 1
+    halves = [math.log1p(each.half_width) for each in found if each.half_width is not None]
+    halves += [max(twins) / math.sqrt(blocks)] if twins else []
+    return Sensitivity(
+        twins=math.expm1(max(twins)) if twins else None,
+        smallest=math.expm1(max(halves)) if halves else None,
+    )
+
+
+def _equals(twin: Measurement, measurements: Sequence[Measurement]) -> list[Measurement]:
+    """List a twin's first runs; where its own sweep has none, as after resume, those of others."""
+    if not twin.cell.is_twin:
+        return []
+    found = [m for m in measurements if _is_pair(twin, m)]
+    return [m for m in found if m.sweep_id == twin.sweep_id] or found
+
+
+def _is_pair(twin: Measurement, m: Measurement) -> bool:
+    return (
+        not m.cell.is_twin
+        and (m.cell.procs, m.cell.repeat) == (twin.cell.procs, twin.cell.repeat)
+        and all(each.verdict.status is Status.VALID and each.is_ordinary for each in (m, twin))
+        and frozen(comparison_keys(m)) == frozen(comparison_keys(twin))
+    )
+
+
+def why_unpaired(measurements: Sequence[Measurement]) -> str:
+    """Say why a twin tells nothing of what equal runs differ by; empty if one does, or if there is none."""
+    twins = [m for m in measurements if m.cell.is_twin]
+    if not twins or any(_equals(twin, measurements) for twin in twins):
+        return ""
+    twin = twins[0]
+    firsts = [m for m in measurements if not m.cell.is_twin and _place_of_pair(m) == _place_of_pair(twin)]
+    for each in [twin, *firsts[:1]]:
+        if each.verdict.status is not Status.VALID:
+            return f"one of them is {each.verdict.status.value}"
+    if not firsts:
+        return "the first of them is not among these runs"
+    return f"they differ in {', '.join(differing_keys(comparison_keys(twin), comparison_keys(firsts[0])))}"
+
+
+def _place_of_pair(m: Measurement) -> list[object]:
+    return [*(m.cell.axes[axis.name] for axis in FACTORS), m.cell.repeat]
+
+
+def _log_difference(one: Measurement, other: Measurement) -> float:
+    values = [figures.throughput_per_s for m in (one, other) if (figures := m.statistics())]
+    return abs(math.log(values[0] / values[1]))

@@ -1,0 +1,105 @@
+"""Which resource of the GPU is used up, by the telemetry of the timed window; pure."""
+
+import math
+from dataclasses import dataclass
+from enum import Enum, auto
+
+import numpy as np
+
+from mps_experiments.analysis.growth import Growth
+from mps_experiments.record.telemetry import POWER_CAP
+
+# Shares from which a resource counts as used up. On an H100, copies reach 0.88 of the memory's peak and large
+# matrix products 0.99 of the multiprocessors' time.
+_DRAM_USED_UP = 0.6
+_SM_USED_UP = 0.8
+# Coarser figures, for GPUs without GPM.
+_NVML_MEMORY_USED_UP = 0.8
+_LAUNCHES_FILL = 0.8
+_ALWAYS_BUSY = 0.9
+_CLOCK_FELL = 1.03
+_CAPPED = 0.5  # share of the readings in which the power limit held the clock down
+
+
+class Limit(Enum):
+    """A resource of the GPU."""
+
+    MULTIPROCESSORS = auto()
+    MEMORY = auto()
+    CLOCK = auto()
+    UNKNOWN = auto()
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundLimit:
+    """A resource, and the sentences that show it."""
+
+    limit: Limit
+    text: str
+
+
+def gpu_limit(growth: Growth) -> FoundLimit:
+    """The resource that N workers use up."""
+    if found := power_limit(growth):
+        return found
+    found = _by_gpm(growth) or _by_nvml(growth)
+    return FoundLimit(limit=found.limit, text=" ".join([found.text, *lower_clock(growth)]))
+
+
+def power_limit(growth: Growth) -> FoundLimit | None:
+    """The clock, if the power limit held it down and alone explains most of the growth."""
+    explained = min(growth.one.run_s * (growth.clock_factor - 1), growth.kernels_s)
+    fell = growth.clock_factor > _CLOCK_FELL and _capped_share(growth) >= _CAPPED
+    if not fell or not growth.is_mostly(explained):
+        return None
+    return FoundLimit(limit=Limit.CLOCK, text=" ".join(lower_clock(growth)))
+
+
+def lower_clock(growth: Growth) -> list[str]:
+    """A sentence if the clock was lower than with one process; else none."""
+    if growth.clock_factor <= _CLOCK_FELL:
+        return []
+    capped = _capped_share(growth)
+    why = f", the power limit held it down in {capped:.0%} of the readings" if capped else ""
+    return [f"The SM clock was {growth.clock_factor:.2f} times as high with one process{why}."]
+
+
+def _capped_share(growth: Growth) -> float:
+    return growth.gpu.reason_shares.get(POWER_CAP, 0.0) if growth.gpu else 0.0
+
+
+def _by_gpm(growth: Growth) -> FoundLimit | None:
+    mean = growth.gpu.mean if growth.gpu else {}
+    sm, dram = mean.get("sm_activity"), mean.get("dram_activity")
+    if sm is None or dram is None or not math.isfinite(sm + dram):
+        return None
+    figures = (
+        f"In the timed window the multiprocessors were active {sm:.0%} of the time and the device memory "
+        f"moved {dram:.0%} of its peak"
+    )
+    if dram >= _DRAM_USED_UP:
+        return FoundLimit(limit=Limit.MEMORY, text=f"{figures}: memory bandwidth is used up.")
+    if sm >= _SM_USED_UP:
+        return FoundLimit(limit=Limit.MULTIPROCESSORS, text=f"{figures}: the multiprocessors are used up.")
+    text = f"{figures}: neither is used up, and the figures do not decide what else is."
+    return FoundLimit(limit=Limit.UNKNOWN, text=text)
+
+
+def _by_nvml(growth: Growth) -> FoundLimit:
+    memory = growth.gpu.mean.get("memory_utilization") if growth.gpu else None
+    if memory is not None and memory >= _NVML_MEMORY_USED_UP:
+        text = f"NVML counted the device memory as in use {memory:.0%} of the time (a coarse figure)."
+        return FoundLimit(limit=Limit.MEMORY, text=text)
+    fills = [worker.sm_fill for worker in growth.activity.workers if worker.sm_fill is not None]
+    fill, busy = float(np.mean(fills)) if fills else 0.0, growth.activity.busy_share
+    if fill >= _LAUNCHES_FILL and busy >= _ALWAYS_BUSY:
+        text = (
+            f"In the traced pass operations ran {busy:.0%} of the time, and their launches reach {fill:.0%} "
+            "of the multiprocessors (by their size: how active these were was not read)."
+        )
+        return FoundLimit(limit=Limit.MULTIPROCESSORS, text=text)
+    text = (
+        "How active the multiprocessors were and how much the device memory moved was not read: "
+        "which is used up is unknown."
+    )
+    return FoundLimit(limit=Limit.UNKNOWN, text=text)

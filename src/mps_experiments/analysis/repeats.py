@@ -1,0 +1,102 @@
+"""The VALID repeats of one cell; pure."""
+
+import statistics
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from mps_experiments.record.latencies import Latencies
+from mps_experiments.record.measurement import Measurement
+from mps_experiments.record.statistics import Statistics
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """The VALID repeats of one cell, each of them in a block of its own.
+
+    Attributes:
+        measurements: In an order that does not depend on the order in which they were read; at least one.
+        figures: Of each.
+    """
+
+    measurements: tuple[Measurement, ...]
+    figures: tuple[Statistics, ...] = field(compare=False, repr=False)
+
+    @classmethod
+    def of(cls, measurements: Sequence[Measurement]) -> "Group":
+        """Take the repeats of one cell; those that are not VALID have no figures and are left out."""
+        ordered = sorted(measurements, key=lambda m: (m.cell.repeat, m.started_at, m.record_id))
+        valid = [(m, figures) for m in ordered if (figures := m.statistics())]
+        return cls(
+            measurements=tuple(measurement for measurement, _ in valid),
+            figures=tuple(figures for _, figures in valid),
+        )
+
+    def __post_init__(self) -> None:
+        if not self.measurements:
+            raise ValueError("a group needs at least one VALID run")
+
+    @property
+    def first(self) -> Measurement:
+        return self.measurements[0]
+
+    @property
+    def makespans_s(self) -> tuple[float, ...]:
+        """Makespan of each, in seconds."""
+        return tuple(figures.makespan_s for figures in self.figures)
+
+    @property
+    def paces_s(self) -> tuple[float, ...]:
+        """Seconds per iteration of each one's slowest worker."""
+        return tuple(figures.pace_s for figures in self.figures)
+
+    @property
+    def throughputs_per_s(self) -> tuple[float, ...]:
+        """Throughput of each, in iterations of all workers per second."""
+        return tuple(figures.throughput_per_s for figures in self.figures)
+
+    @property
+    def median_s(self) -> float:
+        """Median makespan."""
+        return statistics.median(self.makespans_s)
+
+    @property
+    def latencies(self) -> Latencies:
+        """Those of all workers and blocks."""
+        return Latencies.pooled([figures.latencies for figures in self.figures])
+
+    @property
+    def throughput_median_per_s(self) -> float:
+        return statistics.median(self.throughputs_per_s)
+
+    def __len__(self) -> int:
+        return len(self.measurements)
+
+
+def paired(one: Group, other: Group) -> list[tuple[int, int]]:
+    """Return the positions of the runs that share a block, in order of the blocks.
+
+    A block is a repeat of a sweep. Where a sweep was resumed under another id, or several sweeps are put
+    together, what is left over of a repeat is paired in order of time.
+    """
+    return [pair for repeat in sorted(_blocks(one)) for pair in _pairs(one, other, repeat)]
+
+
+def _pairs(one: Group, other: Group, repeat: int) -> Iterator[tuple[int, int]]:
+    ours, theirs = _blocks(one)[repeat], _blocks(other)[repeat]
+    for place in list(ours):
+        sweep = one.measurements[place].sweep_id
+        partner = next((each for each in theirs if other.measurements[each].sweep_id == sweep), None)
+        if partner is not None:
+            ours.remove(place)
+            theirs.remove(partner)
+            yield place, partner
+    yield from zip(ours, theirs, strict=False)
+
+
+def _blocks(group: Group) -> dict[int, list[int]]:
+    """Number of the repeat -> positions of its runs."""
+    found: dict[int, list[int]] = defaultdict(list)
+    for place, measurement in enumerate(group.measurements):
+        found[measurement.cell.repeat].append(place)
+    return found

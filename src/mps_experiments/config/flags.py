@@ -1,0 +1,64 @@
+"""Read the flags of the command line before Hydra does, which answers a mistake with a page of text."""
+
+import argparse
+from pathlib import Path
+
+from hydra._internal.utils import get_args_parser
+
+from mps_experiments.config.mistakes import dashed
+from mps_experiments.config.schema import CONFIG_NAME, conf_dir
+from mps_experiments.errors import ConfigError
+
+_SHOW_FLAGS = ("run", "multirun", "cfg", "info", "shell_completion")  # Hydra takes one of them
+
+
+def read_flags(arguments: list[str]) -> argparse.Namespace:
+    """Return Hydra's flags with what it would fill in: the whole paths of folders, the file to begin with.
+
+    Raises:
+        ConfigError: If a flag does not fit.
+    """
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise ConfigError("current folder", "", "is not there any more; change to one that is") from error
+    args = _parsed(arguments)
+    folder = _folder("--config-path", args.config_path or str(conf_dir()))
+    if args.config_path and not Path(args.config_path).is_absolute():  # Hydra would look inside our package
+        raise ConfigError("--config-path", args.config_path, f"give the whole path: {folder}")
+    if args.config_name and not (folder / args.config_name).with_suffix(".yaml").is_file():
+        raise ConfigError("--config-name", args.config_name, f"no such file in {folder}; leave it away")
+    args.config_path, args.config_name = str(folder), args.config_name or CONFIG_NAME
+    args.config_dir = args.config_dir and str(_folder("--config-dir", args.config_dir))
+    return args
+
+
+def _parsed(arguments: list[str]) -> argparse.Namespace:
+    parser = get_args_parser()
+    parser.exit_on_error = False
+    try:
+        args, unknown = parser.parse_known_args(arguments)
+    except argparse.ArgumentError as error:
+        raise ConfigError(str(error.argument_name), "", f"{error.message}; --help lists the flags") from error
+    if unknown:
+        raise ConfigError(unknown[0], "", f"not understood here; {dashed(unknown[0], arguments)}")
+    given = [
+        f"--{name.replace('_', '-')}" for name in _SHOW_FLAGS if getattr(args, name) not in (None, False)
+    ]
+    if len(given) > 1 and not (args.help or args.hydra_help):
+        raise ConfigError(" ".join(given), "", "these cannot be combined; give one of them")
+    if args.experimental_rerun is not None:
+        what = "a pickle can run code; repeat the run with the command in sweep.json"
+        raise ConfigError("--experimental-rerun", args.experimental_rerun, what)
+    if args.hydra_help and args.overrides:
+        raise ConfigError("--hydra-help", "", "stands alone; leave the options away")
+    if args.resolve and not (args.cfg or args.help):
+        raise ConfigError("--resolve", "", "works only with --cfg or --help")
+    return args
+
+
+def _folder(flag: str, given: str) -> Path:
+    folder = Path(given).absolute()
+    if not folder.is_dir():
+        raise ConfigError(flag, given, "no such folder")
+    return folder

@@ -1,0 +1,375 @@
+"""The record of one run: what `measurement.json` holds, and how it gets to disk and back."""
+
+import math
+import re
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError, with_config
+
+from mps_experiments.errors import RecordError
+from mps_experiments.record.axes import AXES, EXTRA_FACTORS, WORK, items_of, name_of, without
+from mps_experiments.record.disk import write_atomically
+from mps_experiments.record.faults import FaultTrial, SurvivorFigures, survivor_figures
+from mps_experiments.record.findings import Finding
+from mps_experiments.record.gpu_work import GpuWork
+from mps_experiments.record.machine import GpuProcess, MachineFacts
+from mps_experiments.record.outputs import OutputDifference, OutputDigest
+from mps_experiments.record.overlap import Activity
+from mps_experiments.record.proof import ForeignDaemon, Proof
+from mps_experiments.record.samples import WorkerSamples
+from mps_experiments.record.statistics import Statistics, summarise, whole_window_ns
+from mps_experiments.record.telemetry import Telemetry, TelemetrySummary, summarise_telemetry
+from mps_experiments.record.verdict import Status, Verdict
+from mps_experiments.record.worker import Done, WorkerFacts
+from mps_experiments.record.workload import ImageInput, WorkloadSpec
+
+SCHEMA_VERSION = 5
+_READABLE = (1, 2, 3, 4, 5)  # what versions 2 to 5 added has defaults that say what earlier runs did
+_VARIED_SINCE = 5
+_WHOLE = ("procs", "repeat", "trial", "twin")
+_IN_EVERY_NAME = ("mps", "procs", "times", "fault")
+Times = int | Literal["auto"]
+
+
+def times_order(times: Times) -> float:
+    """Return what sorts cells by their iterations, ``auto`` last."""
+    return math.inf if times == "auto" else times
+
+
+FILE_NAME = "measurement.json"
+_ANY_NAME = re.compile(r"measurement(\.\d+)?\.json")  # an earlier record kept aside has a number
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerRecord:
+    """What one worker did.
+
+    Attributes:
+        samples: None if it never started its measured window.
+        gpu_memory_bytes: What NVML counted for the process, CUDA context included; None if it does not tell.
+        ready_s: Seconds from its start until it was ready.
+        output: What it computed for the first input after its window; None if it was not asked.
+        product_errors: Relative errors of matrix products, by type; empty where it sees the whole GPU.
+    """
+
+    rank: int
+    pid: int
+    workload: WorkloadSpec
+    cpu_cores_planned: tuple[int, ...]
+    ready_s: float | None
+    facts: WorkerFacts | None
+    done: Done | None
+    samples: WorkerSamples | None
+    gpu_memory_bytes: int | None = None
+    output: OutputDigest | None = None
+    product_errors: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FailureRecord:
+    """Why a run is INVALID, as it was raised; `rank` is None where no worker was at fault."""
+
+    reason: str
+    rank: int | None
+    traceback: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """The coordinates of a run in its sweep, and what a comparison must hold equal.
+
+    Attributes:
+        axes: Name -> value of each row of `axes.AXES`, in their order.
+        inputs: The images; empty for a workload of the user's own.
+    """
+
+    axes: dict[str, Any]
+    inputs: tuple[ImageInput, ...] = ()
+
+    def moved(self, **axes: Any) -> "Cell":
+        """Return the cell with other values on some axes."""
+        return replace(self, axes=self.axes | axes)
+
+    @property
+    def mps(self) -> str:
+        """Return ``on`` or ``off``."""
+        return str(self.axes["mps"])
+
+    @property
+    def procs(self) -> int:
+        """Return the number of worker processes."""
+        return int(self.axes["procs"])
+
+    @property
+    def times(self) -> Times:
+        """Return the iterations of each worker, or ``auto``: as many as `window_s` seconds held."""
+        times: Times = self.axes["times"]
+        return times
+
+    @property
+    def items(self) -> int:
+        """Return how many items one iteration processes."""
+        return items_of(self.axes)
+
+    @property
+    def item(self) -> str:
+        """Return the word for one item."""
+        return "image" if self.inputs else "item"
+
+    @property
+    def extras(self) -> tuple[Any, ...]:
+        """Return the values of the factors beside mps, procs and times."""
+        return tuple(self.axes[axis.name] for axis in EXTRA_FACTORS)
+
+    @property
+    def work(self) -> dict[str, Any]:
+        """Return the axes that say what is computed: where they agree, outputs must be equal."""
+        return {axis.name: self.axes[axis.name] for axis in WORK}
+
+    @property
+    def model(self) -> str:
+        """Return the torchvision model or the factory."""
+        return str(self.axes["model"])
+
+    @property
+    def weights(self) -> str:
+        """Return ``random``, a name of torchvision's or the path of a checkpoint."""
+        return str(self.axes["weights"])
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Return what a factory was handed."""
+        return dict(self.axes["options"])
+
+    @property
+    def device(self) -> str:
+        """Return the UUID of the GPU, or ``cpu``."""
+        return str(self.axes["device"])
+
+    @property
+    def window(self) -> str:
+        """Return ``kept`` (workers that are done keep up the load) or ``fixed`` (they stop)."""
+        return str(self.axes["window"])
+
+    @property
+    def window_s(self) -> float | None:
+        """Return the seconds of a window with ``times=auto``."""
+        seconds: float | None = self.axes["window_s"]
+        return seconds
+
+    @property
+    def repeat(self) -> int:
+        """Return the number of the block."""
+        return int(self.axes["repeat"])
+
+    @property
+    def fault(self) -> str:
+        """Return what went wrong on purpose, or ``none``."""
+        return str(self.axes["fault"])
+
+    @property
+    def trial(self) -> int:
+        """Return the number of the trial of a fault."""
+        return int(self.axes["trial"])
+
+    @property
+    def is_twin(self) -> bool:
+        """Tell the second of two equal one-process runs (A/A), which shows what equal runs differ by."""
+        return bool(self.axes["twin"])
+
+
+def _cell_of_any_version(stored: Any) -> Any:
+    """Return a cell as it is stored now; until version 4 each axis was a field of its own."""
+    if not isinstance(stored, dict):
+        return stored
+    if "axes" in stored:
+        known = stored["axes"] if isinstance(stored["axes"], dict) else {}
+    else:
+        known = {name: value for name, value in stored.items() if name != "inputs"}
+        pinned, rotated = known.pop("pinned", False), known.pop("rotated", False)
+        known["cpu_affinity"] = "none" if not pinned else "rotate" if rotated else "auto"
+    axes = {axis.name: known.get(axis.name, axis.usual) for axis in AXES} | known
+    wrong = [name for name in _WHOLE if type(axes[name]) is not int]
+    wrong += ["times"] if type(axes["times"]) is not int and axes["times"] != "auto" else []
+    wrong += ["options"] if not isinstance(axes["options"], dict) else []
+    if wrong:
+        raise ValueError(", ".join(f"{name}={axes[name]!r}" for name in wrong))
+    return {"axes": axes, "inputs": stored.get("inputs", ())}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """Everything known of one run; statistics are derived from it, never stored.
+
+    Attributes:
+        record_id: Unique, the key under which MLflow knows it.
+        sweep_id: The same for all runs of one command line.
+        started_at: Seconds since the epoch.
+        wall_s: From the start of the run to the end of its clean-up.
+        phases_s: Seconds per phase of the run, in order.
+        overrides: What was typed for this run's cell.
+        varied: Those of them in which the cells of its sweep differ, beyond the coordinates of every name.
+        config: The whole configuration, as Hydra composed it.
+        contended: What else was on the GPU or served MPS; empty if nothing was seen.
+        notes: What a reader should know, for example that cores were shared.
+        findings: What the checks of the verdict found, the grave ones first.
+        missing: Evidence that could not be had, and why.
+        activity: What the traced pass showed.
+        telemetry: What GPU and CPU did in the measured window.
+        parity: The largest difference between the workers' outputs.
+        fault: What happened in a run with a fault; such a run has no figures of an ordinary one.
+        gpu_work: What was seen of each worker's work on the GPU; empty in earlier records.
+    """
+
+    schema_version: int
+    record_id: str
+    sweep_id: str
+    name: str
+    cell: Annotated[Cell, BeforeValidator(_cell_of_any_version)]
+    started_at: float
+    wall_s: float
+    phases_s: dict[str, float]
+    overrides: tuple[str, ...]
+    config: dict[str, Any]
+    machine: MachineFacts
+    weights_file_sha256: str | None
+    workers: tuple[WorkerRecord, ...]
+    proof: Proof | None
+    foreign_daemons: tuple[ForeignDaemon, ...]
+    foreign_processes: tuple[GpuProcess, ...]
+    contended: tuple[str, ...]
+    notes: tuple[str, ...]
+    failure: FailureRecord | None
+    verdict: Verdict
+    findings: tuple[Finding, ...] = ()
+    missing: tuple[str, ...] = ()
+    activity: Activity | None = None
+    telemetry: Telemetry | None = None
+    parity: OutputDifference | None = None
+    fault: FaultTrial | None = None
+    gpu_work: tuple[GpuWork, ...] = ()
+    varied: tuple[str, ...] = ()
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """Return what its name says beyond coordinates and block."""
+        return without(self.varied, "repeat")
+
+    @property
+    def cell_name(self) -> str:
+        """Return the name that all repeats, trials and twins of its cell share."""
+        return name_of(self.cell.axes, self.settings)
+
+    @property
+    def is_ordinary(self) -> bool:
+        """Whether nothing was made to go wrong: only such runs are compared with each other."""
+        return self.cell.fault == "none"
+
+    @property
+    def was_interrupted(self) -> bool:
+        """Whether a signal to the runner cut the run short."""
+        failure = self.failure
+        return failure is not None and failure.rank is None and failure.reason.startswith("interrupted by ")
+
+    def statistics(self) -> Statistics | None:
+        """The figures of a VALID ordinary run; None for any other, which has no numbers."""
+        if self.verdict.status is not Status.VALID or not self.is_ordinary:
+            return None
+        samples = [worker.samples for worker in self.workers if worker.samples is not None]
+        return summarise(samples, self.cell.window == "kept", self.cell.items)
+
+    def survivor_figures(self) -> SurvivorFigures | None:
+        """What the survivors of a VALID run with a fault went through; None if there is none."""
+        if self.fault is None or self.verdict.status is not Status.VALID:
+            return None
+        samples = {worker.rank: worker.samples for worker in self.workers if worker.samples is not None}
+        return survivor_figures(self.fault, samples)
+
+    def window_ns(self) -> tuple[int, int] | None:
+        """First worker's start and last worker's end, of the monotonic clock; None if none was measured."""
+        samples = [worker.samples for worker in self.workers if worker.samples is not None]
+        if not samples:
+            return None
+        return whole_window_ns(samples)
+
+    def telemetry_summary(self) -> TelemetrySummary | None:
+        """The GPU inside the window; None if nothing was read or measured there."""
+        window = self.window_ns()
+        return summarise_telemetry(self.telemetry, window) if self.telemetry and window else None
+
+    def overhead_s(self) -> float | None:
+        """Seconds of the run outside the measured window; None unless VALID."""
+        figures = self.statistics()
+        return None if figures is None else self.wall_s - figures.makespan_s
+
+
+# JSON has no NaN and no infinity, what a model computes may have both.
+_adapter: TypeAdapter[Measurement] = TypeAdapter(
+    with_config(ConfigDict(ser_json_inf_nan="strings"))(Measurement)
+)
+
+
+def write_measurement(measurement: Measurement, path: Path) -> None:
+    """Write the record so that a reader sees all of it or nothing; an earlier record there is kept aside.
+
+    Raises:
+        RecordError: If the folder cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, to_json(measurement), keep_earlier=True)
+    except OSError as error:
+        raise RecordError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def rewrite_measurement(measurement: Measurement, path: Path) -> None:
+    """Replace this run's own record, of which something was learned since.
+
+    Raises:
+        RecordError: If there is no room for it; the record is as it was.
+    """
+    try:
+        write_atomically(path, to_json(measurement))
+    except OSError as error:
+        raise RecordError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def to_json(measurement: Measurement) -> bytes:
+    """The record as it is on disk."""
+    return _adapter.dump_json(measurement, indent=1)
+
+
+def find_measurements(folder: Path) -> list[Path]:
+    """Every record below a folder, also those kept aside when a folder was used again."""
+    return sorted(path for path in folder.rglob("measurement*.json") if _ANY_NAME.fullmatch(path.name))
+
+
+def read_measurement(path: Path) -> Measurement:
+    """Read one record.
+
+    Raises:
+        RecordError: If it is missing, damaged or of another version.
+    """
+    try:
+        measurement = _adapter.validate_json(path.read_bytes())
+    except OSError as error:
+        raise RecordError(f"{path} cannot be read: {error.strerror}") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+        what = f"{where}: {first['msg']}{more}"
+        raise RecordError(f"{path} is not a record of version {SCHEMA_VERSION}: {what}") from error
+    if measurement.schema_version not in _READABLE:
+        raise RecordError(f"{path} is a record of version {measurement.schema_version}, not {SCHEMA_VERSION}")
+    if measurement.schema_version < _VARIED_SINCE:
+        return replace(measurement, varied=_varied_in_name(measurement))
+    return measurement
+
+
+def _varied_in_name(measurement: Measurement) -> tuple[str, ...]:
+    """Return what an earlier record tells by its name alone: which of its overrides the sweep varied."""
+    words = measurement.name.split()
+    return tuple(text for text in without(measurement.overrides, *_IN_EVERY_NAME) if text in words)

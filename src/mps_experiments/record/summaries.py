@@ -1,0 +1,182 @@
+"""Stored runs, and a sweep's own file, sweep.json: written after each run, with all that is read from it."""
+
+import contextlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from mps_experiments.errors import RecordError
+from mps_experiments.record.disk import write_atomically
+from mps_experiments.record.measurement import FILE_NAME, Measurement, find_measurements, read_measurement
+
+NAME = "sweep.json"
+_ANY = "sweep*.json"  # a folder that was used again holds several
+_COPIES = "mlartifacts"  # what an embedded MLflow store copied; never searched
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One run of a sweep.
+
+    Attributes:
+        folder: The run's folder, relative to sweep.json; None if it could not be begun.
+        resumed_from: The folder of the record of an earlier sweep that stands for this run, relative to
+            sweep.json; earlier versions wrote it absolute.
+    """
+
+    name: str = ""
+    record_id: str = ""
+    folder: str | None = None
+    resumed_from: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """A sweep.json as it is read again.
+
+    Attributes:
+        at: The folder that holds it.
+        status: RUNNING until the sweep ended as FINISHED, FAILED or KILLED.
+        precision: The goal for which blocks were added; 0 for none.
+    """
+
+    cells: tuple[Entry, ...]
+    at: Path = Path()
+    sweep_id: str = ""
+    command: str = ""
+    is_sweep: bool = True
+    status: str = "KILLED"
+    precision: float = 0.0
+
+    @property
+    def taken_over(self) -> tuple[Entry, ...]:
+        """Those runs for which a record of an earlier sweep stands."""
+        return tuple(cell for cell in self.cells if cell.resumed_from is not None)
+
+    def records_taken_over(self) -> Iterator[tuple[Measurement, Path]]:
+        """Yield the records of earlier sweeps under the names that their runs have in this one."""
+        for cell in self.taken_over:
+            if (found := self._find(cell)) is not None:
+                yield replace(found[0], name=cell.name), found[1]
+
+    def _find(self, cell: Entry) -> tuple[Measurement, Path] | None:
+        told = Path(cell.resumed_from or "")
+        moved_along = [above / Path(*told.parts[-3:]) for above in self.at.absolute().parents[:2]]
+        for folder in (self.at / told, *moved_along, self.at / (cell.folder or "")):
+            for path in sorted(folder.glob("measurement*.json")):
+                with contextlib.suppress(RecordError):
+                    measurement = read_measurement(path)
+                    if measurement.record_id == cell.record_id:
+                        return measurement, Path(os.path.normpath(folder))
+        return None
+
+    def begun_at(self) -> float | None:
+        """Return when the sweep's first own run began, since the epoch in seconds; None without a record."""
+        for cell in self.cells:
+            if cell.resumed_from is None and cell.folder is not None:
+                with contextlib.suppress(RecordError):
+                    return read_measurement(self.at / cell.folder / FILE_NAME).started_at
+        if any(originals(self.at)) or any(self.records_taken_over()):
+            return (self.at / NAME).stat().st_mtime
+        return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundRun:
+    """One stored run.
+
+    Attributes:
+        folder: Where its files lie; None if only MLflow has them.
+        mlflow_run_id: If it was found in MLflow.
+    """
+
+    measurement: Measurement
+    folder: Path | None
+    mlflow_run_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What the words stand for.
+
+    Attributes:
+        runs: In the order of started_at, each record_id once.
+        problems: Records that could not be read, one line each.
+        commands: What was typed, as far as MLflow told.
+    """
+
+    runs: tuple[FoundRun, ...]
+    problems: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
+
+
+_adapter = TypeAdapter(Summary)
+
+
+def write_summary(folder: Path, content: Mapping[str, object], keep_earlier: bool) -> None:
+    """Write a sweep's file.
+
+    Args:
+        folder: The sweep's folder.
+        content: What it holds; see `Summary` for what is read again.
+        keep_earlier: Leave the file of an earlier sweep in that folder under a numbered name.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
+    write_atomically(folder / NAME, json.dumps(content, indent=1).encode(), keep_earlier=keep_earlier)
+
+
+def read_summary(path: Path) -> Summary | None:
+    """Read a sweep.json; None for what is none, or is damaged."""
+    try:
+        return replace(_adapter.validate_json(path.read_bytes()), at=path.parent)
+    except (OSError, ValidationError):
+        return None
+
+
+def summaries_below(folder: Path) -> Iterator[Summary]:
+    """Yield every sweep.json at or below a folder."""
+    return filter(None, map(read_summary, _not_copied(folder, sorted(folder.rglob(_ANY)))))
+
+
+def summaries_in(folder: Path) -> Iterator[Summary]:
+    """Yield every sweep.json in a folder."""
+    return filter(None, map(read_summary, sorted(folder.glob(_ANY))))
+
+
+def summary_of(run_folder: Path, sweep_id: str) -> Summary | None:
+    """Find the sweep of a run in the folders above its own; a trial lies two folders deep."""
+    above = (run_folder, *run_folder.parents[:2])
+    return next(
+        (each for folder in above for each in summaries_in(folder) if each.sweep_id == sweep_id), None
+    )
+
+
+def originals(folder: Path) -> Iterator[Path]:
+    """Yield the records below a folder where they were written, not MLflow's copies of them."""
+    return _not_copied(folder, find_measurements(folder))
+
+
+def precision_of(summaries: Iterable[Summary]) -> float:
+    """Return the precision that all these sweeps added blocks for; 0 for none, or if they differ."""
+    values = {summary.precision for summary in summaries}
+    return values.pop() if len(values) == 1 else 0.0
+
+
+def cut_off(word: str) -> str:
+    """Say that a sweep did not end by itself; empty for one that did, and for anything else."""
+    summary = read_summary(Path(word) / NAME)
+    if summary is None or summary.status not in ("KILLED", "RUNNING"):
+        return ""
+    return (
+        f"{word}: the sweep was cut off; only cells that were begun are here, its whole command is in {NAME}"
+    )
+
+
+def _not_copied(folder: Path, paths: Iterable[Path]) -> Iterator[Path]:
+    return (path for path in paths if _COPIES not in path.relative_to(folder).parts and path.is_file())

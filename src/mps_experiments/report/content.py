@@ -1,0 +1,125 @@
+"""What a page consists of, whatever it is written as: headings, paragraphs, tables, pictures; pure data."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from mps_experiments.report.drawing import Chart
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heading:
+    """Level 2 or 3; a page has one of level 1, its title."""
+
+    text: str
+    level: int = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paragraph:
+    """Plain text.
+
+    Attributes:
+        strong: Whether it is what a hurried reader should see.
+    """
+
+    text: str
+    strong: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bullets:
+    """A list of plain texts."""
+
+    items: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Code:
+    """Text to be copied as it is."""
+
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Rows of plain texts, all as long as the header; the first cell of a row is its name."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, table: RichTable) -> "Table":
+        """A table that is made for the terminal."""
+        columns = [[_plain(cell) for cell in column.cells] for column in table.columns]
+        return cls(
+            title=_plain(table.title),
+            header=tuple(_plain(column.header) for column in table.columns),
+            rows=tuple(zip(*columns, strict=True)),
+            notes=tuple(_plain(table.caption).splitlines()),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """A PNG that exists already.
+
+    Attributes:
+        name: Of its file, without folder.
+        alt: What it shows.
+    """
+
+    name: str
+    title: str
+    alt: str
+    png: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class SideBySide:
+    """Tables or charts that are read together."""
+
+    blocks: tuple[Table | Chart, ...]
+
+
+Block = Heading | Paragraph | Bullets | Code | Table | Picture | Chart | SideBySide
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """A whole report."""
+
+    title: str
+    blocks: tuple[Block, ...]
+
+    def pictures(self) -> dict[str, bytes]:
+        """File name -> PNG of everything that is drawn."""
+        blocks = [
+            each
+            for block in self.blocks
+            for each in (block.blocks if isinstance(block, SideBySide) else (block,))
+        ]
+        charts = {f"{each.name}.png": each.png for each in blocks if isinstance(each, Chart)}
+        return charts | {each.name: each.png for each in blocks if isinstance(each, Picture)}
+
+
+def bullets(items: Sequence[str]) -> list[Block]:
+    """A list, or nothing."""
+    return [Bullets(items=tuple(items))] if items else []
+
+
+def printable(text: str) -> str:
+    """Without what would move a cursor or turn text around: names and reasons come from anywhere."""
+    return "\n".join("".join(map(_shown, line)) for line in text.split("\n"))
+
+
+def _shown(character: str) -> str:
+    return character if character.isprintable() else "\N{REPLACEMENT CHARACTER}"
+
+
+def _plain(cell: object) -> str:
+    return cell.plain if isinstance(cell, Text) else str(cell or "")

@@ -1,0 +1,133 @@
+"""How a chart is drawn: lines over the number of processes, their axes, the picture that it becomes."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import log
+from typing import TYPE_CHECKING, Any
+
+from mps_experiments.analysis.figures import Series
+from mps_experiments.report.ink import COLOURS, new_figure, style, to_png, to_svg
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+
+GUIDE: Mapping[str, Any] = {"color": COLOURS["muted"], "linewidth": 1.2}
+_DASHES = {"off": "--", "on": "-"}
+_MARKS = {"off": "sDvPhd", "on": "o^X*<p"}  # one for each stratum, in turn
+_FAINTEST = 0.4
+_WIDTH_IN, HEIGHT_IN = 6.4, 3.9  # as narrow as half a page or a small screen, so that the text stays readable
+_APART = 0.045  # of an axis; labels that are nearer to each other would touch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chart:
+    """One chart, ready for a page.
+
+    Attributes:
+        name: Unique in its page, also the name of its file.
+        title: For people.
+        alt: What it shows, with its values, for those who do not see it.
+        note: What is to be known to read it; empty if nothing is.
+        svg: For HTML.
+        png: For Markdown and MLflow.
+    """
+
+    name: str
+    title: str
+    alt: str
+    note: str
+    svg: str
+    png: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoChart:
+    """Why a chart is not there."""
+
+    title: str
+    reason: str
+
+
+def drawn(
+    name: str,
+    title: str,
+    values: str,
+    draw: Callable[["Axes"], None],
+    note: str = "",
+    height_in: float = HEIGHT_IN,
+) -> Chart:
+    """The chart that `draw` draws; `values` are those it shows, in words."""
+    with style():
+        figure = new_figure(_WIDTH_IN, height_in)
+        draw(figure.subplots())
+        svg, png = to_svg(figure, name), to_png(figure)
+    return Chart(name=name, title=title, alt=f"{title}. {values}.", note=note, svg=svg, png=png)
+
+
+def lines(axes: "Axes", series: Sequence[Series]) -> None:
+    """Draw each arm with its colour and dashes; strata get their own marks, and later ones are darker."""
+    strata = list(dict.fromkeys(each.stratum for each in series))
+    for each in series:
+        place = strata.index(each.stratum)
+        marks = _MARKS[each.mps]
+        axes.errorbar(
+            each.counts,
+            each.values,
+            yerr=each.errors,
+            color=COLOURS[each.mps],
+            marker=marks[place % len(marks)],
+            linestyle=_DASHES[each.mps],
+            alpha=_FAINTEST + (1 - _FAINTEST) * (place + 1) / len(strata),
+            capsize=3,
+            clip_on=False,  # a mark on the edge stays whole
+            label=each.label,
+        )
+    axes.legend()
+
+
+def from_zero(axes: "Axes", top: float | None = None) -> None:
+    """The upright axis starts at 0, so that heights can be compared."""
+    axes.set_ylim(0, top or axes.get_ylim()[1] * 1.05)
+
+
+def label(axes: "Axes", series: Sequence[Series], text: str) -> None:
+    """Names and ticks; the numbers of processes that were measured, as far as there is room."""
+    counts = all_counts(series)
+    is_log = axes.get_xscale() == "log"
+    axes.set_xticks(shown := _apart(counts, is_log), [str(count) for count in shown])
+    axes.set_xticks([], minor=True)
+    axes.set_xlabel("processes")
+    axes.set_ylabel(text)
+
+
+def doubling(axes: "Axes") -> None:
+    """Both axes by powers of two."""
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log", base=2)
+    plain_log(axes.yaxis, base=2, between=(1.0, 1.5))
+
+
+def plain_log(axis: "Axis", *, base: float, between: Sequence[float]) -> None:
+    """Plain numbers on a logarithmic axis."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    axis.set_major_locator(LogLocator(base=base, subs=between))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_locator(NullLocator())
+
+
+def all_counts(series: Iterable[Series]) -> list[int]:
+    """The numbers of processes of all lines, ascending."""
+    return sorted({count for each in series for count in each.counts})
+
+
+def _apart(counts: Sequence[int], is_log: bool) -> list[int]:
+    """Those whose labels do not touch, the first among them."""
+    place = log if is_log else float
+    length = place(counts[-1]) - place(counts[0])
+    kept = [counts[0]]
+    for count in counts[1:]:
+        if place(count) - place(kept[-1]) >= _APART * length:
+            kept.append(count)
+    return kept

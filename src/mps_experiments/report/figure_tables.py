@@ -1,0 +1,99 @@
+"""Tables of all figures: of one panel, and of several machines side by side; pure."""
+
+from collections.abc import Sequence
+
+from mps_experiments.analysis.estimates import ENOUGH_BLOCKS
+from mps_experiments.analysis.figures import median_of, rate, short
+from mps_experiments.analysis.machines import Machines, letter
+from mps_experiments.analysis.metrics import SHOWN
+from mps_experiments.analysis.numbers import milliseconds, seconds
+from mps_experiments.analysis.panels import ARMS, Panel
+from mps_experiments.analysis.repeats import Group
+from mps_experiments.analysis.short_windows import short_window_line
+from mps_experiments.record.axes import Axis, factor_words, varied_factors
+from mps_experiments.record.measurement import Cell, Times, times_order
+from mps_experiments.report.content import Table
+
+_Key = tuple[str, str, str, Times, int]  # model, what varies, mps, times, procs
+
+
+def machines_table(panels: Sequence[Panel], machines: Machines) -> Table | None:
+    """Cells that several machines have, side by side; None if there are none."""
+    found: dict[_Key, dict[int, str]] = {}
+    for panel in panels:
+        for group in panel.groups:
+            cell = group.first.cell
+            varied = dict.fromkeys((*panel.varied.split(), *factor_words(cell.axes)))
+            key = (cell.model, " ".join(varied), cell.mps, cell.times, cell.procs)
+            found.setdefault(key, {})[machines.index(panel.first)] = _compared(panel, group)
+    rows = tuple(
+        (_name(key), *(cells.get(index, "-") for index in range(len(machines.lines))))
+        for key, cells in found.items()
+        if len(cells) > 1
+    )
+    if not rows:
+        return None
+    note = "Makespan, ratio and gain over one process of the same machine, throughput; medians over blocks."
+    letters = map(letter, range(len(machines.lines)))
+    return Table(title="Side by side", header=("cell", *letters), rows=rows, notes=(note,))
+
+
+def _name(key: _Key) -> str:
+    model, varied, mps, times, procs = key
+    return " ".join(filter(None, (model, varied, f"mps={mps} procs={procs} times={times}")))
+
+
+def _compared(panel: Panel, group: Group) -> str:
+    ratio = panel.ratio(group)
+    said = f"{seconds(group.median_s)} s"
+    if ratio.overall and ratio.gain and group.first.cell.procs > 1:
+        said += f", ratio {ratio.overall.value:.2f}, gain {ratio.gain.value:.2f}"
+    return f"{said}, {rate(group)} {group.first.cell.item}s/s"
+
+
+def all_figures(panel: Panel) -> Table:
+    """Every figure of every cell with a VALID run."""
+    item = panel.first.cell.item
+    extras = varied_factors([m.cell.axes for m in panel.measurements])
+    header = (
+        *("mps", "procs", *(axis.label for axis in extras), "times"),
+        *(
+            "blocks",
+            "makespan s",
+            "ratio [interval]",
+            "gain [interval]",
+            f"{item}s/s",
+            "p50 ms",
+            "p95 ms",
+            "p99 ms",
+        ),
+        *(metric.heading.format(item=item) for metric in SHOWN),
+    )
+    ordered = sorted(
+        panel.groups,
+        key=lambda g: _order(g.first.cell),
+    )
+    rows = tuple(_figures_row(panel, group, extras) for group in ordered)
+    note = (
+        "Medians over the blocks; percentiles over all workers and blocks; empty where it cannot be told. "
+        f"Intervals: 95 % from {ENOUGH_BLOCKS} blocks on, rough below."
+    )
+    notes = (note, *filter(None, [short_window_line(ordered)]))
+    return Table(title=f"All figures · {panel.title}", header=header, rows=rows, notes=notes)
+
+
+def _order(cell: Cell) -> tuple[object, ...]:
+    return ARMS.index(cell.mps), cell.extras, times_order(cell.times), cell.procs
+
+
+def _figures_row(panel: Panel, group: Group, extras: Sequence[Axis]) -> tuple[str, ...]:
+    cell, ratio = group.first.cell, panel.ratio(group)
+    factors = [cell.mps, cell.procs, *(cell.axes[axis.name] for axis in extras), cell.times, len(group)]
+    values = [median_of(group.measurements, metric.name) for metric in SHOWN]
+    return (
+        *(*map(str, factors), seconds(group.median_s)),
+        *(estimate.text if estimate else "" for estimate in (ratio.overall, ratio.gain)),
+        rate(group),
+        *(milliseconds(group.latencies.percentile_s(percent)) for percent in (50, 95, 99)),
+        *("" if value is None else short(value) for value in values),
+    )

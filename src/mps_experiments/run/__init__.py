@@ -1,0 +1,1 @@
+"""One plan becomes one record, whatever happens."""

@@ -1,0 +1,287 @@
+"""Checks behind a verdict, each on the evidence of one run that measured all it should. Pure."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mps_experiments.config.schema import Thresholds
+from mps_experiments.record.findings import Finding, Severity, too_little, too_much
+from mps_experiments.record.gpu_work import GpuWork
+from mps_experiments.record.outputs import OutputDifference, OutputDigest
+from mps_experiments.record.samples import WorkerSamples
+from mps_experiments.record.statistics import summarise, whole_window_ns
+from mps_experiments.record.telemetry import POWER_CAP, THROTTLING, CpuUsage, Telemetry, summarise_telemetry
+from mps_experiments.run.work_checks import (
+    NONFINITE,
+    PARITY,
+    check_finite,
+    check_gpu_work,
+    check_parity,
+    check_products,
+)
+
+# Checks whose findings widen an interval but do not make a number false.
+_MIN_FOR_THIRDS = 9  # iterations
+_MIN_OUTLIERS = 2
+_OUTLIER = 2.0  # times the worker's median
+_CLOCK_FELL = 0.98  # of the highest clock: touching the power limit now and then has no effect
+_MIN_SHARE_WINDOW_S = 1.0  # NVML's shares reach back up to a second, when another run may just have ended
+_MIN_WAIT_WINDOW_S = 0.1  # the kernel's count reaches beyond the window by some milliseconds
+_MIN_CORE_WINDOW_S = 0.5  # the kernel counts in hundredths of a second
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """Evidence about one complete run.
+
+    Attributes:
+        samples: Samples of each worker, by rank.
+        kept: True if workers that were done kept up the load.
+        core_speeds: Speed of each worker's core, by rank, in steps of an empty loop per microsecond; None
+            where it was not measured.
+        usage: CPU time of each worker, by rank; None where unknown.
+        cores: CPU cores that each worker could use, by rank.
+        on_gpu: True if the run used a GPU.
+        mps_on: True if the cell is one with MPS.
+        telemetry: None where there is none.
+        own_pids: Workers, their descendants and MPS servers; their use of the GPU is not foreign.
+        listed_pids: Every process that NVML listed on the GPU when attachment was observed.
+        foreign_load: Other processes seen on the GPU, in words.
+        foreign_daemons: MPS daemons of others, in words.
+        parity: Largest difference between the workers' outputs; None if they were not compared.
+        factory: True if the model comes from the user's own factory.
+        outputs: Outputs of the workers that returned one, by rank.
+        gpu_work: Observed GPU work of each worker.
+        descendants: Processes on the GPU that the workers started.
+        product_errors: Errors by rank and data type, see `work_checks.check_products`.
+    """
+
+    samples: Sequence[WorkerSamples]
+    kept: bool
+    core_speeds: Sequence[float | None]
+    usage: Sequence[CpuUsage | None]
+    cores: Sequence[tuple[int, ...]]
+    on_gpu: bool
+    mps_on: bool
+    telemetry: Telemetry | None
+    own_pids: frozenset[int]
+    listed_pids: frozenset[int]
+    foreign_load: Sequence[str]
+    foreign_daemons: Sequence[str]
+    parity: OutputDifference | None
+    factory: bool
+    outputs: Mapping[int, OutputDigest]
+    gpu_work: Sequence[GpuWork]
+    descendants: Sequence[int]
+    product_errors: Mapping[int, Mapping[str, float]]
+
+
+def check(evidence: Evidence, limits: Thresholds) -> tuple[Finding, ...]:
+    """Run all checks and return their findings, INVALID ones first.
+
+    A run on the CPU shows only that everything works, so a busy machine is no reason to refuse it.
+    """
+    found = [
+        *check_parity(evidence.parity, evidence.factory, limits),
+        *check_finite(evidence.outputs, limits),
+        *_work(evidence),
+        *_foreign_daemons(evidence, limits),
+        *_windows(evidence, limits),
+        *_clocks(evidence, limits),
+        *_foreign_gpu(evidence, limits),
+        *_cores(evidence, limits),
+        *_latency(evidence, limits),
+    ]
+    if not evidence.on_gpu:
+        found = [
+            each if each.check in (PARITY, NONFINITE) else replace(each, severity=Severity.WARNING)
+            for each in found
+        ]
+    return tuple(sorted(found, key=lambda finding: finding.severity is not Severity.INVALID))
+
+
+def _some(*findings: Finding | None) -> Iterator[Finding]:
+    return (finding for finding in findings if finding is not None)
+
+
+def _work(evidence: Evidence) -> Iterator[Finding]:
+    if evidence.on_gpu:
+        yield from check_gpu_work(len(evidence.samples), evidence.gpu_work, evidence.descendants)
+        yield from check_products(evidence.product_errors)
+
+
+def _foreign_daemons(evidence: Evidence, limits: Thresholds) -> Iterator[Finding]:
+    """Report daemons of others, which may serve other clients; without MPS they put the claim in doubt."""
+    if not evidence.on_gpu or not evidence.foreign_daemons:
+        return
+    grave = limits.foreign_daemon_invalid and not evidence.mps_on
+    text = "; ".join(evidence.foreign_daemons)
+    if grave:
+        text = f"mps=off, but {text}: quit it, or accept it with validity.foreign_daemon_invalid=false"
+    severity = Severity.INVALID if grave else Severity.WARNING
+    yield Finding(check="foreign_daemon", severity=severity, text=text)
+
+
+def _windows(evidence: Evidence, limits: Thresholds) -> Iterator[Finding]:
+    if len(evidence.samples) < 2:
+        return
+    figures = summarise(evidence.samples, evidence.kept)
+    common = max(0.0, figures.common_window_s / figures.makespan_s)
+    first = min(evidence.samples, key=lambda worker: worker.end_ns)
+    if not evidence.kept:
+        text = (
+            f"window=fixed: worker {first.rank} finished early; all workers ran together for only "
+            f"{common:.0%} of the makespan, so throughput, latency and ratio partly describe fewer workers"
+        )
+        yield from _some(too_little("common_window", common, text, warn=limits.common_window_warn))
+    yield from _some(
+        too_much(
+            "start_skew",
+            figures.start_skew_s / figures.makespan_s,
+            f"the last worker started {figures.start_skew_s * 1e3:.1f} ms after the first, "
+            f"{figures.start_skew_s / figures.makespan_s:.1%} of the makespan",
+            warn=limits.start_skew_warn,
+        ),
+        _unequal(evidence, figures.latency_p50_by_worker_s, limits),
+    )
+
+
+def _unequal(evidence: Evidence, medians_s: Sequence[float], limits: Thresholds) -> Finding | None:
+    """Warn of workers of unequal speed; blame the cores only where their measured speeds differ."""
+    speeds = [speed for speed in evidence.core_speeds if speed is not None]
+    cores_differ = len(speeds) > 1 and max(speeds) > limits.unequal_workers_warn * min(speeds)
+    what = "cores" if cores_differ else "workers"
+    slowest, fastest = max(medians_s), min(medians_s)
+    text = f"{what} of unequal speed: {fastest * 1e3:.3g} to {slowest * 1e3:.3g} ms"
+    return too_much("unequal_workers", slowest / fastest, text, warn=limits.unequal_workers_warn)
+
+
+def _clocks(evidence: Evidence, limits: Thresholds) -> Iterator[Finding]:
+    if evidence.telemetry is None:
+        return
+    summary = summarise_telemetry(evidence.telemetry, whole_window_ns(evidence.samples))
+    if summary is None:
+        return
+    clock = summary.sm_clock_min_mhz
+    lowest = f", down to {clock} MHz" if clock else ""
+    highest = evidence.telemetry.sm_clock_max_mhz
+    if clock and highest:
+        lowest += f" of {highest} MHz"
+    why = [reason for reason in sorted(THROTTLING) if summary.reason_shares.get(reason)]
+    mean = summary.mean.get("sm_clock_mhz")
+    fell = not (mean and highest and mean > _CLOCK_FELL * highest)
+    capped = summary.reason_shares.get(POWER_CAP, 0.0) if fell else 0.0
+    yield from _some(
+        too_much(
+            "throttling",
+            summary.throttled_share,
+            f"the GPU's clock was held down ({', '.join(why)}) in {summary.throttled_share:.0%} of "
+            f"{summary.sample_count} readings{lowest}",
+            invalid=limits.throttled_invalid,
+        ),
+        too_much(
+            "power_cap",
+            capped,
+            f"the power limit held the GPU's clock down in {capped:.0%} of "
+            f"{summary.sample_count} readings{lowest}",
+            warn=limits.power_capped_warn,
+        ),
+    )
+
+
+def _foreign_gpu(evidence: Evidence, limits: Thresholds) -> Iterator[Finding]:
+    shares = evidence.telemetry.gpu_share_by_pid if evidence.telemetry else None
+    # If NVML reports pids of another namespace, ours are not among them, and nothing can be told.
+    if shares and evidence.own_pids & shares.keys():
+        start_ns, end_ns = whole_window_ns(evidence.samples)
+        reaches_back = (end_ns - start_ns) / 1e9 < _MIN_SHARE_WINDOW_S
+        foreign = {
+            pid: share
+            for pid, share in shares.items()
+            if share > 0
+            and pid not in evidence.own_pids
+            and not (reaches_back and pid not in evidence.listed_pids)
+        }
+        total = sum(foreign.values())
+        pids = ", ".join(map(str, sorted(foreign)))
+        text = f"other processes (pid {pids}) used {total:.0%} of the GPU"
+        if finding := too_much("foreign_gpu", total, text, warn=0.0, invalid=limits.foreign_gpu_invalid):
+            yield finding
+            return
+    if evidence.foreign_load:
+        text = "; ".join(evidence.foreign_load)
+        yield Finding(check="foreign_gpu", severity=Severity.WARNING, text=text)
+
+
+def _cores(evidence: Evidence, limits: Thresholds) -> Iterator[Finding]:
+    workers, together = len(evidence.cores), set().union(*evidence.cores)
+    if together and len(together) < workers:
+        plural = "s" if len(together) > 1 else ""
+        yield Finding(
+            check="shared_cores",
+            severity=Severity.WARNING,
+            text=f"{workers} workers share {len(together)} CPU core{plural}",
+            value=workers / len(together),
+            limit=1.0,
+        )
+    for worker, usage in zip(evidence.samples, evidence.usage, strict=True):
+        waited = usage.run_queue_wait_s if usage else None
+        if waited is not None and worker.at_work_s >= _MIN_WAIT_WINDOW_S:
+            share = min(1.0, waited / worker.at_work_s)
+            text = f"worker {worker.rank} waited for a CPU core in {share:.0%} of its time at work"
+            yield from _some(too_much("core_wait", share, text, warn=limits.core_wait_warn))
+    yield from _some(_foreign_cpu(evidence, limits))
+
+
+def _foreign_cpu(evidence: Evidence, limits: Thresholds) -> Finding | None:
+    share = foreign_cpu_share(evidence)
+    if share is None:
+        return None
+    return too_much(
+        "foreign_cpu",
+        share,
+        f"other processes or the hypervisor used {share:.0%} of the workers' CPU cores",
+        warn=limits.foreign_cpu_warn,
+    )
+
+
+def foreign_cpu_share(evidence: Evidence) -> float | None:
+    """Return the share of the workers' cores used by neither workers nor parent; None if unknown."""
+    use = evidence.telemetry.cores if evidence.telemetry else None
+    cores = set().union(*evidence.cores) & (use.busy_s.keys() if use else set())
+    if use is None or not cores or use.seconds < _MIN_CORE_WINDOW_S or None in evidence.usage:
+        return None
+    alone = all(len(each) == 1 for each in evidence.cores)  # then the parent ran on other cores
+    own = sum(usage.cpu_s for usage in evidence.usage if usage is not None)
+    own += 0.0 if alone or evidence.telemetry is None else evidence.telemetry.own_cpu_s
+    taken = sum(use.busy_s[core] + use.stolen_s.get(core, 0.0) for core in cores) - own
+    return max(0.0, taken) / (use.seconds * len(cores))
+
+
+def _latency(evidence: Evidence, limits: Thresholds) -> Iterator[Finding]:
+    for worker in evidence.samples:
+        drift = _drift(worker)
+        if drift is not None:
+            word = "slower" if drift > 0 else "faster"
+            text = f"worker {worker.rank} became {abs(drift):.0%} {word} from the first third to the last"
+            yield from _some(too_much("drift", abs(drift), text, warn=limits.drift_warn))
+    slow = sum(_slow_iterations(worker) for worker in evidence.samples)
+    total = sum(len(worker.latencies_ns) for worker in evidence.samples)
+    if slow >= _MIN_OUTLIERS:
+        text = f"{slow} of {total} iterations took over twice their worker's median"
+        yield from _some(too_much("outliers", slow / total, text, warn=limits.outliers_warn))
+
+
+def _drift(worker: WorkerSamples) -> float | None:
+    """Return the median latency of the last third over that of the first, minus one; None if too few."""
+    latencies = worker.latencies_s()
+    third = len(latencies) // 3
+    if len(latencies) < _MIN_FOR_THIRDS:
+        return None
+    return float(np.median(latencies[-third:]) / np.median(latencies[:third])) - 1
+
+
+def _slow_iterations(worker: WorkerSamples) -> int:
+    latencies = worker.latencies_s()
+    return int((latencies > _OUTLIER * np.median(latencies)).sum())

@@ -1,0 +1,110 @@
+"""What a run's numbers depend on, the same from its plan and from its record; pure."""
+
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mps_experiments.analysis.keys import differing_keys, frozen, telling_environment
+from mps_experiments.record.axes import settings_beside
+from mps_experiments.record.machine import MachineFacts
+from mps_experiments.record.measurement import Cell, Measurement
+from mps_experiments.run.plan import RunPlan
+from mps_experiments.run.recorder import cell_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fingerprint:
+    """Two runs of one fingerprint are repeats that nothing tells apart.
+
+    Attributes:
+        configuration: What the user chose, by name.
+        circumstances: Code, machine and the contents of files, by name.
+    """
+
+    configuration: dict[str, object]
+    circumstances: dict[str, object]
+
+    @property
+    def digest(self) -> str:
+        return _digest([self.configuration, self.circumstances])
+
+    @property
+    def configuration_digest(self) -> str:
+        return _digest(self.configuration)
+
+    def differences(self, now: "Fingerprint") -> list[str]:
+        """Each circumstance that differs, with both values."""
+        return differing_keys(self.circumstances, now.circumstances)
+
+
+def of_plan(
+    plan: RunPlan, config: Mapping[str, Any], machine: MachineFacts, weights_sha256: str | None
+) -> Fingerprint:
+    """The fingerprint of a run that is to come.
+
+    Args:
+        plan: The run.
+        config: The configuration that asks for it, as the record will have it.
+        machine: Where it will run.
+        weights_sha256: Digest of the weights file, if there is one.
+    """
+    return _fingerprint(cell_of(plan), config, machine, weights_sha256, plan.workloads[0].source_sha256)
+
+
+def of_record(measurement: Measurement) -> Fingerprint:
+    """The fingerprint of a run that was."""
+    source = next((worker.workload.source_sha256 for worker in measurement.workers), None)
+    m = measurement
+    return _fingerprint(m.cell, m.config, m.machine, m.weights_file_sha256, source)
+
+
+def _fingerprint(
+    cell: Cell,
+    config: Mapping[str, Any],
+    machine: MachineFacts,
+    weights_sha256: str | None,
+    source_sha256: str | None,
+) -> Fingerprint:
+    coordinates = {name: value for name, value in cell.axes.items() if name != "device"}
+    coordinates["input"] = [image.name for image in cell.inputs]
+    gpu = machine.gpu if machine.gpu and cell.device != "cpu" else None
+    code = f"{machine.mps_experiments} {_short(machine.source_sha256)}"
+    return Fingerprint(
+        configuration=_plain({**coordinates, **settings_beside(config, cell.axes)}),
+        circumstances=_plain(
+            {
+                "code": code,
+                "source of the workload": _short(source_sha256),
+                "content of the input": " ".join(_short(image.sha256) for image in cell.inputs),
+                "content of the weights": _short(weights_sha256),
+                "host": machine.hostname,
+                "gpu": " ".join((gpu.name, gpu.uuid)) if gpu else cell.device,
+                "driver": machine.driver_version,
+                "cpu": machine.cpu,
+                "usable cores": " ".join(map(str, machine.usable_cores)),
+                "cpu quota": machine.cpu_quota_cores,
+                "python": machine.python,
+                "packages": machine.packages,
+                "environment": telling_environment(machine),
+            }
+        ),
+    )
+
+
+def _plain(value: Any) -> Any:
+    """As a record gives it back: names are texts, no tuples, null for what is no finite number."""
+    if isinstance(value, Mapping):
+        return {str(name): _plain(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _short(digest: str | None) -> str:
+    return (digest or "")[:16]
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(frozen(value).encode()).hexdigest()

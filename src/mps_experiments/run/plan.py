@@ -1,0 +1,364 @@
+"""The frozen plan of one run, made from a composed configuration; what cannot work is refused here."""
+
+import os
+import re
+import sys
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from mps_experiments.config.schema import (
+    AUTO,
+    ComputeMode,
+    Config,
+    CpuAffinity,
+    FaultKind,
+    MpsConfig,
+    NormLayer,
+    Thresholds,
+    TraceConfig,
+    Window,
+    WorkersConfig,
+    WorkloadKind,
+)
+from mps_experiments.errors import ConfigError
+from mps_experiments.machine.device import Device, resolve_device
+from mps_experiments.machine.gpus import GpuProbe
+from mps_experiments.record.axes import chosen, name_of
+from mps_experiments.record.faults import HITS_EVERY_CLIENT
+from mps_experiments.record.workload import WorkloadSpec, is_weights_file
+from mps_experiments.workloads.factory import check_factory, find_module
+from mps_experiments.workloads.inputs import resolve_inputs
+from mps_experiments.workloads.sources import source_sha256
+
+LARGE_MODEL = "maskrcnn_resnet50_fpn"
+_NEEDS_TORCHVISION = "is for torchvision's models; a factory builds its own"
+SMALL_MODEL = "ssdlite320_mobilenet_v3_large"
+_NAMED_WEIGHTS = ("random", "default")
+_WEIGHTS_OF_TORCHVISION = re.compile(r"(?:\w+\.)*[A-Z][A-Z0-9_]*", re.ASCII)  # ResNet50_Weights.IMAGENET1K_V2
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunPaths:
+    """Every path that one run may write inside its own folder.
+
+    Args:
+        folder: The run's folder.
+    """
+
+    folder: Path
+
+    @property
+    def measurement(self) -> Path:
+        """The record of the run, the truth."""
+        return self.folder / "measurement.json"
+
+    @property
+    def control_log(self) -> Path:
+        """The MPS control daemon's lines."""
+        return self.folder / "control.log"
+
+    @property
+    def server_log(self) -> Path:
+        """The MPS server's lines."""
+        return self.folder / "server.log"
+
+    @property
+    def trace(self) -> Path:
+        """The traced pass of all workers, for Perfetto."""
+        return self.folder / "trace.json.gz"
+
+    @property
+    def timeline(self) -> Path:
+        """The traced pass as a picture."""
+        return self.folder / "timeline.png"
+
+    @property
+    def newcomer_log(self) -> Path:
+        """What the clients printed that came after a fault."""
+        return self.folder / "newcomer.log"
+
+    def worker_log(self, rank: int) -> Path:
+        """What worker `rank` printed."""
+        return self.folder / f"worker-{rank}.log"
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowPlan:
+    """The measured window of each worker.
+
+    Attributes:
+        kept: Whether a worker that is done keeps up the load until all are.
+        iterations: Of each worker; None for as many as `seconds` hold.
+        seconds: Of each worker, where `iterations` is None.
+    """
+
+    kept: bool
+    iterations: int | None
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        if (self.iterations is None) == (self.seconds is None):
+            raise ValueError("a window is given either by iterations or by seconds")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FaultPlan:
+    """What goes wrong on purpose in this run; the meaning of each is in `config.FaultConfig`.
+
+    Attributes:
+        trial: Number of this trial, from 0; None until the cell is taken apart into its trials.
+        trials: How many there are to be.
+        after_iterations: Iterations of that worker that are done when it happens.
+    """
+
+    kind: str
+    worker: int
+    at: float
+    after_iterations: int
+    trial: int | None
+    trials: int
+    newcomer_after_s: float
+
+    @property
+    def is_in_worker(self) -> bool:
+        """Whether the worker itself does it; else the runner does it to the worker or to MPS."""
+        return self.kind not in ("kill", "terminate", *HITS_EVERY_CLIENT)
+
+    @property
+    def needs_mps(self) -> bool:
+        return self.kind in ("terminate", *HITS_EVERY_CLIENT)
+
+    @property
+    def needs_gpu(self) -> bool:
+        return self.kind in ("oom", "device_assert", "illegal_address") or self.needs_mps
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunPlan:
+    """All that one run needs to know.
+
+    Attributes:
+        axes: Name -> value of each axis that is not `decided` by the rest of the plan, as it was typed.
+        varied: The overrides in which the cells of its sweep differ.
+        workloads: One for each worker, so that workers may differ; today they are equal.
+    """
+
+    axes: dict[str, Any] = field(default_factory=dict)
+    varied: tuple[str, ...] = ()
+    worker_count: int
+    window: WindowPlan
+    twin: int = 0
+    mps: MpsConfig
+    device: Device
+    workloads: tuple[WorkloadSpec, ...]
+    workers: WorkersConfig
+    trace: TraceConfig
+    telemetry_interval_s: float
+    thresholds: Thresholds
+    paths: RunPaths
+    gpu_wait_s: float = 0.0
+    fault: FaultPlan | None = None
+
+    @property
+    def decided(self) -> dict[str, object]:
+        """Return the axes of which the plan knows more than what was typed."""
+        workload, workers, fault = self.workloads[0], self.workers, self.fault
+        return {
+            "mps": "on" if self.mps.enabled else "off",
+            "procs": self.worker_count,
+            "times": AUTO if self.window.iterations is None else self.window.iterations,
+            "model": workload.model,
+            "weights": workload.weights,
+            "device": self.device.gpu.uuid if self.device.gpu else "cpu",
+            "cpu_affinity": "none"
+            if not workers.pinned
+            else "auto"
+            if workers.rotate_s is None
+            else "rotate",
+            "window": "kept" if self.window.kept else "fixed",
+            "window_s": self.window.seconds,
+            "fault": fault.kind if fault else "none",
+            "trial": fault.trial or 0 if fault else 0,
+            "twin": self.twin,
+        }
+
+    @property
+    def name(self) -> str:
+        """Return the run's name, unique in its sweep unless the same cell was typed twice."""
+        trial = [f"trial={self.fault.trial}"] if self.fault and self.fault.trial is not None else []
+        return " ".join([name_of(self.decided, self.varied), *trial, *(["twin"] if self.twin else [])])
+
+    @property
+    def iteration_count(self) -> int | None:
+        """Iterations of all workers together; None where the time decides."""
+        return None if self.window.iterations is None else self.worker_count * self.window.iterations
+
+
+def build_plan(config: Config, probe: GpuProbe, folder: Path, user_id: int | None = None) -> RunPlan:
+    """Check one configuration and freeze it.
+
+    Args:
+        config: The composed configuration of the cell.
+        probe: What tells which GPUs this machine has.
+        folder: The folder that the run may write.
+        user_id: Whose privilege counts; None asks the kernel.
+
+    Raises:
+        ConfigError: If a value cannot work on this machine; nothing has been started.
+    """
+    _check_together(config)
+    device = resolve_device(config.device, probe)
+    _check_privilege(config, device, os.geteuid() if user_id is None else user_id)
+    workload = workload_spec(config, device)
+    plan = RunPlan(
+        worker_count=config.procs,
+        window=_window_plan(config),
+        mps=config.mps,
+        device=device,
+        workloads=(workload,) * config.procs,
+        workers=_workers(config),
+        trace=config.trace,
+        telemetry_interval_s=config.telemetry.interval_s,
+        thresholds=config.validity,
+        paths=RunPaths(folder=folder),
+        gpu_wait_s=config.gpu_wait_s,
+        fault=_fault_plan(config),
+    )
+    typed = {name: value for name, value in chosen(config).items() if name not in plan.decided}
+    return replace(plan, axes=typed)
+
+
+def _check_together(config: Config) -> None:
+    if not config.output_dir.strip():
+        raise ConfigError("output_dir", config.output_dir or "''", "must name a folder")
+    if config.fault.kind is FaultKind.none:
+        return
+    if config.times == AUTO:
+        raise ConfigError("times", AUTO, "a fault happens after a share of the iterations: give their number")
+    if config.fault.worker >= config.procs:
+        what = f"must be a whole number from 0 to {config.procs - 1}"
+        raise ConfigError("fault.worker", config.fault.worker, what)
+
+
+def _window_plan(config: Config) -> WindowPlan:
+    """A fault is watched as in the first experiment: who is done stops."""
+    kept = config.window is Window.kept and config.fault.kind is FaultKind.none
+    if config.times == AUTO:
+        return WindowPlan(kept=kept, iterations=None, seconds=config.window_s)
+    return WindowPlan(kept=kept, iterations=config.times)
+
+
+def _workers(config: Config) -> WorkersConfig:
+    """With a fault nobody moves: a process number of a worker that is gone may soon be another's."""
+    _check_preload(config.workers)
+    if config.fault.kind is not FaultKind.none and config.workers.rotates:
+        return replace(config.workers, cpu_affinity=CpuAffinity.auto)
+    return config.workers
+
+
+def _check_preload(workers: WorkersConfig) -> None:
+    modules = workers.modules or ()
+    if not all(isinstance(name, str) and all(map(str.isidentifier, name.split("."))) for name in modules):
+        what = f"must be {AUTO} or a list of modules, as [numpy,my_package]"
+        raise ConfigError("workers.preload", workers.preload, what)
+    for name in modules:
+        if find_module(name.partition(".")[0], [str(Path.cwd()), *sys.path]) is None:
+            raise ConfigError("workers.preload", name, "no such module; auto finds what the factory imports")
+
+
+def _fault_plan(config: Config) -> FaultPlan | None:
+    fault = config.fault
+    if fault.kind is FaultKind.none:
+        return None
+    times = int(config.times)
+    return FaultPlan(
+        kind=fault.kind.value,
+        worker=fault.worker,
+        at=fault.at,
+        after_iterations=min(int(fault.at * times + 1e-9), times - 1),  # 0.29 * 100 is 28.99
+        trial=None,
+        trials=fault.trials,
+        newcomer_after_s=fault.newcomer_after_s,
+    )
+
+
+def workload_spec(config: Config, device: Device) -> WorkloadSpec:
+    """What each worker executes, with every path absolute and every file read once.
+
+    Raises:
+        ConfigError: If an input, a weights file or a factory is not there or cannot be read.
+    """
+    workload = config.workload
+    if workload.kind is WorkloadKind.custom:
+        if workload.norm_layer is not NormLayer.auto:
+            raise ConfigError("workload.norm_layer", workload.norm_layer.value, _NEEDS_TORCHVISION)
+        if workload.weights_key is not None:
+            raise ConfigError("workload.weights_key", workload.weights_key, _NEEDS_TORCHVISION)
+        module_path = check_factory(workload.factory)
+        return WorkloadSpec(
+            kind=workload.kind.value,
+            model=str(workload.factory),
+            factory=workload.factory,
+            import_path=str(module_path),
+            options=dict(workload.options),
+            batch=workload.batch,
+            seed=workload.seed,
+            synchronize=workload.synchronize.value,
+            source_sha256=source_sha256(str(workload.factory), module_path),
+        )
+    if workload.options:
+        raise ConfigError("workload.options", dict(workload.options), "needs workload=custom")
+    if workload.factory is not None:
+        raise ConfigError("workload.factory", workload.factory, "needs workload=custom")
+    weights = _resolve_weights(workload.weights)
+    if workload.weights_key is not None and not is_weights_file(weights):
+        what = "needs the path of a checkpoint as workload.weights"
+        raise ConfigError("workload.weights_key", workload.weights_key, what)
+    return WorkloadSpec(
+        kind=workload.kind.value,
+        model=_default_model(device, weights) if workload.model == AUTO else workload.model,
+        weights=weights,
+        inputs=resolve_inputs(workload.input),
+        batch=workload.batch,
+        seed=workload.seed,
+        synchronize=workload.synchronize.value,
+        norm_layer=workload.norm_layer.value,
+        weights_key=workload.weights_key,
+    )
+
+
+def _default_model(device: Device, weights: str) -> str:
+    """Name the model of a user who names none; weights from a file are those of the model for a GPU."""
+    return SMALL_MODEL if device.is_cpu and not is_weights_file(weights) else LARGE_MODEL
+
+
+def _resolve_weights(weights: str) -> str:
+    if weights.lower() in _NAMED_WEIGHTS:
+        return weights.lower()
+    if _WEIGHTS_OF_TORCHVISION.fullmatch(weights) and not Path(weights).exists():
+        return weights  # whether the model has them is seen where torchvision is imported
+    try:
+        path = Path(weights).expanduser().absolute()
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise ValueError("a pipe or a device, not a file")  # noqa: TRY301 - opening it might never end
+        with path.open("rb") as file:
+            file.read(1)
+    except (OSError, RuntimeError, ValueError) as error:  # a ~user nobody has, a zero byte in the name
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(
+            "workload.weights",
+            weights,
+            f"cannot be read ({reason}); give random, default, a name of torchvision's (IMAGENET1K_V1) "
+            "or the path of a checkpoint",
+        ) from error
+    return str(path)
+
+
+def _check_privilege(config: Config, device: Device, user_id: int) -> None:
+    if config.mps.compute_mode is ComputeMode.exclusive_process and not device.is_cpu and user_id != 0:
+        raise ConfigError(
+            "mps.compute_mode",
+            "exclusive_process",
+            "changing the compute mode needs root; keep needs no privilege",
+        )

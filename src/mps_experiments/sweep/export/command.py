@@ -1,0 +1,111 @@
+"""Write stored runs as one YAML that gives the same plans again."""
+
+import argparse
+import os
+import re
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mps_experiments.errors import ConfigError
+from mps_experiments.record.summaries import cut_off
+from mps_experiments.report.terminal import Parser, complain
+from mps_experiments.sweep.export.experiment import FOLDER, Experiment, experiment_of
+from mps_experiments.sweep.export.values import StoredRun, asked_for
+from mps_experiments.sweep.lookup import find_runs
+
+_FILE_NAME = re.compile(r"[A-Za-z][\w-]*\.yaml", re.ASCII)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Write the file.
+
+    Returns:
+        0 if it was written, 1 if it was without some of the runs asked for, 2 for a user's mistake.
+    """
+    args = _parser().parse_args(arguments)
+    try:
+        return _export(args)
+    except ConfigError as error:
+        complain(str(error))
+        return 2
+
+
+def add_places(parser: argparse.ArgumentParser) -> None:
+    """Add where runs are looked for, and how their configurations are read."""
+    parser.add_argument("--output-dir", type=Path, default=Path("outputs"), help="default: outputs")
+    parser.add_argument(
+        "--tracking-uri",
+        help="MLflow address of runs; default: MLFLOW_TRACKING_URI, or mlflow.db in the output directory",
+    )
+    parser.add_argument(
+        "--drop-unknown", action="store_true", help="leave out options that this version does not have"
+    )
+
+
+def stored_runs(words: Sequence[str], args: argparse.Namespace) -> tuple[list[StoredRun], bool]:
+    """Return the runs that the words stand for, and whether that is all of them; say what is amiss.
+
+    Raises:
+        ConfigError: If there is none, or one is of another version.
+    """
+    found = find_runs(words, tracking_uri=args.tracking_uri, output_dir=args.output_dir)
+    problems = [*found.problems, *filter(None, map(cut_off, words))]
+    for problem in problems:
+        complain(problem)
+    runs = asked_for(found.runs, args.drop_unknown)
+    if unknown := dict.fromkeys(key for run in runs for key in run.unknown):
+        complain(f"left out, unknown to this version: {', '.join(unknown)}")
+    return runs, not problems
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser(prog="python -m mps_experiments.export", description=__doc__)
+    parser.add_argument("run", nargs="+", help="folder, measurement.json, MLflow run id or experiment")
+    parser.add_argument("-o", "--output", metavar="FILE", help="FILE.yaml, or - for standard output")
+    parser.add_argument("--force", action="store_true", help="replace a file that is there")
+    parser.add_argument("--all", action="store_true", help="write the defaults of this version, too")
+    add_places(parser)
+    return parser
+
+
+def _export(args: argparse.Namespace) -> int:
+    runs, is_all = stored_runs(args.run, args)
+    name = "" if args.output in (None, "-") else _name_of(Path(args.output))
+    experiment = experiment_of(runs, name, args.all)
+    if args.output == "-":
+        sys.stdout.write(experiment.text)
+    else:
+        path = Path(args.output or Path(FOLDER) / f"{experiment.name}.yaml")
+        _write(path, experiment.text, args.force)
+        sys.stdout.write(f"wrote {path}; run it with:\n")
+        sys.stdout.writelines(f"  {line}\n" for line in _how_to_run(path, experiment))
+    return 0 if is_all else 1
+
+
+def _name_of(path: Path) -> str:
+    if not _FILE_NAME.fullmatch(path.name):
+        what = "give a name of letters, digits, - and _ that begins with a letter and ends in .yaml, or -"
+        raise ConfigError("--output", path, what)
+    return path.stem
+
+
+def _write(path: Path, text: str, force: bool) -> None:
+    if path.exists() and not force:
+        raise ConfigError("--output", path, "is there already; --force replaces it")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError("--output", path, f"cannot be written ({error.strerror})") from error
+
+
+def _how_to_run(path: Path, experiment: Experiment) -> list[str]:
+    """Return shell lines; Hydra looks for experiments in a folder of that name only."""
+    folder = path.absolute().parent
+    if folder.name == FOLDER:
+        return experiment.lines(os.path.relpath(folder.parent))
+    place = os.path.relpath(folder / FOLDER)
+    moved = [shlex.join(["mkdir", "-p", place]), shlex.join(["mv", str(path), place])]
+    return [*moved, *experiment.lines(os.path.relpath(folder))]

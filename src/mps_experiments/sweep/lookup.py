@@ -1,0 +1,147 @@
+"""Find stored runs by what a user has in hand: a folder, a file, an MLflow run id."""
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mps_experiments.errors import ConfigError, RecordError, TrackingError
+from mps_experiments.record.measurement import FILE_NAME, read_measurement
+from mps_experiments.record.summaries import (
+    NAME,
+    Found,
+    FoundRun,
+    Summary,
+    originals,
+    read_summary,
+    summaries_below,
+)
+from mps_experiments.sweep.mistaken import archive_hint, folder_hint
+from mps_experiments.tracking.variables import store_named_outside
+
+__all__ = ["Found", "FoundRun", "find_runs", "find_what_there_is", "last_sweep"]
+
+_WOULD_WORK = f"give a run's or a sweep's folder, a {FILE_NAME} or an MLflow run id"
+_RUN_ID = re.compile(r"[0-9a-f]{32}")
+
+
+def find_runs(words: Sequence[str], *, tracking_uri: str | None, output_dir: Path) -> Found:
+    """Find all runs that the words stand for; creates nothing.
+
+    Args:
+        words: Each an existing folder (with all below it), an existing record file, or the id of an MLflow
+            run (of a parent run: its children); looked for in this order.
+        tracking_uri: MLflow address; None for that of MLFLOW_TRACKING_URI, or else the store in `output_dir`.
+        output_dir: The program's output directory.
+
+    Raises:
+        ConfigError: If a word is none of these, or MLflow is needed and cannot be read.
+    """
+    found, mistakes = find_what_there_is(words, tracking_uri=tracking_uri, output_dir=output_dir)
+    if mistakes:
+        raise mistakes[0]
+    return found
+
+
+def find_what_there_is(
+    words: Sequence[str], *, tracking_uri: str | None, output_dir: Path
+) -> tuple[Found, list[ConfigError]]:
+    """Find the runs as `find_runs` does, and return a mistake for each word that stands for none."""
+    store = f"sqlite:///{output_dir.expanduser().absolute() / 'mlflow.db'}"
+    search, mistakes = _Search(tracking_uri or store_named_outside() or store), []
+    for word in words:
+        try:
+            search.look_for(word)
+        except ConfigError as error:
+            mistakes.append(error)
+    return search.found(), mistakes
+
+
+def last_sweep(output_dir: Path) -> Path:
+    """Return the folder of the sweep, or of the single run, that was begun last and has a record.
+
+    Raises:
+        ConfigError: If there is none below `output_dir`.
+    """
+    begun = {each.at: each.begun_at() for each in summaries_below(output_dir.expanduser())}
+    with_records = {folder: moment for folder, moment in begun.items() if moment is not None}
+    if not with_records:
+        what = f"no {NAME} with a record below it; measure first, or name a folder"
+        raise ConfigError("output_dir", output_dir, what)
+    return max(with_records, key=with_records.__getitem__)
+
+
+@dataclass
+class _Search:
+    """What was found so far."""
+
+    uri: str
+    by_id: dict[str, FoundRun] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    commands: list[str] = field(default_factory=list)
+    sweeps: list[Summary] = field(default_factory=list)
+
+    def look_for(self, word: str) -> None:
+        path = Path(word).expanduser() if word.startswith("~/") else Path(word)
+        if word and os.path.isdir(path):  # noqa: PTH112 - unlike Path it takes any text, however long
+            self._add_folder(path)
+        elif os.path.isfile(path):  # noqa: PTH113
+            self._add_file(path)
+        elif _RUN_ID.fullmatch(word):
+            self._add_logged(word)
+        else:
+            raise ConfigError("run", word, f"no such file or folder; {_WOULD_WORK}")
+
+    def found(self) -> Found:
+        """Return it in order; a record that a sweep took over may have come with a later word."""
+        lost = [
+            f"{cell.name}: its record was taken over from {cell.resumed_from}, where it is not now"
+            for sweep in self.sweeps
+            for cell in sweep.taken_over
+            if cell.record_id not in self.by_id
+        ]
+        key = lambda run: (run.measurement.started_at, run.measurement.record_id)  # noqa: E731
+        return Found(
+            runs=tuple(sorted(self.by_id.values(), key=key)),
+            problems=tuple(dict.fromkeys([*self.problems, *lost])),
+            commands=tuple(dict.fromkeys(self.commands)),
+        )
+
+    def _add(self, run: FoundRun) -> None:
+        self.by_id.setdefault(run.measurement.record_id, run)
+
+    def _add_file(self, path: Path) -> None:
+        try:
+            self._add(FoundRun(measurement=read_measurement(path), folder=path.parent))
+        except RecordError as error:
+            if hint := archive_hint(path):
+                raise ConfigError("run", path, hint) from error
+            hint = f"; {path} is a sweep's: give its folder" if read_summary(path) else ""
+            self.problems.append(f"{error}{hint}")
+
+    def _add_folder(self, folder: Path) -> None:
+        sweeps, paths = list(summaries_below(folder)), list(originals(folder))
+        if not paths and not any(sweep.taken_over for sweep in sweeps):
+            what = f"no {FILE_NAME} below it; {folder_hint(folder) or _WOULD_WORK}"
+            raise ConfigError("run", folder, what)
+        for sweep in sweeps:
+            for measurement, place in sweep.records_taken_over():
+                self._add(FoundRun(measurement=measurement, folder=place))
+        for path in paths:
+            self._add_file(path)
+        self.sweeps += sweeps
+
+    def _add_logged(self, run_id: str) -> None:
+        # Imported here: MLflow costs a second, which a folder does not need.
+        from mps_experiments.tracking.stored import stored_records
+
+        try:
+            logged = stored_records(self.uri, run_id)
+        except TrackingError as error:
+            what = f"no such file or folder, and not in MLflow at {self.uri}: {error}"
+            raise ConfigError("run", run_id, what) from error
+        for each in logged.runs:
+            self._add(each)
+        self.problems += logged.problems
+        self.commands += logged.commands

@@ -1,0 +1,137 @@
+"""Open a sweep: refuse what cannot work, take the GPU, tidy up, and only then let the first cell begin."""
+
+import contextlib
+import gc
+import multiprocessing.util
+import os
+import shlex
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from mps_experiments.analysis.gains import gains
+from mps_experiments.config.cells import Request
+from mps_experiments.config.schema import AUTO, Config
+from mps_experiments.errors import Interrupted
+from mps_experiments.machine.cell_variables import describe, not_passed_on
+from mps_experiments.machine.core_locks import CoreLocks
+from mps_experiments.machine.gpu_lock import GpuLocks
+from mps_experiments.machine.gpus import GpuProbe
+from mps_experiments.machine.lock_file import LOCK_FOLDER
+from mps_experiments.mps.folders import parent_folder, remove_stale_folders
+from mps_experiments.mps.guardian import Guardian
+from mps_experiments.report.terminal import Terminal
+from mps_experiments.run.mps_check import MpsCheck
+from mps_experiments.run.plan import SMALL_MODEL, RunPlan
+from mps_experiments.run.trials import count_runs
+from mps_experiments.sweep.agenda import agenda_of
+from mps_experiments.sweep.ledger import Ledger
+from mps_experiments.sweep.preflight import check_run_folder, lock_gpus, plan_cells, prepare, take_cores
+from mps_experiments.sweep.sweep import Sweep
+from mps_experiments.tracking.tracker import SweepInfo
+from mps_experiments.tracking.variables import variables_line
+
+_STALE_TIMEOUT_S = 5.0  # daemons of the dead: they serve nobody, so being killed early costs nothing
+
+
+@contextlib.contextmanager
+def open_sweep(
+    request: Request, arguments: list[str], probe: GpuProbe, lock_folder: Path = LOCK_FOLDER
+) -> Iterator[Sweep]:
+    """Refuse what cannot work, then open all that the cells share; the tables come when the block is left.
+
+    Raises:
+        ConfigError: If any cell of the sweep cannot work, or another sweep has the GPU. Nothing has been
+            started on the GPU, but a daemon for a moment to see whether MPS works.
+    """
+    started = time.monotonic()
+    grid = request.grid
+    assert grid is not None  # noqa: S101 - a request that runs nothing opens no sweep
+    config = request.cells[0] if request.cells else grid.composer.config
+    plans = plan_cells(request.cells, probe, [cell.folder for cell in grid.cells])
+    check_run_folder("hydra.sweep.dir" if request.multirun else "hydra.run.dir", grid.folder)
+    agenda = agenda_of(request, plans, gains, started)
+    info = _info(request, arguments, plans)
+    terminal = Terminal(count_runs(plans) or None)
+    with contextlib.ExitStack() as stack:
+        locks = stack.enter_context(GpuLocks(info.command, terminal.line, lock_folder))
+        lock_gpus(locks, plans)  # first: whatever costs time would show in what another sweep measures
+        cores = stack.enter_context(CoreLocks(info.command, terminal.line, lock_folder))
+        take_cores(cores, plans, probe)  # before the fork server: its children are to keep off others' cores
+        guardian = stack.enter_context(_guardian())
+        mps_check = MpsCheck(guardian, probe.cuda_driver_version())
+        _tidy_and_check_mps(plans, mps_check, terminal)
+        prepared = prepare(config, plans)
+        for remark in filter(None, [*prepared.remarks, variables_line(config.tracking, os.environ)]):
+            terminal.line(remark)
+        if plans and plans[0].device.is_cpu:
+            skipped = ", mps=on is skipped" if any(plan.mps.enabled for plan in plans) else ""
+            terminal.line(f"no GPU in use: the same pipeline runs on the CPU{skipped}")
+        elif ignored := describe(not_passed_on(os.environ)):
+            terminal.line(ignored)
+        if SMALL_MODEL in _unnamed_models(request.cells, plans):
+            terminal.line(
+                f"no model is named: on the CPU that means a small one, {SMALL_MODEL}; "
+                "workload=maskrcnn (slow there), workload=resnet50 or workload.model=... names another"
+            )
+        stack.enter_context(terminal)
+        sweep = Sweep(
+            ledger=Ledger(info, prepared.tracker, order=agenda.summary()),
+            probe=probe,
+            guardian=guardian,
+            locks=locks,
+            cores=cores,
+            mps_check=mps_check,
+            terminal=terminal,
+            agenda=agenda,
+            weights_sha256=prepared.weights_sha256,
+            plans=plans,
+            varied=request.varied | ({"repeat"} if agenda.goal else set()),
+            planned=len(plans),
+            writes_report=request.multirun and all(cell.report for cell in request.cells or [config]),
+        )
+        sweep.ledger.start()
+        gc.freeze()  # what is imported by now stays: searching it for garbage took 0.4 s every few cells
+        try:
+            yield sweep
+        except Interrupted as error:
+            sweep.interruption = error
+            raise
+        finally:
+            gc.unfreeze()
+            sweep.finish()
+
+
+def _unnamed_models(cells: Sequence[Config], plans: Sequence[RunPlan]) -> set[str]:
+    return {
+        plan.workloads[0].model
+        for config, plan in zip(cells, plans, strict=True)
+        if config.workload.model == AUTO
+    }
+
+
+@contextlib.contextmanager
+def _guardian() -> Iterator[Guardian]:
+    """Start the guardian, also of what multiprocessing keeps for the fork server."""
+    temporary = Path(multiprocessing.util.get_temp_dir())
+    with Guardian() as guardian, guardian.covering(temporary):
+        yield guardian
+
+
+def _tidy_and_check_mps(plans: Sequence[RunPlan], mps_check: MpsCheck, terminal: Terminal) -> None:
+    for folder in remove_stale_folders(parent_folder(), _STALE_TIMEOUT_S):
+        terminal.line(f"removed what a dead runner left: {folder}")
+    for plan in plans:
+        mps_check.check(plan)
+
+
+def _info(request: Request, arguments: list[str], plans: Sequence[RunPlan]) -> SweepInfo:
+    model = plans[0].workloads[0].model if plans else "sweep"
+    moment = time.strftime("%Y-%m-%d %H:%M:%S")
+    return SweepInfo(
+        sweep_id=uuid.uuid4().hex,
+        name=f"{model} {moment}",
+        command=shlex.join(["python", "-m", "mps_experiments", *arguments]),
+        is_sweep=request.multirun,
+    )

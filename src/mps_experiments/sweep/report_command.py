@@ -1,0 +1,117 @@
+"""``python -m mps_experiments.report [RUNS ...]``: the report of stored runs, as a page, Markdown and tables.
+
+It measures nothing and changes no record.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from mps_experiments.config.schema import Config
+from mps_experiments.errors import ConfigError, MpsExperimentsError
+from mps_experiments.record.measurement import Measurement
+from mps_experiments.record.summaries import NAME, precision_of, summaries_in
+from mps_experiments.report.content import printable
+from mps_experiments.report.report_page import Subject
+from mps_experiments.report.terminal import Parser, complain
+from mps_experiments.report.writing import write_report
+from mps_experiments.sweep.lookup import Found, find_what_there_is, last_sweep
+from mps_experiments.sweep.reporting import answer_lines, commands_of, lacking, sound_runs, tables_by_machine
+
+_REPORTS = "reports"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Write and print the report of what can be reported.
+
+    Returns:
+        0 if every record could be read, 1 if not, 2 for a user's mistake.
+    """
+    args = _parser().parse_intermixed_args(arguments)
+    try:
+        words = args.runs or [str(last_sweep(args.output_dir))]
+        found, mistakes = find_what_there_is(
+            words, tracking_uri=args.tracking_uri, output_dir=args.output_dir
+        )
+        if mistakes and not (found.runs or found.problems):
+            raise mistakes[0]
+        subject = _subject(words, found)
+        if subject.runs:  # nothing is written of nothing
+            _write(subject, _folder(words, subject, args))
+    except ConfigError as error:
+        complain(str(error))
+        return 2
+    except MpsExperimentsError as error:
+        complain(str(error))
+        return 1
+    for problem in (*subject.problems, *map(str, mistakes)):
+        complain(problem)
+    return 2 if mistakes else 1 if subject.problems else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser(
+        prog="python -m mps_experiments.report",
+        description="The report of stored runs: report.html, report.md and figures/, and the tables here.",
+    )
+    parser.add_argument(
+        "runs",
+        nargs="*",
+        help="sweep or run folders, records, MLflow run ids (a parent's: the whole sweep); several are put "
+        "side by side; default: the last sweep that has a record",
+    )
+    parser.add_argument("--out", type=Path, help="folder for the report; default: the sweep's own")
+    parser.add_argument("--output-dir", type=Path, default=Path(Config().output_dir), help="default: outputs")
+    parser.add_argument(
+        "--tracking-uri",
+        help="MLflow address; default: MLFLOW_TRACKING_URI, or mlflow.db in the output directory",
+    )
+    parser.add_argument("--no-mlflow", action="store_true", help=argparse.SUPPRESS)  # it did something once
+    return parser
+
+
+def _subject(words: Sequence[str], found: Found) -> Subject:
+    places = [(run.measurement, run.folder) for run in found.runs]
+    runs, problems = sound_runs(places)
+    commands = dict.fromkeys((*commands_of(places), *found.commands))
+    return Subject(
+        runs=tuple(runs),
+        commands=tuple(commands),
+        problems=(*found.problems, *problems),
+        precision=precision_of(summaries_in(Path(words[0]))) if len(words) == 1 else 0.0,
+    )
+
+
+def _folder(words: Sequence[str], subject: Subject, args: argparse.Namespace) -> Path:
+    """The sweep's own folder if the report is of all of it, else a new one."""
+    if args.out is not None:
+        return Path(args.out)
+    apart = Path(args.output_dir) / _REPORTS / time.strftime("%Y-%m-%d_%H-%M-%S")
+    if len(words) != 1 or not (Path(words[0]) / NAME).is_file():
+        return apart
+    if lacking(Path(words[0]), _measurements(subject)):
+        complain(f"the sweep's own report stays as it is: this one lacks runs of it, and goes to {apart}")
+        return apart
+    return Path(words[0])
+
+
+def _measurements(subject: Subject) -> list[Measurement]:
+    return [run.measurement for run in subject.runs]
+
+
+def _write(subject: Subject, folder: Path) -> None:
+    """Write the report, and say the same here."""
+    try:
+        written = write_report(subject, folder)
+    except OSError as error:
+        raise ConfigError("--out", folder, f"cannot be written ({error.strerror}); name another") from error
+    _say(tables_by_machine(_measurements(subject)))
+    for line in answer_lines(subject):
+        _say(f"{line}\n")
+    _say(f"report: {written.html}\n")
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(printable(text))

@@ -1,0 +1,97 @@
+"""The report of a sweep, from what it left on disk; it may fail without costing anything else."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from mps_experiments.analysis.answer import answer
+from mps_experiments.analysis.explanation import explain
+from mps_experiments.analysis.machines import Machines
+from mps_experiments.analysis.panels import panels
+from mps_experiments.analysis.runs import ReportRun
+from mps_experiments.analysis.soundness import contradiction
+from mps_experiments.record.measurement import Measurement
+from mps_experiments.record.summaries import NAME, read_summary, summary_of
+from mps_experiments.report.report_page import Subject, description, report_page
+from mps_experiments.report.summary import summary_text
+from mps_experiments.report.terminal import complain
+from mps_experiments.report.writing import write_report
+from mps_experiments.tracking.tracker import SweepReport
+
+
+def sweep_report(
+    measurements: Sequence[Measurement],
+    places: Mapping[str, Path],
+    folder: Path | None,
+    command: str,
+    precision: float = 0.0,
+) -> SweepReport:
+    """Write the report into the sweep's folder; without a folder only what MLflow shows is made.
+
+    Args:
+        measurements: All runs.
+        places: Record id -> the folder that holds the record.
+        folder: Where the report goes; None for no files.
+        command: What was typed.
+        precision: The sweep's own goal, whatever the records that it took over say; 0 for none.
+    """
+    tables = summary_text(measurements)
+    try:
+        runs = tuple(ReportRun.of(m, places.get(m.record_id)) for m in measurements)
+        subject = Subject(runs=runs, commands=(command,), precision=precision)
+        said = tuple(answer_lines(subject))
+        if folder is None:
+            words = description(subject, has_page=False)
+            return SweepReport(tables=tables, answers=said, description=words)
+        written = write_report(subject, folder)
+        return SweepReport(tables=tables, answers=said, description=written.description, files=written.files)
+    except Exception as error:
+        complain(f"the report could not be made ({type(error).__name__}: {error}); the records are complete")
+        return SweepReport(tables=tables, description=f"```\n{tables}\n```")
+
+
+def sound_runs(runs: Iterable[tuple[Measurement, Path | None]]) -> tuple[list[ReportRun], list[str]]:
+    """The runs of which figures can be made, and why not of each other: its record contradicts itself."""
+    found, problems = [], []
+    for measurement, folder in runs:
+        try:
+            run = ReportRun.of(measurement, folder)
+            report_page(Subject(runs=(run,)))
+            explain(run.measurement, run.measurement)
+            problem = contradiction(measurement)
+        except Exception as error:  # whatever somebody's editor did to it
+            problem = f"{type(error).__name__}: {error}"
+        if problem:
+            problems.append(f"{measurement.name} ({folder}): the record contradicts itself ({problem})")
+        else:
+            found.append(run)
+    return found, problems
+
+
+def tables_by_machine(measurements: Sequence[Measurement]) -> str:
+    """Tables and causes as text; of several machines each by itself, after its line."""
+    machines = Machines.of(measurements)
+    if not machines.are_several:
+        return summary_text(measurements)
+    parts = zip(machines.lines, machines.apart(measurements), strict=True)
+    return "\n".join(f"MACHINE {machines.letter(m[0])}: {line}\n{summary_text(m)}" for line, m in parts)
+
+
+def answer_lines(subject: Subject) -> Iterator[str]:
+    """What each panel says about packing; of several machines with the machine."""
+    machines = Machines.of(run.measurement for run in subject.runs)
+    found = [stratum for panel in panels(subject.runs, subject.precision) for stratum in panel.strata]
+    return (f"{machines.label(panel.first)}{panel.title}: {answer(panel).text}" for panel in found)
+
+
+def commands_of(runs: Iterable[tuple[Measurement, Path | None]]) -> list[str]:
+    """Return what was typed for the sweeps of these runs, each once, where their sweep.json still tells."""
+    places = dict.fromkeys((folder, m.sweep_id) for m, folder in runs if folder is not None)
+    sweeps = [sweep for folder, sweep_id in places if (sweep := summary_of(folder, sweep_id)) is not None]
+    return list(dict.fromkeys(sweep.command for sweep in sweeps if sweep.command))
+
+
+def lacking(folder: Path, measurements: Sequence[Measurement]) -> int:
+    """Count the runs of the sweep in a folder that are not among these."""
+    known = {m.record_id for m in measurements}
+    summary = read_summary(folder / NAME)
+    return sum(cell.record_id not in {"", *known} for cell in summary.cells) if summary is not None else 0

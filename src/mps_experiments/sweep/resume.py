@@ -1,0 +1,130 @@
+"""Records of earlier sweeps that make a run unnecessary, and why the others do not."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mps_experiments.errors import RecordError
+from mps_experiments.record.machine import MachineFacts
+from mps_experiments.record.measurement import Measurement, read_measurement
+from mps_experiments.record.summaries import originals
+from mps_experiments.record.verdict import Status, Verdict
+from mps_experiments.run.fingerprint import Fingerprint, of_plan, of_record
+from mps_experiments.run.plan import RunPlan
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """A VALID record that stands for a run."""
+
+    measurement: Measurement
+    path: Path
+
+    @property
+    def folder(self) -> Path:
+        """Return the folder that holds the record and the run's files."""
+        return self.path.parent
+
+    @property
+    def line(self) -> str:
+        """What is said instead of running."""
+        return f"RESUMED: VALID record of {_date(self.measurement.started_at)} in {self.folder}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Entry:
+    """What is kept in memory of a record: there may be thousands."""
+
+    path: Path
+    record_id: str
+    started_at: float
+    verdict: Verdict
+    digest: str
+    configuration_digest: str
+
+
+class EarlierRuns:
+    """All records below an output directory, as they were when this was made; each is used once.
+
+    Args:
+        output_dir: The folder; also records kept aside in it count, MLflow's copies of one count as one.
+
+    Attributes:
+        problems: Why records could not be read; they are as good as not there.
+    """
+
+    def __init__(self, output_dir: Path) -> None:
+        self.problems: list[str] = []
+        by_id: dict[str, _Entry] = {}
+        for path in originals(output_dir):
+            try:
+                measurement = read_measurement(path)
+            except RecordError as error:
+                self.problems.append(str(error))
+                continue
+            by_id.setdefault(measurement.record_id, _entry(path, measurement))
+        self._entries = sorted(by_id.values(), key=lambda entry: entry.started_at, reverse=True)
+
+    def take(self, wanted: Fingerprint) -> Kept | None:
+        """The newest VALID record of this fingerprint that was not taken yet; None if there is none."""
+        for entry in [each for each in self._entries if each.digest == wanted.digest]:
+            if entry.verdict.status is not Status.VALID:
+                continue
+            self._entries.remove(entry)
+            try:
+                return Kept(measurement=read_measurement(entry.path), path=entry.path)
+            except RecordError as error:
+                self.problems.append(str(error))
+        return None
+
+    def why_not(self, wanted: Fingerprint) -> str:
+        """Why a run is needed though there is a record of the same configuration; empty if there is none."""
+        same = [
+            entry
+            for entry in self._entries
+            if entry.configuration_digest == wanted.configuration_digest
+            and entry.verdict.status is not Status.SKIPPED  # says nothing that will not be said again
+        ]
+        if not same:
+            return ""
+        valid = [entry for entry in same if entry.verdict.status is Status.VALID]
+        entry = (valid or same)[0]
+        where = f"runs: the record of {_date(entry.started_at)} in {entry.path.parent}"
+        if not valid:
+            return f"{where} is {entry.verdict.status.value}: {entry.verdict.reason}"
+        try:
+            differences = of_record(read_measurement(entry.path)).differences(wanted)
+        except RecordError as error:
+            return f"runs: {error}"
+        return f"{where} differs in {', '.join(differences)}"
+
+
+def look_up(
+    earlier: EarlierRuns,
+    plan: RunPlan,
+    config: Mapping[str, Any],
+    machine: MachineFacts,
+    weights_sha256: str | None,
+) -> tuple[Kept | None, str]:
+    """The record that stands for a run, or why there is none where one might be expected."""
+    wanted = of_plan(plan, config, machine, weights_sha256)
+    kept = earlier.take(wanted)
+    return kept, "" if kept is not None else earlier.why_not(wanted)
+
+
+def _entry(path: Path, measurement: Measurement) -> _Entry:
+    fingerprint = of_record(measurement)
+    return _Entry(
+        path=path,
+        record_id=measurement.record_id,
+        started_at=measurement.started_at,
+        verdict=measurement.verdict,
+        digest=fingerprint.digest,
+        configuration_digest=fingerprint.configuration_digest,
+    )
+
+
+def _date(started_at: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(started_at))

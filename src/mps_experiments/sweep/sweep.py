@@ -1,0 +1,306 @@
+"""All cells of one command line: refused together, run one by one, compared at the end."""
+
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from mps_experiments.config.cells import Grid, Request
+from mps_experiments.config.composer import Cell, to_config
+from mps_experiments.config.jobs import hydra_jobs
+from mps_experiments.errors import ConfigError, Interrupted, RecordError
+from mps_experiments.machine.core_locks import CoreLocks
+from mps_experiments.machine.facts import collect_facts
+from mps_experiments.machine.gpu_lock import GpuLocks
+from mps_experiments.machine.gpus import GpuProbe
+from mps_experiments.machine.signals import held_back
+from mps_experiments.mps.guardian import Guardian
+from mps_experiments.record.axes import key_of
+from mps_experiments.report.fault_tables import fault_tables
+from mps_experiments.report.lines import cell_line
+from mps_experiments.report.summary import closing_lines
+from mps_experiments.report.tables import tables
+from mps_experiments.report.terminal import Terminal, complain
+from mps_experiments.run.mps_check import MpsCheck
+from mps_experiments.run.plan import RunPaths, RunPlan, build_plan
+from mps_experiments.run.runner import Outcome, Surroundings, run_cell
+from mps_experiments.run.trials import CellRun, runs_of
+from mps_experiments.sweep.afterwork import Afterwork
+from mps_experiments.sweep.agenda import Agenda, Job
+from mps_experiments.sweep.keeping import check_room
+from mps_experiments.sweep.ledger import Ledger
+from mps_experiments.sweep.preflight import lock_gpus, take_cores
+from mps_experiments.sweep.reporting import sweep_report
+from mps_experiments.sweep.resume import EarlierRuns, Kept, look_up
+from mps_experiments.workers.context import process_context
+
+_SETTLE_TIMEOUT_S = 600.0  # no option: what MLflow may take has a deadline of its own
+
+
+@dataclass
+class Sweep:
+    """One command line while it runs."""
+
+    ledger: Ledger
+    probe: GpuProbe
+    guardian: Guardian
+    locks: GpuLocks
+    cores: CoreLocks
+    mps_check: MpsCheck
+    terminal: Terminal
+    agenda: Agenda
+    weights_sha256: dict[str, str | None]
+    plans: Sequence[RunPlan] = ()
+    varied: frozenset[str] = frozenset()
+    planned: int = 0
+    writes_report: bool = False
+    can_resume: bool = True
+    interruption: Interrupted | None = None
+    afterwork: Afterwork = field(default_factory=Afterwork)
+    _surroundings: dict[str | None, Surroundings] = field(default_factory=dict)
+    _earlier: EarlierRuns | None = None
+    _begun: int = 0
+    _is_open: bool = False  # whether the last cell that was begun still lacks a run
+
+    def run(self, request: Request) -> None:
+        """Run all cells, and those of the blocks that are added, in the agenda's order.
+
+        Raises:
+            ConfigError: If the sweep's folder cannot be written.
+            Interrupted: If a signal ended a cell; its record has been written.
+        """
+        grid = request.grid
+        assert grid is not None  # noqa: S101 - a request that runs nothing opens no sweep
+        with hydra_jobs(grid, request.multirun) as run_job:
+            if request.multirun:
+                self._found(grid.folder)
+            for job in self.agenda.arrange(self.ledger.measurements, self._expect):
+                cell, plan = self._planned(grid, job)
+                self._begun += 1
+                self._is_open = True
+                try:
+                    run_job(cell, partial(self._run_cell, plan, cell.overrides))
+                except OSError as error:
+                    reason = f"its folder cannot be written ({error.strerror or error})"
+                    self._refuse(replace(plan, varied=self._varied(cell.overrides)).name, RecordError(reason))
+                    self._is_open = False
+
+    def _planned(self, grid: Grid, job: Job) -> tuple[Cell, RunPlan]:
+        """Return what was composed and planned before the first run, but for a block that is added."""
+        if job.number < len(grid.cells):
+            return grid.cells[job.number], self.plans[job.number]
+        cell = grid.again(job.number, of=job.cell, repeat=job.block)
+        return cell, build_plan(cell.config, self.probe, cell.folder)
+
+    def _expect(self, runs: int, why: str) -> None:
+        self.planned += runs
+        self.terminal.expect(runs)
+        if why:
+            self.terminal.line(why)
+
+    def _found(self, folder: Path) -> None:
+        """Note the sweep's folder; one that is killed in its first cell is known, too."""
+        if self.ledger.folder is None:
+            self.ledger.folder = folder
+            self.ledger.write_summary("RUNNING")
+
+    def __call__(self, composed: DictConfig) -> None:
+        """Run one cell that a sweeper brings which decides as it goes: Hydra's task function.
+
+        Raises:
+            Interrupted: If a signal ended the cell; its record has been written.
+        """
+        self._begun += 1
+        self._is_open = True
+        hydra = HydraConfig.get()
+        folder = Path(hydra.runtime.output_dir).absolute()
+        self._found(Path(hydra.sweep.dir).absolute())
+        overrides = tuple(hydra.overrides.task)
+        try:
+            plan = build_plan(to_config(composed), self.probe, folder)
+            lock_gpus(self.locks, [plan])
+            take_cores(self.cores, [plan], self.probe)
+            self.mps_check.check(plan)
+        except ConfigError as error:  # it could not be checked before
+            self._refuse(" ".join(overrides), error)
+            self._is_open = False
+            return
+        self._run_cell(plan, overrides, composed)
+
+    def _run_cell(self, plan: RunPlan, overrides: Sequence[str], composed: DictConfig) -> None:
+        """Run one cell: for each of its runs record on disk, then MLflow, then the line."""
+        self._found(plan.paths.folder)
+        plan = self._twin(replace(plan, varied=self._varied(overrides)))
+        runs = list(runs_of(plan, _plain(composed), overrides))
+        for run in runs:
+            self._run(run, is_last=run is runs[-1])
+
+    def _twin(self, plan: RunPlan) -> RunPlan:
+        """Give the second of two equal runs (A/A) a name and a folder of its own."""
+        if self.agenda.turn is None or not self.agenda.turn.is_twin:
+            return plan
+        folder = plan.paths.folder
+        paths = RunPaths(folder=folder.with_name(f"{folder.name},twin"))
+        return replace(plan, twin=1, paths=paths)
+
+    def _run(self, run: CellRun, is_last: bool) -> None:
+        """Run one run of a cell.
+
+        Raises:
+            Interrupted: If a signal ended it; its record has been written.
+        """
+        started, plan = time.monotonic(), run.plan
+        if (kept := self._kept_for(run)) is not None:
+            self._is_open = not is_last
+            self._resume(run, kept, started)
+            return
+        self.terminal.cell_started(plan.name, plan.iteration_count)
+        try:
+            check_room(plan.paths.folder, int(run.config["min_free_disk_mb"]))
+        except RecordError as error:
+            self._is_open = not is_last
+            self._refuse(plan.name, error)
+            return
+        with held_back():  # until the record is on disk
+            outcome = run_cell(
+                plan,
+                self._surroundings_of(plan),
+                overrides=run.overrides,
+                config=run.config,
+                weights_file_sha256=self.weights_sha256.get(plan.workloads[0].weights),
+            )
+            recorded = time.monotonic()
+            self._settle()
+            self.ledger.keep(outcome.measurement, plan)
+            self._is_open = not is_last or outcome.interruption is not None
+            times_s = (started, recorded, time.monotonic())
+            self.afterwork.add(partial(self._complete, plan, outcome, times_s))
+        remark = f"  ({run.remark})" if run.remark else ""
+        self.terminal.cell_finished(f"{cell_line(outcome.measurement)}{remark}")
+        if outcome.interruption is not None:
+            raise outcome.interruption
+
+    def _complete(self, plan: RunPlan, outcome: Outcome, times_s: tuple[float, float, float]) -> None:
+        """Write the files of a run whose record is on disk, log it, note it; while the next workers load."""
+        begun, measurement = time.monotonic(), outcome.measurement
+        if outcome.artifacts is not None and (missing := outcome.artifacts.write()):
+            measurement = self.ledger.add_missing(measurement, missing)
+        try:
+            self.ledger.log()
+        finally:
+            self.ledger.note(plan, measurement, *times_s, begun)
+
+    def _settle(self) -> None:
+        """Wait for what is left of the run before: only one thread at a time has the ledger."""
+        if not self.afterwork.settle(_SETTLE_TIMEOUT_S):
+            complain(f"the files of the run before are still being written after {_SETTLE_TIMEOUT_S:g} s")
+
+    def _kept_for(self, run: CellRun) -> Kept | None:
+        """Return the VALID record of an earlier sweep that stands for this run, if it is to be looked for."""
+        if not run.config["resume"]:
+            return None
+        if self._earlier is None:
+            self._earlier = EarlierRuns(Path(run.config["output_dir"]))
+            if problems := self._earlier.problems:
+                complain(f"resume: {len(problems)} records are not used, they cannot be read: {problems[0]}")
+        weights_sha256 = self.weights_sha256.get(run.plan.workloads[0].weights)
+        machine = self._surroundings_of(run.plan).machine
+        kept, why_not = look_up(self._earlier, run.plan, run.config, machine, weights_sha256)
+        if why_not:
+            self.terminal.line(f"{run.plan.name}: {why_not}")
+        return kept
+
+    def _resume(self, run: CellRun, kept: Kept, started: float) -> None:
+        """Let an earlier record take this run's place."""
+        self._settle()
+        recorded = time.monotonic()
+        self.ledger.take_over(kept.measurement, kept.folder, run.plan.name)
+        self.ledger.log()
+        self.ledger.note(run.plan, kept.measurement, started, recorded, resumed_from=kept.path)
+        self.terminal.cell_finished(f"{run.plan.name}: {kept.line}")
+
+    def _refuse(self, name: str, error: Exception) -> None:
+        self._settle()
+        self.ledger.refuse(name, str(error))
+        self.terminal.cell_finished(f"{name}: REFUSED: {error}")
+
+    def _varied(self, overrides: Sequence[str]) -> tuple[str, ...]:
+        """Return what this cell sets that others set otherwise, beside what every name says already."""
+        varied = self.varied - {"mps", "procs", "times", "fault"}
+        return tuple(text for text in overrides if key_of(text) in varied)
+
+    def _surroundings_of(self, plan: RunPlan) -> Surroundings:
+        uuid_or_none = plan.device.gpu.uuid if plan.device.gpu else None
+        if uuid_or_none not in self._surroundings:
+            self._surroundings[uuid_or_none] = Surroundings(
+                sweep_id=self.ledger.info.sweep_id,
+                machine=collect_facts(self.probe, plan.device.gpu, self.cores.usable),
+                probe=self.probe,
+                guardian=self.guardian,
+                context=process_context,
+                watcher=self.terminal,
+                cores=self.cores.own if self.cores.are_taken else None,
+                meanwhile=self.afterwork.begin,
+                is_quiet=self.afterwork.is_done,
+            )
+        return self._surroundings[uuid_or_none]
+
+    def finish(self) -> None:
+        """Print tables, ratios and where to look next; also when cells failed or a signal came."""
+        self._settle()
+        ledger, measurements = self.ledger, self.ledger.measurements
+        if measurements:
+            self.terminal.show([*tables(measurements), *fault_tables(measurements)])
+            for line in closing_lines(measurements):
+                self.terminal.line(line)
+        status = "KILLED" if self.interruption else "FINISHED" if self._cells_are_fine else "FAILED"
+        folder = ledger.folder if self.writes_report else None
+        precision = self.agenda.goal.precision if self.agenda.goal else 0.0
+        report = sweep_report(measurements, ledger.places, folder, ledger.info.command, precision)
+        for line in report.answers:
+            self.terminal.line(line)
+        if self.agenda.stopped:
+            self.terminal.line(f"precision: {self.agenda.stopped}")
+        ledger.order = self.agenda.summary()
+        ledger.finish(report, status)
+        if self.interruption is not None and self.planned:
+            what = f"interrupted: {self._begun - self._is_open} of {self.planned} cells were finished"
+            how = "; the same command with resume=true runs the others" if self.can_resume else ""
+            self.terminal.line(f"{what}{how}")
+        if ledger.folder is None:
+            return
+        self.terminal.line(f"records: {ledger.folder}")
+        if report.files:
+            self.terminal.line(f"report: {report.files[0]}")
+        if ledger.tracking_problem is None:
+            self.terminal.line(ledger.tracker.browse_hint())
+            return
+        command = shlex.join([sys.executable, "-m", "mps_experiments.sync", *map(str, ledger.folders())])
+        self.terminal.line(f"MLflow is missing runs ({ledger.tracking_problem}); log them later: {command}")
+
+    @property
+    def exit_code(self) -> int:
+        """Return 0 only if every cell is VALID, or SKIPPED for want of hardware, recorded and tracked."""
+        return 0 if self._cells_are_fine and self.ledger.tracking_problem is None else 1
+
+    @property
+    def _cells_are_fine(self) -> bool:
+        measurements = self.ledger.measurements
+        fine = all(measurement.verdict.is_success for measurement in measurements)
+        all_begun = self._begun >= self.planned or self.interruption is not None
+        amiss = self.ledger.refused + self.ledger.misplaced
+        return bool(fine and measurements and not amiss and all_begun)
+
+
+def _plain(composed: DictConfig) -> dict[str, object]:
+    """Return the configuration for the record; output_dir is absolute, for `sync` from any folder."""
+    converted = OmegaConf.to_container(composed, resolve=True, enum_to_str=True)
+    assert isinstance(converted, dict)  # noqa: S101 - a DictConfig
+    plain = {str(key): value for key, value in converted.items()}
+    return plain | {"output_dir": str(Path(composed.output_dir).expanduser().absolute())}

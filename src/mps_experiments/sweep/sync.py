@@ -1,0 +1,182 @@
+"""``python -m mps_experiments.sync [FOLDER ...]``: log records that MLflow has missed, once each.
+
+A run is known by its record id, so calling this again logs nothing twice.
+"""
+
+import argparse
+import os
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mps_experiments.config.schema import EXPERIMENT_VARIABLE, Config, TrackingConfig
+from mps_experiments.errors import ConfigError, RecordError
+from mps_experiments.record.disk import alone_in
+from mps_experiments.record.measurement import FILE_NAME, Measurement, read_measurement
+from mps_experiments.record.summaries import NAME, Summary, originals, summaries_below, summary_of
+from mps_experiments.report.terminal import Parser, complain
+from mps_experiments.sweep.ledger import Ledger
+from mps_experiments.sweep.lookup import last_sweep
+from mps_experiments.sweep.mistaken import archive_hint
+from mps_experiments.sweep.preflight import open_tracker
+from mps_experiments.sweep.reporting import sweep_report
+from mps_experiments.tracking.tracker import SweepInfo
+from mps_experiments.tracking.variables import store_named_outside
+
+
+@dataclass
+class _Sweep:
+    """Runs that are logged together.
+
+    Attributes:
+        summary: What its sweep.json says; None for a run on its own, or if there is none.
+        is_named: Whether its own folder was given, or that of one of its runs.
+        own: Record id -> the record, and the folder that holds it.
+    """
+
+    summary: Summary | None
+    is_named: bool = False
+    own: dict[str, tuple[Measurement, Path]] = field(default_factory=dict)
+
+    def records(self) -> list[tuple[Measurement, Path]]:
+        """Return its own records and those that it took over."""
+        return [*self.own.values(), *(self.summary.records_taken_over() if self.summary else ())]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Log every record below the folders; 0 if all are in MLflow now, 1 if not, 2 for a user's mistake."""
+    args = _parser().parse_args(arguments)
+    sweeps: dict[str, _Sweep] = {}
+    damaged: list[str] = []
+    logged = known = skipped = 0
+    is_complete = True
+    try:
+        for folder in args.folder or [last_sweep(args.output_dir)]:
+            damaged += _collect(folder, bool(args.folder), sweeps)
+        for sweep_id, sweep in sweeps.items():
+            records = sweep.records()
+            if not sweep.is_named and not _tracking_of(records[0][0]).get("enabled", True):
+                skipped += len(records)
+                continue
+            ledger = _log(sweep_id, sweep, records, args)
+            logged += ledger.logged
+            known += len(records) - ledger.logged
+            is_complete = is_complete and ledger.tracking_problem is None
+    except ConfigError as error:
+        complain(str(error))
+        return 2
+    finally:
+        for text in damaged:
+            complain(text)
+    if is_complete:
+        sys.stdout.write(f"logged {logged} records; {known} were in MLflow already\n")
+    if skipped:
+        sys.stdout.write(
+            f"skipped {skipped} records of tracking=none; name their sweep's folder to log them\n"
+        )
+    return 1 if damaged or not is_complete else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser(
+        prog="python -m mps_experiments.sync",
+        description="Log records that MLflow has missed, once each. Those of tracking=none are logged only "
+        "if their sweep's or run's own folder is named.",
+    )
+    parser.add_argument(
+        "folder",
+        nargs="*",
+        type=Path,
+        help="a sweep's or a run's folder, or outputs/; default: the last sweep",
+    )
+    parser.add_argument("--output-dir", type=Path, default=Path(Config().output_dir), help="default: outputs")
+    parser.add_argument("--tracking-uri", help="MLflow address; default: the run's, or MLFLOW_TRACKING_URI")
+    parser.add_argument(
+        "--experiment", help="MLflow experiment; default: the one the run was configured with"
+    )
+    return parser
+
+
+def _collect(folder: Path, is_given: bool, sweeps: dict[str, _Sweep]) -> list[str]:
+    """Add the records below a folder to their sweeps; returns why others could not be read."""
+    is_named = is_given and any((folder / name).is_file() for name in (NAME, FILE_NAME))
+    below = {each.sweep_id: each for each in summaries_below(folder)}
+    taken_over = {cell.record_id for each in below.values() for cell in each.taken_over}
+    paths, damaged = list(originals(folder)), []
+    if not paths and not taken_over:
+        hint = archive_hint(folder) or f"no {FILE_NAME} below it; give a folder under outputs/"
+        raise ConfigError("FOLDER", folder, hint)
+    for path in paths:
+        try:
+            measurement = read_measurement(path)
+        except RecordError as error:
+            damaged.append(str(error))
+            continue
+        sweep_id, record_id = measurement.sweep_id, measurement.record_id
+        if record_id in taken_over and sweep_id not in below:
+            continue  # linked here by the sweep that took it over
+        summary = below.get(sweep_id) or summary_of(path.parent, sweep_id)
+        sweep = sweeps.setdefault(sweep_id, _Sweep(summary))
+        sweep.is_named |= is_named
+        sweep.own.setdefault(record_id, (measurement, path.parent))
+    for sweep_id, summary in below.items():
+        if any(summary.records_taken_over()):
+            sweeps.setdefault(sweep_id, _Sweep(summary)).is_named |= is_named
+    return damaged
+
+
+def _log(
+    sweep_id: str, sweep: _Sweep, records: list[tuple[Measurement, Path]], args: argparse.Namespace
+) -> Ledger:
+    """Log a sweep's records as the sweep itself does."""
+    first, place = records[0]
+    summary = sweep.summary if sweep.summary is not None and sweep.summary.is_sweep else None
+    command = summary.command if summary is not None else ""
+    tracker = open_tracker(
+        _where(first, args), Path(str(first.config.get("output_dir", "outputs"))).absolute()
+    )
+    started = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(first.started_at))
+    info = SweepInfo(
+        sweep_id=sweep_id,
+        name=f"{first.cell.model} {started} (logged later)",
+        command=command or "unknown",
+        is_sweep=summary is not None,
+    )
+    ledger = Ledger(info, tracker)
+    with alone_in(summary.at if summary is not None else place.parent):  # a run's own is for its logging
+        ledger.start()
+        for measurement, folder in records:
+            ledger.take_over(measurement, folder, measurement.name)
+        ledger.log()
+        kept_in = summary.at if ledger.logged and summary is not None else None
+        precision = summary.precision if summary is not None else 0.0
+        report = sweep_report(ledger.measurements, ledger.places, kept_in, command, precision)
+        ledger.finish(report, _status(summary, ledger.measurements))
+    return ledger
+
+
+def _where(first: Measurement, args: argparse.Namespace) -> TrackingConfig:
+    """Return where a run's configuration says; one of tracking=none says nothing."""
+    tracking = _tracking_of(first)
+    was_logged = tracking.get("enabled", True)
+    told = tracking if was_logged else {}
+    return TrackingConfig(
+        uri=args.tracking_uri or told.get("uri") or (None if was_logged else store_named_outside()),
+        experiment=args.experiment
+        or told.get("experiment")
+        or os.environ.get(EXPERIMENT_VARIABLE)
+        or TrackingConfig().experiment,
+    )
+
+
+def _tracking_of(measurement: Measurement) -> dict[str, Any]:
+    return dict(measurement.config.get("tracking", {}))
+
+
+def _status(summary: Summary | None, measurements: list[Measurement]) -> str:
+    """Return how the sweep ended; one that never said so was killed."""
+    if summary is None or summary.status == "RUNNING" or any(m.was_interrupted for m in measurements):
+        return "KILLED"
+    return summary.status

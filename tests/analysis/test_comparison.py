@@ -1,0 +1,276 @@
+"""Ratios against values computed by hand."""
+
+import random
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from mps_experiments.analysis.comparison import groups, ratios
+from mps_experiments.record.measurement import Measurement
+from tests.fault_records import faulty_run, make_trial
+from tests.outputs import with_output, with_tolerance
+from tests.records import GPU, INVALID, MACHINE, SKIPPED, make_measurement, with_latencies
+
+
+def one_process(**partner: Any) -> Measurement:
+    """A one-process run of 2 s, which may be the partner of another."""
+    return make_measurement("one", **({"makespan_s": 2.0} | partner))
+
+
+def test_the_ratio_is_makespan_over_the_makespan_of_one_process() -> None:
+    found = ratios([one_process(), make_measurement("two", procs=2, makespan_s=3.0)])
+    assert found["two"].value == pytest.approx(1.5)
+    assert found["two"].partner_ids == ("one",)
+    assert found["two"].reason == ""
+
+
+def test_one_process_has_the_ratio_one_to_itself() -> None:
+    assert ratios([one_process()])["one"].value == pytest.approx(1.0)
+
+
+def test_ratios_do_not_depend_on_the_order_of_the_cells() -> None:
+    cells = [
+        make_measurement(
+            f"{mps}-{procs}-{times}", mps=mps, procs=procs, times=times, makespan_s=times * (procs + 0.5)
+        )
+        for mps in ("off", "on")
+        for procs in (1, 2, 4)
+        for times in (2, 5)
+    ]
+    expected = ratios(cells)
+    shuffler = random.Random(0)  # noqa: S311 - an order, not a secret
+    for _ in range(20):
+        shuffler.shuffle(cells)
+        assert ratios(cells) == expected
+    assert expected["on-4-5"].value == pytest.approx(4.5 / 1.5)
+
+
+def test_of_several_partners_the_median_counts() -> None:
+    partners = [make_measurement(f"one-{s}", makespan_s=s) for s in (1.0, 2.0, 9.0)]
+    found = ratios([*partners, make_measurement("two", procs=2, makespan_s=3.0, repeat=1)])
+    assert found["two"].value == pytest.approx(3.0 / 2.0)
+    assert found["two"].partner_ids == ("one-1.0", "one-2.0", "one-9.0")
+
+
+def test_a_cell_without_its_partner_says_so() -> None:
+    found = ratios([make_measurement("two", mps="on", procs=2, times=7)])
+    assert found["two"].value is None
+    assert found["two"].reason == "no VALID one-process run with mps=on times=7"
+
+
+@pytest.mark.parametrize("verdict", [INVALID, SKIPPED])
+def test_a_run_that_is_not_valid_is_no_partner_and_has_no_ratio(verdict: Any) -> None:
+    two = make_measurement("two", procs=2)
+    assert ratios([one_process(verdict=verdict), two])["two"].value is None
+    found = ratios([one_process(), replace(two, verdict=verdict)])["two"]
+    assert (found.value, found.partner_ids) == (None, ())
+    assert found.reason == f"the run is {verdict.status.value}"
+
+
+@pytest.mark.parametrize(
+    "partner",
+    [
+        {"mps": "on"},
+        {"times": 3},
+        {"model": "resnet50"},
+        {"weights": "default"},
+        {"inputs": ()},
+        {"device": "cpu"},
+        {"start_method": "spawn"},
+        {"cpu_affinity": "none"},
+        {"verbose": True},
+        {"compute_mode": "exclusive_process"},
+        {"options": {"batch": 8}},
+        {"seed": 1},
+        {"warmup": 9},
+        {"machine": replace(MACHINE, hostname="another")},
+        {"machine": replace(MACHINE, driver_version="1")},
+        {"machine": replace(MACHINE, gpu=replace(GPU, uuid="GPU-2"))},
+        {"machine": replace(MACHINE, gpu=None)},
+        {"machine": replace(MACHINE, packages={"torch": "1", "torchvision": "0.26"})},
+        {"machine": replace(MACHINE, packages={"torch": "2.11", "torchvision": "0"})},
+        {"machine": replace(MACHINE, mps_experiments="0.0.1")},
+    ],
+    ids=lambda partner: next(iter(partner)),
+)
+def test_a_run_that_differs_in_more_than_the_processes_is_no_partner(partner: dict[str, Any]) -> None:
+    assert ratios([one_process(**partner), make_measurement("two", procs=2)])["two"].value is None
+
+
+def test_options_in_another_order_are_the_same_options() -> None:
+    one = make_measurement("one", options={"a": 1, "b": {"c": 2, "d": 3}})
+    two = make_measurement("two", procs=2, options={"b": {"d": 3, "c": 2}, "a": 1})
+    assert ratios([one, two])["two"].partner_ids == ("one",)
+
+
+def repeats(procs: int, *makespans_s: float, **cell: Any) -> list[Measurement]:
+    """Repeats of one cell, named ``procs-repeat``."""
+    return [
+        make_measurement(f"{procs}-{n}", procs=procs, makespan_s=s, repeat=n, **cell)
+        for n, s in enumerate(makespans_s)
+    ]
+
+
+def test_a_run_has_the_ratio_to_the_one_process_run_of_its_block_and_the_cell_that_of_all_blocks() -> None:
+    found = ratios([*repeats(2, 3.0, 3.6, 3.3), *repeats(1, 2.0, 2.4, 2.2)])
+    assert [found[f"2-{n}"].value for n in range(3)] == pytest.approx([3.0 / 2.0, 3.6 / 2.4, 3.3 / 2.2])
+    assert found["2-0"].repeats == 3
+    assert found["2-0"].partner_ids == ("1-0", "1-1", "1-2")
+    overall, gain = found["2-1"].overall, found["2-1"].gain
+    assert overall is not None
+    assert gain is not None
+    assert (overall.value, gain.value) == pytest.approx((1.5, 2 / 1.5))
+    assert overall.interval == pytest.approx((1.5, 1.5))  # whatever slowed a block slowed both
+
+
+def test_a_run_whose_block_has_no_one_process_run_is_compared_with_their_median() -> None:
+    found = ratios([*repeats(2, 3.0, 3.6, 4.4), *repeats(1, 2.0, 2.4)])
+    assert found["2-2"].value == pytest.approx(4.4 / 2.2)
+    assert found["2-2"].overall is not None
+    assert found["2-2"].overall.blocks == 2
+
+
+def test_one_process_is_its_own_reference_and_has_no_interval() -> None:
+    found = ratios(repeats(1, 2.0, 2.1, 2.2, 2.3, 2.4))
+    assert found["1-0"].value == pytest.approx(2.0 / 2.2)
+    for estimate in (found["1-0"].overall, found["1-0"].gain):
+        assert estimate is not None
+        assert estimate.value == pytest.approx(1.0)
+        assert estimate.interval is None
+        assert estimate.why == "one process is the reference"
+
+
+def test_with_times_auto_the_ratio_is_that_of_the_time_of_an_iteration() -> None:
+    one = make_measurement("one", times="auto", window_s=10.0, makespan_s=10.0)
+    two = make_measurement("two", procs=2, times="auto", window_s=10.0, makespan_s=10.1)
+    half_as_many = with_latencies(two, *[2000.0] * 5)
+    assert ratios([one, half_as_many])["two"].value == pytest.approx(2.0)
+
+
+def test_a_window_that_is_kept_up_is_never_compared_with_a_fixed_one() -> None:
+    """Records of earlier versions, which say nothing of it, are of fixed windows."""
+    one = make_measurement("one")
+    assert one.cell.window == "fixed"
+    two = make_measurement("two", procs=2, window="kept")
+    found = ratios([one, two, make_measurement("kept", window="kept", times=3)])["two"]
+    assert (found.value, found.reason) == (
+        None,
+        "not comparable with the one-process run: window (kept against fixed)",
+    )
+    assert len(groups([one, make_measurement("other", window="kept")])) == 2
+
+
+def test_the_second_of_two_equal_runs_is_in_no_group_and_has_no_ratio() -> None:
+    one, twin = one_process(), replace(one_process(), record_id="twin")
+    twin = replace(twin, cell=twin.cell.moved(twin=1))
+    runs = [one, twin, make_measurement("two", procs=2, makespan_s=3.0)]
+    assert groups(runs) == groups([one, runs[2]])
+    found = ratios(runs)
+    assert found["two"].partner_ids == (one.record_id,)
+    assert found["twin"].reason.startswith("the second of two equal runs (A/A)")
+
+
+def test_repeats_that_are_not_valid_count_for_nothing() -> None:
+    twos = repeats(2, 3.0, 99.0)
+    found = ratios([one_process(), twos[0], replace(twos[1], verdict=INVALID)])
+    assert found["2-0"].repeats == 1
+    assert found["2-0"].value == pytest.approx(1.5)
+    assert found["2-1"].reason == "the run is INVALID"
+
+
+def test_the_same_repeat_of_two_sweeps_counts_as_two() -> None:
+    found = ratios([one_process(), *(make_measurement(name, procs=2, sweep_id=name) for name in "ab")])
+    assert (found["a"].repeats, found["b"].repeats) == (2, 2)
+
+
+def test_groups_hold_the_repeats_of_a_cell_and_of_no_other() -> None:
+    cells = [*repeats(1, 1.0, 2.0), *repeats(2, 3.0), make_measurement("other", cpu_affinity="none")]
+    found = [[m.record_id for m in group.measurements] for group in groups(cells)]
+    assert found == [["1-0", "1-1"], ["2-0"], ["other"]]
+
+
+def test_ratios_of_repeats_do_not_depend_on_the_order_of_the_runs() -> None:
+    cells = [*repeats(1, 1.9, 2.0, 2.3), *repeats(2, 3.0, 3.1, 4.0)]
+    expected = ratios(cells)
+    shuffler = random.Random(0)  # noqa: S311 - an order, not a secret
+    for _ in range(10):
+        shuffler.shuffle(cells)
+        assert ratios(cells) == expected
+
+
+def test_a_partner_that_differs_is_refused_with_the_names_of_what_differs() -> None:
+    partner = one_process(machine=replace(MACHINE, driver_version="575.2"), cpu_affinity="none")
+    found = ratios([partner, make_measurement("two", procs=2)])["two"]
+    assert (found.value, found.partner_ids) == (None, ())
+    assert found.reason == (
+        "not comparable with the one-process run: "
+        "driver (580.1 against 575.2), cpu_affinity (auto against none)"
+    )
+
+
+def test_of_several_partners_that_differ_the_nearest_is_named() -> None:
+    machine = replace(MACHINE, driver_version="575.2")
+    partners = [
+        make_measurement("a", machine=machine, seed=1),
+        make_measurement("b", machine=machine),
+        make_measurement("c", times=5),
+    ]
+    for order in (partners, partners[::-1]):
+        reason = ratios([*order, make_measurement("two", procs=2)])["two"].reason
+        assert reason == "not comparable with the one-process run: driver (580.1 against 575.2)"
+
+
+def test_a_partner_with_other_times_is_named_only_if_more_differs() -> None:
+    two = make_measurement("two", procs=2, times=7)
+    missing = "no VALID one-process run with mps=off times=7"
+    assert ratios([one_process(), two])["two"].reason == missing
+    assert ratios([one_process(seed=1), two])["two"].reason == (
+        f"{missing}; not comparable with the one-process run: times (7 against 2), seed (0 against 1)"
+    )
+
+
+def test_another_output_than_that_of_one_process_is_refused() -> None:
+    one, two = with_output(one_process(), 1.0, 2.0), with_output(make_measurement("two", procs=2), 1.0, 2.5)
+    found = ratios([one, two])
+    assert found["two"].reason == (
+        "not comparable with the one-process run: output (by up to 0.5, most in 0.boxes)"
+    )
+    assert found["two"].value is None
+    assert found["one"].value == 1.0
+    assert ratios([one, with_tolerance(two, rtol=0.0, atol=1.0)])["two"].value is not None
+
+
+def test_one_repeat_with_another_output_refuses_the_whole_cell() -> None:
+    ones = [with_output(m, 1.0) for m in repeats(1, 2.0, 2.0)]
+    twos = [with_output(m, v) for m, v in zip(repeats(2, 3.0, 3.0), (1.0, 7.0), strict=True)]
+    found = ratios([*ones, *twos])
+    assert {found[name].value for name in ("2-0", "2-1")} == {None}
+    assert "output (by up to 6" in found["2-0"].reason
+
+
+def test_outputs_that_are_not_known_do_not_refuse_anything() -> None:
+    found = ratios([with_output(one_process(), 1.0), make_measurement("two", procs=2)])
+    assert found["two"].value is not None
+
+
+FAULTY = [
+    faulty_run("trial", "kill"),
+    faulty_run("its time would count", "exit", trial=make_trial("exit")),
+    replace(faulty_run("one process"), cell=faulty_run("").cell.moved(procs=1)),
+]
+
+
+def test_runs_with_a_fault_are_in_no_group_and_no_partner_of_anybody() -> None:
+    ordinary = [make_measurement("one", times=4), make_measurement("two", procs=2, times=4)]
+    assert groups([*FAULTY, *ordinary]) == groups(ordinary)
+    found = ratios([*FAULTY, *ordinary])
+    assert {m.record_id: found[m.record_id] for m in ordinary} == ratios(ordinary)
+    assert {(found[m.record_id].value, found[m.record_id].reason) for m in FAULTY} == {
+        (None, "a run with a fault")
+    }
+
+
+def test_without_an_ordinary_run_of_one_process_one_with_a_fault_does_not_stand_in() -> None:
+    found = ratios([*FAULTY, make_measurement("two", procs=2, times=4)])["two"]
+    assert (found.value, found.reason) == (None, "no VALID one-process run with mps=off times=4")

@@ -1,0 +1,76 @@
+"""A record without its samples says in tables, causes and comparisons what the whole record says."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from mps_experiments.analysis.comparison import ratios
+from mps_experiments.analysis.condensed import condensed
+from mps_experiments.analysis.explanation import explanations
+from mps_experiments.record.measurement import Measurement
+from mps_experiments.record.samples import CondensedSamples
+from mps_experiments.report.lines import cell_line
+from mps_experiments.report.summary import summary_text
+from mps_experiments.tracking.comparisons import comparison_fields
+from tests.evidence_records import traced_run, with_core_waits, with_late_start, with_telemetry
+from tests.outputs import with_output
+from tests.records import INVALID, SKIPPED, make_measurement
+
+GPU: dict[str, Any] = {"power_w": 350.0, "sm_activity": 0.97, "dram_activity": 0.25, "sm_clock_mhz": 1980}
+ONE = with_core_waits(traced_run("one", procs=1, mps="on", iteration_ms=10.0, running_ms=9.5), 0.0)
+TWO = with_core_waits(
+    traced_run("two", mps="on", iteration_ms=18.0, running_ms=15.0, behind_ms=2.5), 0.0, 0.3
+)
+SWEEPS = {
+    "explained by the GPU": [with_telemetry(ONE, **GPU), with_telemetry(TWO, **GPU)],
+    "explained by cores": [ONE, with_late_start(TWO, 30.0)],
+    "repeats and outputs": [
+        with_output(make_measurement(f"{procs}-{n}", procs=procs, repeat=n, makespan_s=procs + n / 10), 1.0)
+        for procs in (1, 2, 8)
+        for n in range(3)
+    ],
+    "no numbers": [
+        make_measurement("invalid", verdict=INVALID),
+        make_measurement("skipped", mps="on", verdict=SKIPPED),
+        make_measurement("alone", procs=2),
+    ],
+}
+
+
+@pytest.mark.parametrize("cells", SWEEPS.values(), ids=SWEEPS)
+def test_every_report_is_the_same(cells: list[Measurement]) -> None:
+    short: list[Measurement] = [condensed(cell) for cell in cells]
+    assert summary_text(short) == summary_text(cells)
+    assert ratios(short) == ratios(cells)
+    assert explanations(short, ratios(short)) == explanations(cells, ratios(cells))
+    assert comparison_fields(short, {}) == comparison_fields(cells, {})
+    assert [cell_line(cell) for cell in short] == [cell_line(cell) for cell in cells]
+
+
+def test_the_sweeps_above_have_causes_to_compare() -> None:
+    causes = [explanations(cells, ratios(cells)) for cells in SWEEPS.values()]
+    assert [len(found) for found in causes][:2] == [1, 1]
+    assert causes[0]["two"].cause != causes[1]["two"].cause
+
+
+def test_neither_samples_nor_readings_are_kept() -> None:
+    short = condensed(with_telemetry(TWO, count=1000, **GPU))
+    assert [worker.samples.latencies_ns if worker.samples else None for worker in short.workers] == [(), ()]
+    assert short.telemetry is None
+    assert short.telemetry_summary() is not None
+
+
+def test_condensing_again_changes_nothing_and_a_name_can_be_given() -> None:
+    short = condensed(TWO)
+    assert condensed(short) is short
+    renamed = replace(short, name="another")
+    assert (renamed.name, renamed.statistics()) == ("another", TWO.statistics())
+
+
+def test_condensed_samples_have_the_same_window() -> None:
+    for worker in TWO.workers:
+        assert worker.samples is not None
+        short = CondensedSamples.of(worker.samples)
+        for name in ("start_ns", "end_ns", "elapsed_s", "iteration_count", "rank"):
+            assert getattr(short, name) == getattr(worker.samples, name), name

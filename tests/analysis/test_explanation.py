@@ -1,0 +1,486 @@
+"""Why N processes take longer than one: the cause, and that each figure in the text is one of the record."""
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mps_experiments.analysis.comparison import Ratio
+from mps_experiments.analysis.explanation import Cause, Explanation, explain, explanations
+from mps_experiments.analysis.growth import Growth
+from mps_experiments.record.measurement import Measurement
+from mps_experiments.record.verdict import Status, Verdict
+from tests.evidence_records import (
+    make_activity,
+    traced_run,
+    with_core_waits,
+    with_late_start,
+    with_pinned_cores,
+    with_telemetry,
+)
+from tests.records import INVALID, MACHINE, SKIPPED, make_measurement
+
+TOGETHER = (
+    "In the traced pass the GPU ran operations 75% of the time, "
+    "of two workers or more together in 12.5% of that."
+)
+ROOM = (
+    "One worker keeps the GPU busy 40% of its time (4 ms of 10 ms), "
+    "so about 2 fit beside each other even without overlap."
+)
+FULL_GPU_GREW = (
+    "2 processes take 1.80 times the time of one (18 ms against 10 ms per iteration). "
+    "Per iteration the makespan grew by 8 ms: operations that ran longer +5.5 ms, "
+    "waiting behind other workers' operations +2.5 ms, host (Python, launching, synchronising) +0 ms, "
+    "waiting while the GPU ran nothing +0 ms. A worker waited behind the others' operations 14% of its time."
+)
+NOT_READ = (
+    "How active the multiprocessors were and how much the device memory moved was not read: "
+    "which is used up is unknown."
+)
+
+
+def one(**parts: Any) -> Measurement:
+    """One worker that needs the GPU for 4 of its 10 ms, and waits 0.5 ms for it to begin."""
+    return traced_run("one", procs=1, **({"iteration_ms": 10.0, "running_ms": 4.0, "idle_ms": 0.5} | parts))
+
+
+def full() -> Measurement:
+    """One worker that needs the GPU for 9.5 of its 10 ms."""
+    return one(running_ms=9.5, idle_ms=0.0)
+
+
+def full_two(**values: Any) -> Measurement:
+    """Two of these under MPS: operations take 5.5 ms longer and wait 2.5 ms behind the other's."""
+    parts: dict[str, Any] = {"mps": "on", "iteration_ms": 18.0, "running_ms": 15.0, "behind_ms": 2.5}
+    return traced_run(**(parts | values))
+
+
+def explained(many: Measurement, alone: Measurement | None) -> Explanation:
+    found = explain(many, alone)
+    assert found is not None
+    assert found.text.startswith(f"{found.cause}: ")
+    return found
+
+
+def test_free_concurrency_is_the_hosts_where_one_worker_leaves_the_gpu_idle() -> None:
+    found = explained(traced_run(mps="on", iteration_ms=10.2, idle_ms=0.5, behind_ms=0.2), one())
+    assert found.cause is Cause.HOST
+    assert found.text == (
+        "host-limited: 2 processes take 1.02 times the time of one (10.2 ms against 10 ms per iteration). "
+        f"{ROOM} {TOGETHER}"
+    )
+
+
+@pytest.mark.parametrize(("running_ms", "cause"), [(7.9, Cause.HOST), (8.1, Cause.UNDECIDED)])
+def test_a_free_run_is_not_the_hosts_where_one_worker_fills_the_gpu(running_ms: float, cause: Cause) -> None:
+    alone = one(running_ms=running_ms, idle_ms=0.0)
+    found = explained(traced_run(mps="on", iteration_ms=10.4, running_ms=running_ms), alone)
+    assert found.cause is cause
+    assert (
+        f"One worker keeps the GPU busy {running_ms / 10:.0%} of its time ({running_ms:g} ms of 10 ms)."
+        in (found.text)
+    )
+
+
+@pytest.mark.parametrize(("iteration_ms", "cause"), [(9.4, Cause.UNDECIDED), (9.6, Cause.HOST)])
+def test_several_processes_that_are_faster_than_one_show_a_slowed_one(
+    iteration_ms: float, cause: Cause
+) -> None:
+    found = explained(traced_run(mps="on", iteration_ms=iteration_ms), one())
+    assert found.cause is cause
+    assert ("something else slowed the one-process run" in found.text) == (cause is Cause.UNDECIDED)
+
+
+@pytest.mark.parametrize(
+    ("running_ms", "fits"),
+    [(5.1, None), (5.0, 2), (10 / 3, 3), (2.1, 4), (0.11, 90), (0.05, None), (0.0, None)],
+)
+def test_how_many_workers_fit_is_told_where_it_is_a_number_to_go_by(
+    running_ms: float, fits: int | None
+) -> None:
+    alone = one(running_ms=running_ms, idle_ms=0.0)
+    text = explained(traced_run(mps="on", running_ms=running_ms), alone).text
+    assert re.findall(r"so about (\d+) fit", text) == ([] if fits is None else [str(fits)])
+
+
+def test_a_ratio_of_five_percent_is_no_longer_free() -> None:
+    free = explained(full_two(iteration_ms=10.49, running_ms=10.0), full()).text
+    assert "One worker keeps the GPU busy 95%" in free
+    assert "makespan grew" not in free
+    assert "makespan grew by 0.51 ms" in explained(full_two(iteration_ms=10.51, running_ms=10.0), full()).text
+
+
+def test_a_nanosecond_less_is_not_told_as_minus_zero() -> None:
+    text = explained(full_two(), one(running_ms=9.5, idle_ms=1e-6)).text
+    assert "waiting while the GPU ran nothing +0 ms" in text
+
+
+def test_time_slices_show_as_waiting_while_nothing_and_while_anothers_ran() -> None:
+    many = traced_run(mps="off", iteration_ms=20.0, idle_ms=7.5, behind_ms=2.6, overlap=0.019)
+    found = explained(many, one())
+    assert found.cause is Cause.TIME_SLICED
+    assert found.text == (
+        "time-sliced: 2 processes take 2.00 times the time of one (20 ms against 10 ms per iteration). In "
+        "the traced pass the GPU ran operations 75% of the time, of two workers or more together in 1.9% of "
+        "that. In 7.5 ms of an iteration (38%) a launched operation waited while the GPU ran nothing (with "
+        "one process in 0.5 ms), in 2.6 ms (13%) while it ran another worker's."
+    )
+
+
+def test_operations_longer_than_a_slice_tell_no_overlap() -> None:
+    many = traced_run(
+        mps="off", iteration_ms=20.0, running_ms=19.0, idle_ms=0.5, busy=0.97, overlap=0.93, long=0.9
+    )
+    found = explained(many, full())
+    assert found.cause is Cause.TIME_SLICED
+    assert found.text == (
+        "time-sliced: 2 processes take 2.00 times the time of one (20 ms against 10 ms per iteration). In "
+        "the traced pass the GPU ran operations 97% of the time; 90% of their time is in operations over 1 "
+        "ms, which may span time slices, so whether any overlapped cannot be told. In 0.5 ms of an "
+        "iteration (2%) a launched operation waited while the GPU ran nothing (with one process in 0 ms), "
+        "in 0 ms (0%) while it ran another worker's; operations took 9.5 ms longer, the slices of others "
+        "included."
+    )
+    assert "together" not in found.text
+
+
+def test_long_operations_under_mps_do_tell_their_overlap() -> None:
+    assert TOGETHER in explained(full_two(long=0.9), full()).text
+
+
+def test_where_waiting_behind_others_replaces_idle_time_it_is_time_slicing_too() -> None:
+    """Idle time shrank by 3 ms, 5 ms behind others and 2 ms of longer operations came: 7 of 7 ms."""
+    many = traced_run(mps="off", iteration_ms=17.0, running_ms=6.0, behind_ms=5.0)
+    alone = one(idle_ms=3.0)
+    assert Growth.between(many, alone).host_s == pytest.approx(0.003)
+    assert explained(many, alone).cause is Cause.TIME_SLICED
+
+
+def test_growth_of_the_hosts_part_is_host_limited() -> None:
+    many = traced_run(mps="on", procs=4, iteration_ms=15.0, running_ms=4.5, idle_ms=2.0, behind_ms=0.5)
+    found = explained(many, one())
+    assert found.cause is Cause.HOST
+    assert found.text == (
+        "host-limited: 4 processes take 1.50 times the time of one (15 ms against 10 ms per iteration). "
+        f"{ROOM} Per iteration the makespan grew by 5 ms: host (Python, launching, synchronising) +2.5 ms, "
+        "waiting while the GPU ran nothing +1.5 ms, waiting behind other workers' operations +0.5 ms, "
+        f"operations that ran longer +0.5 ms. {TOGETHER}"
+    )
+
+
+def test_without_mps_waiting_while_nothing_ran_is_not_the_hosts() -> None:
+    """Host 5 ms, idle 5 ms: under MPS both are launching; without, the second may be a time slice."""
+    parts: dict[str, Any] = {"iteration_ms": 20.0, "running_ms": 4.0, "idle_ms": 5.5}
+    assert explained(traced_run(mps="on", **parts), one()).cause is Cause.HOST
+    assert explained(traced_run(mps="off", **parts), one()).cause is Cause.UNDECIDED
+    mostly_host = traced_run(mps="off", iteration_ms=20.0, running_ms=4.0, idle_ms=3.5)
+    assert explained(mostly_host, one()).cause is Cause.HOST
+
+
+def test_a_host_that_needs_less_is_told_with_its_sign() -> None:
+    many = full_two(iteration_ms=18.0, running_ms=18.0)
+    assert "operations that ran longer +8.5 ms" in explained(many, full()).text
+    assert "host (Python, launching, synchronising) -0.5 ms." in explained(many, full()).text
+
+
+GPU_LIMITS: list[tuple[Cause, Measurement, str]] = [
+    (
+        Cause.MULTIPROCESSORS,
+        with_telemetry(full_two(), sm_activity=0.97, dram_activity=0.31),
+        "In the timed window the multiprocessors were active 97% of the time and the device memory moved "
+        "31% of its peak: the multiprocessors are used up.",
+    ),
+    (
+        Cause.MEMORY,
+        with_telemetry(full_two(), sm_activity=0.97, dram_activity=0.85),
+        "In the timed window the multiprocessors were active 97% of the time and the device memory moved "
+        "85% of its peak: memory bandwidth is used up.",
+    ),
+    (
+        Cause.GPU,
+        with_telemetry(full_two(), sm_activity=0.4, dram_activity=0.2),
+        "In the timed window the multiprocessors were active 40% of the time and the device memory moved "
+        "20% of its peak: neither is used up, and the figures do not decide what else is.",
+    ),
+    (
+        Cause.MEMORY,
+        with_telemetry(full_two(), memory_utilization=0.93),
+        "NVML counted the device memory as in use 93% of the time (a coarse figure).",
+    ),
+    (Cause.GPU, with_telemetry(full_two(), memory_utilization=0.5), NOT_READ),
+    (Cause.GPU, full_two(), NOT_READ),
+]
+
+
+@pytest.mark.parametrize(("cause", "many", "shown"), GPU_LIMITS)
+def test_the_gpus_resource_is_named_only_with_the_figure_that_shows_it(
+    cause: Cause, many: Measurement, shown: str
+) -> None:
+    found = explained(many, full())
+    assert found.cause is cause
+    assert found.text == f"{cause}: {FULL_GPU_GREW} {shown} {TOGETHER}"
+
+
+def test_launches_that_fill_the_gpu_stand_in_where_nothing_else_is_known() -> None:
+    found = explained(full_two(busy=0.98, sm_fill=0.96), full())
+    assert found.cause is Cause.MULTIPROCESSORS
+    assert found.text == (
+        f"SM-limited: {FULL_GPU_GREW} In the traced pass operations ran 98% of the time, and their launches "
+        "reach 96% of the multiprocessors (by their size: how active these were was not read). In the "
+        "traced pass the GPU ran operations 98% of the time, of two workers or more together in 12.5% of "
+        "that."
+    )
+
+
+@pytest.mark.parametrize("mps", ["on", "off"])
+def test_a_clock_held_down_by_the_power_limit_that_explains_the_growth_is_the_cause(mps: str) -> None:
+    many = traced_run(mps=mps, iteration_ms=12.0, running_ms=11.3, behind_ms=0.3)
+    found = explained(
+        with_telemetry(many, capped=0.9, sm_clock_mhz=1650), with_telemetry(full(), sm_clock_mhz=1980)
+    )
+    assert found.cause is Cause.POWER
+    assert found.text == (
+        "power-limited: 2 processes take 1.20 times the time of one (12 ms against 10 ms per iteration). "
+        "Per iteration the makespan grew by 2 ms: operations that ran longer +1.8 ms, waiting behind other "
+        "workers' operations +0.3 ms, waiting while the GPU ran nothing +0 ms, host (Python, launching, "
+        "synchronising) -0.1 ms. The SM clock was 1.20 times as high with one process, the power limit held "
+        f"it down in 90% of the readings. {TOGETHER}"
+    )
+
+
+def test_a_clock_that_fell_without_the_power_limit_is_told_but_not_called_power() -> None:
+    many = with_telemetry(
+        traced_run(mps="on", iteration_ms=12.0, running_ms=11.5), capped=0.0, sm_clock_mhz=1650
+    )
+    found = explained(many, with_telemetry(full(), sm_clock_mhz=1980))
+    assert found.cause is Cause.GPU
+    assert f"{NOT_READ} The SM clock was 1.20 times as high with one process. In the traced" in found.text
+
+
+def test_a_lower_clock_is_appended_where_something_else_is_the_cause() -> None:
+    many = with_telemetry(full_two(), sm_activity=0.97, dram_activity=0.31, sm_clock_mhz=1800, capped=0.3)
+    found = explained(many, with_telemetry(full(), sm_clock_mhz=1980))
+    assert found.cause is Cause.MULTIPROCESSORS
+    assert (
+        "used up. The SM clock was 1.10 times as high with one process, "
+        "the power limit held it down in 30% of the readings. In the traced" in found.text
+    )
+    sliced = with_telemetry(traced_run(mps="off", iteration_ms=20.0, idle_ms=9.0), sm_clock_mhz=1800)
+    found = explained(sliced, with_telemetry(one(), sm_clock_mhz=1980))
+    assert found.cause is Cause.TIME_SLICED
+    assert found.text.endswith(" The SM clock was 1.10 times as high with one process.")
+
+
+def starved(*shares: float | None, mps: str = "on") -> Measurement:
+    run = traced_run(mps=mps, procs=len(shares), iteration_ms=19.0, idle_ms=0.5)
+    return with_pinned_cores(with_core_waits(run, *shares), 3)
+
+
+@pytest.mark.parametrize("mps", ["on", "off"])
+def test_workers_without_a_core_are_cpu_starved(mps: str) -> None:
+    found = explained(starved(0.48, 0.48, mps=mps), with_core_waits(one(), 0.03))
+    assert found.cause is Cause.CPU
+    assert found.text == (
+        "CPU-starved: 2 processes take 1.90 times the time of one (19 ms against 10 ms per iteration). The "
+        "slowest worker was ready to run but had no CPU core for 48% of its time (with one process "
+        "3%); 2 workers ran on 1 core."
+    )
+
+
+def test_several_cores_are_counted() -> None:
+    many = with_pinned_cores(starved(0.48, 0.48, 0.48), 1, 4)
+    assert explained(many, with_core_waits(one(), 0.0)).text.endswith("; 3 workers ran on 2 cores.")
+
+
+def test_the_wait_of_the_worker_that_ended_last_counts() -> None:
+    """Two of five workers share a core: the makespan is theirs."""
+    waits = (0.0, 0.0, 0.0, 0.5, 0.5)
+    last = with_late_start(starved(*waits), 0.01)
+    assert "no CPU core for 50%" in explained(last, with_core_waits(one(), 0.0)).text
+    first = with_late_start(starved(*waits[::-1]), 0.01)
+    assert explained(first, with_core_waits(one(), 0.0)).cause is Cause.HOST
+
+
+@pytest.mark.parametrize(
+    ("many", "alone", "why"),
+    [
+        ((0.27, 0.27), 0.0, "5.1 of 9 ms: not most of it"),
+        ((0.48, 0.48), 0.45, "it waited 4.5 ms alone, too"),
+        ((None, None), 0.0, "the kernel does not tell"),
+        ((0.48, 0.48), None, "nor of one process"),
+    ],
+)
+def test_waits_that_do_not_explain_the_growth_are_no_cause(
+    many: tuple[float | None, ...], alone: float | None, why: str
+) -> None:
+    found = explained(starved(*many), with_core_waits(one(), alone))
+    assert found.cause is Cause.HOST, why
+    assert "CPU core" not in found.text
+
+
+def test_a_short_wait_is_no_cause_though_it_is_most_of_a_small_growth() -> None:
+    slow = traced_run(mps="on", iteration_ms=10.8, idle_ms=0.5)
+    assert explained(with_core_waits(slow, 0.09, 0.09), with_core_waits(one(), 0.0)).cause is Cause.HOST
+    assert explained(with_core_waits(slow, 0.11, 0.11), with_core_waits(one(), 0.0)).cause is Cause.CPU
+
+
+def test_mixed_parts_are_left_undecided() -> None:
+    many = traced_run(mps="on", iteration_ms=20.0, running_ms=8.0, behind_ms=1.0, idle_ms=1.0)
+    found = explained(many, one())
+    assert found.cause is Cause.UNDECIDED
+    assert found.text == (
+        "undecided: 2 processes take 2.00 times the time of one (20 ms against 10 ms per iteration). Per "
+        "iteration the makespan grew by 10 ms: host (Python, launching, synchronising) +4.5 ms, operations "
+        "that ran longer +4 ms, waiting behind other workers' operations +1 ms, waiting while the GPU ran "
+        "nothing +0.5 ms. Neither the host's part of it nor the GPU's is most of it: the figures do not "
+        f"decide. {TOGETHER}"
+    )
+
+
+def test_a_late_start_is_told_and_no_cause_is_made_of_the_little_else() -> None:
+    found = explained(with_late_start(traced_run(mps="on", iteration_ms=10.1, idle_ms=0.5), 60.0), one())
+    assert found.cause is Cause.UNDECIDED
+    assert "grew by 0.7 ms: late start of a worker +0.6 ms, host (Python" in found.text
+
+
+def test_long_times_have_no_exponent() -> None:
+    many = traced_run(mps="off", procs=16, iteration_ms=1234.5, idle_ms=1000.0, behind_ms=225.0)
+    assert "(1234 ms against 10 ms per iteration)" in explained(many, one()).text
+
+
+def test_the_figures_are_those_of_the_growth() -> None:
+    assert explained(full_two(), full()).figures == Growth.between(full_two(), full()).figures()
+
+
+def test_without_a_partner_nothing_is_claimed() -> None:
+    found = explained(full_two(), None)
+    assert (found.cause, found.figures) == (Cause.UNDECIDED, {})
+    assert found.text == "undecided: there is no comparable one-process run, so nothing is claimed."
+
+
+@pytest.mark.parametrize("which", ["this run", "the one-process run"])
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (
+            {"missing": ("outputs: none", "traced pass: worker 1: CUPTI is busy"), "activity": None},
+            "traced pass: worker 1: CUPTI is busy",
+        ),
+        ({"config": {"trace": {"iterations": 0}}, "activity": None}, "trace.iterations=0"),
+        ({"config": {"trace": {"iterations": 3}}, "activity": None}, "its record holds none"),
+        ({"config": {}, "activity": None}, "its record holds none"),
+        ({"activity": make_activity(1, on_gpu=False)}, "the profiler saw only operators of the CPU"),
+    ],
+)
+def test_without_a_traced_pass_nothing_is_claimed_and_why_it_is_missing_is_told(
+    which: str, change: dict[str, Any], why: str
+) -> None:
+    many, alone = full_two(), full()
+    if which == "this run":
+        many = replace(many, **change)
+    else:
+        alone = replace(alone, **change)
+    found = explained(many, alone)
+    assert (found.cause, found.figures) == (Cause.UNDECIDED, {})
+    assert found.text == f"undecided: {which} has no traced pass of the GPU ({why}), so nothing is claimed."
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        full_two(machine=replace(MACHINE, gpu=None), device="cpu"),
+        full(),
+        full_two(verdict=INVALID),
+        make_measurement(procs=2, verdict=SKIPPED),
+    ],
+    ids=["CPU", "one process", "INVALID", "SKIPPED"],
+)
+def test_where_there_is_nothing_to_explain_there_is_no_explanation(run: Measurement) -> None:
+    assert explain(run, full()) is None
+
+
+def test_a_run_is_explained_by_the_one_process_run_of_its_repeat() -> None:
+    ones = [replace(one(iteration_ms=10.0 + n, repeat=n), record_id=f"one-{n}") for n in range(3)]
+    twos = [full_two(record_id=f"two-{n}", repeat=n) for n in (1, 2, 7)]
+    partners = Ratio(value=1.0, partner_ids=("gone", "one-0", "one-1", "one-2"))
+    alone = Ratio(value=None)
+    by_ratio = {m.record_id: partners for m in twos} | {m.record_id: alone for m in ones}
+    found = explanations([*twos, *ones], by_ratio)
+    against = {name: re.findall(r"against (\S+) ms", each.text)[0] for name, each in found.items()}
+    assert against == {"two-1": "11", "two-2": "12", "two-7": "10"}
+
+
+def test_a_run_whose_partner_is_not_known_claims_nothing() -> None:
+    many, alone = full_two(), full()
+    gone, none = Ratio(value=1.0, partner_ids=("gone",)), Ratio(value=None)
+    found = explanations([many, alone], {many.record_id: gone, alone.record_id: none})
+    assert list(found) == ["many"]
+    assert found["many"].cause is Cause.UNDECIDED
+
+
+def test_whatever_the_figures_are_the_text_is_whole_and_begins_with_the_cause() -> None:
+    causes = set()
+    for seed in range(1000):
+        rng = np.random.default_rng(seed)
+        alone, many = random_run(rng, 1), random_run(rng, int(rng.integers(2, 9)))
+        found = explained(many, alone)
+        causes.add(found.cause)
+        assert all(math.isfinite(value) for value in found.figures.values()), seed
+        assert re.findall(r"\b(?:nan|inf|None)\b|\de[+-]|-0 ms", found.text) == [], seed
+        assert found.text.endswith("."), seed
+        assert found.cause is not Cause.TIME_SLICED or many.cell.mps == "off", seed
+    assert causes == set(Cause), "the records at random leave out a cause"
+
+
+MAGNITUDES = [-2, 0, 0, 0, 0, 2]
+
+
+def random_run(rng: np.random.Generator, procs: int) -> Measurement:
+    """A run of any figures, many of them at a bound; a traced pass that does not fit the timed iterations."""
+    iteration_ms = (
+        10.0
+        * float(rng.uniform(0.9, 1.3 * procs ** float(rng.choice([0.0, 0.7]))))
+        * 10.0 ** float(rng.choice(MAGNITUDES))
+    )
+    parts = rng.choice([0.0, 0.02, 0.3, 0.9], 3) * rng.uniform(0.5, 1.0, 3)
+    if rng.random() < 0.3:  # all on the GPU
+        parts = np.array([0.95, 0.02, 0.0])
+    running, behind, idle = (float(part) * iteration_ms for part in parts)
+    run = traced_run(
+        f"record-{procs}",
+        procs=procs,
+        mps=str(rng.choice(["off", "on"])),
+        iteration_ms=iteration_ms,
+        running_ms=running,
+        behind_ms=behind * (procs > 1),
+        idle_ms=idle,
+        busy=float(rng.choice([0.0, 0.5, 0.95, 1.0])),
+        overlap=float(rng.choice([0.0, 0.5, 1.0])),
+        long=float(rng.choice([0.0, 0.2, 0.9])),
+        sm_fill=next(iter(rng.choice([0.0, 0.5, 1.0], 1))) if rng.random() < 0.7 else None,
+    )
+    run = with_late_start(run, float(rng.choice([0.0, 0.01, 1.0])) * iteration_ms)
+    if rng.random() < 0.6:
+        run = with_core_waits(run, *([float(rng.choice([0.0, 0.05, 0.5]))] * procs))
+    if rng.random() < 0.8:
+        return with_telemetry(run, capped=float(rng.choice([0.0, 0.3, 1.0])), **dict(readings(rng)))
+    return run
+
+
+def readings(rng: np.random.Generator) -> Iterator[tuple[str, Any]]:
+    """Some of what a GPU tells."""
+    for name in ("sm_activity", "dram_activity", "memory_utilization"):
+        if rng.random() < 0.6:
+            yield name, float(rng.choice([0.0, 0.5, 0.9, 1.0]))
+    if rng.random() < 0.8:
+        yield "sm_clock_mhz", int(rng.choice([0, 1200, 1700, 1980, 1980]))
+
+
+def test_a_verdict_that_came_later_counts() -> None:
+    """A record that was judged again has no numbers, hence no cause."""
+    assert explain(replace(full_two(), verdict=Verdict(status=Status.INVALID, reason="r")), full()) is None

@@ -1,0 +1,107 @@
+"""Files that are replaced while they are read."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from mps_experiments.record.disk import alone_in, locked, write_atomically
+from tests.conftest import SRC
+from tests.fakes.stores import fill, mounted
+from tests.records import read_json
+
+
+def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "data.json"
+    contents = [json.dumps([number] * 20_000).encode() for number in range(2)]
+    with _written_in_turn(path, contents, keep_earlier=False):
+        seen = {tuple(set(read_json(path))) for _ in range(200)}
+    assert seen <= {(0,), (1,)}
+
+
+def test_keeping_the_earlier_file_leaves_no_moment_without_one(tmp_path: Path) -> None:
+    path = tmp_path / "data.json"
+    with _written_in_turn(path, [b"0", b"1"], keep_earlier=True):
+        while len(list(tmp_path.iterdir())) < 20:
+            assert path.read_bytes() in (b"0", b"1")
+
+
+@contextmanager
+def _written_in_turn(path: Path, contents: list[bytes], *, keep_earlier: bool) -> Iterator[None]:
+    """`path` is there, and replaced again and again while the block runs."""
+    stop = threading.Event()
+    write_atomically(path, contents[0])
+
+    def write() -> None:
+        while not stop.is_set():
+            for content in contents:
+                write_atomically(path, content, keep_earlier=keep_earlier)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        writer.join()
+
+
+def test_a_disk_that_is_full_leaves_the_earlier_file_and_nothing_else(tmp_path: Path) -> None:
+    with mounted(tmp_path / "disk", "4m") as disk:
+        path = disk / "data"
+        write_atomically(path, b"earlier")
+        fill(disk)
+        with pytest.raises(OSError, match="No space left"):
+            write_atomically(path, b"x" * 300_000)
+        assert path.read_bytes() == b"earlier"
+        assert {each.name for each in disk.iterdir()} == {"data", "filling"}
+
+
+HOLDS = """
+import sys
+from pathlib import Path
+from mps_experiments.disk import alone_in, locked
+with (locked if sys.argv[1] == "file" else alone_in)(Path(sys.argv[2])):
+    sys.stdout.write("IN\\n")
+    sys.stdout.flush()
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_one_process_at_a_time_is_in_the_block(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "lock" if kind == "file" else tmp_path
+    entered = threading.Event()
+
+    def enter() -> None:
+        with locked(path) if kind == "file" else alone_in(path):
+            entered.set()
+
+    waiting = threading.Thread(target=enter)
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDS, kind, str(path)],
+        env=os.environ | {"PYTHONPATH": str(SRC)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdin is not None
+        assert holder.stdout.readline() == b"IN\n"
+        waiting.start()
+        assert not entered.wait(0.2)
+        holder.stdin.close()
+    waiting.join(20)
+    assert entered.is_set()
+    assert [each.name for each in tmp_path.iterdir()] == (["lock"] if kind == "file" else [])
+
+
+def test_where_nothing_can_be_written_and_where_nothing_is_nobody_is_kept_out(tmp_path: Path) -> None:
+    with locked(tmp_path / "no folder" / "lock"), alone_in(tmp_path / "no folder"):
+        pass
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,198 @@
+"""Charts: which are drawn, what stands in them, where their marks are."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+
+from mps_experiments.analysis.panels import Panel
+from mps_experiments.report.charts import charts
+from mps_experiments.report.drawing import Chart, NoChart
+from tests import svg
+from tests.records import INVALID, make_measurement
+from tests.report_panels import CPU_ONLY, arm, full_sweep, panel_of
+
+ALL = ("ratio", "throughput", "latency", "overlap", "busy", "power", "energy")
+
+
+def drawn(panel: Panel) -> dict[str, Chart]:
+    return {each.name: each for each in charts(panel) if isinstance(each, Chart)}
+
+
+def missing(panel: Panel) -> dict[str, str]:
+    return {each.title: each.reason for each in charts(panel) if isinstance(each, NoChart)}
+
+
+def heights(chart: Chart, role: str) -> list[float]:
+    """How high each mark of a line is, the legend's left out; upwards."""
+    *points, _ = svg.marks(chart.svg, role)
+    assert [x for x, _ in points] == sorted(x for x, _ in points)
+    return [-y for _, y in points]
+
+
+def test_everything_that_was_measured_is_drawn() -> None:
+    panel = panel_of(*full_sweep())
+    assert tuple(drawn(panel)) == ALL
+    assert missing(panel) == {}
+
+
+@pytest.mark.parametrize("name", [name for name in ALL if name != "latency"])
+def test_each_arm_has_its_colour_its_label_and_all_its_marks(name: str) -> None:
+    chart = drawn(panel_of(*full_sweep()))[name]
+    shown = svg.texts(chart.svg)
+    counts = ["2", "4"] if name == "overlap" else ["1", "2", "4"]
+    assert shown[: len(counts) + 1] == [*counts, "processes"]
+    assert {"MPS off (time-sliced)", "MPS on"} <= set(shown)
+    for role in ("off", "on"):
+        assert len(heights(chart, role)) == len(counts)
+        assert svg.lines(chart.svg, role) > 0
+
+
+def test_marks_stand_where_their_values_are() -> None:
+    """Ratio: 1, 2, 8 on a logarithmic axis: the second step is twice the first."""
+    chart = drawn(panel_of(*arm("on", {1: 1.0, 2: 2.0, 4: 8.0}, times=2)))["ratio"]
+    first, second = (b - a for a, b in pairwise(heights(chart, "on")))
+    assert second == pytest.approx(2 * first, rel=1e-3)
+    assert "1 1, 2 2, 4 8" in chart.alt
+
+
+def test_throughput_starts_at_zero_and_shows_the_ideal() -> None:
+    chart = drawn(panel_of(*arm("off", {1: 1.0, 2: 4.0}), *arm("on", {1: 1.0, 2: 1.25})))["throughput"]
+    assert "ideal: N times one" in svg.texts(chart.svg)
+    assert svg.texts(chart.svg)[3:5] == ["0", "2"]
+    assert chart.alt == (
+        "Total throughput over processes (times=10). off: 1 10/s, 2 5/s; on: 1 10/s, 2 16/s."
+    )
+
+
+def test_the_ratio_shows_what_is_free_and_what_is_one_after_the_other() -> None:
+    shown = svg.texts(drawn(panel_of(*full_sweep()))["ratio"].svg)
+    assert {"one after the other", "ideal: the others run for free"} <= set(shown)
+
+
+def test_axes_have_units() -> None:
+    found = drawn(panel_of(*full_sweep()))
+    labels = {
+        "ratio": "time of N / time of one (log scale)",
+        "throughput": "images/s, all processes",
+        "latency": "ms (log scale)",
+        "overlap": "% of busy time with two workers or more",
+        "busy": "% of the traced pass",
+        "power": "mean power in the window, W",
+        "energy": "J per image",
+    }
+    for name, label in labels.items():
+        assert label in svg.texts(found[name].svg)
+
+
+def test_arms_differ_by_more_than_their_colour() -> None:
+    """One is dashed, and the marks have two shapes."""
+    chart = drawn(panel_of(*full_sweep()))["power"]
+    strokes = [each.attrib["style"] for each in svg.parsed(chart.svg).iter("path") if "style" in each.attrib]
+    dashed = {
+        role: any("dasharray" in s and f"var(--{role})" in s for s in strokes) for role in ("off", "on")
+    }
+    assert dashed == {"off": True, "on": False}
+    shapes = {
+        role: {
+            each.attrib["href"]
+            for each in svg.parsed(chart.svg).iter("use")
+            if f"--{role})" in str(each.attrib)
+        }
+        for role in ("off", "on")
+    }
+    assert not shapes["off"] & shapes["on"]
+
+
+def test_repeats_have_bars_and_the_note_says_what_they_are() -> None:
+    found = drawn(panel_of(*arm("on", {1: (1.0, 1.1, 1.2), 2: (1.2, 1.3, 1.4)})))
+    assert found["ratio"].note.startswith("Bars: interval of the ratio, of 95 % from four blocks on")
+    assert found["throughput"].note.startswith("Bars: lowest to highest block, around the median")
+
+
+def test_one_block_has_the_bars_of_its_windows_unless_they_are_too_short() -> None:
+    found = drawn(panel_of(*arm("on", {1: 1.0, 2: 1.2})))
+    assert found["ratio"].note.startswith("Bars: ")
+    short = drawn(panel_of(*arm("on", {1: 1.0, 2: 1.2}, times=2)))
+    for name in ("ratio", "throughput"):
+        assert short[name].note == "No bars: the windows are too short for intervals."
+
+
+@pytest.mark.parametrize("procs", [1, 2])
+def test_one_cell_has_no_chart_at_all(procs: int) -> None:
+    panel = panel_of(*(run for run in full_sweep() if run.record_id == f"on-{procs}"))
+    assert drawn(panel) == {}
+    assert len(missing(panel)) == len(ALL)
+
+
+def test_one_number_of_processes_in_both_arms_has_no_line_but_its_latencies() -> None:
+    panel = panel_of(*(run for run in full_sweep() if run.cell.procs == 2))
+    assert tuple(drawn(panel)) == ("latency",)
+    reason = "needs VALID runs with two numbers of processes or more"
+    assert missing(panel)["Ratio over processes"] == reason
+
+
+def test_repeats_of_one_cell_are_no_two_points() -> None:
+    assert drawn(panel_of(*arm("on", {2: (1.0, 1.1, 1.2)}))) == {}
+
+
+def test_what_is_not_valid_is_no_point() -> None:
+    runs = [*arm("on", {1: 1.0}), make_measurement("bad", mps="on", procs=2, times=10, verdict=INVALID)]
+    assert drawn(panel_of(*runs)) == {}
+
+
+def test_without_evidence_the_charts_of_times_are_left_and_the_others_say_how_to_get_them() -> None:
+    panel = panel_of(*arm("on", {1: 1.0, 2: 1.1}))
+    assert tuple(drawn(panel)) == ("ratio", "throughput", "latency")
+    assert "trace.iterations=3" in missing(panel)["Overlap of the workers on the GPU"]
+    assert "energy counter" in missing(panel)["Energy of one item"]
+
+
+def test_the_cpu_has_one_arm_without_the_word_mps() -> None:
+    panel = panel_of(*arm("off", {1: 1.0, 2: 1.5}, machine=CPU_ONLY))
+    found = drawn(panel)
+    assert tuple(found) == ("ratio", "throughput", "latency")
+    assert "on the CPU" in svg.texts(found["throughput"].svg)
+    assert "MPS" not in " ".join(text for chart in found.values() for text in svg.texts(chart.svg))
+    assert missing(panel)["Power"] == "it needs a GPU"
+
+
+def test_a_refused_ratio_is_no_point() -> None:
+    panel = panel_of(*arm("on", {2: 1.0, 4: 1.0}))
+    assert "ratio" not in drawn(panel)
+    assert "throughput" in drawn(panel)
+
+
+def test_names_carry_the_prefix_and_no_id_occurs_twice() -> None:
+    panel = panel_of(*full_sweep())
+    found = [each for prefix in ("1-", "2-") for each in charts(panel, prefix) if isinstance(each, Chart)]
+    assert [each.name for each in found] == [f"{prefix}{name}" for prefix in ("1-", "2-") for name in ALL]
+    ids = [each for chart in found for each in svg.ids(chart.svg)]
+    assert len(ids) == len(set(ids))
+
+
+def test_many_processes_keep_their_labels_apart() -> None:
+    """From 1 to 24 by one: not all can be written below the axis."""
+    chart = drawn(panel_of(*arm("on", dict.fromkeys(range(1, 25), 1.0), times=2)))["ratio"]
+    shown = svg.texts(chart.svg)
+    numbers = [int(text) for text in shown[: shown.index("processes")]]
+    assert numbers[0] == 1
+    assert len(numbers) < 20
+    assert len(heights(chart, "on")) == 24
+
+
+def test_the_same_runs_give_the_same_charts() -> None:
+    runs = full_sweep()
+    again = [replace(run) for run in runs]
+    assert drawn(panel_of(*runs)) == drawn(panel_of(*again))
+
+
+def test_another_factor_is_a_line_of_its_own() -> None:
+    runs = [*arm("on", {1: 1.0, 2: 1.0}), *arm("on", {1: 2.0, 2: 3.0}, batch=4, record="4")]
+    charts_of = drawn(panel_of(*runs))
+    assert charts_of["throughput"].alt.endswith(
+        "on workload.batch=1: 1 10/s, 2 20/s; on workload.batch=4: 1 20/s, 2 26.7/s."
+    )
+    shown = svg.texts(charts_of["throughput"].svg)
+    assert {"MPS on, workload.batch=1", "MPS on, workload.batch=4"} <= set(shown)
+    assert "2 with on workload.batch=4: median 300" in charts_of["latency"].alt

@@ -1,0 +1,55 @@
+"""What a page consists of."""
+
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from mps_experiments.report.content import (
+    Bullets,
+    Heading,
+    Page,
+    Paragraph,
+    Picture,
+    SideBySide,
+    Table,
+    bullets,
+)
+from mps_experiments.report.drawing import Chart
+
+
+def chart(name: str) -> Chart:
+    return Chart(name=name, title=name, alt=name, note="", svg="<svg></svg>", png=name.encode())
+
+
+def test_a_table_for_the_terminal_keeps_all_its_texts() -> None:
+    table = RichTable(title=Text("a [title]"), caption=Text("one\ntwo"))
+    table.add_column("first")
+    table.add_column(Text("second"))
+    table.add_row("a", "b\nc")
+    table.add_row(Text("[red]d"), "")
+    assert Table.of(table) == Table(
+        title="a [title]",
+        header=("first", "second"),
+        rows=(("a", "b\nc"), ("[red]d", "")),
+        notes=("one", "two"),
+    )
+
+
+def test_a_table_without_a_caption_has_no_notes() -> None:
+    table = RichTable(title="t")
+    table.add_column("a")
+    assert Table.of(table) == Table(title="t", header=("a",), rows=())
+
+
+def test_the_pictures_of_a_page_are_found_wherever_they_stand() -> None:
+    picture = Picture(name="timeline.png", title="", alt="", png=b"timeline")
+    page = Page(
+        title="",
+        blocks=(Heading(text="h"), chart("a"), SideBySide(blocks=(chart("b"), chart("c"))), picture),
+    )
+    assert page.pictures() == {"a.png": b"a", "b.png": b"b", "c.png": b"c", "timeline.png": b"timeline"}
+
+
+def test_an_empty_list_is_nothing() -> None:
+    assert bullets([]) == []
+    assert bullets(["a"]) == [Bullets(items=("a",))]
+    assert not Paragraph(text="a").strong

@@ -1,0 +1,126 @@
+"""The report as files."""
+
+import re
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from mps_experiments.analysis.runs import ReportRun
+from mps_experiments.record.measurement import find_measurements, read_measurement
+from mps_experiments.record.verdict import Status, Verdict
+from mps_experiments.report.report_page import Subject
+from mps_experiments.report.writing import write_report
+from tests.conftest import CHECKOUT
+from tests.records import make_measurement
+from tests.report_panels import full_sweep, subject_of
+
+RESULTS = CHECKOUT / "docs" / "results"
+PACKING = RESULTS / "2026-11-23-h100-why" / "packing"
+FIRST = RESULTS / "2026-11-23-h100"
+FAULTS = RESULTS / "2026-11-24-h100-faults" / "records.tar.xz"
+MAX_BYTES = 5_000_000
+
+
+def stored(*paths: Path) -> Subject:
+    return Subject(runs=tuple(ReportRun.of(read_measurement(path), path.parent) for path in paths))
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def test_page_markdown_and_figures_are_written_and_named(tmp_path: Path) -> None:
+    written = write_report(subject_of(*full_sweep()), tmp_path / "new" / "folder")
+    assert [path.name for path in written.files[:2]] == ["report.html", "report.md"]
+    assert {path.parent.name for path in written.figures} == {"figures"}
+    assert {tmp_path / "new" / "folder" / name for name in files_of(tmp_path / "new" / "folder")} == set(
+        written.files
+    )
+
+
+def test_every_picture_of_the_markdown_is_there(tmp_path: Path) -> None:
+    written = write_report(subject_of(*full_sweep()), tmp_path)
+    pictures = re.findall(r"\]\((figures/[^)]*)\)", written.markdown.read_text())
+    assert len(pictures) == 7
+    assert all((tmp_path / name).read_bytes().startswith(b"\x89PNG") for name in pictures)
+
+
+def test_the_same_records_give_the_same_bytes(tmp_path: Path) -> None:
+    """In any folder, and again over an earlier report."""
+    runs = full_sweep()
+    write_report(subject_of(*runs), tmp_path / "a")
+    write_report(subject_of(*runs), tmp_path / "b")
+    write_report(subject_of(*runs), tmp_path / "b")
+    assert files_of(tmp_path / "a") == files_of(tmp_path / "b")
+
+
+def test_a_name_that_is_no_text_is_no_reason_to_fail(tmp_path: Path) -> None:
+    problem = b"/data/\xff\xfe.json is damaged".decode(errors="surrogateescape")
+    written = write_report(subject_of(*full_sweep(), problems=(problem,)), tmp_path)
+    assert "is damaged" in written.html.read_text()
+    assert "is damaged" in written.markdown.read_text()
+
+
+def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="file"):
+        write_report(subject_of(*full_sweep()), tmp_path / "file")
+
+
+def test_the_report_of_a_real_sweep_with_repeats(tmp_path: Path) -> None:
+    written = write_report(stored(*sorted(PACKING.glob("*.json"))), tmp_path)
+    page = written.html.read_text()
+    assert "Two replicas under MPS do 1.93 times what one does [rough interval 1.59 to 2.35]" in page
+    assert "time-sliced 0.55 times [0.40 to 0.76], known to ±39 % only." in page
+    assert "Under MPS packing seems to pay up to 8 replicas, the most that were measured" in page
+    assert page.count("<svg") == 7
+    assert "24 VALID, 0 INVALID, 0 SKIPPED." in page
+    assert len(page) < MAX_BYTES
+
+
+def test_the_report_of_records_of_the_first_version(tmp_path: Path) -> None:
+    """No evidence, two values of times, one repeat."""
+    paths = sorted(FIRST.glob("mps=*.json"))
+    assert {read_measurement(path).schema_version for path in paths} == {1}
+    page = write_report(stored(*paths), tmp_path).html.read_text()
+    assert "Ratio over processes (times=100)" in page
+    assert "No chart &#34;Overlap of the workers on the GPU&#34;" in page
+    assert "One block: the intervals are of what happened within the runs" in page
+
+
+def test_the_report_of_two_versions_together(tmp_path: Path) -> None:
+    paths = [*sorted(FIRST.glob("mps=*.json")), *sorted(PACKING.glob("*.json"))]
+    assert {read_measurement(path).schema_version for path in paths} == {1, 2}
+    page = write_report(stored(*paths), tmp_path).html.read_text()
+    assert "36 VALID, 0 INVALID, 0 SKIPPED." in page
+
+
+def test_the_report_of_a_real_fault_sweep(tmp_path: Path) -> None:
+    with tarfile.open(FAULTS) as records:
+        records.extraction_filter = getattr(tarfile, "data_filter", None)  # before 3.11.4 there is none
+        records.extractall(tmp_path / "records")  # noqa: S202 - our own archive
+    written = write_report(stored(*find_measurements(tmp_path / "records")), tmp_path / "report")
+    page = written.html.read_text()
+    assert "What breaks" in page
+    assert "illegal_address" in page
+    assert page.index("The answer") < page.index("What breaks") < page.index("Reproduce")
+    assert len(page) < MAX_BYTES
+
+
+def test_pictures_of_an_earlier_report_go_and_others_stay(tmp_path: Path) -> None:
+    write_report(subject_of(*full_sweep()), tmp_path)
+    (tmp_path / "figures" / "of-somebody.png").write_bytes(b"precious")
+    assert (tmp_path / "figures" / "ratio.png").is_file()
+    write_report(subject_of(*full_sweep()[:1]), tmp_path)
+    assert [path.name for path in (tmp_path / "figures").iterdir()] == ["of-somebody.png"]
+
+
+def test_what_would_move_a_cursor_or_turn_text_around_is_not_written(tmp_path: Path) -> None:
+    reason = "boom \x1b[31mred\x07 \u202egnorw"
+    bad = make_measurement(verdict=Verdict(status=Status.INVALID, reason=reason))
+    written = write_report(subject_of(bad), tmp_path)
+    for path in (written.html, written.markdown):
+        text = path.read_text()
+        assert "gnorw" in text
+        assert not {"\x1b", "\x07", "\u202e"} & set(text)

@@ -1,0 +1,145 @@
+"""``python -m mps_experiments.replay`` as a user calls it: real sweeps on the CPU, run again."""
+
+import json
+import shlex
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mps_experiments.config.cells import parse
+from mps_experiments.record.measurement import (
+    Measurement,
+    find_measurements,
+    read_measurement,
+    write_measurement,
+)
+from mps_experiments.sweep.replay.command import main
+from tests.fakes.plans import wait_until
+from tests.fakes.warm import Running, warm
+from tests.records import read_json
+from tests.sweep.test_sweep import MOODY, environment, sweep
+
+
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of two cells, two repeats each, and the twin of the first."""
+    folder = tmp_path_factory.mktemp("stored")
+    cells = ("procs=1,2", "repeat=0,1", "times=30", "+workload.options.sleep_s=0.01")
+    done = sweep(folder, "-m", *MOODY, *cells, "tracking=none")
+    assert done.result.returncode == 0, done.result.stderr
+    return folder / "outputs"
+
+
+def records(folder: Path) -> list[Measurement]:
+    return [read_measurement(path) for path in find_measurements(folder)]
+
+
+def replay(folder: Path, *arguments: str) -> Running:
+    words = (*arguments, "--allow-code", "tracking=none")
+    return warm().start("mps_experiments.replay", words, folder, environment())
+
+
+def test_a_sweep_is_run_again_and_both_results_are_compared(outputs: Path, tmp_path: Path) -> None:
+    done = replay(tmp_path, str(outputs), "--repeats", "3").finish()
+    assert done.returncode == 0, done.stderr
+    now = records(tmp_path)
+    assert sorted((m.cell.procs, m.cell.repeat, int(m.cell.is_twin)) for m in now) == [
+        *((1, 0, 0), (1, 0, 1), (1, 1, 0), (1, 2, 0)),
+        *((2, 0, 0), (2, 1, 0), (2, 2, 0)),
+    ]
+    lines = done.stdout.splitlines()
+    place = lines.index("STORED AGAINST NOW")
+    assert lines[place - 1].startswith(("the same within ", "differs: ", "cannot tell: "))
+    assert [line.split("│")[1].strip() for line in lines[place:] if line.startswith("│")] == [
+        *("mps=off procs=1 times=30", "mps=off procs=2 times=30"),
+    ]
+    (folder,) = tmp_path.glob("outputs/*/*-replay-*")
+    assert lines[-2:] == [
+        "nothing else that is recorded differs: GPU, driver, versions, code, host, files, load",
+        f"report of both: python -m mps_experiments.report {outputs} {folder}",
+    ]
+    typed = shlex.split(read_json(folder / "sweep.json")["command"])
+    assert [(cell.procs, cell.repeat) for cell in parse(typed[3:]).cells] == [
+        *((1, 0), (1, 1), (1, 2), (2, 0), (2, 1), (2, 2)),
+    ]
+
+
+def test_cells_that_are_no_product_are_run_and_one_that_cannot_be_is_exit_code_1(
+    outputs: Path, tmp_path: Path
+) -> None:
+    one = next(m for m in records(outputs) if m.cell.procs == 1)
+    two = next(m for m in records(outputs) if m.cell.procs == 2)
+    config = two.config | {"mps": {**two.config["mps"], "enabled": True}}
+    write_measurement(one, tmp_path / "stored" / "1" / "measurement.json")
+    write_measurement(replace(two, config=config), tmp_path / "stored" / "2" / "measurement.json")
+    done = replay(tmp_path, "stored").finish()
+    assert done.returncode == 1, done.stderr
+    assert sorted(m.verdict.status.value for m in records(tmp_path / "outputs")) == ["SKIPPED", "VALID"]
+    assert "1 of 2 cells cannot be compared" in done.stdout
+    assert "not compared: now SKIPPED: MPS needs an NVIDIA GPU" in done.stdout
+
+
+def test_ctrl_c_ends_it_in_order_and_shows_what_there_is(outputs: Path, tmp_path: Path) -> None:
+    one = records(outputs)[0]
+    long = replace(one, config=one.config | {"times": 100_000})
+    write_measurement(long, tmp_path / "stored" / "measurement.json")
+    runner = replay(tmp_path, "stored")
+    wait_until(lambda: any(tmp_path.glob("outputs/*/*-replay-*/*/worker-0.log")), "it runs", 60)
+    runner.send_signal(signal.SIGINT)
+    done = runner.finish()
+    assert done.returncode == 130
+    assert "not compared: now INVALID: interrupted by SIGINT" in done.stdout
+    assert "interrupted: 0 of 1 cells were finished\n" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nowhere"], "run=nowhere: no such file or folder"),
+        (["STORED"], "names code to run (tests.fakes.moody:build); if you trust it, add --allow-code"),
+        (["STORED", "--allow-code", "--repeats", "0"], "--repeats=0: must lie between 1 and 1000"),
+        (
+            ["STORED", "--allow-code", "procs=4"],
+            "procs=4: would be another run; only these can be given anew",
+        ),
+        (
+            ["STORED", "--allow-code", "device=cpu,auto"],
+            "option=device=cpu,auto: give one value, of no option",
+        ),
+        (["STORED", "--allow-code", "--output-dir", "file"], "--output-dir=file: cannot be written"),
+    ],
+)
+def test_a_mistake_is_one_line(
+    outputs: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    said: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    assert main([str(outputs) if word == "STORED" else word for word in arguments]) == 2
+    err = capsys.readouterr().err
+    assert said in err
+    assert len(err.splitlines()) == 1
+    assert records(tmp_path) == []
+
+
+def test_keys_of_another_version_are_named_and_dropped_only_if_asked(
+    outputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "stored" / "measurement.json"
+    write_measurement(records(outputs)[0], path)
+    tree = read_json(path)
+    tree["config"]["arrivals"] = "poisson"
+    path.write_text(json.dumps(tree))
+    assert main([str(path)]) == 2
+    assert "it has arrivals, unknown here" in capsys.readouterr().err
+    assert main([str(path), "--drop-unknown"]) == 2
+    assert [line.partition(": ")[2].partition(" (")[0] for line in capsys.readouterr().err.splitlines()] == [
+        "left out, unknown to this version: arrivals",
+        f"run={path}: names code to run",
+    ]

@@ -1,0 +1,186 @@
+"""Stored against now: what is compared, how sure that is, and what differs around it."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from mps_experiments.record.measurement import Measurement
+from mps_experiments.record.workload import ImageInput
+from mps_experiments.sweep.export.values import StoredRun, stored_run
+from mps_experiments.sweep.replay.comparison import Compared, circumstances, compared, verdict_line
+from tests.fault_records import FAILED, KILLED, faulty_run, make_trial
+from tests.records import GPU, INVALID, MACHINE, make_measurement
+
+
+def runs(
+    *makespans_s: float, procs: int = 2, config: dict[str, Any] | None = None, **more: Any
+) -> list[StoredRun]:
+    """Repeats of one cell: four iterations in all take this long."""
+    found = []
+    for number, seconds in enumerate(makespans_s):
+        name = f"{procs}-{number}-{seconds}"
+        made = make_measurement(name, procs=procs, makespan_s=seconds, repeat=number, **more)
+        found.append(stored_run(replace(made, config={"procs": procs, "repeat": number, **(config or {})})))
+    return found
+
+
+def changed(run: StoredRun, **fields: Any) -> StoredRun:
+    return replace(run, measurement=replace(run.measurement, **fields))
+
+
+def one(stored: Sequence[StoredRun], now: Sequence[StoredRun]) -> Compared:
+    (cell,) = compared(stored, now)
+    return cell
+
+
+def ids(measurements: Sequence[Measurement]) -> list[str]:
+    return [m.record_id for m in measurements]
+
+
+def test_repeats_meet_their_own_cell_whatever_their_order() -> None:
+    stored = [*runs(1.0, procs=1), *runs(1.0, 1.1)]
+    now = [*runs(2.0), *runs(2.0, procs=1), *runs(2.0, procs=4)]
+    found = {cell.label: (ids(cell.stored), ids(cell.now)) for cell in compared(stored, now)}
+    assert found == {
+        "mps=off procs=1 times=2": (["1-0-1.0"], ["1-0-2.0"]),
+        "mps=off procs=2 times=2": (["2-0-1.0", "2-1-1.1"], ["2-0-2.0"]),
+    }
+
+
+def test_a_cell_is_named_by_the_options_in_which_the_stored_ones_differ() -> None:
+    stored = [run for n in (0, 9) for run in runs(1.0, config={"workers": {"warmup": n}})]
+    assert [cell.label.partition("times=2 ")[2] for cell in compared(stored, [])] == [
+        "workers.warmup=0",
+        "workers.warmup=9",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("stored", "now", "value", "interval", "rough"),
+    [
+        # Welch: t with 2 degrees of freedom, of two and two
+        ([1.0, 1.02], [2.0, 2.04], 0.5, (0.4708, 0.5310), False),
+        # a lone run: t with 3 degrees of freedom, as spread as the four
+        ([1.0, 1.0, 1.1, 1.1], [1.1], 0.9535, (0.7840, 1.1597), True),
+        ([1.0], [1.0, 1.1], 0.9535, (0.3341, 2.721), True),
+    ],
+)
+def test_two_days_are_compared_by_all_their_runs(
+    stored: list[float], now: list[float], value: float, interval: tuple[float, float], rough: bool
+) -> None:
+    change = one(runs(*stored), runs(*now)).change
+    assert change is not None
+    assert change.value == pytest.approx(value, rel=1e-3)
+    assert change.interval == pytest.approx(interval, rel=1e-3)
+    assert change.rough is rough
+
+
+def test_two_lone_runs_have_what_happened_within_them() -> None:
+    stored, now = (runs(seconds, times=600) for seconds in (6.0, 3.0))
+    change = one(stored, now).change
+    assert change is not None
+    assert change.value == pytest.approx(2.0)
+    assert change.rough
+    assert one(runs(1.0), runs(1.0)).why_not.startswith("no interval: it needs ")
+
+
+def test_one_line_says_whether_now_is_as_it_was() -> None:
+    base, twice = [1.0, 1.01, 1.0, 1.01], [2.0, 2.02, 2.0, 2.02]
+    both = compared([*runs(*base), *runs(*base, procs=1)], [*runs(*twice), *runs(*base, procs=1)])
+    said = {
+        "same": verdict_line(compared(runs(*base), runs(*base))),
+        "differs": verdict_line(both),
+        "wide": verdict_line(compared(runs(1.0, 3.0), runs(1.0, 2.0))),
+        "lone": verdict_line(compared(runs(*base), runs(1.005))),
+        "lone differs": verdict_line(compared(runs(*base), runs(2.0))),
+        "nothing": verdict_line(compared(runs(1.0), [])),
+        "part": verdict_line(compared([*runs(*base), *runs(1.0, procs=1)], runs(*base))),
+    }
+    assert said == {
+        "same": "the same within ±1.0 %",
+        "differs": "differs: mps=off procs=2 times=2: now / stored 0.50 [0.50, 0.50] (1 of 2 cells differ)",
+        "wide": said["wide"],
+        "lone": "seems the same within ±2.1 %",
+        "lone differs": said["lone differs"],
+        "nothing": "cannot tell; 1 of 1 cells cannot be compared",
+        "part": "the same within ±1.0 %; 1 of 2 cells cannot be compared",
+    }
+    assert said["wide"].startswith("cannot tell: a change of up to a factor of ")
+    assert said["lone differs"].startswith("seems to differ: mps=off procs=2 times=2: now / stored 0.50 [")
+
+
+def test_what_is_not_valid_or_computed_something_else_is_not_compared() -> None:
+    stored, now = runs(2.0), runs(1.0)
+    kept = [changed(run, cell=run.measurement.cell.moved(window="kept")) for run in now]
+    other = [changed(run, cell=run.measurement.cell.moved(model="resnet50")) for run in now]
+    found = [
+        one(stored, runs(1.0, verdict=INVALID)).why_not,
+        one(runs(1.0, verdict=INVALID), now).why_not,
+        one(stored, kept).why_not,
+        one(stored, other).why_not,
+        one(stored, []).why_not,
+    ]
+    assert found == [
+        "now INVALID: worker 1 was killed by SIGKILL",
+        "stored INVALID: worker 1 was killed by SIGKILL",
+        "other work: window (fixed against kept)",
+        "other work: model (maskrcnn_resnet50_fpn against resnet50)",
+        "not measured now",
+    ]
+
+
+def placed(run: StoredRun, folder: str, digest: str) -> StoredRun:
+    """The run with weights and image below a folder."""
+    image = ImageInput(name=f"{folder}/a.jpg", sha256=digest * 32)
+    cell = replace(run.measurement.cell.moved(weights=f"{folder}/w.pth"), inputs=(image,))
+    return changed(run, cell=cell, weights_file_sha256=digest * 32)
+
+
+def test_an_equal_file_at_another_place_is_no_difference() -> None:
+    (stored,), (now,) = runs(2.0, times=600), runs(1.0, times=600)
+    same = compared([placed(stored, "/there", "ab")], [placed(now, "here", "ab")])
+    assert (same[0].why_not, circumstances(same)) == ("", [])
+    other = compared([placed(stored, "/there", "ab")], [placed(now, "/there", "cd")])
+    assert other[0].why_not.startswith("other work: weights (abab")
+    assert circumstances(other) == [
+        ("content of the input", "ab" * 8, "cd" * 8),
+        ("content of the weights", "ab" * 8, "cd" * 8),
+    ]
+
+
+def test_each_circumstance_that_differs_is_a_row_once() -> None:
+    stored = runs(1.0, 1.0, contended=("pid 7",))
+    machine = replace(
+        MACHINE,
+        hostname="elsewhere",
+        driver_version="590.1",
+        packages=MACHINE.packages | {"torch": "2.12"},
+        gpu=replace(GPU, uuid="GPU-other"),
+    )
+    now = runs(1.0, 1.0, machine=machine, warmup=9)
+    assert circumstances(compared(stored, now), ["trace.iterations=3"]) == [
+        ("host", "host", "elsewhere"),
+        ("gpu", "NVIDIA H100 GPU-1", "NVIDIA H100 GPU-other"),
+        ("driver", "580.1", "590.1"),
+        ("packages", '{"torch": "2.11"}', '{"torch": "2.12"}'),
+        ("warmup", "2", "9"),
+        ("foreign load", "pid 7", ""),
+        ("options that the record lacks", "", "trace.iterations=3"),
+    ]
+
+
+def faults(*trials: bool) -> list[StoredRun]:
+    """Trials of one fault; whether the other worker finished."""
+    made = [make_trial() if finished else make_trial("kill", KILLED, FAILED) for finished in trials]
+    return [stored_run(replace(faulty_run(f"{n}", trial=each), config={})) for n, each in enumerate(made)]
+
+
+def test_of_faults_the_share_of_trials_counts_in_which_all_others_finish() -> None:
+    same, other = (compared(faults(True, True), now) for now in (faults(True), faults(True, False)))
+    assert verdict_line(same) == "the same: the others finish as often"
+    assert verdict_line(other) == (
+        "differs: mps=off procs=2 times=4 fault=kill: all others finish in 1 of 2 trials, stored 2 of 2 "
+        "(1 of 1 cells differ)"
+    )

@@ -1,0 +1,97 @@
+"""Jobs beside the main thread: one at a time, waited for with a deadline, nothing lost."""
+
+import gc
+import threading
+import weakref
+
+import pytest
+
+from mps_experiments.sweep.afterwork import Afterwork
+
+DEADLINE_S = 30.0
+
+
+def test_nothing_begun_is_done() -> None:
+    assert Afterwork().is_done(0.0)
+    assert Afterwork().settle(0.0)
+
+
+def test_a_job_is_waited_for_and_told_to_be_late() -> None:
+    work, gate = Afterwork(), threading.Event()
+
+    def waits() -> None:
+        gate.wait(DEADLINE_S)
+
+    work.add(waits)
+    assert not work.is_done(0.01)
+    assert not work.settle(0.01)
+    gate.set()
+    assert work.settle(DEADLINE_S)
+
+
+def test_a_job_waits_until_it_is_begun_or_waited_for() -> None:
+    work, ran = Afterwork(), threading.Event()
+    work.add(ran.set)
+    assert not ran.is_set()
+    work.begin()
+    assert ran.wait(DEADLINE_S)
+    ran.clear()
+    work.add(ran.set)
+    assert not ran.is_set()
+    assert work.is_done(DEADLINE_S)
+    assert ran.is_set()
+
+
+def test_a_job_that_fails_keeps_no_other_from_its_turn() -> None:
+    work, ran = Afterwork(), threading.Event()
+    work.add(lambda: 1 // 0)
+    work.add(ran.set)
+    with pytest.raises(ZeroDivisionError):
+        work.settle(DEADLINE_S)
+    assert ran.is_set()
+
+
+def test_a_job_runs_only_when_the_one_before_is_done() -> None:
+    work, gate, order = Afterwork(), threading.Event(), list[str]()
+
+    def first() -> None:
+        gate.wait(DEADLINE_S)
+        order.append("first")
+
+    work.add(first)
+    work.begin()
+    work.add(lambda: order.append("second"))
+    work.begin()
+    assert not work.is_done(0.01)
+    gate.set()
+    assert work.is_done(DEADLINE_S)
+    assert order == ["first", "second"]
+
+
+def test_what_a_job_raises_is_raised_once_where_it_is_settled() -> None:
+    work = Afterwork()
+
+    def fails() -> None:
+        raise ValueError("a bug")
+
+    work.add(fails)
+    assert work.is_done(DEADLINE_S)  # a run's window is no place for it
+    with pytest.raises(ValueError, match="a bug"):
+        work.settle(DEADLINE_S)
+    assert work.settle(DEADLINE_S)
+
+
+def test_nothing_of_a_job_that_is_done_is_kept() -> None:
+    class Large:
+        """Stands for a traced pass."""
+
+        def write(self) -> None:
+            """Do nothing."""
+
+    work, large = Afterwork(), Large()
+    seen = weakref.ref(large)
+    work.add(large.write)
+    del large
+    assert work.is_done(DEADLINE_S)
+    gc.collect()
+    assert seen() is None

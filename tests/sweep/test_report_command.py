@@ -1,0 +1,249 @@
+"""``python -m mps_experiments.report``, as a process of its own and inside of this one."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from mps_experiments.record.measurement import FILE_NAME, Measurement, write_measurement
+from mps_experiments.sweep.report_command import main
+from tests.conftest import COMMAND_TIMEOUT_S, SRC, Command
+from tests.fakes.stores import new_store
+from tests.hostile_texts import HOSTILE
+from tests.records import INVALID, make_measurement
+from tests.report_panels import OTHER_MACHINE, arm, full_sweep
+from tests.tracking.test_stored import log
+
+MODULE = "mps_experiments.report"
+
+
+def sweep(folder: Path, *measurements: Measurement, command: str = "what was typed") -> Path:
+    """A sweep's folder as the program leaves it."""
+    for measurement in measurements:
+        write_measurement(measurement, folder / measurement.record_id / FILE_NAME)
+    (folder / "sweep.json").write_text(json.dumps({"sweep_id": "sweep", "command": command, "cells": []}))
+    return folder
+
+
+def run(*arguments: object) -> int:
+    return main([str(argument) for argument in arguments])
+
+
+def test_the_last_sweep_is_reported_into_its_own_folder(mps_experiments: Command, tmp_path: Path) -> None:
+    sweep(tmp_path / "outputs" / "earlier", *arm("off", {1: 9.0}, record="earlier"))
+    os.utime(tmp_path / "outputs" / "earlier" / "sweep.json", (1, 1))
+    folder = sweep(tmp_path / "outputs" / "a day" / "a time", *full_sweep())
+    done = mps_experiments(module=MODULE)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "MPS ON · maskrcnn_resnet50_fpn · seconds per process" in done.stdout
+    assert "maskrcnn_resnet50_fpn: Two replicas under MPS do 1.82 times what one does" in done.stdout
+    assert done.stdout.endswith("report: outputs/a day/a time/report.html\n")
+    assert "what was typed" in (folder / "report.html").read_text()
+    assert (folder / "figures" / "ratio.png").is_file()
+
+
+def test_the_precision_is_that_of_the_sweep_and_not_of_the_records(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = [replace(run, config={"precision": 0.02}) for run in arm("on", {1: (1.0,) * 4, 2: (1.0, 1.2) * 2})]
+    folder = sweep(tmp_path / "sweep", *runs)
+    run(folder)
+    assert "Not within" not in capsys.readouterr().out
+    told = json.loads((folder / "sweep.json").read_text())
+    (folder / "sweep.json").write_text(json.dumps(told | {"precision": 0.05}))
+    run(folder)
+    assert "Not within precision=0.05: mps=on: procs=2 over procs=1" in capsys.readouterr().out
+
+
+def test_without_any_sweep_it_says_what_would_work(mps_experiments: Command) -> None:
+    done = mps_experiments(module=MODULE)
+    assert done.returncode == 2
+    assert done.stderr.startswith("mps_experiments: output_dir=outputs: no sweep.json with a record below it")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_reader_that_stops_early_is_no_error_and_the_report_is_there(tmp_path: Path) -> None:
+    folder = sweep(tmp_path, *full_sweep())
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", MODULE, str(folder)],
+            env=os.environ | {"PYTHONPATH": str(SRC)},
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=COMMAND_TIMEOUT_S,
+            check=False,
+        )
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stderr) == (141, "")
+    assert (folder / "report.html").is_file()
+
+
+def test_a_locale_without_lines_and_dots_is_no_reason_to_fail(
+    mps_experiments: Command, tmp_path: Path
+) -> None:
+    folder = sweep(tmp_path / "s", *full_sweep())
+    done = mps_experiments(str(folder), module=MODULE, PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "seconds per process" in done.stdout
+
+
+def test_several_folders_become_one_report_of_their_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = sweep(tmp_path / "one", *full_sweep(), command="the first command")
+    two = sweep(
+        tmp_path / "two", *arm("on", {1: 2.0, 2: 2.2}, machine=OTHER_MACHINE), command="the second command"
+    )
+    assert run(one, two, "--output-dir", tmp_path / "out") == 0
+    (page,) = (tmp_path / "out" / "reports").glob("*/report.html")
+    text = page.read_text()
+    assert "2 machines:" in text
+    assert "the first command" in text
+    assert "the second command" in text
+    assert not (one / "report.html").exists()
+    out = capsys.readouterr().out
+    assert "MACHINE A: NVIDIA H100 " in out
+    assert "MACHINE B: NVIDIA A100 " in out
+    assert "\nmachine B: maskrcnn_resnet50_fpn: Two replicas under MPS" in out
+
+
+def test_a_record_and_a_folder_may_be_named_and_the_place_chosen(tmp_path: Path) -> None:
+    folder = sweep(tmp_path / "s", *full_sweep())
+    assert run(folder / "on-2" / FILE_NAME, folder / "on-1", "--out", tmp_path / "here") == 0
+    assert "2 VALID, 0 INVALID, 0 SKIPPED." in (tmp_path / "here" / "report.html").read_text()
+
+
+def test_a_damaged_record_is_named_and_the_rest_is_reported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = sweep(tmp_path / "s", *full_sweep())
+    (folder / "on-4" / FILE_NAME).write_text('{"schema_version": 3')
+    assert run(folder) == 1
+    assert "on-4/measurement.json is not a record" in capsys.readouterr().err
+    page = (folder / "report.html").read_text()
+    assert "on-4/measurement.json is not a record" in page
+    assert "5 VALID" in page
+
+
+def test_a_record_that_contradicts_itself_is_named_and_the_rest_is_reported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = replace(full_sweep()[-1], record_id="odd", config={"workload": "text"})
+    folder = sweep(tmp_path / "s", *full_sweep()[:-1], odd)
+    assert run(folder) == 1
+    assert "the record contradicts itself" in capsys.readouterr().err
+    assert "5 VALID" in (folder / "report.html").read_text()
+
+
+def test_of_nothing_but_damaged_records_nothing_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = sweep(tmp_path / "s", *full_sweep()[:1])
+    (folder / "off-1" / FILE_NAME).write_text("{")
+    assert run(folder) == 1
+    assert not (folder / "report.html").exists()
+    assert "measurement.json is not a record" in capsys.readouterr().err
+
+
+def test_an_unknown_word_is_said_and_the_others_are_reported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = sweep(tmp_path / "s", *full_sweep())
+    out = tmp_path / "report"
+    assert run(folder, "nonsense", "--output-dir", tmp_path, "--out", out) == 2
+    said = capsys.readouterr()
+    assert "run=nonsense: no such file or folder" in said.err
+    assert "report: " in said.out
+    assert (out / "report.html").is_file()
+
+
+def test_nothing_but_unknown_words_is_a_mistake(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("nonsense", "0" * 32, "--output-dir", tmp_path) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "run=nonsense: no such file or folder" in said.err
+    assert "Traceback" not in said.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_that_cannot_be_written_is_a_mistake(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = sweep(tmp_path / "s", *full_sweep())
+    (tmp_path / "file").write_text("")
+    assert run(folder, "--out", tmp_path / "file") == 2
+    assert f"--out={tmp_path / 'file'}: cannot be written" in capsys.readouterr().err
+
+
+def test_a_sweep_without_a_finished_cell_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "s").mkdir()
+    assert run(sweep(tmp_path / "s")) == 2
+    assert "no measurement.json below it" in capsys.readouterr().err
+
+
+def test_a_sweep_of_failures_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = sweep(tmp_path / "s", make_measurement("bad", verdict=INVALID))
+    assert run(folder) == 0
+    assert "No VALID run with several processes" in capsys.readouterr().out
+    assert "worker 1 was killed by SIGKILL" in (folder / "report.html").read_text()
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=lambda text: repr(text[:20]))
+def test_a_record_of_somebody_else_cannot_move_the_cursor(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    hostile = replace(make_measurement("bad", verdict=replace(INVALID, reason=text)), name=text)
+    assert run(sweep(tmp_path / "s", hostile)) == 0
+    printed = capsys.readouterr().out.replace("\n", "")
+    assert not [character for character in printed if ord(character) < 32 or 127 <= ord(character) < 160]
+
+
+def test_no_record_is_changed(tmp_path: Path) -> None:
+    folder = sweep(tmp_path / "s", *full_sweep())
+    before = {path: path.read_bytes() for path in folder.rglob("*.json")}
+    assert run(folder) == 0
+    assert {path: path.read_bytes() for path in folder.rglob("*.json")} == before
+
+
+def with_cells(folder: Path, *measurements: Measurement) -> Path:
+    """A sweep's folder whose sweep.json names its runs."""
+    sweep(folder, *measurements)
+    cells = [
+        {"name": each.name, "record_id": each.record_id, "folder": each.record_id} for each in measurements
+    ]
+    content = {"sweep_id": "sweep", "command": "what was typed", "cells": cells}
+    (folder / "sweep.json").write_text(json.dumps(content))
+    return folder
+
+
+def test_a_report_that_lacks_runs_does_not_replace_one_that_has_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = with_cells(tmp_path / "s", *full_sweep())
+    assert run(folder, "--output-dir", tmp_path / "out") == 0
+    whole = (folder / "report.html").read_bytes()
+    (folder / "on-4" / FILE_NAME).write_text("{")
+    assert run(folder, "--output-dir", tmp_path / "out") == 1
+    assert "the sweep's own report stays as it is" in capsys.readouterr().err
+    assert (folder / "report.html").read_bytes() == whole
+    assert (folder / "figures" / "ratio.png").is_file()
+    (page,) = (tmp_path / "out" / "reports").glob("*/report.html")
+    assert "5 VALID" in page.read_text()
+
+
+def test_a_parent_run_of_mlflow_is_reported_with_what_was_typed(tmp_path: Path) -> None:
+    uri = new_store(tmp_path / "mlflow.db")
+    parent = log(uri, "mps_experiments", tmp_path, *full_sweep())
+    assert run(parent, "--output-dir", tmp_path, "--out", tmp_path / "report") == 0
+    page = (tmp_path / "report" / "report.md").read_text()
+    assert "6 VALID" in page
+    assert MlflowClient(tracking_uri=uri).get_run(parent).data.tags["command"] in page

@@ -1,0 +1,400 @@
+"""Whole sweeps through the real command, on the CPU, read back from disk and from MLflow."""
+
+import itertools
+import json
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from mps_experiments.record.measurement import Measurement, find_measurements, read_measurement
+from mps_experiments.record.verdict import Status
+from tests.conftest import CHECKOUT, SRC, Command, command_of
+from tests.fakes.plans import wait_until
+from tests.fakes.stores import new_store
+from tests.fakes.warm import Running, warm
+from tests.tracking.conftest import free_port, mlflow_server
+
+MOODY = ("workload=custom", "workload.factory=tests.fakes.moody:build", "device=cpu", "mps=off")
+DEADLINE_S = 120.0
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "mps_experiments", *arguments]
+
+
+def environment() -> dict[str, str]:
+    paths = [str(SRC), str(CHECKOUT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A sweep that has ended, and what it left."""
+
+    result: subprocess.CompletedProcess[str]
+    folder: Path
+
+    @property
+    def measurements(self) -> dict[str, Measurement]:
+        found = [read_measurement(path) for path in find_measurements(self.folder)]
+        return {measurement.name: measurement for measurement in found}
+
+    def all_runs(self) -> list[Run]:
+        """MLflow's runs."""
+        client = MlflowClient(tracking_uri=f"sqlite:///{self.folder / 'outputs' / 'mlflow.db'}")
+        experiment = client.get_experiment_by_name("mps_experiments")
+        return list(client.search_runs([experiment.experiment_id]))
+
+    def runs(self) -> dict[str, Run]:
+        """MLflow's runs by name; the parent of the sweep is called PARENT."""
+        found = self.all_runs()
+        return {"PARENT" if "command" in run.data.tags else str(run.info.run_name): run for run in found}
+
+
+def begin(folder: Path, *arguments: str) -> Running:
+    """Begin a command; MLflow's store is there already, since making one takes seconds."""
+    outputs = [word.partition("=")[2] for word in arguments if word.startswith("output_dir=")]
+    store = folder / (outputs[0] if outputs else "outputs") / "mlflow.db"
+    if not store.exists() and not any(word.startswith("tracking") for word in arguments):
+        new_store(store)
+    return warm().start("mps_experiments", arguments, folder, environment())
+
+
+def sweep(folder: Path, *arguments: str) -> Finished:
+    """Run a command to its end."""
+    return Finished(begin(folder, *arguments).finish(), folder)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """One ordinary sweep; many tests look at it."""
+    folder = tmp_path_factory.mktemp("sweep")
+    arguments = ("-m", "workload=ssdlite", "procs=2,1", "times=2,3", "mps=off,on", "device=cpu")
+    return sweep(folder, *arguments)
+
+
+def test_a_sweep_without_a_gpu_succeeds_and_says_so(finished: Finished) -> None:
+    assert finished.result.returncode == 0, finished.result.stderr
+    assert "the same pipeline runs on the CPU, mps=on is skipped" in finished.result.stdout.splitlines()[0]
+
+
+def test_each_finished_cell_is_one_line_with_its_verdict(finished: Finished) -> None:
+    lines = [line for line in finished.result.stdout.splitlines() if re.match(r"mps=\w+ procs=\d", line)]
+    assert sum(": VALID  makespan" in line for line in lines) == 4
+    assert "mps=on procs=2 times=3: SKIPPED: MPS needs an NVIDIA GPU: device=cpu (mps=off runs here)" in lines
+
+
+def test_the_two_tables_come_at_the_end_with_where_to_look_next(finished: Finished) -> None:
+    out = finished.result.stdout
+    assert (
+        out.index("MPS OFF") < out.index("MPS ON") < out.index("records: ") < out.index("browse the runs: ")
+    )
+    store = finished.folder / "outputs" / "mlflow.db"
+    assert f"-m mlflow ui --backend-store-uri sqlite:///{store}" in out
+
+
+def test_without_a_terminal_no_escape_code_is_printed(finished: Finished) -> None:
+    assert "\x1b" not in finished.result.stdout + finished.result.stderr
+
+
+def test_every_record_holds_the_raw_samples_of_each_worker(finished: Finished) -> None:
+    valid = [m for m in finished.measurements.values() if m.verdict.status is Status.VALID]
+    assert len(valid) == 4
+    for measurement in valid:
+        sizes = [len(worker.samples.latencies_ns) for worker in measurement.workers if worker.samples]
+        assert sizes == [measurement.cell.times] * measurement.cell.procs
+        assert {w.facts.weights_sha256 for w in measurement.workers if w.facts} != {None}
+        assert measurement.machine.git_commit is not None
+
+
+def test_no_file_of_a_cell_is_written_in_the_window_of_the_next(finished: Finished) -> None:
+    paths = [path for path in find_measurements(finished.folder) if "mlartifacts" not in path.parts]
+    found = [(path.parent, read_measurement(path)) for path in paths]
+    ran = sorted((pair for pair in found if pair[1].telemetry), key=lambda pair: pair[1].started_at)
+    assert len(ran) == 4
+    for (folder, _), (_, following) in itertools.pairwise(ran):
+        assert following.telemetry is not None
+        window_ns = following.window_ns()
+        assert window_ns is not None
+        released_ns = window_ns[0] + following.telemetry.epoch_offset_ns
+        written_ns = [(folder / name).stat().st_mtime_ns for name in ("trace.json.gz", "timeline.png")]
+        assert max(written_ns) < released_ns
+        assert min(written_ns) > (folder / "measurement.json").stat().st_mtime_ns, "the record comes first"
+
+
+def test_mlflow_has_a_parent_and_a_child_for_each_cell(finished: Finished) -> None:
+    runs = finished.runs()
+    parent = runs.pop("PARENT")
+    assert set(runs) == set(finished.measurements)
+    assert {run.data.tags["mlflow.parentRunId"] for run in runs.values()} == {parent.info.run_id}
+    assert {run.info.status for run in (parent, *runs.values())} == {"FINISHED"}
+    assert "MPS OFF" in parent.data.tags["mlflow.note.content"]
+
+
+def test_the_ratio_is_that_of_the_makespans_on_disk_whatever_the_order(finished: Finished) -> None:
+    """procs=2 ran before procs=1."""
+    for times in (2, 3):
+        makespan = {}
+        for procs in (1, 2):
+            figures = finished.measurements[f"mps=off procs={procs} times={times}"].statistics()
+            assert figures is not None
+            makespan[procs] = figures.makespan_s
+        ratio = finished.runs()[f"mps=off procs=2 times={times}"].data.metrics["ratio"]
+        assert ratio == pytest.approx(makespan[2] / makespan[1])
+
+
+def test_a_skipped_cell_has_its_reason_and_no_number(finished: Finished) -> None:
+    skipped = finished.runs()["mps=on procs=2 times=2"]
+    assert skipped.data.metrics == {}
+    assert skipped.data.tags["verdict"] == "SKIPPED"
+    assert "NVIDIA GPU" in skipped.data.tags["verdict_reason"]
+    assert skipped.data.tags["ratio_missing"] == "the run is SKIPPED"
+
+
+@pytest.fixture(scope="module")
+def failed(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """A sweep whose first cell fails."""
+    folder = tmp_path_factory.mktemp("failed")
+    (folder / "now").touch()
+    options = f"workload.options.fail_if={folder / 'now'},{folder / 'never'}"
+    return sweep(folder, "-m", *MOODY, "procs=1", "times=2", options, "workload.options.say=hello")
+
+
+def test_a_failing_cell_fails_the_sweep_but_not_the_other_cells(failed: Finished) -> None:
+    out = failed.result.stdout
+    assert failed.result.returncode == 1
+    assert "INVALID: worker 0 failed (load): RuntimeError: told to fail" in out
+    assert out.count(": VALID  makespan") == 1
+    assert "MPS OFF" in out
+
+
+def test_mlflow_calls_failed_what_failed(failed: Finished) -> None:
+    client = MlflowClient(tracking_uri=f"sqlite:///{failed.folder / 'outputs' / 'mlflow.db'}")
+    runs = client.search_runs([client.get_experiment_by_name("mps_experiments").experiment_id])
+    found = sorted((run.data.tags["verdict"], run.info.status) for run in runs)
+    assert found == [("1 INVALID, 1 VALID", "FAILED"), ("INVALID", "FAILED"), ("VALID", "FINISHED")]
+
+
+def test_what_a_worker_prints_is_in_its_log_only(failed: Finished) -> None:
+    assert "hello" not in failed.result.stdout + failed.result.stderr
+    logs = [path.read_text() for path in failed.folder.glob("outputs/**/worker-0.log")]
+    assert any("hello" in text for text in logs)
+    assert any("RuntimeError: told to fail" in text for text in logs)
+
+
+def test_one_cell_alone_has_no_parent_and_prints_each_forward_if_asked(tmp_path: Path) -> None:
+    done = sweep(tmp_path, *MOODY, "procs=2", "times=3", "workers.verbose=true")
+    assert done.result.returncode == 0, done.result.stderr
+    forwards = re.findall(r"^worker (\d) pid (\d+) stream \S+ #(\d): (.+)$", done.result.stdout, re.MULTILINE)
+    assert sorted((rank, number) for rank, _, number, _ in forwards) == [
+        (rank, number) for rank in "01" for number in "123"
+    ]
+    assert set(done.runs()) == {"mps=off procs=2 times=3"}
+    assert "no ratio: no VALID one-process run with mps=off times=3" in done.result.stdout
+    assert "mps=on" not in done.result.stdout
+
+
+def test_repeats_have_workers_of_their_own_and_are_compared_together(tmp_path: Path) -> None:
+    arguments = ("procs=1,2", "times=3", "repeat=0,1", "workload.options.sleep_s=0.01")
+    done = sweep(tmp_path, "-m", *MOODY, *arguments)
+    assert done.result.returncode == 0, done.result.stderr + done.result.stdout
+    names = {f"mps=off procs={procs} times=3 repeat={repeat}" for procs in (1, 2) for repeat in (0, 1)}
+    twin = "mps=off procs=1 times=3 repeat=0 twin"
+    runs = done.runs()
+    assert set(done.measurements) == names | {twin} == set(runs) - {"PARENT"}
+    assert {name: done.measurements[name].cell.repeat for name in names} == {n: int(n[-1]) for n in names}
+    assert [m.name for m in done.measurements.values() if m.cell.is_twin] == [twin]
+    assert [name for name, run in runs.items() if "twin" in run.data.params] == [twin]
+    pids = [worker.pid for m in done.measurements.values() for worker in m.workers]
+    assert len(set(pids)) == len(pids) == 7
+    assert len(re.findall(r"\d \(\S+ to \S+\)", done.result.stdout)) == 2
+    two = runs["mps=off procs=2 times=3 repeat=1"].data
+    assert two.tags["ratio_spread"].startswith("2 blocks: ")
+    assert two.metrics["ratio_ci_low"] <= two.metrics["ratio_mean"] <= two.metrics["ratio_ci_high"]
+
+
+def summary_of(folder: Path) -> dict[str, Any]:
+    (path,) = folder.glob("outputs/*/*/sweep.json")
+    summary: dict[str, Any] = json.loads(path.read_text())
+    return summary
+
+
+def test_cells_run_in_blocks_and_sweep_json_tells_in_which_order(tmp_path: Path) -> None:
+    arguments = ("procs=1,2", "times=3", "repeat=0,1", "tracking=none", "order_seed=3")
+    done = sweep(tmp_path, "-m", *MOODY, *arguments)
+    assert done.result.returncode == 0, done.result.stderr + done.result.stdout
+    summary = summary_of(tmp_path)
+    assert (summary["order"], summary["order_seed"]) == ("blocks", 3)
+    names = [cell["name"].removeprefix("mps=off ") for cell in summary["cells"]]
+    assert [re.sub(r".*repeat=", "", name) for name in names] == ["0", "0", "0 twin", "1", "1"]
+    assert names[0] == "procs=1 times=3 repeat=0"
+    folders = {cell["name"]: cell["folder"] for cell in summary["cells"]}
+    one = folders["mps=off procs=1 times=3 repeat=0"]
+    assert folders["mps=off procs=1 times=3 repeat=0 twin"] == f"{one},twin"
+    assert {m.config["order_seed"] for m in done.measurements.values()} == {3}
+
+
+def test_blocks_are_added_until_the_intervals_are_narrow_or_the_budget_is_used(tmp_path: Path) -> None:
+    arguments = ("procs=1,2", "times=30", "tracking=none", "precision=0.9", "budget_min=0.5")
+    done = sweep(tmp_path, "-m", *MOODY, *arguments, "workload.options.sleep_s=0.01")
+    assert done.result.returncode == 0, done.result.stderr + done.result.stdout
+    out, summary = done.result.stdout, summary_of(tmp_path)
+    blocks = {m.cell.repeat for m in done.measurements.values()}
+    assert blocks == set(range(len(blocks)))
+    assert len(blocks) >= 2
+    assert len(done.measurements) == 2 * len(blocks) + 1 == len(summary["cells"])
+    last = done.measurements[f"mps=off procs=2 times=30 repeat={len(blocks) - 1}"]
+    assert last.overrides[-1] == f"repeat={len(blocks) - 1}"
+    assert len(re.findall(r"^precision: .* repeat=\d+ is added$", out, re.MULTILINE)) == len(blocks) - 1
+    assert f"precision: {summary['stopped']}" in out.splitlines()
+
+
+def test_the_same_folder_twice_keeps_both_records(tmp_path: Path) -> None:
+    for _ in range(2):
+        done = sweep(tmp_path, *MOODY, "times=2", "tracking=none", "hydra.run.dir=same")
+        assert done.result.returncode == 0, done.result.stderr
+    records = [read_measurement(path).record_id for path in find_measurements(tmp_path / "same")]
+    assert len(set(records)) == 2
+
+
+def test_an_interrupted_sweep_keeps_what_it_measured_and_says_killed(tmp_path: Path) -> None:
+    started = tmp_path / "started"
+    runner = subprocess.Popen(
+        command(
+            *("-m", *MOODY, "procs=1", "times=3,100000", "order=as_given", "workload.options.sleep_s=0.01"),
+            f"+workload.options.touch={started}-${{times}}",
+        ),
+        cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        wait_for(Path(f"{started}-100000"), runner)
+        runner.send_signal(signal.SIGINT)
+        out, err = runner.communicate(timeout=DEADLINE_S)
+    finally:
+        runner.kill()
+        runner.communicate()
+    assert runner.returncode == 128 + signal.SIGINT
+    assert err == "mps_experiments: interrupted by SIGINT\n"
+    assert "MPS OFF" in out
+    runs = Finished(subprocess.CompletedProcess([], 0), tmp_path).runs()
+    assert {name: run.info.status for name, run in runs.items()} == {
+        "PARENT": "KILLED",
+        "mps=off procs=1 times=3": "FINISHED",
+        "mps=off procs=1 times=100000": "KILLED",
+    }
+
+
+def wait_for(path: Path, runner: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + DEADLINE_S
+    while not path.exists():
+        assert runner.poll() is None, runner.communicate()
+        assert time.monotonic() < deadline, f"{path} never came"
+        time.sleep(0.05)
+
+
+def test_a_server_that_dies_in_the_middle_loses_nothing(tmp_path: Path, mps_experiments: Command) -> None:
+    port, pid_file = free_port(), tmp_path / "server.pid"
+    with mlflow_server(tmp_path, port) as (address, server):
+        pid_file.write_text(str(server.pid))
+        done = sweep(
+            tmp_path, "-m", *MOODY, "procs=1", "times=2,3", f"tracking.uri={address}",
+            "tracking.timeout_s=5", f"workload.options.kill={pid_file}",
+        )  # fmt: skip
+    assert done.result.returncode == 1
+    assert len(done.measurements) == 2
+    assert done.result.stdout.count(": VALID  makespan") == 2
+    match = re.search(
+        r"log them later: \S+ -m mps_experiments\.sync (\S+)$", done.result.stdout, re.MULTILINE
+    )
+    assert match
+    with mlflow_server(tmp_path, port) as (address, _):
+        for _ in range(2):
+            synced = mps_experiments(match[1], module="mps_experiments.sync")
+            assert synced.returncode == 0, synced.stderr
+        client = MlflowClient(tracking_uri=address)
+        runs = client.search_runs([client.get_experiment_by_name("mps_experiments").experiment_id])
+    assert sorted(str(run.info.run_name) for run in runs if "command" not in run.data.tags) == [
+        "mps=off procs=1 times=2",
+        "mps=off procs=1 times=3",
+    ]
+
+
+def test_on_a_terminal_progress_is_drawn_and_the_tables_stay(tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    arguments = ("-m", *MOODY, "procs=1", "times=2,3", "tracking=none")
+    runner = subprocess.Popen(
+        command(*arguments), cwd=tmp_path, env=environment() | {"TERM": "xterm", "COLUMNS": "120"},
+        stdout=theirs, stderr=theirs, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    os.close(theirs)
+    text = read_all(ours, runner)
+    assert runner.wait(DEADLINE_S) == 0, text
+    assert "\x1b[" in text
+    assert "sweep" in text
+    assert "2/2" in text
+    assert text.index("2/2") < text.rindex("MPS OFF")
+
+
+def read_all(descriptor: int, runner: subprocess.Popen[bytes]) -> str:
+    """What comes out of a terminal until its program has closed it."""
+    parts, deadline = [], time.monotonic() + DEADLINE_S
+    while time.monotonic() < deadline:
+        readable, _, _ = select.select([descriptor], [], [], 1.0)
+        if not readable:
+            if runner.poll() is not None:
+                break
+            continue
+        try:
+            parts.append(os.read(descriptor, 65536))
+        except OSError:  # Linux says EIO where a terminal was closed
+            break
+    os.close(descriptor)
+    return b"".join(parts).decode(errors="replace")
+
+
+def test_sweep_json_tells_what_each_cell_cost(finished: Finished) -> None:
+    (path,) = finished.folder.glob("outputs/*/*/sweep.json")
+    summary = json.loads(path.read_text())
+    assert summary["status"] == "FINISHED"
+    assert len(summary["cells"]) == 8
+    assert all(cell["total_s"] >= cell["record_s"] for cell in summary["cells"])
+
+
+def test_ctrl_c_while_the_fork_server_imports_torch_is_one_line(tmp_path: Path) -> None:
+    """Ctrl-C reaches the whole process group, the fork server too."""
+    runner = subprocess.Popen(
+        command("workload=ssdlite", "procs=1", "times=100000", "device=cpu", "mps=off", "tracking=none"),
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        wait_until(lambda: fork_server_of(runner), "the fork server is there")
+        os.killpg(runner.pid, signal.SIGINT)
+        out, _ = runner.communicate(timeout=DEADLINE_S)
+    finally:
+        runner.kill()
+        runner.communicate()
+    assert runner.returncode == 128 + signal.SIGINT
+    assert out == "mps_experiments: interrupted by SIGINT\n"
+
+
+def fork_server_of(runner: subprocess.Popen[str]) -> bool:
+    children = psutil.Process(runner.pid).children()
+    return any("multiprocessing.forkserver" in command_of(child) for child in children)

@@ -1,0 +1,218 @@
+"""Logging later what MLflow has missed: once each, as its sweep would have."""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from mps_experiments.record.measurement import FILE_NAME, Measurement, write_measurement
+from mps_experiments.sweep.sync import main
+from tests.fakes.stores import new_store
+from tests.records import INVALID, interrupted, make_measurement
+
+ONE = make_measurement("one", makespan_s=2.0)
+TWO = make_measurement("two", procs=2, makespan_s=3.0)
+
+
+@pytest.fixture(scope="module")
+def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A store; each test uses an experiment of its own in it."""
+    return new_store(tmp_path_factory.mktemp("store") / "mlflow.db")
+
+
+@pytest.fixture
+def into(uri: str, request: pytest.FixtureRequest) -> list[str]:
+    """The arguments that name the test's experiment."""
+    return ["--tracking-uri", uri, "--experiment", request.node.name]
+
+
+@pytest.fixture
+def runs(into: list[str]) -> Callable[[], dict[str, Run]]:
+    """What MLflow shows: record id (or the sweep's id for a parent) -> run."""
+    return lambda: logged(into[1], into[3])
+
+
+def logged(uri: str, experiment_name: str) -> dict[str, Run]:
+    client = MlflowClient(tracking_uri=uri)
+    experiment = client.get_experiment_by_name(experiment_name)
+    found = client.search_runs([experiment.experiment_id]) if experiment is not None else []
+    by_id = {run.data.tags.get("record_id", run.data.tags["sweep_id"]): run for run in found}
+    assert len(by_id) == len(found), "a run was logged twice"
+    return by_id
+
+
+def write_sweep(folder: Path, *cells: Measurement, status: str | None = "FINISHED") -> Path:
+    """A sweep's folder as the program leaves it; without a status, without sweep.json too."""
+    for cell in cells:
+        write_measurement(cell, folder / cell.record_id / FILE_NAME)
+    if status is not None:
+        write_summary(folder / "sweep.json", cells[0].sweep_id, status)
+    return folder
+
+
+def write_summary(path: Path, sweep_id: str, status: str, *cells: dict[str, str]) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(
+        json.dumps({"sweep_id": sweep_id, "command": "typed", "status": status, "cells": list(cells)})
+    )
+
+
+def test_a_sweep_is_logged_once_with_its_parent_command_tables_and_ratios(
+    tmp_path: Path, into: list[str], runs: Callable[[], dict[str, Run]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_sweep(tmp_path / "sweep", ONE, TWO)
+    write_measurement(ONE, tmp_path / "mlartifacts" / "x" / "artifacts" / FILE_NAME)  # a copy
+    points = []
+    for said in ("logged 2 records; 0 were", "logged 0 records; 2 were"):
+        assert main([str(tmp_path), str(tmp_path), *into]) == 0
+        assert capsys.readouterr().out == f"{said} in MLflow already\n"
+        found = runs()
+        assert {name: run.info.status for name, run in found.items()} == dict.fromkeys(
+            ("sweep", "one", "two"), "FINISHED"
+        )
+        client, two = MlflowClient(tracking_uri=into[1]), found["two"]
+        points.append({key: client.get_metric_history(two.info.run_id, key) for key in two.data.metrics})
+    assert points[0] == points[1]
+    assert two.data.tags["mlflow.parentRunId"] == found["sweep"].info.run_id
+    assert two.data.metrics["ratio"] == pytest.approx(1.5)
+    parent = found["sweep"].data
+    assert (parent.tags["command"], parent.metrics["cells/valid"]) == ("typed", 2)
+    assert "| 2.00 | 3.00, 3.00 | 1.50 |" in parent.tags["mlflow.note.content"]
+
+
+def test_the_last_sweep_is_the_default_and_its_store_that_of_its_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    outputs = tmp_path / "outputs"
+    for name, started_at in (("last", 200.0), ("before", 100.0)):
+        cell = make_measurement(name, sweep_id=f"sweep of {name}", output_dir=outputs)
+        write_sweep(outputs / name, replace(cell, started_at=started_at))
+        entry = {"name": name, "record_id": name, "folder": name}
+        write_summary(outputs / name / "sweep.json", f"sweep of {name}", "FINISHED", entry)
+    store = new_store(outputs / "mlflow.db")
+    assert main(["--output-dir", str(outputs)]) == 0
+    assert set(logged(store, "mps_experiments")) == {"sweep of last", "last"}
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_runs_of_tracking_none_are_logged_only_if_their_own_folder_is_named(
+    tmp_path: Path,
+    into: list[str],
+    runs: Callable[[], dict[str, Run]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    untracked = replace(TWO, sweep_id="private", config=TWO.config | {"tracking": {"enabled": False}})
+    sweep = write_sweep(tmp_path / "private", untracked)
+    write_sweep(tmp_path / "sweep", ONE)
+    assert main([str(tmp_path), *into]) == 0
+    assert set(runs()) == {"sweep", "one"}
+    assert "skipped 1 records of tracking=none; name their sweep's folder" in capsys.readouterr().out
+    assert main([str(tmp_path), str(sweep), *into]) == 0
+    assert set(runs()) == {"sweep", "one", "private", "two"}
+
+
+@pytest.mark.parametrize(
+    ("status", "cells", "expected"),
+    [
+        ("FAILED", (ONE, make_measurement("bad", verdict=INVALID)), "FAILED"),
+        ("KILLED", (ONE, interrupted("cut")), "KILLED"),
+        ("RUNNING", (ONE,), "KILLED"),
+    ],
+    ids=["failed", "interrupted", "the runner was killed"],
+)
+def test_a_parent_logged_later_ends_as_its_sweep_did(
+    tmp_path: Path,
+    into: list[str],
+    runs: Callable[[], dict[str, Run]],
+    status: str,
+    cells: tuple[Measurement, ...],
+    expected: str,
+) -> None:
+    assert main([str(write_sweep(tmp_path, *cells, status=status)), *into]) == 0
+    found = runs()
+    assert found["sweep"].info.status == expected
+    assert found["one"].info.status == "FINISHED"
+    assert found[cells[-1].record_id].info.status == ("FINISHED" if len(cells) == 1 else expected)
+
+
+def test_two_sweeps_into_one_folder_have_a_parent_each(
+    tmp_path: Path, into: list[str], runs: Callable[[], dict[str, Run]]
+) -> None:
+    for sweep_id, name in (("first", "sweep.1.json"), ("second", "sweep.json")):
+        cell = make_measurement(f"cell of {sweep_id}", sweep_id=sweep_id)
+        write_measurement(cell, tmp_path / "run" / FILE_NAME)  # the first one is kept aside
+        write_summary(tmp_path / name, sweep_id, "FINISHED")
+    assert main([str(tmp_path), *into]) == 0
+    found = runs()
+    for sweep_id in ("first", "second"):
+        parent = found[f"cell of {sweep_id}"].data.tags["mlflow.parentRunId"]
+        assert parent == found[sweep_id].info.run_id
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_sweep_has_the_records_that_it_took_over_and_the_earlier_sweep_does_not_appear(
+    tmp_path: Path, into: list[str], runs: Callable[[], dict[str, Run]], alone: bool
+) -> None:
+    write_sweep(tmp_path / "earlier", replace(ONE, sweep_id="an earlier one"))
+    later = write_sweep(tmp_path / "later", *([] if alone else [TWO]), status=None)
+    (later / "linked").mkdir(parents=True)
+    (later / "linked" / FILE_NAME).hardlink_to(tmp_path / "earlier" / "one" / FILE_NAME)
+    entry = {"name": "a", "record_id": "one", "folder": "linked", "resumed_from": "../earlier/one"}
+    write_summary(later / "sweep.json", "sweep", "FINISHED", entry)
+    for _ in range(2):
+        assert main([str(later), *into]) == 0
+        found = runs()
+        assert set(found) == ({"sweep", "one"} if alone else {"sweep", "one", "two"})
+        assert found["one"].data.tags["mlflow.parentRunId"] == found["sweep"].info.run_id
+        shutil.rmtree(tmp_path / "earlier", ignore_errors=True)
+    if not alone:
+        assert found["two"].data.tags["ratio_partner"] == found["one"].info.run_id
+
+
+@pytest.mark.parametrize("content", [None, "{", '{"sweep_id": "another", "cells": []}'])
+def test_without_its_sweep_json_a_record_is_logged_as_a_run_on_its_own(
+    tmp_path: Path, into: list[str], runs: Callable[[], dict[str, Run]], content: str | None
+) -> None:
+    write_sweep(tmp_path, ONE, status=None)
+    if content is not None:
+        (tmp_path / "sweep.json").write_text(content)
+    assert main([str(tmp_path), *into]) == 0
+    assert set(runs()) == {"one"}
+
+
+def test_a_damaged_record_is_named_and_the_rest_is_logged(
+    tmp_path: Path, into: list[str], runs: Callable[[], dict[str, Run]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    damaged = write_sweep(tmp_path, ONE) / "two" / FILE_NAME
+    damaged.parent.mkdir()
+    damaged.write_text("{")
+    assert main([str(tmp_path), *into]) == 1
+    assert str(damaged) in capsys.readouterr().err
+    assert set(runs()) == {"sweep", "one"}
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("http://127.0.0.1:9", "tracking.uri=http://127.0.0.1:9: no MLflow store answers there"),
+        ("http://me:hunter2@127.0.0.1:9", "tracking.uri=http://***@127.0.0.1:9: a password in the address"),
+        (None, "FOLDER={}: no measurement.json below it"),
+    ],
+)
+def test_a_mistake_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], address: str | None, said: str
+) -> None:
+    if address is not None:
+        write_sweep(tmp_path, ONE)
+    assert main([str(tmp_path), *(["--tracking-uri", address] if address else [])]) == 2
+    line = capsys.readouterr().err
+    assert line.startswith(f"mps_experiments: {said.format(tmp_path)}")
+    assert line.count("\n") == 1
+    assert "hunter2" not in line
