@@ -4,6 +4,7 @@ import contextlib
 import re
 import signal
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from mps_experiments.record.verdict import Status
 from mps_experiments.tracking.sqlite import database_of
 from tests.fakes.plans import wait_until
 from tests.fakes.stores import fill, immutable, locked, mounted, new_store, read_only
+from tests.fakes.warm import Running, warm
 from tests.records import read_json
 from tests.sweep.test_sweep import DEADLINE_S, MOODY, command, environment
 from tests.tracking.conftest import free_port, mlflow_server, stop
@@ -23,11 +25,18 @@ from tests.tracking.conftest import free_port, mlflow_server, stop
 NAMES = [f"mps=off procs=1 times={times}" for times in (3, 4, 5)]
 
 
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """A folder with a short name: the paths of sockets below TMPDIR have to be short."""
+    with tempfile.TemporaryDirectory(prefix="mpst-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
 @dataclass(frozen=True)
 class Sweep:
     """A sweep of three cells that stands still in its second one, until its turnstile is opened."""
 
-    runner: subprocess.Popen[str]
+    runner: Running
     turnstile: Path
     outputs: Path
     uri: str
@@ -36,6 +45,7 @@ class Sweep:
         """Let it go on, and wait: its exit code, what it printed, what it complained of."""
         (self.turnstile / "closed").unlink()
         out, err = self.runner.communicate(timeout=DEADLINE_S)
+        assert self.runner.returncode is not None
         return self.runner.returncode, out, err
 
     def records(self) -> dict[str, Measurement]:
@@ -74,16 +84,14 @@ def standing_still(
         new_store(database)
     (turnstile / "closed").touch()
     options = f"{{turnstile: {turnstile}, admits: 1, sleep_s: 0.02, say: {'x' * 100}}}"
-    runner = subprocess.Popen(
-        command(
-            *("-m", *MOODY, "procs=1", "times=3,4,5", "order=as_given"),
-            *(f"workload.options={options}", f"output_dir={outputs}"),
-            *([f"tracking.uri={uri}"] if uri else []),
-            *arguments,
-        ),
-        cwd=folder, env=environment() | {"TMPDIR": str(folder / "temporary")},
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    given = (
+        *("-m", *MOODY, "procs=1", "times=3,4,5", "order=as_given"),
+        *(f"workload.options={options}", f"output_dir={outputs}"),
+        *([f"tracking.uri={uri}"] if uri else []),
+        *arguments,
+    )
+    surroundings = environment() | {"TMPDIR": str(folder / "temporary")}
+    runner = warm().start("mps_experiments", given, folder, surroundings)
     try:
         wait_until(
             lambda: (len(list(turnstile.iterdir())) == 3 and is_noted(outputs)) or runner.poll() is not None,
@@ -214,7 +222,7 @@ def test_a_full_disk_costs_no_measured_cell_and_begins_no_other(tmp_path: Path) 
         assert aside.is_relative_to(tmp_path / "temporary")
         second = read_measurement(aside)
         assert (second.name, second.verdict.status) == (NAMES[1], Status.VALID)
-        assert re.search(r"times=5 .*: REFUSED: .* \(No space left on device\)$", err, re.MULTILINE), err
+        assert re.search(r"times=5 .*: REFUSED: .* \(No space left on device\)$", out, re.MULTILINE), out
         assert "MPS OFF" in out
         filling.unlink()
         for _ in range(2):
@@ -270,28 +278,15 @@ def test_a_worker_that_has_no_room_to_print_fails_and_its_record_says_so(tmp_pat
 
 
 def test_two_syncs_at_once_log_each_record_once(tmp_path: Path) -> None:
-    done = subprocess.run(
-        command(
-            *("-m", *MOODY, "times=3,4,5", "order=as_given"),
-            *("workload.options.sleep_s=0.02", "tracking=none"),
-        ),
-        cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    given = ("-m", *MOODY, "times=3,4,5", "order=as_given", "workload.options.sleep_s=0.02", "tracking=none")
+    runner = warm().start("mps_experiments", given, tmp_path, environment())
+    done = runner.finish()
     assert done.returncode == 0, done.stderr
     outputs = tmp_path / "outputs"
-    sweep = Sweep(
-        subprocess.Popen(["true"], text=True), tmp_path, outputs, f"sqlite:///{outputs / 'mlflow.db'}"
-    )
-    sweep.runner.wait()
+    sweep = Sweep(runner, tmp_path, outputs, f"sqlite:///{outputs / 'mlflow.db'}")
     (folder,) = (str(path.parent) for path in outputs.glob("*/*/sweep.json"))
     new_store(outputs / "mlflow.db")
-    syncs = [
-        subprocess.Popen(
-            [*command()[:2], "mps_experiments.sync", folder],
-            env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )
-        for _ in range(2)
-    ]  # fmt: skip
+    syncs = [warm().start("mps_experiments.sync", [folder], tmp_path, environment()) for _ in range(2)]
     said = [each.communicate(timeout=DEADLINE_S) for each in syncs]
     assert [each.returncode for each in syncs] == [0, 0], said
     counts = [re.findall(r"\d+", out) for out, _ in said]

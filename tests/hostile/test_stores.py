@@ -4,7 +4,12 @@ import socket
 
 from tests.hostile.conftest import Bad, Refused, rows
 
-QUICK = ["workload=custom", "workload.factory=json:loads", "device=cpu", "tracking.connect_timeout_s=4"]
+QUICK = [
+    "workload=custom",
+    "workload.factory=tests.fakes.moody:build",
+    "device=cpu",
+    "tracking.connect_timeout_s=4",
+]
 STORED = "a password in the address would be stored with every run; write it without and set"
 HTTP = "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
 

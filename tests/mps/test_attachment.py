@@ -15,7 +15,12 @@ import pytest
 
 from mps_experiments.machine.gpus import FixedProbe
 from mps_experiments.mps.attachment import failure_in, find_foreign_daemons, observe, prove
-from mps_experiments.mps.control import DEFAULT_PIPE_DIRECTORIES, DEFAULT_PIPE_DIRECTORY, PIPE_DIRECTORY
+from mps_experiments.mps.control import (
+    CONTROL_PROGRAM,
+    DEFAULT_PIPE_DIRECTORIES,
+    DEFAULT_PIPE_DIRECTORY,
+    PIPE_DIRECTORY,
+)
 from mps_experiments.mps.processes import processes_of
 from mps_experiments.record.machine import GpuProcess
 from mps_experiments.record.proof import ForeignDaemon, Observation
@@ -280,7 +285,10 @@ def test_a_foreign_daemon_and_its_clients_are_found_and_ours_is_not_one(
         found = {each.pipe_dir: each for each in find_foreign_daemons(daemon.pipe_dir, TIMEOUT_S)}
         assert str(daemon.pipe_dir) not in found
         assert found[str(foreign_daemon)].client_pids == (os.getpid(),)
-        assert found[str(foreign_daemon)].pid == processes_of(foreign_daemon)[0].pid
+        (daemon_pid,) = (
+            process.pid for process in processes_of(foreign_daemon) if process.program == CONTROL_PROGRAM
+        )
+        assert found[str(foreign_daemon)].pid == daemon_pid
         seen = observe(None, FixedProbe(), None, tuple(found.values()), TIMEOUT_S)
     assert "clients of another MPS daemon" in str(failure_in(seen, False, [os.getpid()]))
 

@@ -115,7 +115,8 @@ def test_the_logs_of_daemon_and_server_are_kept_apart(
 
 
 # The last of its tries, cut short by the deadline, may itself be too late on a busy machine.
-LATE = r"the MPS daemon did not answer 'get_server_list' within 0\.\d+ s"
+# Whoever looks for daemons, another test as well, holds the folder's lock meanwhile.
+LATE = r"the MPS daemon (did not answer 'get_server_list' within|was busy with other questions for) 0\.\d+ s"
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,7 @@ def test_a_file_that_is_no_record_is_one_problem(content: bytes) -> None:
     Path("x.json").write_bytes(content)
     found = find_runs(["x.json"], tracking_uri=None, output_dir=Path("outputs"))
     (problem,) = found.problems
-    assert problem.startswith("x.json is not a record of version 4: ")
+    assert problem.startswith("x.json is not a record of version 5: ")
     assert archive_hint(Path("x.json")) == ""
 
 

@@ -163,7 +163,7 @@ class RunPlan:
     @property
     def decided(self) -> dict[str, object]:
         """Return the axes of which the plan knows more than what was typed."""
-        workload, workers, fault = self.workloads[0], self.workers, self.fault
+        workload, fault = self.workloads[0], self.fault
         return {
             "mps": "on" if self.mps.enabled else "off",
             "procs": self.worker_count,
@@ -171,11 +171,7 @@ class RunPlan:
             "model": workload.model,
             "weights": workload.weights,
             "device": self.device.gpu.uuid if self.device.gpu else "cpu",
-            "cpu_affinity": "none"
-            if not workers.pinned
-            else "auto"
-            if workers.rotate_s is None
-            else "rotate",
+            "cpu_affinity": self.workers.cpu_affinity.value,
             "window": "kept" if self.window.kept else "fixed",
             "window_s": self.window.seconds,
             "fault": fault.kind if fault else "none",
