@@ -29,7 +29,7 @@ types: $(READY)  ## mypy --strict on src and tests
 	$(BIN)/mypy
 
 pytest: $(READY)  ## The tests; those marked gpu skip where there is no GPU
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile --durations=25
 
 gpu-test: $(READY)  ## Only the tests that need a GPU with MPS
 	$(BIN)/pytest -m gpu
