@@ -14,7 +14,6 @@ from mps_experiments.report.content import (
     Heading,
     Page,
     Paragraph,
-    Picture,
     SideBySide,
     Table,
 )
@@ -82,8 +81,8 @@ def everything(text: str) -> str:
         Code(text=text),
         table,
         chart,
-        Picture(name="b.png", title=text, alt=text, png=b"x"),
-        SideBySide(blocks=(table, chart)),
+        Chart(name="b", title=text, alt=text, png=b"x"),
+        SideBySide(charts=(chart,)),
         title=text,
     )
 
@@ -164,7 +163,7 @@ def test_pictures_say_what_they_show() -> None:
     drawings = [attrs for _, attrs in seen(html).tags if attrs.get("role") == "img"]
     assert len(drawings) == html.count("<svg") == 7
     assert all(attrs["aria-label"] for attrs in drawings)
-    picture = seen(page_of(Picture(name="a.png", title="t", alt="what it shows", png=b"abc")))
+    picture = seen(page_of(Chart(name="a", title="t", alt="what it shows", png=b"abc")))
     (shown,) = (attrs for tag, attrs in picture.tags if tag == "img")
     assert shown == {"alt": "what it shows", "src": "data:image/png;base64,YWJj"}
 

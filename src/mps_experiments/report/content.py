@@ -65,28 +65,13 @@ class Table:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Picture:
-    """A PNG that exists already.
-
-    Attributes:
-        name: Of its file, without folder.
-        alt: What it shows.
-    """
-
-    name: str
-    title: str
-    alt: str
-    png: bytes
-
-
-@dataclass(frozen=True, kw_only=True)
 class SideBySide:
-    """Tables or charts that are read together."""
+    """Charts that are read together."""
 
-    blocks: tuple[Table | Chart, ...]
+    charts: tuple[Chart, ...]
 
 
-Block = Heading | Paragraph | Bullets | Code | Table | Picture | Chart | SideBySide
+Block = Heading | Paragraph | Bullets | Code | Table | Chart | SideBySide
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,14 +82,9 @@ class Page:
     blocks: tuple[Block, ...]
 
     def pictures(self) -> dict[str, bytes]:
-        """File name -> PNG of everything that is drawn."""
-        blocks = [
-            each
-            for block in self.blocks
-            for each in (block.blocks if isinstance(block, SideBySide) else (block,))
-        ]
-        charts = {f"{each.name}.png": each.png for each in blocks if isinstance(each, Chart)}
-        return charts | {each.name: each.png for each in blocks if isinstance(each, Picture)}
+        """Return file name -> PNG of everything that is drawn."""
+        blocks = (block.charts if isinstance(block, SideBySide) else (block,) for block in self.blocks)
+        return {f"{each.name}.png": each.png for some in blocks for each in some if isinstance(each, Chart)}
 
 
 def bullets(items: Sequence[str]) -> list[Block]:

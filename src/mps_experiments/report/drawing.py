@@ -22,23 +22,22 @@ _APART = 0.045  # of an axis; labels that are nearer to each other would touch
 
 @dataclass(frozen=True, kw_only=True)
 class Chart:
-    """One chart, ready for a page.
+    """One picture, ready for a page.
 
     Attributes:
         name: Unique in its page, also the name of its file.
-        title: For people.
         alt: What it shows, with its values, for those who do not see it.
-        note: What is to be known to read it; empty if nothing is.
-        svg: For HTML.
+        note: What a reader must know; empty if nothing.
+        svg: For HTML; empty for a picture that exists as PNG only.
         png: For Markdown and MLflow.
     """
 
     name: str
     title: str
     alt: str
-    note: str
-    svg: str
     png: bytes
+    svg: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,6 @@ from mps_experiments.report.content import (
     Heading,
     Page,
     Paragraph,
-    Picture,
     SideBySide,
     Table,
 )
@@ -35,7 +34,7 @@ def to_markdown(page: Page, figures: str) -> str:
 
 def blocks_to_markdown(blocks: Sequence[Block]) -> str:
     """A part of a page, without pictures."""
-    shown = [block for block in blocks if not isinstance(block, Chart | Picture)]
+    shown = [block for block in blocks if not isinstance(block, Chart | SideBySide)]
     return "\n\n".join(_block(block, "") for block in shown) + "\n"
 
 
@@ -66,9 +65,7 @@ def _block(block: Block, figures: str) -> str:
             note = f"\n\n{escaped(block.note)}" if block.note else ""
             return f"![{escaped(block.alt)}]({figures}/{block.name}.png){note}"
         case SideBySide():
-            return "\n\n".join(_block(each, figures) for each in block.blocks)
-        case Picture():
-            return f"![{escaped(block.alt)}]({figures}/{block.name})"
+            return "\n\n".join(_block(each, figures) for each in block.charts)
 
 
 def _table(table: Table) -> str:

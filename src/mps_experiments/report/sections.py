@@ -13,7 +13,6 @@ from mps_experiments.analysis.repeats import Group
 from mps_experiments.record.axes import BY_NAME, EXTRA_FACTORS
 from mps_experiments.record.measurement import Measurement
 from mps_experiments.record.verdict import Status
-from mps_experiments.report import seed
 from mps_experiments.report.captions import warnings_of
 from mps_experiments.report.charts import charts
 from mps_experiments.report.content import (
@@ -22,7 +21,6 @@ from mps_experiments.report.content import (
     Code,
     Heading,
     Paragraph,
-    Picture,
     SideBySide,
     Table,
     bullets,
@@ -55,20 +53,10 @@ def answer_section(panels: Sequence[Panel]) -> Iterator[Block]:
 
 
 def table_section(panel: Panel) -> Iterator[Block]:
-    """The two tables people came for, each beside the first experiment's, and all figures in one."""
-    found = [Table.of(table) for table in tables(panel.measurements)]
-    if panel.first.cell.model == seed.MODEL and panel.on_gpu:
-        states = list(dict.fromkeys(m.cell.mps for m in sorted(panel.measurements, key=_arm)))
-        for table, mps in zip(found, states, strict=True):
-            yield SideBySide(blocks=(table, seed.seed_table(mps)))
-    else:
-        yield from found
+    """Yield the table of each MPS state, and all figures in one."""
+    yield from map(Table.of, tables(panel.measurements))
     if panel.groups:
         yield all_figures(panel)
-
-
-def _arm(m: Measurement) -> int:
-    return ARMS.index(m.cell.mps)
 
 
 def chart_section(panel: Panel, prefix: str) -> Iterator[Block]:
@@ -76,7 +64,7 @@ def chart_section(panel: Panel, prefix: str) -> Iterator[Block]:
     found = charts(panel, prefix)
     drawn = tuple(each for each in found if isinstance(each, Chart))
     if drawn:
-        yield SideBySide(blocks=drawn)
+        yield SideBySide(charts=drawn)
     pictures = list(_timelines(panel, prefix))
     yield from pictures
     missing = [each for each in found if isinstance(each, NoChart)]
@@ -173,8 +161,8 @@ def reading_section() -> Iterator[Block]:
     )
 
 
-def _timelines(panel: Panel, prefix: str) -> Iterator[Picture]:
-    """Pictures of the traced pass: of the fewest and the most workers, off and on."""
+def _timelines(panel: Panel, prefix: str) -> Iterator[Chart]:
+    """Yield pictures of the traced pass: of the fewest and the most workers, off and on."""
     chosen: dict[str, Group] = {}
     for stratum, pick in itertools.product(panel.strata, (min, max)):
         for mps in ARMS:
@@ -188,8 +176,8 @@ def _timelines(panel: Panel, prefix: str) -> Iterator[Picture]:
         if path is None or path.stat().st_size > _MAX_TIMELINE_BYTES:
             continue
         name = group.first.cell_name
-        yield Picture(
-            name="-".join((f"{prefix}timeline", *map(str, _place(group)))) + ".png",
+        yield Chart(
+            name="-".join((f"{prefix}timeline", *map(str, _place(group)))),
             title=f"Timeline of the workers, {name}",
             alt=f"Timeline of {name}: a lane for each worker, when its operations ran in the traced pass, "
             "and below when those of two or more ran together.",
