@@ -14,7 +14,7 @@ from mps_experiments.report.report_page import Subject, description, report_page
 from tests.fault_records import alone, faulty_run
 from tests.hostile_texts import HOSTILE, SCRIPT
 from tests.records import INVALID, MACHINE, SKIPPED, make_measurement
-from tests.report_panels import OTHER_MACHINE, arm, full_sweep, subject_of
+from tests.report_panels import CPU_ONLY, OTHER_MACHINE, arm, full_sweep, subject_of
 
 
 def sections(*measurements: Measurement) -> list[str]:
@@ -52,6 +52,8 @@ def test_the_title_names_models_and_days() -> None:
     title = report_page(subject_of(run)).title
     date = time.strftime("%Y-%m-%d", time.localtime(run.started_at))
     assert title == f"Processes on one GPU: maskrcnn_resnet50_fpn, {date}"
+    on_cpu = report_page(subject_of(make_measurement(machine=CPU_ONLY))).title
+    assert on_cpu == f"Processes on the CPU: maskrcnn_resnet50_fpn, {date}"
     later = replace(
         make_measurement("b", model="resnet50"), started_at=run.started_at + 3 * day_s, name="another"
     )

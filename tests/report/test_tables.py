@@ -106,6 +106,16 @@ def test_windows_of_given_seconds_show_what_an_iteration_took() -> None:
     assert rows(several)[1] == ["auto (10 s)", "110.0 (100.0 to 120.0)"]
 
 
+def test_the_title_names_makespans_only_where_there_are_repeats() -> None:
+    one, three = make_measurement("2", procs=2), repeats(1, 1.0, 1.1, 1.2)
+    units = [str(next(tables(runs)).title).rpartition(" · ")[2] for runs in ([one], three, [one, *three])]
+    assert units == [
+        "seconds per process",
+        "makespan in seconds",
+        "makespan in seconds; of a single run seconds per process",
+    ]
+
+
 def test_a_ratio_without_an_interval_has_no_brackets() -> None:
     assert rows(table_text([make_measurement("1"), *repeats(2, 3.0, 3.0)]))[1][2:] == [
         "3.00 (3.00 to 3.00)",
@@ -138,7 +148,7 @@ def test_the_title_says_what_the_table_has_in_common_but_not_the_repeat() -> Non
         for batch in (1, 2)
     ]
     titles = {str(table.title) for table in tables(cells)}
-    assert titles == {"MPS OFF · maskrcnn_resnet50_fpn · workload.seed=3 · seconds per process"}
+    assert titles == {"MPS OFF · maskrcnn_resnet50_fpn · workload.seed=3 · makespan in seconds"}
     assert "repeat" not in table_text(repeats(1, 1.0)).splitlines()[0]
 
 

@@ -33,7 +33,7 @@ def noise_line(measurements: Sequence[Measurement]) -> str | None:
     if not parts:
         return None
     where = "it is in the intervals" if _has_intervals(runs) else "no interval shows it"
-    return f"noise in {len(runs)} runs: {', '.join(parts)}; {where}"
+    return f"noise in {len(runs)} run{'s' * (len(runs) > 1)}: {', '.join(parts)}; {where}"
 
 
 def _has_intervals(runs: Sequence[Measurement]) -> bool:

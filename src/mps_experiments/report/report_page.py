@@ -73,7 +73,8 @@ def _title(subject: Subject) -> str:
         return "Processes on one GPU: no runs"
     text = ", ".join(models)
     shown = text if len(text) <= _MAX_MODELS else f"{text[:_MAX_MODELS]} ..."
-    return f"Processes on one GPU: {shown}, {' to '.join(dict.fromkeys((dates[0], dates[-1])))}"
+    where = "one GPU" if any(run.measurement.machine.gpu for run in subject.runs) else "the CPU"
+    return f"Processes on {where}: {shown}, {' to '.join(dict.fromkeys((dates[0], dates[-1])))}"
 
 
 def _date(run: ReportRun) -> str:

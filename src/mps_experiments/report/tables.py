@@ -79,11 +79,22 @@ def _table(state: str, cells: Sequence[Measurement], by_ratio: dict[str, Ratio])
 
 
 def _title(state: str, cells: Sequence[Measurement]) -> str:
-    """The heading, with what else the sweep varied and all cells of this table share."""
-    unit = "ms per iteration of each process" if _is_timed(cells[0]) else "seconds per process"
-    return " · ".join(
-        filter(None, (f"MPS {state.upper()}", cells[0].cell.model, shared_settings(cells), unit))
-    )
+    """Return the heading, with what else the sweep varied and all cells of this table share."""
+    parts = (f"MPS {state.upper()}", cells[0].cell.model, shared_settings(cells), _unit(cells))
+    return " · ".join(filter(None, parts))
+
+
+def _unit(cells: Sequence[Measurement]) -> str:
+    """Name what the times are of: each process of a single run, or the whole of a run with repeats."""
+    if _is_timed(cells[0]):
+        each, whole = "ms per iteration of each process", "ms per iteration of the slowest process"
+    else:
+        each, whole = "seconds per process", "makespan in seconds"
+    found = groups(cells)
+    single = any(len(group) == 1 and group.first.cell.procs > 1 for group in found)
+    if all(len(group) == 1 for group in found):
+        return each
+    return f"{whole}; of a single run {each}" if single else whole
 
 
 def _is_timed(m: Measurement) -> bool:
