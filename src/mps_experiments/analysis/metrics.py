@@ -1,11 +1,14 @@
 """The table of metrics: one row for each figure of a run, which MLflow, tables and charts read; pure."""
 
 import math
+import statistics
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
+from mps_experiments.analysis.numbers import milliseconds, rate, seconds, short
+from mps_experiments.analysis.repeats import Group
 from mps_experiments.record.measurement import Measurement
 from mps_experiments.record.overlap import Activity
 from mps_experiments.record.statistics import Statistics
@@ -81,9 +84,11 @@ class Metric:
         name: Its key in MLflow.
         unit: As it stands behind a value.
         title: For people.
+        read: Returns the value of a run; None where it is not known.
         better: Which direction is an improvement; empty where neither is.
-        read: Returns the value; None where it is not known.
         heading: Of its column in the table of all figures; empty for none. ``{item}`` as in a chart.
+        pooled: Returns the value of a cell; None for the median over its runs.
+        text: Writes a value, without the unit.
         chart: How it is drawn; None for no chart.
         is_logged: Whether MLflow gets it.
     """
@@ -94,8 +99,22 @@ class Metric:
     read: Read
     better: Literal["higher", "lower", ""] = ""
     heading: str = ""
+    pooled: Callable[[Group], float | None] | None = None
+    text: Callable[[float], str] = short
     chart: Chart | None = None
     is_logged: bool = True
+
+    def of(self, group: Group) -> float | None:
+        """Return the value of a cell; None if no run has one."""
+        if self.pooled:
+            return self.pooled(group)
+        values = [value for m in group.measurements if (value := self.read(Readings(m))) is not None]
+        return statistics.median(values) if values else None
+
+    def shown(self, group: Group) -> str:
+        """Return the value of a cell as text; empty if no run has one."""
+        value = self.of(group)
+        return "" if value is None else self.text(value)
 
 
 def _of_figures(
@@ -104,13 +123,22 @@ def _of_figures(
     title: str,
     better: Literal["higher", "lower"],
     read: Callable[[Statistics], float | None],
+    heading: str = "",
+    text: Callable[[float], str] = short,
 ) -> Metric:
-    return Metric(
-        name=name,
-        unit=unit,
-        title=title,
-        better=better,
-        read=lambda r: read(r.figures) if r.figures else None,
+    def of_run(readings: Readings) -> float | None:
+        return read(readings.figures) if readings.figures else None
+
+    return Metric(name=name, unit=unit, title=title, better=better, read=of_run, heading=heading, text=text)
+
+
+def _percentile(percent: int, title: str, read: Callable[[Statistics], float | None]) -> Metric:
+    """Make the row of a percentile, which is pooled over the blocks of a cell."""
+    return replace(
+        _of_figures(f"latency/p{percent}_ms", "ms", title, "lower", lambda f: _times(read(f), 1e3)),
+        heading=f"p{percent} ms",
+        pooled=lambda group: _times(group.latencies.percentile_s(percent), 1e3),
+        text=lambda value_ms: milliseconds(value_ms / 1e3),
     )
 
 
@@ -155,15 +183,23 @@ def _overlap_percent(r: Readings) -> float | None:
 
 
 METRICS = (
-    _of_figures("makespan_s", "s", "makespan", "lower", lambda f: f.makespan_s),
-    _of_figures("throughput_per_s", "items/s", "throughput", "higher", lambda f: f.throughput_per_s),
+    _of_figures("makespan_s", "s", "makespan", "lower", lambda f: f.makespan_s, "makespan s", seconds),
+    _of_figures(
+        "throughput_per_s",
+        "items/s",
+        "throughput",
+        "higher",
+        lambda f: f.throughput_per_s,
+        "{item}s/s",
+        rate,
+    ),
     _of_figures("throughput_low_per_s", "items/s", "throughput, low end", "higher", _interval(0)),
     _of_figures("throughput_high_per_s", "items/s", "throughput, high end", "higher", _interval(1)),
     _of_figures("start_skew_ms", "ms", "start skew", "lower", lambda f: f.start_skew_s * 1e3),
     _of_figures("latency/mean_ms", "ms", "mean latency", "lower", lambda f: f.latency_mean_s * 1e3),
-    _of_figures("latency/p50_ms", "ms", "median latency", "lower", lambda f: f.latency_p50_s * 1e3),
-    _of_figures("latency/p95_ms", "ms", "latency p95", "lower", lambda f: _times(f.latency_p95_s, 1e3)),
-    _of_figures("latency/p99_ms", "ms", "latency p99", "lower", lambda f: _times(f.latency_p99_s, 1e3)),
+    _percentile(50, "median latency", lambda f: f.latency_p50_s),
+    _percentile(95, "latency p95", lambda f: f.latency_p95_s),
+    _percentile(99, "latency p99", lambda f: f.latency_p99_s),
     _of_figures("latency/max_ms", "ms", "longest latency", "lower", lambda f: f.latency_max_s * 1e3),
     Metric(
         name="overhead/total_s", unit="s", title="overhead", read=lambda r: r.run.overhead_s(), better="lower"
@@ -285,6 +321,7 @@ METRICS = (
         _per_worker(lambda a: sum(w.iteration_s for w in a.workers) * 1e3),
     ),
 )
+BY_NAME = {metric.name: metric for metric in METRICS}
 SHOWN = tuple(metric for metric in METRICS if metric.heading)
 CHARTED = tuple((metric, metric.chart) for metric in METRICS if metric.chart)
 
@@ -294,9 +331,3 @@ def logged_values(run: Measurement) -> dict[str, float]:
     readings = Readings(run)
     values = {metric.name: metric.read(readings) for metric in METRICS if metric.is_logged}
     return {name: value for name, value in values.items() if value is not None and math.isfinite(value)}
-
-
-def shown_values(run: Measurement) -> dict[str, float | None]:
-    """Return the value of each row that has a column in the table of all figures."""
-    readings = Readings(run)
-    return {metric.name: metric.read(readings) for metric in SHOWN}

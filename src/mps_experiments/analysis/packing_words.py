@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from mps_experiments.analysis.estimates import Estimate
-from mps_experiments.analysis.figures import rate
 from mps_experiments.analysis.gains import Gain
+from mps_experiments.analysis.numbers import rate
 from mps_experiments.analysis.packing import PAYS, Packing, is_open
 from mps_experiments.analysis.panels import Panel
 from mps_experiments.analysis.repeats import Group
@@ -98,7 +98,7 @@ def times_text(gain: Estimate) -> str:
 
 def rate_text(group: Group) -> str:
     """Return the median throughput, with the unit."""
-    return f"{rate(group)} {group.first.cell.item}s/s"
+    return f"{rate(group.throughput_median_per_s)} {group.first.cell.item}s/s"
 
 
 def procs_of(group: Group) -> int:

@@ -4,7 +4,8 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mps_experiments.analysis.figures import arm_name, scoped, short
+from mps_experiments.analysis.figures import arm_name, scoped
+from mps_experiments.analysis.numbers import short
 from mps_experiments.analysis.panels import ARMS, Panel
 from mps_experiments.analysis.repeats import Group
 from mps_experiments.report.drawing import Chart, NoChart, drawn, plain_log
