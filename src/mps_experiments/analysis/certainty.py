@@ -80,7 +80,7 @@ def _blocks(panel: Panel, used: Sequence[Group]) -> Iterator[str]:
 
 
 def _smallest(panel: Panel, used: Sequence[Group]) -> Iterator[str]:
-    """Of a single block without two equal runs nothing is known of what equal runs differ by."""
+    """Say which difference would have shown; nothing for a single block without two equal runs."""
     found = sensitivity(panel.answered)
     if found.twins is None and (why := why_unpaired(panel.measurements)):
         yield f"Of two equal runs (A/A) nothing is known: {why}."

@@ -50,17 +50,17 @@ class Estimate:
 
     @property
     def interval_name(self) -> str:
-        """What the interval may be called: a rough one holds the truth in fewer than 95 % of all cases."""
+        """Name the interval: a rough one holds the truth in fewer than 95 % of all cases."""
         return interval_name(self.rough)
 
     @property
     def is_vague(self) -> bool:
-        """Whether the interval is rough and wide, so that nothing may be stated flatly."""
+        """Tell whether the interval is rough and wide, so that nothing may be stated flatly."""
         return self.rough and (self.half_width is None or self.half_width > WIDE)
 
     @property
     def text(self) -> str:
-        """The value and, in brackets, the interval."""
+        """Return the value and, in brackets, the interval."""
         between = f" [{self.interval[0]:.2f}, {self.interval[1]:.2f}]" if self.interval else ""
         return f"{self.value:.2f}{between}"
 
@@ -76,7 +76,7 @@ def pace(figures: Statistics) -> float:
 
 
 def throughput(figures: Statistics) -> float:
-    """Return the iterations of all workers per second."""
+    """Return the items of all workers per second."""
     return figures.throughput_per_s
 
 
@@ -139,7 +139,7 @@ def log_half_width(figures: Statistics) -> float | None:
 
 
 def _half_width(logs: Logs, above: float | None, below: float | None) -> tuple[float | None, str]:
-    """Half of the interval of the logarithm, and how it came about."""
+    """Return half of the interval of the logarithm, and how it came about."""
     blocks = len(logs)
     if blocks >= ENOUGH_BLOCKS:
         return t_half_width(logs), f"{blocks} blocks: Student's t of the ratios within each"
@@ -164,7 +164,7 @@ def _half_width(logs: Logs, above: float | None, below: float | None) -> tuple[f
 
 
 def _within(runs: Sequence[Statistics]) -> float | None:
-    """Root mean square of the runs' own half widths; None if any has none."""
+    """Return the root mean square of the runs' own half widths; None if any has none."""
     known = [log_half_width(figures) for figures in runs]
     values = [half for half in known if half is not None]
     return math.sqrt(statistics.fmean(half**2 for half in values)) if len(values) == len(known) else None

@@ -22,7 +22,7 @@ class _Noise:
 
     @property
     def largest(self) -> float | None:
-        """The largest value; None where none has one."""
+        """Return the largest value; None where none has one."""
         return max((finding.value for _, finding in self.found if finding.value is not None), default=None)
 
 
@@ -37,7 +37,7 @@ def noise_line(measurements: Sequence[Measurement]) -> str | None:
 
 
 def _has_intervals(runs: Sequence[Measurement]) -> bool:
-    """Whether a comparison, or a run of its own, has one that the noise could widen."""
+    """Tell whether a comparison or a run has an interval that the noise could widen."""
     within = [figures.throughput_interval_per_s for m in runs if (figures := m.statistics())]
     return any(within) or any(gain.interval for gain in gains(runs))
 

@@ -31,6 +31,6 @@ class ReportRun:
 
     @property
     def timeline(self) -> Path | None:
-        """The picture of its traced pass, if there is one."""
+        """Return the picture of its traced pass, if there is one."""
         path = self.folder / _TIMELINE if self.folder else None
         return path if path and path.is_file() else None

@@ -37,7 +37,7 @@ def short_window_line(groups: Sequence[Group]) -> str | None:
 
 
 def _would_do(claim: _Claim, groups: Sequence[Group]) -> Iterator[str]:
-    """The value for the cell that needs the most: as a number of iterations, as a time, or both."""
+    """Yield the value for the cell that needs the most: as a number of iterations, as a time, or both."""
     times, seconds = [], []
     for group in groups:
         iterations = claim.lacking(group)
@@ -63,7 +63,7 @@ def _for_percentile(percent: int) -> Callable[[Group], float | None]:
 
 
 def _for_interval(group: Group) -> float | None:
-    """With window=fixed as many that those in the common window, a part of the makespan, would do."""
+    """Return the iterations that an interval needs; with window=fixed only a part of them counts."""
     missing = [figures for figures in group.figures if figures.throughput_interval_per_s is None]
     if not missing:
         return None
@@ -73,7 +73,7 @@ def _for_interval(group: Group) -> float | None:
 
 
 def _for_energy(group: Group) -> float | None:
-    """Only where the GPU was read: else nothing would do."""
+    """Return the iterations that energy needs; None where the GPU was not read, since no number would do."""
     summaries = [summary for m in group.measurements if (summary := m.telemetry_summary())]
     read = any("power_w" in summary.mean for summary in summaries)
     if not read or min(group.makespans_s) >= MIN_ENERGY_WINDOW_S:

@@ -54,7 +54,7 @@ class Table:
 
     @classmethod
     def of(cls, table: RichTable) -> "Table":
-        """A table that is made for the terminal."""
+        """Convert a table that is made for the terminal."""
         columns = [[_plain(cell) for cell in column.cells] for column in table.columns]
         return cls(
             title=_plain(table.title),
@@ -88,12 +88,12 @@ class Page:
 
 
 def bullets(items: Sequence[str]) -> list[Block]:
-    """A list, or nothing."""
+    """Make a list of these texts, or nothing."""
     return [Bullets(items=tuple(items))] if items else []
 
 
 def printable(text: str) -> str:
-    """Without what would move a cursor or turn text around: names and reasons come from anywhere."""
+    """Replace what would move a cursor or turn text around: names and reasons come from anywhere."""
     return "\n".join("".join(map(_shown, line)) for line in text.split("\n"))
 
 

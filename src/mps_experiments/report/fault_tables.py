@@ -36,7 +36,7 @@ _MAX_TEXTS = 3
 
 
 def fault_tables(measurements: Sequence[Measurement]) -> Iterator[Table]:
-    """The tables; none if nothing was made to go wrong."""
+    """Yield the tables; none if nothing was made to go wrong."""
     by_table: dict[str, list[FaultRow]] = {}
     for row in fault_rows(measurements):
         cell = row.first.cell
@@ -88,7 +88,7 @@ def _cells(row: FaultRow) -> Iterator[str]:
 
 
 def _blip(row: FaultRow) -> str:
-    """The median blip and the largest."""
+    """Return the median blip and the largest."""
     blips = row.blips_s
     if not blips:
         return _NONE
@@ -104,7 +104,7 @@ def _most_common(texts: Counter[str], count: int) -> str:
 
 
 def _lines(rows: Sequence[FaultRow]) -> Iterator[str]:
-    """What each saw, and how to read the columns."""
+    """Say what each process saw, and how to read the columns."""
     for row in rows:
         name = f"fault={row.first.cell.fault} mps={row.first.cell.mps}"
         for status in (Status.SKIPPED, Status.INVALID):
@@ -128,7 +128,7 @@ def _lines(rows: Sequence[FaultRow]) -> Iterator[str]:
 
 
 def _outputs(row: FaultRow) -> Iterator[str]:
-    """Whether the survivors still compute what they should."""
+    """Say whether the survivors still compute what they should."""
     differences = row.output_differences()
     wrong = [each for each in differences if not each.within_tolerance]
     if wrong:
@@ -142,7 +142,7 @@ def _outputs(row: FaultRow) -> Iterator[str]:
 
 
 def _alike(texts: Counter[str]) -> Counter[str]:
-    """Texts that differ in numbers and addresses only, taken together under the first."""
+    """Take texts together that differ in numbers and addresses only, under the first."""
     first: dict[str, str] = {}
     found: Counter[str] = Counter()
     for text, count in texts.items():

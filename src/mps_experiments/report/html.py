@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def to_html(page: Page) -> str:
-    """The whole page; every text is escaped, since names and error texts come from anywhere."""
+    """Return the whole page; every text is escaped, since names and error texts come from anywhere."""
     return _template().render(page=page, kind=_kind, base64=_base64)
 
 

@@ -57,12 +57,12 @@ class Box:
 
     @property
     def lowest(self) -> float:
-        """Where its drawing begins."""
+        """Return where its drawing begins."""
         return self.wide[0] if self.wide else self.middle[0]
 
 
 def latency_chart(panel: Panel, prefix: str) -> Chart | NoChart:
-    """A box for each cell; `prefix` is put before the chart's name."""
+    """Draw a box for each cell; `prefix` is put before the chart's name."""
     title, boxes = "Latency of one iteration", _boxes(panel)
     if len(boxes) < 2:
         return NoChart(title=title, reason="fewer than two VALID cells")

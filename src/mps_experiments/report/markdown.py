@@ -22,7 +22,7 @@ _ADDRESS = re.compile(r"(:)(//)|(\bwww)(\.)", re.IGNORECASE)  # GitHub would mak
 
 
 def to_markdown(page: Page, figures: str) -> str:
-    """The whole page.
+    """Return the whole page.
 
     Args:
         page: What it says.
@@ -33,13 +33,13 @@ def to_markdown(page: Page, figures: str) -> str:
 
 
 def blocks_to_markdown(blocks: Sequence[Block]) -> str:
-    """A part of a page, without pictures."""
+    """Return a part of a page, without pictures."""
     shown = [block for block in blocks if not isinstance(block, Chart | SideBySide)]
     return "\n\n".join(_block(block, "") for block in shown) + "\n"
 
 
 def escaped(text: str) -> str:
-    """Text that Markdown shows as it is, in one line."""
+    """Escape a text so that Markdown shows it as it is, in one line."""
     return _FIRST.sub(r"\1\\", _within_a_line(text))
 
 

@@ -44,12 +44,12 @@ class Subject:
 
 
 def report_page(subject: Subject) -> Page:
-    """The page; it says what is missing where something is."""
+    """Compose the page; it says what is missing where something is."""
     return Page(title=_title(subject), blocks=tuple(_blocks(subject)))
 
 
 def description(subject: Subject, has_page: bool) -> str:
-    """The answer and the tables in Markdown, for the sweep's run in MLflow.
+    """Return the answer and the tables in Markdown, for the sweep's run in MLflow.
 
     Args:
         subject: What it is about.
@@ -106,7 +106,7 @@ def _machine_lines(machines: Machines) -> Iterator[Block]:
 
 
 def _by_machine(found: Sequence[Panel], machines: Machines) -> Iterator[Block]:
-    """Answers, then machines side by side, then each panel's tables and charts."""
+    """Yield answers, then machines side by side, then each panel's tables and charts."""
     if machines.are_several:
         for panel in sorted(found, key=lambda panel: machines.index(panel.first)):
             yield Heading(text=f"Machine {machines.letter(panel.first)} · {panel.title}", level=3)

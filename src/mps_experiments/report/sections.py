@@ -42,7 +42,7 @@ _MAX_TIMELINE_BYTES = 400_000
 
 
 def answer_section(panels: Sequence[Panel]) -> Iterator[Block]:
-    """The answer of each panel, the first thing on the page."""
+    """Yield the answer of each panel, the first thing on the page."""
     several = [stratum for panel in panels for stratum in panel.strata]
     for panel in several:
         if len(several) > 1:
@@ -60,7 +60,7 @@ def table_section(panel: Panel) -> Iterator[Block]:
 
 
 def chart_section(panel: Panel, prefix: str) -> Iterator[Block]:
-    """The charts, and why others are not there."""
+    """Yield the charts, and why others are not there."""
     found = charts(panel, prefix)
     drawn = tuple(each for each in found if isinstance(each, Chart))
     if drawn:
@@ -74,7 +74,7 @@ def chart_section(panel: Panel, prefix: str) -> Iterator[Block]:
 
 
 def why_section(panels: Sequence[Panel], machines: Machines) -> Iterator[Block]:
-    """What keeps N processes from taking the time of one."""
+    """Say what keeps N processes from taking the time of one."""
     lines = [
         f"{machines.label(panel.first)}{line}" for panel in panels for line in why_lines(panel.measurements)
     ]
@@ -84,7 +84,7 @@ def why_section(panels: Sequence[Panel], machines: Machines) -> Iterator[Block]:
 
 
 def fault_section(measurements: Sequence[Measurement], machines: Machines) -> Iterator[Block]:
-    """What broke, where something was made to."""
+    """Yield what broke, where something was made to."""
     found = [(runs[0], list(fault_tables(runs))) for runs in machines.apart(measurements)]
     if any(together for _, together in found):
         yield Heading(text="What breaks")
@@ -97,7 +97,7 @@ def fault_section(measurements: Sequence[Measurement], machines: Machines) -> It
 def missing_section(
     measurements: Sequence[Measurement], problems: Sequence[str], machines: Machines
 ) -> Iterator[Block]:
-    """Cells without numbers, numbers with warnings, and records that cannot be read."""
+    """List cells without numbers, numbers with warnings, and records that cannot be read."""
     unnumbered = [m for m in measurements if m.verdict.status is not Status.VALID]
     yield Heading(text="What has no number, and what to read with care")
     counts = {status: sum(m.verdict.status is status for m in measurements) for status in Status}
@@ -122,7 +122,7 @@ def missing_section(
 
 
 def reproduce_section(measurements: Sequence[Measurement], commands: Sequence[str]) -> Iterator[Block]:
-    """The commands that give the same numbers again, as far as the machine allows."""
+    """Yield the commands that give the same numbers again, as far as the machine allows."""
     if not measurements:
         return
     yield Heading(text="Reproduce")
@@ -140,7 +140,7 @@ def reproduce_section(measurements: Sequence[Measurement], commands: Sequence[st
 
 
 def reading_section() -> Iterator[Block]:
-    """How the words are meant."""
+    """Define the words of the report."""
     yield Heading(text="How to read this")
     yield Bullets(
         items=(

@@ -26,7 +26,7 @@ _MAX_LISTED = 4  # per-process times shown one by one up to this many, then as a
 
 
 def tables(measurements: Sequence[Measurement]) -> Iterator[Table]:
-    """One table per MPS state for each workload and setting that the sweep held, OFF before ON."""
+    """Yield a table per MPS state for each workload and setting that the sweep held, OFF before ON."""
     by_ratio = ratios(measurements)
     by_table: dict[object, list[Measurement]] = {}
     for measurement in filter(lambda m: m.is_ordinary, measurements):
@@ -38,7 +38,7 @@ def tables(measurements: Sequence[Measurement]) -> Iterator[Table]:
 
 
 def table_text(measurements: Sequence[Measurement]) -> str:
-    """The same tables as plain text."""
+    """Return the same tables as plain text."""
     file = StringIO()
     console = Console(file=file, width=_TEXT_WIDTH, force_terminal=False)
     for table in (*tables(measurements), *fault_tables(measurements)):
@@ -98,7 +98,7 @@ def _unit(cells: Sequence[Measurement]) -> str:
 
 
 def _is_timed(m: Measurement) -> bool:
-    """Whether its window has a given length, which says nothing of how fast it was."""
+    """Tell whether the window has a given length, which says nothing of how fast the run was."""
     return m.cell.times == "auto"
 
 
@@ -107,14 +107,14 @@ def _times_text(times: Times, cells: Sequence[Measurement]) -> str:
 
 
 def _numbers(cells: Sequence[Measurement], by_ratio: dict[str, Ratio]) -> Iterator[Entry]:
-    """Time, ratio and gain of each group of VALID repeats."""
+    """Yield time, ratio and gain of each group of VALID repeats."""
     for group in groups(cells):
         ratio = by_ratio[group.first.record_id]
         yield _time(group), _estimate(ratio.overall), _estimate(ratio.gain)
 
 
 def _verdicts(cells: Sequence[Measurement]) -> Iterator[Entry]:
-    """What stands for the runs that have no numbers."""
+    """Yield what stands for the runs that have no numbers."""
     for status in (Status.INVALID, Status.SKIPPED):
         count = sum(m.verdict.status is status for m in cells)
         if count:
@@ -122,7 +122,7 @@ def _verdicts(cells: Sequence[Measurement]) -> Iterator[Entry]:
 
 
 def _time(group: Group) -> str:
-    """Each process's time of a single run; of repeats the median of the slowest process and its range."""
+    """Return each process's time of a single run, or the median and the range of repeats."""
     timed = _is_timed(group.first)
     shown = milliseconds if timed else seconds
     values = group.paces_s if timed else group.makespans_s
@@ -140,5 +140,5 @@ def _estimate(estimate: Estimate | None) -> str:
 
 
 def _verbatim(text: str) -> Text:
-    """Text that is not read as markup and not folded to the width of the table."""
+    """Make a text that is not read as markup and not folded to the width of the table."""
     return Text(text, no_wrap=True, overflow="ignore")

@@ -54,7 +54,7 @@ def write_report(subject: Subject, folder: Path) -> WrittenReport:
 
 
 def _pictures_of(markdown: Path) -> set[Path]:
-    """Those that an earlier report in this folder shows: no others are ours to remove."""
+    """Return the pictures that an earlier report in this folder shows: no others are ours to remove."""
     try:
         text = markdown.read_text(errors="replace")
     except FileNotFoundError:
