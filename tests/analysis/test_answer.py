@@ -50,19 +50,6 @@ def test_a_step_that_gives_nothing_is_named() -> None:
     assert "The step from 1 to 2 alone does not: 1.00 times [1.00 to 1.00]." in details
 
 
-def test_a_step_that_may_give_something_is_open() -> None:
-    details = said(*arm("on", {1: (1.0,) * 4, 2: (1.0, 2.0, 1.2, 2.4), 4: (1.0,) * 4})).details
-    assert any(text.startswith("Whether the step from 1 to 2 alone pays is open: 1.2") for text in details)
-
-
-def test_blocks_give_intervals() -> None:
-    found = said(*arm("on", {1: (1.0, 1.1, 1.0, 1.1), 2: (1.2, 1.3, 1.2, 1.3)}))
-    assert found.headline == (
-        "Two replicas under MPS do 1.68 times what one does [95 % interval 1.66 to 1.70]."
-    )
-    assert "block" not in found.text
-
-
 def test_what_the_intervals_leave_open_is_open_in_the_answers_own_sentence() -> None:
     found = said(*arm("on", {1: (1.0, 1.1, 1.2, 1.05), 2: (1.2, 1.7, 2.6, 1.9)}))
     assert found.headline == (
@@ -73,13 +60,6 @@ def test_what_the_intervals_leave_open_is_open_in_the_answers_own_sentence() -> 
         "It is open whether under MPS packing pays: 2 replicas together do 11.1 images/s, "
         "1.22 times [0.82 to 1.81] what one does."
     )
-
-
-def test_more_replicas_that_may_pay_are_open() -> None:
-    cells = {1: (1.0, 1.1, 1.2, 1.05), 2: (1.1, 1.2, 1.2, 1.15), 4: (2.0, 1.5, 2.6, 2.2)}
-    details = said(*arm("on", cells)).details
-    assert details[0].startswith("Under MPS packing pays up to 2 replicas: together")
-    assert details[1] == "Whether more pay is open: 4 do 19.1 images/s, 1.14 times [0.78 to 1.66] that."
 
 
 def test_one_arm_alone_asks_for_the_other() -> None:
@@ -100,19 +80,6 @@ def test_a_skipped_arm_says_why() -> None:
     found = said(*arm("off", {1: 1.0, 2: 2.0}), *skipped)
     reason = "SKIPPED: MPS needs an NVIDIA GPU"
     assert f"mps=on has no VALID run of several processes ({reason})." in found.details
-
-
-def test_an_arm_whose_packs_failed_says_why() -> None:
-    failed = make_measurement("x", mps="on", procs=2, times=10, verdict=INVALID)
-    found = said(*arm("off", {1: 1.0, 2: 2.0}), *arm("on", {1: 1.0}), failed)
-    reason = "INVALID: worker 1 was killed by SIGKILL"
-    assert f"mps=on has no VALID run of several processes ({reason})." in found.details
-    assert "under MPS" not in found.headline
-
-
-def test_an_arm_of_one_process_asks_for_several() -> None:
-    found = said(*arm("off", {1: 1.0, 2: 2.0}), *arm("on", {1: 1.0}))
-    assert "mps=on has no run of several processes: add procs=1,2." in found.details
 
 
 def test_an_arm_of_other_times_is_not_mixed_in() -> None:
@@ -158,11 +125,6 @@ def test_without_one_process_there_is_no_ratio_but_the_packs_are_compared() -> N
         "Two replicas under MPS do 20.0 images/s (no gain: no VALID one-process run with mps=on times=10)."
     )
     assert "1.67 times [1.67 to 1.67] what 2 do." in found.details[0]
-
-
-def test_a_refused_ratio_keeps_the_other_arm_readable() -> None:
-    found = said(*arm("on", {2: 1.0}), *arm("off", {1: 1.0, 2: 3.0}))
-    assert found.headline.endswith("; time-sliced 0.67 times what one does [rough interval 0.67 to 0.67].")
 
 
 def test_replicas_that_compute_differently_have_no_ratio() -> None:
@@ -271,8 +233,3 @@ def test_a_wide_interval_is_told_of_the_arm_it_is_of() -> None:
         "Two replicas under MPS do 1.75 times what one does [95 % interval 1.46 to 2.09], known to ±20 % "
         "only; time-sliced 1.33 times [1.33 to 1.33]."
     )
-
-
-def test_intervals_of_another_kind_in_the_second_arm_are_named() -> None:
-    found = said(*arm("on", {1: (1.0,) * 4, 2: (1.0,) * 4}), *arm("off", {1: 1.0, 2: 1.5}))
-    assert "[95 % interval 2.00 to 2.00]; time-sliced 1.33 times [rough interval 1.33" in found.headline

@@ -62,13 +62,6 @@ def test_the_title_names_models_and_days() -> None:
     assert f"{date} to " in both
 
 
-def test_a_title_of_many_models_is_cut() -> None:
-    runs = [make_measurement(str(n), model=f"model-{n}") for n in range(99)]
-    title = report_page(subject_of(*runs)).title
-    assert "model-0, model-1, " in title
-    assert len(title) < 200
-
-
 def test_two_machines_stand_side_by_side() -> None:
     runs = [
         *arm("on", {1: 1.0, 2: 1.5}),
@@ -91,11 +84,6 @@ def test_two_machines_stand_side_by_side() -> None:
         "1.50 s, ratio 1.50, gain 1.33, 13.3 images/s",
         "2.20 s, ratio 1.10, gain 1.82, 9.1 images/s",
     )
-
-
-def test_more_machines_than_letters_are_numbered() -> None:
-    runs = [make_measurement(str(n), machine=replace(MACHINE, hostname=f"host-{n:02}")) for n in range(28)]
-    assert "Tables and charts: maskrcnn_resnet50_fpn · machine #28" in sections(*runs)
 
 
 def test_a_fault_sweep_says_what_breaks() -> None:
@@ -140,7 +128,7 @@ def test_a_hostile_record_runs_nothing_and_breaks_nothing(text: str) -> None:
         overrides=(text,),
         machine=replace(MACHINE, hostname=text, cpu=text, git_commit=text),
     )
-    page = report_page(subject_of(hostile, *full_sweep(), commands=(text,), problems=(text,)))
+    page = report_page(subject_of(hostile, make_measurement(), commands=(text,), problems=(text,)))
     assert SCRIPT not in to_html(page)
     assert "<img src=x" not in to_html(page)
     assert to_markdown(page, "figures").startswith("# Processes on one GPU: ")
@@ -154,13 +142,3 @@ def test_the_description_has_answer_and_tables_and_no_picture() -> None:
     assert "![" not in text
     assert "report.html among the artifacts" in text
     assert "report.html" not in description(subject_of(*full_sweep()), has_page=False)
-
-
-def test_several_panels_have_charts_of_their_own() -> None:
-    other = [
-        replace(run, record_id=f"b{run.record_id}", cell=run.cell.moved(model="resnet50"))
-        for run in full_sweep()
-    ]
-    page = report_page(subject_of(*full_sweep(), *other))
-    assert len(page.pictures()) == 14
-    assert {name[:2] for name in page.pictures()} == {"1-", "2-"}

@@ -11,7 +11,7 @@ from mps_experiments.analysis.comparison import ratios
 from mps_experiments.record.measurement import Measurement
 from mps_experiments.record.verdict import Status, Verdict
 from mps_experiments.report.tables import table_text, tables
-from tests.records import INVALID, MACHINE, SKIPPED, make_measurement
+from tests.records import INVALID, SKIPPED, make_measurement
 
 SEED = [
     make_measurement("4", mps="on", procs=2, times=100, makespan_s=13.73),
@@ -133,11 +133,6 @@ def test_repeats_without_numbers_are_counted_below_those_with_numbers() -> None:
     ]
 
 
-def test_runs_that_may_not_be_compared_are_no_repeats_of_each_other() -> None:
-    other = make_measurement("other", makespan_s=3.0, machine=replace(MACHINE, driver_version="1"))
-    assert rows(table_text([make_measurement("1"), other]))[1:] == [["2", "1.00"], ["", "3.00"]]
-
-
 def test_the_title_says_what_the_table_has_in_common_but_not_the_repeat() -> None:
     cells = [
         named(
@@ -175,10 +170,6 @@ def test_no_number_is_cut_and_no_text_folded_however_wide_the_table() -> None:
     assert "mps=off procs=99 times=2: SKIPPED: MPS needs an NVIDIA GPU" in text
 
 
-def test_no_measurement_gives_no_table() -> None:
-    assert table_text([]) == ""
-
-
 def test_on_a_narrow_terminal_a_reason_is_not_folded_to_the_width_of_its_table() -> None:
     file = StringIO()
     console = Console(file=file, width=60, force_terminal=True, color_system=None, soft_wrap=True)
@@ -199,8 +190,3 @@ def test_another_factor_is_a_column_whose_values_are_compared_within_themselves(
         ["1", "2", "1.00", "2.00"],
         ["4", "2", "4.00", "2.00"],
     ]
-
-
-def test_one_unusual_value_of_a_factor_is_in_the_title() -> None:
-    (table,) = tables([make_measurement(batch=8)])
-    assert "workload.batch=8" in str(table.title)

@@ -4,8 +4,6 @@ import re
 import tarfile
 from pathlib import Path
 
-import pytest
-
 from mps_experiments.analysis.runs import ReportRun
 from mps_experiments.record.measurement import find_measurements, read_measurement
 from mps_experiments.record.verdict import Status, Verdict
@@ -62,12 +60,6 @@ def test_a_name_that_is_no_text_is_no_reason_to_fail(tmp_path: Path) -> None:
     assert "is damaged" in written.markdown.read_text()
 
 
-def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(OSError, match="file"):
-        write_report(subject_of(*full_sweep()), tmp_path / "file")
-
-
 def test_the_report_of_a_real_sweep_with_repeats(tmp_path: Path) -> None:
     written = write_report(stored(*sorted(PACKING.glob("*.json"))), tmp_path)
     page = written.html.read_text()
@@ -87,13 +79,6 @@ def test_the_report_of_records_of_the_first_version(tmp_path: Path) -> None:
     assert "Ratio over processes (times=100)" in page
     assert "No chart &#34;Overlap of the workers on the GPU&#34;" in page
     assert "One block: the intervals are of what happened within the runs" in page
-
-
-def test_the_report_of_two_versions_together(tmp_path: Path) -> None:
-    paths = [*sorted(FIRST.glob("mps=*.json")), *sorted(PACKING.glob("*.json"))]
-    assert {read_measurement(path).schema_version for path in paths} == {1, 2}
-    page = write_report(stored(*paths), tmp_path).html.read_text()
-    assert "36 VALID, 0 INVALID, 0 SKIPPED." in page
 
 
 def test_the_report_of_a_real_fault_sweep(tmp_path: Path) -> None:

@@ -9,9 +9,14 @@ from mps_experiments.analysis.packing import PAYS
 from mps_experiments.analysis.packing_words import LESS
 from mps_experiments.analysis.panels import Panel
 from mps_experiments.analysis.repeats import Group
-from mps_experiments.analysis.work_doubts import work_doubts
+from mps_experiments.record.measurement import Measurement
 
 _MATTERS = 0.1  # share that others took, from which the answer's own sentence says so
+_DOUBTS = {
+    "gpu_work": "GPU work not proved",
+    "descendants": "with more processes on the GPU than procs",
+    "little_gpu_work": "with work that hardly touches the GPU",
+}
 _OF_OTHERS = {
     "foreign_cpu": "of the workers' CPU cores",
     "foreign_gpu": "of the GPU",
@@ -22,7 +27,7 @@ def caveats(panel: Panel, packs: Sequence[Group]) -> str:
     """Return what makes the gains doubtful, as the end of their sentence: whose work, and others."""
     arms = {group.first.cell.mps for group in packs}
     ones = [one for mps in arms if (one := panel.arm(mps).get(1))]
-    parts = work_doubts([m for group in [*packs, *ones] for m in group.measurements])
+    parts = _work_doubts([m for group in [*packs, *ones] for m in group.measurements])
     parts += _taken_by_others([*packs, *ones])
     return "".join(f", {part}" for part in parts)
 
@@ -50,6 +55,12 @@ def certainty_lines(panel: Panel, arms: Mapping[str, Mapping[int, Group]]) -> It
     yield from _smallest(panel, used)
     yield from _open(panel, found)
     yield from _tail(used)
+
+
+def _work_doubts(measurements: Sequence[Measurement]) -> list[str]:
+    """Return each doubt about the work of these runs once, as parts of a sentence."""
+    found = {finding.check for m in measurements for finding in m.findings}
+    return [words for check, words in _DOUBTS.items() if check in found]
 
 
 def _taken_by_others(groups: Sequence[Group]) -> Iterator[str]:

@@ -24,10 +24,7 @@ class ReportRun:
     @classmethod
     def of(cls, measurement: Measurement, folder: Path | None = None) -> "ReportRun":
         """Make it of a record."""
-        return cls(
-            measurement=condensed(measurement),
-            folder=folder,
-        )
+        return cls(measurement=condensed(measurement), folder=folder)
 
     @property
     def timeline(self) -> Path | None:

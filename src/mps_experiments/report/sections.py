@@ -38,7 +38,6 @@ _NO_TIMELINE = NoChart(
     "makes it (trace.iterations=3)",
 )
 _MAX_TIMELINES = 4
-_MAX_TIMELINE_BYTES = 400_000
 
 
 def answer_section(panels: Sequence[Panel]) -> Iterator[Block]:
@@ -173,7 +172,7 @@ def _timelines(panel: Panel, prefix: str) -> Iterator[Chart]:
     by_id = {run.measurement.record_id: run for run in panel.runs}
     for record_id, group in list(chosen.items())[:_MAX_TIMELINES]:
         path = by_id[record_id].timeline
-        if path is None or path.stat().st_size > _MAX_TIMELINE_BYTES:
+        if path is None:
             continue
         name = group.first.cell_name
         yield Chart(
