@@ -30,7 +30,7 @@ def test_both_arms_are_compared_with_one_process_of_their_own() -> None:
         "The most with MPS (2 replicas, 19.4 images/s) is 1.94 times [1.94 to 1.94] the most without "
         "(1 replica, 10.0 images/s).",
         "Under MPS an iteration takes 103.0 ms (median) with 2 replicas, 100.0 ms with one: 1.03 times.",
-        "One block: the intervals are of what happened within the runs, not between them; add "
+        "One block: the intervals cover what happened within the runs, not between them. Add "
         "repeat=0,1,2,3 before you act on it.",
     )
     assert found.text == " ".join((found.headline, *found.details))
@@ -175,7 +175,7 @@ def test_a_larger_number_without_a_valid_run_was_measured_too() -> None:
 def test_of_several_times_the_one_with_the_most_cells_counts_and_the_others_are_named() -> None:
     found = said(*arm("on", {1: 1.0, 2: 1.0, 4: 1.0, 8: 1.0}), *arm("on", {1: 3.0, 2: 4.0}, times=30))
     assert found.details[0].startswith("Under MPS packing pays up to 8 replicas")
-    assert "All this is of times=10; times=30 is in the tables only." in found.details
+    assert "This answer is about times=10; times=30 is in the tables only." in found.details
     assert "times=" not in said(*arm("on", {1: 1.0, 2: 1.0})).text
 
 

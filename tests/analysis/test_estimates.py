@@ -134,7 +134,7 @@ def test_cells_without_a_common_block_are_compared_as_they_are() -> None:
     assert found.value == pytest.approx(2.0)
     assert (found.blocks, found.rough) == (0, True)
     assert (
-        found.why == "no block has both: the interval is of what happened within the runs, not between them"
+        found.why == "no block has both: the interval covers what happened within the runs, not between them"
     )
 
 

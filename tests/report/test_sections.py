@@ -132,7 +132,7 @@ def test_what_has_no_number_is_listed_with_its_reason() -> None:
         "mps=off procs=1 times=2: power_cap: the power limit lowered the clock",
         "a.json is damaged",
     ]
-    assert Paragraph(text="noise in 3 runs: drift in 1; no interval shows it.") in blocks
+    assert Paragraph(text="noise in 3 runs: drift in 1; no interval includes it.") in blocks
 
 
 def test_a_long_list_is_cut_and_says_so() -> None:

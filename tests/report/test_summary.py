@@ -84,7 +84,7 @@ def test_the_summary_is_the_tables_what_is_said_once_and_why() -> None:
 def test_noise_is_told_once_below_the_tables() -> None:
     drift = Finding(check="drift", severity=Severity.WARNING, text="worker 0 became slower", value=0.3)
     cells = [replace(m, findings=(drift,)) for m in [*repeats(1, 10.0, 10.0), *repeats(2, 20.0, 20.0)]]
-    line = "noise in 4 runs: drift in 4 (up to 30 %); it is in the intervals"
+    line = "noise in 4 runs: drift in 4 (up to 30 %); the intervals include it"
     assert remark_lines(cells)[0] == line
     assert summary_text(cells).count("drift") == 1
 

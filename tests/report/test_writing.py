@@ -78,7 +78,7 @@ def test_the_report_of_records_of_the_first_version(tmp_path: Path) -> None:
     page = write_report(stored(*paths), tmp_path).html.read_text()
     assert "Ratio over processes (times=100)" in page
     assert "No chart &#34;Overlap of the workers on the GPU&#34;" in page
-    assert "One block: the intervals are of what happened within the runs" in page
+    assert "One block: the intervals cover what happened within the runs" in page
 
 
 def test_the_report_of_a_real_fault_sweep(tmp_path: Path) -> None:

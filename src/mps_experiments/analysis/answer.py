@@ -103,7 +103,7 @@ def _details(
     if panel.other_times:
         others = ", ".join(map(str, panel.other_times))
         are = "are" if len(panel.other_times) > 1 else "is"
-        yield f"All this is of times={panel.times}; times={others} {are} in the tables only."
+        yield f"This answer is about times={panel.times}; times={others} {are} in the tables only."
     if panel.left_out:
         yield (
             f"VALID runs that differ from these in {', '.join(panel.left_out)} are in the tables, "

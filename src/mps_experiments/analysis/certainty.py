@@ -35,7 +35,7 @@ def caveats(panel: Panel, packs: Sequence[Group]) -> str:
 def vagueness(gain: Estimate) -> str:
     """Return how sure a gain is, to stand right after it: a wide interval, and what that leaves open."""
     if gain.interval is None or gain.half_width is None:
-        return ": how sure that is, is unknown"
+        return ", with unknown uncertainty"
     low, high = gain.interval
     text = f", known to {width(gain.half_width)} only" if gain.half_width > WIDE else ""
     if not low <= 1 <= high:
@@ -81,11 +81,11 @@ def _blocks(panel: Panel, used: Sequence[Group]) -> Iterator[str]:
         yield f"One block, and {gains_known[0].why}."
     elif max(counts) == 1:
         yield (
-            "One block: the intervals are of what happened within the runs, not between them; "
-            f"add repeat={','.join(map(str, range(ENOUGH_BLOCKS)))} before you act on it."
+            "One block: the intervals cover what happened within the runs, not between them. "
+            f"Add repeat={','.join(map(str, range(ENOUGH_BLOCKS)))} before you act on it."
         )
     elif min(counts) == 1:
-        yield "Some cells have one run only: their intervals are of what happened within it."
+        yield "Some cells have only one run: their intervals cover what happened within it."
     elif min(counts) < ENOUGH_BLOCKS:
         yield f"With {min(counts)} blocks the intervals are rough; {ENOUGH_BLOCKS} would do."
 
@@ -94,7 +94,7 @@ def _smallest(panel: Panel, used: Sequence[Group]) -> Iterator[str]:
     """Say which difference would have shown; nothing for a single block without two equal runs."""
     found = sensitivity(panel.answered)
     if found.twins is None and (why := why_unpaired(panel.measurements)):
-        yield f"Of two equal runs (A/A) nothing is known: {why}."
+        yield f"How much two equal runs (A/A) differ is not known: {why}."
     if found.smallest is None or (found.twins is None and max(map(len, used)) == 1):
         return
     twins = "" if found.twins is None else f"; two equal runs (A/A) differed by {difference(found.twins)}"
@@ -117,8 +117,8 @@ def _tail(used: Sequence[Group]) -> Iterator[str]:
     if known:
         yield (
             f"window=fixed: in {len(known)} of {len(runs)} runs of several processes a worker was done "
-            f"early, after {min(known) * 100:.0f} % of the makespan at the least; throughput, latency and "
-            "gain are partly of fewer."
+            f"early, at the earliest after {min(known) * 100:.0f} % of the makespan. Throughput, latency and "
+            "gain are partly those of fewer processes."
         )
 
 

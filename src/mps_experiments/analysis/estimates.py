@@ -17,7 +17,7 @@ from mps_experiments.record.throughput import CONFIDENCE, LEAST_BINS
 
 ENOUGH_BLOCKS = 4
 WIDE = 0.1  # relative half width from which an interval is called wide
-WITHIN_ONE = "one block: the interval is of what happened within it, not between runs"
+WITHIN_ONE = "one block: the interval covers what happened within it, not between runs"
 _TOO_SHORT = (
     f"no interval: it needs {LEAST_BINS} iterations of each process in the common window or "
     f"{ENOUGH_BLOCKS} blocks"
@@ -159,7 +159,10 @@ def _half_width(logs: Logs, above: float | None, below: float | None) -> tuple[f
     if blocks == 1:
         return within, WITHIN_ONE
     if not blocks:
-        return within, "no block has both: the interval is of what happened within the runs, not between them"
+        return (
+            within,
+            "no block has both: the interval covers what happened within the runs, not between them",
+        )
     return within, f"{blocks} blocks: of what happened within the runs, which is more than they differ by"
 
 

@@ -14,7 +14,7 @@ def noise_line(measurements: Sequence[Measurement]) -> str | None:
     parts = list(_parts(runs))
     if not parts:
         return None
-    where = "it is in the intervals" if _has_intervals(runs) else "no interval shows it"
+    where = "the intervals include it" if _has_intervals(runs) else "no interval includes it"
     return f"noise in {len(runs)} run{'s' * (len(runs) > 1)}: {', '.join(parts)}; {where}"
 
 

@@ -10,7 +10,7 @@ from mps_experiments.record.measurement import Measurement
 from mps_experiments.record.verdict import Status
 
 _MAX_WARNINGS = 8  # shown one by one up to this many, then together by their check
-_ONE_BLOCK = "one block: an interval is of what happened within a run, not between runs; add repeat=0,1,2,3"
+_ONE_BLOCK = "one block: an interval covers what happened within a run, not between runs; add repeat=0,1,2,3"
 
 
 def warnings_of(measurement: Measurement) -> list[Finding]:
