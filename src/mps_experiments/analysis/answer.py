@@ -1,4 +1,4 @@
-"""The answer first: does packing pay, how far, and how sure is that; pure."""
+"""Answer first: does packing pay, how far, and how sure is that? Pure."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _OF_ONE = " what one does"
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What a panel says about packing.
+    """The answer of a panel about packing.
 
     Attributes:
         headline: One sentence.

@@ -1,4 +1,4 @@
-"""How sure an answer is: what stands in its own sentence, and what after it; pure."""
+"""Say how sure an answer is: what stands in its own sentence, and what after it; pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""The ratio of each cell to its one-process partner; pure, and the same whatever the order of the cells."""
+"""Compare each cell with its one-process partner; pure, and the same whatever the order of the cells."""
 
 import statistics
 from collections import defaultdict
@@ -20,7 +20,7 @@ _TWIN = "the second of two equal runs (A/A), which only shows what equal runs di
 
 @dataclass(frozen=True, kw_only=True)
 class Ratio:
-    """How N processes compare with one, everything else equal.
+    """N processes compared with one, everything else equal.
 
     Attributes:
         value: Pace of this run / pace of the one-process run of its block, or, where its block has none, the

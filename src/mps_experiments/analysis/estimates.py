@@ -1,4 +1,4 @@
-"""How one cell compares with another, and how sure that is: paired within blocks; pure.
+"""Compare two cells, paired within blocks, and say how sure that is; pure.
 
 With x and y the figures of the two cells in block b, each block gives ``log(x_b / y_b)``: what the runs of a
 block share, the machine's state of that minute, falls out. From four blocks on Student's t of these

@@ -1,4 +1,4 @@
-"""Why N processes take longer than one: a cause and a short paragraph, each claim with its figure; pure.
+"""Explain why N processes take longer than one: a cause, and each claim with its figure; pure.
 
 A cause is named only if its parts make up most of the growth (`report.growth`) and, for a resource of the
 GPU, the telemetry shows it used up; else the text says that the figures do not decide.
@@ -24,7 +24,7 @@ _FILLED = 0.8  # share of a worker's time in which it keeps the GPU busy, from w
 
 
 class Cause(StrEnum):
-    """What keeps N processes from taking the time of one, or what leaves room for them."""
+    """The reason why N processes do not take the time of one, or why there is room for them."""
 
     HOST = "host-limited"
     TIME_SLICED = "time-sliced"

@@ -1,4 +1,4 @@
-"""The trials of one fault in one MPS state, taken together; pure."""
+"""Take together the trials of one fault in one MPS state; pure."""
 
 import itertools
 import statistics

@@ -1,4 +1,4 @@
-"""What packing gains: throughput over throughput, and the smallest difference that would show; pure."""
+"""Compute what packing gains, and the smallest difference that would have shown; pure."""
 
 import math
 from collections.abc import Sequence
@@ -72,7 +72,7 @@ def _place(m: Measurement, **other: object) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Sensitivity:
-    """What a sweep could have shown.
+    """The differences that a sweep could have shown.
 
     Attributes:
         twins: The largest relative difference of the throughputs of two equal runs (A/A); None without such a

@@ -1,4 +1,4 @@
-"""Which resource of the GPU is used up, by the telemetry of the timed window; pure."""
+"""Name the resource of the GPU that is used up, by the telemetry of the timed window; pure."""
 
 import math
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""How the makespan grew from one process to N, part by part; pure.
+"""Divide the growth of the makespan from one process to N into parts; pure.
 
 The growth per iteration is the difference of two decompositions (`measurement.decomposition`)::
 

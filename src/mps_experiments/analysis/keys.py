@@ -1,4 +1,4 @@
-"""What two runs must agree in before they are compared, by name; pure."""
+"""Name what two runs must agree in before they are compared; pure."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Which machine a number is of, where a report has several; pure."""
+"""Tell the machines of a report apart; pure."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

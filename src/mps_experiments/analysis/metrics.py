@@ -19,7 +19,7 @@ _TRACED = "; it comes from the traced pass, which trace.iterations=3 turns on"
 
 
 class Readings:
-    """What the rows read of one run; derived once."""
+    """The parts of one run that rows read; derived once."""
 
     def __init__(self, run: Measurement) -> None:
         self.run = run
@@ -59,7 +59,7 @@ class Readings:
 
 @dataclass(frozen=True)
 class Chart:
-    """How a metric is drawn over the number of processes.
+    """A metric's chart over the number of processes.
 
     Attributes:
         name: Of the file.

@@ -1,4 +1,4 @@
-"""What was noisy, once for all runs of a sweep: it widens intervals and refuses nothing; pure."""
+"""Say once for all runs of a sweep what was noisy: it widens intervals and refuses nothing; pure."""
 
 from collections.abc import Callable, Iterator, Sequence
 

@@ -1,4 +1,4 @@
-"""How many replicas are worth it: throughput over the number of processes; pure."""
+"""Find how many replicas are worth it: throughput over the number of processes; pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ PAYS = 1.05  # how many times the throughput of fewer replicas more must have, t
 
 @dataclass(frozen=True, kw_only=True)
 class Packing:
-    """How far packing pays in one arm, as far as the intervals tell.
+    """The limit of packing in one arm, as far as the intervals tell.
 
     Attributes:
         fewest: The smallest number of replicas that was measured.

@@ -1,4 +1,4 @@
-"""What belongs into one set of tables and charts: one machine, one workload, one setting; pure."""
+"""Divide runs into sets of tables and charts: one machine, one workload, one setting; pure."""
 
 from collections import Counter
 from collections.abc import Sequence

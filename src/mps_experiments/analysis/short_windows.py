@@ -1,4 +1,4 @@
-"""What the windows of a sweep are too short for, and what would do; pure."""
+"""Say what the windows of a sweep are too short for, and what would do; pure."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +15,7 @@ _MARGIN = 1.25  # iterations at the ends are not whole, and a window that just d
 
 @dataclass(frozen=True, kw_only=True)
 class _Claim:
-    """What a window may be too short for.
+    """A number that a window may be too short for.
 
     Attributes:
         text: What it needs.

@@ -1,4 +1,4 @@
-"""What stands below a table: what is missing and why, what to read its numbers with; pure."""
+"""Write the lines below a table: what is missing and why, what to read its numbers with; pure."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""What a page consists of, whatever it is written as: headings, paragraphs, tables, pictures; pure data."""
+"""Describe a page as data, whatever it is written as: headings, paragraphs, tables, pictures."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

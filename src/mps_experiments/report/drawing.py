@@ -1,4 +1,4 @@
-"""How a chart is drawn: lines over the number of processes, their axes, the picture that it becomes."""
+"""Draw a chart: lines over the number of processes, their axes, the picture that they become."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ class Chart:
 
 @dataclass(frozen=True, kw_only=True)
 class NoChart:
-    """Why a chart is not there."""
+    """The reason why a chart is not there."""
 
     title: str
     reason: str

@@ -1,4 +1,4 @@
-"""What breaks and what survives: one table for each setting, a line for each fault and MPS state."""
+"""Show what breaks and what survives: a table for each setting, a line for each fault and MPS state."""
 
 import re
 from collections import Counter

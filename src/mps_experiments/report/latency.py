@@ -1,4 +1,4 @@
-"""How the iterations of each cell are spread, as a chart."""
+"""Draw how the iterations of each cell are spread."""
 
 import itertools
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ _WIDE = 5.0  # the longest over the shortest; from here on a logarithmic axis ha
 
 @dataclass(frozen=True, kw_only=True)
 class Box:
-    """How the iterations of one cell are spread, in milliseconds.
+    """The spread of the iterations of one cell, in milliseconds.
 
     Attributes:
         middle: 25th, 50th and 75th percentile.

@@ -1,4 +1,4 @@
-"""One line for one finished cell."""
+"""Write one line for one finished cell."""
 
 import textwrap
 

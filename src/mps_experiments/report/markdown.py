@@ -1,4 +1,4 @@
-"""A page as Markdown (GitHub's, which MLflow renders as well)."""
+"""Write a page as Markdown (GitHub's, which MLflow renders as well)."""
 
 import re
 from collections.abc import Sequence

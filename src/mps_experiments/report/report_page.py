@@ -1,4 +1,4 @@
-"""A report of any runs: what it says, in which order."""
+"""Compose the report of any runs."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -29,7 +29,7 @@ _FAULTS_ONLY = "Only runs with a fault: what broke stands below."
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """What a report is about.
+    """The runs that a report is about.
 
     Attributes:
         commands: What was typed, one for each sweep.

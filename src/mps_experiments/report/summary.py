@@ -1,4 +1,4 @@
-"""All that is said at the end of a sweep, as text; pure."""
+"""Write all that is said at the end of a sweep, as text; pure."""
 
 import math
 from collections import Counter

@@ -1,4 +1,4 @@
-"""The two tables people came for: MPS off and on, times x procs, time per process, ratio and gain."""
+"""Make the two tables people came for: MPS off and on, times x procs, times, ratio and gain."""
 
 import statistics
 from collections.abc import Iterator, Sequence

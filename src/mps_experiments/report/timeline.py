@@ -1,4 +1,4 @@
-"""A picture of the traced pass: whether the workers' operations ran in turn or at the same time."""
+"""Draw the traced pass: did the workers' operations run in turn or at the same time?"""
 
 import logging
 import textwrap
@@ -31,7 +31,7 @@ _MIN_BAR = 1 / 1000  # of the zoom's length: about a pixel
 
 @dataclass(frozen=True, eq=False)
 class Timeline:
-    """What the picture shows; times in nanoseconds.
+    """The content of the picture; times in nanoseconds.
 
     Attributes:
         shared: Whether the workers' passes share some time.
