@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from textwrap import shorten
 
 from mps_experiments.analysis.machines import Machines, letter
 from mps_experiments.analysis.panels import Panel, panels
@@ -71,8 +72,7 @@ def _title(subject: Subject) -> str:
     dates = sorted({_date(run) for run in subject.runs})
     if not dates:
         return "Processes on one GPU: no runs"
-    text = ", ".join(models)
-    shown = text if len(text) <= _MAX_MODELS else f"{text[:_MAX_MODELS]} ..."
+    shown = shorten(", ".join(models), _MAX_MODELS, placeholder=" ...")
     where = "one GPU" if any(run.measurement.machine.gpu for run in subject.runs) else "the CPU"
     return f"Processes on {where}: {shown}, {' to '.join(dict.fromkeys((dates[0], dates[-1])))}"
 

@@ -144,17 +144,17 @@ def reading_section() -> Iterator[Block]:
     yield Bullets(
         items=(
             "makespan: last worker's end minus first worker's start, over the workers' own iterations.",
-            "ratio: time per iteration of the slowest of N processes over that of one, everything else "
-            "equal. 1.0: the others ran for free; N: one after the other; more: worse than that.",
-            "throughput: items (images) per second while all processes were at work, summed over them.",
+            "ratio: time per iteration of the slowest of N processes over that of one, all else equal. "
+            "1.0: the others ran for free. N: as slow as one after the other. More: worse than that.",
+            "throughput: items (images) per second of all processes together, while all were at work.",
             "gain: throughput of N processes over that of one.",
             f"packing pays up to the fewest replicas over which no larger number has a gain of {PAYS} or "
             "more; open: the interval allows both.",
-            "interval: from the ratios within blocks (repeats), of 95 % by Student's t from four blocks on; "
-            "below that rough, which holds less often. It knows nothing of what all blocks share (the "
-            "machine, the day).",
-            "p95 takes 100 iterations over processes and blocks, p99 1,000; below that it is blank.",
-            "VALID runs only: every claim of MPS on or off was proved while the window was measured.",
+            "interval: computed from the ratios within blocks (repeats). From four blocks on it is a 95 % "
+            "interval by Student's t. With fewer it is called rough and holds the truth less often. It does "
+            "not cover what all blocks share, such as the machine and the day.",
+            "p95 takes 100 iterations over processes and blocks, p99 takes 1,000; with fewer it is blank.",
+            "Only VALID runs count: MPS on or off was proved for each while its window was measured.",
             "All definitions: docs/reading-results.md of mps_experiments.",
         )
     )

@@ -21,7 +21,6 @@ Shares = NDArray[np.float64]
 BINS = 400
 ZOOM_NS = 8_000_000  # shows time slices of 2 ms next to each other, and single kernels
 _ZOOM_OPERATIONS = 60  # a worker has about this many in the zoom, or more, however long they are
-_CANDIDATES = 41
 # Okabe and Ito's colours, which the colour-blind tell apart; vermilion is kept for what ran together.
 _WORKER_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9")
 _TOGETHER_COLOUR = "#D55E00"
@@ -81,15 +80,10 @@ class Timeline:
         return self.start_ns + np.linspace(0, self.length_ns, BINS + 1).astype(np.int64)
 
     def zoom(self) -> tuple[int, int]:
-        """Return start and end of a short stretch near the middle that is like the whole, lane by lane."""
+        """Return start and end of a short stretch in the middle."""
         wanted = max(ZOOM_NS, _ZOOM_OPERATIONS * self.length_ns / max(self.operations, 1))
         length = int(min(wanted, self.length_ns))
-        middles = np.linspace(0.25, 0.75, _CANDIDATES) * self.length_ns
-        begins = np.clip(middles - length / 2, 0, self.length_ns - length).astype(np.int64) + self.start_ns
-        whole = self.shares(self.start_ns, self.end_ns)
-        unlike = np.abs(self.shares(begins, begins + length) - whole).sum(axis=0)
-        from_middle = np.abs(np.arange(_CANDIDATES) - _CANDIDATES // 2)
-        begin = int(begins[np.lexsort((from_middle, unlike))[0]])
+        begin = self.start_ns + (self.length_ns - length) // 2
         return begin, begin + length
 
     def ms(self, times_ns: Times | Sequence[int]) -> Shares:
