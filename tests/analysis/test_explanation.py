@@ -265,12 +265,6 @@ def test_mixed_parts_are_left_undecided() -> None:
     )
 
 
-def test_a_late_start_is_told_and_no_cause_is_made_of_the_little_else() -> None:
-    found = explained(with_late_start(traced_run(mps="on", iteration_ms=10.1, idle_ms=0.5), 60.0), one())
-    assert found.cause is Cause.UNDECIDED
-    assert "grew by 0.7 ms: late start of a worker +0.6 ms, host (Python" in found.text
-
-
 def test_without_a_partner_nothing_is_claimed() -> None:
     found = explained(full_two(), None)
     assert (found.cause, found.figures) == (Cause.UNDECIDED, {})

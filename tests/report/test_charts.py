@@ -8,7 +8,6 @@ from mps_experiments.analysis.panels import Panel
 from mps_experiments.report.charts import charts
 from mps_experiments.report.drawing import Chart, NoChart
 from tests import svg
-from tests.records import INVALID, make_measurement
 from tests.report_panels import CPU_ONLY, arm, full_sweep, panel_of
 
 ALL = ("ratio", "throughput", "latency", "overlap", "busy", "power", "energy")
@@ -108,18 +107,6 @@ def test_one_cell_has_no_chart_at_all(procs: int) -> None:
     panel = panel_of(*(run for run in full_sweep() if run.record_id == f"on-{procs}"))
     assert drawn(panel) == {}
     assert len(missing(panel)) == len(ALL)
-
-
-def test_one_number_of_processes_in_both_arms_has_no_line_but_its_latencies() -> None:
-    panel = panel_of(*(run for run in full_sweep() if run.cell.procs == 2))
-    assert tuple(drawn(panel)) == ("latency",)
-    reason = "needs VALID runs with two numbers of processes or more"
-    assert missing(panel)["Ratio over processes"] == reason
-
-
-def test_what_is_not_valid_is_no_point() -> None:
-    runs = [*arm("on", {1: 1.0}), make_measurement("bad", mps="on", procs=2, times=10, verdict=INVALID)]
-    assert drawn(panel_of(*runs)) == {}
 
 
 def test_without_evidence_the_charts_of_times_are_left_and_the_others_say_how_to_get_them() -> None:

@@ -138,20 +138,6 @@ def test_what_was_seen_stands_below_once_for_texts_that_differ_in_numbers_only()
     ]
 
 
-def test_of_many_different_texts_the_most_frequent_are_shown_and_long_ones_are_cut() -> None:
-    texts = ["x " * 200, *"bccddd"]
-    found = [
-        faulty_run(
-            str(n), number=n, trial=make_trial("kill", replace(KILLED, text=text), replace(FAILED, text="!"))
-        )
-        for n, text in enumerate(texts)
-    ]
-    told = [line for line in lines(*found) if "the worker that was hit" in line]
-    assert [line.rpartition(": ")[2] for line in told[:2]] == ["d (3 times)", "c (2 times)"]
-    assert len(told) == 3
-    assert told[2].endswith(" ...")
-
-
 @pytest.mark.parametrize(
     ("values", "text"),
     [

@@ -108,8 +108,3 @@ def test_pictures_are_named_in_their_folder() -> None:
 def test_a_part_without_pictures_has_no_link_to_one() -> None:
     blocks: list[Block] = [Heading(text="h"), chart("x"), SideBySide(charts=(chart("y"),))]
     assert blocks_to_markdown(blocks) == "## h\n"
-
-
-def test_the_title_is_the_only_heading_of_the_first_level() -> None:
-    found = to_markdown(Page(title="t", blocks=(Heading(text="a"), Heading(text="b", level=3))), "f")
-    assert [token.tag for token in tokens(found) if token.type == "heading_open"] == ["h1", "h2", "h3"]

@@ -116,14 +116,6 @@ def test_the_title_names_makespans_only_where_there_are_repeats() -> None:
     ]
 
 
-def test_a_ratio_without_an_interval_has_no_brackets() -> None:
-    assert rows(table_text([make_measurement("1"), *repeats(2, 3.0, 3.0)]))[1][2:] == [
-        "3.00 (3.00 to 3.00)",
-        "3.00",
-        "0.67",
-    ]
-
-
 def test_repeats_without_numbers_are_counted_below_those_with_numbers() -> None:
     runs = repeats(2, 1.0, 1.0, 3.0, 4.0)
     cells = [*runs[:2], *(replace(m, verdict=INVALID) for m in runs[2:])]
