@@ -30,7 +30,7 @@ def test_both_arms_are_compared_with_one_process_of_their_own() -> None:
         "The most with MPS (2 replicas, 19.4 images/s) is 1.94 times [1.94 to 1.94] the most without "
         "(1 replica, 10.0 images/s).",
         "Under MPS an iteration takes 103.0 ms (median) with 2 replicas, 100.0 ms with one: 1.03 times.",
-        "One block: the intervals are of what happened within the runs, not between them; add "
+        "One block: the intervals cover what happened within the runs, not between them. Add "
         "repeat=0,1,2,3 before you act on it.",
     )
     assert found.text == " ".join((found.headline, *found.details))
@@ -50,19 +50,6 @@ def test_a_step_that_gives_nothing_is_named() -> None:
     assert "The step from 1 to 2 alone does not: 1.00 times [1.00 to 1.00]." in details
 
 
-def test_a_step_that_may_give_something_is_open() -> None:
-    details = said(*arm("on", {1: (1.0,) * 4, 2: (1.0, 2.0, 1.2, 2.4), 4: (1.0,) * 4})).details
-    assert any(text.startswith("Whether the step from 1 to 2 alone pays is open: 1.2") for text in details)
-
-
-def test_blocks_give_intervals() -> None:
-    found = said(*arm("on", {1: (1.0, 1.1, 1.0, 1.1), 2: (1.2, 1.3, 1.2, 1.3)}))
-    assert found.headline == (
-        "Two replicas under MPS do 1.68 times what one does [95 % interval 1.66 to 1.70]."
-    )
-    assert "block" not in found.text
-
-
 def test_what_the_intervals_leave_open_is_open_in_the_answers_own_sentence() -> None:
     found = said(*arm("on", {1: (1.0, 1.1, 1.2, 1.05), 2: (1.2, 1.7, 2.6, 1.9)}))
     assert found.headline == (
@@ -73,13 +60,6 @@ def test_what_the_intervals_leave_open_is_open_in_the_answers_own_sentence() -> 
         "It is open whether under MPS packing pays: 2 replicas together do 11.1 images/s, "
         "1.22 times [0.82 to 1.81] what one does."
     )
-
-
-def test_more_replicas_that_may_pay_are_open() -> None:
-    cells = {1: (1.0, 1.1, 1.2, 1.05), 2: (1.1, 1.2, 1.2, 1.15), 4: (2.0, 1.5, 2.6, 2.2)}
-    details = said(*arm("on", cells)).details
-    assert details[0].startswith("Under MPS packing pays up to 2 replicas: together")
-    assert details[1] == "Whether more pay is open: 4 do 19.1 images/s, 1.14 times [0.78 to 1.66] that."
 
 
 def test_one_arm_alone_asks_for_the_other() -> None:
@@ -100,19 +80,6 @@ def test_a_skipped_arm_says_why() -> None:
     found = said(*arm("off", {1: 1.0, 2: 2.0}), *skipped)
     reason = "SKIPPED: MPS needs an NVIDIA GPU"
     assert f"mps=on has no VALID run of several processes ({reason})." in found.details
-
-
-def test_an_arm_whose_packs_failed_says_why() -> None:
-    failed = make_measurement("x", mps="on", procs=2, times=10, verdict=INVALID)
-    found = said(*arm("off", {1: 1.0, 2: 2.0}), *arm("on", {1: 1.0}), failed)
-    reason = "INVALID: worker 1 was killed by SIGKILL"
-    assert f"mps=on has no VALID run of several processes ({reason})." in found.details
-    assert "under MPS" not in found.headline
-
-
-def test_an_arm_of_one_process_asks_for_several() -> None:
-    found = said(*arm("off", {1: 1.0, 2: 2.0}), *arm("on", {1: 1.0}))
-    assert "mps=on has no run of several processes: add procs=1,2." in found.details
 
 
 def test_an_arm_of_other_times_is_not_mixed_in() -> None:
@@ -158,11 +125,6 @@ def test_without_one_process_there_is_no_ratio_but_the_packs_are_compared() -> N
         "Two replicas under MPS do 20.0 images/s (no gain: no VALID one-process run with mps=on times=10)."
     )
     assert "1.67 times [1.67 to 1.67] what 2 do." in found.details[0]
-
-
-def test_a_refused_ratio_keeps_the_other_arm_readable() -> None:
-    found = said(*arm("on", {2: 1.0}), *arm("off", {1: 1.0, 2: 3.0}))
-    assert found.headline.endswith("; time-sliced 0.67 times what one does [rough interval 0.67 to 0.67].")
 
 
 def test_replicas_that_compute_differently_have_no_ratio() -> None:
@@ -213,19 +175,32 @@ def test_a_larger_number_without_a_valid_run_was_measured_too() -> None:
 def test_of_several_times_the_one_with_the_most_cells_counts_and_the_others_are_named() -> None:
     found = said(*arm("on", {1: 1.0, 2: 1.0, 4: 1.0, 8: 1.0}), *arm("on", {1: 3.0, 2: 4.0}, times=30))
     assert found.details[0].startswith("Under MPS packing pays up to 8 replicas")
-    assert "All this is of times=10; times=30 is in the tables only." in found.details
+    assert "This answer is about times=10; times=30 is in the tables only." in found.details
     assert "times=" not in said(*arm("on", {1: 1.0, 2: 1.0})).text
 
 
-def test_processes_that_are_faster_than_one_are_no_gain_but_a_warning() -> None:
-    found = said(*arm("on", {1: 1.0, 2: 0.9}))
-    assert (
-        "The ratio under MPS of 2 (0.90) processes is below 1: something slowed the one-process run, and "
-        "gains over one replica are too large. Repeat both."
-    ) in found.details
-    assert "below 1" not in said(*arm("on", {1: 1.0, 2: 0.96})).text
-    spread = said(*arm("on", {1: (1.0, 1.0), 2: (0.6, 1.2)}))  # whatever the interval holds
-    assert any("of 2 (0.85) processes is below 1" in text for text in spread.details)
+NO_VERDICT = (
+    "something slowed the one-process run. N processes cannot do more than N times what one does, yet "
+)
+
+
+def test_a_gain_above_the_number_of_processes_opens_with_that_and_has_no_verdict() -> None:
+    found = said(*arm("off", {1: 1.0, 2: 0.613, 4: 1.0}, machine=CPU_ONLY))
+    assert found.headline == f"No verdict: {NO_VERDICT}2 do 3.26 times. Measure them again."
+    assert found.details[0].startswith("As measured, two replicas at once on the CPU do 3.26 times what one")
+    assert "pay" not in found.text
+    assert "No verdict" not in said(*arm("on", {1: 1.0, 2: 0.96})).text
+    spread = said(*arm("on", {1: (1.0, 1.0), 2: (0.6, 1.2), 4: 0.5}))  # whatever the interval holds
+    assert spread.headline == (
+        f"No verdict under MPS: {NO_VERDICT}2 do 2.36 times and 4 do 8.00 times. Measure them again."
+    )
+
+
+def test_an_arm_without_a_verdict_leaves_that_of_the_other() -> None:
+    found = said(*arm("on", {1: 1.0, 2: 1.0}), *arm("off", {1: 1.0, 2: 0.8}))
+    assert found.headline.startswith("No verdict without MPS: ")
+    assert "Under MPS packing pays up to 2 replicas" in found.text
+    assert "Without MPS packing" not in found.text
 
 
 def test_a_gain_above_the_number_of_processes_tells_of_a_slowed_one_where_the_ratio_does_not() -> None:
@@ -234,10 +209,7 @@ def test_a_gain_above_the_number_of_processes_tells_of_a_slowed_one_where_the_ra
     quick = replace(fast, samples=samples(1, 0, *[50] * 20))
     kept = replace(two, workers=(replace(slow, samples=samples(0, 0, *[100] * 10)), quick))
     found = said(one, kept)
-    assert (
-        "The gain under MPS of 2 (3.00) processes is above their number: something slowed the one-process "
-        "run, and gains over one replica are too large. Repeat both."
-    ) in found.details
+    assert found.headline == f"No verdict under MPS: {NO_VERDICT}2 do 3.00 times. Measure them again."
 
 
 def test_intervals_of_fewer_than_four_blocks_are_called_rough_and_wide_ones_claim_nothing_flatly() -> None:
@@ -261,8 +233,3 @@ def test_a_wide_interval_is_told_of_the_arm_it_is_of() -> None:
         "Two replicas under MPS do 1.75 times what one does [95 % interval 1.46 to 2.09], known to ±20 % "
         "only; time-sliced 1.33 times [1.33 to 1.33]."
     )
-
-
-def test_intervals_of_another_kind_in_the_second_arm_are_named() -> None:
-    found = said(*arm("on", {1: (1.0,) * 4, 2: (1.0,) * 4}), *arm("off", {1: 1.0, 2: 1.5}))
-    assert "[95 % interval 2.00 to 2.00]; time-sliced 1.33 times [rough interval 1.33" in found.headline

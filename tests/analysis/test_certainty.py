@@ -62,7 +62,7 @@ def test_a_wide_interval_is_named_as_such() -> None:
     assert vague((1.0, 1.2, 1.3, 1.1)) == ", known to ±20 % only"
     assert vague((0.1, 0.2, 0.4, 0.2)) == ", known to a factor of 2.5 only"
     assert vague(1.2, 1.0) == ""
-    assert vague(1.0, 1.0, times=2) == ": how sure that is, is unknown"
+    assert vague(1.0, 1.0, times=2) == ", with unknown uncertainty"
 
 
 def test_an_interval_around_one_is_open_unless_it_ends_below_what_pays() -> None:
@@ -81,8 +81,8 @@ def test_others_on_the_gpu_are_told_of_old_records_too() -> None:
 @pytest.mark.parametrize(
     ("makespans", "said"),
     [
-        ({1: 1.0, 2: 1.0}, "One block: the intervals are of what happened within the runs"),
-        ({1: (1.0, 1.0), 2: 1.0}, "Some cells have one run only"),
+        ({1: 1.0, 2: 1.0}, "One block: the intervals cover what happened within the runs"),
+        ({1: (1.0, 1.0), 2: 1.0}, "Some cells have only one run"),
         ({1: (1.0,) * 3, 2: (1.0,) * 3}, "With 3 blocks the intervals are rough; 4 would do."),
         ({1: (1.0,) * 4, 2: (1.0,) * 4}, "The smallest difference that this could have shown"),
     ],
@@ -104,7 +104,10 @@ def test_two_equal_runs_tell_the_smallest_difference_that_could_have_shown() -> 
         "two equal runs (A/A) differed by 10.0 %."
     )
     failed = replace(twin, verdict=INVALID)
-    assert lines(*PAIR, failed)[1] == "Of two equal runs (A/A) nothing is known: one of them is INVALID."
+    assert (
+        lines(*PAIR, failed)[1]
+        == "How much two equal runs (A/A) differ is not known: one of them is INVALID."
+    )
     assert len(lines(*PAIR)) == 1  # one block without them tells nothing of it
 
 
@@ -126,8 +129,8 @@ def test_the_tail_of_a_fixed_window_is_told() -> None:
     runs = arm("on", {1: (1.0,) * 4, 2: (1.1,) * 4})
     (said,) = [text for text in lines(*found(runs, "common_window", 0.62)) if "window=fixed" in text]
     assert said == (
-        "window=fixed: in 1 of 4 runs of several processes a worker was done early, after 62 % of the "
-        "makespan at the least; throughput, latency and gain are partly of fewer."
+        "window=fixed: in 1 of 4 runs of several processes a worker was done early, at the earliest "
+        "after 62 % of the makespan. Throughput, latency and gain are partly those of fewer processes."
     )
     assert not any("window=fixed" in text for text in lines(*runs))
 

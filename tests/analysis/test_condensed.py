@@ -9,7 +9,6 @@ from mps_experiments.analysis.comparison import ratios
 from mps_experiments.analysis.condensed import condensed
 from mps_experiments.analysis.explanation import explanations
 from mps_experiments.record.measurement import Measurement
-from mps_experiments.record.samples import CondensedSamples
 from mps_experiments.report.lines import cell_line
 from mps_experiments.report.summary import summary_text
 from mps_experiments.tracking.comparisons import comparison_fields
@@ -48,12 +47,6 @@ def test_every_report_is_the_same(cells: list[Measurement]) -> None:
     assert [cell_line(cell) for cell in short] == [cell_line(cell) for cell in cells]
 
 
-def test_the_sweeps_above_have_causes_to_compare() -> None:
-    causes = [explanations(cells, ratios(cells)) for cells in SWEEPS.values()]
-    assert [len(found) for found in causes][:2] == [1, 1]
-    assert causes[0]["two"].cause != causes[1]["two"].cause
-
-
 def test_neither_samples_nor_readings_are_kept() -> None:
     short = condensed(with_telemetry(TWO, count=1000, **GPU))
     assert [worker.samples.latencies_ns if worker.samples else None for worker in short.workers] == [(), ()]
@@ -66,11 +59,3 @@ def test_condensing_again_changes_nothing_and_a_name_can_be_given() -> None:
     assert condensed(short) is short
     renamed = replace(short, name="another")
     assert (renamed.name, renamed.statistics()) == ("another", TWO.statistics())
-
-
-def test_condensed_samples_have_the_same_window() -> None:
-    for worker in TWO.workers:
-        assert worker.samples is not None
-        short = CondensedSamples.of(worker.samples)
-        for name in ("start_ns", "end_ns", "elapsed_s", "iteration_count", "rank"):
-            assert getattr(short, name) == getattr(worker.samples, name), name

@@ -71,7 +71,7 @@ def test_from_four_blocks_on_the_interval_is_students_of_the_logarithms() -> Non
     assert found.why == "4 blocks: Student's t of the ratios within each"
 
 
-@pytest.mark.parametrize("blocks", [4, 5, 10])
+@pytest.mark.parametrize("blocks", [4, 10])
 def test_the_interval_holds_the_true_gain_in_95_percent_of_all_sweeps(blocks: int) -> None:
     """Blocks differ by a factor of 1.3, runs within a block by 5 and 8 %."""
     rng, runs = np.random.default_rng(blocks), 400
@@ -134,7 +134,7 @@ def test_cells_without_a_common_block_are_compared_as_they_are() -> None:
     assert found.value == pytest.approx(2.0)
     assert (found.blocks, found.rough) == (0, True)
     assert (
-        found.why == "no block has both: the interval is of what happened within the runs, not between them"
+        found.why == "no block has both: the interval covers what happened within the runs, not between them"
     )
 
 

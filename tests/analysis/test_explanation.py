@@ -11,9 +11,7 @@ import pytest
 
 from mps_experiments.analysis.comparison import Ratio
 from mps_experiments.analysis.explanation import Cause, Explanation, explain, explanations
-from mps_experiments.analysis.growth import Growth
 from mps_experiments.record.measurement import Measurement
-from mps_experiments.record.verdict import Status, Verdict
 from tests.evidence_records import (
     make_activity,
     traced_run,
@@ -108,18 +106,6 @@ def test_how_many_workers_fit_is_told_where_it_is_a_number_to_go_by(
     assert re.findall(r"so about (\d+) fit", text) == ([] if fits is None else [str(fits)])
 
 
-def test_a_ratio_of_five_percent_is_no_longer_free() -> None:
-    free = explained(full_two(iteration_ms=10.49, running_ms=10.0), full()).text
-    assert "One worker keeps the GPU busy 95%" in free
-    assert "makespan grew" not in free
-    assert "makespan grew by 0.51 ms" in explained(full_two(iteration_ms=10.51, running_ms=10.0), full()).text
-
-
-def test_a_nanosecond_less_is_not_told_as_minus_zero() -> None:
-    text = explained(full_two(), one(running_ms=9.5, idle_ms=1e-6)).text
-    assert "waiting while the GPU ran nothing +0 ms" in text
-
-
 def test_time_slices_show_as_waiting_while_nothing_and_while_anothers_ran() -> None:
     many = traced_run(mps="off", iteration_ms=20.0, idle_ms=7.5, behind_ms=2.6, overlap=0.019)
     found = explained(many, one())
@@ -149,18 +135,6 @@ def test_operations_longer_than_a_slice_tell_no_overlap() -> None:
     assert "together" not in found.text
 
 
-def test_long_operations_under_mps_do_tell_their_overlap() -> None:
-    assert TOGETHER in explained(full_two(long=0.9), full()).text
-
-
-def test_where_waiting_behind_others_replaces_idle_time_it_is_time_slicing_too() -> None:
-    """Idle time shrank by 3 ms, 5 ms behind others and 2 ms of longer operations came: 7 of 7 ms."""
-    many = traced_run(mps="off", iteration_ms=17.0, running_ms=6.0, behind_ms=5.0)
-    alone = one(idle_ms=3.0)
-    assert Growth.between(many, alone).host_s == pytest.approx(0.003)
-    assert explained(many, alone).cause is Cause.TIME_SLICED
-
-
 def test_growth_of_the_hosts_part_is_host_limited() -> None:
     many = traced_run(mps="on", procs=4, iteration_ms=15.0, running_ms=4.5, idle_ms=2.0, behind_ms=0.5)
     found = explained(many, one())
@@ -180,12 +154,6 @@ def test_without_mps_waiting_while_nothing_ran_is_not_the_hosts() -> None:
     assert explained(traced_run(mps="off", **parts), one()).cause is Cause.UNDECIDED
     mostly_host = traced_run(mps="off", iteration_ms=20.0, running_ms=4.0, idle_ms=3.5)
     assert explained(mostly_host, one()).cause is Cause.HOST
-
-
-def test_a_host_that_needs_less_is_told_with_its_sign() -> None:
-    many = full_two(iteration_ms=18.0, running_ms=18.0)
-    assert "operations that ran longer +8.5 ms" in explained(many, full()).text
-    assert "host (Python, launching, synchronising) -0.5 ms." in explained(many, full()).text
 
 
 GPU_LIMITS: list[tuple[Cause, Measurement, str]] = [
@@ -226,17 +194,6 @@ def test_the_gpus_resource_is_named_only_with_the_figure_that_shows_it(
     assert found.text == f"{cause}: {FULL_GPU_GREW} {shown} {TOGETHER}"
 
 
-def test_launches_that_fill_the_gpu_stand_in_where_nothing_else_is_known() -> None:
-    found = explained(full_two(busy=0.98, sm_fill=0.96), full())
-    assert found.cause is Cause.MULTIPROCESSORS
-    assert found.text == (
-        f"SM-limited: {FULL_GPU_GREW} In the traced pass operations ran 98% of the time, and their launches "
-        "reach 96% of the multiprocessors (by their size: how active these were was not read). In the "
-        "traced pass the GPU ran operations 98% of the time, of two workers or more together in 12.5% of "
-        "that."
-    )
-
-
 @pytest.mark.parametrize("mps", ["on", "off"])
 def test_a_clock_held_down_by_the_power_limit_that_explains_the_growth_is_the_cause(mps: str) -> None:
     many = traced_run(mps=mps, iteration_ms=12.0, running_ms=11.3, behind_ms=0.3)
@@ -253,29 +210,6 @@ def test_a_clock_held_down_by_the_power_limit_that_explains_the_growth_is_the_ca
     )
 
 
-def test_a_clock_that_fell_without_the_power_limit_is_told_but_not_called_power() -> None:
-    many = with_telemetry(
-        traced_run(mps="on", iteration_ms=12.0, running_ms=11.5), capped=0.0, sm_clock_mhz=1650
-    )
-    found = explained(many, with_telemetry(full(), sm_clock_mhz=1980))
-    assert found.cause is Cause.GPU
-    assert f"{NOT_READ} The SM clock was 1.20 times as high with one process. In the traced" in found.text
-
-
-def test_a_lower_clock_is_appended_where_something_else_is_the_cause() -> None:
-    many = with_telemetry(full_two(), sm_activity=0.97, dram_activity=0.31, sm_clock_mhz=1800, capped=0.3)
-    found = explained(many, with_telemetry(full(), sm_clock_mhz=1980))
-    assert found.cause is Cause.MULTIPROCESSORS
-    assert (
-        "used up. The SM clock was 1.10 times as high with one process, "
-        "the power limit held it down in 30% of the readings. In the traced" in found.text
-    )
-    sliced = with_telemetry(traced_run(mps="off", iteration_ms=20.0, idle_ms=9.0), sm_clock_mhz=1800)
-    found = explained(sliced, with_telemetry(one(), sm_clock_mhz=1980))
-    assert found.cause is Cause.TIME_SLICED
-    assert found.text.endswith(" The SM clock was 1.10 times as high with one process.")
-
-
 def starved(*shares: float | None, mps: str = "on") -> Measurement:
     run = traced_run(mps=mps, procs=len(shares), iteration_ms=19.0, idle_ms=0.5)
     return with_pinned_cores(with_core_waits(run, *shares), 3)
@@ -290,11 +224,6 @@ def test_workers_without_a_core_are_cpu_starved(mps: str) -> None:
         "slowest worker was ready to run but had no CPU core for 48% of its time (with one process "
         "3%); 2 workers ran on 1 core."
     )
-
-
-def test_several_cores_are_counted() -> None:
-    many = with_pinned_cores(starved(0.48, 0.48, 0.48), 1, 4)
-    assert explained(many, with_core_waits(one(), 0.0)).text.endswith("; 3 workers ran on 2 cores.")
 
 
 def test_the_wait_of_the_worker_that_ended_last_counts() -> None:
@@ -323,12 +252,6 @@ def test_waits_that_do_not_explain_the_growth_are_no_cause(
     assert "CPU core" not in found.text
 
 
-def test_a_short_wait_is_no_cause_though_it_is_most_of_a_small_growth() -> None:
-    slow = traced_run(mps="on", iteration_ms=10.8, idle_ms=0.5)
-    assert explained(with_core_waits(slow, 0.09, 0.09), with_core_waits(one(), 0.0)).cause is Cause.HOST
-    assert explained(with_core_waits(slow, 0.11, 0.11), with_core_waits(one(), 0.0)).cause is Cause.CPU
-
-
 def test_mixed_parts_are_left_undecided() -> None:
     many = traced_run(mps="on", iteration_ms=20.0, running_ms=8.0, behind_ms=1.0, idle_ms=1.0)
     found = explained(many, one())
@@ -340,21 +263,6 @@ def test_mixed_parts_are_left_undecided() -> None:
         "nothing +0.5 ms. Neither the host's part of it nor the GPU's is most of it: the figures do not "
         f"decide. {TOGETHER}"
     )
-
-
-def test_a_late_start_is_told_and_no_cause_is_made_of_the_little_else() -> None:
-    found = explained(with_late_start(traced_run(mps="on", iteration_ms=10.1, idle_ms=0.5), 60.0), one())
-    assert found.cause is Cause.UNDECIDED
-    assert "grew by 0.7 ms: late start of a worker +0.6 ms, host (Python" in found.text
-
-
-def test_long_times_have_no_exponent() -> None:
-    many = traced_run(mps="off", procs=16, iteration_ms=1234.5, idle_ms=1000.0, behind_ms=225.0)
-    assert "(1234 ms against 10 ms per iteration)" in explained(many, one()).text
-
-
-def test_the_figures_are_those_of_the_growth() -> None:
-    assert explained(full_two(), full()).figures == Growth.between(full_two(), full()).figures()
 
 
 def test_without_a_partner_nothing_is_claimed() -> None:
@@ -415,14 +323,6 @@ def test_a_run_is_explained_by_the_one_process_run_of_its_repeat() -> None:
     assert against == {"two-1": "11", "two-2": "12", "two-7": "10"}
 
 
-def test_a_run_whose_partner_is_not_known_claims_nothing() -> None:
-    many, alone = full_two(), full()
-    gone, none = Ratio(value=1.0, partner_ids=("gone",)), Ratio(value=None)
-    found = explanations([many, alone], {many.record_id: gone, alone.record_id: none})
-    assert list(found) == ["many"]
-    assert found["many"].cause is Cause.UNDECIDED
-
-
 def test_whatever_the_figures_are_the_text_is_whole_and_begins_with_the_cause() -> None:
     causes = set()
     for seed in range(1000):
@@ -479,8 +379,3 @@ def readings(rng: np.random.Generator) -> Iterator[tuple[str, Any]]:
             yield name, float(rng.choice([0.0, 0.5, 0.9, 1.0]))
     if rng.random() < 0.8:
         yield "sm_clock_mhz", int(rng.choice([0, 1200, 1700, 1980, 1980]))
-
-
-def test_a_verdict_that_came_later_counts() -> None:
-    """A record that was judged again has no numbers, hence no cause."""
-    assert explain(replace(full_two(), verdict=Verdict(status=Status.INVALID, reason="r")), full()) is None

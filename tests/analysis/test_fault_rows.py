@@ -10,20 +10,17 @@ import pytest
 from mps_experiments.analysis.fault_rows import FaultRow, fault_rows
 from mps_experiments.record.faults import DeviceMemory, Outcome, ServerState
 from mps_experiments.record.measurement import Measurement
-from mps_experiments.record.verdict import Status
 from tests.fault_records import (
-    FAILED,
     FINISHED,
     KILLED,
     MS,
-    NOT_APPLICABLE,
     TOO_LATE,
     alone,
     faulty_run,
     make_trial,
     newcomer,
 )
-from tests.outputs import with_output, with_tolerance
+from tests.outputs import with_output
 from tests.records import MACHINE, make_measurement
 
 
@@ -104,31 +101,6 @@ def with_facts(measurement: Measurement, torch_facts: dict[str, str]) -> Measure
     return replace(measurement, workers=tuple(workers))
 
 
-def test_only_valid_trials_count() -> None:
-    row = only(
-        faulty_run("one"),
-        faulty_run("two", number=1, trial=make_trial("kill", KILLED, FAILED)),
-        faulty_run("late", number=2, verdict=TOO_LATE, trial=make_trial()),
-    )
-    assert (len(row.measurements), len(row.trials)) == (3, 2)
-    assert row.all_others_finished == 1
-    assert row.culprit_ends() == Counter({"was killed by SIGKILL": 2})
-    assert row.other_ends() == Counter({FAILED.text: 1})
-
-
-def test_a_skipped_cell_has_a_row_without_trials() -> None:
-    row = only(faulty_run("skipped", "server_kill", verdict=NOT_APPLICABLE))
-    assert row.first.verdict.status is Status.SKIPPED
-    assert (row.trials, row.has_others, row.elapsed_s, row.ratio) == ((), False, None, None)
-    assert (row.served, row.served_after_s, row.leftover_bytes, row.blips_s) == (0, None, None, ())
-
-
-def test_a_worker_that_was_alone_has_no_others_that_could_finish() -> None:
-    row = only(faulty_run("one", trial=make_trial("kill", KILLED)))
-    assert not row.has_others
-    assert only(faulty_run("one")).has_others
-
-
 def test_the_survivors_time_is_the_median_over_the_trials_and_the_ratio_is_to_one_process() -> None:
     row = only(
         survivor("a", 100, 100, 100, 300),
@@ -138,18 +110,6 @@ def test_the_survivors_time_is_the_median_over_the_trials_and_the_ratio_is_to_on
     )
     assert row.elapsed_s == pytest.approx(0.8)
     assert row.ratio == pytest.approx(2.0)
-
-
-def test_of_several_one_process_runs_the_median_counts() -> None:
-    references = [alone(f"alone {seconds}", makespan_s=seconds) for seconds in (0.25, 0.5, 9.0)]
-    row = only(faulty_run("one"), *references)
-    assert row.ratio == pytest.approx(0.5 / 0.5)
-
-
-def test_the_ratio_is_never_to_a_run_with_mps_in_another_state() -> None:
-    row = only(faulty_run("one", mps="on"), alone(mps="off"))
-    assert (row.reference, row.ratio) == (None, None)
-    assert row.elapsed_s is not None
 
 
 @pytest.mark.parametrize(
@@ -169,25 +129,6 @@ def test_the_ratio_is_to_a_valid_ordinary_run_of_one_process_with_the_same_setti
 ) -> None:
     (row, *_) = fault_rows([faulty_run("one"), later(reference)])
     assert (row.first.record_id, row.ratio) == ("one", None)
-
-
-def test_where_nobody_survived_there_is_no_time_and_no_ratio() -> None:
-    row = only(faulty_run("one", "server_kill", mps="on"), alone(mps="on"))
-    assert row.reference is not None
-    assert (row.elapsed_s, row.ratio, row.latencies_s, row.blips_s) == (None, None, (None, None, None), ())
-
-
-def test_latencies_and_blips_are_taken_over_the_trials() -> None:
-    row = only(
-        survivor("a", 100, 100, 100, 100, 150, 100, 200),  # the fault is at 400 ms
-        survivor("b", 200, 200, 600, 300, number=1),
-        survivor("c", 500, number=2),
-    )
-    before, at, after = row.latencies_s
-    assert before == pytest.approx((0.1 + 0.2) / 2), "the third had none before"
-    assert at == pytest.approx(0.5), "of 200, 600 and 500 ms"
-    assert after == pytest.approx((0.15 + 0.45) / 2)
-    assert row.blips_s == pytest.approx((0.1, 0.4))
 
 
 def states(*entries: tuple[int, dict[int, str] | str]) -> tuple[ServerState, ...]:
@@ -222,32 +163,6 @@ def test_what_became_of_the_server_is_told_from_the_fault_on(
     assert row.server_states() == Counter({words: 1})
 
 
-def test_new_clients_are_counted_with_the_time_until_they_were_served() -> None:
-    came = [
-        newcomer(500, 700),  # served half way
-        newcomer(500, 900, attached=False, failures=("refused", "refused again")),
-        newcomer(500, 900, served_ns=None, attached=None, failures=("refused",)),
-        None,
-    ]
-    row = only(*(faulty_run(str(n), number=n, trial=make_trial(came=each)) for n, each in enumerate(came)))
-    assert row.served == 2
-    assert row.served_after_s == pytest.approx(0.15)
-    assert row.fell_back == 1
-    assert row.refused() == Counter({"refused": 2, "refused again": 1})
-
-
-def test_of_memory_left_over_the_most_counts() -> None:
-    left = [DeviceMemory(before=10, workers_gone=50, end=end) for end in (10, 17, 12)]
-    row = only(*(faulty_run(str(n), number=n, trial=make_trial(memory=m)) for n, m in enumerate(left)))
-    assert row.leftover_bytes == 7
-
-
-def test_a_worker_that_stalled_says_so_beside_what_it_saw() -> None:
-    stalled = replace(FINISHED, outcome=Outcome.STALLED, ended_ns=1, text="no iteration finished for 1 s")
-    row = only(faulty_run("one", trial=make_trial("kill", KILLED, stalled)))
-    assert row.other_ends() == Counter({"stalled: no iteration finished for 1 s": 1})
-
-
 def test_survivors_outputs_are_compared_with_those_of_the_process_that_was_alone() -> None:
     same, other = (with_output(faulty_run(n, number=i), *v) for i, (n, v) in enumerate(OUTPUTS.items()))
     row = only(same, other, with_output(alone(), 1.0, 2.0))
@@ -255,19 +170,25 @@ def test_survivors_outputs_are_compared_with_those_of_the_process_that_was_alone
     assert row.output_differences()[0].identical
 
 
+def test_of_several_trials_each_figure_says_which_counts() -> None:
+    stalled = replace(FINISHED, outcome=Outcome.STALLED, ended_ns=1, text="no iteration finished for 1 s")
+    memory = DeviceMemory(before=10, workers_gone=50, end=17)
+    row = only(
+        survivor("a", 100, 100, 100, 100, 150, 100, 200, trial=make_trial(memory=memory)),
+        survivor("b", 200, 200, 600, 300, number=1, trial=make_trial(came=newcomer(500, 700))),
+        faulty_run("c", number=2, trial=make_trial("kill", KILLED, stalled)),
+        faulty_run("d", number=3, trial=make_trial(came=newcomer(1, 2, served_ns=None, failures=("no",)))),
+        faulty_run("late", number=4, verdict=TOO_LATE, trial=make_trial()),
+    )
+    assert (len(row.measurements), len(row.trials)) == (5, 4)
+    assert row.blips_s == pytest.approx([0.1, 0.4])
+    assert row.served_s == pytest.approx([0.1])
+    assert row.leftover_bytes == 7
+    assert row.texts() == {
+        "the worker that was hit": {"was killed by SIGKILL": 4},
+        "other workers": {"stalled: no iteration finished for 1 s": 1},
+        "refused new clients": {"no": 1},
+    }
+
+
 OUTPUTS = {"same": (1.0, 2.0), "other": (1.0, 2.5)}
-
-
-def test_outputs_are_compared_as_tolerantly_as_the_run_says() -> None:
-    trial = with_tolerance(with_output(faulty_run("one"), 1.0, 2.5), 0.5, 0.0)
-    (difference,) = only(trial, with_output(alone(), 1.0, 2.0)).output_differences()
-    assert difference.within_tolerance
-
-
-@pytest.mark.parametrize(
-    "others",
-    [(), (alone(),), (with_output(alone(mps="on"), 1.0),)],
-    ids=["nobody", "no output", "another state of MPS"],
-)
-def test_without_a_comparable_output_nothing_is_compared(others: tuple[Measurement, ...]) -> None:
-    assert only(with_output(faulty_run("one"), 1.0), *others).output_differences() == []

@@ -90,11 +90,6 @@ def test_why_there_is_no_pair_of_equal_runs_is_said() -> None:
     assert why_unpaired([*runs, unlike]) == "they differ in seed (1 against 0)"
 
 
-def test_an_invalid_twin_tells_nothing() -> None:
-    runs = sweep(("on", 1, 1.0), ("on", 2, 1.0))
-    assert sensitivity([*runs, replace(twin_of(runs[0], 1.1), verdict=INVALID)]).twins is None
-
-
 def test_the_widest_interval_limits_what_would_show() -> None:
     noisy = [
         make_measurement(f"{procs}-{n}", mps="on", procs=procs, repeat=n, times=10, makespan_s=seconds)

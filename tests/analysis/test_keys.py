@@ -93,14 +93,6 @@ def test_variables_that_only_choose_the_gpu_or_the_daemon_may_differ() -> None:
     assert differing(own, make_measurement()) == []
 
 
-def test_all_cells_of_a_seed_table_share_it() -> None:
-    cells = [
-        make_measurement(mps=s, procs=p, times=t, repeat=r)
-        for s, p, t, r in zip(("on", "off"), (1, 2), (3, 4), (0, 1), strict=True)
-    ]
-    assert table_key(cells[0]) == table_key(cells[1])
-
-
 def configured(group: str, name: str, value: object) -> Measurement:
     return replace(make_measurement(cpu_affinity="rotate"), config={group: {name: value}})
 
@@ -139,10 +131,3 @@ def test_what_comes_after_the_window_or_judges_it_leaves_runs_comparable(
     own, other = configured(group, name, one), configured(group, name, two)
     assert not differing(own, other)
     assert table_key(own) == table_key(other)
-
-
-def test_how_long_a_core_is_kept_by_workers_that_do_not_move_means_nothing() -> None:
-    own, other = (
-        replace(make_measurement(), config={"workers": {"rotate_s": value}}) for value in (0.05, 0.4)
-    )
-    assert not differing(own, other)

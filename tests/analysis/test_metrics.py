@@ -1,10 +1,19 @@
 """The table of metrics: names, units, and what each row reads."""
 
+from dataclasses import replace
+
 import pytest
 
-from mps_experiments.analysis.metrics import CHARTED, METRICS, SHOWN, logged_values, shown_values
+from mps_experiments.analysis.metrics import BY_NAME, METRICS, SHOWN, Readings, logged_values
+from mps_experiments.analysis.repeats import Group
+from mps_experiments.record.measurement import Measurement
 from tests.evidence_records import traced_run, with_telemetry
 from tests.records import INVALID, make_measurement
+from tests.report_panels import full_sweep
+
+
+def values(run: Measurement) -> dict[str, float | None]:
+    return {metric.name: metric.read(Readings(run)) for metric in METRICS}
 
 
 def test_names_are_unique_and_say_the_unit() -> None:
@@ -24,8 +33,45 @@ def test_a_run_without_evidence_tells_its_figures_only() -> None:
     assert logged_values(make_measurement(verdict=INVALID)) == {}
 
 
-def test_what_is_shown_is_read_from_the_same_run() -> None:
-    values = shown_values(with_telemetry(traced_run("a", procs=2)))
-    assert set(values) == {metric.name for metric in SHOWN}
-    assert {metric.name for metric, _ in CHARTED} <= set(values)
-    assert (values["overlap"], values["busy"], values["power_w"]) == (12.5, 75.0, None)
+def test_shares_are_percent_and_energy_is_per_iteration_of_all_processes() -> None:
+    (run,) = [run for run in full_sweep() if run.record_id == "on-2"]
+    found = values(run)
+    assert (found["overlap"], found["busy"]) == (12.5, 75.0)
+    assert found["gpu/energy_per_item_j"] == pytest.approx(10 * 4.0 / 200)  # ten steps of 4 J
+    assert found["power_w"] == pytest.approx(10 * 4.0 / 1.1)  # in 1.1 s, whatever the lagging readings say
+
+
+def test_without_an_energy_counter_the_power_is_that_of_the_readings() -> None:
+    assert values(with_telemetry(traced_run(), power_w=200.0))["power_w"] == 200.0
+
+
+def test_overlap_that_cannot_be_told_has_no_value() -> None:
+    """One process has nobody to overlap with; without MPS long operations span turns."""
+    assert values(traced_run(procs=1))["overlap"] is None
+    assert values(traced_run(procs=2, mps="off", long=0.5))["overlap"] is None
+    assert values(traced_run(procs=2, mps="on", long=0.5))["overlap"] == 12.5
+    assert values(traced_run(procs=2, on_gpu=False))["busy"] is None
+
+
+def test_what_was_not_measured_has_no_value() -> None:
+    assert {values(make_measurement())[name] for name in ("overlap", "busy", "power_w")} == {None}
+    without = with_telemetry(traced_run(), utilization=0.5)
+    assert values(without)["power_w"] is None
+    assert values(replace(without, verdict=INVALID))["gpu/energy_per_item_j"] is None
+
+
+def test_a_cell_has_the_median_over_the_runs_that_tell_and_pools_latencies() -> None:
+    runs = [
+        with_telemetry(traced_run(str(watts), repeat=n), power_w=watts)
+        for n, watts in enumerate((100.0, 300.0, 110.0))
+    ]
+    cell, none = Group.of([*runs, make_measurement()]), Group.of([make_measurement()])
+    assert (BY_NAME["power_w"].shown(cell), BY_NAME["power_w"].shown(none)) == ("110", "")
+    assert BY_NAME["latency/p50_ms"].shown(none) == "500.0"
+    assert [metric.heading for metric in SHOWN[:5]] == [
+        "makespan s",
+        "{item}s/s",
+        "p50 ms",
+        "p95 ms",
+        "p99 ms",
+    ]

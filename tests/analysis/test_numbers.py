@@ -1,17 +1,14 @@
-"""Numbers for people."""
+"""Numbers for people; the examples in the docstrings are tested, too."""
 
-import pytest
+import doctest
 
-from mps_experiments.analysis.numbers import milliseconds, seconds
-
-
-@pytest.mark.parametrize(
-    ("value", "text"), [(71.9, "71.90"), (1.0, "1.00"), (0.276, "0.276"), (0.00127, "0.00127")]
-)
-def test_a_short_time_keeps_three_digits(value: float, text: str) -> None:
-    assert seconds(value) == text
+from mps_experiments.analysis import numbers
 
 
-@pytest.mark.parametrize(("value_s", "text"), [(0.1234, "123.4"), (0.00595, "5.95"), (0.000023, "0.023")])
-def test_a_short_latency_keeps_three_digits(value_s: float, text: str) -> None:
-    assert milliseconds(value_s) == text
+def test_the_examples_are_true() -> None:
+    assert doctest.testmod(numbers) == doctest.TestResults(failed=0, attempted=6)
+
+
+def test_a_time_keeps_three_digits_at_least() -> None:
+    assert [numbers.seconds(value) for value in (71.9, 1.0, 0.276)] == ["71.90", "1.00", "0.276"]
+    assert [numbers.milliseconds(value) for value in (0.00595, None)] == ["5.95", ""]

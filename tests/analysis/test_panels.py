@@ -7,8 +7,8 @@ import pytest
 from mps_experiments.analysis.answer import answer
 from mps_experiments.analysis.panels import panels
 from tests.fault_records import faulty_run
-from tests.records import INVALID, MACHINE, SKIPPED, make_measurement
-from tests.report_panels import CPU_ONLY, OTHER_MACHINE, arm, as_runs, panel_of
+from tests.records import INVALID, MACHINE, make_measurement
+from tests.report_panels import OTHER_MACHINE, arm, as_runs, panel_of
 
 
 def test_mps_procs_times_and_repeat_are_of_one_panel() -> None:
@@ -44,15 +44,6 @@ def test_panels_of_one_name_are_told_apart_by_what_they_differ_in() -> None:
     assert [panel.varied for panel in panels(as_runs(runs))] == ["seed 0", "seed 7"]
 
 
-def test_what_tells_panels_apart_is_cut_short() -> None:
-    runs = [*arm("off", {1: 1.0}), *arm("off", {1: 1.0}, options={"a": "word " * 999}, record="b")]
-    assert all(len(panel.title) < 100 for panel in panels(as_runs(runs)))
-
-
-def test_runs_with_a_fault_are_in_no_panel() -> None:
-    assert panels(as_runs([faulty_run("a")])) == []
-
-
 def test_the_longest_times_with_several_processes_are_shown() -> None:
     runs = [
         *arm("off", {1: 1.0, 2: 2.0}, times=50, record="a"),
@@ -74,13 +65,6 @@ def test_an_arm_is_ascending_and_has_valid_runs_only() -> None:
     assert panel.arm("off") == {}
 
 
-def test_without_a_valid_run_there_are_no_times() -> None:
-    panel = panel_of(make_measurement(verdict=SKIPPED))
-    assert panel.times is None
-    assert panel.arm("off") == {}
-    assert panel.left_out == []
-
-
 @pytest.mark.parametrize("most_first", [True, False])
 def test_the_setting_with_the_most_cells_stands_in_the_charts_and_others_are_named(most_first: bool) -> None:
     other = replace(MACHINE, environment={"OMP_NUM_THREADS": "8"})
@@ -92,13 +76,6 @@ def test_the_setting_with_the_most_cells_stands_in_the_charts_and_others_are_nam
     assert "OMP_NUM_THREADS" in panel.left_out[0]
 
 
-def test_latencies_are_of_all_workers_and_repeats_of_the_cell_alone() -> None:
-    panel = panel_of(*arm("on", {1: 5.0, 2: (1.0, 2.0)}))
-    latencies = panel.arm("on")[2].latencies
-    assert latencies.count == 40
-    assert (latencies.quantile_s(0.5), latencies.quantile_s(0.51)) == pytest.approx((0.1, 0.2))
-
-
 def test_the_answer_rests_on_runs_of_one_times_and_setting_equal_runs_included() -> None:
     runs = arm("on", {1: 1.0, 2: 1.1})
     twin = replace(runs[0], record_id="twin", cell=runs[0].cell.moved(twin=1))
@@ -106,16 +83,6 @@ def test_the_answer_rests_on_runs_of_one_times_and_setting_equal_runs_included()
     panel = panel_of(*runs, twin, *other)
     assert [m.record_id for m in panel.answered] == ["on-1-0-", "on-2-0-", "twin"]
     assert [group.first.record_id for group in panel.arm("on").values()] == ["on-1-0-", "on-2-0-"]
-
-
-def test_records_of_fixed_windows_are_in_no_panel_of_windows_that_are_kept_up() -> None:
-    runs = [*arm("on", {1: 1.0, 2: 1.1}), *arm("on", {1: 1.0, 2: 1.2}, record="new", window="kept")]
-    assert [len(panel.runs) for panel in panels(as_runs(runs))] == [2, 2]
-
-
-def test_a_panel_knows_whether_it_has_a_gpu() -> None:
-    assert panel_of(make_measurement()).on_gpu
-    assert not panel_of(make_measurement(machine=CPU_ONLY)).on_gpu
 
 
 def test_workloads_of_ones_own_are_told_by_their_options() -> None:

@@ -1,43 +1,37 @@
 """When a sweep stops to add blocks, and what it says of the comparisons that are open."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pytest
 
+from mps_experiments.analysis.gains import Gain
 from mps_experiments.analysis.precision import Goal, Progress, progress_line, reason_to_go_on, reason_to_stop
-from mps_experiments.record.measurement import Measurement
+from mps_experiments.analysis.repeats import Group
 from tests.records import make_measurement
 
 GOAL = Goal(precision=0.05, budget_s=600.0)
 
 
-@dataclass(frozen=True)
-class One:
-    first: Measurement
-
-
-@dataclass(frozen=True)
-class Compared:
+def compared(half_width: float | None, mps: str = "on") -> Gain:
     """Eight processes over one."""
-
-    half_width: float | None
-    mps: str = "on"
-
-    @property
-    def numerator(self) -> One:
-        run = make_measurement(procs=8, mps=self.mps)
-        return One(replace(run, name=f"{run.name} repeat=0"))
-
-    @property
-    def denominator(self) -> One:
-        return One(make_measurement(procs=1, mps=self.mps))
+    many, one = make_measurement(procs=8, mps=mps), make_measurement(procs=1, mps=mps)
+    return Gain(
+        value=1.0,
+        interval=None,
+        half_width=half_width,
+        blocks=4,
+        rough=False,
+        why="",
+        numerator=Group.of([replace(many, name=f"{many.name} repeat=0")]),
+        denominator=Group.of([one]),
+    )
 
 
 def progress(
     *half_widths: float | None, blocks: int = 4, elapsed_s: float = 100.0, block_s: float = 60.0
 ) -> Progress:
-    comparisons = [Compared(each) for each in half_widths]
+    comparisons = [compared(each) for each in half_widths]
     return Progress(comparisons=comparisons, blocks=blocks, elapsed_s=elapsed_s, block_s=block_s)
 
 
@@ -77,14 +71,14 @@ def test_where_nothing_can_be_compared_the_second_block_is_the_last() -> None:
 def test_what_is_open_is_named_with_its_width_the_widest_first() -> None:
     said = progress_line(GOAL, progress(0.071, 0.03, None, 0.5))
     over = "mps=on procs=8 times=2 over mps=on procs=1 times=2"
-    assert said == f"3 of 4 comparisons open at ±5.0%: {over} no interval; {over} ±50.0%; {over} ±7.1%"
-    assert progress_line(GOAL, progress(0.03, 0.05)) == "every comparison within ±5.0%"
+    assert said == f"3 of 4 comparisons open at ±5.0 %: {over} no interval; {over} ±50.0 %; {over} ±7.1 %"
+    assert progress_line(GOAL, progress(0.03, 0.05)) == "every comparison within ±5.0 %"
     assert progress_line(GOAL, progress()) == "nothing to compare yet"
 
 
 def test_why_a_block_is_added_is_said() -> None:
     assert reason_to_go_on(GOAL, progress(0.01, blocks=3)) == "t intervals need 4 blocks"
     assert reason_to_go_on(GOAL, progress(0.07, blocks=3)).startswith(
-        "1 of 1 comparisons open at ±5.0%: mps="
+        "1 of 1 comparisons open at ±5.0 %: mps="
     )
-    assert reason_to_go_on(GOAL, progress(0.07)).startswith("1 of 1 comparisons open at ±5.0%: mps=on ")
+    assert reason_to_go_on(GOAL, progress(0.07)).startswith("1 of 1 comparisons open at ±5.0 %: mps=on ")

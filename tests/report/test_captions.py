@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-import pytest
-
 from mps_experiments.analysis.comparison import ratios
 from mps_experiments.record.findings import Finding, Severity
 from mps_experiments.record.measurement import Measurement
@@ -12,7 +10,7 @@ from mps_experiments.report.captions import caption_lines, warnings_of
 from tests.outputs import with_output
 from tests.records import INVALID, SKIPPED, make_measurement
 
-ONE_BLOCK = "one block: an interval is of what happened within a run, not between runs; add repeat=0,1,2,3"
+ONE_BLOCK = "one block: an interval covers what happened within a run, not between runs; add repeat=0,1,2,3"
 TWO_BLOCKS = "median (lowest to highest) of 2 blocks"
 ROUGH = (
     "ratio, gain [rough interval]: 2 blocks: as wide as they differ, which holds the truth in about 70 % of "
@@ -114,18 +112,3 @@ def test_contention_is_told_of_old_records_only_since_new_ones_have_findings() -
         "mps=off procs=1 times=2: warning: too much foreign_gpu",
         ONE_BLOCK,
     ]
-
-
-@pytest.mark.parametrize(
-    ("varied", "expected"),
-    [
-        ((), ""),
-        (("repeat=12", "workload.seed=3"), " workload.seed=3"),
-        (("++repeat=0",), ""),
-        (("workload.options.repeat=3",), " workload.options.repeat=3"),
-    ],
-)
-def test_the_name_of_a_cell_is_that_of_its_runs_without_the_repeat(
-    varied: tuple[str, ...], expected: str
-) -> None:
-    assert replace(make_measurement(), varied=varied).cell_name == f"mps=off procs=1 times=2{expected}"

@@ -1,6 +1,5 @@
 """Charts: which are drawn, what stands in them, where their marks are."""
 
-from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -9,7 +8,6 @@ from mps_experiments.analysis.panels import Panel
 from mps_experiments.report.charts import charts
 from mps_experiments.report.drawing import Chart, NoChart
 from tests import svg
-from tests.records import INVALID, make_measurement
 from tests.report_panels import CPU_ONLY, arm, full_sweep, panel_of
 
 ALL = ("ratio", "throughput", "latency", "overlap", "busy", "power", "energy")
@@ -30,22 +28,28 @@ def heights(chart: Chart, role: str) -> list[float]:
     return [-y for _, y in points]
 
 
-def test_everything_that_was_measured_is_drawn() -> None:
-    panel = panel_of(*full_sweep())
-    assert tuple(drawn(panel)) == ALL
-    assert missing(panel) == {}
-
-
-@pytest.mark.parametrize("name", [name for name in ALL if name != "latency"])
-def test_each_arm_has_its_colour_its_label_and_all_its_marks(name: str) -> None:
-    chart = drawn(panel_of(*full_sweep()))[name]
-    shown = svg.texts(chart.svg)
-    counts = ["2", "4"] if name == "overlap" else ["1", "2", "4"]
-    assert shown[: len(counts) + 1] == [*counts, "processes"]
-    assert {"MPS off (time-sliced)", "MPS on"} <= set(shown)
-    for role in ("off", "on"):
-        assert len(heights(chart, role)) == len(counts)
-        assert svg.lines(chart.svg, role) > 0
+def test_everything_that_was_measured_is_drawn_with_its_unit_and_all_its_marks() -> None:
+    found = drawn(panel_of(*full_sweep()))
+    labels = {
+        "ratio": "time of N / time of one (log scale)",
+        "throughput": "images/s, all processes",
+        "latency": "ms (log scale)",
+        "overlap": "% of busy time with two workers or more",
+        "busy": "% of the traced pass",
+        "power": "mean power in the window, W",
+        "energy": "J per image",
+    }
+    shown = {name: svg.texts(chart.svg) for name, chart in found.items()}
+    assert [name for name, label in labels.items() if label not in shown[name]] == []
+    assert missing(panel_of(*full_sweep())) == {}
+    guides = {"one after the other", "ideal: the others run for free", "MPS off (time-sliced)", "MPS on"}
+    assert guides <= set(shown["ratio"])
+    for name in found.keys() - {"latency"}:
+        counts = ["2", "4"] if name == "overlap" else ["1", "2", "4"]
+        assert shown[name][: len(counts) + 1] == [*counts, "processes"]
+        assert [len(heights(found[name], role)) for role in ("off", "on")] == [len(counts)] * 2
+    ids = [each for chart in found.values() for each in svg.ids(chart.svg)]
+    assert len(ids) == len(set(ids))
 
 
 def test_marks_stand_where_their_values_are() -> None:
@@ -63,26 +67,6 @@ def test_throughput_starts_at_zero_and_shows_the_ideal() -> None:
     assert chart.alt == (
         "Total throughput over processes (times=10). off: 1 10/s, 2 5/s; on: 1 10/s, 2 16/s."
     )
-
-
-def test_the_ratio_shows_what_is_free_and_what_is_one_after_the_other() -> None:
-    shown = svg.texts(drawn(panel_of(*full_sweep()))["ratio"].svg)
-    assert {"one after the other", "ideal: the others run for free"} <= set(shown)
-
-
-def test_axes_have_units() -> None:
-    found = drawn(panel_of(*full_sweep()))
-    labels = {
-        "ratio": "time of N / time of one (log scale)",
-        "throughput": "images/s, all processes",
-        "latency": "ms (log scale)",
-        "overlap": "% of busy time with two workers or more",
-        "busy": "% of the traced pass",
-        "power": "mean power in the window, W",
-        "energy": "J per image",
-    }
-    for name, label in labels.items():
-        assert label in svg.texts(found[name].svg)
 
 
 def test_arms_differ_by_more_than_their_colour() -> None:
@@ -125,22 +109,6 @@ def test_one_cell_has_no_chart_at_all(procs: int) -> None:
     assert len(missing(panel)) == len(ALL)
 
 
-def test_one_number_of_processes_in_both_arms_has_no_line_but_its_latencies() -> None:
-    panel = panel_of(*(run for run in full_sweep() if run.cell.procs == 2))
-    assert tuple(drawn(panel)) == ("latency",)
-    reason = "needs VALID runs with two numbers of processes or more"
-    assert missing(panel)["Ratio over processes"] == reason
-
-
-def test_repeats_of_one_cell_are_no_two_points() -> None:
-    assert drawn(panel_of(*arm("on", {2: (1.0, 1.1, 1.2)}))) == {}
-
-
-def test_what_is_not_valid_is_no_point() -> None:
-    runs = [*arm("on", {1: 1.0}), make_measurement("bad", mps="on", procs=2, times=10, verdict=INVALID)]
-    assert drawn(panel_of(*runs)) == {}
-
-
 def test_without_evidence_the_charts_of_times_are_left_and_the_others_say_how_to_get_them() -> None:
     panel = panel_of(*arm("on", {1: 1.0, 2: 1.1}))
     assert tuple(drawn(panel)) == ("ratio", "throughput", "latency")
@@ -161,30 +129,6 @@ def test_a_refused_ratio_is_no_point() -> None:
     panel = panel_of(*arm("on", {2: 1.0, 4: 1.0}))
     assert "ratio" not in drawn(panel)
     assert "throughput" in drawn(panel)
-
-
-def test_names_carry_the_prefix_and_no_id_occurs_twice() -> None:
-    panel = panel_of(*full_sweep())
-    found = [each for prefix in ("1-", "2-") for each in charts(panel, prefix) if isinstance(each, Chart)]
-    assert [each.name for each in found] == [f"{prefix}{name}" for prefix in ("1-", "2-") for name in ALL]
-    ids = [each for chart in found for each in svg.ids(chart.svg)]
-    assert len(ids) == len(set(ids))
-
-
-def test_many_processes_keep_their_labels_apart() -> None:
-    """From 1 to 24 by one: not all can be written below the axis."""
-    chart = drawn(panel_of(*arm("on", dict.fromkeys(range(1, 25), 1.0), times=2)))["ratio"]
-    shown = svg.texts(chart.svg)
-    numbers = [int(text) for text in shown[: shown.index("processes")]]
-    assert numbers[0] == 1
-    assert len(numbers) < 20
-    assert len(heights(chart, "on")) == 24
-
-
-def test_the_same_runs_give_the_same_charts() -> None:
-    runs = full_sweep()
-    again = [replace(run) for run in runs]
-    assert drawn(panel_of(*runs)) == drawn(panel_of(*again))
 
 
 def test_another_factor_is_a_line_of_its_own() -> None:

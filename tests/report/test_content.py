@@ -7,8 +7,6 @@ from mps_experiments.report.content import (
     Bullets,
     Heading,
     Page,
-    Paragraph,
-    Picture,
     SideBySide,
     Table,
     bullets,
@@ -41,10 +39,10 @@ def test_a_table_without_a_caption_has_no_notes() -> None:
 
 
 def test_the_pictures_of_a_page_are_found_wherever_they_stand() -> None:
-    picture = Picture(name="timeline.png", title="", alt="", png=b"timeline")
+    picture = Chart(name="timeline", title="", alt="", png=b"timeline")
     page = Page(
         title="",
-        blocks=(Heading(text="h"), chart("a"), SideBySide(blocks=(chart("b"), chart("c"))), picture),
+        blocks=(Heading(text="h"), chart("a"), SideBySide(charts=(chart("b"), chart("c"))), picture),
     )
     assert page.pictures() == {"a.png": b"a", "b.png": b"b", "c.png": b"c", "timeline.png": b"timeline"}
 
@@ -52,4 +50,3 @@ def test_the_pictures_of_a_page_are_found_wherever_they_stand() -> None:
 def test_an_empty_list_is_nothing() -> None:
     assert bullets([]) == []
     assert bullets(["a"]) == [Bullets(items=("a",))]
-    assert not Paragraph(text="a").strong

@@ -40,10 +40,6 @@ def test_labels_that_would_touch_are_left_out(scale: str, shown: list[str]) -> N
     assert labelled([series(1, 2, 4, 48)], scale) == shown
 
 
-def test_a_single_number_is_no_error() -> None:
-    assert labelled([series(3)]) == ["3"]
-
-
 def test_an_axis_from_zero_keeps_room_above() -> None:
     def draw(axes: "Axes") -> None:
         lines(axes, [series(1, 2)])

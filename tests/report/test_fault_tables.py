@@ -105,10 +105,6 @@ def test_a_latency_that_is_not_known_is_left_out() -> None:
     assert row["blip"] == NOTHING
 
 
-def test_a_worker_that_was_alone_has_no_others() -> None:
-    assert row_of(faulty_run("one", trial=make_trial("kill", KILLED)))["others finished"] == NOTHING
-
-
 def test_invalid_trials_are_counted_apart_with_their_reasons() -> None:
     run = [faulty_run("a"), faulty_run("b", number=1)]
     late = [faulty_run(f"late {n}", number=n, verdict=TOO_LATE) for n in (2, 3)]
@@ -140,25 +136,6 @@ def test_what_was_seen_stands_below_once_for_texts_that_differ_in_numbers_only()
         "fault=kill mps=off: other workers: failed: CUDA error 1 at 0x7f1a (3 times)",
         "fault=kill mps=off: refused new clients: worker 2 died (3 times)",
     ]
-
-
-def test_of_many_different_texts_the_most_frequent_are_shown_and_long_ones_are_cut() -> None:
-    texts = ["x " * 200, *"bccddd"]
-    found = [
-        faulty_run(
-            str(n), number=n, trial=make_trial("kill", replace(KILLED, text=text), replace(FAILED, text="!"))
-        )
-        for n, text in enumerate(texts)
-    ]
-    told = [line for line in lines(*found) if "the worker that was hit" in line]
-    assert [line.rpartition(": ")[2] for line in told[:2]] == ["d (3 times)", "c (2 times)"]
-    assert len(told) == 3
-    assert told[2].endswith(" ...")
-
-
-def test_how_to_read_the_columns_is_said_where_somebody_survived() -> None:
-    assert "survivor: median over trials" in lines(faulty_run("one"))[-1]
-    assert not any("survivor:" in line for line in lines(faulty_run("one", "server_kill", mps="on")))
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,6 @@ from mps_experiments.report.content import (
     Heading,
     Page,
     Paragraph,
-    Picture,
     SideBySide,
     Table,
 )
@@ -97,8 +96,8 @@ def test_a_table_keeps_its_cells_and_its_notes() -> None:
 
 def test_pictures_are_named_in_their_folder() -> None:
     blocks: tuple[Block, ...] = (
-        SideBySide(blocks=(chart("x"),)),
-        Picture(name="timeline.png", title="t", alt="a [b]", png=b""),
+        SideBySide(charts=(chart("x"),)),
+        Chart(name="timeline", title="t", alt="a [b]", png=b""),
     )
     found = to_markdown(Page(title="t", blocks=blocks), "figures")
     images = [token for token in tokens(found) if token.type == "image"]
@@ -107,10 +106,5 @@ def test_pictures_are_named_in_their_folder() -> None:
 
 
 def test_a_part_without_pictures_has_no_link_to_one() -> None:
-    blocks: list[Block] = [Heading(text="h"), chart("x"), Picture(name="a", title="", alt="", png=b"")]
+    blocks: list[Block] = [Heading(text="h"), chart("x"), SideBySide(charts=(chart("y"),))]
     assert blocks_to_markdown(blocks) == "## h\n"
-
-
-def test_the_title_is_the_only_heading_of_the_first_level() -> None:
-    found = to_markdown(Page(title="t", blocks=(Heading(text="a"), Heading(text="b", level=3))), "f")
-    assert [token.tag for token in tokens(found) if token.type == "heading_open"] == ["h1", "h2", "h3"]

@@ -14,7 +14,7 @@ from mps_experiments.report.report_page import Subject, description, report_page
 from tests.fault_records import alone, faulty_run
 from tests.hostile_texts import HOSTILE, SCRIPT
 from tests.records import INVALID, MACHINE, SKIPPED, make_measurement
-from tests.report_panels import OTHER_MACHINE, arm, full_sweep, subject_of
+from tests.report_panels import CPU_ONLY, OTHER_MACHINE, arm, full_sweep, subject_of
 
 
 def sections(*measurements: Measurement) -> list[str]:
@@ -52,19 +52,14 @@ def test_the_title_names_models_and_days() -> None:
     title = report_page(subject_of(run)).title
     date = time.strftime("%Y-%m-%d", time.localtime(run.started_at))
     assert title == f"Processes on one GPU: maskrcnn_resnet50_fpn, {date}"
+    on_cpu = report_page(subject_of(make_measurement(machine=CPU_ONLY))).title
+    assert on_cpu == f"Processes on the CPU: maskrcnn_resnet50_fpn, {date}"
     later = replace(
         make_measurement("b", model="resnet50"), started_at=run.started_at + 3 * day_s, name="another"
     )
     both = report_page(subject_of(later, run)).title
     assert "resnet50, maskrcnn_resnet50_fpn" in both
     assert f"{date} to " in both
-
-
-def test_a_title_of_many_models_is_cut() -> None:
-    runs = [make_measurement(str(n), model=f"model-{n}") for n in range(99)]
-    title = report_page(subject_of(*runs)).title
-    assert "model-0, model-1, " in title
-    assert len(title) < 200
 
 
 def test_two_machines_stand_side_by_side() -> None:
@@ -89,11 +84,6 @@ def test_two_machines_stand_side_by_side() -> None:
         "1.50 s, ratio 1.50, gain 1.33, 13.3 images/s",
         "2.20 s, ratio 1.10, gain 1.82, 9.1 images/s",
     )
-
-
-def test_more_machines_than_letters_are_numbered() -> None:
-    runs = [make_measurement(str(n), machine=replace(MACHINE, hostname=f"host-{n:02}")) for n in range(28)]
-    assert "Tables and charts: maskrcnn_resnet50_fpn · machine #28" in sections(*runs)
 
 
 def test_a_fault_sweep_says_what_breaks() -> None:
@@ -138,7 +128,7 @@ def test_a_hostile_record_runs_nothing_and_breaks_nothing(text: str) -> None:
         overrides=(text,),
         machine=replace(MACHINE, hostname=text, cpu=text, git_commit=text),
     )
-    page = report_page(subject_of(hostile, *full_sweep(), commands=(text,), problems=(text,)))
+    page = report_page(subject_of(hostile, make_measurement(), commands=(text,), problems=(text,)))
     assert SCRIPT not in to_html(page)
     assert "<img src=x" not in to_html(page)
     assert to_markdown(page, "figures").startswith("# Processes on one GPU: ")
@@ -152,13 +142,3 @@ def test_the_description_has_answer_and_tables_and_no_picture() -> None:
     assert "![" not in text
     assert "report.html among the artifacts" in text
     assert "report.html" not in description(subject_of(*full_sweep()), has_page=False)
-
-
-def test_several_panels_have_charts_of_their_own() -> None:
-    other = [
-        replace(run, record_id=f"b{run.record_id}", cell=run.cell.moved(model="resnet50"))
-        for run in full_sweep()
-    ]
-    page = report_page(subject_of(*full_sweep(), *other))
-    assert len(page.pictures()) == 14
-    assert {name[:2] for name in page.pictures()} == {"1-", "2-"}

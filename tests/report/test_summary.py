@@ -13,7 +13,6 @@ from mps_experiments.report.summary import closing_lines, remark_lines, summary_
 from mps_experiments.report.tables import table_text
 from tests.evidence_records import TIMES, traced_run
 from tests.fault_records import make_trial
-from tests.records import INVALID, MACHINE, SKIPPED, make_measurement
 
 TOO_SHORT = "windows too short: p99 needs 1,000 (times=1000 would do)"
 
@@ -53,14 +52,6 @@ def test_each_cell_has_one_line_which_compares_the_block_that_is_nearest_to_the_
         assert line.startswith(f"mps=on procs=2 times={TIMES}{where}: {text}")
 
 
-def test_the_ratio_of_the_text_is_that_of_its_block_beside_that_of_all_in_the_table() -> None:
-    cells = [*repeats(1, 10.0, 10.4, 10.2), *repeats(2, 25.0, 21.0, 22.0)]
-    (line,) = why_lines(cells)
-    assert f"{22.0 / 10.2:.2f} times the time of one" in line
-    overall = (25.0 / 10.0 * 21.0 / 10.4 * 22.0 / 10.2) ** (1 / 3)
-    assert f"{overall:.2f} [" in table_text(cells)
-
-
 def test_repeats_that_do_not_agree_on_the_cause_are_counted() -> None:
     alone = repeats(1, 10.0, 10.0, 10.0)
     slower_host, slower_kernels = repeats(2, 14.0, 14.2), repeats(2, 14.1, running_ms=8.1)[0]
@@ -72,48 +63,6 @@ def test_repeats_that_do_not_agree_on_the_cause_are_counted() -> None:
     assert line.endswith("The repeats do not agree: host-limited in 2, GPU-limited in 1 of 3.")
     (agreed,) = why_lines([*alone, *slower_host])
     assert "do not agree" not in agreed
-
-
-def test_cells_are_explained_in_the_order_of_the_sweep() -> None:
-    cells = [*repeats(4, 30.0), *repeats(1, 10.0), *repeats(2, 20.0)]
-    assert [line.partition(":")[0] for line in why_lines(cells)] == [
-        f"mps=on procs={procs} times={TIMES}" for procs in (4, 2)
-    ]
-
-
-def test_cells_with_and_without_mps_are_compared_with_their_own_one_process_run() -> None:
-    cells = [
-        traced_run("on-1", procs=1, mps="on", iteration_ms=10.0),
-        traced_run("off-1", procs=1, mps="off", iteration_ms=8.0),
-        traced_run("on-2", mps="on", iteration_ms=20.0),
-        traced_run("off-2", mps="off", iteration_ms=20.0, idle_ms=12.0),
-    ]
-    on, off = why_lines(cells)
-    assert on.startswith("mps=on procs=2 times=100: host-limited: 2 processes take 2.00 times")
-    assert off.startswith("mps=off procs=2 times=100: time-sliced: 2 processes take 2.50 times")
-
-
-def test_one_process_has_no_line() -> None:
-    assert why_lines(repeats(1, 10.0, 11.0)) == []
-
-
-@pytest.mark.parametrize(
-    "cell",
-    [
-        make_measurement("x", procs=2, verdict=SKIPPED),
-        make_measurement("x", procs=2, verdict=INVALID),
-        make_measurement("x", procs=2, machine=replace(MACHINE, gpu=None), device="cpu"),
-    ],
-)
-def test_a_cell_without_numbers_of_a_gpu_has_no_line(cell: Measurement) -> None:
-    assert why_lines([cell]) == []
-
-
-def test_a_repeat_that_is_not_valid_is_never_the_middle_one() -> None:
-    many = repeats(2, 20.0, 25.0, 24.0)
-    cells = [*repeats(1, 10.0), *many[:2], replace(many[2], verdict=INVALID)]
-    (line,) = why_lines(cells)
-    assert line.endswith(f" (repeat=0): {text_of(many[0], repeats(1, 10.0)[0])}")
 
 
 def test_without_a_comparable_partner_the_line_claims_nothing() -> None:
@@ -135,15 +84,9 @@ def test_the_summary_is_the_tables_what_is_said_once_and_why() -> None:
 def test_noise_is_told_once_below_the_tables() -> None:
     drift = Finding(check="drift", severity=Severity.WARNING, text="worker 0 became slower", value=0.3)
     cells = [replace(m, findings=(drift,)) for m in [*repeats(1, 10.0, 10.0), *repeats(2, 20.0, 20.0)]]
-    line = "noise in 4 runs: drift in 4 (up to 30 %); it is in the intervals"
+    line = "noise in 4 runs: drift in 4 (up to 30 %); the intervals include it"
     assert remark_lines(cells)[0] == line
     assert summary_text(cells).count("drift") == 1
-
-
-def test_where_there_is_nothing_to_explain_the_summary_is_the_tables() -> None:
-    cells = repeats(1, 10.0)
-    assert summary_text(cells) == f"{table_text(cells)}{TOO_SHORT}\n"
-    assert summary_text([]) == ""
 
 
 def test_runs_with_a_fault_have_no_cause_and_change_none() -> None:

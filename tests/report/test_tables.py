@@ -11,7 +11,7 @@ from mps_experiments.analysis.comparison import ratios
 from mps_experiments.record.measurement import Measurement
 from mps_experiments.record.verdict import Status, Verdict
 from mps_experiments.report.tables import table_text, tables
-from tests.records import INVALID, MACHINE, SKIPPED, make_measurement
+from tests.records import INVALID, SKIPPED, make_measurement
 
 SEED = [
     make_measurement("4", mps="on", procs=2, times=100, makespan_s=13.73),
@@ -106,11 +106,13 @@ def test_windows_of_given_seconds_show_what_an_iteration_took() -> None:
     assert rows(several)[1] == ["auto (10 s)", "110.0 (100.0 to 120.0)"]
 
 
-def test_a_ratio_without_an_interval_has_no_brackets() -> None:
-    assert rows(table_text([make_measurement("1"), *repeats(2, 3.0, 3.0)]))[1][2:] == [
-        "3.00 (3.00 to 3.00)",
-        "3.00",
-        "0.67",
+def test_the_title_names_makespans_only_where_there_are_repeats() -> None:
+    one, three = make_measurement("2", procs=2), repeats(1, 1.0, 1.1, 1.2)
+    units = [str(next(tables(runs)).title).rpartition(" · ")[2] for runs in ([one], three, [one, *three])]
+    assert units == [
+        "seconds per process",
+        "makespan in seconds",
+        "makespan in seconds; of a single run seconds per process",
     ]
 
 
@@ -123,11 +125,6 @@ def test_repeats_without_numbers_are_counted_below_those_with_numbers() -> None:
     ]
 
 
-def test_runs_that_may_not_be_compared_are_no_repeats_of_each_other() -> None:
-    other = make_measurement("other", makespan_s=3.0, machine=replace(MACHINE, driver_version="1"))
-    assert rows(table_text([make_measurement("1"), other]))[1:] == [["2", "1.00"], ["", "3.00"]]
-
-
 def test_the_title_says_what_the_table_has_in_common_but_not_the_repeat() -> None:
     cells = [
         named(
@@ -138,7 +135,7 @@ def test_the_title_says_what_the_table_has_in_common_but_not_the_repeat() -> Non
         for batch in (1, 2)
     ]
     titles = {str(table.title) for table in tables(cells)}
-    assert titles == {"MPS OFF · maskrcnn_resnet50_fpn · workload.seed=3 · seconds per process"}
+    assert titles == {"MPS OFF · maskrcnn_resnet50_fpn · workload.seed=3 · makespan in seconds"}
     assert "repeat" not in table_text(repeats(1, 1.0)).splitlines()[0]
 
 
@@ -165,10 +162,6 @@ def test_no_number_is_cut_and_no_text_folded_however_wide_the_table() -> None:
     assert "mps=off procs=99 times=2: SKIPPED: MPS needs an NVIDIA GPU" in text
 
 
-def test_no_measurement_gives_no_table() -> None:
-    assert table_text([]) == ""
-
-
 def test_on_a_narrow_terminal_a_reason_is_not_folded_to_the_width_of_its_table() -> None:
     file = StringIO()
     console = Console(file=file, width=60, force_terminal=True, color_system=None, soft_wrap=True)
@@ -189,8 +182,3 @@ def test_another_factor_is_a_column_whose_values_are_compared_within_themselves(
         ["1", "2", "1.00", "2.00"],
         ["4", "2", "4.00", "2.00"],
     ]
-
-
-def test_one_unusual_value_of_a_factor_is_in_the_title() -> None:
-    (table,) = tables([make_measurement(batch=8)])
-    assert "workload.batch=8" in str(table.title)

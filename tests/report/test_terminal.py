@@ -56,11 +56,6 @@ def test_without_a_terminal_wide_tables_are_not_cut() -> None:
     assert file.getvalue().count("1.00 to 1.00") == 4
 
 
-def test_the_parent_wakes_less_often_where_nobody_sees_a_bar() -> None:
-    plain, real = Console(file=StringIO()), Console(file=StringIO(), force_terminal=True)
-    assert Terminal(1, plain).tick_s > Terminal(1, real).tick_s
-
-
 def test_a_forward_shows_rank_pid_stream_and_shape() -> None:
     file = StringIO()
     with Terminal(1, Console(file=file, soft_wrap=True)) as terminal:
@@ -97,7 +92,7 @@ def test_a_mistake_on_a_command_line_is_one_line_with_code_2(capsys: pytest.Capt
 
 SCRIPT = """
 import os, signal, sys, tempfile
-from mps_experiments.terminal import run_and_exit
+from mps_experiments.report.terminal import run_and_exit
 def main():
     with tempfile.TemporaryDirectory() as folder:
         sys.stdout.write(folder + chr(10))

@@ -99,17 +99,6 @@ def test_the_zoom_is_longer_for_slow_operations_so_that_many_are_seen() -> None:
     assert end - begin == 600 * MS
 
 
-def test_the_zoom_of_a_short_pass_is_all_of_it() -> None:
-    assert Timeline.of([make_trace([(10, 20)])]).zoom() == (0, 100)
-
-
-def test_the_zoom_avoids_a_middle_that_is_unlike_the_rest() -> None:
-    fast = [(at, at + MS // 50) for at in range(0, 400 * MS, MS // 25)]
-    idle_middle = [span for span in fast if not 180 * MS < span[0] < 220 * MS]
-    timeline = Timeline.of([make_trace(idle_middle, boundaries_ns=(0, 400 * MS))])
-    assert timeline.shares(*timeline.zoom())[0, 0] == pytest.approx(0.45, abs=0.06)
-
-
 def test_serial_and_concurrent_pictures_differ_in_the_lane_of_what_ran_together(tmp_path: Path) -> None:
     serial = drawn(SERIAL, tmp_path / "serial.png")
     concurrent = drawn(CONCURRENT, tmp_path / "concurrent.png")
@@ -147,10 +136,6 @@ ODD = {
 @pytest.mark.parametrize("traces", ODD.values(), ids=ODD.keys())
 def test_an_odd_trace_is_drawn_as_far_as_it_goes(traces: tuple[KernelTrace, ...], tmp_path: Path) -> None:
     assert drawn(traces, tmp_path / "timeline.png").size == (1200, 600)
-
-
-def test_a_title_that_looks_like_a_formula_or_is_long_is_drawn_as_it_is(tmp_path: Path) -> None:
-    assert drawn(SERIAL, tmp_path / "timeline.png", "cost $x_$ " + "and more " * 40).size == (1200, 600)
 
 
 def test_matplotlib_is_loaded_only_to_draw_and_its_global_state_never(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mps_experiments.analysis.precision import Comparison
+from mps_experiments.analysis.gains import Gain
 from mps_experiments.config.cells import Request, parse
 from mps_experiments.config.schema import Order
 from mps_experiments.errors import ConfigError
@@ -16,13 +16,13 @@ from mps_experiments.record.measurement import Measurement
 from mps_experiments.run.plan import build_plan
 from mps_experiments.sweep.agenda import Agenda, Job, agenda_of
 from mps_experiments.sweep.blocks import Turn
-from tests.analysis.test_precision import Compared
+from tests.analysis.test_precision import compared
 from tests.records import make_measurement
 
-Compare = Callable[[Sequence[Measurement]], Sequence[Comparison]]
+Compare = Callable[[Sequence[Measurement]], Sequence[Gain]]
 
 
-def never(_: object) -> list[Comparison]:
+def never(_: object) -> list[Gain]:
     return []
 
 
@@ -70,8 +70,8 @@ def test_a_cell_that_is_skipped_here_has_no_twin() -> None:
     assert [turn.slot.mps for _, turn in found if turn and turn.is_twin] == [False]
 
 
-def narrow(_: object) -> list[Comparison]:
-    return [Compared(0.01)]
+def narrow(_: object) -> list[Gain]:
+    return [compared(0.01)]
 
 
 def test_with_a_fault_the_order_is_as_given_and_nothing_runs_twice() -> None:
@@ -91,7 +91,7 @@ def test_one_repeat_becomes_four_blocks_where_the_budget_allows() -> None:
         (1, ""),
         *((2, f"precision: t intervals need 4 blocks: repeat={number} is added") for number in (1, 2, 3)),
     ]
-    assert plan.stopped == "reached after 4 blocks; every comparison within ±5.0%"
+    assert plan.stopped == "reached after 4 blocks; every comparison within ±5.0 %"
     assert plan.summary() == {
         "order": "blocks",
         "order_seed": 0,
@@ -104,23 +104,23 @@ def test_one_repeat_becomes_four_blocks_where_the_budget_allows() -> None:
 def test_blocks_are_added_until_the_intervals_are_narrow() -> None:
     """Thirteen runs are narrow enough: three of the first block and two of each that is added."""
 
-    def narrows(measurements: Sequence[Measurement]) -> list[Comparison]:
-        return [Compared(0.5 / len(measurements))]
+    def narrows(measurements: Sequence[Measurement]) -> list[Gain]:
+        return [compared(0.5 / len(measurements))]
 
     plan, _ = agenda("-m", "mps=off", "procs=1,2", "precision=0.04", compare=narrows)
     assert len(run(plan)[0]) == 13
-    assert plan.stopped == "reached after 6 blocks; every comparison within ±4.0%"
+    assert plan.stopped == "reached after 6 blocks; every comparison within ±4.0 %"
 
 
 def test_a_block_that_would_end_after_the_budget_is_not_begun() -> None:
     """Two records of two minutes each make a block of four, however fast they come: they may be resumed."""
     arguments = ("-m", "mps=off", "procs=1,2", "precision=0.05", "budget_min=3.9")
-    plan, _ = agenda(*arguments, compare=lambda _: [Compared(0.2)])
+    plan, _ = agenda(*arguments, compare=lambda _: [compared(0.2)])
     assert len(run(plan, wall_s=120.0)[0]) == 3
     assert plan.stopped.startswith(
         "budget_min=3.9 is used up: 0.0 min have passed, a block takes up to 4.0 min; 1 of"
     )
-    plan, _ = agenda(*arguments, compare=lambda _: [Compared(0.2)])
+    plan, _ = agenda(*arguments, compare=lambda _: [compared(0.2)])
     plan.started = time.monotonic() - 3.5 * 60
     run(plan, wall_s=30.0)
     assert "3.5 min have passed, a block takes up to 1.0 min" in plan.stopped

@@ -137,7 +137,8 @@ def test_a_damaged_record_is_named_and_the_rest_is_reported(
 def test_a_record_that_contradicts_itself_is_named_and_the_rest_is_reported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    odd = replace(full_sweep()[-1], record_id="odd", config={"workload": "text"})
+    odd = full_sweep()[-1]
+    odd = replace(odd, record_id="odd", workers=odd.workers[:1])
     folder = sweep(tmp_path / "s", *full_sweep()[:-1], odd)
     assert run(folder) == 1
     assert "the record contradicts itself" in capsys.readouterr().err

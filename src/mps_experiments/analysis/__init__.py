@@ -1,1 +1,1 @@
-"""What several runs show together: groups, ratios, intervals, the cause, how many to pack; pure."""
+"""Derive what several runs show together: groups, ratios, intervals, the cause, how many to pack; pure."""

@@ -1,4 +1,4 @@
-"""The answer first: does packing pay, how far, and how sure is that; pure."""
+"""Answer first: does packing pay, how far, and how sure is that? Pure."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,12 +16,11 @@ from mps_experiments.record.verdict import Status
 
 _WORDS = {1: "One", 2: "Two", 3: "Three", 4: "Four", 5: "Five", 6: "Six", 7: "Seven", 8: "Eight"}
 _OF_ONE = " what one does"
-_SLOWED = "something slowed the one-process run, and gains over one replica are too large. Repeat both."
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What a panel says about packing.
+    """The answer of a panel about packing.
 
     Attributes:
         headline: One sentence.
@@ -33,17 +32,27 @@ class Answer:
 
     @property
     def text(self) -> str:
+        """Return all of it, as one paragraph."""
         return " ".join((self.headline, *self.details))
 
 
 def answer(panel: Panel) -> Answer:
-    """What the VALID runs of a panel say, and which are missing for more."""
+    """Say what the VALID runs of a panel show, and which are missing for more.
+
+    An arm whose one-process run was slowed has no verdict: that stands first, before its numbers.
+    """
     arms = {mps: panel.arm(mps) for mps in ARMS}
-    return Answer(headline=_headline(panel, arms), details=tuple(_details(panel, arms)))
+    slowed = {mps: text for mps in ("on", "off") if (text := _slowed(panel, arms[mps]))}
+    headline, details = _headline(panel, arms), _details(panel, arms, slowed)
+    if not slowed:
+        return Answer(headline=headline, details=tuple(details))
+    caveats = [_no_verdict(f" {STATES[mps]}" if panel.on_gpu else "", text) for mps, text in slowed.items()]
+    measured = f"As measured, {headline[0].lower()}{headline[1:]}"
+    return Answer(headline=" ".join(caveats), details=(measured, *details))
 
 
 def _headline(panel: Panel, arms: Mapping[str, Mapping[int, Group]]) -> str:
-    """The gain of the smallest pack, in both arms if they are there, with what makes it doubtful."""
+    """Return the gain of the smallest pack that all arms have, with what makes it doubtful."""
     counts = sorted({count for arm in arms.values() for count in arm if count > 1})
     if not counts:
         return "No VALID run with several processes: nothing can be said about packing."
@@ -76,16 +85,17 @@ def _gain_words(panel: Panel, group: Group) -> str:
     return f"{ratio.gain.value:.2f} times{_OF_ONE}{interval}{vagueness(ratio.gain)}"
 
 
-def _details(panel: Panel, arms: Mapping[str, Mapping[int, Group]]) -> Iterator[str]:
+def _details(
+    panel: Panel, arms: Mapping[str, Mapping[int, Group]], slowed: Mapping[str, str]
+) -> Iterator[str]:
     if not panel.on_gpu:
         yield "Without a GPU nothing measured here says anything about MPS."
-    found = {mps: packing(_alike(panel, arms[mps])) for mps in ("on", "off")}
+    judged = [mps for mps in ("on", "off") if mps not in slowed]
+    found = {mps: each for mps in judged if (each := packing(_alike(panel, arms[mps])))}
     for mps, each in found.items():
-        if each is not None:
-            yield from packing_words(panel, mps, each)
-    yield from _too_fast(panel, arms)
+        yield from packing_words(panel, mps, each)
     yield from _best_words(arms)
-    if (on := found["on"]) is not None and on.limit is not on.fewest:
+    if (on := found.get("on")) is not None and on.limit is not on.fewest:
         yield _latency_words(on.fewest, on.limit)
     for mps in ARMS:
         if panel.on_gpu and not any(count > 1 for count in arms[mps]):
@@ -93,7 +103,7 @@ def _details(panel: Panel, arms: Mapping[str, Mapping[int, Group]]) -> Iterator[
     if panel.other_times:
         others = ", ".join(map(str, panel.other_times))
         are = "are" if len(panel.other_times) > 1 else "is"
-        yield f"All this is of times={panel.times}; times={others} {are} in the tables only."
+        yield f"This answer is about times={panel.times}; times={others} {are} in the tables only."
     if panel.left_out:
         yield (
             f"VALID runs that differ from these in {', '.join(panel.left_out)} are in the tables, "
@@ -107,33 +117,32 @@ def _alike(panel: Panel, arm: Mapping[int, Group]) -> dict[int, Group]:
     return {count: group for count, group in arm.items() if 1 not in arm or panel.ratio(group).gain}
 
 
-def _too_fast(panel: Panel, arms: Mapping[str, Mapping[int, Group]]) -> Iterator[str]:
-    """N processes cannot be faster than one: then the one was slowed, and what rests on it is too good.
+def _slowed(panel: Panel, arm: Mapping[int, Group]) -> str:
+    """Say what shows that something slowed the one-process run of an arm; empty if nothing does.
 
-    The ratio is that of the slowest process. Where that one alone was slowed as well, only the gain tells.
+    The ratio is that of the slowest process. Where that one was slowed as well, only the gain tells.
     """
-    for mps, arm in arms.items():
-        state = f" {STATES[mps]}" if panel.on_gpu else ""
-        several = [group for count, group in arm.items() if count > 1]
-        compared = [(group, panel.ratio(group)) for group in several]
-        below = [
-            f"{procs_of(group)} ({ratio.overall.value:.2f})"
-            for group, ratio in compared
-            if ratio.overall and ratio.overall.value < TOO_FAST
-        ]
-        above = [
-            f"{procs_of(group)} ({ratio.gain.value:.2f})"
-            for group, ratio in compared
-            if ratio.gain and ratio.gain.value > procs_of(group) / TOO_FAST
-        ]
-        if below:
-            yield f"The ratio{state} of {', '.join(below)} processes is below 1: {_SLOWED}"
-        elif above:
-            yield f"The gain{state} of {', '.join(above)} processes is above their number: {_SLOWED}"
+    shown = []
+    for count, group in arm.items():
+        ratio = panel.ratio(group)
+        if count == 1 or ratio.gain is None or ratio.overall is None:
+            continue
+        if ratio.gain.value > count / TOO_FAST:
+            shown.append(f"{count} do {ratio.gain.value:.2f} times")
+        elif ratio.overall.value < TOO_FAST:
+            shown.append(f"each of {count} takes {ratio.overall.value:.2f} times as long")
+    return " and ".join(shown)
+
+
+def _no_verdict(state: str, shown: str) -> str:
+    return (
+        f"No verdict{state}: something slowed the one-process run. N processes cannot do more than N times "
+        f"what one does, yet {shown}. Measure them again."
+    )
 
 
 def _best_words(arms: Mapping[str, Mapping[int, Group]]) -> Iterator[str]:
-    """The best of each arm against each other: what switching MPS on is worth."""
+    """Compare the best of each arm: what switching MPS on is worth."""
     if not all(len(arm) > 1 for arm in arms.values()):
         return
     best = {
@@ -155,7 +164,7 @@ def _latency_words(fewest: Group, limit: Group) -> str:
 
 
 def _why_missing(mps: str, panel: Panel) -> str:
-    """What is to be done, or what came in between, where an arm has no VALID run of several processes."""
+    """Say what to do, or what went wrong, where an arm has no VALID run of several processes."""
     there = [m for m in panel.measurements if m.cell.mps == mps]
     several = [m for m in there if m.cell.procs > 1]
     if not there:

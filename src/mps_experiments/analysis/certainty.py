@@ -1,4 +1,4 @@
-"""How sure an answer is: what stands in its own sentence, and what after it; pure."""
+"""Say how sure an answer is: what stands in its own sentence, and what after it; pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -9,9 +9,14 @@ from mps_experiments.analysis.packing import PAYS
 from mps_experiments.analysis.packing_words import LESS
 from mps_experiments.analysis.panels import Panel
 from mps_experiments.analysis.repeats import Group
-from mps_experiments.analysis.work_doubts import work_doubts
+from mps_experiments.record.measurement import Measurement
 
 _MATTERS = 0.1  # share that others took, from which the answer's own sentence says so
+_DOUBTS = {
+    "gpu_work": "GPU work not proved",
+    "descendants": "with more processes on the GPU than procs",
+    "little_gpu_work": "with work that hardly touches the GPU",
+}
 _OF_OTHERS = {
     "foreign_cpu": "of the workers' CPU cores",
     "foreign_gpu": "of the GPU",
@@ -22,7 +27,7 @@ def caveats(panel: Panel, packs: Sequence[Group]) -> str:
     """Return what makes the gains doubtful, as the end of their sentence: whose work, and others."""
     arms = {group.first.cell.mps for group in packs}
     ones = [one for mps in arms if (one := panel.arm(mps).get(1))]
-    parts = work_doubts([m for group in [*packs, *ones] for m in group.measurements])
+    parts = _work_doubts([m for group in [*packs, *ones] for m in group.measurements])
     parts += _taken_by_others([*packs, *ones])
     return "".join(f", {part}" for part in parts)
 
@@ -30,7 +35,7 @@ def caveats(panel: Panel, packs: Sequence[Group]) -> str:
 def vagueness(gain: Estimate) -> str:
     """Return how sure a gain is, to stand right after it: a wide interval, and what that leaves open."""
     if gain.interval is None or gain.half_width is None:
-        return ": how sure that is, is unknown"
+        return ", with unknown uncertainty"
     low, high = gain.interval
     text = f", known to {width(gain.half_width)} only" if gain.half_width > WIDE else ""
     if not low <= 1 <= high:
@@ -52,6 +57,12 @@ def certainty_lines(panel: Panel, arms: Mapping[str, Mapping[int, Group]]) -> It
     yield from _tail(used)
 
 
+def _work_doubts(measurements: Sequence[Measurement]) -> list[str]:
+    """Return each doubt about the work of these runs once, as parts of a sentence."""
+    found = {finding.check for m in measurements for finding in m.findings}
+    return [words for check, words in _DOUBTS.items() if check in found]
+
+
 def _taken_by_others(groups: Sequence[Group]) -> Iterator[str]:
     runs = [m for group in groups for m in group.measurements]
     for check, what in _OF_OTHERS.items():
@@ -70,20 +81,20 @@ def _blocks(panel: Panel, used: Sequence[Group]) -> Iterator[str]:
         yield f"One block, and {gains_known[0].why}."
     elif max(counts) == 1:
         yield (
-            "One block: the intervals are of what happened within the runs, not between them; "
-            f"add repeat={','.join(map(str, range(ENOUGH_BLOCKS)))} before you act on it."
+            "One block: the intervals cover what happened within the runs, not between them. "
+            f"Add repeat={','.join(map(str, range(ENOUGH_BLOCKS)))} before you act on it."
         )
     elif min(counts) == 1:
-        yield "Some cells have one run only: their intervals are of what happened within it."
+        yield "Some cells have only one run: their intervals cover what happened within it."
     elif min(counts) < ENOUGH_BLOCKS:
         yield f"With {min(counts)} blocks the intervals are rough; {ENOUGH_BLOCKS} would do."
 
 
 def _smallest(panel: Panel, used: Sequence[Group]) -> Iterator[str]:
-    """Of a single block without two equal runs nothing is known of what equal runs differ by."""
+    """Say which difference would have shown; nothing for a single block without two equal runs."""
     found = sensitivity(panel.answered)
     if found.twins is None and (why := why_unpaired(panel.measurements)):
-        yield f"Of two equal runs (A/A) nothing is known: {why}."
+        yield f"How much two equal runs (A/A) differ is not known: {why}."
     if found.smallest is None or (found.twins is None and max(map(len, used)) == 1):
         return
     twins = "" if found.twins is None else f"; two equal runs (A/A) differed by {difference(found.twins)}"
@@ -106,8 +117,8 @@ def _tail(used: Sequence[Group]) -> Iterator[str]:
     if known:
         yield (
             f"window=fixed: in {len(known)} of {len(runs)} runs of several processes a worker was done "
-            f"early, after {min(known) * 100:.0f} % of the makespan at the least; throughput, latency and "
-            "gain are partly of fewer."
+            f"early, at the earliest after {min(known) * 100:.0f} % of the makespan. Throughput, latency and "
+            "gain are partly those of fewer processes."
         )
 
 

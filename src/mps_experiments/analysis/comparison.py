@@ -1,4 +1,4 @@
-"""The ratio of each cell to its one-process partner; pure, and the same whatever the order of the cells."""
+"""Compare each cell with its one-process partner; pure, and the same whatever the order of the cells."""
 
 import statistics
 from collections import defaultdict
@@ -20,7 +20,7 @@ _TWIN = "the second of two equal runs (A/A), which only shows what equal runs di
 
 @dataclass(frozen=True, kw_only=True)
 class Ratio:
-    """How N processes compare with one, everything else equal.
+    """N processes compared with one, everything else equal.
 
     Attributes:
         value: Pace of this run / pace of the one-process run of its block, or, where its block has none, the
@@ -41,7 +41,7 @@ class Ratio:
 
 
 def ratios(measurements: Sequence[Measurement]) -> dict[str, Ratio]:
-    """Record id -> ratio, over VALID ordinary runs that agree in all but procs and repeat."""
+    """Return record id -> ratio, over VALID ordinary runs that agree in all but procs and repeat."""
     found = {m.record_id: Ratio(value=None, reason=_not_compared(m)) for m in measurements}
     every = groups(measurements)
     ones = [group for group in every if group.first.cell.procs == 1]
@@ -59,7 +59,7 @@ def _not_compared(m: Measurement) -> str:
 
 
 def groups(measurements: Sequence[Measurement]) -> list[Group]:
-    """The VALID ordinary runs, repeats of one cell together; cells in the order of their first run."""
+    """Group the VALID ordinary runs by cell; cells in the order of their first run."""
     by_cell: dict[tuple[str, int], list[Measurement]] = defaultdict(list)
     for m in measurements:
         if m.verdict.status is Status.VALID and m.is_ordinary and not m.cell.is_twin:
@@ -100,7 +100,7 @@ def _refused(group: Group, reason: str) -> dict[str, Ratio]:
 
 
 def _no_partner(group: Group, ones: Sequence[Group]) -> str:
-    """Why none of the one-process runs will do, with the names of what differs in the nearest one."""
+    """Say why none of the one-process runs will do, with the names of what differs in the nearest one."""
     cell, own = group.first.cell, comparison_keys(group.first)
     missing = f"no VALID one-process run with mps={cell.mps} times={cell.times}"
     candidates = [one for one in ones if one.first.cell.mps == cell.mps]

@@ -33,7 +33,7 @@ class Condensed(Measurement):
 
 
 def condensed(measurement: Measurement) -> Condensed:
-    """The same run for tables, ratios and causes; its size does not depend on how long it was measured."""
+    """Return the run without its samples, so that its size does not depend on how long it was measured."""
     if isinstance(measurement, Condensed):
         return measurement
     values = {each.name: getattr(measurement, each.name) for each in fields(Measurement)}

@@ -1,4 +1,4 @@
-"""How one cell compares with another, and how sure that is: paired within blocks; pure.
+"""Compare two cells, paired within blocks, and say how sure that is; pure.
 
 With x and y the figures of the two cells in block b, each block gives ``log(x_b / y_b)``: what the runs of a
 block share, the machine's state of that minute, falls out. From four blocks on Student's t of these
@@ -17,7 +17,7 @@ from mps_experiments.record.throughput import CONFIDENCE, LEAST_BINS
 
 ENOUGH_BLOCKS = 4
 WIDE = 0.1  # relative half width from which an interval is called wide
-WITHIN_ONE = "one block: the interval is of what happened within it, not between runs"
+WITHIN_ONE = "one block: the interval covers what happened within it, not between runs"
 _TOO_SHORT = (
     f"no interval: it needs {LEAST_BINS} iterations of each process in the common window or "
     f"{ENOUGH_BLOCKS} blocks"
@@ -50,17 +50,17 @@ class Estimate:
 
     @property
     def interval_name(self) -> str:
-        """What the interval may be called: a rough one holds the truth in fewer than 95 % of all cases."""
+        """Name the interval: a rough one holds the truth in fewer than 95 % of all cases."""
         return interval_name(self.rough)
 
     @property
     def is_vague(self) -> bool:
-        """Whether the interval is rough and wide, so that nothing may be stated flatly."""
+        """Tell whether the interval is rough and wide, so that nothing may be stated flatly."""
         return self.rough and (self.half_width is None or self.half_width > WIDE)
 
     @property
     def text(self) -> str:
-        """The value and, in brackets, the interval."""
+        """Return the value and, in brackets, the interval."""
         between = f" [{self.interval[0]:.2f}, {self.interval[1]:.2f}]" if self.interval else ""
         return f"{self.value:.2f}{between}"
 
@@ -76,7 +76,7 @@ def pace(figures: Statistics) -> float:
 
 
 def throughput(figures: Statistics) -> float:
-    """Return the iterations of all workers per second."""
+    """Return the items of all workers per second."""
     return figures.throughput_per_s
 
 
@@ -139,7 +139,7 @@ def log_half_width(figures: Statistics) -> float | None:
 
 
 def _half_width(logs: Logs, above: float | None, below: float | None) -> tuple[float | None, str]:
-    """Half of the interval of the logarithm, and how it came about."""
+    """Return half of the interval of the logarithm, and how it came about."""
     blocks = len(logs)
     if blocks >= ENOUGH_BLOCKS:
         return t_half_width(logs), f"{blocks} blocks: Student's t of the ratios within each"
@@ -159,12 +159,15 @@ def _half_width(logs: Logs, above: float | None, below: float | None) -> tuple[f
     if blocks == 1:
         return within, WITHIN_ONE
     if not blocks:
-        return within, "no block has both: the interval is of what happened within the runs, not between them"
+        return (
+            within,
+            "no block has both: the interval covers what happened within the runs, not between them",
+        )
     return within, f"{blocks} blocks: of what happened within the runs, which is more than they differ by"
 
 
 def _within(runs: Sequence[Statistics]) -> float | None:
-    """Root mean square of the runs' own half widths; None if any has none."""
+    """Return the root mean square of the runs' own half widths; None if any has none."""
     known = [log_half_width(figures) for figures in runs]
     values = [half for half in known if half is not None]
     return math.sqrt(statistics.fmean(half**2 for half in values)) if len(values) == len(known) else None

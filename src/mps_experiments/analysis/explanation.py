@@ -1,4 +1,4 @@
-"""Why N processes take longer than one: a cause and a short paragraph, each claim with its figure; pure.
+"""Explain why N processes take longer than one: a cause, and each claim with its figure; pure.
 
 A cause is named only if its parts make up most of the growth (`report.growth`) and, for a resource of the
 GPU, the telemetry shows it used up; else the text says that the figures do not decide.
@@ -24,7 +24,7 @@ _FILLED = 0.8  # share of a worker's time in which it keeps the GPU busy, from w
 
 
 class Cause(StrEnum):
-    """What keeps N processes from taking the time of one, or what leaves room for them."""
+    """The reason why N processes do not take the time of one, or why there is room for them."""
 
     HOST = "host-limited"
     TIME_SLICED = "time-sliced"
@@ -96,7 +96,7 @@ def _nothing(why: str) -> Explanation:
 
 
 def _judge(growth: Growth) -> tuple[Cause, list[str]]:
-    """The cause, and the sentences that show it."""
+    """Return the cause, and the sentences that show it."""
     if growth.ratio < TOO_FAST:
         return Cause.UNDECIDED, [TOO_FAST_WORDS, _room(growth), _overlap(growth)]
     if growth.ratio < _FREE:
@@ -180,7 +180,7 @@ def _behind(growth: Growth) -> str:
 
 
 def _starved(growth: Growth) -> str | None:
-    """Evidence that the slowest worker lacked a CPU core; None if there is none."""
+    """Return evidence that the slowest worker lacked a CPU core; None if there is none."""
     waited, alone = _core_wait_share(growth.run), _core_wait_share(growth.run_of_one)
     if waited is None or alone is None or waited < _STARVED:
         return None
@@ -196,7 +196,7 @@ def _starved(growth: Growth) -> str | None:
 
 
 def _core_wait_share(run: Measurement) -> float | None:
-    """Share of its time at work in which the slowest worker had no core; None if it is unknown."""
+    """Return the share of its time in which the slowest worker had no core; None if it is unknown."""
     measured = [(worker.samples, worker.done) for worker in run.workers if worker.samples]
     first_ns = min(samples.start_ns for samples, _ in measured)
     samples, done = max(
@@ -208,7 +208,7 @@ def _core_wait_share(run: Measurement) -> float | None:
 
 
 def _ms(seconds: float, sign: str = "") -> str:
-    """Three digits; what is below 0.1 microseconds is noise of the arithmetic."""
+    """Write three digits; what is below 0.1 microseconds is noise of the arithmetic."""
     value = round(seconds * 1e3, 4) + 0.0  # not -0
     return f"{value:{sign}.0f} ms" if abs(value) >= 100 else f"{value:{sign}.3g} ms"
 
@@ -216,7 +216,7 @@ def _ms(seconds: float, sign: str = "") -> str:
 def explanations(
     measurements: Sequence[Measurement], by_ratio: Mapping[str, Ratio]
 ) -> dict[str, Explanation]:
-    """Record id -> explanation, for every run that has one.
+    """Return record id -> explanation, for every run that has one.
 
     Args:
         measurements: All runs.

@@ -1,4 +1,4 @@
-"""The trials of one fault in one MPS state, taken together; pure."""
+"""Take together the trials of one fault in one MPS state; pure."""
 
 import itertools
 import statistics
@@ -18,7 +18,7 @@ from mps_experiments.record.verdict import Status
 
 @dataclass(frozen=True, kw_only=True)
 class FaultRow:
-    """The trials of one cell.
+    """The trials of one cell; only VALID ones count.
 
     Attributes:
         measurements: All of them, in order of their trial.
@@ -33,105 +33,71 @@ class FaultRow:
         return self.measurements[0]
 
     @property
-    def trials(self) -> tuple[FaultTrial, ...]:
-        """The VALID ones."""
-        return tuple(m.fault for m in self._valid if m.fault is not None)
-
-    @property
-    def _valid(self) -> list[Measurement]:
+    def valid(self) -> list[Measurement]:
         return [m for m in self.measurements if m.verdict.status is Status.VALID]
 
     @property
-    def all_others_finished(self) -> int:
-        """In how many trials every worker that did nothing wrong did all of its iterations."""
-        return sum(len(trial.survivors) == len(trial.neighbours) for trial in self.trials)
+    def trials(self) -> list[FaultTrial]:
+        return [m.fault for m in self.valid if m.fault is not None]
 
     @property
-    def has_others(self) -> bool:
-        """Whether there was anybody who did nothing wrong."""
-        return any(trial.neighbours for trial in self.trials)
-
-    def _survivors(self) -> list[SurvivorFigures]:
-        return [figures for m in self._valid if (figures := m.survivor_figures())]
+    def survivors(self) -> list[SurvivorFigures]:
+        return [figures for m in self.valid if (figures := m.survivor_figures())]
 
     @property
     def elapsed_s(self) -> float | None:
-        """Median over the trials of the slowest survivor's time."""
-        return _median(figures.elapsed_s for figures in self._survivors())
+        """Return the median over the trials of the slowest survivor's time."""
+        return median(figures.elapsed_s for figures in self.survivors)
 
     @property
     def ratio(self) -> float | None:
-        """`elapsed_s` / the one-process time: 1.0 if the survivor was as fast as one that is alone."""
+        """Return `elapsed_s` / the one-process time: 1.0 if the survivor was as fast as one that is alone."""
         elapsed = self.elapsed_s
         return elapsed / self.reference.median_s if elapsed is not None and self.reference else None
 
     @property
-    def latencies_s(self) -> tuple[float | None, float | None, float | None]:
-        """Median over the trials of the survivors' latency before, at and after the fault."""
-        figures = self._survivors()
-        return (
-            _median(f.before_s for f in figures),
-            _median(f.at_s for f in figures),
-            _median(f.after_s for f in figures),
-        )
+    def blips_s(self) -> list[float]:
+        return sorted(figures.blip_s for figures in self.survivors if figures.blip_s is not None)
 
     @property
-    def blips_s(self) -> tuple[float, ...]:
-        """The survivors' blip in each trial that has one to tell, sorted."""
-        return tuple(sorted(f.blip_s for f in self._survivors() if f.blip_s is not None))
-
-    def server_states(self) -> Counter[str]:
-        """What became of the server after the fault, in words, with the number of trials."""
-        return Counter(_states_in_words(trial) for trial in self.trials if trial.server_states)
-
-    @property
-    def served(self) -> int:
-        """In how many trials a new client was served."""
-        return sum(t.newcomer is not None and t.newcomer.served_ns is not None for t in self.trials)
-
-    @property
-    def served_after_s(self) -> float | None:
-        """Median time from a new client's asking to its first operation on the device, over those served."""
+    def served_s(self) -> list[float]:
+        """List the times from a new client's asking to its first operation, of those served."""
         newcomers = [trial.newcomer for trial in self.trials if trial.newcomer]
-        return _median((n.served_ns - n.asked_ns) / 1e9 for n in newcomers if n.served_ns is not None)
-
-    @property
-    def fell_back(self) -> int:
-        """In how many trials the new client was served without MPS and without a word; runs with MPS only."""
-        return sum(bool(trial.fell_back_silently) for trial in self.trials)
+        return [(n.served_ns - n.asked_ns) / 1e9 for n in newcomers if n.served_ns is not None]
 
     @property
     def leftover_bytes(self) -> int | None:
-        """The most device memory that was left over; None where NVML did not tell."""
+        """Return the most device memory that was left over; None where NVML did not tell."""
         return max((t.leftover_bytes for t in self.trials if t.leftover_bytes is not None), default=None)
 
+    def server_states(self) -> Counter[str]:
+        """Count what became of the server after the fault, in words, over the trials."""
+        return Counter(_states_in_words(trial) for trial in self.trials if trial.server_states)
+
     def output_differences(self) -> list[OutputDifference]:
-        """How far each survivor's output afterwards lies from that of a process that is alone."""
+        """Compare each survivor's output afterwards with that of a process that is alone."""
         if self.reference is None:
             return []
         alone = self.reference.first
-        return [difference for m in self._valid for difference in survivor_differences(alone, m)]
+        return [difference for m in self.valid for difference in survivor_differences(alone, m)]
 
-    def culprit_ends(self) -> Counter[str]:
-        """How the worker that was hit ended, with the number of trials."""
-        return Counter(trial.culprit.text for trial in self.trials if trial.culprit)
-
-    def other_ends(self) -> Counter[str]:
-        """How workers ended that did nothing wrong and did not finish, with the number of workers."""
-        return Counter(
-            f"{fate.outcome.value}: {fate.text}" if fate.outcome is Outcome.STALLED else fate.text
-            for trial in self.trials
-            for fate in trial.neighbours
-            if fate.outcome is not Outcome.FINISHED
-        )
-
-    def refused(self) -> Counter[str]:
-        """What new clients saw that were not served, with the number of attempts."""
-        return Counter(text for trial in self.trials if trial.newcomer for text in trial.newcomer.failures)
+    def texts(self) -> dict[str, Counter[str]]:
+        """Count by who saw it what ended the worker that was hit and others, and refused new clients."""
+        unfinished = [f for t in self.trials for f in t.neighbours if f.outcome is not Outcome.FINISHED]
+        return {
+            "the worker that was hit": Counter(trial.culprit.text for trial in self.trials if trial.culprit),
+            "other workers": Counter(
+                f"{fate.outcome.value}: {fate.text}" if fate.outcome is Outcome.STALLED else fate.text
+                for fate in unfinished
+            ),
+            "refused new clients": Counter(
+                text for trial in self.trials if trial.newcomer for text in trial.newcomer.failures
+            ),
+        }
 
 
 def fault_rows(measurements: Sequence[Measurement]) -> list[FaultRow]:
-    """One row for each fault, MPS state and setting, in the order in which they were first measured."""
+    """Make a row for each fault, MPS state and setting, in the order in which they were first measured."""
     references = {
         frozen(comparison_keys(group.first)): group
         for group in groups(measurements)
@@ -151,19 +117,19 @@ def fault_rows(measurements: Sequence[Measurement]) -> list[FaultRow]:
 
 
 def _settings(m: Measurement) -> str:
-    """What the trials of one row agree in; a trial that never got workers belongs to the others."""
+    """Return what the trials of a row agree in, less what only workers tell: a trial may have had none."""
     told_by_workers = ("cuda", "cudnn")
     return frozen({name: value for name, value in comparison_keys(m).items() if name not in told_by_workers})
 
 
 def _hit(m: Measurement) -> str:
-    """Who is hit and when: trials that differ in it are not taken together."""
+    """Return who is hit and when: trials that differ in it are not taken together."""
     fault = m.config.get("fault") or {}
     return frozen({name: value for name, value in fault.items() if name != "trials"})
 
 
 def _states_in_words(trial: FaultTrial) -> str:
-    """For example ``ACTIVE > no server > ACTIVE (new)``, from the fault on."""
+    """Return the server's states from the fault on, such as ``ACTIVE > no server > ACTIVE (new)``."""
     before = [state for state in trial.server_states if state.at_ns <= trial.injected_ns]
     after = [state for state in trial.server_states if state.at_ns > trial.injected_ns]
     known = set(before[-1].servers) if before else set()
@@ -174,6 +140,7 @@ def _states_in_words(trial: FaultTrial) -> str:
     return " > ".join(word for word, _ in itertools.groupby(words))
 
 
-def _median(values: Iterable[float | None]) -> float | None:
+def median(values: Iterable[float | None]) -> float | None:
+    """Return the median of the values that are known; None if none is."""
     known = [value for value in values if value is not None]
     return statistics.median(known) if known else None

@@ -1,14 +1,12 @@
 """Numbers of a panel as series over the number of processes; pure."""
 
 import itertools
-import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from mps_experiments.analysis.metrics import shown_values
+from mps_experiments.analysis.numbers import short
 from mps_experiments.analysis.panels import ARMS, Panel
 from mps_experiments.analysis.repeats import Group
-from mps_experiments.record.measurement import Measurement
 
 _LABELS = {"off": "MPS off (time-sliced)", "on": "MPS on"}
 
@@ -50,25 +48,8 @@ def arm_series(
     return found
 
 
-def quantity_series(panel: Panel, name: str) -> list[Series]:
-    """Return the median over repeats of a metric."""
-    return arm_series(panel, lambda group: median_of(group.measurements, name))
-
-
-def median_of(runs: Sequence[Measurement], name: str) -> float | None:
-    """Median over the runs that have the quantity; None if none has."""
-    values = [value for run in runs if (value := shown_values(run)[name]) is not None]
-    return statistics.median(values) if values else None
-
-
-def rate(group: Group) -> str:
-    """Return the median throughput, without the unit."""
-    value = group.throughput_median_per_s
-    return f"{value:.1f}" if value >= 1 else f"{value:.3g}"
-
-
 def said(panel: Panel, series: Sequence[Series], unit: str) -> str:
-    """The values in words."""
+    """Return the values in words."""
     return "; ".join(f"{arm_name(panel, each.mps, each.stratum)}: {_points(each, unit)}" for each in series)
 
 
@@ -78,17 +59,8 @@ def arm_name(panel: Panel, mps: str, stratum: str = "") -> str:
 
 
 def scoped(panel: Panel, title: str) -> str:
-    """A title with what all runs of the chart share."""
+    """Return a title with what all runs of the chart share."""
     return f"{title} (times={panel.times})"
-
-
-def short(value: float) -> str:
-    """Three digits, or all of a larger number.
-
-    >>> short(0.012345), short(1560.4)
-    ('0.0123', '1560')
-    """
-    return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
 
 
 def _points(series: Series, unit: str) -> str:

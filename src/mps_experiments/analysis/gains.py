@@ -1,4 +1,4 @@
-"""What packing gains: throughput over throughput, and the smallest difference that would show; pure."""
+"""Compute what packing gains, and the smallest difference that would have shown; pure."""
 
 import math
 from collections.abc import Sequence
@@ -33,19 +33,19 @@ class Gain(Estimate):
 
     @property
     def is_over_off(self) -> bool:
-        """Whether it compares MPS on with MPS off."""
+        """Tell whether it compares MPS on with MPS off."""
         return self.numerator.first.cell.mps != self.denominator.first.cell.mps
 
     @property
     def name(self) -> str:
-        """What is compared, in the words of the command line."""
+        """Name what is compared, in the words of the command line."""
         many, one = self.numerator.first.cell, self.denominator.first.cell
         if self.is_over_off:
             return f"procs={many.procs}: mps=on over mps=off"
         return f"mps={many.mps}: procs={many.procs} over procs={one.procs}"
 
     def is_within(self, precision: float) -> bool:
-        """Whether the interval is as narrow as that, relative to the value."""
+        """Tell whether the interval is as narrow as that, relative to the value."""
         return self.half_width is not None and self.half_width <= precision
 
 
@@ -72,7 +72,7 @@ def _place(m: Measurement, **other: object) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Sensitivity:
-    """What a sweep could have shown.
+    """The differences that a sweep could have shown.
 
     Attributes:
         twins: The largest relative difference of the throughputs of two equal runs (A/A); None without such a

@@ -1,4 +1,4 @@
-"""Which resource of the GPU is used up, by the telemetry of the timed window; pure."""
+"""Name the resource of the GPU that is used up, by the telemetry of the timed window; pure."""
 
 import math
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ class FoundLimit:
 
 
 def gpu_limit(growth: Growth) -> FoundLimit:
-    """The resource that N workers use up."""
+    """Return the resource that N workers use up."""
     if found := power_limit(growth):
         return found
     found = _by_gpm(growth) or _by_nvml(growth)
@@ -47,7 +47,7 @@ def gpu_limit(growth: Growth) -> FoundLimit:
 
 
 def power_limit(growth: Growth) -> FoundLimit | None:
-    """The clock, if the power limit held it down and alone explains most of the growth."""
+    """Return the clock if the power limit held it down and alone explains most of the growth."""
     explained = min(growth.one.run_s * (growth.clock_factor - 1), growth.kernels_s)
     fell = growth.clock_factor > _CLOCK_FELL and _capped_share(growth) >= _CAPPED
     if not fell or not growth.is_mostly(explained):
@@ -56,7 +56,7 @@ def power_limit(growth: Growth) -> FoundLimit | None:
 
 
 def lower_clock(growth: Growth) -> list[str]:
-    """A sentence if the clock was lower than with one process; else none."""
+    """Return a sentence if the clock was lower than with one process; else none."""
     if growth.clock_factor <= _CLOCK_FELL:
         return []
     capped = _capped_share(growth)

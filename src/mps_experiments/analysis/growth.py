@@ -1,4 +1,4 @@
-"""How the makespan grew from one process to N, part by part; pure.
+"""Divide the growth of the makespan from one process to N into parts; pure.
 
 The growth per iteration is the difference of two decompositions (`measurement.decomposition`)::
 
@@ -72,32 +72,32 @@ class Growth:
 
     @property
     def total_s(self) -> float:
-        """The makespans' difference per iteration: all parts and the late start."""
+        """Return the makespans' difference per iteration: all parts and the late start."""
         return self.many.pace_s - self.one.pace_s
 
     @property
     def late_start_s(self) -> float:
-        """What the makespan's late start adds, spread over the iterations; no part of an iteration."""
+        """Return what a late start adds to the makespan, for each iteration; it is no part of one."""
         return self.total_s - (self.many.iteration_s - self.one.iteration_s)
 
     @property
     def gpu_busy_alone(self) -> float:
-        """Share of one worker's timed iteration in which the GPU ran its operations."""
+        """Return the share of one worker's timed iteration in which the GPU ran its operations."""
         return self.one.run_s / self.one.iteration_s
 
     @property
     def clock_factor(self) -> float:
-        """Mean SM clock with one worker / with all; 1 where it is unknown."""
+        """Return the mean SM clock with one worker / with all; 1 where it is unknown."""
         one, many = (each.mean.get("sm_clock_mhz") if each else None for each in (self.gpu_of_one, self.gpu))
         return one / many if one and many else 1.0
 
     def is_mostly(self, seconds: float) -> bool:
-        """Whether these seconds make up most of what was added, where parts that shrank count as nothing."""
+        """Tell whether these seconds are most of what was added; parts that shrank count as nothing."""
         parts = (self.kernels_s, self.behind_s, self.idle_s, self.host_s)
         return seconds >= _MOST * max(self.total_s, sum(part for part in parts if part > 0))
 
     def figures(self) -> dict[str, float]:
-        """Name, with its unit -> value."""
+        """Return name, with its unit -> value."""
         many = self.many
         return {
             "share/run": many.share(many.run_s),

@@ -1,4 +1,4 @@
-"""What two runs must agree in before they are compared, by name; pure."""
+"""Name what two runs must agree in before they are compared; pure."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ _COMPARED = tuple(
 
 
 def comparison_keys(measurement: Measurement) -> dict[str, object]:
-    """What two runs must agree in before the number of processes may be called the cause, by name."""
+    """Return by name what two runs must agree in before the number of processes may be called the cause."""
     cell, machine = measurement.cell, measurement.machine
     facts = next((w.facts.torch_facts for w in measurement.workers if w.rank == 0 and w.facts), {})
     gpu = (machine.gpu.name, machine.gpu.uuid) if machine.gpu else ()
@@ -54,7 +54,7 @@ def _cpu(machine: MachineFacts) -> str:
 
 
 def telling_environment(machine: MachineFacts) -> dict[str, str]:
-    """The variables that can change a number."""
+    """Return the variables that can change a number."""
     return {key: value for key, value in machine.environment.items() if key not in _IGNORED}
 
 
@@ -71,7 +71,7 @@ def table_key(measurement: Measurement) -> tuple[object, ...]:
 
 
 def differing_keys(own: Mapping[str, object], other: Mapping[str, object]) -> list[str]:
-    """Each key that differs, with both values; of a dict only the entries that do."""
+    """List each key that differs, with both values; of a dict only the entries that do."""
     return [f"{name} ({one} against {two})" for name, one, two in differences(own, other)]
 
 
@@ -102,7 +102,7 @@ def _short(digest: str | None) -> str:
 
 
 def frozen(value: object) -> str:
-    """The same text for equal values, whatever the order of their keys."""
+    """Return the same text for equal values, whatever the order of their keys."""
     return json.dumps(value, sort_keys=True, default=str)
 
 

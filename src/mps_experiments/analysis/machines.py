@@ -1,4 +1,4 @@
-"""Which machine a number is of, where a report has several; pure."""
+"""Tell the machines of a report apart; pure."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ _UUID_CHARACTERS = 12  # "GPU-" and eight digits: enough to tell GPUs of one nam
 
 
 def machine_line(machine: MachineFacts) -> str:
-    """The machine in one line: GPU, driver, CPU, versions."""
+    """Return the machine in one line: GPU, driver, CPU, versions."""
     gpu = machine.gpu
     memory = f"{gpu.memory_total_bytes / 2**30:.0f} GiB, " if gpu and gpu.memory_total_bytes else ""
     parts = [
@@ -47,7 +47,7 @@ class Machines:
         return self.lines.index(machine_line(measurement.machine))
 
     def letter(self, measurement: Measurement) -> str:
-        """What tables and headings call a run's machine."""
+        """Return the letter of a run's machine."""
         return letter(self.index(measurement))
 
     def label(self, measurement: Measurement) -> str:
@@ -55,10 +55,10 @@ class Machines:
         return f"machine {self.letter(measurement)}: " if self.are_several else ""
 
     def apart(self, measurements: Sequence[Measurement]) -> list[list[Measurement]]:
-        """The runs of each machine."""
+        """List the runs of each machine."""
         return [[m for m in measurements if machine_line(m.machine) == line] for line in self.lines]
 
 
 def letter(index: int) -> str:
-    """A, B, ... Z, #27, ..."""
+    """Return A, B, ... Z, #27, ..."""
     return chr(ord("A") + index) if index < 26 else f"#{index + 1}"

@@ -1,21 +1,25 @@
 """The table of metrics: one row for each figure of a run, which MLflow, tables and charts read; pure."""
 
 import math
+import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any, Generic, Literal, TypeVar
 
+from mps_experiments.analysis.numbers import milliseconds, rate, seconds, short
+from mps_experiments.analysis.repeats import Group
 from mps_experiments.record.measurement import Measurement
-from mps_experiments.record.overlap import Activity
+from mps_experiments.record.overlap import Activity, WorkerActivity
 from mps_experiments.record.statistics import Statistics
 from mps_experiments.record.telemetry import POWER_CAP, TelemetrySummary
 
+Part = TypeVar("Part")
 _TRACED = "; it comes from the traced pass, which trace.iterations=3 turns on"
 
 
 class Readings:
-    """What the rows read of one run; derived once."""
+    """The parts of one run that rows read; derived once."""
 
     def __init__(self, run: Measurement) -> None:
         self.run = run
@@ -53,12 +57,9 @@ class Readings:
         return self.gpu.energy_j if self.gpu else None
 
 
-Read = Callable[[Readings], float | None]
-
-
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Chart:
-    """How a metric is drawn over the number of processes.
+    """A metric's chart over the number of processes.
 
     Attributes:
         name: Of the file.
@@ -81,9 +82,11 @@ class Metric:
         name: Its key in MLflow.
         unit: As it stands behind a value.
         title: For people.
+        read: Returns the value of a run; None where it is not known.
         better: Which direction is an improvement; empty where neither is.
-        read: Returns the value; None where it is not known.
         heading: Of its column in the table of all figures; empty for none. ``{item}`` as in a chart.
+        pooled: Returns the value of a cell; None for the median over its runs.
+        text: Writes a value, without the unit.
         chart: How it is drawn; None for no chart.
         is_logged: Whether MLflow gets it.
     """
@@ -91,39 +94,70 @@ class Metric:
     name: str
     unit: str
     title: str
-    read: Read
+    read: Callable[[Readings], float | None]
     better: Literal["higher", "lower", ""] = ""
     heading: str = ""
+    pooled: Callable[[Group], float | None] | None = None
+    text: Callable[[float], str] = short
     chart: Chart | None = None
     is_logged: bool = True
 
+    def of(self, group: Group) -> float | None:
+        """Return the value of a cell; None if no run has one."""
+        if self.pooled:
+            return self.pooled(group)
+        values = [value for m in group.measurements if (value := self.read(Readings(m))) is not None]
+        return statistics.median(values) if values else None
 
-def _of_figures(
-    name: str,
-    unit: str,
-    title: str,
-    better: Literal["higher", "lower"],
-    read: Callable[[Statistics], float | None],
-) -> Metric:
-    return Metric(
-        name=name,
-        unit=unit,
-        title=title,
-        better=better,
-        read=lambda r: read(r.figures) if r.figures else None,
+    def shown(self, group: Group) -> str:
+        """Return the value of a cell as text; empty if no run has one."""
+        value = self.of(group)
+        return "" if value is None else self.text(value)
+
+
+class _Rows(Generic[Part]):
+    """Makes rows that read one part of a run; they tell nothing where a run lacks it."""
+
+    def __init__(self, part_of: Callable[[Readings], Part | None]) -> None:
+        self._part_of = part_of
+
+    def __call__(
+        self, name: str, unit: str, title: str, read: Callable[[Part], float | None], **more: Any
+    ) -> Metric:
+        def read_run(readings: Readings) -> float | None:
+            part = self._part_of(readings)
+            return None if part is None else read(part)
+
+        return Metric(name=name, unit=unit, title=title, read=read_run, **more)
+
+
+_run = _Rows(lambda readings: readings)
+_figures = _Rows(lambda readings: readings.figures)
+_gpu = _Rows(lambda readings: readings.gpu)
+_trace = _Rows(lambda readings: readings.activity)
+_overlap = _Rows(lambda readings: readings.overlap)
+
+
+def _percentile(percent: int, title: str, read: Callable[[Statistics], float | None]) -> Metric:
+    """Make the row of a percentile, which is pooled over the blocks of a cell."""
+    return _figures(
+        f"latency/p{percent}_ms",
+        "ms",
+        title,
+        lambda figures: _times(read(figures), 1e3),
+        better="lower",
+        heading=f"p{percent} ms",
+        pooled=lambda group: _times(group.latencies.percentile_s(percent), 1e3),
+        text=lambda value_ms: milliseconds(value_ms / 1e3),
     )
 
 
-def _of_gpu(name: str, unit: str, title: str, read: Callable[[TelemetrySummary], float | None]) -> Metric:
-    return Metric(name=name, unit=unit, title=title, read=lambda r: read(r.gpu) if r.gpu else None)
+def _mean_of_workers(name: str, unit: str, title: str, read: Callable[[WorkerActivity], float]) -> Metric:
+    return _trace(name, unit, title, lambda a: sum(map(read, a.workers)) / len(a.workers))
 
 
-def _of_trace(name: str, unit: str, title: str, read: Callable[[Activity], float | None]) -> Metric:
-    return Metric(name=name, unit=unit, title=title, read=lambda r: read(r.activity) if r.activity else None)
-
-
-def _of_overlap(name: str, unit: str, title: str, read: Callable[[Activity], float]) -> Metric:
-    return Metric(name=name, unit=unit, title=title, read=lambda r: read(r.overlap) if r.overlap else None)
+def _gpu_mean(name: str, unit: str, title: str, reading: str) -> Metric:
+    return _gpu(name, unit, title, lambda summary: summary.mean.get(reading))
 
 
 def _times(value: float | None, factor: float) -> float | None:
@@ -132,10 +166,6 @@ def _times(value: float | None, factor: float) -> float | None:
 
 def _interval(end: int) -> Callable[[Statistics], float | None]:
     return lambda f: f.throughput_interval_per_s[end] if f.throughput_interval_per_s else None
-
-
-def _per_worker(read: Callable[[Activity], float]) -> Callable[[Activity], float]:
-    return lambda a: read(a) / len(a.workers)
 
 
 def _energy_per_item_j(r: Readings) -> float | None:
@@ -155,136 +185,120 @@ def _overlap_percent(r: Readings) -> float | None:
 
 
 METRICS = (
-    _of_figures("makespan_s", "s", "makespan", "lower", lambda f: f.makespan_s),
-    _of_figures("throughput_per_s", "items/s", "throughput", "higher", lambda f: f.throughput_per_s),
-    _of_figures("throughput_low_per_s", "items/s", "throughput, low end", "higher", _interval(0)),
-    _of_figures("throughput_high_per_s", "items/s", "throughput, high end", "higher", _interval(1)),
-    _of_figures("start_skew_ms", "ms", "start skew", "lower", lambda f: f.start_skew_s * 1e3),
-    _of_figures("latency/mean_ms", "ms", "mean latency", "lower", lambda f: f.latency_mean_s * 1e3),
-    _of_figures("latency/p50_ms", "ms", "median latency", "lower", lambda f: f.latency_p50_s * 1e3),
-    _of_figures("latency/p95_ms", "ms", "latency p95", "lower", lambda f: _times(f.latency_p95_s, 1e3)),
-    _of_figures("latency/p99_ms", "ms", "latency p99", "lower", lambda f: _times(f.latency_p99_s, 1e3)),
-    _of_figures("latency/max_ms", "ms", "longest latency", "lower", lambda f: f.latency_max_s * 1e3),
-    Metric(
-        name="overhead/total_s", unit="s", title="overhead", read=lambda r: r.run.overhead_s(), better="lower"
-    ),
-    _of_gpu("gpu/energy_j", "J", "energy", lambda s: s.energy_j),
-    Metric(
-        name="overlap",
-        unit="%",
-        title="Overlap of the workers on the GPU",
-        better="higher",
-        read=_overlap_percent,
-        heading="overlap %",
-        chart=Chart(
-            name="overlap", axis="% of busy time with two workers or more", top=100, comes_from=_TRACED
-        ),
-        is_logged=False,
-    ),
-    Metric(
-        name="busy",
-        unit="%",
-        title="Share of time in which the GPU ran anything",
-        read=lambda r: 100 * r.activity.busy_share if r.activity else None,
-        heading="GPU busy %",
-        chart=Chart(name="busy", axis="% of the traced pass", top=100, comes_from=_TRACED),
-        is_logged=False,
-    ),
-    Metric(
-        name="power_w",
-        unit="W",
-        title="Power",
-        read=_power_w,
-        heading="power W",
-        chart=Chart(
-            name="power",
-            axis="mean power in the window, W",
-            top=None,
-            comes_from=" with readings of the GPU's power",
-        ),
-        is_logged=False,
-    ),
-    Metric(
-        name="gpu/energy_per_item_j",
-        unit="J",
-        title="Energy of one item",
+    _figures(
+        "makespan_s",
+        "s",
+        "makespan",
+        lambda f: f.makespan_s,
         better="lower",
-        read=_energy_per_item_j,
-        heading="J per {item}",
-        chart=Chart(
-            name="energy",
-            axis="J per {item}",
-            top=None,
-            comes_from=" with readings of the GPU's energy counter",
-        ),
+        heading="makespan s",
+        text=seconds,
     ),
-    Metric(
-        name="sm_activity",
-        unit="%",
-        title="SM activity",
-        read=lambda r: _times(r.gpu.mean.get("sm_activity"), 100) if r.gpu else None,
+    _figures(
+        "throughput_per_s",
+        "items/s",
+        "throughput",
+        lambda f: f.throughput_per_s,
+        better="higher",
+        heading="{item}s/s",
+        text=rate,
+    ),
+    _figures("throughput_low_per_s", "items/s", "throughput, low end", _interval(0), better="higher"),
+    _figures("throughput_high_per_s", "items/s", "throughput, high end", _interval(1), better="higher"),
+    _figures("start_skew_ms", "ms", "start skew", lambda f: f.start_skew_s * 1e3, better="lower"),
+    _figures("latency/mean_ms", "ms", "mean latency", lambda f: f.latency_mean_s * 1e3, better="lower"),
+    _percentile(50, "median latency", lambda f: f.latency_p50_s),
+    _percentile(95, "latency p95", lambda f: f.latency_p95_s),
+    _percentile(99, "latency p99", lambda f: f.latency_p99_s),
+    _figures("latency/max_ms", "ms", "longest latency", lambda f: f.latency_max_s * 1e3, better="lower"),
+    _run("overhead/total_s", "s", "overhead", lambda r: r.run.overhead_s(), better="lower"),
+    _gpu("gpu/energy_j", "J", "energy", lambda s: s.energy_j),
+    _run(
+        "overlap",
+        "%",
+        "Overlap of the workers on the GPU",
+        _overlap_percent,
+        better="higher",
+        heading="overlap %",
+        chart=Chart("overlap", "% of busy time with two workers or more", 100, _TRACED),
+        is_logged=False,
+    ),
+    _trace(
+        "busy",
+        "%",
+        "Share of time in which the GPU ran anything",
+        lambda a: 100 * a.busy_share,
+        heading="GPU busy %",
+        chart=Chart("busy", "% of the traced pass", 100, _TRACED),
+        is_logged=False,
+    ),
+    _run(
+        "power_w",
+        "W",
+        "Power",
+        _power_w,
+        heading="power W",
+        chart=Chart("power", "mean power in the window, W", None, " with readings of the GPU's power"),
+        is_logged=False,
+    ),
+    _run(
+        "gpu/energy_per_item_j",
+        "J",
+        "Energy of one item",
+        _energy_per_item_j,
+        better="lower",
+        heading="J per {item}",
+        chart=Chart("energy", "J per {item}", None, " with readings of the GPU's energy counter"),
+    ),
+    _gpu(
+        "sm_activity",
+        "%",
+        "SM activity",
+        lambda s: _times(s.mean.get("sm_activity"), 100),
         heading="SM activity %",
         is_logged=False,
     ),
-    _of_gpu("gpu/power_mean_w", "W", "power read", lambda s: s.mean.get("power_w")),
-    _of_gpu("gpu/utilization_mean", "", "utilization", lambda s: s.mean.get("utilization")),
-    _of_gpu("gpu/sm_activity_mean", "", "SM activity", lambda s: s.mean.get("sm_activity")),
-    _of_gpu("gpu/sm_occupancy_mean", "", "SM occupancy", lambda s: s.mean.get("sm_occupancy")),
-    _of_gpu("gpu/dram_activity_mean", "", "DRAM activity", lambda s: s.mean.get("dram_activity")),
-    _of_gpu("gpu/sm_clock_mean_mhz", "MHz", "SM clock", lambda s: s.mean.get("sm_clock_mhz")),
-    _of_gpu("gpu/sm_clock_min_mhz", "MHz", "lowest SM clock", lambda s: s.sm_clock_min_mhz),
-    _of_gpu("gpu/memory_clock_mean_mhz", "MHz", "memory clock", lambda s: s.mean.get("memory_clock_mhz")),
-    _of_gpu("gpu/memory_used_max_mib", "MiB", "memory", lambda s: _times(s.memory_used_max_bytes, 2**-20)),
-    Metric(
-        name="gpu/throttled_share",
-        unit="",
-        title="throttled",
-        better="lower",
-        read=lambda r: r.gpu.throttled_share if r.gpu and r.has_reasons else None,
-    ),
-    Metric(
-        name="gpu/power_capped_share",
-        unit="",
-        title="held down by the power limit",
-        better="lower",
-        read=lambda r: r.gpu.reason_shares.get(POWER_CAP, 0.0) if r.gpu and r.has_reasons else None,
-    ),
-    _of_trace("trace/gpu_busy_share", "", "GPU busy", lambda a: a.busy_share),
-    _of_overlap("trace/overlap_share", "", "overlap", lambda a: a.overlap_share),
-    _of_overlap("trace/mean_active_workers", "", "workers active", lambda a: a.mean_active_workers),
-    _of_trace("trace/gaps_per_s", "1/s", "gaps", lambda a: a.gaps_per_s),
-    _of_trace("trace/gap_p50_us", "us", "median gap", lambda a: a.gap_p50_s * 1e6),
-    _of_trace(
-        "trace/kernel_time_per_iteration_ms",
-        "ms",
-        "kernels of one iteration",
-        _per_worker(lambda a: sum(w.operations_s for w in a.workers) * 1e3),
-    ),
-    _of_trace(
-        "trace/kernels_per_iteration",
+    _gpu_mean("gpu/power_mean_w", "W", "power read", "power_w"),
+    _gpu_mean("gpu/utilization_mean", "", "utilization", "utilization"),
+    _gpu_mean("gpu/sm_activity_mean", "", "SM activity", "sm_activity"),
+    _gpu_mean("gpu/sm_occupancy_mean", "", "SM occupancy", "sm_occupancy"),
+    _gpu_mean("gpu/dram_activity_mean", "", "DRAM activity", "dram_activity"),
+    _gpu_mean("gpu/sm_clock_mean_mhz", "MHz", "SM clock", "sm_clock_mhz"),
+    _gpu("gpu/sm_clock_min_mhz", "MHz", "lowest SM clock", lambda s: s.sm_clock_min_mhz),
+    _gpu_mean("gpu/memory_clock_mean_mhz", "MHz", "memory clock", "memory_clock_mhz"),
+    _gpu("gpu/memory_used_max_mib", "MiB", "memory", lambda s: _times(s.memory_used_max_bytes, 2**-20)),
+    _run(
+        "gpu/throttled_share",
         "",
-        "kernels in one iteration",
-        _per_worker(lambda a: sum(w.operations for w in a.workers)),
+        "throttled",
+        lambda r: r.gpu.throttled_share if r.gpu and r.has_reasons else None,
+        better="lower",
     ),
-    _of_trace(
-        "trace/behind_others_ms",
-        "ms",
-        "behind other workers",
-        _per_worker(lambda a: sum(w.behind_others_s for w in a.workers) * 1e3),
+    _run(
+        "gpu/power_capped_share",
+        "",
+        "held down by the power limit",
+        lambda r: r.gpu.reason_shares.get(POWER_CAP, 0.0) if r.gpu and r.has_reasons else None,
+        better="lower",
     ),
-    _of_trace(
-        "trace/waiting_idle_ms",
-        "ms",
-        "waiting while the GPU was idle",
-        _per_worker(lambda a: sum(w.waiting_idle_s for w in a.workers) * 1e3),
+    _trace("trace/gpu_busy_share", "", "GPU busy", lambda a: a.busy_share),
+    _overlap("trace/overlap_share", "", "overlap", lambda a: a.overlap_share),
+    _overlap("trace/mean_active_workers", "", "workers active", lambda a: a.mean_active_workers),
+    _trace("trace/gaps_per_s", "1/s", "gaps", lambda a: a.gaps_per_s),
+    _trace("trace/gap_p50_us", "us", "median gap", lambda a: a.gap_p50_s * 1e6),
+    _mean_of_workers(
+        "trace/kernel_time_per_iteration_ms", "ms", "kernels of one iteration", lambda w: w.operations_s * 1e3
     ),
-    _of_trace(
-        "trace/iteration_ms",
-        "ms",
-        "traced iteration",
-        _per_worker(lambda a: sum(w.iteration_s for w in a.workers) * 1e3),
+    _mean_of_workers("trace/kernels_per_iteration", "", "kernels in one iteration", lambda w: w.operations),
+    _mean_of_workers(
+        "trace/behind_others_ms", "ms", "behind other workers", lambda w: w.behind_others_s * 1e3
     ),
+    _mean_of_workers(
+        "trace/waiting_idle_ms", "ms", "waiting while the GPU was idle", lambda w: w.waiting_idle_s * 1e3
+    ),
+    _mean_of_workers("trace/iteration_ms", "ms", "traced iteration", lambda w: w.iteration_s * 1e3),
 )
+BY_NAME = {metric.name: metric for metric in METRICS}
 SHOWN = tuple(metric for metric in METRICS if metric.heading)
 CHARTED = tuple((metric, metric.chart) for metric in METRICS if metric.chart)
 
@@ -294,9 +308,3 @@ def logged_values(run: Measurement) -> dict[str, float]:
     readings = Readings(run)
     values = {metric.name: metric.read(readings) for metric in METRICS if metric.is_logged}
     return {name: value for name, value in values.items() if value is not None and math.isfinite(value)}
-
-
-def shown_values(run: Measurement) -> dict[str, float | None]:
-    """Return the value of each row that has a column in the table of all figures."""
-    readings = Readings(run)
-    return {metric.name: metric.read(readings) for metric in SHOWN}

@@ -1,29 +1,11 @@
-"""What was noisy, once for all runs of a sweep: it widens intervals and refuses nothing; pure."""
+"""Say once for all runs of a sweep what was noisy: it widens intervals and refuses nothing; pure."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 from mps_experiments.analysis.gains import gains
 from mps_experiments.analysis.numbers import milliseconds
-from mps_experiments.record.findings import Finding
 from mps_experiments.record.measurement import Measurement
 from mps_experiments.record.verdict import Status
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Noise:
-    """The findings of one check, each with its run."""
-
-    found: Sequence[tuple[Measurement, Finding]]
-
-    @property
-    def run_count(self) -> int:
-        return len({m.record_id for m, _ in self.found})
-
-    @property
-    def largest(self) -> float | None:
-        """The largest value; None where none has one."""
-        return max((finding.value for _, finding in self.found if finding.value is not None), default=None)
 
 
 def noise_line(measurements: Sequence[Measurement]) -> str | None:
@@ -32,48 +14,45 @@ def noise_line(measurements: Sequence[Measurement]) -> str | None:
     parts = list(_parts(runs))
     if not parts:
         return None
-    where = "it is in the intervals" if _has_intervals(runs) else "no interval shows it"
-    return f"noise in {len(runs)} runs: {', '.join(parts)}; {where}"
+    where = "the intervals include it" if _has_intervals(runs) else "no interval includes it"
+    return f"noise in {len(runs)} run{'s' * (len(runs) > 1)}: {', '.join(parts)}; {where}"
 
 
 def _has_intervals(runs: Sequence[Measurement]) -> bool:
-    """Whether a comparison, or a run of its own, has one that the noise could widen."""
+    """Tell whether a comparison or a run has an interval that the noise could widen."""
     within = [figures.throughput_interval_per_s for m in runs if (figures := m.statistics())]
     return any(within) or any(gain.interval for gain in gains(runs))
 
 
 def _parts(runs: Sequence[Measurement]) -> Iterator[str]:
     for check, (what, extent_of) in _WORDS.items():
-        found = [(m, finding) for m in runs for finding in m.findings if finding.check == check]
-        if found:
-            noise = _Noise(found=found)
-            extent = extent_of(noise)
-            yield f"{_what(check, what, noise)} in {noise.run_count}" + (f" ({extent})" if extent else "")
+        found = [m for m in runs if any(finding.check == check for finding in m.findings)]
+        if not found:
+            continue
+        findings = [finding for m in found for finding in m.findings if finding.check == check]
+        if check == "unequal_workers" and any(finding.text.startswith("cores") for finding in findings):
+            what = "cores of unequal speed"
+        values = [finding.value for finding in findings if finding.value is not None]
+        extent = _latencies(found) if check == "unequal_workers" else extent_of(max(values)) if values else ""
+        yield f"{what} in {len(found)}" + (f" ({extent})" if extent else "")
 
 
-def _what(check: str, what: str, noise: _Noise) -> str:
-    """Blame the cores where a finding does."""
-    if check == "unequal_workers" and any(finding.text.startswith("cores") for _, finding in noise.found):
-        return what.replace("workers", "cores")
-    return what
-
-
-def _latencies(noise: _Noise) -> str:
-    known = [figures.latency_p50_by_worker_s for m, _ in noise.found if (figures := m.statistics())]
+def _latencies(runs: Sequence[Measurement]) -> str:
+    known = [figures.latency_p50_by_worker_s for m in runs if (figures := m.statistics())]
     values = [each for medians in known for each in medians]
     return f"{milliseconds(min(values))} to {milliseconds(max(values))} ms"
 
 
-def _up_to(noise: _Noise) -> str:
-    return "" if noise.largest is None else f"up to {noise.largest * 100:.0f} %"
+def _up_to(share: float) -> str:
+    return f"up to {share * 100:.0f} %"
 
 
-def _per_core(noise: _Noise) -> str:
-    return "" if noise.largest is None else f"up to {noise.largest:.3g} to a core"
+def _per_core(workers: float) -> str:
+    return f"up to {workers:.3g} to a core"
 
 
-_WORDS: dict[str, tuple[str, Callable[[_Noise], str]]] = {
-    "unequal_workers": ("workers of unequal speed", _latencies),
+_WORDS: dict[str, tuple[str, Callable[[float], str]]] = {
+    "unequal_workers": ("workers of unequal speed", _up_to),
     "drift": ("drift", _up_to),
     "foreign_cpu": ("cores used by others", _up_to),
     "core_wait": ("waiting for a core", _up_to),

@@ -1,4 +1,4 @@
-"""How many replicas are worth it: throughput over the number of processes; pure."""
+"""Find how many replicas are worth it: throughput over the number of processes; pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ PAYS = 1.05  # how many times the throughput of fewer replicas more must have, t
 
 @dataclass(frozen=True, kw_only=True)
 class Packing:
-    """How far packing pays in one arm, as far as the intervals tell.
+    """The limit of packing in one arm, as far as the intervals tell.
 
     Attributes:
         fewest: The smallest number of replicas that was measured.
@@ -29,7 +29,7 @@ class Packing:
 
     @property
     def open_beyond(self) -> Gain | None:
-        """The largest gain over `limit` that is not ruled out; None if all are."""
+        """Return the largest gain over `limit` that is not ruled out; None if all are."""
         return max((gain for gain in self.beyond if is_open(gain)), key=lambda gain: gain.value, default=None)
 
 
@@ -52,12 +52,12 @@ def packing(arm: Mapping[int, Group]) -> Packing | None:
 
 
 def pays(gain: Estimate) -> bool:
-    """Whether it is worth it, and its interval does not reach down to none."""
+    """Tell whether a gain is worth it, with an interval that does not reach down to none."""
     return gain.value >= PAYS and gain.interval is not None and gain.interval[0] > 1
 
 
 def is_open(gain: Estimate) -> bool:
-    """Whether its interval allows both that it is worth it and that it is not."""
+    """Tell whether the interval allows both that a gain is worth it and that it is not."""
     return not pays(gain) and (gain.interval is None or gain.interval[1] >= PAYS)
 
 

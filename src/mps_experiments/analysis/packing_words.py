@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from mps_experiments.analysis.estimates import Estimate
-from mps_experiments.analysis.figures import rate
 from mps_experiments.analysis.gains import Gain
+from mps_experiments.analysis.numbers import rate
 from mps_experiments.analysis.packing import PAYS, Packing, is_open
 from mps_experiments.analysis.panels import Panel
 from mps_experiments.analysis.repeats import Group
@@ -57,7 +57,7 @@ def _any_vague(found: Sequence[Gain]) -> bool:
 
 
 def _steps(found: Packing) -> Iterator[str]:
-    """The steps on the way that alone are not known to pay."""
+    """Name the steps on the way that alone are not known to pay."""
     for gain in found.steps:
         step = f"the step from {procs_of(gain.denominator)} to {procs_of(gain.numerator)} alone"
         if is_open(gain):
@@ -76,7 +76,7 @@ def _unknown_of_one(fewest: Group) -> Iterator[str]:
 
 
 def _the_most(panel: Panel, mps: str, limit: int) -> str:
-    """What is known of more; a larger number may have been tried without a VALID run."""
+    """Say what is known of more: a larger number may have been tried without a VALID run."""
     tried = [m for m in panel.measurements if m.cell.mps == mps and m.cell.times == panel.times]
     larger = sorted({m.cell.procs for m in tried if m.cell.procs > limit})
     if not larger:
@@ -98,7 +98,7 @@ def times_text(gain: Estimate) -> str:
 
 def rate_text(group: Group) -> str:
     """Return the median throughput, with the unit."""
-    return f"{rate(group)} {group.first.cell.item}s/s"
+    return f"{rate(group.throughput_median_per_s)} {group.first.cell.item}s/s"
 
 
 def procs_of(group: Group) -> int:

@@ -1,4 +1,4 @@
-"""What belongs into one set of tables and charts: one machine, one workload, one setting; pure."""
+"""Divide runs into sets of tables and charts: one machine, one workload, one setting; pure."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -47,7 +47,7 @@ class Panel:
 
     @property
     def _options(self) -> str:
-        """Those of a workload of the user's own, if nothing else tells it from another one."""
+        """Return the options of a workload of the user's own, unless `varied` tells them."""
         if "workload.options" in self.varied:
             return ""
         text = " ".join(f"{name}={value}" for name, value in sorted(self.first.cell.options.items()))
@@ -77,17 +77,17 @@ class Panel:
 
     @cached_property
     def ratios(self) -> dict[str, Ratio]:
-        """By record id."""
+        """Return record id -> ratio."""
         return ratios(self.measurements)
 
     @cached_property
     def groups(self) -> tuple[Group, ...]:
-        """Its VALID runs, repeats together."""
+        """Group its VALID runs, repeats together."""
         return tuple(groups(self.measurements))
 
     @cached_property
     def times(self) -> Times | None:
-        """The iterations that answer and charts are made of; None if there are none.
+        """Return the iterations that answer and charts are made of; None if there are none.
 
         Of several the one with the most cells of several processes, and of those the longest.
         """
@@ -97,12 +97,12 @@ class Panel:
 
     @property
     def other_times(self) -> list[Times]:
-        """Iterations of VALID runs that are neither in the answer nor in the charts."""
+        """List the iterations of VALID runs that are neither in the answer nor in the charts."""
         return sorted({group.first.cell.times for group in self.alike} - {self.times}, key=times_order)
 
     @cached_property
     def _settings(self) -> list[list[Group]]:
-        """Its groups, those together that may be compared; the most first."""
+        """List its groups, those together that may be compared; the most first."""
         found: dict[str, list[Group]] = {}
         for group in self.groups:
             found.setdefault(frozen(_setting(group.first)), []).append(group)
@@ -110,12 +110,12 @@ class Panel:
 
     @property
     def alike(self) -> list[Group]:
-        """The groups that answer and charts are made of: of several settings the one with the most cells."""
+        """List the groups of answer and charts: of several settings the one with the most cells."""
         return self._settings[0] if self._settings else []
 
     @property
     def left_out(self) -> list[str]:
-        """In what the other groups differ; empty if there are none."""
+        """List what sets the other groups apart; empty if there are none."""
         others = self._settings[1:]
         texts = [differing_keys(_setting(each[0].first), _setting(self.alike[0].first)) for each in others]
         return list(dict.fromkeys(text for several in texts for text in several))
@@ -134,7 +134,7 @@ class Panel:
 
     @property
     def answered(self) -> list[Measurement]:
-        """The runs that the answer is made of, equal runs of a block (A/A) included."""
+        """List the runs that the answer is made of, equal runs of a block (A/A) included."""
         if not self.alike:
             return []
         own = frozen(_setting(self.alike[0].first))
@@ -142,7 +142,7 @@ class Panel:
 
 
 def panels(runs: Sequence[ReportRun], precision: float = 0.0) -> list[Panel]:
-    """The ordinary runs by machine, workload and setting; in the order in which they came."""
+    """Divide the ordinary runs by machine, workload and setting, in the order in which they came."""
     by_key: dict[str, list[ReportRun]] = {}
     for run in runs:
         if run.measurement.is_ordinary:
@@ -161,14 +161,14 @@ def panels(runs: Sequence[ReportRun], precision: float = 0.0) -> list[Panel]:
 
 
 def _are_references(together: Sequence[ReportRun], runs: Sequence[ReportRun]) -> bool:
-    """Whether they are only there for the runs with a fault to be compared with."""
+    """Tell whether these runs are only there for runs with a fault to be compared with."""
     with_faults = {run.measurement.sweep_id for run in runs if not run.measurement.is_ordinary}
     own = [run.measurement for run in together]
     return all(m.cell.procs == 1 and m.sweep_id in with_faults for m in own)
 
 
 def _setting(measurement: Measurement) -> dict[str, object]:
-    """What two runs must agree in before they may stand in one chart."""
+    """Return what two runs must agree in before they may stand in one chart."""
     factors = {axis.name for axis in FACTORS}
     return {key: v for key, v in comparison_keys(measurement).items() if key not in factors}
 
@@ -178,7 +178,7 @@ def _place(panel: Panel) -> tuple[str, str]:
 
 
 def _told_apart(panel: Panel, namesakes: Sequence[Panel]) -> Panel:
-    """With what it differs in, where another panel of the same machine has the same title."""
+    """Add to the title what differs, where another panel of the same machine has the same title."""
     if len(namesakes) == 1:
         return panel
     settings = [_setting(each.first) for each in namesakes]

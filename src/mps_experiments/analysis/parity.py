@@ -1,4 +1,4 @@
-"""Whether cells computed the same: the outputs of their first workers, compared; pure."""
+"""Compare the outputs of the cells' first workers: did they compute the same? Pure."""
 
 import json
 import math
@@ -11,7 +11,7 @@ from mps_experiments.record.verdict import Status
 
 
 def output_references(measurements: Sequence[Measurement]) -> dict[str, Measurement]:
-    """Record id -> the run whose output it is compared with, for each VALID ordinary run with an output.
+    """Return record id -> the run whose output it is compared with, for each VALID ordinary run.
 
     Runs with MPS are compared with runs without: the reference is an off-run with one process if there is
     one, else any, the earliest of several. It is its own reference. A run without MPS sees the whole GPU:
@@ -25,7 +25,7 @@ def output_references(measurements: Sequence[Measurement]) -> dict[str, Measurem
 
 
 def output_differences(measurements: Sequence[Measurement]) -> dict[str, OutputDifference]:
-    """Record id -> how far its output lies from that of its reference."""
+    """Return record id -> how far its output lies from that of its reference."""
     references = output_references(measurements)
     compared = ((m, references.get(m.record_id)) for m in measurements)
     return {
@@ -36,20 +36,20 @@ def output_differences(measurements: Sequence[Measurement]) -> dict[str, OutputD
 def worst_difference(
     references: Sequence[Measurement], others: Sequence[Measurement]
 ) -> OutputDifference | None:
-    """The largest difference between any of one and any of the other; None if no pair has outputs."""
+    """Return the largest difference between any two runs of the two; None if no pair has outputs."""
     found = [difference for a in references for b in others if (difference := _compare(a, b))]
     return max(found, key=lambda difference: difference.excess, default=None)
 
 
 def survivor_differences(reference: Measurement, trial: Measurement) -> list[OutputDifference]:
-    """How far what each survivor of a fault computed afterwards lies from what a process alone computed."""
+    """Compare what each survivor of a fault computed afterwards with what a process alone computed."""
     one = _output(reference)
     outputs = [worker.output for worker in trial.workers if worker.output]
     return [_difference(one, output, trial) for output in outputs] if one else []
 
 
 def difference_text(difference: OutputDifference) -> str:
-    """The difference in words.
+    """Return the difference in words.
 
     >>> difference_text(OutputDifference(identical=False, largest=0.5, excess=9, where="0.boxes", compared=8))
     'by up to 0.5, most in 0.boxes'
@@ -67,7 +67,7 @@ def _compare(reference: Measurement, other: Measurement) -> OutputDifference | N
 
 
 def _difference(one: OutputDigest, two: OutputDigest, measurement: Measurement) -> OutputDifference:
-    """As tolerant as the configuration of the run says."""
+    """Compare two outputs, as tolerantly as the configuration of the run says."""
     validity = measurement.config.get("validity") or {}
     rtol, atol = (
         validity.get("output_rtol", RTOL),
@@ -81,7 +81,7 @@ def _output(measurement: Measurement) -> OutputDigest | None:
 
 
 def _workload_key(measurement: Measurement) -> str:
-    """What must be equal for outputs to be expected to be; MPS, processes and the driver need not."""
+    """Return what must be equal for equal outputs to be expected; MPS, processes and driver need not."""
     cell, gpu = measurement.cell, measurement.machine.gpu
     inputs = [image.identity for image in cell.inputs]
     workload = measurement.config.get("workload") or {}

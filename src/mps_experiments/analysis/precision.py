@@ -2,37 +2,16 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
-from mps_experiments.analysis.numbers import factor
+from mps_experiments.analysis.gains import Gain
+from mps_experiments.analysis.numbers import width
 from mps_experiments.record.measurement import Measurement
 
 _LEAST = 2  # blocks; with fewer, nothing is known of the differences between blocks
 _ENOUGH_FOR_T = 4  # blocks from which on the intervals are t intervals
 
 
-class Side(Protocol):
-    """The runs on one side of a comparison."""
-
-    @property
-    def first(self) -> Measurement: ...
-
-
-class Comparison(Protocol):
-    """One number of the answer with its interval; `report.gains` makes them."""
-
-    @property
-    def numerator(self) -> Side: ...
-
-    @property
-    def denominator(self) -> Side: ...
-
-    @property
-    def half_width(self) -> float | None:
-        """Half width of the interval as a share of the number; None while there is no interval."""
-
-
-Compare = Callable[[Sequence[Measurement]], Sequence[Comparison]]
+Compare = Callable[[Sequence[Measurement]], Sequence[Gain]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,12 +33,12 @@ class Progress:
         block_s: Seconds that its longest block took.
     """
 
-    comparisons: Sequence[Comparison]
+    comparisons: Sequence[Gain]
     blocks: int
     elapsed_s: float
     block_s: float
 
-    def open_for(self, goal: Goal) -> list[Comparison]:
+    def open_for(self, goal: Goal) -> list[Gain]:
         """List the comparisons whose intervals are too wide, the widest first."""
         found = [each for each in self.comparisons if _half_width(each) > goal.precision]
         return sorted(found, key=_half_width, reverse=True)
@@ -96,19 +75,19 @@ def progress_line(goal: Goal, progress: Progress) -> str:
     if not count:
         return "nothing to compare yet"
     if not found:
-        return f"every comparison within ±{goal.precision:.1%}"
+        return f"every comparison within {width(goal.precision, digits=1)}"
     wide = "; ".join(f"{_name(each)} {_shown(each)}" for each in found)
-    return f"{len(found)} of {count} comparisons open at ±{goal.precision:.1%}: {wide}"
+    return f"{len(found)} of {count} comparisons open at {width(goal.precision, digits=1)}: {wide}"
 
 
-def _half_width(comparison: Comparison) -> float:
+def _half_width(comparison: Gain) -> float:
     return float("inf") if comparison.half_width is None else comparison.half_width
 
 
-def _shown(comparison: Comparison) -> str:
+def _shown(comparison: Gain) -> str:
     half = comparison.half_width
-    return "no interval" if half is None else factor(half) or f"±{half:.1%}"
+    return "no interval" if half is None else width(half, digits=1)
 
 
-def _name(comparison: Comparison) -> str:
+def _name(comparison: Gain) -> str:
     return f"{comparison.numerator.first.cell_name} over {comparison.denominator.first.cell_name}"

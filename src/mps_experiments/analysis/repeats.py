@@ -42,27 +42,27 @@ class Group:
 
     @property
     def makespans_s(self) -> tuple[float, ...]:
-        """Makespan of each, in seconds."""
+        """Return the makespan of each, in seconds."""
         return tuple(figures.makespan_s for figures in self.figures)
 
     @property
     def paces_s(self) -> tuple[float, ...]:
-        """Seconds per iteration of each one's slowest worker."""
+        """Return the seconds per iteration of each one's slowest worker."""
         return tuple(figures.pace_s for figures in self.figures)
 
     @property
     def throughputs_per_s(self) -> tuple[float, ...]:
-        """Throughput of each, in iterations of all workers per second."""
+        """Return the throughput of each, in items of all workers per second."""
         return tuple(figures.throughput_per_s for figures in self.figures)
 
     @property
     def median_s(self) -> float:
-        """Median makespan."""
+        """Return the median makespan."""
         return statistics.median(self.makespans_s)
 
     @property
     def latencies(self) -> Latencies:
-        """Those of all workers and blocks."""
+        """Pool the latencies of all workers and blocks."""
         return Latencies.pooled([figures.latencies for figures in self.figures])
 
     @property
@@ -95,7 +95,7 @@ def _pairs(one: Group, other: Group, repeat: int) -> Iterator[tuple[int, int]]:
 
 
 def _blocks(group: Group) -> dict[int, list[int]]:
-    """Number of the repeat -> positions of its runs."""
+    """Return number of the repeat -> positions of its runs."""
     found: dict[int, list[int]] = defaultdict(list)
     for place, measurement in enumerate(group.measurements):
         found[measurement.cell.repeat].append(place)

@@ -24,13 +24,10 @@ class ReportRun:
     @classmethod
     def of(cls, measurement: Measurement, folder: Path | None = None) -> "ReportRun":
         """Make it of a record."""
-        return cls(
-            measurement=condensed(measurement),
-            folder=folder,
-        )
+        return cls(measurement=condensed(measurement), folder=folder)
 
     @property
     def timeline(self) -> Path | None:
-        """The picture of its traced pass, if there is one."""
+        """Return the picture of its traced pass, if there is one."""
         path = self.folder / _TIMELINE if self.folder else None
         return path if path and path.is_file() else None

@@ -1,1 +1,1 @@
-"""What a person reads at the end: ratios and tables."""
+"""Show people what was measured: terminal, tables, charts, page."""

@@ -1,4 +1,4 @@
-"""What stands below a table: what is missing and why, what to read its numbers with; pure."""
+"""Write the lines below a table: what is missing and why, what to read its numbers with; pure."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -10,11 +10,11 @@ from mps_experiments.record.measurement import Measurement
 from mps_experiments.record.verdict import Status
 
 _MAX_WARNINGS = 8  # shown one by one up to this many, then together by their check
-_ONE_BLOCK = "one block: an interval is of what happened within a run, not between runs; add repeat=0,1,2,3"
+_ONE_BLOCK = "one block: an interval covers what happened within a run, not between runs; add repeat=0,1,2,3"
 
 
 def warnings_of(measurement: Measurement) -> list[Finding]:
-    """What to know of a VALID run's numbers; none of any other run, which has no numbers.
+    """List what to know of a VALID run's numbers; empty for any other run, which has no numbers.
 
     Noise is none of it: it is in the intervals, and told once for all runs (`noise`).
     """
@@ -25,7 +25,7 @@ def warnings_of(measurement: Measurement) -> list[Finding]:
 
 
 def caption_lines(cells: Sequence[Measurement], by_ratio: dict[str, Ratio]) -> list[str]:
-    """The lines below the table of these cells; what repeats have in common is said once."""
+    """Return the lines below the table of these cells; what repeats have in common is said once."""
     lines = [line for m in cells for line in _about(m, by_ratio[m.record_id])]
     return list(dict.fromkeys([*lines, *_warnings(cells), *_spread(cells, by_ratio)]))
 
@@ -42,7 +42,7 @@ def _about(m: Measurement, ratio: Ratio) -> Iterator[str]:
 
 
 def _warnings(cells: Sequence[Measurement]) -> Iterator[str]:
-    """Each warning, or if there are many, each check with one example."""
+    """Yield each warning, or if there are many, each check with one example."""
     found = [(m, finding) for m in cells for finding in warnings_of(m)]
     if len(found) <= _MAX_WARNINGS:
         yield from (f"{m.name}: warning: {finding.text}" for m, finding in found)
@@ -55,7 +55,7 @@ def _warnings(cells: Sequence[Measurement]) -> Iterator[str]:
 
 
 def _spread(cells: Sequence[Measurement], by_ratio: dict[str, Ratio]) -> Iterator[str]:
-    """What is known of the spread, and what is not."""
+    """Say what is known of the spread, and what is not."""
     repeated = groups(cells)
     if not repeated:
         return

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from mps_experiments.analysis.figures import Series, arm_series, quantity_series, said, scoped
+from mps_experiments.analysis.figures import Series, arm_series, said, scoped
 from mps_experiments.analysis.metrics import CHARTED, Metric
 from mps_experiments.analysis.metrics import Chart as MetricChart
 from mps_experiments.analysis.panels import Panel
@@ -32,7 +32,7 @@ _MEDIAN = "Median over the blocks."
 
 
 def charts(panel: Panel, prefix: str = "") -> list[Chart | NoChart]:
-    """All charts of a panel.
+    """Draw all charts of a panel.
 
     Args:
         panel: What is shown.
@@ -97,7 +97,7 @@ def _metric(panel: Panel, prefix: str, metric: Metric, shown: MetricChart) -> Ch
     """Draw the median over repeats of what is measured beside times."""
     if not panel.on_gpu:
         return NoChart(title=metric.title, reason="it needs a GPU")
-    series = quantity_series(panel, metric.name)
+    series = arm_series(panel, metric.of)
 
     def draw(axes: "Axes") -> None:
         lines(axes, series)
@@ -118,7 +118,7 @@ def _chart(
     note: str,
     why_not: str,
 ) -> Chart | NoChart:
-    """Drawn if some line has two points or more."""
+    """Draw the chart if some line has two points or more."""
     if not any(len(each.counts) > 1 for each in series):
         return NoChart(title=title, reason=why_not)
     return drawn(name, scoped(panel, title), said(panel, series, unit), draw, note)

@@ -1,4 +1,4 @@
-"""What a page consists of, whatever it is written as: headings, paragraphs, tables, pictures; pure data."""
+"""Describe a page as data, whatever it is written as: headings, paragraphs, tables, pictures."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ class Table:
 
     @classmethod
     def of(cls, table: RichTable) -> "Table":
-        """A table that is made for the terminal."""
+        """Convert a table that is made for the terminal."""
         columns = [[_plain(cell) for cell in column.cells] for column in table.columns]
         return cls(
             title=_plain(table.title),
@@ -65,28 +65,13 @@ class Table:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Picture:
-    """A PNG that exists already.
-
-    Attributes:
-        name: Of its file, without folder.
-        alt: What it shows.
-    """
-
-    name: str
-    title: str
-    alt: str
-    png: bytes
-
-
-@dataclass(frozen=True, kw_only=True)
 class SideBySide:
-    """Tables or charts that are read together."""
+    """Charts that are read together."""
 
-    blocks: tuple[Table | Chart, ...]
+    charts: tuple[Chart, ...]
 
 
-Block = Heading | Paragraph | Bullets | Code | Table | Picture | Chart | SideBySide
+Block = Heading | Paragraph | Bullets | Code | Table | Chart | SideBySide
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,23 +82,18 @@ class Page:
     blocks: tuple[Block, ...]
 
     def pictures(self) -> dict[str, bytes]:
-        """File name -> PNG of everything that is drawn."""
-        blocks = [
-            each
-            for block in self.blocks
-            for each in (block.blocks if isinstance(block, SideBySide) else (block,))
-        ]
-        charts = {f"{each.name}.png": each.png for each in blocks if isinstance(each, Chart)}
-        return charts | {each.name: each.png for each in blocks if isinstance(each, Picture)}
+        """Return file name -> PNG of everything that is drawn."""
+        blocks = (block.charts if isinstance(block, SideBySide) else (block,) for block in self.blocks)
+        return {f"{each.name}.png": each.png for some in blocks for each in some if isinstance(each, Chart)}
 
 
 def bullets(items: Sequence[str]) -> list[Block]:
-    """A list, or nothing."""
+    """Make a list of these texts, or nothing."""
     return [Bullets(items=tuple(items))] if items else []
 
 
 def printable(text: str) -> str:
-    """Without what would move a cursor or turn text around: names and reasons come from anywhere."""
+    """Replace what would move a cursor or turn text around: names and reasons come from anywhere."""
     return "\n".join("".join(map(_shown, line)) for line in text.split("\n"))
 
 

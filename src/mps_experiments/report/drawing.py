@@ -1,4 +1,4 @@
-"""How a chart is drawn: lines over the number of processes, their axes, the picture that it becomes."""
+"""Draw a chart: lines over the number of processes, their axes, the picture that they become."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,28 +22,27 @@ _APART = 0.045  # of an axis; labels that are nearer to each other would touch
 
 @dataclass(frozen=True, kw_only=True)
 class Chart:
-    """One chart, ready for a page.
+    """One picture, ready for a page.
 
     Attributes:
         name: Unique in its page, also the name of its file.
-        title: For people.
         alt: What it shows, with its values, for those who do not see it.
-        note: What is to be known to read it; empty if nothing is.
-        svg: For HTML.
+        note: What a reader must know; empty if nothing.
+        svg: For HTML; empty for a picture that exists as PNG only.
         png: For Markdown and MLflow.
     """
 
     name: str
     title: str
     alt: str
-    note: str
-    svg: str
     png: bytes
+    svg: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class NoChart:
-    """Why a chart is not there."""
+    """The reason why a chart is not there."""
 
     title: str
     reason: str
@@ -57,7 +56,7 @@ def drawn(
     note: str = "",
     height_in: float = HEIGHT_IN,
 ) -> Chart:
-    """The chart that `draw` draws; `values` are those it shows, in words."""
+    """Make the chart that `draw` draws; `values` are those it shows, in words."""
     with style():
         figure = new_figure(_WIDTH_IN, height_in)
         draw(figure.subplots())
@@ -87,12 +86,12 @@ def lines(axes: "Axes", series: Sequence[Series]) -> None:
 
 
 def from_zero(axes: "Axes", top: float | None = None) -> None:
-    """The upright axis starts at 0, so that heights can be compared."""
+    """Start the upright axis at 0, so that heights can be compared."""
     axes.set_ylim(0, top or axes.get_ylim()[1] * 1.05)
 
 
 def label(axes: "Axes", series: Sequence[Series], text: str) -> None:
-    """Names and ticks; the numbers of processes that were measured, as far as there is room."""
+    """Label the axes; name the numbers of processes that were measured, as far as there is room."""
     counts = all_counts(series)
     is_log = axes.get_xscale() == "log"
     axes.set_xticks(shown := _apart(counts, is_log), [str(count) for count in shown])
@@ -102,14 +101,14 @@ def label(axes: "Axes", series: Sequence[Series], text: str) -> None:
 
 
 def doubling(axes: "Axes") -> None:
-    """Both axes by powers of two."""
+    """Scale both axes by powers of two."""
     axes.set_xscale("log", base=2)
     axes.set_yscale("log", base=2)
     plain_log(axes.yaxis, base=2, between=(1.0, 1.5))
 
 
 def plain_log(axis: "Axis", *, base: float, between: Sequence[float]) -> None:
-    """Plain numbers on a logarithmic axis."""
+    """Write plain numbers on a logarithmic axis."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     axis.set_major_locator(LogLocator(base=base, subs=between))
@@ -118,12 +117,12 @@ def plain_log(axis: "Axis", *, base: float, between: Sequence[float]) -> None:
 
 
 def all_counts(series: Iterable[Series]) -> list[int]:
-    """The numbers of processes of all lines, ascending."""
+    """List the numbers of processes of all lines, ascending."""
     return sorted({count for each in series for count in each.counts})
 
 
 def _apart(counts: Sequence[int], is_log: bool) -> list[int]:
-    """Those whose labels do not touch, the first among them."""
+    """Keep the numbers whose labels do not touch, the first among them."""
     place = log if is_log else float
     length = place(counts[-1]) - place(counts[0])
     kept = [counts[0]]

@@ -1,4 +1,4 @@
-"""What breaks and what survives: one table for each setting, a line for each fault and MPS state."""
+"""Show what breaks and what survives: a table for each setting, a line for each fault and MPS state."""
 
 import re
 from collections import Counter
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from rich.table import Table
 from rich.text import Text
 
-from mps_experiments.analysis.fault_rows import FaultRow, fault_rows
+from mps_experiments.analysis.fault_rows import FaultRow, fault_rows, median
 from mps_experiments.analysis.keys import frozen, table_key
 from mps_experiments.analysis.numbers import milliseconds, seconds
 from mps_experiments.analysis.parity import difference_text
@@ -36,7 +36,7 @@ _MAX_TEXTS = 3
 
 
 def fault_tables(measurements: Sequence[Measurement]) -> Iterator[Table]:
-    """The tables; none if nothing was made to go wrong."""
+    """Yield the tables; none if nothing was made to go wrong."""
     by_table: dict[str, list[FaultRow]] = {}
     for row in fault_rows(measurements):
         cell = row.first.cell
@@ -73,27 +73,29 @@ def _cells(row: FaultRow) -> Iterator[str]:
         yield from [_NONE] * (len(_COLUMNS) - 3)
         return
     yield str(count) if count == len(row.measurements) else f"{count} VALID of {len(row.measurements)}"
-    yield f"{row.all_others_finished} of {count}" if row.has_others else _NONE
+    finished = sum(len(trial.survivors) == len(trial.neighbours) for trial in row.trials)
+    yield f"{finished} of {count}" if any(trial.neighbours for trial in row.trials) else _NONE
     yield _NONE if row.elapsed_s is None else f"{seconds(row.elapsed_s)} s"
     yield _NONE if row.ratio is None else f"{row.ratio:.2f}"
-    latencies = [_NONE if each is None else milliseconds(each) for each in row.latencies_s]
-    yield f"{', '.join(latencies)} ms" if row.elapsed_s is not None else _NONE
+    known = [(f.before_s, f.at_s, f.after_s) for f in row.survivors]
+    middles = [median(values) for values in zip(*known, strict=True)]
+    yield f"{', '.join(milliseconds(each) or _NONE for each in middles)} ms" if known else _NONE
     yield _blip(row)
     yield _most_common(row.server_states(), count) if cell.mps == "on" else _NONE
-    after = row.served_after_s
-    yield f"{row.served} of {count}" + ("" if after is None else f", {after:.2f} s")
-    yield f"{row.fell_back} of {row.served}" if cell.mps == "on" else _NONE
+    served_s = row.served_s
+    yield f"{len(served_s)} of {count}" + (f", {median(served_s):.2f} s" if served_s else "")
+    fell_back = sum(bool(trial.fell_back_silently) for trial in row.trials)
+    yield f"{fell_back} of {len(served_s)}" if cell.mps == "on" else _NONE
     left = row.leftover_bytes
     yield _NONE if left is None else f"{left / _MIB:.0f} MiB"
 
 
 def _blip(row: FaultRow) -> str:
-    """The median blip and the largest."""
+    """Return the median blip and the largest."""
     blips = row.blips_s
     if not blips:
         return _NONE
-    middle = (blips[(len(blips) - 1) // 2] + blips[len(blips) // 2]) / 2
-    return f"{milliseconds(middle)} (max {milliseconds(blips[-1])}) ms"
+    return f"{milliseconds(median(blips))} (max {milliseconds(blips[-1])}) ms"
 
 
 def _most_common(texts: Counter[str], count: int) -> str:
@@ -104,17 +106,13 @@ def _most_common(texts: Counter[str], count: int) -> str:
 
 
 def _lines(rows: Sequence[FaultRow]) -> Iterator[str]:
-    """What each saw, and how to read the columns."""
+    """Say what each process saw, and how to read the columns."""
     for row in rows:
         name = f"fault={row.first.cell.fault} mps={row.first.cell.mps}"
         for status in (Status.SKIPPED, Status.INVALID):
             reasons = Counter(m.verdict.reason for m in row.measurements if m.verdict.status is status)
             yield from (f"{name}: {status.value}: {text}{_times(n)}" for text, n in reasons.items())
-        for who, texts in (
-            ("the worker that was hit", row.culprit_ends()),
-            ("other workers", row.other_ends()),
-            ("refused new clients", row.refused()),
-        ):
+        for who, texts in row.texts().items():
             found = _alike(texts).most_common(_MAX_TEXTS)
             yield from (f"{name}: {who}: {shortened(text)}{_times(n)}" for text, n in found)
         yield from (f"{name}: {text}" for text in _outputs(row))
@@ -128,7 +126,7 @@ def _lines(rows: Sequence[FaultRow]) -> Iterator[str]:
 
 
 def _outputs(row: FaultRow) -> Iterator[str]:
-    """Whether the survivors still compute what they should."""
+    """Say whether the survivors still compute what they should."""
     differences = row.output_differences()
     wrong = [each for each in differences if not each.within_tolerance]
     if wrong:
@@ -142,7 +140,7 @@ def _outputs(row: FaultRow) -> Iterator[str]:
 
 
 def _alike(texts: Counter[str]) -> Counter[str]:
-    """Texts that differ in numbers and addresses only, taken together under the first."""
+    """Take texts together that differ in numbers and addresses only, under the first."""
     first: dict[str, str] = {}
     found: Counter[str] = Counter()
     for text, count in texts.items():

@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 
 from mps_experiments.analysis.estimates import ENOUGH_BLOCKS
-from mps_experiments.analysis.figures import median_of, rate, short
 from mps_experiments.analysis.machines import Machines, letter
 from mps_experiments.analysis.metrics import SHOWN
-from mps_experiments.analysis.numbers import milliseconds, seconds
+from mps_experiments.analysis.numbers import rate, seconds
 from mps_experiments.analysis.panels import ARMS, Panel
 from mps_experiments.analysis.repeats import Group
 from mps_experiments.analysis.short_windows import short_window_line
@@ -18,7 +17,7 @@ _Key = tuple[str, str, str, Times, int]  # model, what varies, mps, times, procs
 
 
 def machines_table(panels: Sequence[Panel], machines: Machines) -> Table | None:
-    """Cells that several machines have, side by side; None if there are none."""
+    """Return the cells that several machines have, side by side; None if there are none."""
     found: dict[_Key, dict[int, str]] = {}
     for panel in panels:
         for group in panel.groups:
@@ -48,31 +47,18 @@ def _compared(panel: Panel, group: Group) -> str:
     said = f"{seconds(group.median_s)} s"
     if ratio.overall and ratio.gain and group.first.cell.procs > 1:
         said += f", ratio {ratio.overall.value:.2f}, gain {ratio.gain.value:.2f}"
-    return f"{said}, {rate(group)} {group.first.cell.item}s/s"
+    return f"{said}, {rate(group.throughput_median_per_s)} {group.first.cell.item}s/s"
 
 
 def all_figures(panel: Panel) -> Table:
-    """Every figure of every cell with a VALID run."""
-    item = panel.first.cell.item
+    """Return every figure of every cell with a VALID run."""
     extras = varied_factors([m.cell.axes for m in panel.measurements])
+    makespan, *others = (metric.heading.format(item=panel.first.cell.item) for metric in SHOWN)
     header = (
-        *("mps", "procs", *(axis.label for axis in extras), "times"),
-        *(
-            "blocks",
-            "makespan s",
-            "ratio [interval]",
-            "gain [interval]",
-            f"{item}s/s",
-            "p50 ms",
-            "p95 ms",
-            "p99 ms",
-        ),
-        *(metric.heading.format(item=item) for metric in SHOWN),
+        *("mps", "procs", *(axis.label for axis in extras), "times", "blocks"),
+        *(makespan, "ratio [interval]", "gain [interval]", *others),
     )
-    ordered = sorted(
-        panel.groups,
-        key=lambda g: _order(g.first.cell),
-    )
+    ordered = sorted(panel.groups, key=lambda g: _order(g.first.cell))
     rows = tuple(_figures_row(panel, group, extras) for group in ordered)
     note = (
         "Medians over the blocks; percentiles over all workers and blocks; empty where it cannot be told. "
@@ -89,11 +75,6 @@ def _order(cell: Cell) -> tuple[object, ...]:
 def _figures_row(panel: Panel, group: Group, extras: Sequence[Axis]) -> tuple[str, ...]:
     cell, ratio = group.first.cell, panel.ratio(group)
     factors = [cell.mps, cell.procs, *(cell.axes[axis.name] for axis in extras), cell.times, len(group)]
-    values = [median_of(group.measurements, metric.name) for metric in SHOWN]
-    return (
-        *(*map(str, factors), seconds(group.median_s)),
-        *(estimate.text if estimate else "" for estimate in (ratio.overall, ratio.gain)),
-        rate(group),
-        *(milliseconds(group.latencies.percentile_s(percent)) for percent in (50, 95, 99)),
-        *("" if value is None else short(value) for value in values),
-    )
+    makespan, *others = (metric.shown(group) for metric in SHOWN)
+    compared = (estimate.text if estimate else "" for estimate in (ratio.overall, ratio.gain))
+    return (*map(str, factors), makespan, *compared, *others)

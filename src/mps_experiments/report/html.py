@@ -1,18 +1,20 @@
-"""A page as one HTML file that needs nothing else: no address, no script, both colour schemes."""
+"""Write a page as one HTML file that needs nothing else: no address, no script, both colour schemes."""
 
 import base64
 from functools import cache
 from typing import TYPE_CHECKING
 
-from mps_experiments.report.content import Block, Page
+from mps_experiments.report.content import Page
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
 
 def to_html(page: Page) -> str:
-    """The whole page; every text is escaped, since names and error texts come from anywhere."""
-    return _template().render(page=page, kind=_kind, base64=_base64)
+    """Return the whole page; every text is escaped, since names and error texts come from anywhere."""
+    return _template().render(
+        page=page, kind=lambda block: type(block).__name__, base64=lambda png: base64.b64encode(png).decode()
+    )
 
 
 @cache
@@ -27,11 +29,3 @@ def _template() -> "Template":
         lstrip_blocks=True,
     )
     return environment.get_template("page.html.j2")
-
-
-def _kind(block: Block) -> str:
-    return type(block).__name__
-
-
-def _base64(content: bytes) -> str:
-    return base64.b64encode(content).decode()

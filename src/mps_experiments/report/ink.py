@@ -43,7 +43,7 @@ _MARGINS_IN = (0.8, 0.55, 0.12, 0.2)  # left, below, above, right: room for labe
 
 
 def new_figure(width_in: float, height_in: float) -> "Figure":
-    """An empty figure; draw in it inside `style()`."""
+    """Make an empty figure; draw in it inside `style()`."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width_in, height_in))  # a layout engine would draw each chart four times
@@ -55,14 +55,14 @@ def new_figure(width_in: float, height_in: float) -> "Figure":
 
 
 def style() -> AbstractContextManager[None]:
-    """A context in which figures are drawn and saved in the report's style."""
+    """Return a context in which figures are drawn and saved in the report's style."""
     import matplotlib as mpl
 
     return mpl.rc_context(_RC)
 
 
 def to_svg(figure: "Figure", name: str) -> str:
-    """The figure for an HTML page: no outside names, ids of its own, colours of the page.
+    """Return the figure for an HTML page: no outside names, ids of its own, colours of the page.
 
     Args:
         figure: Drawn inside `style()`.
@@ -83,7 +83,7 @@ def to_svg(figure: "Figure", name: str) -> str:
 
 
 def to_png(figure: "Figure") -> bytes:
-    """The figure as a picture on white, for places that show no SVG."""
+    """Return the figure as a picture on white, for places that show no SVG."""
     file = BytesIO()
     figure.savefig(file, format="png", dpi=_DPI)
     return file.getvalue()

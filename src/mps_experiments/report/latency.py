@@ -1,10 +1,11 @@
-"""How the iterations of each cell are spread, as a chart."""
+"""Draw how the iterations of each cell are spread."""
 
 import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mps_experiments.analysis.figures import arm_name, scoped, short
+from mps_experiments.analysis.figures import arm_name, scoped
+from mps_experiments.analysis.numbers import short
 from mps_experiments.analysis.panels import ARMS, Panel
 from mps_experiments.analysis.repeats import Group
 from mps_experiments.report.drawing import Chart, NoChart, drawn, plain_log
@@ -22,7 +23,7 @@ _WIDE = 5.0  # the longest over the shortest; from here on a logarithmic axis ha
 
 @dataclass(frozen=True, kw_only=True)
 class Box:
-    """How the iterations of one cell are spread, in milliseconds.
+    """The spread of the iterations of one cell, in milliseconds.
 
     Attributes:
         middle: 25th, 50th and 75th percentile.
@@ -56,12 +57,12 @@ class Box:
 
     @property
     def lowest(self) -> float:
-        """Where its drawing begins."""
+        """Return where its drawing begins."""
         return self.wide[0] if self.wide else self.middle[0]
 
 
 def latency_chart(panel: Panel, prefix: str) -> Chart | NoChart:
-    """A box for each cell; `prefix` is put before the chart's name."""
+    """Draw a box for each cell; `prefix` is put before the chart's name."""
     title, boxes = "Latency of one iteration", _boxes(panel)
     if len(boxes) < 2:
         return NoChart(title=title, reason="fewer than two VALID cells")

@@ -1,4 +1,4 @@
-"""One line for one finished cell."""
+"""Write one line for one finished cell."""
 
 import textwrap
 
@@ -13,7 +13,7 @@ _MAX_ERROR = 140  # characters
 
 
 def cell_line(measurement: Measurement) -> str:
-    """The cell's name, its verdict, and its main figures or the reason why it has none."""
+    """Return the cell's name, its verdict, and its main figures or the reason why it has none."""
     if measurement.fault is not None and measurement.verdict.status is Status.VALID:
         return f"{measurement.name}: VALID  {fault_text(measurement.fault, measurement)}"
     figures = measurement.statistics()
@@ -39,17 +39,17 @@ def _interval(figures: Statistics) -> str:
 
 
 def _tail(figures: Statistics) -> str:
-    """Why it is blank is said once, at the end of the sweep."""
+    """Return p99; the end of the sweep says once why it is blank."""
     return "-" if figures.latency_p99_s is None else f"{milliseconds(figures.latency_p99_s)} ms"
 
 
 def shortened(text: str) -> str:
-    """The beginning of what may be a long error; the record has all of it."""
+    """Return the beginning of what may be a long error; the record has all of it."""
     return textwrap.shorten(text, _MAX_ERROR, placeholder=" ...")
 
 
 def fault_text(trial: FaultTrial, measurement: Measurement) -> str:
-    """What became of the worker that was hit, of the others and of the client that came afterwards."""
+    """Say what became of the worker that was hit, of the others and of the client that came afterwards."""
     culprit, others = trial.culprit, len(trial.neighbours)
     parts = [f"worker {culprit.rank} {shortened(culprit.text)}"] if culprit else []
     figures = measurement.survivor_figures()

@@ -1,4 +1,4 @@
-"""A page as Markdown (GitHub's, which MLflow renders as well)."""
+"""Write a page as Markdown (GitHub's, which MLflow renders as well)."""
 
 import re
 from collections.abc import Sequence
@@ -10,7 +10,6 @@ from mps_experiments.report.content import (
     Heading,
     Page,
     Paragraph,
-    Picture,
     SideBySide,
     Table,
 )
@@ -23,7 +22,7 @@ _ADDRESS = re.compile(r"(:)(//)|(\bwww)(\.)", re.IGNORECASE)  # GitHub would mak
 
 
 def to_markdown(page: Page, figures: str) -> str:
-    """The whole page.
+    """Return the whole page.
 
     Args:
         page: What it says.
@@ -34,13 +33,13 @@ def to_markdown(page: Page, figures: str) -> str:
 
 
 def blocks_to_markdown(blocks: Sequence[Block]) -> str:
-    """A part of a page, without pictures."""
-    shown = [block for block in blocks if not isinstance(block, Chart | Picture)]
+    """Return a part of a page, without pictures."""
+    shown = [block for block in blocks if not isinstance(block, Chart | SideBySide)]
     return "\n\n".join(_block(block, "") for block in shown) + "\n"
 
 
 def escaped(text: str) -> str:
-    """Text that Markdown shows as it is, in one line."""
+    """Escape a text so that Markdown shows it as it is, in one line."""
     return _FIRST.sub(r"\1\\", _within_a_line(text))
 
 
@@ -66,9 +65,7 @@ def _block(block: Block, figures: str) -> str:
             note = f"\n\n{escaped(block.note)}" if block.note else ""
             return f"![{escaped(block.alt)}]({figures}/{block.name}.png){note}"
         case SideBySide():
-            return "\n\n".join(_block(each, figures) for each in block.blocks)
-        case Picture():
-            return f"![{escaped(block.alt)}]({figures}/{block.name})"
+            return "\n\n".join(_block(each, figures) for each in block.charts)
 
 
 def _table(table: Table) -> str:

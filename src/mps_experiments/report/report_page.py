@@ -1,8 +1,9 @@
-"""A report of any runs: what it says, in which order."""
+"""Compose the report of any runs."""
 
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from textwrap import shorten
 
 from mps_experiments.analysis.machines import Machines, letter
 from mps_experiments.analysis.panels import Panel, panels
@@ -29,7 +30,7 @@ _FAULTS_ONLY = "Only runs with a fault: what broke stands below."
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """What a report is about.
+    """The runs that a report is about.
 
     Attributes:
         commands: What was typed, one for each sweep.
@@ -44,12 +45,12 @@ class Subject:
 
 
 def report_page(subject: Subject) -> Page:
-    """The page; it says what is missing where something is."""
+    """Compose the page; it says what is missing where something is."""
     return Page(title=_title(subject), blocks=tuple(_blocks(subject)))
 
 
 def description(subject: Subject, has_page: bool) -> str:
-    """The answer and the tables in Markdown, for the sweep's run in MLflow.
+    """Return the answer and the tables in Markdown, for the sweep's run in MLflow.
 
     Args:
         subject: What it is about.
@@ -71,9 +72,9 @@ def _title(subject: Subject) -> str:
     dates = sorted({_date(run) for run in subject.runs})
     if not dates:
         return "Processes on one GPU: no runs"
-    text = ", ".join(models)
-    shown = text if len(text) <= _MAX_MODELS else f"{text[:_MAX_MODELS]} ..."
-    return f"Processes on one GPU: {shown}, {' to '.join(dict.fromkeys((dates[0], dates[-1])))}"
+    shown = shorten(", ".join(models), _MAX_MODELS, placeholder=" ...")
+    where = "one GPU" if any(run.measurement.machine.gpu for run in subject.runs) else "the CPU"
+    return f"Processes on {where}: {shown}, {' to '.join(dict.fromkeys((dates[0], dates[-1])))}"
 
 
 def _date(run: ReportRun) -> str:
@@ -105,7 +106,7 @@ def _machine_lines(machines: Machines) -> Iterator[Block]:
 
 
 def _by_machine(found: Sequence[Panel], machines: Machines) -> Iterator[Block]:
-    """Answers, then machines side by side, then each panel's tables and charts."""
+    """Yield answers, then machines side by side, then each panel's tables and charts."""
     if machines.are_several:
         for panel in sorted(found, key=lambda panel: machines.index(panel.first)):
             yield Heading(text=f"Machine {machines.letter(panel.first)} · {panel.title}", level=3)

@@ -13,7 +13,6 @@ from mps_experiments.analysis.repeats import Group
 from mps_experiments.record.axes import BY_NAME, EXTRA_FACTORS
 from mps_experiments.record.measurement import Measurement
 from mps_experiments.record.verdict import Status
-from mps_experiments.report import seed
 from mps_experiments.report.captions import warnings_of
 from mps_experiments.report.charts import charts
 from mps_experiments.report.content import (
@@ -22,7 +21,6 @@ from mps_experiments.report.content import (
     Code,
     Heading,
     Paragraph,
-    Picture,
     SideBySide,
     Table,
     bullets,
@@ -40,11 +38,10 @@ _NO_TIMELINE = NoChart(
     "makes it (trace.iterations=3)",
 )
 _MAX_TIMELINES = 4
-_MAX_TIMELINE_BYTES = 400_000
 
 
 def answer_section(panels: Sequence[Panel]) -> Iterator[Block]:
-    """The answer of each panel, the first thing on the page."""
+    """Yield the answer of each panel, the first thing on the page."""
     several = [stratum for panel in panels for stratum in panel.strata]
     for panel in several:
         if len(several) > 1:
@@ -55,28 +52,18 @@ def answer_section(panels: Sequence[Panel]) -> Iterator[Block]:
 
 
 def table_section(panel: Panel) -> Iterator[Block]:
-    """The two tables people came for, each beside the first experiment's, and all figures in one."""
-    found = [Table.of(table) for table in tables(panel.measurements)]
-    if panel.first.cell.model == seed.MODEL and panel.on_gpu:
-        states = list(dict.fromkeys(m.cell.mps for m in sorted(panel.measurements, key=_arm)))
-        for table, mps in zip(found, states, strict=True):
-            yield SideBySide(blocks=(table, seed.seed_table(mps)))
-    else:
-        yield from found
+    """Yield the table of each MPS state, and all figures in one."""
+    yield from map(Table.of, tables(panel.measurements))
     if panel.groups:
         yield all_figures(panel)
 
 
-def _arm(m: Measurement) -> int:
-    return ARMS.index(m.cell.mps)
-
-
 def chart_section(panel: Panel, prefix: str) -> Iterator[Block]:
-    """The charts, and why others are not there."""
+    """Yield the charts, and why others are not there."""
     found = charts(panel, prefix)
     drawn = tuple(each for each in found if isinstance(each, Chart))
     if drawn:
-        yield SideBySide(blocks=drawn)
+        yield SideBySide(charts=drawn)
     pictures = list(_timelines(panel, prefix))
     yield from pictures
     missing = [each for each in found if isinstance(each, NoChart)]
@@ -86,7 +73,7 @@ def chart_section(panel: Panel, prefix: str) -> Iterator[Block]:
 
 
 def why_section(panels: Sequence[Panel], machines: Machines) -> Iterator[Block]:
-    """What keeps N processes from taking the time of one."""
+    """Say what keeps N processes from taking the time of one."""
     lines = [
         f"{machines.label(panel.first)}{line}" for panel in panels for line in why_lines(panel.measurements)
     ]
@@ -96,7 +83,7 @@ def why_section(panels: Sequence[Panel], machines: Machines) -> Iterator[Block]:
 
 
 def fault_section(measurements: Sequence[Measurement], machines: Machines) -> Iterator[Block]:
-    """What broke, where something was made to."""
+    """Yield what broke, where something was made to."""
     found = [(runs[0], list(fault_tables(runs))) for runs in machines.apart(measurements)]
     if any(together for _, together in found):
         yield Heading(text="What breaks")
@@ -109,7 +96,7 @@ def fault_section(measurements: Sequence[Measurement], machines: Machines) -> It
 def missing_section(
     measurements: Sequence[Measurement], problems: Sequence[str], machines: Machines
 ) -> Iterator[Block]:
-    """Cells without numbers, numbers with warnings, and records that cannot be read."""
+    """List cells without numbers, numbers with warnings, and records that cannot be read."""
     unnumbered = [m for m in measurements if m.verdict.status is not Status.VALID]
     yield Heading(text="What has no number, and what to read with care")
     counts = {status: sum(m.verdict.status is status for m in measurements) for status in Status}
@@ -134,7 +121,7 @@ def missing_section(
 
 
 def reproduce_section(measurements: Sequence[Measurement], commands: Sequence[str]) -> Iterator[Block]:
-    """The commands that give the same numbers again, as far as the machine allows."""
+    """Yield the commands that give the same numbers again, as far as the machine allows."""
     if not measurements:
         return
     yield Heading(text="Reproduce")
@@ -152,29 +139,29 @@ def reproduce_section(measurements: Sequence[Measurement], commands: Sequence[st
 
 
 def reading_section() -> Iterator[Block]:
-    """How the words are meant."""
+    """Define the words of the report."""
     yield Heading(text="How to read this")
     yield Bullets(
         items=(
             "makespan: last worker's end minus first worker's start, over the workers' own iterations.",
-            "ratio: time per iteration of the slowest of N processes over that of one, everything else "
-            "equal. 1.0: the others ran for free; N: one after the other; more: worse than that.",
-            "throughput: items (images) per second while all processes were at work, summed over them.",
+            "ratio: time per iteration of the slowest of N processes over that of one, all else equal. "
+            "1.0: the others ran for free. N: as slow as one after the other. More: worse than that.",
+            "throughput: items (images) per second of all processes together, while all were at work.",
             "gain: throughput of N processes over that of one.",
             f"packing pays up to the fewest replicas over which no larger number has a gain of {PAYS} or "
             "more; open: the interval allows both.",
-            "interval: from the ratios within blocks (repeats), of 95 % by Student's t from four blocks on; "
-            "below that rough, which holds less often. It knows nothing of what all blocks share (the "
-            "machine, the day).",
-            "p95 takes 100 iterations over processes and blocks, p99 1,000; below that it is blank.",
-            "VALID runs only: every claim of MPS on or off was proved while the window was measured.",
+            "interval: computed from the ratios within blocks (repeats). From four blocks on it is a 95 % "
+            "interval by Student's t. With fewer it is called rough and holds the truth less often. It does "
+            "not cover what all blocks share, such as the machine and the day.",
+            "p95 takes 100 iterations over processes and blocks, p99 takes 1,000; with fewer it is blank.",
+            "Only VALID runs count: MPS on or off was proved for each while its window was measured.",
             "All definitions: docs/reading-results.md of mps_experiments.",
         )
     )
 
 
-def _timelines(panel: Panel, prefix: str) -> Iterator[Picture]:
-    """Pictures of the traced pass: of the fewest and the most workers, off and on."""
+def _timelines(panel: Panel, prefix: str) -> Iterator[Chart]:
+    """Yield pictures of the traced pass: of the fewest and the most workers, off and on."""
     chosen: dict[str, Group] = {}
     for stratum, pick in itertools.product(panel.strata, (min, max)):
         for mps in ARMS:
@@ -185,11 +172,11 @@ def _timelines(panel: Panel, prefix: str) -> Iterator[Picture]:
     by_id = {run.measurement.record_id: run for run in panel.runs}
     for record_id, group in list(chosen.items())[:_MAX_TIMELINES]:
         path = by_id[record_id].timeline
-        if path is None or path.stat().st_size > _MAX_TIMELINE_BYTES:
+        if path is None:
             continue
         name = group.first.cell_name
-        yield Picture(
-            name="-".join((f"{prefix}timeline", *map(str, _place(group)))) + ".png",
+        yield Chart(
+            name="-".join((f"{prefix}timeline", *map(str, _place(group)))),
             title=f"Timeline of the workers, {name}",
             alt=f"Timeline of {name}: a lane for each worker, when its operations ran in the traced pass, "
             "and below when those of two or more ran together.",

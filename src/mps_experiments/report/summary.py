@@ -1,4 +1,4 @@
-"""All that is said at the end of a sweep, as text; pure."""
+"""Write all that is said at the end of a sweep, as text; pure."""
 
 import math
 from collections import Counter
@@ -14,7 +14,7 @@ from mps_experiments.report.tables import table_text
 
 
 def why_lines(measurements: Sequence[Measurement]) -> list[str]:
-    """For each cell with several workers why it takes longer than one.
+    """Say for each cell with several workers why it takes longer than one.
 
     Of several blocks the one is compared whose ratio is nearest to that of the table, and named.
     """
@@ -37,7 +37,7 @@ def why_lines(measurements: Sequence[Measurement]) -> list[str]:
 def _nearest(
     group: Group, partner: Group | None, by_ratio: Mapping[str, Ratio]
 ) -> tuple[Measurement, Measurement | None]:
-    """The run whose ratio is nearest to that of its cell, and the one-process run of its block."""
+    """Return the run whose ratio is nearest to that of its cell, and the one-process run of its block."""
     overall = by_ratio[group.first.record_id].overall
     if partner is None or overall is None:
         return group.first, None
@@ -53,7 +53,7 @@ def _distance(group: Group, place: int, by_ratio: Mapping[str, Ratio], overall: 
 
 
 def _compared(group: Group, many: Measurement, one: Measurement | None) -> str:
-    """Which repeats are compared, where there are several."""
+    """Name the repeats that are compared, where there are several."""
     if len(group) == 1 or one is None:
         return ""
     if many.cell.repeat == one.cell.repeat:
@@ -62,7 +62,7 @@ def _compared(group: Group, many: Measurement, one: Measurement | None) -> str:
 
 
 def _disagreement(causes: Counter[str]) -> str:
-    """A sentence where the repeats, each with its own one-process run, have not all the same cause."""
+    """Return a sentence where the repeats, each with its own one-process run, differ in their cause."""
     if len(causes) < 2:
         return ""
     each = ", ".join(f"{cause} in {count}" for cause, count in causes.most_common())
@@ -70,18 +70,18 @@ def _disagreement(causes: Counter[str]) -> str:
 
 
 def remark_lines(measurements: Sequence[Measurement]) -> list[str]:
-    """What is said once for all runs: their noise, and what their windows are too short for."""
+    """Return what is said once for all runs: their noise, and what their windows are too short for."""
     lines = [noise_line(measurements), short_window_line(groups(measurements))]
     return [line for line in lines if line]
 
 
 def closing_lines(measurements: Sequence[Measurement]) -> list[str]:
-    """All lines after the tables."""
+    """Return all lines after the tables."""
     return [*remark_lines(measurements), *why_lines(measurements)]
 
 
 def summary_text(measurements: Sequence[Measurement]) -> str:
-    """Tables, remarks and causes as plain text."""
+    """Return tables, remarks and causes as plain text."""
     remarks = "".join(f"{line}\n" for line in remark_lines(measurements))
     why = "".join(f"{line}\n" for line in why_lines(measurements))
     return table_text(measurements) + remarks + (f"WHY\n{why}" if why else "")

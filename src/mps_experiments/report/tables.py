@@ -1,4 +1,4 @@
-"""The two tables people came for: MPS off and on, times x procs, time per process, ratio and gain."""
+"""Make the two tables people came for: MPS off and on, times x procs, times, ratio and gain."""
 
 import statistics
 from collections.abc import Iterator, Sequence
@@ -26,7 +26,7 @@ _MAX_LISTED = 4  # per-process times shown one by one up to this many, then as a
 
 
 def tables(measurements: Sequence[Measurement]) -> Iterator[Table]:
-    """One table per MPS state for each workload and setting that the sweep held, OFF before ON."""
+    """Yield a table per MPS state for each workload and setting that the sweep held, OFF before ON."""
     by_ratio = ratios(measurements)
     by_table: dict[object, list[Measurement]] = {}
     for measurement in filter(lambda m: m.is_ordinary, measurements):
@@ -38,7 +38,7 @@ def tables(measurements: Sequence[Measurement]) -> Iterator[Table]:
 
 
 def table_text(measurements: Sequence[Measurement]) -> str:
-    """The same tables as plain text."""
+    """Return the same tables as plain text."""
     file = StringIO()
     console = Console(file=file, width=_TEXT_WIDTH, force_terminal=False)
     for table in (*tables(measurements), *fault_tables(measurements)):
@@ -79,15 +79,26 @@ def _table(state: str, cells: Sequence[Measurement], by_ratio: dict[str, Ratio])
 
 
 def _title(state: str, cells: Sequence[Measurement]) -> str:
-    """The heading, with what else the sweep varied and all cells of this table share."""
-    unit = "ms per iteration of each process" if _is_timed(cells[0]) else "seconds per process"
-    return " · ".join(
-        filter(None, (f"MPS {state.upper()}", cells[0].cell.model, shared_settings(cells), unit))
-    )
+    """Return the heading, with what else the sweep varied and all cells of this table share."""
+    parts = (f"MPS {state.upper()}", cells[0].cell.model, shared_settings(cells), _unit(cells))
+    return " · ".join(filter(None, parts))
+
+
+def _unit(cells: Sequence[Measurement]) -> str:
+    """Name what the times are of: each process of a single run, or the whole of a run with repeats."""
+    if _is_timed(cells[0]):
+        each, whole = "ms per iteration of each process", "ms per iteration of the slowest process"
+    else:
+        each, whole = "seconds per process", "makespan in seconds"
+    found = groups(cells)
+    single = any(len(group) == 1 and group.first.cell.procs > 1 for group in found)
+    if all(len(group) == 1 for group in found):
+        return each
+    return f"{whole}; of a single run {each}" if single else whole
 
 
 def _is_timed(m: Measurement) -> bool:
-    """Whether its window has a given length, which says nothing of how fast it was."""
+    """Tell whether the window has a given length, which says nothing of how fast the run was."""
     return m.cell.times == "auto"
 
 
@@ -96,14 +107,14 @@ def _times_text(times: Times, cells: Sequence[Measurement]) -> str:
 
 
 def _numbers(cells: Sequence[Measurement], by_ratio: dict[str, Ratio]) -> Iterator[Entry]:
-    """Time, ratio and gain of each group of VALID repeats."""
+    """Yield time, ratio and gain of each group of VALID repeats."""
     for group in groups(cells):
         ratio = by_ratio[group.first.record_id]
         yield _time(group), _estimate(ratio.overall), _estimate(ratio.gain)
 
 
 def _verdicts(cells: Sequence[Measurement]) -> Iterator[Entry]:
-    """What stands for the runs that have no numbers."""
+    """Yield what stands for the runs that have no numbers."""
     for status in (Status.INVALID, Status.SKIPPED):
         count = sum(m.verdict.status is status for m in cells)
         if count:
@@ -111,7 +122,7 @@ def _verdicts(cells: Sequence[Measurement]) -> Iterator[Entry]:
 
 
 def _time(group: Group) -> str:
-    """Each process's time of a single run; of repeats the median of the slowest process and its range."""
+    """Return each process's time of a single run, or the median and the range of repeats."""
     timed = _is_timed(group.first)
     shown = milliseconds if timed else seconds
     values = group.paces_s if timed else group.makespans_s
@@ -129,5 +140,5 @@ def _estimate(estimate: Estimate | None) -> str:
 
 
 def _verbatim(text: str) -> Text:
-    """Text that is not read as markup and not folded to the width of the table."""
+    """Make a text that is not read as markup and not folded to the width of the table."""
     return Text(text, no_wrap=True, overflow="ignore")

@@ -1,4 +1,4 @@
-"""A picture of the traced pass: whether the workers' operations ran in turn or at the same time."""
+"""Draw the traced pass: did the workers' operations run in turn or at the same time?"""
 
 import logging
 import textwrap
@@ -21,7 +21,6 @@ Shares = NDArray[np.float64]
 BINS = 400
 ZOOM_NS = 8_000_000  # shows time slices of 2 ms next to each other, and single kernels
 _ZOOM_OPERATIONS = 60  # a worker has about this many in the zoom, or more, however long they are
-_CANDIDATES = 41
 # Okabe and Ito's colours, which the colour-blind tell apart; vermilion is kept for what ran together.
 _WORKER_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9")
 _TOGETHER_COLOUR = "#D55E00"
@@ -31,7 +30,7 @@ _MIN_BAR = 1 / 1000  # of the zoom's length: about a pixel
 
 @dataclass(frozen=True, eq=False)
 class Timeline:
-    """What the picture shows; times in nanoseconds.
+    """The content of the picture; times in nanoseconds.
 
     Attributes:
         shared: Whether the workers' passes share some time.
@@ -50,7 +49,7 @@ class Timeline:
 
     @classmethod
     def of(cls, traces: Sequence[KernelTrace]) -> "Timeline":
-        """What the workers did in the part of the pass that they share."""
+        """Take what the workers did in the part of the pass that they share."""
         passes = [trace.boundaries_ns for trace in traces if len(trace.boundaries_ns)]
         start = int(max((bounds[0] for bounds in passes), default=0))
         end = int(min((bounds[-1] for bounds in passes), default=0))
@@ -63,7 +62,7 @@ class Timeline:
 
     @property
     def lanes(self) -> tuple[Intervals, ...]:
-        """The workers, then what ran together."""
+        """Return the workers, then what ran together."""
         return (*self.running, self.together)
 
     @property
@@ -71,29 +70,24 @@ class Timeline:
         return self.end_ns - self.start_ns
 
     def shares(self, begins_ns: Times | int, ends_ns: Times | int) -> Shares:
-        """The share of each of these stretches that each lane covers, shape ``(lanes, stretches)``."""
+        """Return the share of each of these stretches that each lane covers, shape ``(lanes, stretches)``."""
         begins, ends = np.atleast_1d(begins_ns), np.atleast_1d(ends_ns)
         covered = [_covered(lane, ends) - _covered(lane, begins) for lane in self.lanes]
         return np.asarray(np.stack(covered) / np.maximum(ends - begins, 1), np.float64)
 
     def bins(self) -> Times:
-        """Edges of equal bins over all of it, shape ``(BINS + 1,)``."""
+        """Return the edges of equal bins over all of it, shape ``(BINS + 1,)``."""
         return self.start_ns + np.linspace(0, self.length_ns, BINS + 1).astype(np.int64)
 
     def zoom(self) -> tuple[int, int]:
-        """Start and end of a short stretch near the middle, chosen for being like the whole, lane by lane."""
+        """Return start and end of a short stretch in the middle."""
         wanted = max(ZOOM_NS, _ZOOM_OPERATIONS * self.length_ns / max(self.operations, 1))
         length = int(min(wanted, self.length_ns))
-        middles = np.linspace(0.25, 0.75, _CANDIDATES) * self.length_ns
-        begins = np.clip(middles - length / 2, 0, self.length_ns - length).astype(np.int64) + self.start_ns
-        whole = self.shares(self.start_ns, self.end_ns)
-        unlike = np.abs(self.shares(begins, begins + length) - whole).sum(axis=0)
-        from_middle = np.abs(np.arange(_CANDIDATES) - _CANDIDATES // 2)
-        begin = int(begins[np.lexsort((from_middle, unlike))[0]])
+        begin = self.start_ns + (self.length_ns - length) // 2
         return begin, begin + length
 
     def ms(self, times_ns: Times | Sequence[int]) -> Shares:
-        """Milliseconds since the start."""
+        """Return milliseconds since the start."""
         return (np.asarray(times_ns, np.int64) - self.start_ns) / 1e6
 
 
@@ -127,7 +121,7 @@ def draw_timeline(traces: Sequence[KernelTrace], title: str, path: Path) -> None
 
 
 def _prepare(axes: "Axes", names: Sequence[str]) -> None:
-    """One lane per name, from top to bottom, each 1 high."""
+    """Prepare one lane per name, from top to bottom, each 1 high."""
     axes.set_ylim(len(names), 0)
     axes.set_yticks(np.arange(len(names)) + 0.5, names, fontsize=_font_size(len(names)))
     axes.tick_params(axis="y", length=0)
@@ -139,7 +133,7 @@ def _prepare(axes: "Axes", names: Sequence[str]) -> None:
 
 
 def _draw_whole(axes: "Axes", timeline: Timeline, passes: Sequence[Times], what: str) -> None:
-    """The share of each bin in which a lane's operations ran, and the share of all of it in figures."""
+    """Draw the share of each bin in which a lane's operations ran, with the share of all of it in figures."""
     edges = timeline.bins()
     x = timeline.ms(edges)
     for lane, (share, colour) in enumerate(
@@ -161,7 +155,7 @@ def _draw_whole(axes: "Axes", timeline: Timeline, passes: Sequence[Times], what:
 
 
 def _draw_zoom(axes: "Axes", timeline: Timeline, what: str) -> None:
-    """When exactly a lane's operations ran, in a short stretch."""
+    """Draw when exactly a lane's operations ran, in a short stretch."""
     begin, end = timeline.zoom()
     bar_ns = max(int((end - begin) * _MIN_BAR), 1)
     for lane, (ran, colour) in enumerate(zip(timeline.lanes, _colours(timeline), strict=True)):
@@ -177,7 +171,7 @@ def _draw_zoom(axes: "Axes", timeline: Timeline, what: str) -> None:
 
 
 def _write_shares(axes: "Axes", timeline: Timeline, begin_ns: int, end_ns: int) -> None:
-    """Right of each lane the share of the panel's time that it covers."""
+    """Write right of each lane the share of the panel's time that it covers."""
     shares = timeline.shares(begin_ns, end_ns)[:, 0]
     size = _font_size(len(shares))
     for lane, share in enumerate(shares):
@@ -195,7 +189,7 @@ def _colours(timeline: Timeline) -> list[str]:
 
 
 def _two_or_more(running: Sequence[Intervals]) -> Intervals:
-    """When at least two of the given sets of intervals cover the time."""
+    """Return when at least two of the given sets of intervals cover the time."""
     counts = [len(each.starts_ns) for each in running]
     times = np.concatenate([np.empty(0, np.int64), *(each.starts_ns for each in running)])
     times = np.concatenate([times, *(each.ends_ns for each in running)])
@@ -206,7 +200,7 @@ def _two_or_more(running: Sequence[Intervals]) -> Intervals:
 
 
 def _covered(intervals: Intervals, times_ns: Times) -> Times:
-    """How many nanoseconds the intervals cover before each of the given times."""
+    """Count the nanoseconds that the intervals cover before each of the given times."""
     if not len(intervals.starts_ns):
         return np.zeros_like(times_ns)
     lengths = intervals.ends_ns - intervals.starts_ns

@@ -1,4 +1,4 @@
-"""The report as files: report.html, report.md and figures/."""
+"""Write the report as files: report.html, report.md and figures/."""
 
 import re
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _PICTURE = re.compile(rf"\]\({FIGURES}/([\w.-]+\.png)\)")
 
 @dataclass(frozen=True, kw_only=True)
 class WrittenReport:
-    """Where the files are, and what MLflow shows of them: Markdown."""
+    """The files of a report, and its description for MLflow, in Markdown."""
 
     html: Path
     markdown: Path
@@ -54,7 +54,7 @@ def write_report(subject: Subject, folder: Path) -> WrittenReport:
 
 
 def _pictures_of(markdown: Path) -> set[Path]:
-    """Those that an earlier report in this folder shows: no others are ours to remove."""
+    """Return the pictures that an earlier report in this folder shows: no others are ours to remove."""
     try:
         text = markdown.read_text(errors="replace")
     except FileNotFoundError:

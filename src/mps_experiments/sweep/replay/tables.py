@@ -5,18 +5,19 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
-from mps_experiments.analysis.numbers import milliseconds, seconds
+from mps_experiments.analysis.metrics import BY_NAME
+from mps_experiments.analysis.numbers import seconds
 from mps_experiments.analysis.repeats import Group
 from mps_experiments.record.measurement import Measurement
 from mps_experiments.record.verdict import Status
 from mps_experiments.sweep.replay.comparison import Compared, survived
 
-_PERCENTILES = (50, 99)
+_LATENCIES = (BY_NAME["latency/p50_ms"], BY_NAME["latency/p99_ms"])
 
 
 def number_table(cells: Sequence[Compared]) -> Table:
     """Return a line for each cell: throughput, its change with the interval, latency."""
-    columns = ("run", "stored /s", "now /s", "now / stored", *(f"p{percent} ms" for percent in _PERCENTILES))
+    columns = ("run", "stored /s", "now /s", "now / stored", *(each.heading for each in _LATENCIES))
     return _table("STORED AGAINST NOW", columns, [_line(cell) for cell in cells])
 
 
@@ -45,7 +46,6 @@ def _figures(runs: Sequence[Measurement]) -> list[str]:
     """Return throughput, or why there is none, and percentiles."""
     valid = [m for m in runs if m.verdict.status is Status.VALID]
     if not valid:
-        return [runs[0].verdict.status.value if runs else "-", *("" for _ in _PERCENTILES)]
+        return [runs[0].verdict.status.value if runs else "-", *("" for _ in _LATENCIES)]
     group = Group.of(valid)
-    latencies = (milliseconds(group.latencies.percentile_s(percent)) for percent in _PERCENTILES)
-    return [seconds(group.throughput_median_per_s), *latencies]
+    return [seconds(group.throughput_median_per_s), *(each.shown(group) for each in _LATENCIES)]
