@@ -18,7 +18,7 @@ from mps_experiments.record.measurement import (
 from mps_experiments.record.summaries import NAME as SUMMARY
 from mps_experiments.record.summaries import read_summary
 from mps_experiments.sweep.ledger import Ledger
-from mps_experiments.tracking.tracker import NoTracker, SweepInfo, SweepReport
+from mps_experiments.tracking.tracker import SweepInfo, SweepReport, Tracker
 from tests.fakes.plans import run_plan
 from tests.records import make_measurement, read_json
 
@@ -26,7 +26,7 @@ INFO = SweepInfo(sweep_id="sweep", name="a sweep", command="python -m mps_experi
 
 
 @dataclass
-class Remembering(NoTracker):
+class Remembering(Tracker):
     """Attributes: fails_at: the record that it does not take."""
 
     fails_at: str = ""

@@ -37,7 +37,7 @@ def write_atomically(path: Path, content: bytes, *, keep_earlier: bool = False) 
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """One process at a time is in this block; the file that they agree on stays.
+    """Let one process at a time into this block; the file that they agree on stays.
 
     Where it cannot be created, on a disk that can only be read, nobody is kept out.
     """
@@ -49,7 +49,7 @@ def locked(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
-    """One process at a time is in this block with this folder; nothing is written there."""
+    """Let one process at a time into this block with this folder; nothing is written there."""
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     except OSError:  # it is gone, or a disk that was full never had it: then nobody else finds it either

@@ -36,12 +36,12 @@ class GpuWork:
 
     @property
     def proved(self) -> bool:
-        """True if every observed iteration ran on the GPU."""
+        """Tell if every observed iteration ran on the GPU."""
         return self.with_work == self.iterations
 
     @property
     def refuted(self) -> bool:
-        """True if an iteration is known to have run nothing on the GPU."""
+        """Tell if an iteration is known to have run nothing on the GPU."""
         return self.method == "traced" and not self.proved
 
     def in_words(self) -> str:

@@ -264,43 +264,43 @@ class Measurement:
 
     @property
     def is_ordinary(self) -> bool:
-        """Whether nothing was made to go wrong: only such runs are compared with each other."""
+        """Tell if nothing was made to go wrong: only such runs are compared with each other."""
         return self.cell.fault == "none"
 
     @property
     def was_interrupted(self) -> bool:
-        """Whether a signal to the runner cut the run short."""
+        """Tell if a signal to the runner cut the run short."""
         failure = self.failure
         return failure is not None and failure.rank is None and failure.reason.startswith("interrupted by ")
 
     def statistics(self) -> Statistics | None:
-        """The figures of a VALID ordinary run; None for any other, which has no numbers."""
+        """Return the figures of a VALID ordinary run; None for any other, which has no numbers."""
         if self.verdict.status is not Status.VALID or not self.is_ordinary:
             return None
         samples = [worker.samples for worker in self.workers if worker.samples is not None]
         return summarise(samples, self.cell.window == "kept", self.cell.items)
 
     def survivor_figures(self) -> SurvivorFigures | None:
-        """What the survivors of a VALID run with a fault went through; None if there is none."""
+        """Return the survivors' figures of a VALID run with a fault; None if there is none."""
         if self.fault is None or self.verdict.status is not Status.VALID:
             return None
         samples = {worker.rank: worker.samples for worker in self.workers if worker.samples is not None}
         return survivor_figures(self.fault, samples)
 
     def window_ns(self) -> tuple[int, int] | None:
-        """First worker's start and last worker's end, of the monotonic clock; None if none was measured."""
+        """Return the first start and the last end, of the monotonic clock; None if no worker was measured."""
         samples = [worker.samples for worker in self.workers if worker.samples is not None]
         if not samples:
             return None
         return whole_window_ns(samples)
 
     def telemetry_summary(self) -> TelemetrySummary | None:
-        """The GPU inside the window; None if nothing was read or measured there."""
+        """Summarise the GPU's readings inside the window; None if there are none."""
         window = self.window_ns()
         return summarise_telemetry(self.telemetry, window) if self.telemetry and window else None
 
     def overhead_s(self) -> float | None:
-        """Seconds of the run outside the measured window; None unless VALID."""
+        """Return the run's seconds outside the measured window; None unless VALID."""
         figures = self.statistics()
         return None if figures is None else self.wall_s - figures.makespan_s
 
@@ -337,12 +337,12 @@ def rewrite_measurement(measurement: Measurement, path: Path) -> None:
 
 
 def to_json(measurement: Measurement) -> bytes:
-    """The record as it is on disk."""
+    """Return the record as it is on disk."""
     return _adapter.dump_json(measurement, indent=1)
 
 
 def find_measurements(folder: Path) -> list[Path]:
-    """Every record below a folder, also those kept aside when a folder was used again."""
+    """List every record below a folder, also those kept aside when a folder was used again."""
     return sorted(path for path in folder.rglob("measurement*.json") if _ANY_NAME.fullmatch(path.name))
 
 

@@ -56,7 +56,7 @@ class KernelTrace:
 
     @property
     def on_gpu(self) -> bool:
-        """True for operations of the GPU, False for those of a run on the CPU."""
+        """Tell operations of the GPU from those of a run on the CPU."""
         return not bool((self.kinds == CPU_OPERATOR).any())
 
 

@@ -56,7 +56,7 @@ class WorkerSamples:
 
     @property
     def iteration_count(self) -> int:
-        """Number of its own iterations that were finished."""
+        """Return the number of its own finished iterations."""
         return len(self.latencies_ns)
 
     @property
@@ -66,12 +66,12 @@ class WorkerSamples:
 
     @property
     def elapsed_s(self) -> float:
-        """Seconds from start to end."""
+        """Return the seconds from start to end."""
         return (self.end_ns - self.start_ns) / 1e9
 
     @property
     def at_work_s(self) -> float:
-        """Seconds from start to the end of the load that it kept up."""
+        """Return the seconds from start to the end of the load that it kept up."""
         return (self.end_ns - self.start_ns + sum(self.kept_ns) + self.beyond_ns) / 1e9
 
     def latencies_s(self) -> NDArray[np.float64]:

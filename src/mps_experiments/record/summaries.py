@@ -54,7 +54,7 @@ class Summary:
 
     @property
     def taken_over(self) -> tuple[Entry, ...]:
-        """Those runs for which a record of an earlier sweep stands."""
+        """Return the runs for which a record of an earlier sweep stands."""
         return tuple(cell for cell in self.cells if cell.resumed_from is not None)
 
     def records_taken_over(self) -> Iterator[tuple[Measurement, Path]]:

@@ -68,7 +68,7 @@ class CpuUsage:
 
     @property
     def cpu_s(self) -> float:
-        """CPU time in both modes."""
+        """Return the CPU time in both modes."""
         return self.user_s + self.system_s
 
     def since(self, earlier: "CpuUsage") -> "CpuUsage":

@@ -24,7 +24,7 @@ class ImageInput:
 
     @property
     def identity(self) -> str:
-        """The file, its content and the changes to its pixels: equal for equal inputs."""
+        """Return the file, its content and the changes to its pixels: equal for equal inputs."""
         return " ".join(filter(None, (self.name, self.sha256[:16], self.read_as)))
 
 
@@ -64,7 +64,7 @@ class WorkloadSpec:
 
     @property
     def weights_file(self) -> str | None:
-        """The path of the checkpoint; None for weights without a file."""
+        """Return the path of the checkpoint; None for weights without a file."""
         return self.weights if is_weights_file(self.weights) else None
 
 

@@ -50,36 +50,36 @@ class RunPaths:
 
     @property
     def measurement(self) -> Path:
-        """The record of the run, the truth."""
+        """Return the path of the record, the truth."""
         return self.folder / "measurement.json"
 
     @property
     def control_log(self) -> Path:
-        """The MPS control daemon's lines."""
+        """Return the path of the MPS control daemon's lines."""
         return self.folder / "control.log"
 
     @property
     def server_log(self) -> Path:
-        """The MPS server's lines."""
+        """Return the path of the MPS server's lines."""
         return self.folder / "server.log"
 
     @property
     def trace(self) -> Path:
-        """The traced pass of all workers, for Perfetto."""
+        """Return the path of the traced pass of all workers, for Perfetto."""
         return self.folder / "trace.json.gz"
 
     @property
     def timeline(self) -> Path:
-        """The traced pass as a picture."""
+        """Return the path of the traced pass as a picture."""
         return self.folder / "timeline.png"
 
     @property
     def newcomer_log(self) -> Path:
-        """What the clients printed that came after a fault."""
+        """Return the path of what the clients after a fault printed."""
         return self.folder / "newcomer.log"
 
     def worker_log(self, rank: int) -> Path:
-        """What worker `rank` printed."""
+        """Return the path of what worker `rank` printed."""
         return self.folder / f"worker-{rank}.log"
 
 
@@ -122,7 +122,7 @@ class FaultPlan:
 
     @property
     def is_in_worker(self) -> bool:
-        """Whether the worker itself does it; else the runner does it to the worker or to MPS."""
+        """Tell if the worker itself does it; else the runner does it to the worker or to MPS."""
         return self.kind not in ("kill", "terminate", *HITS_EVERY_CLIENT)
 
     @property
@@ -191,7 +191,7 @@ class RunPlan:
 
     @property
     def iteration_count(self) -> int | None:
-        """Iterations of all workers together; None where the time decides."""
+        """Return the iterations of all workers together; None where the time decides."""
         return None if self.window.iterations is None else self.worker_count * self.window.iterations
 
 
@@ -242,7 +242,7 @@ def _check_together(config: Config) -> None:
 
 
 def _window_plan(config: Config) -> WindowPlan:
-    """A fault is watched as in the first experiment: who is done stops."""
+    """Return the window; with a fault workers that are done stop, as in the first experiment."""
     kept = config.window is Window.kept and config.fault.kind is FaultKind.none
     if config.times == AUTO:
         return WindowPlan(kept=kept, iterations=None, seconds=config.window_s)
@@ -250,7 +250,7 @@ def _window_plan(config: Config) -> WindowPlan:
 
 
 def _workers(config: Config) -> WorkersConfig:
-    """With a fault nobody moves: a process number of a worker that is gone may soon be another's."""
+    """Return the options; with a fault nobody moves: the pid of a dead worker may soon be another's."""
     _check_preload(config.workers)
     if config.fault.kind is not FaultKind.none and config.workers.rotates:
         return replace(config.workers, cpu_affinity=CpuAffinity.auto)
@@ -284,7 +284,7 @@ def _fault_plan(config: Config) -> FaultPlan | None:
 
 
 def workload_spec(config: Config, device: Device) -> WorkloadSpec:
-    """What each worker executes, with every path absolute and every file read once.
+    """Return what each worker executes, with every path absolute and every file read once.
 
     Raises:
         ConfigError: If an input, a weights file or a factory is not there or cannot be read.

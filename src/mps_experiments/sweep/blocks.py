@@ -41,7 +41,7 @@ class Slot:
 
     @property
     def cell(self) -> tuple[str, int, bool]:
-        """Key of the cell, the same in all blocks."""
+        """Return the key of the cell, the same in all blocks."""
         return self.group, self.procs, self.mps
 
 

@@ -80,13 +80,13 @@ class Ledger:
         return complete
 
     def take_over(self, measurement: Measurement, folder: Path, name: str) -> None:
-        """An earlier sweep's record counts as this one's, under this name; MLflow gets it if it lacks it."""
+        """Take an earlier sweep's record for this one's, under this name; MLflow gets it if it lacks it."""
         self.measurements.append(condensed(replace(measurement, name=name)))
         self.places[measurement.record_id] = folder
         self._untracked.append((measurement, folder))
 
     def refuse(self, name: str, reason: str) -> None:
-        """A run that could not be begun."""
+        """Note a run that could not be begun."""
         self.refused += 1
         self._entries.append({"name": name, "verdict": "REFUSED", "reason": reason})
         self.write_summary("RUNNING")
@@ -163,7 +163,7 @@ class Ledger:
                 write_atomically(self.folder / "tables.txt", report.tables.encode())
 
     def folders(self) -> list[Path]:
-        """Where the records are."""
+        """List the folders that hold the records."""
         aside = dict.fromkeys(path.parent for path in self._kept_aside)
         return [*([self.folder] if self.folder else []), *aside]
 

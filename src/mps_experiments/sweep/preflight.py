@@ -18,7 +18,7 @@ from mps_experiments.mps.control import PIPE_DIRECTORY
 from mps_experiments.record.workload import WorkloadSpec
 from mps_experiments.run.plan import RunPlan, build_plan
 from mps_experiments.tracking.addresses import check_tracking
-from mps_experiments.tracking.tracker import NoTracker, Tracker
+from mps_experiments.tracking.tracker import Tracker
 from mps_experiments.workers.check import check_workload
 from mps_experiments.workers.context import process_context, without_harm
 from mps_experiments.workers.messages import Checked
@@ -181,7 +181,7 @@ def new_tracker(tracking: TrackingConfig, output_dir: Path) -> Tracker:
     """
     check_tracking(tracking)
     if not tracking.enabled:
-        return NoTracker()
+        return Tracker()
     # Imported here: MLflow costs a second, which tracking=none does not pay.
     from mps_experiments.tracking.mlflow_tracker import MlflowTracker
 

@@ -64,4 +64,4 @@ def _run_hydra(task: Callable[[Any], None]) -> None:
 
 
 def _show_only(_: Any) -> None:
-    """The task of a command that only shows something; Hydra never calls it."""
+    """Do nothing: Hydra never calls the task of a command that only shows something."""

@@ -85,7 +85,7 @@ def _subject(words: Sequence[str], found: Found) -> Subject:
 
 
 def _folder(words: Sequence[str], subject: Subject, args: argparse.Namespace) -> Path:
-    """The sweep's own folder if the report is of all of it, else a new one."""
+    """Return the sweep's own folder if the report is of all of it, else a new one."""
     if args.out is not None:
         return Path(args.out)
     apart = Path(args.output_dir) / _REPORTS / time.strftime("%Y-%m-%d_%H-%M-%S")

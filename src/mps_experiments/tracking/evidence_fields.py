@@ -25,7 +25,7 @@ def _cpu_metrics(measurement: Measurement) -> dict[str, float | None]:
 
 
 def _sums(measurement: Measurement) -> dict[str, float | None]:
-    """Over all workers, where each of them told: nobody sorts by one worker's."""
+    """Return the sums over all workers, where each of them told: nobody sorts by one worker's."""
     uses = [worker.done.cpu for worker in measurement.workers if worker.done and worker.done.cpu]
     if not uses or len(uses) < len(measurement.workers):
         return {}
@@ -37,7 +37,7 @@ def _sums(measurement: Measurement) -> dict[str, float | None]:
 
 
 def evidence_tags(measurement: Measurement) -> dict[str, str]:
-    """What was found and what is missing, in words."""
+    """Return what was found and what is missing, in words."""
     tags = {
         "findings": "; ".join(
             f"{finding.severity.value}: {finding.text}" for finding in measurement.findings

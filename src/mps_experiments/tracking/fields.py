@@ -47,7 +47,7 @@ def params_of(measurement: Measurement) -> dict[str, str]:
 
 
 def metrics_of(measurement: Measurement) -> dict[str, float]:
-    """What one would sort by; empty unless the run is VALID: no other run has numbers."""
+    """Return what one would sort by; empty unless the run is VALID: no other run has numbers."""
     if not measurement.is_ordinary:
         return fault_metrics(measurement)
     figures = measurement.statistics()
@@ -73,13 +73,13 @@ def metrics_of(measurement: Measurement) -> dict[str, float]:
 
 
 def _largest_mib(name: str, known: Sequence[int | None]) -> dict[str, float]:
-    """The largest of the workers' values in bytes; nothing where none told."""
+    """Return the largest of the workers' values in bytes; nothing where none told."""
     values = [value for value in known if value is not None]
     return {f"workers/{name}_max_mib": max(values) / 2**20} if values else {}
 
 
 def tags_of(measurement: Measurement) -> dict[str, str]:
-    """What explains a run: verdict, machine, provenance."""
+    """Return what explains a run: verdict, machine, provenance."""
     machine, proof = measurement.machine, measurement.proof
     facts = next((worker.facts for worker in measurement.workers if worker.facts), None)
     tags: dict[str, object] = {
@@ -108,7 +108,7 @@ def tags_of(measurement: Measurement) -> dict[str, str]:
 
 
 def sweep_tags(measurements: Sequence[Measurement]) -> dict[str, str]:
-    """What a sweep's runs have in common, and how many have which verdict."""
+    """Return what a sweep's runs have in common, and how many have which verdict."""
     verdicts = Counter(measurement.verdict.status.value for measurement in measurements)
     known = [tags_of(measurement) for measurement in measurements]
     shared = {

@@ -39,7 +39,7 @@ class Compared:
 
     @property
     def differs(self) -> bool:
-        """Whether the interval holds no 1; with a fault, whether the others finish as often."""
+        """Tell if the interval holds no 1; with a fault, if the others finish more or less often."""
         if self.change and self.change.interval:
             return not self.change.interval[0] <= 1 <= self.change.interval[1]
         shares = {finished / trials for finished, trials in map(survived, (self.stored, self.now)) if trials}
