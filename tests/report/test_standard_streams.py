@@ -12,9 +12,7 @@ from mps_experiments.record.measurement import read_measurement, write_measureme
 from tests.conftest import COMMAND_TIMEOUT_S, SRC
 from tests.records import make_measurement
 
-FULL = (
-    "mps_experiments: standard output cannot be written (No space left on device); the files are complete\n"
-)
+FULL = "mps_experiments: standard output cannot be written (No space left on device)\n"
 CLOSED = FULL.replace("No space left on device", "Bad file descriptor")
 ENTRIES = ["", ".report", ".doctor", ".replay", ".sync", ".export"]
 SWEEP = ["-m", "workload=custom", "workload.factory=users:build", "device=cpu", "procs=1,2", "mps=off"]
@@ -22,7 +20,7 @@ SWEEP += ["times=5", "tracking=none"]
 FACTORY = "def build(device, options):\n    return (lambda x: x), 1\n"
 PRINTS = """
 import sys
-from mps_experiments.terminal import run_and_exit
+from mps_experiments.report.terminal import run_and_exit
 def main():
     sys.stdout.write({text!r})
     return {code}
@@ -30,7 +28,7 @@ run_and_exit(main)
 """
 OPENS = """
 import errno, os, sys
-from mps_experiments.terminal import run_and_exit
+from mps_experiments.report.terminal import run_and_exit
 def main():
     with open("record", "wb"):
         try:

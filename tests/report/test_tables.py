@@ -165,6 +165,11 @@ def test_no_number_is_cut_and_no_text_folded_however_wide_the_table() -> None:
     assert "mps=off procs=99 times=2: SKIPPED: MPS needs an NVIDIA GPU" in text
 
 
+def test_a_reason_that_its_own_line_said_is_left_out() -> None:
+    (table,) = tables([make_measurement(mps="on", verdict=SKIPPED)], told=True)
+    assert table.caption is None
+
+
 def test_no_measurement_gives_no_table() -> None:
     assert table_text([]) == ""
 

@@ -97,7 +97,7 @@ def test_a_mistake_on_a_command_line_is_one_line_with_code_2(capsys: pytest.Capt
 
 SCRIPT = """
 import os, signal, sys, tempfile
-from mps_experiments.terminal import run_and_exit
+from mps_experiments.report.terminal import run_and_exit
 def main():
     with tempfile.TemporaryDirectory() as folder:
         sys.stdout.write(folder + chr(10))

@@ -126,6 +126,9 @@ def test_a_damaged_summary_costs_no_record(tmp_path: Path, content: str) -> None
 def test_an_empty_folder_is_a_mistake(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=f"run={tmp_path}: no {FILE_NAME} below it; give a run's"):
         find(tmp_path, tmp_path)
+    (tmp_path / "sweep.json").write_text('{"status": "RUNNING", "cells": []}')
+    with pytest.raises(ConfigError, match="its sweep is under way, or was cut off in its first cell"):
+        find(tmp_path, tmp_path)
 
 
 def test_a_run_of_the_default_store_and_one_on_disk_are_found_together(tmp_path: Path) -> None:

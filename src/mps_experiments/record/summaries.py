@@ -169,13 +169,13 @@ def precision_of(summaries: Iterable[Summary]) -> float:
 
 
 def cut_off(word: str) -> str:
-    """Say that a sweep did not end by itself; empty for one that did, and for anything else."""
+    """Say that a sweep has not ended by itself; empty for one that has, and for anything else."""
     summary = read_summary(Path(word) / NAME)
-    if summary is None or summary.status not in ("KILLED", "RUNNING"):
+    state = {"KILLED": "was cut off", "RUNNING": "is under way, or was cut off"}
+    if summary is None or summary.status not in state:
         return ""
-    return (
-        f"{word}: the sweep was cut off; only cells that were begun are here, its whole command is in {NAME}"
-    )
+    what = f"the sweep {state[summary.status]}; only cells that were begun are here"
+    return f"{word}: {what}, its whole command is in {NAME}"
 
 
 def _not_copied(folder: Path, paths: Iterable[Path]) -> Iterator[Path]:
