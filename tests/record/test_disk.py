@@ -66,7 +66,7 @@ def test_a_disk_that_is_full_leaves_the_earlier_file_and_nothing_else(tmp_path: 
 HOLDS = """
 import sys
 from pathlib import Path
-from mps_experiments.disk import alone_in, locked
+from mps_experiments.record.disk import alone_in, locked
 with (locked if sys.argv[1] == "file" else alone_in)(Path(sys.argv[2])):
     sys.stdout.write("IN\\n")
     sys.stdout.flush()

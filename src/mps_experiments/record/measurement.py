@@ -4,7 +4,7 @@ import math
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError, with_config
 
@@ -31,6 +31,7 @@ _VARIED_SINCE = 5
 _WHOLE = ("procs", "repeat", "trial", "twin")
 _IN_EVERY_NAME = ("mps", "procs", "times", "fault")
 Times = int | Literal["auto"]
+_T = TypeVar("_T")
 
 
 def times_order(times: Times) -> float:
@@ -76,6 +77,17 @@ class FailureRecord:
     traceback: str
 
 
+class _Of(Generic[_T]):
+    """An axis of a cell, read by its name: ``cell.procs`` is ``cell.axes["procs"]``."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, cell: Any, owner: type) -> _T:
+        found: _T = cell.axes[self._name]
+        return found
+
+
 @dataclass(frozen=True, kw_only=True)
 class Cell:
     """The coordinates of a run in its sweep, and what a comparison must hold equal.
@@ -88,25 +100,22 @@ class Cell:
     axes: dict[str, Any]
     inputs: tuple[ImageInput, ...] = ()
 
+    mps = _Of[Literal["on", "off"]]()
+    procs = _Of[int]()
+    times = _Of[Times]()
+    model = _Of[str]()
+    weights = _Of[str]()
+    options = _Of[dict[str, Any]]()
+    device = _Of[str]()
+    window = _Of[Literal["kept", "fixed"]]()
+    window_s = _Of[float | None]()
+    repeat = _Of[int]()
+    fault = _Of[str]()
+    trial = _Of[int]()
+
     def moved(self, **axes: Any) -> "Cell":
         """Return the cell with other values on some axes."""
         return replace(self, axes=self.axes | axes)
-
-    @property
-    def mps(self) -> str:
-        """Return ``on`` or ``off``."""
-        return str(self.axes["mps"])
-
-    @property
-    def procs(self) -> int:
-        """Return the number of worker processes."""
-        return int(self.axes["procs"])
-
-    @property
-    def times(self) -> Times:
-        """Return the iterations of each worker, or ``auto``: as many as `window_s` seconds held."""
-        times: Times = self.axes["times"]
-        return times
 
     @property
     def items(self) -> int:
@@ -127,52 +136,6 @@ class Cell:
     def work(self) -> dict[str, Any]:
         """Return the axes that say what is computed: where they agree, outputs must be equal."""
         return {axis.name: self.axes[axis.name] for axis in WORK}
-
-    @property
-    def model(self) -> str:
-        """Return the torchvision model or the factory."""
-        return str(self.axes["model"])
-
-    @property
-    def weights(self) -> str:
-        """Return ``random``, a name of torchvision's or the path of a checkpoint."""
-        return str(self.axes["weights"])
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """Return what a factory was handed."""
-        return dict(self.axes["options"])
-
-    @property
-    def device(self) -> str:
-        """Return the UUID of the GPU, or ``cpu``."""
-        return str(self.axes["device"])
-
-    @property
-    def window(self) -> str:
-        """Return ``kept`` (workers that are done keep up the load) or ``fixed`` (they stop)."""
-        return str(self.axes["window"])
-
-    @property
-    def window_s(self) -> float | None:
-        """Return the seconds of a window with ``times=auto``."""
-        seconds: float | None = self.axes["window_s"]
-        return seconds
-
-    @property
-    def repeat(self) -> int:
-        """Return the number of the block."""
-        return int(self.axes["repeat"])
-
-    @property
-    def fault(self) -> str:
-        """Return what went wrong on purpose, or ``none``."""
-        return str(self.axes["fault"])
-
-    @property
-    def trial(self) -> int:
-        """Return the number of the trial of a fault."""
-        return int(self.axes["trial"])
 
     @property
     def is_twin(self) -> bool:
