@@ -2,9 +2,10 @@
 
 import contextlib
 import fcntl
+import hashlib
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 
@@ -61,6 +62,15 @@ def alone_in(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def digest_of_files(root: Path, files: Iterable[Path]) -> str:
+    """Return the SHA-256 over the names below `root` and the contents of files, in the order of their names."""
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(root)}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()
 
 
 def _keep_aside(path: Path) -> None:
