@@ -65,7 +65,7 @@ def alone_in(folder: Path) -> Iterator[None]:
 
 
 def digest_of_files(root: Path, files: Iterable[Path]) -> str:
-    """Return the SHA-256 over the names below `root` and the contents of files, in the order of their names."""
+    """Return the SHA-256 over names below `root` and contents, in the order of the names."""
     digest = hashlib.sha256()
     for path in sorted(files):
         content = path.read_bytes()
