@@ -158,7 +158,7 @@ def test_where_there_is_no_room_for_it_the_record_stays_and_a_line_says_what_is_
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("mps_experiments.record.measurement.write_atomically", full)
+    monkeypatch.setattr("mps_experiments.record.disk.write_atomically", full)
     book.add_missing(measurement, ["files: no room"])
     (path,) = find_measurements(tmp_path)
     assert read_measurement(path) == measurement

@@ -117,7 +117,7 @@ def settings_beside(config: Mapping[str, Any], axes: Mapping[str, Any]) -> dict[
     """Return each option that has no row and is no place, with its value: it counts as a condition."""
     return {
         name: value
-        for name, value in _flattened(config)
+        for name, value in flattened(config)
         if name not in PLACES | BY_OPTION.keys() | _TOLD_BESIDE and _acts(name, axes)
     }
 
@@ -138,7 +138,8 @@ def _acts(name: str, axes: Mapping[str, Any]) -> bool:
     return name != "workers.rotate_s" or axes["cpu_affinity"] == "rotate"
 
 
-def _flattened(config: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
+def flattened(config: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
+    """Yield dotted option and value of a stored configuration; an option that is a mapping stays one."""
     for name, value in config.items():
         if isinstance(value, Mapping):
             yield from ((f"{name}.{key}", inner) for key, inner in value.items())

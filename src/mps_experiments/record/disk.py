@@ -8,6 +8,8 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from mps_experiments.errors import RecordError
+
 
 def write_atomically(path: Path, content: bytes, *, keep_earlier: bool = False) -> None:
     """Replace a file's content at once, also through a crash of the machine.
@@ -34,6 +36,19 @@ def write_atomically(path: Path, content: bytes, *, keep_earlier: bool = False) 
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def write_or_refuse(path: Path, content: bytes, *, keep_earlier: bool = False) -> None:
+    """Write a file of a run with `write_atomically`.
+
+    Raises:
+        RecordError: If it cannot be written; an earlier one is as it was.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, content, keep_earlier=keep_earlier)
+    except OSError as error:
+        raise RecordError(f"{path} cannot be written: {error.strerror}") from error
 
 
 @contextlib.contextmanager

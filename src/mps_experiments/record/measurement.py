@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError, 
 
 from mps_experiments.errors import RecordError
 from mps_experiments.record.axes import AXES, EXTRA_FACTORS, WORK, items_of, name_of, without
-from mps_experiments.record.disk import write_atomically
+from mps_experiments.record.disk import write_or_refuse
 from mps_experiments.record.faults import FaultTrial, SurvivorFigures, survivor_figures
 from mps_experiments.record.findings import Finding
 from mps_experiments.record.gpu_work import GpuWork
@@ -274,29 +274,18 @@ _adapter: TypeAdapter[Measurement] = TypeAdapter(
 )
 
 
-def write_measurement(measurement: Measurement, path: Path) -> None:
-    """Write the record so that a reader sees all of it or nothing; an earlier record there is kept aside.
+def write_measurement(measurement: Measurement, path: Path, keep_earlier: bool = True) -> None:
+    """Write the record so that a reader sees all of it or nothing.
+
+    Args:
+        measurement: The record.
+        path: Its file.
+        keep_earlier: Keep an earlier record there aside; False replaces this run's own.
 
     Raises:
-        RecordError: If the folder cannot be written.
+        RecordError: If it cannot be written.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, to_json(measurement), keep_earlier=True)
-    except OSError as error:
-        raise RecordError(f"{path} cannot be written: {error.strerror}") from error
-
-
-def rewrite_measurement(measurement: Measurement, path: Path) -> None:
-    """Replace this run's own record, of which something was learned since.
-
-    Raises:
-        RecordError: If there is no room for it; the record is as it was.
-    """
-    try:
-        write_atomically(path, to_json(measurement))
-    except OSError as error:
-        raise RecordError(f"{path} cannot be written: {error.strerror}") from error
+    write_or_refuse(path, to_json(measurement), keep_earlier=keep_earlier)
 
 
 def to_json(measurement: Measurement) -> bytes:

@@ -91,12 +91,10 @@ class FoundRun:
 
     Attributes:
         folder: Where its files lie; None if only MLflow has them.
-        mlflow_run_id: If it was found in MLflow.
     """
 
     measurement: Measurement
     folder: Path | None
-    mlflow_run_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

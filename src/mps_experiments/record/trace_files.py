@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mps_experiments.errors import RecordError
-from mps_experiments.record.disk import write_atomically
+from mps_experiments.record.disk import write_or_refuse
 from mps_experiments.record.intervals import Times
 from mps_experiments.record.overlap import CPU_OPERATOR, KIND_NAMES, KernelTrace
 
@@ -57,7 +57,7 @@ def save_trace(trace: KernelTrace, path: Path) -> None:
     }
     content = io.BytesIO()
     np.savez(content, **arrays)
-    _replace(path, content.getvalue())
+    write_or_refuse(path, content.getvalue())
 
 
 def load_trace(path: Path) -> KernelTrace:
@@ -110,7 +110,7 @@ def write_merged_trace(traces: Sequence[KernelTrace], path: Path, title: str) ->
     events = ",\n".join(event for trace in traces for event in _process_events(trace, base_ns))
     other = json.dumps({"title": title, "base_time_ns": base_ns})
     text = f'{{"traceEvents":[\n{events}\n],"displayTimeUnit":"ns","otherData":{other}}}\n'
-    _replace(path, gzip.compress(text.encode(), compresslevel=1, mtime=0))
+    write_or_refuse(path, gzip.compress(text.encode(), compresslevel=1, mtime=0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,10 +196,3 @@ def _lanes(starts_ns: Times, ends_ns: Times) -> list[NDArray[np.int64]]:
         reached[lane : lane + 1] = [end]
         lane_of[index] = lane
     return [order[lane_of == lane] for lane in range(len(reached))]
-
-
-def _replace(path: Path, content: bytes) -> None:
-    try:
-        write_atomically(path, content)
-    except OSError as error:
-        raise RecordError(f"{path} cannot be written: {error.strerror}") from error

@@ -11,7 +11,7 @@ from pathlib import Path
 from mps_experiments.analysis.condensed import condensed
 from mps_experiments.errors import RecordError, TrackingError
 from mps_experiments.record.disk import write_atomically
-from mps_experiments.record.measurement import FILE_NAME, Measurement, rewrite_measurement
+from mps_experiments.record.measurement import FILE_NAME, Measurement, write_measurement
 from mps_experiments.record.summaries import write_summary
 from mps_experiments.report.terminal import complain
 from mps_experiments.run.plan import RunPlan
@@ -74,7 +74,7 @@ class Ledger:
         folder = self.places.get(measurement.record_id)
         try:
             if folder is not None:
-                rewrite_measurement(complete, folder / FILE_NAME)
+                write_measurement(complete, folder / FILE_NAME, keep_earlier=False)
         except RecordError as error:
             complain(f"{measurement.name}: {'; '.join(missing)}; its record does not say so: {error}")
         return complete

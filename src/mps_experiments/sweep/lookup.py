@@ -20,13 +20,17 @@ from mps_experiments.record.summaries import (
 from mps_experiments.sweep.mistaken import archive_hint, folder_hint
 from mps_experiments.tracking.variables import store_named_outside
 
-__all__ = ["Found", "FoundRun", "find_runs", "find_what_there_is", "last_sweep"]
-
 _WOULD_WORK = f"give a run's or a sweep's folder, a {FILE_NAME} or an MLflow run id"
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 
-def find_runs(words: Sequence[str], *, tracking_uri: str | None, output_dir: Path) -> Found:
+def find_runs(
+    words: Sequence[str],
+    *,
+    tracking_uri: str | None,
+    output_dir: Path,
+    mistakes: list[ConfigError] | None = None,
+) -> Found:
     """Find all runs that the words stand for; creates nothing.
 
     Args:
@@ -34,28 +38,21 @@ def find_runs(words: Sequence[str], *, tracking_uri: str | None, output_dir: Pat
             run (of a parent run: its children); looked for in this order.
         tracking_uri: MLflow address; None for that of MLFLOW_TRACKING_URI, or else the store in `output_dir`.
         output_dir: The program's output directory.
+        mistakes: Receives one for each word that is none of these; None raises the first.
 
     Raises:
         ConfigError: If a word is none of these, or MLflow is needed and cannot be read.
     """
-    found, mistakes = find_what_there_is(words, tracking_uri=tracking_uri, output_dir=output_dir)
-    if mistakes:
-        raise mistakes[0]
-    return found
-
-
-def find_what_there_is(
-    words: Sequence[str], *, tracking_uri: str | None, output_dir: Path
-) -> tuple[Found, list[ConfigError]]:
-    """Find the runs as `find_runs` does, and return a mistake for each word that stands for none."""
     store = f"sqlite:///{output_dir.expanduser().absolute() / 'mlflow.db'}"
-    search, mistakes = _Search(tracking_uri or store_named_outside() or store), []
+    search = _Search(tracking_uri or store_named_outside() or store)
     for word in words:
         try:
             search.look_for(word)
         except ConfigError as error:
+            if mistakes is None:
+                raise
             mistakes.append(error)
-    return search.found(), mistakes
+    return search.found()
 
 
 def last_sweep(output_dir: Path) -> Path:

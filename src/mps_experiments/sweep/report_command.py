@@ -12,12 +12,12 @@ from pathlib import Path
 from mps_experiments.config.schema import Config
 from mps_experiments.errors import ConfigError, MpsExperimentsError
 from mps_experiments.record.measurement import Measurement
-from mps_experiments.record.summaries import NAME, precision_of, summaries_in
+from mps_experiments.record.summaries import NAME, Found, precision_of, summaries_in
 from mps_experiments.report.content import printable
 from mps_experiments.report.report_page import Subject
 from mps_experiments.report.terminal import Parser, complain
 from mps_experiments.report.writing import write_report
-from mps_experiments.sweep.lookup import Found, find_what_there_is, last_sweep
+from mps_experiments.sweep.lookup import find_runs, last_sweep
 from mps_experiments.sweep.reporting import answer_lines, commands_of, lacking, sound_runs, tables_by_machine
 
 _REPORTS = "reports"
@@ -29,12 +29,11 @@ def main(arguments: list[str] | None = None) -> int:
     Returns:
         0 if every record could be read, 1 if not, 2 for a user's mistake.
     """
-    args = _parser().parse_intermixed_args(arguments)
+    args, mistakes = _parser().parse_intermixed_args(arguments), list[ConfigError]()
     try:
         words = args.runs or [str(last_sweep(args.output_dir))]
-        found, mistakes = find_what_there_is(
-            words, tracking_uri=args.tracking_uri, output_dir=args.output_dir
-        )
+        places = {"tracking_uri": args.tracking_uri, "output_dir": args.output_dir}
+        found = find_runs(words, **places, mistakes=mistakes)
         if mistakes and not (found.runs or found.problems):
             raise mistakes[0]
         subject = _subject(words, found)
