@@ -38,45 +38,28 @@ _NAMED_WEIGHTS = ("random", "default")
 _WEIGHTS_OF_TORCHVISION = re.compile(r"(?:\w+\.)*[A-Z][A-Z0-9_]*", re.ASCII)  # ResNet50_Weights.IMAGENET1K_V2
 
 
+class _File:
+    """A file of a run by its name."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, paths: "RunPaths", owner: type) -> Path:
+        return paths.folder / self._name
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunPaths:
-    """Every path that one run may write inside its own folder.
-
-    Args:
-        folder: The run's folder.
-    """
+    """Every path that one run may write inside its own folder."""
 
     folder: Path
 
-    @property
-    def measurement(self) -> Path:
-        """Return the path of the record, the truth."""
-        return self.folder / "measurement.json"
-
-    @property
-    def control_log(self) -> Path:
-        """Return the path of the MPS control daemon's lines."""
-        return self.folder / "control.log"
-
-    @property
-    def server_log(self) -> Path:
-        """Return the path of the MPS server's lines."""
-        return self.folder / "server.log"
-
-    @property
-    def trace(self) -> Path:
-        """Return the path of the traced pass of all workers, for Perfetto."""
-        return self.folder / "trace.json.gz"
-
-    @property
-    def timeline(self) -> Path:
-        """Return the path of the traced pass as a picture."""
-        return self.folder / "timeline.png"
-
-    @property
-    def newcomer_log(self) -> Path:
-        """Return the path of what the clients after a fault printed."""
-        return self.folder / "newcomer.log"
+    measurement = _File("measurement.json")  # the record, the truth
+    control_log = _File("control.log")  # of the MPS control daemon
+    server_log = _File("server.log")  # of the MPS server
+    trace = _File("trace.json.gz")  # the traced pass of all workers, for Perfetto
+    timeline = _File("timeline.png")  # the same as a picture
+    newcomer_log = _File("newcomer.log")  # of the clients that came after a fault
 
     def worker_log(self, rank: int) -> Path:
         """Return the path of what worker `rank` printed."""
@@ -96,10 +79,6 @@ class WindowPlan:
     kept: bool
     iterations: int | None
     seconds: float | None = None
-
-    def __post_init__(self) -> None:
-        if (self.iterations is None) == (self.seconds is None):
-            raise ValueError("a window is given either by iterations or by seconds")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,11 +150,7 @@ class RunPlan:
             "model": workload.model,
             "weights": workload.weights,
             "device": self.device.gpu.uuid if self.device.gpu else "cpu",
-            "cpu_affinity": "none"
-            if not workers.pinned
-            else "auto"
-            if workers.rotate_s is None
-            else "rotate",
+            "cpu_affinity": workers.cpu_affinity.value,
             "window": "kept" if self.window.kept else "fixed",
             "window_s": self.window.seconds,
             "fault": fault.kind if fault else "none",
