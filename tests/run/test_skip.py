@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mps_experiments.config.schema import FaultKind
+from mps_experiments.config.schema import ComputeMode, FaultKind
 from mps_experiments.machine.device import Device
 from mps_experiments.record.machine import Gpu
 from mps_experiments.record.verdict import Status, Verdict
@@ -54,9 +54,9 @@ RUN_HERE: list[dict[str, Any]] = [
     {"procs": 4, "enabled": False},
     {"gpu": None, "procs": 2, "enabled": False},
     {"gpu": MIG, "procs": 2, "enabled": False},
-    {"gpu": EXCLUSIVE, "procs": 1, "enabled": False, "exclusive_process": True},
-    {"gpu": EXCLUSIVE, "procs": 1, "enabled": True, "exclusive_process": True},
-    {"gpu": EXCLUSIVE, "procs": 4, "enabled": True, "exclusive_process": True},
+    {"gpu": EXCLUSIVE, "procs": 1, "enabled": False, "compute_mode": ComputeMode.exclusive_process},
+    {"gpu": EXCLUSIVE, "procs": 1, "enabled": True, "compute_mode": ComputeMode.exclusive_process},
+    {"gpu": EXCLUSIVE, "procs": 4, "enabled": True, "compute_mode": ComputeMode.exclusive_process},
     *({"fault": kind, "gpu": None, "procs": 2, "enabled": False} for kind in NEED_NOTHING),
     *({"fault": kind, "procs": 2, "enabled": True} for kind in (*NEED_NOTHING, *NEED_A_GPU, *NEED_MPS)),
 ]
@@ -106,7 +106,7 @@ def test_without_mps_a_prohibited_gpu_is_skipped_too(tmp_path: Path) -> None:
     ("values", "success"),
     [
         ({"gpu": EXCLUSIVE}, True),
-        ({"exclusive_process": True}, False),
+        ({"compute_mode": ComputeMode.exclusive_process}, False),
         ({"gpu": EXCLUSIVE, "fault": "kill"}, True),
     ],
 )
