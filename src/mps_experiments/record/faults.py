@@ -106,10 +106,8 @@ class FaultTrial:
     """One trial of a fault.
 
     Attributes:
-        kind: The fault.
         worker: Rank of the worker that was hit, or whose progress set the moment.
         at: Share of that worker's iterations after which the fault was to happen.
-        injected_ns: Time of the fault.
         injected_after: Number of iterations that worker had done by then.
         fates: One per worker, by rank.
         server_states: The daemon's account of its servers, one entry for each change; empty without MPS.

@@ -179,7 +179,6 @@ class Measurement:
         notes: What a reader should know, for example that cores were shared.
         findings: What the checks of the verdict found, the grave ones first.
         missing: Evidence that could not be had, and why.
-        activity: What the traced pass showed.
         telemetry: What GPU and CPU did in the measured window.
         parity: The largest difference between the workers' outputs.
         fault: What happened in a run with a fault; such a run has no figures of an ordinary one.

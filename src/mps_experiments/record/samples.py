@@ -17,7 +17,6 @@ class WorkerSamples:
     done. These further iterations are recorded, too, but do not belong to its own time.
 
     Attributes:
-        rank: The worker's rank.
         start_ns: Start of its measured window.
         latencies_ns: Duration of each of its own finished iterations, back to back from `start_ns`.
         kept_ns: Durations of the further iterations, back to back after its own; the last one may have ended

@@ -36,13 +36,10 @@ class WorkloadSpec:
         kind: ``torchvision`` or ``custom``.
         model: Name of the torchvision model, or the factory.
         weights: ``random``, ``default``, a name of torchvision's or the absolute path of a checkpoint.
-        inputs: Images, used in turn.
         batch: Items in each iteration; of torchvision's models images.
-        seed: Seed of random weights.
         synchronize: ``stream`` or ``device``: an iteration ends when this is synchronised.
         factory: ``module:function`` of a custom workload.
         import_path: Folder from which a custom workload's module is imported.
-        options: Options for the factory.
         source_sha256: Digest of a custom workload's source, see `sources.source_sha256`.
         norm_layer: ``auto``, or the batch normalisation that the model gets: ``batch`` or ``frozen``.
         weights_key: Place of the weights in the checkpoint; None for the only set that fits.

@@ -41,9 +41,7 @@ class Evidence:
             where it was not measured.
         usage: CPU time of each worker, by rank; None where unknown.
         cores: CPU cores that each worker could use, by rank.
-        on_gpu: True if the run used a GPU.
         mps_on: True if the cell is one with MPS.
-        telemetry: None where there is none.
         own_pids: Workers, their descendants and MPS servers; their use of the GPU is not foreign.
         listed_pids: Every process that NVML listed on the GPU when attachment was observed.
         foreign_load: Other processes seen on the GPU, in words.

@@ -87,7 +87,6 @@ class FaultPlan:
 
     Attributes:
         trial: Number of this trial, from 0; None until the cell is taken apart into its trials.
-        trials: How many there are to be.
         after_iterations: Iterations of that worker that are done when it happens.
     """
 

@@ -36,7 +36,6 @@ class Prepared:
     Attributes:
         tracker: Its store was reached.
         weights_sha256: Weights, as planned -> digest of the file; None where there is no file.
-        remarks: Lines for the person.
     """
 
     tracker: Tracker

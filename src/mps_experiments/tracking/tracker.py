@@ -12,8 +12,6 @@ class SweepInfo:
     """One command line as MLflow shows it.
 
     Attributes:
-        name: For people.
-        command: What was typed.
         is_sweep: Whether cells get a parent run.
     """
 

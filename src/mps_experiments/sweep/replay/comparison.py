@@ -26,7 +26,6 @@ class Compared:
     """One cell, then and now.
 
     Attributes:
-        label: Its name for people.
         change: Throughput of now over that stored; None without a number on both sides, or with a fault.
         why_not: Why nothing is compared; empty if something is.
     """
