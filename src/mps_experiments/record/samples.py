@@ -60,7 +60,7 @@ class WorkerSamples:
 
     @property
     def end_ns(self) -> int:
-        """End of the last of its own finished iterations."""
+        """Return the end of the last of its own finished iterations."""
         return self.start_ns + sum(self.latencies_ns)
 
     @property

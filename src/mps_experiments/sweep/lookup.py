@@ -1,11 +1,13 @@
 """Find stored runs by what a user has in hand: a folder, a file, an MLflow run id."""
 
+import argparse
 import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mps_experiments.config.schema import Config
 from mps_experiments.errors import ConfigError, RecordError, TrackingError
 from mps_experiments.record.measurement import FILE_NAME, read_measurement
 from mps_experiments.record.summaries import (
@@ -53,6 +55,15 @@ def find_runs(
                 raise
             mistakes.append(error)
     return search.found()
+
+
+def add_places(parser: argparse.ArgumentParser) -> None:
+    """Add where runs are looked for."""
+    parser.add_argument("--output-dir", type=Path, default=Path(Config().output_dir), help="default: outputs")
+    parser.add_argument(
+        "--tracking-uri",
+        help="MLflow address of runs; default: MLFLOW_TRACKING_URI, or mlflow.db in the output directory",
+    )
 
 
 def last_sweep(output_dir: Path) -> Path:

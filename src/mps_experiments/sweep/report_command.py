@@ -9,7 +9,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from mps_experiments.config.schema import Config
 from mps_experiments.errors import ConfigError, MpsExperimentsError
 from mps_experiments.record.measurement import Measurement
 from mps_experiments.record.summaries import NAME, Found, precision_of, summaries_in
@@ -17,7 +16,7 @@ from mps_experiments.report.content import printable
 from mps_experiments.report.report_page import Subject
 from mps_experiments.report.terminal import Parser, complain
 from mps_experiments.report.writing import write_report
-from mps_experiments.sweep.lookup import find_runs, last_sweep
+from mps_experiments.sweep.lookup import add_places, find_runs, last_sweep
 from mps_experiments.sweep.reporting import answer_lines, commands_of, lacking, sound_runs, tables_by_machine
 
 _REPORTS = "reports"
@@ -62,11 +61,7 @@ def _parser() -> argparse.ArgumentParser:
         "side by side; default: the last sweep that has a record",
     )
     parser.add_argument("--out", type=Path, help="folder for the report; default: the sweep's own")
-    parser.add_argument("--output-dir", type=Path, default=Path(Config().output_dir), help="default: outputs")
-    parser.add_argument(
-        "--tracking-uri",
-        help="MLflow address; default: MLFLOW_TRACKING_URI, or mlflow.db in the output directory",
-    )
+    add_places(parser)
     parser.add_argument("--no-mlflow", action="store_true", help=argparse.SUPPRESS)  # it did something once
     return parser
 
