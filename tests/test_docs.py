@@ -33,7 +33,7 @@ TOOLS: Mapping[str, ModuleType] = {
     "export": export,
     "replay": replay,
     "report": import_module("mps_experiments.sweep.report_command"),
-    "sync": import_module("mps_experiments.sync"),
+    "sync": import_module("mps_experiments.sweep.sync"),
 }
 LINK = re.compile(r"\]\(([^)\s]+)\)|<(https?:[^>\s]+)>")
 

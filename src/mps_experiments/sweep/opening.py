@@ -27,7 +27,14 @@ from mps_experiments.run.plan import SMALL_MODEL, RunPlan
 from mps_experiments.run.trials import count_runs
 from mps_experiments.sweep.agenda import agenda_of
 from mps_experiments.sweep.ledger import Ledger
-from mps_experiments.sweep.preflight import check_run_folder, lock_gpus, plan_cells, prepare, take_cores
+from mps_experiments.sweep.preflight import (
+    check_run_folder,
+    lock_gpus,
+    look_at_output_dir,
+    plan_cells,
+    prepare,
+    take_cores,
+)
 from mps_experiments.sweep.sweep import Sweep
 from mps_experiments.tracking.tracker import SweepInfo
 from mps_experiments.tracking.variables import variables_line
@@ -50,6 +57,7 @@ def open_sweep(
     assert grid is not None  # noqa: S101 - a request that runs nothing opens no sweep
     config = request.cells[0] if request.cells else grid.composer.config
     plans = plan_cells(request.cells, probe, [cell.folder for cell in grid.cells])
+    look_at_output_dir(config)  # first: the folders of runs are below it, and it is what a user names
     check_run_folder("hydra.sweep.dir" if request.multirun else "hydra.run.dir", grid.folder)
     agenda = agenda_of(request, plans, gains, started)
     info = _info(request, arguments, plans)
