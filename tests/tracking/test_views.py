@@ -29,7 +29,7 @@ def test_every_column_of_the_view_is_logged() -> None:
     _validate_experiment_tag(key, value)
     state = json.loads(value)
     columns = [column.rstrip("`").split(".`") for column in state["selectedColumns"]]
-    assert len(columns) == 12
+    assert len(columns) == 13
     assert [name for kind, name in columns if name not in logged[kind]] == []
     assert state["orderByKey"] in state["selectedColumns"]
     assert state["searchFilter"] == "tags.sweep_id = 'ab12' and tags.record_id != ''"
