@@ -21,15 +21,15 @@ def output(name: str, folder: str, why: str, files: dict[str, str] | None = None
 
 # As root, which no mode of a file stops: these stop root, too.
 PERMISSIONS = [
-    output("a file in the way", "{here}/file", "Not a directory", {"file": "mine"}),
-    output("a file on the way", "{here}/file/below", "Not a directory", {"file": "mine"}),
-    output("a folder of the kernel", "/proc/self", "Permission denied"),
+    output("a file in the way", "{here}/file", "{here}/file is a file", {"file": "mine"}),
+    output("a file on the way", "{here}/file/below", "{here}/file is a file", {"file": "mine"}),
+    output("a folder of the kernel", "/proc/self", "/proc/self: Permission denied"),
     Bad(
         name="a folder that takes no files",
         arguments=["device=cpu", "output_dir=/sys/kernel"],
         says=("output_dir=/sys/kernel: has 0 MB of free space", "name a folder on another disk"),
     ),
-    output("a device", "/dev/null", "Not a directory"),
+    output("a device", "/dev/null", "/dev/null is a file"),
     output("somebody's home", "~nobody-has-this-name/x", "Could not determine home"),
     output("a name too long", f"{{here}}/{'x' * 300}", "File name too long"),
     Bad(

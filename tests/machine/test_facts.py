@@ -5,15 +5,15 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from mps_experiments.machine.cgroup import cpu_limit
-from mps_experiments.machine.facts import collect_facts, digest_of_modules
+from mps_experiments.machine.facts import collect_facts
 from mps_experiments.machine.gpus import FixedProbe
 from mps_experiments.machine.topology import hyperthreads
+from mps_experiments.record.disk import digest_of_files
 from mps_experiments.record.machine import Gpu
 from tests.conftest import SRC
 
@@ -88,29 +88,9 @@ def test_a_copy_in_no_repository_tells_no_commit(tmp_path: Path) -> None:
     assert commit_seen_from(tmp_path / "lib") == "None None"
 
 
-@pytest.mark.parametrize(
-    ("edit", "counts"),
-    [
-        (lambda package: (package / "a.py").write_text("x = 2"), True),
-        (lambda package: (package / "deep" / "new.py").write_text(""), True),
-        (lambda package: (package / "a.py").rename(package / "b.py"), True),
-        (lambda package: (package / "notes.txt").write_text("x"), False),
-    ],
-    ids=["edited", "new", "renamed", "no module"],
-)
-def test_the_digest_of_the_modules_changes_with_any_of_them(
-    tmp_path: Path, edit: Callable[[Path], object], counts: bool
-) -> None:
-    (tmp_path / "deep").mkdir()
-    for name in ("a.py", "deep/c.py"):
-        (tmp_path / name).write_text("x = 1")
-    before = digest_of_modules(tmp_path)
-    edit(tmp_path)
-    assert (digest_of_modules(tmp_path) != before) == counts
-
-
 def test_the_facts_have_the_digest_of_this_program() -> None:
-    assert collect_facts(FixedProbe(), None).source_sha256 == digest_of_modules(SRC / "mps_experiments")
+    package = SRC / "mps_experiments"
+    assert collect_facts(FixedProbe(), None).source_sha256 == digest_of_files(package, package.rglob("*.py"))
 
 
 def test_cores_that_this_program_keeps_off_meanwhile_stay_usable() -> None:

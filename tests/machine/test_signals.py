@@ -15,7 +15,7 @@ from tests.conftest import SRC
 
 TWICE = """
 import os, signal
-from mps_experiments.signals import catch_signals
+from mps_experiments.machine.signals import catch_signals
 catch_signals()
 try:
     os.kill(os.getpid(), signal.SIGTERM)

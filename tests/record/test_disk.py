@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mps_experiments.record.disk import alone_in, locked, write_atomically
+from mps_experiments.record.disk import alone_in, digest_of_files, locked, write_atomically
 from tests.conftest import SRC
 from tests.fakes.stores import fill, mounted
 from tests.records import read_json
@@ -66,7 +66,7 @@ def test_a_disk_that_is_full_leaves_the_earlier_file_and_nothing_else(tmp_path: 
 HOLDS = """
 import sys
 from pathlib import Path
-from mps_experiments.disk import alone_in, locked
+from mps_experiments.record.disk import alone_in, locked
 with (locked if sys.argv[1] == "file" else alone_in)(Path(sys.argv[2])):
     sys.stdout.write("IN\\n")
     sys.stdout.flush()
@@ -105,3 +105,16 @@ def test_where_nothing_can_be_written_and_where_nothing_is_nobody_is_kept_out(tm
     with locked(tmp_path / "no folder" / "lock"), alone_in(tmp_path / "no folder"):
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_digest_changes_with_any_content_and_any_name(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    one, other = tmp_path / "a.py", tmp_path / "deep" / "c.py"
+    one.write_text("x = 1")
+    other.write_text("x = 1")
+    found = [digest_of_files(tmp_path, [other, one]), digest_of_files(tmp_path, [one])]
+    assert found[0] == digest_of_files(tmp_path, [one, other])
+    one.write_text("x = 2")
+    found.append(digest_of_files(tmp_path, [one, other]))
+    found.append(digest_of_files(tmp_path, [one.rename(tmp_path / "b.py"), other]))
+    assert len(set(found)) == 4

@@ -25,7 +25,7 @@ WRITER = """
 import os, resource, sys
 from pathlib import Path
 from mps_experiments.errors import RecordError
-from mps_experiments.record import write_measurement
+from mps_experiments.record.measurement import write_measurement
 from tests.records import make_measurement
 {trouble}
 try:

@@ -147,10 +147,11 @@ def test_arrays_that_make_no_trace_are_a_record_error(change: dict[str, Any], tm
 
 
 def test_a_folder_that_cannot_be_written_is_a_record_error(tmp_path: Path) -> None:
-    nowhere = tmp_path / "none" / "trace.npz"
-    with pytest.raises(RecordError, match="cannot be written: No such file"):
+    (tmp_path / "file").touch()
+    nowhere = tmp_path / "file" / "trace.npz"
+    with pytest.raises(RecordError, match="cannot be written: "):
         save_trace(make_trace([]), nowhere)
-    with pytest.raises(RecordError, match="cannot be written: No such file"):
+    with pytest.raises(RecordError, match="cannot be written: "):
         write_merged_trace([], nowhere, "")
 
 

@@ -1,12 +1,13 @@
 """One line per finished cell."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from mps_experiments.record.faults import FaultTrial
 from mps_experiments.record.findings import Finding, Severity
-from mps_experiments.record.measurement import Measurement
+from mps_experiments.record.measurement import FailureRecord, Measurement
 from mps_experiments.report.lines import cell_line
 from tests.fault_records import FAILED, KILLED, TOO_LATE, faulty_run, make_trial, newcomer
 from tests.records import INVALID, SKIPPED, make_measurement, with_latencies
@@ -102,6 +103,12 @@ def test_without_mps_nobody_does_without_it_silently() -> None:
 def test_a_trial_that_is_not_valid_tells_why() -> None:
     late = faulty_run("late", verdict=TOO_LATE, trial=make_trial())
     assert cell_line(late) == f"{late.name}: INVALID: {TOO_LATE.reason}"
+
+
+def test_a_traceback_is_named_with_its_folder() -> None:
+    failure = FailureRecord(reason="worker 0 failed", rank=0, traceback="Traceback ...")
+    failed = replace(make_measurement(verdict=INVALID), failure=failure)
+    assert cell_line(failed, Path("outputs/a")).endswith(" (traceback: outputs/a/worker-0.log)")
 
 
 def test_a_long_error_is_cut() -> None:

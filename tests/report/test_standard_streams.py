@@ -12,9 +12,7 @@ from mps_experiments.record.measurement import read_measurement, write_measureme
 from tests.conftest import COMMAND_TIMEOUT_S, SRC
 from tests.records import make_measurement
 
-FULL = (
-    "mps_experiments: standard output cannot be written (No space left on device); the files are complete\n"
-)
+FULL = "mps_experiments: standard output cannot be written (No space left on device)\n"
 CLOSED = FULL.replace("No space left on device", "Bad file descriptor")
 ENTRIES = ["", ".report", ".doctor", ".replay", ".sync", ".export"]
 SWEEP = ["-m", "workload=custom", "workload.factory=users:build", "device=cpu", "procs=1,2", "mps=off"]

@@ -162,6 +162,11 @@ def test_no_number_is_cut_and_no_text_folded_however_wide_the_table() -> None:
     assert "mps=off procs=99 times=2: SKIPPED: MPS needs an NVIDIA GPU" in text
 
 
+def test_a_reason_that_its_own_line_said_is_left_out() -> None:
+    (table,) = tables([make_measurement(mps="on", verdict=SKIPPED)], told=True)
+    assert table.caption is None
+
+
 def test_on_a_narrow_terminal_a_reason_is_not_folded_to_the_width_of_its_table() -> None:
     file = StringIO()
     console = Console(file=file, width=60, force_terminal=True, color_system=None, soft_wrap=True)

@@ -112,8 +112,9 @@ def test_the_warm_up_is_a_number_or_ends_when_latency_is_steady() -> None:
 def test_workers_stay_on_their_cores_move_on_or_are_not_placed(
     affinity: CpuAffinity, kind: FaultKind, pinned: bool, rotates: bool
 ) -> None:
-    workers = planned(workers__cpu_affinity=affinity, fault__kind=kind).workers
-    assert (workers.pinned, workers.rotates) == (pinned, rotates)
+    plan = planned(workers__cpu_affinity=affinity, fault__kind=kind)
+    assert (plan.workers.pinned, plan.workers.rotates) == (pinned, rotates)
+    assert plan.decided["cpu_affinity"] == ("rotate" if rotates else "auto" if pinned else "none")
 
 
 @pytest.mark.parametrize(

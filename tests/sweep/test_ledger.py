@@ -18,7 +18,7 @@ from mps_experiments.record.measurement import (
 from mps_experiments.record.summaries import NAME as SUMMARY
 from mps_experiments.record.summaries import read_summary
 from mps_experiments.sweep.ledger import Ledger
-from mps_experiments.tracking.tracker import NoTracker, SweepInfo, SweepReport
+from mps_experiments.tracking.tracker import SweepInfo, SweepReport, Tracker
 from tests.fakes.plans import run_plan
 from tests.records import make_measurement, read_json
 
@@ -26,7 +26,7 @@ INFO = SweepInfo(sweep_id="sweep", name="a sweep", command="python -m mps_experi
 
 
 @dataclass
-class Remembering(NoTracker):
+class Remembering(Tracker):
     """Attributes: fails_at: the record that it does not take."""
 
     fails_at: str = ""
@@ -158,7 +158,7 @@ def test_where_there_is_no_room_for_it_the_record_stays_and_a_line_says_what_is_
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("mps_experiments.record.measurement.write_atomically", full)
+    monkeypatch.setattr("mps_experiments.record.disk.write_atomically", full)
     book.add_missing(measurement, ["files: no room"])
     (path,) = find_measurements(tmp_path)
     assert read_measurement(path) == measurement

@@ -10,7 +10,8 @@ import pytest
 
 from mps_experiments.errors import ConfigError
 from mps_experiments.record.measurement import FILE_NAME, Measurement, write_measurement
-from mps_experiments.sweep.lookup import Found, find_runs, last_sweep
+from mps_experiments.record.summaries import Found
+from mps_experiments.sweep.lookup import find_runs, last_sweep
 from tests.fakes.stores import new_store
 from tests.records import make_measurement
 from tests.tracking.test_stored import log
@@ -126,6 +127,9 @@ def test_a_damaged_summary_costs_no_record(tmp_path: Path, content: str) -> None
 def test_an_empty_folder_is_a_mistake(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=f"run={tmp_path}: no {FILE_NAME} below it; give a run's"):
         find(tmp_path, tmp_path)
+    (tmp_path / "sweep.json").write_text('{"status": "RUNNING", "cells": []}')
+    with pytest.raises(ConfigError, match="its sweep is under way, or was cut off in its first cell"):
+        find(tmp_path, tmp_path)
 
 
 def test_a_run_of_the_default_store_and_one_on_disk_are_found_together(tmp_path: Path) -> None:
@@ -136,7 +140,6 @@ def test_a_run_of_the_default_store_and_one_on_disk_are_found_together(tmp_path:
     found = find(tmp_path, tmp_path / "disk", parent)
     assert set(ids(found)) == {"child-0", "child-1", "disk"}
     assert found.commands == ("typed",)
-    assert [run.mlflow_run_id is None for run in found.runs] == [False, False, True]
     with pytest.raises(ConfigError, match=f"run={'0' * 32}: .* not in MLflow at sqlite.*no such run"):
         find(tmp_path, "0" * 32)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mps_experiments.record.measurement import to_json, write_measurement
+from mps_experiments.record.measurement import SCHEMA_VERSION, to_json, write_measurement
 from mps_experiments.sweep.lookup import find_runs
 from mps_experiments.sweep.mistaken import archive_hint, folder_hint
 from mps_experiments.sweep.report_command import main
@@ -96,7 +96,7 @@ def test_a_file_that_is_no_record_is_one_problem(content: bytes) -> None:
     Path("x.json").write_bytes(content)
     found = find_runs(["x.json"], tracking_uri=None, output_dir=Path("outputs"))
     (problem,) = found.problems
-    assert problem.startswith("x.json is not a record of version 5: ")
+    assert problem.startswith(f"x.json is not a record of version {SCHEMA_VERSION}: ")
     assert archive_hint(Path("x.json")) == ""
 
 

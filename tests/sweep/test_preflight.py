@@ -25,7 +25,7 @@ from mps_experiments.sweep.preflight import (
     prepare,
     take_cores,
 )
-from mps_experiments.tracking.tracker import NoTracker
+from mps_experiments.tracking.tracker import Tracker
 from tests.fakes.plans import FAKE_GPU, SECOND_GPU, attaching, run_plan
 from tests.planned import ON_CPU, config_with, planned
 
@@ -68,7 +68,7 @@ def test_a_sweeper_that_decides_as_it_goes_has_the_users_folder_and_store(tmp_pa
     config = config_with(output_dir=str(tmp_path / "mine"), tracking__enabled=False)
     prepared = prepare(config, ())
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
-    assert isinstance(prepared.tracker, NoTracker)
+    assert type(prepared.tracker) is Tracker
 
 
 def test_too_little_space_is_refused_with_both_numbers(tmp_path: Path) -> None:

@@ -1,24 +1,19 @@
-"""What of a run's evidence becomes metrics and tags: units, and nothing that is not known."""
+"""What of a run's evidence becomes metrics: units, and nothing that is not known."""
 
 import math
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from mlflow.utils.validation import _validate_metric, _validate_tag
 
-from mps_experiments.analysis.metrics import logged_values
-from mps_experiments.record.findings import Finding, Severity
 from mps_experiments.record.measurement import Measurement
 from mps_experiments.record.outputs import OutputDifference
 from mps_experiments.record.telemetry import POWER_CAP, GpuSample, Telemetry
-from mps_experiments.tracking.evidence_fields import evidence_metrics as beyond_the_table
-from mps_experiments.tracking.evidence_fields import evidence_tags
+from mps_experiments.tracking.fields import metrics_of
 from tests.evidence_records import (
     EPOCH_OFFSET_NS,
     traced_run,
     with_core_waits,
-    with_telemetry,
 )
 from tests.records import MACHINE, make_measurement
 
@@ -40,8 +35,10 @@ READING: dict[str, Any] = {
 
 def evidence_metrics(run: Measurement) -> dict[str, float]:
     """What MLflow gets beside the figures of a run."""
-    rows = {name: value for name, value in logged_values(run).items() if name[:4] in ("gpu/", "trac")}
-    return rows | beyond_the_table(run)
+    usual = ("elapsed_s", "rss_max_mib", "torch_peak_max_mib")
+    kinds = ("gpu/", "trace/", "worker", "output/")
+    found = metrics_of(run).items()
+    return {name: value for name, value in found if name.startswith(kinds) and not name.endswith(usual)}
 
 
 def measured(mps: str = "on", **parts: Any) -> Measurement:
@@ -91,19 +88,6 @@ def test_the_gpus_figures_are_of_the_window_and_in_the_units_of_their_names() ->
             "gpu/power_capped_share": 0.5,
         }
     )
-
-
-def test_throttling_is_a_share_of_the_readings() -> None:
-    reasons = [("hw_slowdown",), (POWER_CAP,), (), ("sw_thermal_slowdown", POWER_CAP)]
-    readings = [reading(n / 2, clock_event_reasons=each) for n, each in enumerate(reasons)]
-    found = evidence_metrics(with_readings(measured(), *readings))
-    assert (found["gpu/throttled_share"], found["gpu/power_capped_share"]) == (0.5, 0.5)
-
-
-def test_energy_is_shared_out_over_the_iterations_of_all_workers() -> None:
-    readings = [reading(at) for at in (-0.1, 1.0, 2.1)]
-    four = with_readings(measured(procs=4), *readings)
-    assert evidence_metrics(four)["gpu/energy_per_item_j"] == pytest.approx(0.5)
 
 
 def test_what_the_gpu_does_not_tell_is_no_metric() -> None:
@@ -217,43 +201,3 @@ def test_what_is_no_finite_number_is_never_logged(value: float) -> None:
     assert "output/largest_difference" not in found
     assert "gpu/sm_activity_mean" not in found
     assert all(math.isfinite(each) for each in found.values())
-
-
-def test_mlflow_takes_every_name_and_value() -> None:
-    run = with_core_waits(replace(watched(), parity=parity(1e-5)), 0.1, 0.2)
-    metrics = evidence_metrics(run)
-    assert len(metrics) == 13 + 10 + 7 + 1
-    for name, value in metrics.items():
-        _validate_metric(name, value, 0, 0)
-
-
-def test_shares_lie_between_zero_and_one() -> None:
-    metrics = evidence_metrics(watched())
-    shares = {
-        n: v for n, v in metrics.items() if n.endswith("_share") or "utilization" in n or "activity" in n
-    }
-    assert len(shares) == 7
-    assert all(0 <= value <= 1 for value in shares.values())
-
-
-def test_findings_and_what_is_missing_are_tags_in_words() -> None:
-    findings = (
-        Finding(check="skew", severity=Severity.INVALID, text="worker 1 came late"),
-        Finding(check="drift", severity=Severity.WARNING, text="worker 0 became slower"),
-    )
-    run = replace(measured(), findings=findings, missing=("telemetry: none", "traced pass: none"))
-    tags = evidence_tags(run)
-    assert tags == {
-        "findings": "invalid: worker 1 came late; warning: worker 0 became slower",
-        "missing": "telemetry: none; traced pass: none",
-    }
-    for name, text in tags.items():
-        _validate_tag(name, text)
-    assert evidence_tags(measured()) == {}
-
-
-def test_a_telemetry_builder_without_values_tells_nothing_of_the_gpu_but_reasons() -> None:
-    """Reasons that are empty are known: the clock was not held down."""
-    found = evidence_metrics(with_telemetry(measured()))
-    gpu = {name: value for name, value in found.items() if name.startswith("gpu/")}
-    assert gpu == {"gpu/throttled_share": 0.0, "gpu/power_capped_share": 0.0}

@@ -51,9 +51,7 @@ def test_a_run_gives_its_record_and_leaves_no_copy_behind(
     found = stored_records(uri, run_id)
     is_local = uri.startswith("sqlite")
     folder = tmp_path / "artifacts" / run_id / "artifacts" if is_local else None
-    assert [(each.mlflow_run_id, each.measurement, each.folder) for each in found.runs] == [
-        (run_id, measurement, folder)
-    ]
+    assert [(each.measurement, each.folder) for each in found.runs] == [(measurement, folder)]
     assert (found.problems, found.commands) == ((), ())
     assert list((tmp_path / "tmp").iterdir()) == []
     assert capfd.readouterr().err == ""  # no progress bar

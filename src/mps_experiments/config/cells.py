@@ -14,7 +14,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig, read_write
+from omegaconf import read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from mps_experiments.config import mistakes
@@ -55,7 +55,6 @@ class Request:
     """What one command line asks for.
 
     Attributes:
-        multirun: Whether it is a sweep.
         grid: What is to be run; None for a command that only shows something (--help, --cfg, ...).
     """
 
@@ -131,7 +130,10 @@ def _trust_in(overrides: Sequence[Override]) -> Trust:
 
 def _request(composer: Composer, flags: argparse.Namespace, given: list[Override]) -> Request:
     master = composer.master
-    multirun = flags.multirun or _mode(master) is RunMode.MULTIRUN
+    try:
+        multirun = flags.multirun or master.hydra.mode is RunMode.MULTIRUN
+    except OmegaConfBaseException as error:  # an interpolation that means something in a running cell only
+        raise ConfigError("hydra.mode", "", "must be RUN or MULTIRUN, written out") from error
     for override in given:
         mistakes.refuse_sweep(override, multirun)
     if flags.help or flags.cfg or flags.info:
@@ -193,10 +195,3 @@ def _refuse_equal(cells: Sequence[Cell]) -> None:
         first, second = ((set(a.overrides) - set(b.overrides)) for a, b in ((same, cell), (cell, same)))
         what = f"{' '.join(sorted(second))} is the same cell as {' '.join(sorted(first))}; give one of them"
         raise ConfigError("command line", "", what)
-
-
-def _mode(composed: DictConfig) -> object:
-    try:
-        return composed.hydra.mode
-    except OmegaConfBaseException as error:  # an interpolation that means something in a running cell only
-        raise ConfigError("hydra.mode", "", "must be RUN or MULTIRUN, written out") from error

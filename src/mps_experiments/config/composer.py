@@ -32,7 +32,6 @@ class Cell:
     Attributes:
         number: Hydra's number for it.
         overrides: What sets it apart on the command line.
-        config: The typed configuration.
         folder: Where its run goes.
         packed: All that Hydra composed; the tree itself would take half a megabyte a cell.
     """

@@ -4,6 +4,7 @@ Hydra's own messages span lines, speak of its internals and often leave out the 
 """
 
 import difflib
+import functools
 import itertools
 import re
 import shlex
@@ -57,7 +58,7 @@ def dashed(unknown: str, arguments: Sequence[str]) -> str:
     option, separator, value = unknown.lstrip("-").partition("=")
     if separator:
         return f"options have no dashes: {option}={value}"
-    if option not in (*GROUPS, *_settable()):
+    if option not in (*GROUPS, *_by_name()):
         return "--help lists the flags"
     following = arguments[arguments.index(unknown) + 1 :][:1]
     return f"options have no dashes: {option}={following[0]}" if following else _write_value(option)
@@ -69,7 +70,7 @@ def unreadable(override: str) -> ConfigError:
     if not option:
         return ConfigError(override or "''", "", "not an option; write option=value")
     if "=" not in override:
-        what = f"has no value; {_write_value(option)}" if option in _settable() else _no_such_option(option)
+        what = f"has no value; {_write_value(option)}" if option in _by_name() else _no_such_option(option)
         return ConfigError(option, "", what)
     if not re.fullmatch(r"[+~]{0,2}[\w./@$-]+", option):
         return ConfigError(option, value, "not an option; write option=value, without spaces around the =")
@@ -89,7 +90,7 @@ def refuse_form(override: Override, choices: Choices) -> None:
     text, key = str(override.input_line), override.key_or_group
     option, value = split(text)
     if override.is_delete():
-        if key in (*GROUPS, *_settable()):
+        if key in (*GROUPS, *_by_name()):
             raise ConfigError(option, value, f"nothing can be removed; {_what_works(key, choices)}")
     elif "=" not in text or not key:
         raise ConfigError(option or text, "", f"not an option; {_what_works(key, choices)}")
@@ -165,7 +166,7 @@ def explain(error: Exception, override: str, choices: Choices) -> ConfigError:
     """
     option, value = split(override) if override else ("configuration", "")
     if isinstance(error, ConfigError):
-        if _known(error.option):
+        if error.option in _by_name():
             return error  # a number out of bounds, perhaps set by an experiment
         return ConfigError(option, value, error.expected.removeprefix(f"{override} ")) if override else error
     message = str(error)
@@ -198,29 +199,27 @@ def _reason(error: Exception, message: str, option: str, choices: Choices) -> st
 
 def _must_be(option: str) -> str:
     """Say what a known option takes; empty for what is none."""
-    if _is_group(option):
+    if any(name.startswith(f"{option}.") for name in _by_name()):
         return f"is a group of options; {_write_value(option)}"
-    known = _known(option)
+    known = _by_name().get(option)
     return f"must be {known.wanted}; {_write_value(option)}" if known else ""
 
 
-def _known(option: str) -> Option | None:
-    return next((each for each in options() if each.name == option), None)
-
-
-def _is_group(option: str) -> bool:
-    return any(each.name.startswith(f"{option}.") for each in options())
+@functools.cache
+def _by_name() -> dict[str, Option]:
+    """Return every option by its dotted name."""
+    return {known.name: known for known in options()}
 
 
 def _takes_text(option: str) -> bool:
-    known = _known(option)
+    known = _by_name().get(option)
     return known is not None and known.kind in (str, Any)
 
 
 def _what_works(key: str, choices: Choices) -> str:
     if key in GROUPS:
         return f"choose one of {', '.join(choices(key))}"
-    return _write_value(key) if key in _settable() else "write option=value"
+    return _write_value(key) if key in _by_name() else "write option=value"
 
 
 def _write_value(option: str) -> str:
@@ -237,7 +236,7 @@ def _no_such_option(option: str) -> str:
     wanted = option.lstrip("+~").lower()
     if wanted in NO_LONGER:
         return f"no such option any more: {NO_LONGER[wanted]}; leave it away"
-    names = [*_settable(), *(() if "." in wanted else GROUPS)]
+    names = [*_by_name(), *(() if "." in wanted else GROUPS)]
     same_end = [name for name in names if name.rpartition(".")[2] == wanted]
     if close := same_end or difflib.get_close_matches(wanted, names, n=1, cutoff=_CLOSE):
         return f"no such option; did you mean {close[0]}?"
@@ -247,7 +246,3 @@ def _no_such_option(option: str) -> str:
         return "no such option; --help lists them all"
     factory = f"; what your own factory takes is workload.options.{own}" if group == "workload" else ""
     return f"no such option; {group} has {', '.join(beside)}{factory}"
-
-
-def _settable() -> Sequence[str]:
-    return [known.name for known in options()]

@@ -20,10 +20,7 @@ class Option:
     Attributes:
         name: Dotted, as it is typed.
         kind: The type, without None; `Any` for a text or a list, which Hydra cannot check.
-        default: As the schema has it.
         description: The text under the field.
-        low: The smallest number.
-        high: The largest number.
         above: A limit that is too small itself.
         below: A limit that is too large itself.
         zero_is_off: Whether 0 is taken, too.

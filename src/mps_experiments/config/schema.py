@@ -48,68 +48,50 @@ NO_LONGER: Final = {
 }
 
 
-# Member names are what a user types, hence the lower case.
+# Member names are what a user types, hence the lower case; the options below say what they mean.
 class ComputeMode(Enum):
-    """What to do with the GPU's compute mode."""
-
     keep = "keep"
     exclusive_process = "exclusive_process"
 
 
 class StartMethod(Enum):
-    """How worker processes are started."""
-
     forkserver = "forkserver"
     spawn = "spawn"
 
 
 class CpuAffinity(Enum):
-    """How workers are placed on CPU cores."""
-
     auto = "auto"
     rotate = "rotate"
     none = "none"
 
 
 class Window(Enum):
-    """What a worker does that has measured its own iterations before the others have."""
-
     kept = "kept"
     fixed = "fixed"
 
 
 class Order(Enum):
-    """The order in which the cells of a sweep run."""
-
     blocks = "blocks"
     as_given = "as_given"
 
 
 class WorkloadKind(Enum):
-    """Where the model comes from."""
-
     torchvision = "torchvision"
     custom = "custom"
 
 
 class NormLayer(Enum):
-    """Which batch normalisation a torchvision model has."""
-
     auto = "auto"
     batch = "batch"
     frozen = "frozen"
 
 
 class Synchronize(Enum):
-    """What ends an iteration."""
-
     stream = "stream"
     device = "device"
 
 
 class FaultKind(Enum):
-    """What goes wrong on purpose."""
-
     none = "none"
     kill = "kill"
     terminate = "terminate"

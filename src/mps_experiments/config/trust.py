@@ -23,10 +23,9 @@ from mps_experiments.config.schema import CONFIG_NAME, conf_dir
 from mps_experiments.errors import ConfigError
 
 FREE = ("mode", "run.dir", "sweep.dir", "sweep.subdir", "sweeper.params", "searchpath")
-_WRITTEN_BY_HYDRA = (
-    *("overrides", "runtime", "job.override_dirname", "job.config_name", "job.num", "job.id"),
-)
+_WRITTEN_BY_HYDRA = "overrides", "runtime", "job.override_dirname", "job.config_name", "job.num", "job.id"
 _BASIC_LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
+_IF_TRUSTED = "if you trust it, add allow_code=true to the command line"
 _MAX_SHOWN = 100  # characters of a value in a message
 
 
@@ -57,12 +56,9 @@ def trust_in(given: Sequence[Override]) -> Trust:
                 raise ConfigError(*mistakes.split(str(override.input_line)), "takes one value, true or false")
             allow_code = str(override.value()).lower() == "true"
         if override.key_or_group == "workload.factory":
-            factories |= {_text(value) for value in mistakes.values_of(override)}
+            values = mistakes.values_of(override)
+            factories |= {str(each.text if isinstance(each, QuotedString) else each) for each in values}
     return Trust(allow_code=allow_code, factories=frozenset(factories))
-
-
-def _text(value: object) -> str:
-    return str(value.text) if isinstance(value, QuotedString) else str(value)
 
 
 def close_environment(trust: Trust) -> None:
@@ -104,9 +100,6 @@ def refuse_code(composed: DictConfig, trust: Trust, overrides: Sequence[str]) ->
         what = "names code to run; if you trust it, write the same on the command line"
         raise _refusal("workload.factory", factory, what)
     _refuse_settings_of_hydra(hydra, overrides)
-
-
-_IF_TRUSTED = "if you trust it, add allow_code=true to the command line"
 
 
 def _refuse_settings_of_hydra(hydra: dict[str, Any], overrides: Sequence[str]) -> None:

@@ -30,7 +30,7 @@ class Device:
 
     @property
     def torch_device(self) -> str:
-        """The name that a worker passes to torch."""
+        """Return the name that a worker passes to torch."""
         return "cpu" if self.gpu is None else self.gpu.torch_device
 
 

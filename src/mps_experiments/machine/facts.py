@@ -1,6 +1,5 @@
 """The facts of the machine that a reader needs to judge or repeat a measurement."""
 
-import hashlib
 import os
 import platform
 import socket
@@ -17,6 +16,7 @@ from mps_experiments.machine.cell_variables import not_passed_on, passed_on
 from mps_experiments.machine.cgroup import cpu_limit
 from mps_experiments.machine.gpus import GpuProbe
 from mps_experiments.machine.topology import hyperthreads
+from mps_experiments.record.disk import digest_of_files
 from mps_experiments.record.machine import Gpu, MachineFacts
 
 _PACKAGES = ("torch", "torchvision", "mlflow", "hydra-core", "omegaconf", "numpy", "pillow", "nvidia-ml-py")
@@ -31,6 +31,7 @@ def collect_facts(probe: GpuProbe, gpu: Gpu | None, usable_cores: Iterable[int] 
         gpu: The GPU in use; None on the CPU.
         usable_cores: Cores that this program could use before it locked its own; empty asks the kernel.
     """
+    package = Path(__file__).parents[1]
     usable = tuple(sorted(usable_cores or os.sched_getaffinity(0)))
     commit, dirty = _git_state(Path(__file__).parent)
     return MachineFacts(
@@ -53,17 +54,8 @@ def collect_facts(probe: GpuProbe, gpu: Gpu | None, usable_cores: Iterable[int] 
         not_passed_on=not_passed_on(os.environ),
         cpu_quota_cores=cpu_limit(),
         hyperthreads=hyperthreads(usable),
-        source_sha256=digest_of_modules(Path(__file__).parents[1]),
+        source_sha256=digest_of_files(package, package.rglob("*.py")),
     )
-
-
-def digest_of_modules(package: Path) -> str:
-    """Return the SHA-256 over names and contents of all modules of a package."""
-    digest = hashlib.sha256()
-    for path in sorted(package.rglob("*.py")):
-        content = path.read_bytes()
-        digest.update(f"{path.relative_to(package)}\0{len(content)}\0".encode() + content)
-    return digest.hexdigest()
 
 
 def _version(package: str) -> str | None:

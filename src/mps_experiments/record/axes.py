@@ -6,7 +6,7 @@ condition of its own (`conditions_beside`), so that forgetting a row can only ke
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
@@ -19,7 +19,7 @@ class Role(Enum):
     LABEL = "tells runs apart that are compared by other rules: repeats, trials of a fault"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Axis:
     """One axis.
 
@@ -33,46 +33,33 @@ class Axis:
 
     name: str
     option: str
-    label: str
     role: Role
+    label: str
     usual: Any = None
     counts_items: bool = False
 
 
-def _factor(name: str, label: str, option: str = "", usual: Any = None, counts_items: bool = False) -> Axis:
-    found = Axis(name=name, option=option or name, label=label, role=Role.FACTOR, usual=usual)
-    return replace(found, counts_items=counts_items)
-
-
-def _condition(name: str, label: str, option: str = "", usual: Any = None) -> Axis:
-    return Axis(name=name, option=option or name, label=label, role=Role.CONDITION, usual=usual)
-
-
-def _label(name: str, label: str, option: str = "", usual: Any = None) -> Axis:
-    return Axis(name=name, option=option, label=label, role=Role.LABEL, usual=usual)
-
-
 AXES = (
-    _factor("mps", "MPS on or off", "mps.enabled"),
-    _factor("procs", "processes"),
-    _factor("times", "iterations per process"),
-    _factor("batch", "items per iteration", "workload.batch", usual=1, counts_items=True),
-    _condition("model", "model", "workload.model"),
-    _condition("weights", "weights", "workload.weights"),
-    _condition("options", "options of the factory", "workload.options", usual={}),
-    _condition("seed", "seed of random weights", "workload.seed"),
-    _condition("device", "device"),
-    _condition("start_method", "how processes are started", "workers.start_method"),
-    _condition("cpu_affinity", "placement on CPU cores", "workers.cpu_affinity"),
-    _condition("warmup", "iterations before the window", "workers.warmup"),
-    _condition("verbose", "a line per forward", "workers.verbose"),
-    _condition("compute_mode", "compute mode of the GPU", "mps.compute_mode"),
-    _condition("window", "what a process does that is done", usual="fixed"),
-    _condition("window_s", "length of the window in seconds"),
-    _label("repeat", "block", "repeat", usual=0),
-    _label("fault", "what goes wrong on purpose", "fault.kind", usual="none"),
-    _label("trial", "trial of the fault", usual=0),
-    _label("twin", "second of two equal runs (A/A)", usual=0),
+    Axis("mps", "mps.enabled", Role.FACTOR, "MPS on or off"),
+    Axis("procs", "procs", Role.FACTOR, "processes"),
+    Axis("times", "times", Role.FACTOR, "iterations per process"),
+    Axis("batch", "workload.batch", Role.FACTOR, "items per iteration", usual=1, counts_items=True),
+    Axis("model", "workload.model", Role.CONDITION, "model"),
+    Axis("weights", "workload.weights", Role.CONDITION, "weights"),
+    Axis("options", "workload.options", Role.CONDITION, "options of the factory", usual={}),
+    Axis("seed", "workload.seed", Role.CONDITION, "seed of random weights"),
+    Axis("device", "device", Role.CONDITION, "device"),
+    Axis("start_method", "workers.start_method", Role.CONDITION, "how processes are started"),
+    Axis("cpu_affinity", "workers.cpu_affinity", Role.CONDITION, "placement on CPU cores"),
+    Axis("warmup", "workers.warmup", Role.CONDITION, "iterations before the window"),
+    Axis("verbose", "workers.verbose", Role.CONDITION, "a line per forward"),
+    Axis("compute_mode", "mps.compute_mode", Role.CONDITION, "compute mode of the GPU"),
+    Axis("window", "window", Role.CONDITION, "what a process does that is done", usual="fixed"),
+    Axis("window_s", "window_s", Role.CONDITION, "length of the window in seconds"),
+    Axis("repeat", "repeat", Role.LABEL, "block", usual=0),
+    Axis("fault", "fault.kind", Role.LABEL, "what goes wrong on purpose", usual="none"),
+    Axis("trial", "", Role.LABEL, "trial of the fault", usual=0),
+    Axis("twin", "", Role.LABEL, "second of two equal runs (A/A)", usual=0),
 )
 BY_NAME = {axis.name: axis for axis in AXES}
 BY_OPTION = {axis.option: axis for axis in AXES if axis.option}
@@ -106,9 +93,8 @@ PLACES = frozenset(
     }
 )
 # A record tells these in more detail than the option: images with digests, the model of a factory.
-_TOLD_BESIDE = frozenset(
-    {"workload.input", "workload.factory", "workload.cpu_model"}
-)  # the last of old records
+# (The model for a CPU is an option of old records.)
+_TOLD_BESIDE = frozenset({"workload.input", "workload.factory", "workload.cpu_model"})
 # What comes after the window, judges it or gives up on it leaves runs comparable.
 _OUTSIDE_THE_WINDOW = ("fault.", "trace.", "validity.")
 
@@ -117,7 +103,7 @@ def settings_beside(config: Mapping[str, Any], axes: Mapping[str, Any]) -> dict[
     """Return each option that has no row and is no place, with its value: it counts as a condition."""
     return {
         name: value
-        for name, value in _flattened(config)
+        for name, value in flattened(config)
         if name not in PLACES | BY_OPTION.keys() | _TOLD_BESIDE and _acts(name, axes)
     }
 
@@ -138,7 +124,8 @@ def _acts(name: str, axes: Mapping[str, Any]) -> bool:
     return name != "workers.rotate_s" or axes["cpu_affinity"] == "rotate"
 
 
-def _flattened(config: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
+def flattened(config: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
+    """Yield dotted option and value of a stored configuration; an option that is a mapping stays one."""
     for name, value in config.items():
         if isinstance(value, Mapping):
             yield from ((f"{name}.{key}", inner) for key, inner in value.items())

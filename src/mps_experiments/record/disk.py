@@ -2,10 +2,13 @@
 
 import contextlib
 import fcntl
+import hashlib
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+from mps_experiments.errors import RecordError
 
 
 def write_atomically(path: Path, content: bytes, *, keep_earlier: bool = False) -> None:
@@ -35,9 +38,22 @@ def write_atomically(path: Path, content: bytes, *, keep_earlier: bool = False) 
             os.close(descriptor)
 
 
+def write_or_refuse(path: Path, content: bytes, *, keep_earlier: bool = False) -> None:
+    """Write a file of a run with `write_atomically`.
+
+    Raises:
+        RecordError: If it cannot be written; an earlier one is as it was.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, content, keep_earlier=keep_earlier)
+    except OSError as error:
+        raise RecordError(f"{path} cannot be written: {error.strerror}") from error
+
+
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """One process at a time is in this block; the file that they agree on stays.
+    """Let one process at a time into this block; the file that they agree on stays.
 
     Where it cannot be created, on a disk that can only be read, nobody is kept out.
     """
@@ -49,7 +65,7 @@ def locked(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
-    """One process at a time is in this block with this folder; nothing is written there."""
+    """Let one process at a time into this block with this folder; nothing is written there."""
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     except OSError:  # it is gone, or a disk that was full never had it: then nobody else finds it either
@@ -61,6 +77,15 @@ def alone_in(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def digest_of_files(root: Path, files: Iterable[Path]) -> str:
+    """Return the SHA-256 over names below `root` and contents, in the order of the names."""
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(root)}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()
 
 
 def _keep_aside(path: Path) -> None:

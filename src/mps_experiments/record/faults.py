@@ -57,7 +57,7 @@ class ServerState:
 
     @property
     def in_words(self) -> str:
-        """State in words: ``ACTIVE``, ``no server``, ``no daemon``, ..."""
+        """Return the state in words: ``ACTIVE``, ``no server``, ``no daemon``, ..."""
         if self.no_answer is not None:
             return "no daemon"
         return ", ".join(sorted(self.servers.values())) or "no server"
@@ -106,10 +106,8 @@ class FaultTrial:
     """One trial of a fault.
 
     Attributes:
-        kind: The fault.
         worker: Rank of the worker that was hit, or whose progress set the moment.
         at: Share of that worker's iterations after which the fault was to happen.
-        injected_ns: Time of the fault.
         injected_after: Number of iterations that worker had done by then.
         fates: One per worker, by rank.
         server_states: The daemon's account of its servers, one entry for each change; empty without MPS.
@@ -130,22 +128,22 @@ class FaultTrial:
 
     @property
     def neighbours(self) -> tuple[Fate, ...]:
-        """The workers in which nothing was made to go wrong."""
+        """Return the workers in which nothing was made to go wrong."""
         return tuple(f for f in self.fates if self.kind in HITS_EVERY_CLIENT or f.rank != self.worker)
 
     @property
     def survivors(self) -> tuple[Fate, ...]:
-        """The neighbours that did all of their iterations."""
+        """Return the neighbours that did all of their iterations."""
         return tuple(fate for fate in self.neighbours if fate.outcome is Outcome.FINISHED)
 
     @property
     def culprit(self) -> Fate | None:
-        """The worker that was hit; None where the MPS server or daemon was."""
+        """Return the worker that was hit; None where the MPS server or daemon was."""
         return None if self.kind in HITS_EVERY_CLIENT else self.fates[self.worker]
 
     @property
     def fell_back_silently(self) -> bool | None:
-        """True if the newcomer was silently served without MPS; None if it was not served.
+        """Tell if the newcomer was silently served without MPS; None if it was not served.
 
         Meaningful for runs with MPS only.
         """
@@ -154,7 +152,7 @@ class FaultTrial:
 
     @property
     def leftover_bytes(self) -> int | None:
-        """Device memory that was not released after everything was gone; 0 if none."""
+        """Return the device memory that was not released after everything was gone; 0 if none."""
         return None if self.memory is None else max(0, self.memory.end - self.memory.before)
 
 
@@ -177,7 +175,7 @@ class SurvivorFigures:
 
     @property
     def blip_s(self) -> float | None:
-        """Excess of the longest iteration at the fault over the median before; 0 if there is none."""
+        """Return how far the longest iteration at the fault exceeds the median before; at least 0."""
         if self.before_s is None or self.at_s is None:
             return None
         return max(0.0, self.at_s - self.before_s)

@@ -17,7 +17,6 @@ class Finding:
 
     Attributes:
         check: Name of the check, for example ``throttling``.
-        severity: Effect on the verdict.
         text: The finding in words, with its figures.
         value: The figure that was checked; None where there is none.
         limit: The most (or least) that figure may be; None where there is none.

@@ -17,11 +17,9 @@ class GpuWork:
     """Observed work of one worker on the GPU.
 
     Attributes:
-        rank: The worker's rank.
         method: ``traced``: every operation of the process in the traced pass (CUPTI), so seeing none means
             there was none. ``operators``: PyTorch's operators and CUDA graphs, without kernels that others
             launch, so seeing none proves nothing.
-        iterations: Number of iterations observed.
         with_work: Number of those in which the GPU computed.
         copies: Copies between host and GPU in all of them; a copy is no computation.
         busy_share: Share of the pass in which the GPU computed for this worker; None if unknown.
@@ -36,12 +34,12 @@ class GpuWork:
 
     @property
     def proved(self) -> bool:
-        """True if every observed iteration ran on the GPU."""
+        """Tell if every observed iteration ran on the GPU."""
         return self.with_work == self.iterations
 
     @property
     def refuted(self) -> bool:
-        """True if an iteration is known to have run nothing on the GPU."""
+        """Tell if an iteration is known to have run nothing on the GPU."""
         return self.method == "traced" and not self.proved
 
     def in_words(self) -> str:

@@ -48,5 +48,5 @@ class Intervals:
 
     @property
     def total_ns(self) -> int:
-        """Total length of all intervals."""
+        """Return the total length of all intervals."""
         return int((self.ends_ns - self.starts_ns).sum())

@@ -59,7 +59,7 @@ class Latencies:
 
     @property
     def count(self) -> int:
-        """Number of latencies."""
+        """Return the number of latencies."""
         return round(float(self.weights.sum(dtype=np.float64)))
 
     def percentile_s(self, percent: int) -> float | None:

@@ -10,8 +10,6 @@ class Gpu:
     Attributes:
         index: Number in PCI order, as in nvidia-smi.
         uuid: ``GPU-...``, to which plans refer.
-        name: Product name.
-        memory_total_bytes: Size of device memory.
         compute_mode: ``Default``, ``Exclusive_Process``, ``Prohibited`` or ``Exclusive_Thread``.
         mig_enabled: Whether the GPU is split into MIG instances.
         compute_capability: For example ``9.0``.
@@ -37,7 +35,6 @@ class GpuProcess:
     """A process with a compute context on a GPU.
 
     Attributes:
-        pid: Process id.
         memory_bytes: Device memory that it uses; None if NVML does not tell.
     """
 
@@ -51,7 +48,6 @@ class MachineFacts:
 
     Attributes:
         usable_cores: CPU cores that this program may use.
-        memory_total_bytes: Size of main memory.
         git_commit: Commit of this program's checkout; None if it is installed.
         git_dirty: Whether that checkout was edited; None if it is installed.
         environment: Variables that can change the speed of CUDA, PyTorch or OpenMP. Workers inherit them.

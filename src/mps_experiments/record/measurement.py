@@ -4,13 +4,13 @@ import math
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError, with_config
 
 from mps_experiments.errors import RecordError
 from mps_experiments.record.axes import AXES, EXTRA_FACTORS, WORK, items_of, name_of, without
-from mps_experiments.record.disk import write_atomically
+from mps_experiments.record.disk import write_or_refuse
 from mps_experiments.record.faults import FaultTrial, SurvivorFigures, survivor_figures
 from mps_experiments.record.findings import Finding
 from mps_experiments.record.gpu_work import GpuWork
@@ -31,6 +31,7 @@ _VARIED_SINCE = 5
 _WHOLE = ("procs", "repeat", "trial", "twin")
 _IN_EVERY_NAME = ("mps", "procs", "times", "fault")
 Times = int | Literal["auto"]
+_T = TypeVar("_T")
 
 
 def times_order(times: Times) -> float:
@@ -76,6 +77,17 @@ class FailureRecord:
     traceback: str
 
 
+class _Of(Generic[_T]):
+    """An axis of a cell, read by its name: ``cell.procs`` is ``cell.axes["procs"]``."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, cell: Any, owner: type) -> _T:
+        found: _T = cell.axes[self._name]
+        return found
+
+
 @dataclass(frozen=True, kw_only=True)
 class Cell:
     """The coordinates of a run in its sweep, and what a comparison must hold equal.
@@ -88,25 +100,22 @@ class Cell:
     axes: dict[str, Any]
     inputs: tuple[ImageInput, ...] = ()
 
+    mps = _Of[Literal["on", "off"]]()
+    procs = _Of[int]()
+    times = _Of[Times]()
+    model = _Of[str]()
+    weights = _Of[str]()
+    options = _Of[dict[str, Any]]()
+    device = _Of[str]()
+    window = _Of[Literal["kept", "fixed"]]()
+    window_s = _Of[float | None]()
+    repeat = _Of[int]()
+    fault = _Of[str]()
+    trial = _Of[int]()
+
     def moved(self, **axes: Any) -> "Cell":
         """Return the cell with other values on some axes."""
         return replace(self, axes=self.axes | axes)
-
-    @property
-    def mps(self) -> str:
-        """Return ``on`` or ``off``."""
-        return str(self.axes["mps"])
-
-    @property
-    def procs(self) -> int:
-        """Return the number of worker processes."""
-        return int(self.axes["procs"])
-
-    @property
-    def times(self) -> Times:
-        """Return the iterations of each worker, or ``auto``: as many as `window_s` seconds held."""
-        times: Times = self.axes["times"]
-        return times
 
     @property
     def items(self) -> int:
@@ -127,52 +136,6 @@ class Cell:
     def work(self) -> dict[str, Any]:
         """Return the axes that say what is computed: where they agree, outputs must be equal."""
         return {axis.name: self.axes[axis.name] for axis in WORK}
-
-    @property
-    def model(self) -> str:
-        """Return the torchvision model or the factory."""
-        return str(self.axes["model"])
-
-    @property
-    def weights(self) -> str:
-        """Return ``random``, a name of torchvision's or the path of a checkpoint."""
-        return str(self.axes["weights"])
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """Return what a factory was handed."""
-        return dict(self.axes["options"])
-
-    @property
-    def device(self) -> str:
-        """Return the UUID of the GPU, or ``cpu``."""
-        return str(self.axes["device"])
-
-    @property
-    def window(self) -> str:
-        """Return ``kept`` (workers that are done keep up the load) or ``fixed`` (they stop)."""
-        return str(self.axes["window"])
-
-    @property
-    def window_s(self) -> float | None:
-        """Return the seconds of a window with ``times=auto``."""
-        seconds: float | None = self.axes["window_s"]
-        return seconds
-
-    @property
-    def repeat(self) -> int:
-        """Return the number of the block."""
-        return int(self.axes["repeat"])
-
-    @property
-    def fault(self) -> str:
-        """Return what went wrong on purpose, or ``none``."""
-        return str(self.axes["fault"])
-
-    @property
-    def trial(self) -> int:
-        """Return the number of the trial of a fault."""
-        return int(self.axes["trial"])
 
     @property
     def is_twin(self) -> bool:
@@ -216,7 +179,6 @@ class Measurement:
         notes: What a reader should know, for example that cores were shared.
         findings: What the checks of the verdict found, the grave ones first.
         missing: Evidence that could not be had, and why.
-        activity: What the traced pass showed.
         telemetry: What GPU and CPU did in the measured window.
         parity: The largest difference between the workers' outputs.
         fault: What happened in a run with a fault; such a run has no figures of an ordinary one.
@@ -264,43 +226,43 @@ class Measurement:
 
     @property
     def is_ordinary(self) -> bool:
-        """Whether nothing was made to go wrong: only such runs are compared with each other."""
+        """Tell if nothing was made to go wrong: only such runs are compared with each other."""
         return self.cell.fault == "none"
 
     @property
     def was_interrupted(self) -> bool:
-        """Whether a signal to the runner cut the run short."""
+        """Tell if a signal to the runner cut the run short."""
         failure = self.failure
         return failure is not None and failure.rank is None and failure.reason.startswith("interrupted by ")
 
     def statistics(self) -> Statistics | None:
-        """The figures of a VALID ordinary run; None for any other, which has no numbers."""
+        """Return the figures of a VALID ordinary run; None for any other, which has no numbers."""
         if self.verdict.status is not Status.VALID or not self.is_ordinary:
             return None
         samples = [worker.samples for worker in self.workers if worker.samples is not None]
         return summarise(samples, self.cell.window == "kept", self.cell.items)
 
     def survivor_figures(self) -> SurvivorFigures | None:
-        """What the survivors of a VALID run with a fault went through; None if there is none."""
+        """Return the survivors' figures of a VALID run with a fault; None if there is none."""
         if self.fault is None or self.verdict.status is not Status.VALID:
             return None
         samples = {worker.rank: worker.samples for worker in self.workers if worker.samples is not None}
         return survivor_figures(self.fault, samples)
 
     def window_ns(self) -> tuple[int, int] | None:
-        """First worker's start and last worker's end, of the monotonic clock; None if none was measured."""
+        """Return the first start and the last end, of the monotonic clock; None if no worker was measured."""
         samples = [worker.samples for worker in self.workers if worker.samples is not None]
         if not samples:
             return None
         return whole_window_ns(samples)
 
     def telemetry_summary(self) -> TelemetrySummary | None:
-        """The GPU inside the window; None if nothing was read or measured there."""
+        """Summarise the GPU's readings inside the window; None if there are none."""
         window = self.window_ns()
         return summarise_telemetry(self.telemetry, window) if self.telemetry and window else None
 
     def overhead_s(self) -> float | None:
-        """Seconds of the run outside the measured window; None unless VALID."""
+        """Return the run's seconds outside the measured window; None unless VALID."""
         figures = self.statistics()
         return None if figures is None else self.wall_s - figures.makespan_s
 
@@ -311,38 +273,27 @@ _adapter: TypeAdapter[Measurement] = TypeAdapter(
 )
 
 
-def write_measurement(measurement: Measurement, path: Path) -> None:
-    """Write the record so that a reader sees all of it or nothing; an earlier record there is kept aside.
+def write_measurement(measurement: Measurement, path: Path, keep_earlier: bool = True) -> None:
+    """Write the record so that a reader sees all of it or nothing.
+
+    Args:
+        measurement: The record.
+        path: Its file.
+        keep_earlier: Keep an earlier record there aside; False replaces this run's own.
 
     Raises:
-        RecordError: If the folder cannot be written.
+        RecordError: If it cannot be written.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, to_json(measurement), keep_earlier=True)
-    except OSError as error:
-        raise RecordError(f"{path} cannot be written: {error.strerror}") from error
-
-
-def rewrite_measurement(measurement: Measurement, path: Path) -> None:
-    """Replace this run's own record, of which something was learned since.
-
-    Raises:
-        RecordError: If there is no room for it; the record is as it was.
-    """
-    try:
-        write_atomically(path, to_json(measurement))
-    except OSError as error:
-        raise RecordError(f"{path} cannot be written: {error.strerror}") from error
+    write_or_refuse(path, to_json(measurement), keep_earlier=keep_earlier)
 
 
 def to_json(measurement: Measurement) -> bytes:
-    """The record as it is on disk."""
+    """Return the record as it is on disk."""
     return _adapter.dump_json(measurement, indent=1)
 
 
 def find_measurements(folder: Path) -> list[Path]:
-    """Every record below a folder, also those kept aside when a folder was used again."""
+    """List every record below a folder, also those kept aside when a folder was used again."""
     return sorted(path for path in folder.rglob("measurement*.json") if _ANY_NAME.fullmatch(path.name))
 
 

@@ -15,7 +15,6 @@ class TensorDigest:
 
     Attributes:
         name: Its place in the output, for example ``0.boxes``.
-        shape: Its full shape.
         dtype: Its data type, as the framework names it.
         hashed: Number of elements, evenly spread, that `sha256` covers.
         sha256: Digest of these elements' bytes.

@@ -25,13 +25,10 @@ class KernelTrace:
     """One worker's operations during the traced pass, in order of their start.
 
     Attributes:
-        rank: The worker's rank.
-        pid: Its process id.
         boundaries_ns: Start of the pass, then the end of each iteration, shape ``(iterations + 1,)``.
         starts_ns, ends_ns: Start and end of each operation, shape ``(operations,)``.
         launches_ns, launched_ns: Begin and end of the host's call that launched each operation; the
             operation's own start where the profiler recorded no call.
-        streams: CUDA stream of each operation.
         kinds: `KERNEL`, `MEMCPY`, `MEMSET` or, on the CPU, `CPU_OPERATOR`.
         sm_fill: Share of the GPU's multiprocessors that the launch's blocks can reach, at most 1; or NaN.
         name_ids: Index into `names`.
@@ -56,7 +53,7 @@ class KernelTrace:
 
     @property
     def on_gpu(self) -> bool:
-        """True for operations of the GPU, False for those of a run on the CPU."""
+        """Tell operations of the GPU from those of a run on the CPU."""
         return not bool((self.kinds == CPU_OPERATOR).any())
 
 
@@ -68,7 +65,6 @@ class WorkerActivity:
     (its launch was issued and the operation before it on its stream had ended) until it ran.
 
     Attributes:
-        rank: The worker's rank.
         iteration_s: Mean duration of a traced iteration.
         running_s: An operation of this worker ran.
         behind_others_s: It waited while an operation of another worker ran.
@@ -98,7 +94,6 @@ class Activity:
 
     Attributes:
         window_s: Time from the last worker's start to the first worker's end.
-        iterations: Traced iterations per worker.
         on_gpu: False for a run on the CPU, where the operations are PyTorch operators.
         busy_share: Share of the window in which any worker's operation ran.
         overlap_share: Share of the busy time in which operations of two or more workers ran.
@@ -106,7 +101,6 @@ class Activity:
         long_share: Share of the operations' time in operations over a millisecond, about a time slice.
         gaps_per_s: Number of gaps, in which no operation ran, per second.
         gap_p50_s: Median length of these.
-        workers: One entry per worker, by rank.
     """
 
     window_s: float

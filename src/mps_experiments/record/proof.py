@@ -36,7 +36,6 @@ class Observation:
         server_status: Status of each of our servers by pid; empty when off or before the first client.
         client_pids: Clients of our servers.
         nvml_mps_pids: Processes that NVML lists as MPS clients; None if NVML cannot tell.
-        foreign_daemons: Other daemons and their clients.
         gpu_processes: Every process that NVML lists on the GPU, ours included.
         no_answer: Why our own daemon did not answer; None if it did.
         descendant_pids: Descendants of the workers; empty in early records.

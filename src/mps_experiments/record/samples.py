@@ -17,7 +17,6 @@ class WorkerSamples:
     done. These further iterations are recorded, too, but do not belong to its own time.
 
     Attributes:
-        rank: The worker's rank.
         start_ns: Start of its measured window.
         latencies_ns: Duration of each of its own finished iterations, back to back from `start_ns`.
         kept_ns: Durations of the further iterations, back to back after its own; the last one may have ended
@@ -56,22 +55,22 @@ class WorkerSamples:
 
     @property
     def iteration_count(self) -> int:
-        """Number of its own iterations that were finished."""
+        """Return the number of its own finished iterations."""
         return len(self.latencies_ns)
 
     @property
     def end_ns(self) -> int:
-        """End of the last of its own finished iterations."""
+        """Return the end of the last of its own finished iterations."""
         return self.start_ns + sum(self.latencies_ns)
 
     @property
     def elapsed_s(self) -> float:
-        """Seconds from start to end."""
+        """Return the seconds from start to end."""
         return (self.end_ns - self.start_ns) / 1e9
 
     @property
     def at_work_s(self) -> float:
-        """Seconds from start to the end of the load that it kept up."""
+        """Return the seconds from start to the end of the load that it kept up."""
         return (self.end_ns - self.start_ns + sum(self.kept_ns) + self.beyond_ns) / 1e9
 
     def latencies_s(self) -> NDArray[np.float64]:

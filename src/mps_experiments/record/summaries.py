@@ -54,7 +54,7 @@ class Summary:
 
     @property
     def taken_over(self) -> tuple[Entry, ...]:
-        """Those runs for which a record of an earlier sweep stands."""
+        """Return the runs for which a record of an earlier sweep stands."""
         return tuple(cell for cell in self.cells if cell.resumed_from is not None)
 
     def records_taken_over(self) -> Iterator[tuple[Measurement, Path]]:
@@ -91,12 +91,10 @@ class FoundRun:
 
     Attributes:
         folder: Where its files lie; None if only MLflow has them.
-        mlflow_run_id: If it was found in MLflow.
     """
 
     measurement: Measurement
     folder: Path | None
-    mlflow_run_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,13 +167,13 @@ def precision_of(summaries: Iterable[Summary]) -> float:
 
 
 def cut_off(word: str) -> str:
-    """Say that a sweep did not end by itself; empty for one that did, and for anything else."""
+    """Say that a sweep has not ended by itself; empty for one that has, and for anything else."""
     summary = read_summary(Path(word) / NAME)
-    if summary is None or summary.status not in ("KILLED", "RUNNING"):
+    state = {"KILLED": "was cut off", "RUNNING": "is under way, or was cut off"}
+    if summary is None or summary.status not in state:
         return ""
-    return (
-        f"{word}: the sweep was cut off; only cells that were begun are here, its whole command is in {NAME}"
-    )
+    what = f"the sweep {state[summary.status]}; only cells that were begun are here"
+    return f"{word}: {what}, its whole command is in {NAME}"
 
 
 def _not_copied(folder: Path, paths: Iterable[Path]) -> Iterator[Path]:

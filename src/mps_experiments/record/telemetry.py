@@ -24,7 +24,6 @@ class GpuSample:
         memory_used_bytes: Device memory in use by any process.
         power_w: Power draw; on recent GPUs NVML's average over the last second.
         sm_clock_mhz, memory_clock_mhz: Clocks.
-        temperature_c: Temperature of the GPU.
         clock_event_reasons: Reasons why the clock is not higher, by NVML's names; empty if there is none.
         energy_j: The GPU's counter of all energy since the driver was loaded.
         sm_activity: Share of the multiprocessors' time with a resident warp, mean since the previous sample
@@ -68,7 +67,7 @@ class CpuUsage:
 
     @property
     def cpu_s(self) -> float:
-        """CPU time in both modes."""
+        """Return the CPU time in both modes."""
         return self.user_s + self.system_s
 
     def since(self, earlier: "CpuUsage") -> "CpuUsage":
@@ -109,8 +108,6 @@ class Telemetry:
             it does not.
         cores: CPU time by core; None where the kernel does not report it.
         own_cpu_s: CPU time of the parent in between, in seconds.
-        sm_clock_max_mhz: The highest clock of this GPU.
-        power_limit_w: The power limit in force.
         problem: Reason why some readings of the GPU are missing; empty if none failed.
     """
 
@@ -133,7 +130,6 @@ class TelemetrySummary:
         energy_j: Difference of the energy counter between the window's ends, each interpolated linearly
             between the samples around it; None below 1 s, since the counter moves ten times a second.
         mean: Attribute of `GpuSample` -> its mean.
-        sm_clock_min_mhz: The lowest SM clock.
         memory_used_max_bytes: The largest amount of device memory in use.
         reason_shares: Clock event reason -> share of the samples that had it.
         throttled_share: Share of the samples in which heat, a power brake or other hardware (any of them)

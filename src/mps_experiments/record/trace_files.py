@@ -3,8 +3,6 @@
 import gzip
 import io
 import json
-import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mps_experiments.errors import RecordError
-from mps_experiments.record.disk import write_atomically
+from mps_experiments.record.disk import write_or_refuse
 from mps_experiments.record.intervals import Times
 from mps_experiments.record.overlap import CPU_OPERATOR, KIND_NAMES, KernelTrace
 
@@ -29,18 +27,6 @@ _PER_OPERATION = {
     "sm_fill": np.float64,
     "name_ids": np.int64,
 }
-# Raised by numpy and zipfile for a file that is not an archive of arrays, or is damaged.
-_DAMAGE = (
-    EOFError,
-    KeyError,
-    NotImplementedError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 
 
 def save_trace(trace: KernelTrace, path: Path) -> None:
@@ -57,7 +43,7 @@ def save_trace(trace: KernelTrace, path: Path) -> None:
     }
     content = io.BytesIO()
     np.savez(content, **arrays)
-    _replace(path, content.getvalue())
+    write_or_refuse(path, content.getvalue())
 
 
 def load_trace(path: Path) -> KernelTrace:
@@ -72,7 +58,7 @@ def load_trace(path: Path) -> KernelTrace:
         raise RecordError(f"{path} cannot be read: {error.strerror}") from error
     try:
         return _parse(content)
-    except _DAMAGE as error:
+    except Exception as error:  # numpy and zipfile raise many kinds for a file that is damaged or no archive
         raise RecordError(f"{path} is not a whole trace: {' '.join(str(error).split())}") from error
 
 
@@ -110,7 +96,7 @@ def write_merged_trace(traces: Sequence[KernelTrace], path: Path, title: str) ->
     events = ",\n".join(event for trace in traces for event in _process_events(trace, base_ns))
     other = json.dumps({"title": title, "base_time_ns": base_ns})
     text = f'{{"traceEvents":[\n{events}\n],"displayTimeUnit":"ns","otherData":{other}}}\n'
-    _replace(path, gzip.compress(text.encode(), compresslevel=1, mtime=0))
+    write_or_refuse(path, gzip.compress(text.encode(), compresslevel=1, mtime=0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,10 +104,7 @@ class _Spans:
     """The spans of one kind, for one thread of the viewer or several.
 
     Attributes:
-        label: Name of the thread.
         heads: The JSON of each event up to its process, thread and times.
-        starts_ns: Start of each span.
-        ends_ns: End of each span.
     """
 
     label: str
@@ -196,10 +179,3 @@ def _lanes(starts_ns: Times, ends_ns: Times) -> list[NDArray[np.int64]]:
         reached[lane : lane + 1] = [end]
         lane_of[index] = lane
     return [order[lane_of == lane] for lane in range(len(reached))]
-
-
-def _replace(path: Path, content: bytes) -> None:
-    try:
-        write_atomically(path, content)
-    except OSError as error:
-        raise RecordError(f"{path} cannot be written: {error.strerror}") from error

@@ -39,7 +39,7 @@ class Verdict:
 
     @property
     def is_success(self) -> bool:
-        """True if a sweep with only such cells succeeds."""
+        """Tell if a sweep with only such cells succeeds."""
         skipped = self.status is Status.SKIPPED and (self.for_want_of_hardware or self.not_applicable)
         return self.status is Status.VALID or skipped
 

@@ -24,7 +24,7 @@ class ImageInput:
 
     @property
     def identity(self) -> str:
-        """The file, its content and the changes to its pixels: equal for equal inputs."""
+        """Return the file, its content and the changes to its pixels: equal for equal inputs."""
         return " ".join(filter(None, (self.name, self.sha256[:16], self.read_as)))
 
 
@@ -36,13 +36,10 @@ class WorkloadSpec:
         kind: ``torchvision`` or ``custom``.
         model: Name of the torchvision model, or the factory.
         weights: ``random``, ``default``, a name of torchvision's or the absolute path of a checkpoint.
-        inputs: Images, used in turn.
         batch: Items in each iteration; of torchvision's models images.
-        seed: Seed of random weights.
         synchronize: ``stream`` or ``device``: an iteration ends when this is synchronised.
         factory: ``module:function`` of a custom workload.
         import_path: Folder from which a custom workload's module is imported.
-        options: Options for the factory.
         source_sha256: Digest of a custom workload's source, see `sources.source_sha256`.
         norm_layer: ``auto``, or the batch normalisation that the model gets: ``batch`` or ``frozen``.
         weights_key: Place of the weights in the checkpoint; None for the only set that fits.
@@ -64,7 +61,7 @@ class WorkloadSpec:
 
     @property
     def weights_file(self) -> str | None:
-        """The path of the checkpoint; None for weights without a file."""
+        """Return the path of the checkpoint; None for weights without a file."""
         return self.weights if is_weights_file(self.weights) else None
 
 

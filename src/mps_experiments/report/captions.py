@@ -24,9 +24,16 @@ def warnings_of(measurement: Measurement) -> list[Finding]:
     return [each for each in found if each.severity is Severity.WARNING and each.check not in NOISE]
 
 
-def caption_lines(cells: Sequence[Measurement], by_ratio: dict[str, Ratio]) -> list[str]:
-    """Return the lines below the table of these cells; what repeats have in common is said once."""
-    lines = [line for m in cells for line in _about(m, by_ratio[m.record_id])]
+def caption_lines(cells: Sequence[Measurement], by_ratio: dict[str, Ratio], told: bool = False) -> list[str]:
+    """Return the lines below the table of these cells; what repeats have in common is said once.
+
+    Args:
+        cells: The runs of the table.
+        by_ratio: Record id -> its ratio.
+        told: Leave out runs without a number: each one's own line said why.
+    """
+    with_lines = [m for m in cells if not told or m.verdict.status is Status.VALID]
+    lines = [line for m in with_lines for line in _about(m, by_ratio[m.record_id])]
     return list(dict.fromkeys([*lines, *_warnings(cells), *_spread(cells, by_ratio)]))
 
 

@@ -1,6 +1,7 @@
 """Write one line for one finished cell."""
 
 import textwrap
+from pathlib import Path
 
 from mps_experiments.analysis.numbers import milliseconds, seconds
 from mps_experiments.record.faults import FaultTrial
@@ -12,15 +13,21 @@ from mps_experiments.report.captions import warnings_of
 _MAX_ERROR = 140  # characters
 
 
-def cell_line(measurement: Measurement) -> str:
-    """Return the cell's name, its verdict, and its main figures or the reason why it has none."""
+def cell_line(measurement: Measurement, folder: Path = Path()) -> str:
+    """Return the cell's name, its verdict, and its main figures or the reason why it has none.
+
+    Args:
+        measurement: The run.
+        folder: Its folder, for the place of a traceback.
+    """
     if measurement.fault is not None and measurement.verdict.status is Status.VALID:
         return f"{measurement.name}: VALID  {fault_text(measurement.fault, measurement)}"
     figures = measurement.statistics()
     status = measurement.verdict.status.value
     if figures is None:
         failure = measurement.failure
-        log = f" (traceback: worker-{failure.rank}.log)" if failure and failure.traceback else ""
+        file = folder / f"worker-{failure.rank}.log" if failure and failure.traceback else None
+        log = f" (traceback: {file})" if file else ""
         return f"{measurement.name}: {status}: {measurement.verdict.reason}{log}"
     text = (
         f"{measurement.name}: {status}  makespan {seconds(figures.makespan_s)} s  "

@@ -25,8 +25,13 @@ _COLUMNS = 3  # of an entry; one process has only the first
 _MAX_LISTED = 4  # per-process times shown one by one up to this many, then as a range
 
 
-def tables(measurements: Sequence[Measurement]) -> Iterator[Table]:
-    """Yield a table per MPS state for each workload and setting that the sweep held, OFF before ON."""
+def tables(measurements: Sequence[Measurement], told: bool = False) -> Iterator[Table]:
+    """Yield a table per MPS state for each workload and setting that the sweep held, OFF before ON.
+
+    Args:
+        measurements: The runs.
+        told: Leave out why runs have no number: each one's own line said it.
+    """
     by_ratio = ratios(measurements)
     by_table: dict[object, list[Measurement]] = {}
     for measurement in filter(lambda m: m.is_ordinary, measurements):
@@ -34,7 +39,7 @@ def tables(measurements: Sequence[Measurement]) -> Iterator[Table]:
     for together in by_table.values():
         for state in ("off", "on"):
             if cells := [m for m in together if m.cell.mps == state]:
-                yield _table(state, cells, by_ratio)
+                yield _table(state, cells, by_ratio, told)
 
 
 def table_text(measurements: Sequence[Measurement]) -> str:
@@ -46,9 +51,9 @@ def table_text(measurements: Sequence[Measurement]) -> str:
     return file.getvalue()
 
 
-def _table(state: str, cells: Sequence[Measurement], by_ratio: dict[str, Ratio]) -> Table:
+def _table(state: str, cells: Sequence[Measurement], by_ratio: dict[str, Ratio], told: bool) -> Table:
     procs = sorted({m.cell.procs for m in cells})
-    below = caption_lines(cells, by_ratio)
+    below = caption_lines(cells, by_ratio, told)
     table = Table(
         title=_verbatim(_title(state, cells)),
         title_justify="left",

@@ -126,7 +126,7 @@ def run_and_exit(main: Callable[[], int]) -> NoReturn:
     if problem is not None and is_closed_pipe(problem):
         code = code or 128 + signal.SIGPIPE
     elif problem is not None:
-        complain(f"standard output cannot be written ({problem.strerror}); the files are complete")
+        complain(f"standard output cannot be written ({problem.strerror})")
         code = code or EXIT_UNWRITABLE
     sys.exit(code)
 

@@ -21,7 +21,6 @@ from mps_experiments.run.work_checks import (
     check_products,
 )
 
-# Checks whose findings widen an interval but do not make a number false.
 _MIN_FOR_THIRDS = 9  # iterations
 _MIN_OUTLIERS = 2
 _OUTLIER = 2.0  # times the worker's median
@@ -42,9 +41,7 @@ class Evidence:
             where it was not measured.
         usage: CPU time of each worker, by rank; None where unknown.
         cores: CPU cores that each worker could use, by rank.
-        on_gpu: True if the run used a GPU.
         mps_on: True if the cell is one with MPS.
-        telemetry: None where there is none.
         own_pids: Workers, their descendants and MPS servers; their use of the GPU is not foreign.
         listed_pids: Every process that NVML listed on the GPU when attachment was observed.
         foreign_load: Other processes seen on the GPU, in words.
@@ -82,10 +79,12 @@ def check(evidence: Evidence, limits: Thresholds) -> tuple[Finding, ...]:
 
     A run on the CPU shows only that everything works, so a busy machine is no reason to refuse it.
     """
+    on_gpu = evidence.on_gpu
     found = [
         *check_parity(evidence.parity, evidence.factory, limits),
         *check_finite(evidence.outputs, limits),
-        *_work(evidence),
+        *(check_gpu_work(len(evidence.samples), evidence.gpu_work, evidence.descendants) if on_gpu else ()),
+        *(check_products(evidence.product_errors) if on_gpu else ()),
         *_foreign_daemons(evidence, limits),
         *_windows(evidence, limits),
         *_clocks(evidence, limits),
@@ -93,7 +92,7 @@ def check(evidence: Evidence, limits: Thresholds) -> tuple[Finding, ...]:
         *_cores(evidence, limits),
         *_latency(evidence, limits),
     ]
-    if not evidence.on_gpu:
+    if not on_gpu:
         found = [
             each if each.check in (PARITY, NONFINITE) else replace(each, severity=Severity.WARNING)
             for each in found
@@ -103,12 +102,6 @@ def check(evidence: Evidence, limits: Thresholds) -> tuple[Finding, ...]:
 
 def _some(*findings: Finding | None) -> Iterator[Finding]:
     return (finding for finding in findings if finding is not None)
-
-
-def _work(evidence: Evidence) -> Iterator[Finding]:
-    if evidence.on_gpu:
-        yield from check_gpu_work(len(evidence.samples), evidence.gpu_work, evidence.descendants)
-        yield from check_products(evidence.product_errors)
 
 
 def _foreign_daemons(evidence: Evidence, limits: Thresholds) -> Iterator[Finding]:

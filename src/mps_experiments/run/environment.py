@@ -65,34 +65,24 @@ def open_environment(plan: RunPlan, probe: GpuProbe, guardian: Guardian) -> Iter
     Raises:
         DaemonError: If the daemon does not start or the compute mode cannot be set.
     """
+    gpu = plan.device.gpu
     with contextlib.ExitStack() as stack:
         stack.enter_context(_compute_mode(plan, guardian))
-        yield _enter(plan, probe, guardian, stack)
-
-
-def _enter(plan: RunPlan, probe: GpuProbe, guardian: Guardian, stack: contextlib.ExitStack) -> Environment:
-    gpu = plan.device.gpu
-    folder = stack.enter_context(private_folder(guardian))
-    pipe_dir = folder / "pipe"
-    pipe_dir.mkdir(mode=0o700)
-    foreign_processes = probe.compute_processes(gpu.uuid) if gpu else ()
-    daemon = stack.enter_context(new_daemon(plan, folder)) if plan.mps.enabled else None
-    return Environment(
-        variables=_worker_variables(plan, pipe_dir),
-        scratch=folder,
-        foreign_daemons=find_foreign_daemons(pipe_dir, FOREIGN_TIMEOUT_S),
-        foreign_processes=foreign_processes,
-        daemon=daemon,
-        _probe=probe,
-        _gpu_uuid=gpu.uuid if gpu else None,
-        _pipe_dir=pipe_dir,
-    )
-
-
-def _worker_variables(plan: RunPlan, pipe_dir: Path) -> dict[str, str]:
-    """Return the cell variables for its workers; all other cell variables are unset in them."""
-    gpu = plan.device.gpu
-    return {PIPE_DIRECTORY: str(pipe_dir), "CUDA_VISIBLE_DEVICES": gpu.uuid if gpu else ""}
+        folder = stack.enter_context(private_folder(guardian))
+        pipe_dir = folder / "pipe"
+        pipe_dir.mkdir(mode=0o700)
+        foreign_processes = probe.compute_processes(gpu.uuid) if gpu else ()
+        daemon = stack.enter_context(new_daemon(plan, folder)) if plan.mps.enabled else None
+        yield Environment(
+            variables={PIPE_DIRECTORY: str(pipe_dir), "CUDA_VISIBLE_DEVICES": gpu.uuid if gpu else ""},
+            scratch=folder,
+            foreign_daemons=find_foreign_daemons(pipe_dir, FOREIGN_TIMEOUT_S),
+            foreign_processes=foreign_processes,
+            daemon=daemon,
+            _probe=probe,
+            _gpu_uuid=gpu.uuid if gpu else None,
+            _pipe_dir=pipe_dir,
+        )
 
 
 @contextlib.contextmanager

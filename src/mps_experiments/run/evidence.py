@@ -127,16 +127,19 @@ def gather_gpu_work(plan: RunPlan, pool: WorkerPool, state: RunState) -> None:
             raise EvidenceError("not proved, since a worker no longer answers")
         questions = [CountOperators(iterations=_COUNTED)] * plan.worker_count
         answers = _ask(pool, questions, Operators, _trace_timeout_s(plan), pool.workers)
-        state.gpu_work = [_counted_work(rank, answer.counts) for rank, answer in enumerate(answers)]
+        state.gpu_work = [
+            GpuWork(
+                rank=rank,
+                method="operators",
+                iterations=len(answer.counts),
+                with_work=sum(count > 0 for count in answer.counts),
+            )
+            for rank, answer in enumerate(answers)
+        ]
         if unproved := [work.rank for work in state.gpu_work if not work.proved]:
             raise EvidenceError(
                 f"not proved: PyTorch ran no operator in some iterations of workers {unproved}"
             )
-
-
-def _counted_work(rank: int, counts: Sequence[int]) -> GpuWork:
-    with_work = sum(count > 0 for count in counts)
-    return GpuWork(rank=rank, method="operators", iterations=len(counts), with_work=with_work)
 
 
 def _iterations_to_trace(plan: RunPlan, pool: WorkerPool) -> int:

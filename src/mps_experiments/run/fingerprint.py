@@ -35,14 +35,14 @@ class Fingerprint:
         return _digest(self.configuration)
 
     def differences(self, now: "Fingerprint") -> list[str]:
-        """Each circumstance that differs, with both values."""
+        """List each circumstance that differs, with both values."""
         return differing_keys(self.circumstances, now.circumstances)
 
 
 def of_plan(
     plan: RunPlan, config: Mapping[str, Any], machine: MachineFacts, weights_sha256: str | None
 ) -> Fingerprint:
-    """The fingerprint of a run that is to come.
+    """Return the fingerprint of a run that is to come.
 
     Args:
         plan: The run.
@@ -54,7 +54,7 @@ def of_plan(
 
 
 def of_record(measurement: Measurement) -> Fingerprint:
-    """The fingerprint of a run that was."""
+    """Return the fingerprint of a run that was."""
     source = next((worker.workload.source_sha256 for worker in measurement.workers), None)
     m = measurement
     return _fingerprint(m.cell, m.config, m.machine, m.weights_file_sha256, source)
@@ -94,7 +94,7 @@ def _fingerprint(
 
 
 def _plain(value: Any) -> Any:
-    """As a record gives it back: names are texts, no tuples, null for what is no finite number."""
+    """Return a value as a record gives it back: names are texts, no tuples, None for NaN and infinity."""
     if isinstance(value, Mapping):
         return {str(name): _plain(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):

@@ -38,48 +38,31 @@ _NAMED_WEIGHTS = ("random", "default")
 _WEIGHTS_OF_TORCHVISION = re.compile(r"(?:\w+\.)*[A-Z][A-Z0-9_]*", re.ASCII)  # ResNet50_Weights.IMAGENET1K_V2
 
 
+class _File:
+    """A file of a run by its name."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, paths: "RunPaths", owner: type) -> Path:
+        return paths.folder / self._name
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunPaths:
-    """Every path that one run may write inside its own folder.
-
-    Args:
-        folder: The run's folder.
-    """
+    """Every path that one run may write inside its own folder."""
 
     folder: Path
 
-    @property
-    def measurement(self) -> Path:
-        """The record of the run, the truth."""
-        return self.folder / "measurement.json"
-
-    @property
-    def control_log(self) -> Path:
-        """The MPS control daemon's lines."""
-        return self.folder / "control.log"
-
-    @property
-    def server_log(self) -> Path:
-        """The MPS server's lines."""
-        return self.folder / "server.log"
-
-    @property
-    def trace(self) -> Path:
-        """The traced pass of all workers, for Perfetto."""
-        return self.folder / "trace.json.gz"
-
-    @property
-    def timeline(self) -> Path:
-        """The traced pass as a picture."""
-        return self.folder / "timeline.png"
-
-    @property
-    def newcomer_log(self) -> Path:
-        """What the clients printed that came after a fault."""
-        return self.folder / "newcomer.log"
+    measurement = _File("measurement.json")  # the record, the truth
+    control_log = _File("control.log")  # of the MPS control daemon
+    server_log = _File("server.log")  # of the MPS server
+    trace = _File("trace.json.gz")  # the traced pass of all workers, for Perfetto
+    timeline = _File("timeline.png")  # the same as a picture
+    newcomer_log = _File("newcomer.log")  # of the clients that came after a fault
 
     def worker_log(self, rank: int) -> Path:
-        """What worker `rank` printed."""
+        """Return the path of what worker `rank` printed."""
         return self.folder / f"worker-{rank}.log"
 
 
@@ -97,10 +80,6 @@ class WindowPlan:
     iterations: int | None
     seconds: float | None = None
 
-    def __post_init__(self) -> None:
-        if (self.iterations is None) == (self.seconds is None):
-            raise ValueError("a window is given either by iterations or by seconds")
-
 
 @dataclass(frozen=True, kw_only=True)
 class FaultPlan:
@@ -108,7 +87,6 @@ class FaultPlan:
 
     Attributes:
         trial: Number of this trial, from 0; None until the cell is taken apart into its trials.
-        trials: How many there are to be.
         after_iterations: Iterations of that worker that are done when it happens.
     """
 
@@ -122,7 +100,7 @@ class FaultPlan:
 
     @property
     def is_in_worker(self) -> bool:
-        """Whether the worker itself does it; else the runner does it to the worker or to MPS."""
+        """Tell if the worker itself does it; else the runner does it to the worker or to MPS."""
         return self.kind not in ("kill", "terminate", *HITS_EVERY_CLIENT)
 
     @property
@@ -187,7 +165,7 @@ class RunPlan:
 
     @property
     def iteration_count(self) -> int | None:
-        """Iterations of all workers together; None where the time decides."""
+        """Return the iterations of all workers together; None where the time decides."""
         return None if self.window.iterations is None else self.worker_count * self.window.iterations
 
 
@@ -238,7 +216,7 @@ def _check_together(config: Config) -> None:
 
 
 def _window_plan(config: Config) -> WindowPlan:
-    """A fault is watched as in the first experiment: who is done stops."""
+    """Return the window; with a fault workers that are done stop, as in the first experiment."""
     kept = config.window is Window.kept and config.fault.kind is FaultKind.none
     if config.times == AUTO:
         return WindowPlan(kept=kept, iterations=None, seconds=config.window_s)
@@ -246,7 +224,7 @@ def _window_plan(config: Config) -> WindowPlan:
 
 
 def _workers(config: Config) -> WorkersConfig:
-    """With a fault nobody moves: a process number of a worker that is gone may soon be another's."""
+    """Return the options; with a fault nobody moves: the pid of a dead worker may soon be another's."""
     _check_preload(config.workers)
     if config.fault.kind is not FaultKind.none and config.workers.rotates:
         return replace(config.workers, cpu_affinity=CpuAffinity.auto)
@@ -280,7 +258,7 @@ def _fault_plan(config: Config) -> FaultPlan | None:
 
 
 def workload_spec(config: Config, device: Device) -> WorkloadSpec:
-    """What each worker executes, with every path absolute and every file read once.
+    """Return what each worker executes, with every path absolute and every file read once.
 
     Raises:
         ConfigError: If an input, a weights file or a factory is not there or cannot be read.

@@ -138,7 +138,8 @@ def _measure(plan: RunPlan, around: Surroundings, state: RunState) -> None:
     plan.paths.folder.mkdir(parents=True, exist_ok=True)
     context = around.context(plan.workers.start_method.value)
     with contextlib.ExitStack() as stack:
-        memory = stack.enter_context(_memory_watch(plan, around, state))
+        gpu_uuid = plan.device.gpu.uuid if plan.device.gpu and plan.fault else None
+        memory = stack.enter_context(MemoryWatch(around.probe, gpu_uuid, state))
         with state.phase("environment"):
             opening = open_environment(plan, around.probe, around.guardian)
             environment = stack.enter_context(_timed_exit(opening, "environment_teardown", state))
@@ -158,7 +159,11 @@ def _measure(plan: RunPlan, around: Surroundings, state: RunState) -> None:
             around.meanwhile()
             pool.wait_ready(plan.workers.ready_timeout_s)
         with state.phase("afterwork"):  # no other run's work may go on during the window
-            _wait_until_quiet(around, plan.workers.ready_timeout_s)
+            timeout_s = plan.workers.ready_timeout_s
+            if not around.is_quiet(timeout_s):
+                raise RunError(
+                    f"the files of the previous run were not written and logged within {timeout_s:g} s"
+                )
         with state.phase("proof"):
             _look(environment, pool, state, plan.mps.enabled)
         with (
@@ -189,17 +194,6 @@ def _measure(plan: RunPlan, around: Surroundings, state: RunState) -> None:
         except KeyboardInterrupt as error:  # the sweep ends, but the measurement and its proof stay
             state.interruption = _interruption(error)
             state.missing.append(f"evidence: {state.interruption}")
-
-
-def _wait_until_quiet(around: Surroundings, timeout_s: float) -> None:
-    if not around.is_quiet(timeout_s):
-        raise RunError(f"the files of the previous run were not written and logged within {timeout_s:g} s")
-
-
-def _memory_watch(plan: RunPlan, around: Surroundings, state: RunState) -> MemoryWatch:
-    """Return the memory watch of a run; without a fault it reads nothing."""
-    gpu = plan.device.gpu
-    return MemoryWatch(around.probe, gpu.uuid if gpu and plan.fault else None, state)
 
 
 def _look(environment: Environment, pool: WorkerPool, state: RunState, expected_on: bool) -> None:

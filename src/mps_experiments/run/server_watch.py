@@ -43,7 +43,7 @@ class ServerWatch:
 
     @property
     def states(self) -> tuple[ServerState, ...]:
-        """The changes so far, beginning with the first answer."""
+        """Return the changes so far, beginning with the first answer."""
         return tuple(self._states)
 
     def _watch(self) -> None:

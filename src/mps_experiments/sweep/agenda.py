@@ -29,9 +29,7 @@ class Job:
     """One job to be: a cell that was asked for, or one of them again in an added block.
 
     Attributes:
-        number: Of the job.
         cell: The number of the cell that was asked for.
-        block: Its repeat.
     """
 
     number: int
@@ -45,7 +43,6 @@ class Agenda:
 
     Attributes:
         slots: The cells that were asked for, in Hydra's order; empty where a sweeper decides as it goes.
-        order: The option.
         seed: What each block's order is drawn from.
         twins: The cells of the first block that run twice.
         goal: What blocks are added for; None adds none.

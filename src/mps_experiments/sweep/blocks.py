@@ -27,7 +27,6 @@ class Slot:
 
     Attributes:
         number: Number of the job in Hydra's order.
-        block: The cell's repeat.
         group: The same text for cells that differ only in `procs`, `mps` and `block`.
         can_run: True if this machine has what the cell needs.
     """
@@ -41,7 +40,7 @@ class Slot:
 
     @property
     def cell(self) -> tuple[str, int, bool]:
-        """Key of the cell, the same in all blocks."""
+        """Return the key of the cell, the same in all blocks."""
         return self.group, self.procs, self.mps
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from mps_experiments.analysis.condensed import condensed
 from mps_experiments.errors import RecordError, TrackingError
 from mps_experiments.record.disk import write_atomically
-from mps_experiments.record.measurement import FILE_NAME, Measurement, rewrite_measurement
+from mps_experiments.record.measurement import FILE_NAME, Measurement, write_measurement
 from mps_experiments.record.summaries import write_summary
 from mps_experiments.report.terminal import complain
 from mps_experiments.run.plan import RunPlan
@@ -74,19 +74,19 @@ class Ledger:
         folder = self.places.get(measurement.record_id)
         try:
             if folder is not None:
-                rewrite_measurement(complete, folder / FILE_NAME)
+                write_measurement(complete, folder / FILE_NAME, keep_earlier=False)
         except RecordError as error:
             complain(f"{measurement.name}: {'; '.join(missing)}; its record does not say so: {error}")
         return complete
 
     def take_over(self, measurement: Measurement, folder: Path, name: str) -> None:
-        """An earlier sweep's record counts as this one's, under this name; MLflow gets it if it lacks it."""
+        """Take an earlier sweep's record for this one's, under this name; MLflow gets it if it lacks it."""
         self.measurements.append(condensed(replace(measurement, name=name)))
         self.places[measurement.record_id] = folder
         self._untracked.append((measurement, folder))
 
     def refuse(self, name: str, reason: str) -> None:
-        """A run that could not be begun."""
+        """Note a run that could not be begun."""
         self.refused += 1
         self._entries.append({"name": name, "verdict": "REFUSED", "reason": reason})
         self.write_summary("RUNNING")
@@ -163,7 +163,7 @@ class Ledger:
                 write_atomically(self.folder / "tables.txt", report.tables.encode())
 
     def folders(self) -> list[Path]:
-        """Where the records are."""
+        """List the folders that hold the records."""
         aside = dict.fromkeys(path.parent for path in self._kept_aside)
         return [*([self.folder] if self.folder else []), *aside]
 

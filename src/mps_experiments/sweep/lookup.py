@@ -1,11 +1,13 @@
 """Find stored runs by what a user has in hand: a folder, a file, an MLflow run id."""
 
+import argparse
 import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mps_experiments.config.schema import Config
 from mps_experiments.errors import ConfigError, RecordError, TrackingError
 from mps_experiments.record.measurement import FILE_NAME, read_measurement
 from mps_experiments.record.summaries import (
@@ -20,13 +22,17 @@ from mps_experiments.record.summaries import (
 from mps_experiments.sweep.mistaken import archive_hint, folder_hint
 from mps_experiments.tracking.variables import store_named_outside
 
-__all__ = ["Found", "FoundRun", "find_runs", "find_what_there_is", "last_sweep"]
-
 _WOULD_WORK = f"give a run's or a sweep's folder, a {FILE_NAME} or an MLflow run id"
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 
-def find_runs(words: Sequence[str], *, tracking_uri: str | None, output_dir: Path) -> Found:
+def find_runs(
+    words: Sequence[str],
+    *,
+    tracking_uri: str | None,
+    output_dir: Path,
+    mistakes: list[ConfigError] | None = None,
+) -> Found:
     """Find all runs that the words stand for; creates nothing.
 
     Args:
@@ -34,28 +40,30 @@ def find_runs(words: Sequence[str], *, tracking_uri: str | None, output_dir: Pat
             run (of a parent run: its children); looked for in this order.
         tracking_uri: MLflow address; None for that of MLFLOW_TRACKING_URI, or else the store in `output_dir`.
         output_dir: The program's output directory.
+        mistakes: Receives one for each word that is none of these; None raises the first.
 
     Raises:
         ConfigError: If a word is none of these, or MLflow is needed and cannot be read.
     """
-    found, mistakes = find_what_there_is(words, tracking_uri=tracking_uri, output_dir=output_dir)
-    if mistakes:
-        raise mistakes[0]
-    return found
-
-
-def find_what_there_is(
-    words: Sequence[str], *, tracking_uri: str | None, output_dir: Path
-) -> tuple[Found, list[ConfigError]]:
-    """Find the runs as `find_runs` does, and return a mistake for each word that stands for none."""
     store = f"sqlite:///{output_dir.expanduser().absolute() / 'mlflow.db'}"
-    search, mistakes = _Search(tracking_uri or store_named_outside() or store), []
+    search = _Search(tracking_uri or store_named_outside() or store)
     for word in words:
         try:
             search.look_for(word)
         except ConfigError as error:
+            if mistakes is None:
+                raise
             mistakes.append(error)
-    return search.found(), mistakes
+    return search.found()
+
+
+def add_places(parser: argparse.ArgumentParser) -> None:
+    """Add where runs are looked for."""
+    parser.add_argument("--output-dir", type=Path, default=Path(Config().output_dir), help="default: outputs")
+    parser.add_argument(
+        "--tracking-uri",
+        help="MLflow address of runs; default: MLFLOW_TRACKING_URI, or mlflow.db in the output directory",
+    )
 
 
 def last_sweep(output_dir: Path) -> Path:
@@ -123,7 +131,8 @@ class _Search:
     def _add_folder(self, folder: Path) -> None:
         sweeps, paths = list(summaries_below(folder)), list(originals(folder))
         if not paths and not any(sweep.taken_over for sweep in sweeps):
-            what = f"no {FILE_NAME} below it; {folder_hint(folder) or _WOULD_WORK}"
+            under_way = "its sweep is under way, or was cut off in its first cell" if sweeps else ""
+            what = f"no {FILE_NAME} below it; {under_way or folder_hint(folder) or _WOULD_WORK}"
             raise ConfigError("run", folder, what)
         for sweep in sweeps:
             for measurement, place in sweep.records_taken_over():

@@ -1,48 +1,42 @@
 """Say what was given for a run where no record of that name is: an archive, or records renamed."""
 
 import shlex
+import tarfile
+import zipfile
 from pathlib import Path
 
 from mps_experiments.record.measurement import FILE_NAME
 from mps_experiments.workloads.files import first_bytes
 
 _HEAD_BYTES = 1024  # a record begins with its version and id
-_TAR = "tar -xf {file} -C {folder}"
-# What unpacks a file, then where which bytes must stand in it. GNU tar finds out the compression by itself.
-_ARCHIVES = (
-    ("python -m zipfile -e {file} {folder}", 0, b"PK\x03\x04"),
-    ("7z x {file} -o{folder}", 0, b"7z\xbc\xaf\x27\x1c"),
-    ("unrar x {file} {folder}/", 0, b"Rar!"),
-    *((_TAR, 0, magic) for magic in (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd")),
-    (_TAR, 257, b"ustar"),
-)
 
 
 def archive_hint(path: Path) -> str:
     """Name the command that unpacks an archive; empty for any other file."""
-    head = _head_of(path)
-    for command, start, magic in _ARCHIVES:
-        if head.startswith(magic, start):
-            name = path.name.partition(".")[0] or "records"
-            folder = shlex.quote(f"{name}-unpacked" if Path(name).exists() else name)
-            typed = command.format(file=shlex.quote(str(path)), folder=folder)
-            return f"is an archive; unpack it first, with: mkdir {folder} && {typed}, and give {folder}"
-    return ""
+    try:
+        is_tar, is_zip = path.is_file() and tarfile.is_tarfile(path), zipfile.is_zipfile(path)
+    except OSError:
+        return ""
+    if not is_tar and not is_zip:
+        return ""
+    name = path.name.partition(".")[0] or "records"
+    folder = shlex.quote(f"{name}-unpacked" if Path(name).exists() else name)
+    command = f"{'tar -xf' if is_tar else 'python -m zipfile -e'} {shlex.quote(str(path))}"
+    typed = f"mkdir {folder} && {command} {'-C ' if is_tar else ''}{folder}"
+    return f"is an archive; unpack it first, with: {typed}, and give {folder}"
 
 
 def folder_hint(folder: Path) -> str:
     """Say what a folder without a measurement.json holds instead; empty if nothing of use."""
-    for path in sorted(folder.rglob("*.json")):
-        head = _head_of(path)
-        if b'"schema_version"' in head and b'"record_id"' in head and path.name != FILE_NAME:
+    for path in filter(Path.is_file, sorted(folder.rglob("*"))):
+        if hint := archive_hint(path):
+            return f"{path.name} {hint}"
+        if path.suffix == ".json" and path.name != FILE_NAME and _begins_like_a_record(path):
             files = f"{shlex.quote(str(path.parent))}/*.json"
             return f"a record has another name ({path.name}): give such records as files, {files}"
-    hints = ((path, archive_hint(path)) for path in sorted(folder.rglob("*")))
-    return next((f"{path.name} {hint}" for path, hint in hints if hint), "")
+    return ""
 
 
-def _head_of(path: Path) -> bytes:
-    try:
-        return first_bytes(path, _HEAD_BYTES) if path.is_file() else b""
-    except OSError:
-        return b""
+def _begins_like_a_record(path: Path) -> bool:
+    head = first_bytes(path, _HEAD_BYTES)
+    return b'"schema_version"' in head and b'"record_id"' in head

@@ -57,7 +57,7 @@ def open_sweep(
     assert grid is not None  # noqa: S101 - a request that runs nothing opens no sweep
     config = request.cells[0] if request.cells else grid.composer.config
     plans = plan_cells(request.cells, probe, [cell.folder for cell in grid.cells])
-    look_at_output_dir(grid.composer.config)
+    look_at_output_dir(config)  # first: the folders of runs are below it, and it is what a user names
     check_run_folder("hydra.sweep.dir" if request.multirun else "hydra.run.dir", grid.folder)
     agenda = agenda_of(request, plans, gains, started)
     info = _info(request, arguments, plans)

@@ -18,7 +18,7 @@ from mps_experiments.mps.control import PIPE_DIRECTORY
 from mps_experiments.record.workload import WorkloadSpec
 from mps_experiments.run.plan import RunPlan, build_plan
 from mps_experiments.tracking.addresses import check_tracking
-from mps_experiments.tracking.tracker import NoTracker, Tracker
+from mps_experiments.tracking.tracker import Tracker
 from mps_experiments.workers.check import check_workload
 from mps_experiments.workers.context import process_context, without_harm
 from mps_experiments.workers.messages import Checked
@@ -36,7 +36,6 @@ class Prepared:
     Attributes:
         tracker: Its store was reached.
         weights_sha256: Weights, as planned -> digest of the file; None where there is no file.
-        remarks: Lines for the person.
     """
 
     tracker: Tracker
@@ -72,14 +71,19 @@ def check_run_folder(option: str, folder: Path) -> None:
         ConfigError: If a file is in its way, or its parent cannot be written.
     """
     try:
-        there = next(path for path in (folder, *folder.parents) if path.exists())
-        why = "" if there.is_dir() else f"{there} is a file"
-        if not why and not os.access(there, os.W_OK | os.X_OK):
-            why = f"{there}: Permission denied"
+        _existing(folder)
     except OSError as error:
-        why = error.strerror or str(error)
-    if why:
-        raise ConfigError(option, folder, f"cannot be written ({why}); name a folder of yours")
+        raise _not_writable(option, folder, error) from error
+
+
+def _existing(folder: Path) -> Path:
+    """Return a folder, or the closest one above it that exists; raises OSError if it cannot be written."""
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if not there.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, f"{there} is a file")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, f"{there}: {os.strerror(errno.EACCES)}")
+    return there
 
 
 def lock_gpus(locks: GpuLocks, plans: Sequence[RunPlan]) -> None:
@@ -162,17 +166,6 @@ def _context(method: str, preload: Sequence[str] | None = None) -> ForkServerCon
         raise ConfigError("TMPDIR", tempfile.gettempdir(), what) from error
 
 
-def open_tracker(tracking: TrackingConfig, output_dir: Path) -> Tracker:
-    """Return the tracker that the configuration names, its store reached.
-
-    Raises:
-        ConfigError: If its address holds a password or does not answer.
-    """
-    tracker = new_tracker(tracking, output_dir)
-    tracker.open()
-    return tracker
-
-
 def new_tracker(tracking: TrackingConfig, output_dir: Path) -> Tracker:
     """Return the tracker that the configuration names; nobody is asked.
 
@@ -181,7 +174,7 @@ def new_tracker(tracking: TrackingConfig, output_dir: Path) -> Tracker:
     """
     check_tracking(tracking)
     if not tracking.enabled:
-        return NoTracker()
+        return Tracker()
     # Imported here: MLflow costs a second, which tracking=none does not pay.
     from mps_experiments.tracking.mlflow_tracker import MlflowTracker
 
@@ -202,7 +195,7 @@ def check_output_dir(config: Config) -> Path:
         output_dir.mkdir(parents=True, exist_ok=True)
         _try_to_write(output_dir / f".write-test-{os.getpid()}")
     except OSError as error:
-        raise _not_writable(config, error) from error
+        raise _not_writable("output_dir", config.output_dir, error) from error
     return output_dir
 
 
@@ -214,14 +207,9 @@ def look_at_output_dir(config: Config) -> Path:
     """
     try:
         output_dir = Path(config.output_dir).expanduser().absolute()
-        existing = next(path for path in (output_dir, *output_dir.parents) if path.exists())
-        if not existing.is_dir():
-            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
-        if not os.access(existing, os.W_OK | os.X_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        free_mb = shutil.disk_usage(existing).free // 10**6
+        free_mb = shutil.disk_usage(_existing(output_dir)).free // 10**6
     except (OSError, RuntimeError) as error:  # RuntimeError: a home directory that there is not
-        raise _not_writable(config, error) from error
+        raise _not_writable("output_dir", config.output_dir, error) from error
     if free_mb < config.min_free_disk_mb:
         raise ConfigError(
             "output_dir",
@@ -232,9 +220,9 @@ def look_at_output_dir(config: Config) -> Path:
     return output_dir
 
 
-def _not_writable(config: Config, error: OSError | RuntimeError) -> ConfigError:
+def _not_writable(option: str, folder: object, error: OSError | RuntimeError) -> ConfigError:
     why = getattr(error, "strerror", None) or str(error)
-    return ConfigError("output_dir", config.output_dir, f"cannot be written ({why}); name a folder of yours")
+    return ConfigError(option, folder, f"cannot be written ({why}); name a folder of yours")
 
 
 def _try_to_write(path: Path) -> None:

@@ -35,7 +35,7 @@ def main(probe: Any = None, lock_folder: Any = None, can_resume: bool = True) ->
     try:
         request = parse(arguments)
         if not request.runs:
-            _run_hydra(_show_only)
+            _run_hydra(lambda _: None)  # Hydra never calls the task of a command that only shows something
             return 0
         with (
             contextlib.nullcontext(probe) if probe else open_probe() as gpus,
@@ -61,7 +61,3 @@ def _run_hydra(task: Callable[[Any], None]) -> None:
     from mps_experiments.config.schema import CONFIG_NAME, conf_dir
 
     hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=CONFIG_NAME)(task)()
-
-
-def _show_only(_: Any) -> None:
-    """The task of a command that only shows something; Hydra never calls it."""

@@ -9,15 +9,14 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from mps_experiments.config.schema import Config
 from mps_experiments.errors import ConfigError, MpsExperimentsError
 from mps_experiments.record.measurement import Measurement
-from mps_experiments.record.summaries import NAME, precision_of, summaries_in
+from mps_experiments.record.summaries import NAME, Found, precision_of, summaries_in
 from mps_experiments.report.content import printable
 from mps_experiments.report.report_page import Subject
 from mps_experiments.report.terminal import Parser, complain
 from mps_experiments.report.writing import write_report
-from mps_experiments.sweep.lookup import Found, find_what_there_is, last_sweep
+from mps_experiments.sweep.lookup import add_places, find_runs, last_sweep
 from mps_experiments.sweep.reporting import answer_lines, commands_of, lacking, sound_runs, tables_by_machine
 
 _REPORTS = "reports"
@@ -29,12 +28,11 @@ def main(arguments: list[str] | None = None) -> int:
     Returns:
         0 if every record could be read, 1 if not, 2 for a user's mistake.
     """
-    args = _parser().parse_intermixed_args(arguments)
+    args, mistakes = _parser().parse_intermixed_args(arguments), list[ConfigError]()
     try:
         words = args.runs or [str(last_sweep(args.output_dir))]
-        found, mistakes = find_what_there_is(
-            words, tracking_uri=args.tracking_uri, output_dir=args.output_dir
-        )
+        places = {"tracking_uri": args.tracking_uri, "output_dir": args.output_dir}
+        found = find_runs(words, **places, mistakes=mistakes)
         if mistakes and not (found.runs or found.problems):
             raise mistakes[0]
         subject = _subject(words, found)
@@ -63,11 +61,7 @@ def _parser() -> argparse.ArgumentParser:
         "side by side; default: the last sweep that has a record",
     )
     parser.add_argument("--out", type=Path, help="folder for the report; default: the sweep's own")
-    parser.add_argument("--output-dir", type=Path, default=Path(Config().output_dir), help="default: outputs")
-    parser.add_argument(
-        "--tracking-uri",
-        help="MLflow address; default: MLFLOW_TRACKING_URI, or mlflow.db in the output directory",
-    )
+    add_places(parser)
     parser.add_argument("--no-mlflow", action="store_true", help=argparse.SUPPRESS)  # it did something once
     return parser
 
@@ -85,7 +79,7 @@ def _subject(words: Sequence[str], found: Found) -> Subject:
 
 
 def _folder(words: Sequence[str], subject: Subject, args: argparse.Namespace) -> Path:
-    """The sweep's own folder if the report is of all of it, else a new one."""
+    """Return the sweep's own folder if the report is of all of it, else a new one."""
     if args.out is not None:
         return Path(args.out)
     apart = Path(args.output_dir) / _REPORTS / time.strftime("%Y-%m-%d_%H-%M-%S")

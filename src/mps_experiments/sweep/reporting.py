@@ -50,7 +50,7 @@ def sweep_report(
 
 
 def sound_runs(runs: Iterable[tuple[Measurement, Path | None]]) -> tuple[list[ReportRun], list[str]]:
-    """The runs of which figures can be made, and why not of each other: its record contradicts itself."""
+    """Return the runs whose records bear figures, and a line for each whose record contradicts itself."""
     found, problems = [], []
     for measurement, folder in runs:
         try:
@@ -68,7 +68,7 @@ def sound_runs(runs: Iterable[tuple[Measurement, Path | None]]) -> tuple[list[Re
 
 
 def tables_by_machine(measurements: Sequence[Measurement]) -> str:
-    """Tables and causes as text; of several machines each by itself, after its line."""
+    """Return tables and causes as text; of several machines each by itself, after its line."""
     machines = Machines.of(measurements)
     if not machines.are_several:
         return summary_text(measurements)
@@ -77,7 +77,7 @@ def tables_by_machine(measurements: Sequence[Measurement]) -> str:
 
 
 def answer_lines(subject: Subject) -> Iterator[str]:
-    """What each panel says about packing; of several machines with the machine."""
+    """Return what each panel says about packing; of several machines with the machine."""
     machines = Machines.of(run.measurement for run in subject.runs)
     found = [stratum for panel in panels(subject.runs, subject.precision) for stratum in panel.strata]
     return (f"{machines.label(panel.first)}{panel.title}: {answer(panel).text}" for panel in found)

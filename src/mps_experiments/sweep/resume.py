@@ -29,7 +29,7 @@ class Kept:
 
     @property
     def line(self) -> str:
-        """What is said instead of running."""
+        """Return what is said instead of running."""
         return f"RESUMED: VALID record of {_date(self.measurement.started_at)} in {self.folder}"
 
 
@@ -68,7 +68,7 @@ class EarlierRuns:
         self._entries = sorted(by_id.values(), key=lambda entry: entry.started_at, reverse=True)
 
     def take(self, wanted: Fingerprint) -> Kept | None:
-        """The newest VALID record of this fingerprint that was not taken yet; None if there is none."""
+        """Take the newest VALID record of this fingerprint that was not taken yet; None if there is none."""
         for entry in [each for each in self._entries if each.digest == wanted.digest]:
             if entry.verdict.status is not Status.VALID:
                 continue
@@ -80,7 +80,7 @@ class EarlierRuns:
         return None
 
     def why_not(self, wanted: Fingerprint) -> str:
-        """Why a run is needed though there is a record of the same configuration; empty if there is none."""
+        """Say why a record of the same configuration does not stand for a run; empty without one."""
         same = [
             entry
             for entry in self._entries
@@ -108,7 +108,7 @@ def look_up(
     machine: MachineFacts,
     weights_sha256: str | None,
 ) -> tuple[Kept | None, str]:
-    """The record that stands for a run, or why there is none where one might be expected."""
+    """Find the record that stands for a run, or say why there is none where one might be expected."""
     wanted = of_plan(plan, config, machine, weights_sha256)
     kept = earlier.take(wanted)
     return kept, "" if kept is not None else earlier.why_not(wanted)

@@ -182,7 +182,8 @@ class Sweep:
             times_s = (started, recorded, time.monotonic())
             self.afterwork.add(partial(self._complete, plan, outcome, times_s))
         remark = f"  ({run.remark})" if run.remark else ""
-        self.terminal.cell_finished(f"{cell_line(outcome.measurement)}{remark}")
+        line = cell_line(outcome.measurement, _from_here(plan.paths.folder))
+        self.terminal.cell_finished(f"{line}{remark}")
         if outcome.interruption is not None:
             raise outcome.interruption
 
@@ -256,7 +257,7 @@ class Sweep:
         self._settle()
         ledger, measurements = self.ledger, self.ledger.measurements
         if measurements:
-            self.terminal.show([*tables(measurements), *fault_tables(measurements)])
+            self.terminal.show([*tables(measurements, told=True), *fault_tables(measurements)])
             for line in closing_lines(measurements):
                 self.terminal.line(line)
         status = "KILLED" if self.interruption else "FINISHED" if self._cells_are_fine else "FAILED"
@@ -296,6 +297,11 @@ class Sweep:
         all_begun = self._begun >= self.planned or self.interruption is not None
         amiss = self.ledger.refused + self.ledger.misplaced
         return bool(fine and measurements and not amiss and all_begun)
+
+
+def _from_here(folder: Path) -> Path:
+    """Shorten a path below the current folder."""
+    return folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
 
 
 def _plain(composed: DictConfig) -> dict[str, object]:

@@ -20,7 +20,7 @@ from mps_experiments.report.terminal import Parser, complain
 from mps_experiments.sweep.ledger import Ledger
 from mps_experiments.sweep.lookup import last_sweep
 from mps_experiments.sweep.mistaken import archive_hint
-from mps_experiments.sweep.preflight import open_tracker
+from mps_experiments.sweep.preflight import new_tracker
 from mps_experiments.sweep.reporting import sweep_report
 from mps_experiments.tracking.tracker import SweepInfo
 from mps_experiments.tracking.variables import store_named_outside
@@ -134,9 +134,10 @@ def _log(
     first, place = records[0]
     summary = sweep.summary if sweep.summary is not None and sweep.summary.is_sweep else None
     command = summary.command if summary is not None else ""
-    tracker = open_tracker(
+    tracker = new_tracker(
         _where(first, args), Path(str(first.config.get("output_dir", "outputs"))).absolute()
     )
+    tracker.open()
     started = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(first.started_at))
     info = SweepInfo(
         sweep_id=sweep_id,

@@ -71,7 +71,7 @@ def _check_sqlite(uri: str, rest: str) -> None:
 
 
 def _problem_with(path: Path) -> str:
-    """Why this is no SQLite database, nor the place for a new one."""
+    """Say why this is neither an SQLite database nor the place for a new one; empty if it is."""
     try:
         if not path.parent.is_dir():
             return f"there is no folder {path.parent}"

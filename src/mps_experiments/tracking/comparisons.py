@@ -20,7 +20,7 @@ class Fields:
 
 
 def comparison_fields(measurements: Sequence[Measurement], run_ids: Mapping[str, str]) -> dict[str, Fields]:
-    """Record id -> its ratio, its cause, and how far its output lies from the reference.
+    """Map each record id to its ratio, its cause, and how far its output lies from the reference.
 
     Args:
         measurements: All runs to be compared.
@@ -71,7 +71,7 @@ def _ratio_tags(ratio: Ratio, run_ids: Mapping[str, str]) -> dict[str, str]:
 
 
 def _output_metrics(difference: OutputDifference) -> dict[str, float]:
-    """No number where outputs do not even have the same tensors: MLflow would keep 1.8e308."""
+    """Return the largest difference; none where outputs lack the same tensors: MLflow would keep 1.8e308."""
     return {"output_difference/largest": difference.largest} if math.isfinite(difference.largest) else {}
 
 

@@ -5,7 +5,7 @@ from mps_experiments.record.verdict import Status
 
 
 def fault_params(measurement: Measurement) -> dict[str, object]:
-    """What one would filter by; of an ordinary run only that it is one."""
+    """Return what one would filter by; of an ordinary run only that it is one."""
     if measurement.is_ordinary:
         return {"fault": "none"}
     options = measurement.config.get("fault") or {}
@@ -14,7 +14,7 @@ def fault_params(measurement: Measurement) -> dict[str, object]:
 
 
 def fault_metrics(measurement: Measurement) -> dict[str, float]:
-    """What became of everybody; empty unless the run is VALID and has a fault."""
+    """Return what became of everybody; empty unless the run is VALID and has a fault."""
     trial, figures = measurement.fault, measurement.survivor_figures()
     if trial is None or measurement.verdict.status is not Status.VALID:
         return {}
@@ -42,7 +42,7 @@ def fault_metrics(measurement: Measurement) -> dict[str, float]:
 
 
 def fault_tags(measurement: Measurement) -> dict[str, str]:
-    """The kind of the run, and what each worker saw."""
+    """Return the kind of the run, and what each worker saw."""
     trial = measurement.fault
     if trial is None:
         return {"kind": "run" if measurement.is_ordinary else "fault"}

@@ -1,13 +1,13 @@
 """What of a record becomes params, metrics and tags; pure. Units are in the names."""
 
 import json
+import math
 from collections import Counter
 from collections.abc import Sequence
 
 from mps_experiments.analysis.metrics import logged_values
 from mps_experiments.record.axes import AXES, FACTORS, Role
 from mps_experiments.record.measurement import Measurement
-from mps_experiments.tracking.evidence_fields import evidence_metrics, evidence_tags
 from mps_experiments.tracking.fault_fields import fault_metrics, fault_params, fault_tags
 
 _OF_A_SWEEP = ("gpu", "driver", "torch", "host", "mps_experiments", "git_commit")
@@ -47,13 +47,13 @@ def params_of(measurement: Measurement) -> dict[str, str]:
 
 
 def metrics_of(measurement: Measurement) -> dict[str, float]:
-    """What one would sort by; empty unless the run is VALID: no other run has numbers."""
+    """Return what one would sort by; empty unless the run is VALID: no other run has numbers."""
     if not measurement.is_ordinary:
         return fault_metrics(measurement)
     figures = measurement.statistics()
     if figures is None:
         return {}
-    metrics = logged_values(measurement) | evidence_metrics(measurement)
+    metrics = logged_values(measurement) | _evidence(measurement)
     axes = measurement.cell.axes  # numbers are metrics, too: MLflow sorts params as text
     metrics |= {f"cell/{each.name}": axes[each.name] for each in FACTORS if isinstance(axes[each.name], int)}
     metrics |= {
@@ -72,14 +72,45 @@ def metrics_of(measurement: Measurement) -> dict[str, float]:
     return metrics
 
 
+def _evidence(measurement: Measurement) -> dict[str, float]:
+    """Return what explains the figures beyond the table of metrics: by worker, and of their outputs."""
+    metrics = _cpu_metrics(measurement)
+    if measurement.parity is not None and measurement.parity.compared:
+        metrics["output/largest_difference"] = measurement.parity.largest
+    return {name: value for name, value in metrics.items() if value is not None and math.isfinite(value)}
+
+
+def _cpu_metrics(measurement: Measurement) -> dict[str, float | None]:
+    metrics: dict[str, float | None] = {}
+    for worker in measurement.workers:
+        if worker.samples is None or worker.done is None or worker.done.cpu is None:
+            continue
+        used, prefix = worker.done.cpu, f"worker_{worker.rank}"
+        metrics[f"{prefix}/cores_used"] = used.cpu_s / worker.samples.at_work_s
+        metrics[f"{prefix}/core_wait_s"] = used.run_queue_wait_s
+    return metrics | _sums(measurement)
+
+
+def _sums(measurement: Measurement) -> dict[str, float | None]:
+    """Return the sums over all workers, where each of them told: nobody sorts by one worker's."""
+    uses = [worker.done.cpu for worker in measurement.workers if worker.done and worker.done.cpu]
+    if not uses or len(uses) < len(measurement.workers):
+        return {}
+    return {
+        "workers/cpu_s": sum(used.cpu_s for used in uses),
+        "workers/voluntary_switches": sum(used.voluntary_switches for used in uses),
+        "workers/involuntary_switches": sum(used.involuntary_switches for used in uses),
+    }
+
+
 def _largest_mib(name: str, known: Sequence[int | None]) -> dict[str, float]:
-    """The largest of the workers' values in bytes; nothing where none told."""
+    """Return the largest of the workers' values in bytes; nothing where none told."""
     values = [value for value in known if value is not None]
     return {f"workers/{name}_max_mib": max(values) / 2**20} if values else {}
 
 
 def tags_of(measurement: Measurement) -> dict[str, str]:
-    """What explains a run: verdict, machine, provenance."""
+    """Return what explains a run: verdict, machine, provenance."""
     machine, proof = measurement.machine, measurement.proof
     facts = next((worker.facts for worker in measurement.workers if worker.facts), None)
     tags: dict[str, object] = {
@@ -101,14 +132,16 @@ def tags_of(measurement: Measurement) -> dict[str, str]:
         "overrides": " ".join(measurement.overrides) or None,
         "weights_sha256": facts.weights_sha256 if facts else None,
         "norm_layer": facts.torch_facts.get("norm_layer") if facts else None,
+        "findings": "; ".join(f"{each.severity.value}: {each.text}" for each in measurement.findings) or None,
+        "missing": "; ".join(measurement.missing) or None,
     }
     known = {key: str(value) for key, value in tags.items() if value is not None}
-    known |= evidence_tags(measurement) | fault_tags(measurement)
+    known |= fault_tags(measurement)
     return {key: cut(text) for key, text in known.items()}
 
 
 def sweep_tags(measurements: Sequence[Measurement]) -> dict[str, str]:
-    """What a sweep's runs have in common, and how many have which verdict."""
+    """Return what a sweep's runs have in common, and how many have which verdict."""
     verdicts = Counter(measurement.verdict.status.value for measurement in measurements)
     known = [tags_of(measurement) for measurement in measurements]
     shared = {

@@ -6,7 +6,7 @@ import urllib.error
 import urllib.request
 from http.client import HTTPException
 
-from mps_experiments.tracking.trouble import nobody, refusal
+from mps_experiments.tracking.trouble import refusal
 
 HTTP = ("http", "https")
 _MLFLOW = b"OK"  # what its /health says
@@ -35,7 +35,8 @@ def problem_with_address(uri: str, timeout_s: float) -> str:
         if isinstance(reason, ssl.SSLError):
             what = f"the TLS connection fails ({getattr(reason, 'verify_message', None) or reason.reason})"
             return f"{what}; name the server's authority in MLFLOW_TRACKING_SERVER_CERT_PATH, or try http://"
-        return nobody(str(reason) or type(reason).__name__)
+        why = str(reason) or type(reason).__name__
+        return f"no MLflow store answers there ({why}); start one with `mlflow server`"
     return ""
 
 

@@ -20,7 +20,7 @@ from mps_experiments.tracking.health import HTTP
 from mps_experiments.tracking.run_logging import log_changed, log_files, log_report, log_values
 from mps_experiments.tracking.sqlite import database_of
 from mps_experiments.tracking.store import Store
-from mps_experiments.tracking.tracker import SweepInfo, SweepReport
+from mps_experiments.tracking.tracker import SweepInfo, SweepReport, Tracker
 from mps_experiments.tracking.variables import option_of
 from mps_experiments.tracking.views import link_to, note_of, sweep_view
 
@@ -34,7 +34,7 @@ _KIND = {"mlflow.experimentKind": "custom_model_development"}  # else the UI sho
 _LOCAL_UI = "http://127.0.0.1:5000"  # where `mlflow ui` listens unless told otherwise
 
 
-class MlflowTracker:
+class MlflowTracker(Tracker):
     """Logs to one MLflow experiment.
 
     Args:

@@ -17,7 +17,7 @@ _MAX_BATCH = 1000  # metrics that MLflow takes in one call
 
 
 def log_values(client: MlflowClient, run_id: str, measurement: Measurement, at_ms: int) -> None:
-    """Params, metrics and series of a run that has none yet; `at_ms` is when it ended, since the epoch."""
+    """Log params, metrics and series of a run that has none yet; `at_ms` is its end, since the epoch."""
     params = [Param(key, value) for key, value in params_of(measurement).items()]
     metrics = [_metric(key, value, at_ms) for key, value in metrics_of(measurement).items()]
     client.log_batch(run_id, metrics=metrics, params=params)
@@ -42,7 +42,7 @@ def log_changed(
 
 
 def log_files(client: MlflowClient, run_id: str, measurement: Measurement, folder: Path) -> None:
-    """The run's own files only: with hydra.run.dir=. the folder holds more, even the store itself."""
+    """Log the run's own files only: with hydra.run.dir=. the folder holds more, even the store itself."""
     client.log_text(run_id, to_json(measurement).decode(), FILE_NAME)
     for path in sorted(path for pattern in _FILES for path in folder.glob(pattern)):
         client.log_artifact(run_id, str(path))
@@ -53,11 +53,11 @@ def log_files(client: MlflowClient, run_id: str, measurement: Measurement, folde
 
 
 def log_report(client: MlflowClient, run_id: str, files: Iterable[Path]) -> None:
-    """A report's files; figures keep the name of their folder, since the pages point to them there."""
+    """Log a report's files; figures keep the name of their folder, since the pages point to them there."""
     for path in files:
         client.log_artifact(run_id, str(path), path.parent.name if path.suffix == ".png" else None)
 
 
 def _metric(name: str, value: float, at_ms: int, step: int = 0) -> Metric:
-    """Seven digits: the UI shows all there are, and the record keeps the rest."""
+    """Round to seven digits: the UI shows all there are, and the record keeps the rest."""
     return Metric(name, float(f"{value:.7g}"), at_ms, step)

@@ -76,18 +76,15 @@ def _run(client: MlflowClient, run_id: str) -> Run:
 
 def _record(uri: str, run: Run) -> FoundRun:
     """Read a record where an embedded store keeps it, or else from a temporary copy."""
-    run_id, folder = str(run.info.run_id), _local(str(run.info.artifact_uri))
-    if folder is not None:
-        measurement = read_measurement(folder / FILE_NAME)
-        return FoundRun(measurement=measurement, folder=folder, mlflow_run_id=run_id)
+    if (folder := _local(str(run.info.artifact_uri))) is not None:
+        return FoundRun(measurement=read_measurement(folder / FILE_NAME), folder=folder)
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # a bar for each record
     # A download that is late may still write while this is removed.
     with tempfile.TemporaryDirectory(prefix="mpsx-record-", ignore_cleanup_errors=True) as temporary:
         path = download_artifacts(
-            run_id=run_id, artifact_path=FILE_NAME, dst_path=temporary, tracking_uri=uri
+            run_id=run.info.run_id, artifact_path=FILE_NAME, dst_path=temporary, tracking_uri=uri
         )
-        measurement = read_measurement(Path(path))
-        return FoundRun(measurement=measurement, folder=None, mlflow_run_id=run_id)
+        return FoundRun(measurement=read_measurement(Path(path)), folder=None)
 
 
 def _local(place: str) -> Path | None:

@@ -1,9 +1,8 @@
-"""What the program asks of a tracker; and the one that keeps nothing."""
+"""What the program asks of a tracker."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from mps_experiments.record.measurement import Measurement
 
@@ -13,8 +12,6 @@ class SweepInfo:
     """One command line as MLflow shows it.
 
     Attributes:
-        name: For people.
-        command: What was typed.
         is_sweep: Whether cells get a parent run.
     """
 
@@ -41,8 +38,11 @@ class SweepReport:
     files: tuple[Path, ...] = ()
 
 
-class Tracker(Protocol):
-    """Where finished runs go for browsing. Every method may raise TrackingError."""
+class Tracker:
+    """Where finished runs go for browsing; this one (``tracking=none``) keeps nothing.
+
+    Every method may raise TrackingError.
+    """
 
     def look(self) -> None:
         """See whether the store can be had, without a change; raises ConfigError if it cannot."""
@@ -53,34 +53,13 @@ class Tracker(Protocol):
     def start_sweep(self, info: SweepInfo) -> None:
         """Open the parent run, if the command is a sweep."""
 
-    def log_cell(self, measurement: Measurement, folder: Path, interrupted: bool) -> bool:
-        """Log one finished run with the files in its folder; False if it was there already."""
+    def log_cell(self, measurement: Measurement, folder: Path, interrupted: bool) -> bool:  # noqa: ARG002
+        """Log one finished run with the files in its folder; return False if it was there already."""
+        return False
 
     def finish_sweep(self, measurements: Sequence[Measurement], report: SweepReport, status: str) -> None:
         """Log ratios and the report and close the parent run as FINISHED, FAILED or KILLED."""
 
     def browse_hint(self) -> str:
         """Say how to look at what was logged."""
-
-
-class NoTracker:
-    """``tracking=none``."""
-
-    def look(self) -> None:
-        """Nothing."""
-
-    def open(self) -> None:
-        """Nothing."""
-
-    def start_sweep(self, info: SweepInfo) -> None:
-        """Nothing."""
-
-    def log_cell(self, measurement: Measurement, folder: Path, interrupted: bool) -> bool:  # noqa: ARG002
-        """Nothing."""
-        return False
-
-    def finish_sweep(self, measurements: Sequence[Measurement], report: SweepReport, status: str) -> None:
-        """Nothing."""
-
-    def browse_hint(self) -> str:
         return "tracking=none: the records are in the run folders only"

@@ -27,11 +27,6 @@ class StoreError(TrackingError):
     """A store that cannot be used: what was found, and what would work."""
 
 
-def nobody(why: str) -> str:
-    """Return what is said where no server answers."""
-    return f"no MLflow store answers there ({why}); start one with `mlflow server`"
-
-
 def refusal(status: int, text: str = "") -> str:
     """Return what is said of a server that answers with an HTTP error.
 

@@ -85,7 +85,7 @@ class WorkerSpec:
 
     @property
     def limit(self) -> int:
-        """The most iterations it measures."""
+        """Return the most iterations it measures."""
         if self.iterations is not None:
             return self.iterations
         assert self.seconds is not None, "a window is given by iterations or by seconds"  # noqa: S101

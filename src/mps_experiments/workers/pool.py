@@ -67,7 +67,7 @@ class Worker:
 
     @property
     def pid(self) -> int:
-        """The worker's process id; its keeper's until the worker has sent its own."""
+        """Return the worker's process id; its keeper's until the worker has sent its own."""
         if self.started is not None:
             return self.started.pid
         assert self.process.pid is not None  # noqa: S101 - the pool keeps started processes only

@@ -1,12 +1,12 @@
 """Digest the code of a custom workload without importing it."""
 
 import ast
-import hashlib
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from mps_experiments.record.disk import digest_of_files
 from mps_experiments.workloads.factory import find_module
 
 
@@ -58,13 +58,7 @@ def source_sha256(factory: str, folder: Path) -> str | None:
     Installed packages and files that the code reads do not count.
     """
     own = own_files(factory, folder)
-    if own is None:
-        return None
-    digest = hashlib.sha256()
-    for path in sorted(own.files):
-        content = path.read_bytes()
-        digest.update(f"{path.relative_to(own.root)}\0{len(content)}\0".encode() + content)
-    return digest.hexdigest()
+    return None if own is None else digest_of_files(own.root, own.files)
 
 
 def _root(origin: Path, name: str) -> Path:

@@ -8,8 +8,8 @@ import pytest
 from mps_experiments.config.cells import parse
 from mps_experiments.config.schema import NO_LONGER, Config
 from mps_experiments.errors import ConfigError
+from mps_experiments.record.summaries import FoundRun
 from mps_experiments.sweep.export.values import StoredRun, asked_for, plain, stored_run, typed
-from mps_experiments.sweep.lookup import FoundRun
 from tests.records import make_measurement
 
 TYPED = [

@@ -33,7 +33,6 @@ class Finding:
     Attributes:
         name: What was looked at, at most 17 characters.
         level: FAIL: a sweep would be refused, or MPS does not work. WARN: it works, but not as one expects.
-        found: What is there.
         todo: What to do; empty if the level is OK.
     """
 

@@ -13,7 +13,7 @@ from mps_experiments.record.summaries import cut_off
 from mps_experiments.report.terminal import Parser, complain
 from mps_experiments.sweep.export.experiment import FOLDER, Experiment, experiment_of
 from mps_experiments.sweep.export.values import StoredRun, asked_for
-from mps_experiments.sweep.lookup import find_runs
+from mps_experiments.sweep.lookup import add_places, find_runs
 
 _FILE_NAME = re.compile(r"[A-Za-z][\w-]*\.yaml", re.ASCII)
 
@@ -32,13 +32,9 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
 
 
-def add_places(parser: argparse.ArgumentParser) -> None:
+def add_reading(parser: argparse.ArgumentParser) -> None:
     """Add where runs are looked for, and how their configurations are read."""
-    parser.add_argument("--output-dir", type=Path, default=Path("outputs"), help="default: outputs")
-    parser.add_argument(
-        "--tracking-uri",
-        help="MLflow address of runs; default: MLFLOW_TRACKING_URI, or mlflow.db in the output directory",
-    )
+    add_places(parser)
     parser.add_argument(
         "--drop-unknown", action="store_true", help="leave out options that this version does not have"
     )
@@ -66,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("-o", "--output", metavar="FILE", help="FILE.yaml, or - for standard output")
     parser.add_argument("--force", action="store_true", help="replace a file that is there")
     parser.add_argument("--all", action="store_true", help="write the defaults of this version, too")
-    add_places(parser)
+    add_reading(parser)
     return parser
 
 

@@ -17,7 +17,6 @@ from mps_experiments.analysis.keys import frozen
 from mps_experiments.config.cells import parse
 from mps_experiments.config.schema import Config
 from mps_experiments.errors import ConfigError, without_passwords
-from mps_experiments.record.measurement import Measurement
 from mps_experiments.sweep.export.values import StoredRun, Values, plain, typed
 
 FOLDER = "experiment"  # the group that Hydra looks for the file in
@@ -75,7 +74,9 @@ def experiment_of(runs: Sequence[StoredRun], name: str = "", every_option: bool 
     """
     settings = list({frozen(run.values): run.values for run in runs}.values())
     _refuse_passwords(settings)
-    axes, name = axes_of(settings), name or _default_name(runs[0].measurement)
+    axes, first = axes_of(settings), runs[0].measurement
+    default = re.sub(r"[^A-Za-z0-9_]+", "-", f"{first.cell.model} {first.record_id[:8]}").strip("-_")
+    name = name or default
     is_product = math.prod(map(len, axes.values())) == len(settings)
     tree = _tree(settings[0], axes, every_option)
     if axes and is_product:
@@ -98,10 +99,6 @@ def _composed(experiment: Experiment) -> list[str]:
         experiment.place(Path(folder))
         requests = [parse(["--config-dir", folder, *command]) for command in experiment.commands]
     return sorted(frozen(plain(cell)) for request in requests for cell in request.cells)
-
-
-def _default_name(m: Measurement) -> str:
-    return re.sub(r"[^A-Za-z0-9_]+", "-", f"{m.cell.model} {m.record_id[:8]}").strip("-_")
 
 
 def _typed(

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from operator import attrgetter
@@ -11,15 +11,12 @@ from typing import Any
 
 from mps_experiments.config.schema import NO_LONGER, Config, options
 from mps_experiments.errors import ConfigError
+from mps_experiments.record.axes import PLACES, flattened, key_of
 from mps_experiments.record.measurement import Measurement
-from mps_experiments.sweep.lookup import FoundRun
+from mps_experiments.record.summaries import FoundRun
 
-# Options of the sweep or its place, not of the run; then those that are gone.
-_LEFT_OUT = (
-    *("output_dir", "report", "min_free_disk_mb", "resume", "allow_code"),
-    *("order", "order_seed", "precision", "budget_min"),
-    *("workload.cpu_model", *NO_LONGER),
-)
+# Options that are gone, then those of the sweep or its place; a few of these do act on the run.
+_LEFT_OUT = {"workload.cpu_model", *NO_LONGER} | PLACES - {"fault.trials", "gpu_wait_s", "workers.preload"}
 # Before there was workload.norm_layer these had BatchNorm2d, unless their weights were torchvision's.
 _BUILT_WITH_BATCH_NORM = ("rcnn", "retinanet", "fcos")
 _PLAIN = re.compile(r"(?!(?i:true|false|null|nan|inf)$)[A-Za-z][\w./:-]*", re.ASCII)
@@ -65,7 +62,7 @@ def asked_for(runs: Sequence[FoundRun], drop_unknown: bool = False) -> list[Stor
 
 def _is_added(m: Measurement, with_faults: set[str]) -> bool:
     """Tell the second of two equal runs (A/A), and the one-process run that a fault is compared with."""
-    names_fault = any(text.lstrip("+").startswith("fault") for text in m.overrides)
+    names_fault = any(key_of(text).startswith("fault") for text in m.overrides)
     is_reference = m.is_ordinary and m.cell.procs == 1 and m.sweep_id in with_faults and not names_fault
     return m.cell.is_twin or is_reference
 
@@ -73,7 +70,7 @@ def _is_added(m: Measurement, with_faults: set[str]) -> bool:
 def stored_run(measurement: Measurement, folder: Path | None = None) -> StoredRun:
     """Read a record's configuration, perhaps of an earlier version."""
     defaults, cell = plain(Config()), measurement.cell
-    given = dict(_leaves(measurement.config, frozenset(each.name for each in options())))
+    given = dict(flattened(measurement.config))
     found = {"window": cell.window} | {name: value for name, value in given.items() if name in defaults}
     if cell.inputs:  # a model of torchvision's; the configuration may say auto
         found["workload.model"] = cell.model
@@ -96,16 +93,6 @@ def plain(config: Config) -> Values:
 
 def _is_of_the_run(name: str) -> bool:
     return name not in _LEFT_OUT and not name.startswith("tracking.")
-
-
-def _leaves(node: Mapping[str, Any], names: frozenset[str], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield dotted names with their values; an option that is a mapping stays one."""
-    for key, value in node.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, Mapping) and name not in names:
-            yield from _leaves(value, names, f"{name}.")
-        else:
-            yield name, value
 
 
 def typed(value: object) -> str:

@@ -18,7 +18,7 @@ from mps_experiments.record.measurement import find_measurements
 from mps_experiments.record.verdict import Status
 from mps_experiments.report.terminal import Parser, Terminal, complain
 from mps_experiments.sweep import program
-from mps_experiments.sweep.export.command import add_places, stored_runs
+from mps_experiments.sweep.export.command import add_reading, stored_runs
 from mps_experiments.sweep.export.experiment import FACTORY, experiment_of
 from mps_experiments.sweep.export.values import StoredRun, asked_for, typed
 from mps_experiments.sweep.lookup import find_runs
@@ -81,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--allow-code", action="store_true", help="run the factory that the stored run names: you trust it"
     )
-    add_places(parser)
+    add_reading(parser)
     return parser
 
 

@@ -26,7 +26,6 @@ class Compared:
     """One cell, then and now.
 
     Attributes:
-        label: Its name for people.
         change: Throughput of now over that stored; None without a number on both sides, or with a fault.
         why_not: Why nothing is compared; empty if something is.
     """
@@ -39,7 +38,7 @@ class Compared:
 
     @property
     def differs(self) -> bool:
-        """Whether the interval holds no 1; with a fault, whether the others finish as often."""
+        """Tell if the interval holds no 1; with a fault, if the others finish more or less often."""
         if self.change and self.change.interval:
             return not self.change.interval[0] <= 1 <= self.change.interval[1]
         shares = {finished / trials for finished, trials in map(survived, (self.stored, self.now)) if trials}

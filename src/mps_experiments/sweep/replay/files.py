@@ -82,16 +82,14 @@ def _find(
     """
     if digest is None:  # an earlier record: nothing tells whether another file is the same
         return recorded
-    found = {path: digest_of(path) for path in _candidates(run, recorded, typed)}
-    for path, now in found.items():
-        if now == digest:
+    other = ""
+    for path in _candidates(run, recorded, typed):
+        if (now := digest_of(path)) == digest:
             return str(path)
-    for path, now in found.items():
-        if now is not None:
-            what = f"is not the file that was measured: {path} has sha256 {now}, the record {digest}"
-            raise ConfigError(option, typed, f"{what}; give its path with {option}=")
-    what = f"is neither at {recorded} nor next to the record or in the current folder (sha256 {digest})"
-    raise ConfigError(option, typed, f"{what}; give its path with {option}=")
+        if now is not None and not other:
+            other = f"is not the file that was measured: {path} has sha256 {now}, the record {digest}"
+    nowhere = f"is neither at {recorded} nor next to the record or in the current folder (sha256 {digest})"
+    raise ConfigError(option, typed, f"{other or nowhere}; give its path with {option}=")
 
 
 def _candidates(run: StoredRun, recorded: str, typed: str) -> Iterator[Path]:

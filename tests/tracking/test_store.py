@@ -1,4 +1,4 @@
-"""Calls that must not hold the program up."""
+"""Calls into MLflow that must not hold the program up."""
 
 import os
 import subprocess
@@ -9,13 +9,13 @@ import pytest
 from mlflow.exceptions import MlflowException
 
 from mps_experiments.errors import TrackingError
-from mps_experiments.tracking.deadline import within
+from mps_experiments.tracking.store import within
 from tests.conftest import SRC
 
 HANGS = """
 import sys, threading
 from mps_experiments.errors import TrackingError
-from mps_experiments.tracking.deadline import within
+from mps_experiments.tracking.store import within
 try:
     within(0.1, "log", threading.Event().wait)
 except TrackingError as error:
