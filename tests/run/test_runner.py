@@ -42,7 +42,7 @@ def end(program: str) -> None:
 def test_a_cell_is_valid_with_a_proof_taken_while_the_workers_were_measured(
     lab: Lab, tmp_path: Path, enabled: bool
 ) -> None:
-    plan = two_workers(lab, tmp_path, enabled=enabled, times=40)
+    plan = two_workers(lab, tmp_path, enabled=enabled, times=300)
     witness = Witness()
     measurement = lab.run(plan, witness).measurement
     assert measurement.verdict.status is Status.VALID, measurement.verdict.reason
@@ -53,7 +53,7 @@ def test_a_cell_is_valid_with_a_proof_taken_while_the_workers_were_measured(
     for seen in proof.observations:
         assert set(seen.client_pids) == (set(proof.worker_pids) if enabled else set())
         assert list(seen.server_status.values()) == (["ACTIVE"] if enabled else [])
-    assert [len(w.samples.latencies_ns) for w in measurement.workers if w.samples] == [40, 40]
+    assert [len(w.samples.latencies_ns) for w in measurement.workers if w.samples] == [300, 300]
     assert witness.counts == sorted(witness.counts)
     assert_nothing_is_left(measurement)
 
