@@ -21,11 +21,10 @@ from mlflow.entities import Run
 
 from mps_experiments.record.measurement import Measurement, find_measurements, read_measurement
 from mps_experiments.record.verdict import Status
-from tests.conftest import CHECKOUT, SRC, Command, command_of
+from tests.conftest import CHECKOUT, SRC, command_of
 from tests.fakes.plans import wait_until
 from tests.fakes.stores import new_store
 from tests.fakes.warm import Running, warm
-from tests.tracking.conftest import free_port, mlflow_server
 
 MOODY = ("workload=custom", "workload.factory=tests.fakes.moody:build", "device=cpu", "mps=off")
 DEADLINE_S = 120.0
@@ -303,33 +302,6 @@ def wait_for(path: Path, runner: subprocess.Popen[str]) -> None:
         assert runner.poll() is None, runner.communicate()
         assert time.monotonic() < deadline, f"{path} never came"
         time.sleep(0.05)
-
-
-def test_a_server_that_dies_in_the_middle_loses_nothing(tmp_path: Path, mps_experiments: Command) -> None:
-    port, pid_file = free_port(), tmp_path / "server.pid"
-    with mlflow_server(tmp_path, port) as (address, server):
-        pid_file.write_text(str(server.pid))
-        done = sweep(
-            tmp_path, "-m", *MOODY, "procs=1", "times=2,3", f"tracking.uri={address}",
-            "tracking.timeout_s=5", f"workload.options.kill={pid_file}",
-        )  # fmt: skip
-    assert done.result.returncode == 1
-    assert len(done.measurements) == 2
-    assert done.result.stdout.count(": VALID  makespan") == 2
-    match = re.search(
-        r"log them later: \S+ -m mps_experiments\.sync (\S+)$", done.result.stdout, re.MULTILINE
-    )
-    assert match
-    with mlflow_server(tmp_path, port) as (address, _):
-        for _ in range(2):
-            synced = mps_experiments(match[1], module="mps_experiments.sync")
-            assert synced.returncode == 0, synced.stderr
-        client = MlflowClient(tracking_uri=address)
-        runs = client.search_runs([client.get_experiment_by_name("mps_experiments").experiment_id])
-    assert sorted(str(run.info.run_name) for run in runs if "command" not in run.data.tags) == [
-        "mps=off procs=1 times=2",
-        "mps=off procs=1 times=3",
-    ]
 
 
 def test_on_a_terminal_progress_is_drawn_and_the_tables_stay(tmp_path: Path) -> None:
