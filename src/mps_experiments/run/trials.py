@@ -9,8 +9,6 @@ from mps_experiments.record.axes import without
 from mps_experiments.run.plan import RunPaths, RunPlan
 from mps_experiments.run.skip import reason_to_skip
 
-_REPLACED = ("procs", "fault")  # options that the reference run sets itself
-
 
 @dataclass(frozen=True, kw_only=True)
 class CellRun:
