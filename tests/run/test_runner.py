@@ -120,7 +120,7 @@ def test_a_daemon_lost_before_the_first_client_makes_a_silent_fallback_invalid(
     measurement = lab.run(two_workers(lab, tmp_path), witness).measurement
     assert measurement.verdict.status is Status.INVALID
     assert re.match(
-        r"MPS ended before the window \(its daemon \(pid \d+\) is gone\); .*MPS falls back silently",
+        r"MPS ended: its daemon \(pid \d+\) is gone; .*MPS falls back silently",
         measurement.verdict.reason,
     )
     assert all(worker.facts is not None for worker in measurement.workers), "the workers noticed nothing"
@@ -155,9 +155,7 @@ def test_a_server_or_daemon_lost_before_the_window_is_named(lab: Lab, tmp_path: 
     witness = Witness({"measured_window": lambda: end(program)})
     measurement = lab.run(two_workers(lab, tmp_path, times=400), witness).measurement
     assert measurement.verdict.status is Status.INVALID
-    # A real server takes a moment to let go of the GPU: killed before the window, it is gone a little later.
-    when = r"(before the window|by 0\.\d\d s into the window)" if lab.gpu else "before the window"
-    assert re.match(rf"MPS ended {when} \(its {NAMES[program]} \(pid \d+\)", measurement.verdict.reason)
+    assert re.match(rf"MPS ended: its {NAMES[program]} \(pid \d+\)", measurement.verdict.reason)
     assert_nothing_is_left(measurement)
 
 
@@ -168,12 +166,7 @@ def test_a_server_or_daemon_lost_while_measuring_makes_the_run_invalid_and_is_na
     measurement = lab.run(two_workers(lab, tmp_path, times=4000), Late(lambda: end(program))).measurement
     assert measurement.verdict.status is Status.INVALID
     reason = measurement.verdict.reason
-    found = re.match(
-        rf"MPS ended by (\d+\.\d\d) s into the window \(its {NAMES[program]} \(pid \d+\).*\); worker [01] ",
-        reason,
-    )
-    assert found, reason
-    assert float(found[1]) < measurement.wall_s
+    assert re.match(rf"MPS ended: its {NAMES[program]} \(pid \d+\).*; worker [01] ", reason), reason
     if program == SERVER_PROGRAM:
         assert re.search(r"control\.log: .*Server \d+ exited", reason)
     assert measurement.failure is not None

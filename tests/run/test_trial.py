@@ -153,7 +153,7 @@ def test_with_mps_an_illegal_address_takes_all_clients_and_no_newcomer_falls_bac
     real_lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seen with driver 580 on an H100. Once in 72 trials the server took no newcomer for a minute."""
-    monkeypatch.setattr("mps_experiments.run.trial._NEWCOMER_TIMEOUT_S", 10.0)
+    monkeypatch.setattr("mps_experiments.run.trial._NEW_CLIENT_TIMEOUT_S", 10.0)
     plan = cell(real_lab, tmp_path, "illegal_address", times=400)
     trial = watched(real_lab.run(plan).measurement)
     assert [fate.outcome for fate in trial.fates] == [Outcome.FAILED] * 2
@@ -226,7 +226,7 @@ def test_newcomers_that_are_refused_are_counted_with_what_they_saw(
             super().progress(finished)
             closed.touch()
 
-    monkeypatch.setattr("mps_experiments.run.trial._NEWCOMER_TIMEOUT_S", 3.0)
+    monkeypatch.setattr("mps_experiments.run.trial._NEW_CLIENT_TIMEOUT_S", 3.0)
     plan = cell(fake_lab, tmp_path, "exit")
     workloads = tuple(
         replace(workload, options={**workload.options, "refuse_if": str(closed)})

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from mps_experiments.config.schema import Thresholds
-from mps_experiments.record.findings import Finding, Severity
+from mps_experiments.record.findings import Finding, Severity, too_little, too_much
 from mps_experiments.record.gpu_work import GpuWork
 from mps_experiments.record.outputs import OutputDifference, OutputDigest, nonfinite_text
 
@@ -45,10 +45,8 @@ def check_gpu_work(
 ) -> Iterator[Finding]:
     """Refuse workers whose iterations are known not to run on the GPU, or are another process's work.
 
-    Args:
-        worker_count: Number of workers.
-        work: Observed work of the workers; without those that could not be observed.
-        descendants: Processes on the GPU that the workers started.
+    `work` is without workers that could not be observed; `descendants` are processes on the GPU that they
+    started.
     """
     started = f"processes that the workers started were on the GPU (pid {', '.join(map(str, descendants))})"
     if refuted := [each.in_words() for each in work if each.refuted]:
@@ -65,37 +63,25 @@ def check_gpu_work(
     elif descendants:
         text = f"{started}: the figures cover more processes than procs"
         yield Finding(check="descendants", severity=Severity.WARNING, text=text)
-    yield from _little_work(work)
-
-
-def _little_work(work: Sequence[GpuWork]) -> Iterator[Finding]:
-    """Warn of a model that computes on the CPU except for a few small operations."""
-    shares = {each.rank: each.busy_share for each in work if each.busy_share is not None}
-    if shares and min(shares.values()) < _LITTLE:
-        rank = min(shares, key=lambda each: shares[each])
-        text = f"the GPU computed for worker {rank} in only {shares[rank]:.2%} of the traced pass"
-        yield Finding(
-            check="little_gpu_work", severity=Severity.WARNING, text=text, value=shares[rank], limit=_LITTLE
-        )
+    shares = [(each.busy_share, each.rank) for each in work if each.busy_share is not None]
+    if shares:  # a small one: the model computes on the CPU except for a few small operations
+        share, rank = min(shares)
+        text = f"the GPU computed for worker {rank} in only {share:.2%} of the traced pass"
+        if finding := too_little("little_gpu_work", share, text, warn=_LITTLE):
+            yield finding
 
 
 def check_products(errors: Mapping[int, Mapping[str, float]]) -> Iterator[Finding]:
     """Refuse workers that computed wrong matrix products.
 
-    Args:
-        errors: Relative error by rank and data type; only of workers that may use part of the GPU.
+    `errors` are relative, by rank and data type; only of workers that may use part of the GPU.
     """
     for rank, by_type in sorted(errors.items()):
-        worst = max(by_type, key=lambda name: by_type[name])
-        if by_type[worst] > _MAX_PRODUCT_ERROR:
-            text = (
-                f"worker {rank} computes wrong matrix products under its SM cap: relative error "
-                f"{by_type[worst]:.2g} in {worst}; choose another cap"
-            )
-            yield Finding(
-                check="wrong_products",
-                severity=Severity.INVALID,
-                text=text,
-                value=min(by_type[worst], 1e300),
-                limit=_MAX_PRODUCT_ERROR,
-            )
+        error, worst = max((error, name) for name, error in by_type.items())
+        text = (
+            f"worker {rank} computes wrong matrix products under its SM cap: relative error "
+            f"{error:.2g} in {worst}; choose another cap"
+        )
+        value = min(error, 1e300)  # JSON has no infinity
+        if finding := too_much("wrong_products", value, text, invalid=_MAX_PRODUCT_ERROR):
+            yield finding
