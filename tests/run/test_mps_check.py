@@ -167,26 +167,6 @@ def test_more_workers_than_a_server_takes_clients_are_refused(
     )
 
 
-def test_a_sweep_of_which_only_some_cells_are_too_large_is_refused_in_one_line(tmp_path: Path) -> None:
-    with short_folder() as temporary:
-        done = subprocess.run(
-            [
-                *[sys.executable, str(CHECKOUT / "tests" / "fakes" / "cli_runner.py"), "-m", "procs=1,61"],
-                *["workload=custom", "workload.factory=tests.fakes.moody:build", "tracking=none"],
-            ],
-            cwd=tmp_path,
-            env=os.environ
-            | {"PYTHONPATH": f"{CHECKOUT}:{CHECKOUT / 'src'}", "TMPDIR": str(temporary)}
-            | {"PATH": path_with_fakes()},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "mps_experiments: procs=61: an MPS server takes 48 clients here; give 48 at most\n"
-    assert not list(tmp_path.rglob("measurement.json"))
-
-
 @pytest.mark.gpu
 def test_the_real_daemon_tells_its_version(tmp_path: Path, guardian: Guardian) -> None:
     with open_lab(guardian, real=True) as lab:

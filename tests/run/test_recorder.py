@@ -273,15 +273,6 @@ def test_a_warning_leaves_the_statistics_and_is_named_in_the_verdict(tmp_path: P
     assert measurement.statistics() is not None
 
 
-def test_the_limits_are_those_of_the_plan(tmp_path: Path) -> None:
-    state = finished_state(replace(TOLD, gpu_share_by_pid={100: 0.7, 7: 0.2}))
-    state.workers[1] = finished_worker(1, (90,) * 10)
-    assert measured(tmp_path, state).verdict.status is Status.INVALID
-    lenient = Thresholds(foreign_gpu_invalid=0.3, common_window_warn=0.89)
-    found = measured(tmp_path, state, thresholds=lenient).findings
-    assert [(each.check, each.severity) for each in found] == [("foreign_gpu", Severity.WARNING)]
-
-
 def test_load_that_was_kept_up_is_in_the_samples_and_no_worker_was_done_early(tmp_path: Path) -> None:
     """Worker 1 needs 90 ms; three further iterations, one of them beyond its room, end after worker 0."""
     state = finished_state()
@@ -440,39 +431,3 @@ def test_a_claim_that_did_not_hold_before_the_fault_makes_the_trial_invalid(tmp_
     measurement = with_fault(tmp_path, attached, OFF)
     assert measurement.verdict.status is Status.INVALID
     assert "NVML lists workers [101] as MPS clients" in measurement.verdict.reason
-
-
-# What the workers computed, and where
-
-
-def test_what_the_workers_started_is_no_foreign_load_and_a_warning_where_it_is_on_the_gpu(
-    tmp_path: Path,
-) -> None:
-    listed = (GpuProcess(pid=100, memory_bytes=1), GpuProcess(pid=300, memory_bytes=1))
-    state = finished_state(replace(TOLD, gpu_share_by_pid={100: 0.5, 300: 0.3, 301: 0.1}))
-    state.observations = [replace(OFF, gpu_processes=listed, descendant_pids=(300, 301))]
-    measurement = measured(tmp_path, state)
-    assert [(each.check, each.severity) for each in measurement.findings] == [
-        ("descendants", Severity.WARNING)
-    ]
-    assert measurement.contended == ()
-
-
-def test_work_that_nobody_saw_is_in_the_record_and_not_proved(tmp_path: Path) -> None:
-    state = finished_state(gpu_work=[])
-    unproved = measured(tmp_path, state)
-    assert unproved.verdict.status is Status.VALID
-    assert [each.text for each in unproved.findings] == ["GPU work not proved for workers 0, 1"]
-    seen = [GpuWork(rank=rank, method="traced", iterations=3, with_work=3 * rank) for rank in (0, 1)]
-    refuted = measured(tmp_path, finished_state(gpu_work=seen))
-    assert refuted.verdict.reason == "worker 0 ran no GPU operation in 3 of 3 traced iterations"
-    assert refuted.gpu_work == tuple(seen)
-
-
-def test_products_of_a_capped_worker_are_in_its_record(tmp_path: Path) -> None:
-    errors = {1: {"float32": 1e-6, "float16": float("inf")}}
-    measurement = measured(tmp_path, finished_state(product_errors=errors))
-    assert [worker.product_errors for worker in measurement.workers] == [{}, errors[1]]
-    assert [each.check for each in measurement.findings] == ["wrong_products"]
-    write_measurement(measurement, tmp_path / "measurement.json")
-    assert read_measurement(tmp_path / "measurement.json") == measurement

@@ -1,6 +1,6 @@
 """Checks behind a verdict, each on the evidence of one run that measured all it should. Pure."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -8,19 +8,15 @@ import numpy as np
 from mps_experiments.config.schema import Thresholds
 from mps_experiments.record.findings import Finding, Severity, too_little, too_much
 from mps_experiments.record.gpu_work import GpuWork
-from mps_experiments.record.outputs import OutputDifference, OutputDigest
+from mps_experiments.record.outputs import OutputDifference, OutputDigest, nonfinite_text
 from mps_experiments.record.samples import WorkerSamples
 from mps_experiments.record.statistics import summarise, whole_window_ns
 from mps_experiments.record.telemetry import POWER_CAP, THROTTLING, CpuUsage, Telemetry, summarise_telemetry
-from mps_experiments.run.work_checks import (
-    NONFINITE,
-    PARITY,
-    check_finite,
-    check_gpu_work,
-    check_parity,
-    check_products,
-)
 
+_PARITY, _NONFINITE = "parity", "nonfinite_outputs"
+_LITTLE = 0.01  # of the traced pass
+_MAX_PRODUCT_ERROR = 0.02  # correct products reach 0.003 (bfloat16); wrong ones were seen from 0.56 on
+_MOST = 1e300  # JSON has no infinity
 _MIN_FOR_THIRDS = 9  # iterations
 _MIN_OUTLIERS = 2
 _OUTLIER = 2.0  # times the worker's median
@@ -47,7 +43,8 @@ class Evidence:
         factory: True if the model comes from the user's own factory.
         outputs: Outputs of the workers that returned one, by rank.
         descendants: Processes on the GPU that the workers started.
-        product_errors: Errors by rank and data type, see `work_checks.check_products`.
+        product_errors: Relative errors of matrix products by rank and data type, of workers that may use
+            part of the GPU.
     """
 
     samples: Sequence[WorkerSamples]
@@ -70,31 +67,83 @@ class Evidence:
     product_errors: Mapping[int, Mapping[str, float]]
 
 
+_Check = Callable[[Evidence, Thresholds], Iterator[Finding | None]]
+
+
 def check(evidence: Evidence, limits: Thresholds) -> tuple[Finding, ...]:
     """Run all checks and return their findings, INVALID ones first.
 
     A run on the CPU shows only that everything works, so a busy machine is no reason to refuse it.
     """
-    found = [
-        *check_parity(evidence.parity, evidence.factory, limits),
-        *check_finite(evidence.outputs, limits),
-    ]
+    checks: list[_Check] = [_outputs, _windows, _clocks, _foreign_gpu, _cores, _latency]
     if evidence.on_gpu:
-        found += check_gpu_work(len(evidence.samples), evidence.gpu_work, evidence.descendants)
-        found += check_products(evidence.product_errors)
-    for each in (_foreign_daemons, _windows, _clocks, _foreign_gpu, _cores, _latency):
-        found += [finding for finding in each(evidence, limits) if finding is not None]
+        checks[1:1] = [_gpu_work, _products, _foreign_daemons]
+    found = [finding for each in checks for finding in each(evidence, limits) if finding is not None]
     if not evidence.on_gpu:
         found = [
-            each if each.check in (PARITY, NONFINITE) else replace(each, severity=Severity.WARNING)
+            each if each.check in (_PARITY, _NONFINITE) else replace(each, severity=Severity.WARNING)
             for each in found
         ]
     return tuple(sorted(found, key=lambda finding: finding.severity is not Severity.INVALID))
 
 
+def _outputs(evidence: Evidence, limits: Thresholds) -> Iterator[Finding | None]:
+    """Refuse replicas that compute different outputs, or NaN or infinity, which broken replicas share."""
+    parity = evidence.parity
+    if parity is not None and not parity.within_tolerance:
+        todo = "raise validity.output_rtol or output_atol to accept it"
+        if evidence.factory:
+            todo = f"seed the factory's weights and inputs (torch.manual_seed in build), or {todo}"
+        text = (
+            f"replicas computed different outputs: they differ by {parity.largest:.3g} in {parity.where} "
+            f"(allowed: {limits.output_atol:g} + {limits.output_rtol:g} of the value); {todo}"
+        )
+        yield too_much(_PARITY, min(parity.excess, _MOST), text, invalid=1.0)
+    nonfinite = {rank: nonfinite_text(output) for rank, output in sorted(evidence.outputs.items())}
+    told = "; ".join(f"worker {rank}: {text}" for rank, text in nonfinite.items() if text)
+    if told and not limits.nonfinite_outputs:
+        text = f"outputs are NaN or infinite ({told}); accept them with validity.nonfinite_outputs=true"
+        yield Finding(check=_NONFINITE, severity=Severity.INVALID, text=text)
+
+
+def _gpu_work(evidence: Evidence, _: Thresholds) -> Iterator[Finding | None]:
+    """Refuse workers whose iterations are known not to run on the GPU, or are another process's work."""
+    work, descendants = evidence.gpu_work, evidence.descendants
+    started = f"processes that the workers started were on the GPU (pid {', '.join(map(str, descendants))})"
+    if refuted := [each.in_words() for each in work if each.refuted]:
+        text = "; ".join([*refuted, *([started] if descendants else [])])
+        yield Finding(check="gpu_work", severity=Severity.INVALID, text=text)
+        return
+    unproved = sorted(set(range(len(evidence.samples))) - {each.rank for each in work if each.proved})
+    if unproved:
+        ranks = ", ".join(map(str, unproved))
+        text = f"GPU work not proved for worker{'s' if len(unproved) > 1 else ''} {ranks}"
+        severity = Severity.INVALID if descendants else Severity.WARNING
+        text = f"{text}, and {started}: it may be theirs" if descendants else text
+        yield Finding(check="gpu_work", severity=severity, text=text)
+    elif descendants:
+        text = f"{started}: the figures cover more processes than procs"
+        yield Finding(check="descendants", severity=Severity.WARNING, text=text)
+    shares = [(each.busy_share, each.rank) for each in work if each.busy_share is not None]
+    if shares:  # a small one: the model computes on the CPU except for a few small operations
+        share, rank = min(shares)
+        text = f"the GPU computed for worker {rank} in only {share:.2%} of the traced pass"
+        yield too_little("little_gpu_work", share, text, warn=_LITTLE)
+
+
+def _products(evidence: Evidence, _: Thresholds) -> Iterator[Finding | None]:
+    for rank, by_type in sorted(evidence.product_errors.items()):
+        error, worst = max((error, name) for name, error in by_type.items())
+        text = (
+            f"worker {rank} computes wrong matrix products under its SM cap: relative error "
+            f"{error:.2g} in {worst}; choose another cap"
+        )
+        yield too_much("wrong_products", min(error, _MOST), text, invalid=_MAX_PRODUCT_ERROR)
+
+
 def _foreign_daemons(evidence: Evidence, limits: Thresholds) -> Iterator[Finding | None]:
     """Report daemons of others, which may serve other clients; without MPS they put the claim in doubt."""
-    if not evidence.on_gpu or not evidence.foreign_daemons:
+    if not evidence.foreign_daemons:
         return
     text, severity = "; ".join(evidence.foreign_daemons), Severity.WARNING
     if limits.foreign_daemon_invalid and not evidence.mps_on:
