@@ -71,7 +71,7 @@ def surroundings(**variables: str) -> dict[str, str]:
 
 def run(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     """Run a sweep to its end; its temporary folder is `folder`."""
-    return warm().run("mps_experiments", (*MOODY, *arguments), folder, surroundings(TMPDIR=str(folder)))
+    return warm().run("mps_experiments", (*arguments, *MOODY), folder, surroundings(TMPDIR=str(folder)))
 
 
 def is_noted(outputs: Path) -> bool:

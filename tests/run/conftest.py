@@ -40,7 +40,9 @@ def cell(
         fault: Fields of the plan of the fault.
         more: For `run_plan`.
     """
-    workloads = [attaching(sleep_s=0.02), attaching(sleep_s=0.02, **(neighbour or {}))]
+    # A command of the control program takes seconds on a busy machine: its victim must not be done by then.
+    hit_s = 0.2 if kind == "terminate" else 0.02
+    workloads = [attaching(sleep_s=hit_s), attaching(sleep_s=0.02, **(neighbour or {}))]
     return run_plan(
         folder / "run",
         *workloads,

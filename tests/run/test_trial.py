@@ -2,7 +2,7 @@
 
 import re
 import signal
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -82,6 +82,10 @@ def only_the_culprit_goes(lab: Lab, plan: RunPlan) -> None:
     assert bool(trial.server_states) is plan.mps.enabled
     if lab.gpu is not FAKE_GPU:
         assert trial.leftover_bytes == 0
+    assert measurement.survivor_figures() is not None
+    assert measurement.statistics() is None
+    write_measurement(measurement, plan.paths.measurement)
+    assert read_measurement(plan.paths.measurement) == measurement
 
 
 def test_a_worker_does_to_itself_what_it_should_exactly_when_it_should(fake_lab: Lab, tmp_path: Path) -> None:
@@ -213,35 +217,6 @@ def test_a_survivor_that_does_nothing_more_counts_as_stalled_and_the_trial_is_va
     assert trial.newcomer.served_ns is not None
 
 
-def test_newcomers_that_are_refused_are_counted_with_what_they_saw(
-    fake_lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    closed = tmp_path / "closed"
-
-    @dataclass
-    class Porter(Witness):
-        """Closes the door once the fault has happened."""
-
-        def progress(self, finished: int) -> None:
-            super().progress(finished)
-            closed.touch()
-
-    monkeypatch.setattr("mps_experiments.run.trial._NEW_CLIENT_TIMEOUT_S", 3.0)
-    plan = cell(fake_lab, tmp_path, "exit")
-    workloads = tuple(
-        replace(workload, options={**workload.options, "refuse_if": str(closed)})
-        for workload in plan.workloads
-    )
-    trial = watched(fake_lab.run(replace(plan, workloads=workloads), Porter()).measurement)
-    newcomer = trial.newcomer
-    assert newcomer is not None
-    assert len(newcomer.failures) >= 2
-    assert "failed (load): RuntimeError: refused" in newcomer.failures[0]
-    assert (newcomer.served_ns, newcomer.result_ns, newcomer.attached) == (None, None, None)
-    assert trial.survivors == (FINISHED,)
-    assert "RuntimeError: refused" in plan.paths.newcomer_log.read_text()
-
-
 def test_an_interruption_in_the_middle_of_a_trial_ends_everybody(fake_lab: Lab, tmp_path: Path) -> None:
     plan = cell(fake_lab, tmp_path, "exit", times=100_000, fault={"newcomer_after_s": 0.0})
 
@@ -261,19 +236,3 @@ def test_an_interruption_in_the_middle_of_a_trial_ends_everybody(fake_lab: Lab, 
     assert outcome.interruption is not None
     assert (measurement.fault, measurement.cell.fault) == (None, "exit")
     assert_all_are_gone(measurement)
-
-
-def test_a_trial_is_on_disk_as_it_was_watched(fake_lab: Lab, tmp_path: Path) -> None:
-    measurement = fake_lab.run(cell(fake_lab, tmp_path, "terminate", fault={"trial": 3})).measurement
-    write_measurement(measurement, tmp_path / "measurement.json")
-    again = read_measurement(tmp_path / "measurement.json")
-    assert again == measurement
-    assert (again.cell.fault, again.cell.trial, watched(again).trial) == ("terminate", 3, 3)
-    assert again.survivor_figures() is not None
-    assert again.statistics() is None
-
-
-def test_an_ordinary_run_has_no_trial(fake_lab: Lab, tmp_path: Path) -> None:
-    measurement = fake_lab.run(run_plan(tmp_path / "run", attaching())).measurement
-    assert (measurement.fault, measurement.cell.fault, measurement.is_ordinary) == (None, "none", True)
-    assert measurement.statistics() is not None

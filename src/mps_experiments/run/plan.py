@@ -48,7 +48,7 @@ class _File:
 
 @dataclass(frozen=True, kw_only=True)
 class RunPaths:
-    """Every path that one run may write inside its own folder."""
+    """Every path that one run may write."""
 
     folder: Path
 
@@ -166,13 +166,9 @@ class RunPlan:
 
 
 def build_plan(config: Config, probe: GpuProbe, folder: Path, user_id: int | None = None) -> RunPlan:
-    """Check one configuration and freeze it.
+    """Check the configuration of a cell, whose run may write `folder`, and freeze it.
 
-    Args:
-        config: The composed configuration of the cell.
-        probe: What tells which GPUs this machine has.
-        folder: The folder that the run may write.
-        user_id: Whose privilege counts; None asks the kernel.
+    The privilege of `user_id` counts; None asks the kernel.
 
     Raises:
         ConfigError: If a value cannot work on this machine; nothing has been started.

@@ -53,7 +53,7 @@ def make_measurement(
         wall_s: Seconds from the start to the end of the clean-up.
         overrides: Command-line overrides that set this cell apart.
         config: The whole configuration, as Hydra composed it.
-        weights_file_sha256: Digest of the weights file's bytes, if there is one.
+        weights_file_sha256: Digest of the weights file, if there is one.
     """
     workers = tuple(_worker_record(worker, state) for worker in state.workers)
     samples = [worker.samples for worker in workers if worker.samples is not None]
