@@ -123,7 +123,8 @@ def measured(
 ) -> Measurement:
     """Record a run of this state; `changed` are fields of its plan."""
     plan = run_plan(folder, attaching(), attaching(), times=10, gpu=gpu, mps={"enabled": False}, kept=kept)
-    plan = replace(plan, **({"telemetry_interval_s": 0.1, "thresholds": Thresholds()} | changed))
+    values: dict[str, Any] = {"telemetry_interval_s": 0.1, "thresholds": Thresholds()} | changed
+    plan = replace(plan, **values)
     return make_measurement(
         plan,
         state,

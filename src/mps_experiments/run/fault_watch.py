@@ -164,6 +164,8 @@ def watching_memory(probe: GpuProbe, gpu_uuid: str | None, state: RunState) -> I
     Yields what must be called once the workers are gone. Reads nothing without a `gpu_uuid`.
     """
 
+    workers_gone: int | None = None
+
     def read() -> int | None:
         return probe.memory_used_bytes(gpu_uuid) if gpu_uuid else None
 
@@ -171,7 +173,7 @@ def watching_memory(probe: GpuProbe, gpu_uuid: str | None, state: RunState) -> I
         nonlocal workers_gone
         workers_gone = read()
 
-    before, workers_gone = read(), None
+    before = read()
     try:
         yield note_workers_gone
     finally:
