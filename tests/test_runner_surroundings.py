@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
-from mps_experiments.config.schema import CpuAffinity, StartMethod, Thresholds
+from mps_experiments.config.schema import CpuAffinity, StartMethod
 from mps_experiments.machine.cell_variables import not_passed_on
 from mps_experiments.mps.control import DEFAULT_PIPE_DIRECTORY, PIPE_DIRECTORY, MpsControl, control_program
 from mps_experiments.record.findings import Finding, Severity
@@ -81,37 +81,30 @@ def test_with_mps_off_no_worker_reaches_the_daemon_that_others_use(
         assert asked[str(foreign)] == ()
 
 
-@pytest.mark.parametrize("enabled", [True, False])
-def test_a_foreign_daemon_marks_the_run_as_contended_and_is_left_alone(
-    lab: Lab, foreign: Path, tmp_path: Path, enabled: bool
+@pytest.mark.parametrize(
+    ("enabled", "accepted", "status"),
+    [(True, False, Status.VALID), (False, True, Status.VALID), (False, False, Status.INVALID)],
+)
+def test_a_foreign_daemon_is_told_and_left_alone_and_refuses_a_run_without_mps_unless_accepted(
+    lab: Lab, foreign: Path, tmp_path: Path, enabled: bool, accepted: bool, status: Status
 ) -> None:
     pid = int((foreign / "nvidia-cuda-mps-control.pid").read_text())
-    strict = {"foreign_daemon_invalid": enabled}  # with MPS on it never counts as grave
+    strict = {"foreign_daemon_invalid": not accepted}
     plan = run_plan(tmp_path / "run", attaching(), gpu=lab.gpu, mps={"enabled": enabled}, strict=strict)
-    measurement = valid(lab.run(plan)).measurement
-    assert f"a foreign MPS daemon (pid {pid}) serves {foreign}" in measurement.contended
+    measurement = lab.run(plan).measurement
+    told = f"a foreign MPS daemon (pid {pid}) serves {foreign}"
+    assert told in measurement.contended
     assert str(foreign) in {daemon.pipe_dir for daemon in measurement.foreign_daemons}
     finding = only_finding(measurement, "foreign_daemon")
-    assert finding.severity is Severity.WARNING
-    assert f"a foreign MPS daemon (pid {pid}) serves {foreign}" in finding.text
-    assert "foreign_daemon" in measurement.verdict.reason
-    assert is_left_alone(foreign, pid)
-
-
-def test_with_mps_off_a_foreign_daemon_makes_the_run_invalid_unless_that_is_accepted(
-    lab: Lab, foreign: Path, tmp_path: Path
-) -> None:
-    assert Thresholds().foreign_daemon_invalid, "unless it is accepted"
-    pid = int((foreign / "nvidia-cuda-mps-control.pid").read_text())
-    strict = {"foreign_daemon_invalid": True}
-    plan = run_plan(tmp_path / "run", attaching(), gpu=lab.gpu, mps={"enabled": False}, strict=strict)
-    measurement = lab.run(plan).measurement
-    assert measurement.verdict.status is Status.INVALID
-    assert f"mps=off, but a foreign MPS daemon (pid {pid}) serves {foreign}" in measurement.verdict.reason
-    assert "validity.foreign_daemon_invalid=false" in measurement.verdict.reason
-    assert only_finding(measurement, "foreign_daemon").severity is Severity.INVALID
+    invalid = status is Status.INVALID
+    assert finding.severity is (Severity.INVALID if invalid else Severity.WARNING)
+    assert told in finding.text
+    assert measurement.verdict.status is status
+    assert ("validity.foreign_daemon_invalid=false" if invalid else "foreign_daemon") in (
+        measurement.verdict.reason
+    )
     assert measurement.proof is not None
-    assert measurement.proof.failure is None, "that the workers were not attached is proved all the same"
+    assert measurement.proof.failure is None, "what was claimed of the workers is proved all the same"
     assert is_left_alone(foreign, pid)
 
 
