@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from mps_experiments.analysis.answer import answer
 from mps_experiments.analysis.choice import KNEE
+from mps_experiments.analysis.fault_answer import fault_answers
 from mps_experiments.analysis.machines import Machines
 from mps_experiments.analysis.noise import noise_line
 from mps_experiments.analysis.panels import ARMS, Panel
@@ -84,12 +85,15 @@ def why_section(panels: Sequence[Panel], machines: Machines) -> Iterator[Block]:
 
 def fault_section(measurements: Sequence[Measurement], machines: Machines) -> Iterator[Block]:
     """Yield what broke, where something was made to."""
-    found = [(runs[0], list(fault_tables(runs))) for runs in machines.apart(measurements)]
-    if any(together for _, together in found):
+    found = [
+        (runs[0], list(fault_tables(runs)), fault_answers(runs)) for runs in machines.apart(measurements)
+    ]
+    if any(together for _, together, _ in found):
         yield Heading(text="What breaks")
-    for first, together in found:
+    for first, together, answers in found:
         if together and machines.are_several:
             yield Heading(text=f"Machine {machines.letter(first)}", level=3)
+        yield from (Paragraph(text=text, strong=True) for text in answers)
         yield from map(Table.of, together)
 
 
