@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from mps_experiments.analysis.metrics import BY_NAME, METRICS, SHOWN, Readings, logged_values
+from mps_experiments.analysis.keys import comparison_keys
+from mps_experiments.analysis.metrics import BY_NAME, METRICS, SHOWN, Readings, logged_values, priced
 from mps_experiments.analysis.repeats import Group
 from mps_experiments.record.measurement import Measurement
 from tests.evidence_records import traced_run, with_telemetry
@@ -75,3 +76,12 @@ def test_a_cell_has_the_median_over_the_runs_that_tell_and_pools_latencies() -> 
         "p95 ms",
         "p99 ms",
     ]
+
+
+def test_a_million_items_cost_energy_and_at_a_price_money() -> None:
+    (run,) = [run for run in full_sweep() if run.record_id == "on-2"]
+    found = values(priced(run, 3.6))
+    assert found["gpu/kwh_per_million_items"] == pytest.approx(0.2 * 1e6 / 3.6e6)  # 0.2 J each
+    assert found["cost/per_million_items"] == pytest.approx(1000 * 1.1 / 200)  # 200 images in 1.1 s
+    assert {values(each)["cost/per_million_items"] for each in (run, priced(run, 0.0))} == {None}
+    assert comparison_keys(priced(run, 1.0)) == comparison_keys(run)

@@ -187,6 +187,18 @@ def test_a_place_that_cannot_be_written_is_a_mistake(
     assert f"--out={tmp_path / 'file'}: cannot be written" in capsys.readouterr().err
 
 
+def test_a_price_given_to_the_report_is_told_as_cost(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = sweep(tmp_path, *arm("on", {1: 1.0, 2: 1.0}))
+    assert run(folder, "--gpu-hour", "3.6") == 0
+    assert "50 per million images" in capsys.readouterr().out
+    for wrong in ("-1", "much"):
+        with pytest.raises(SystemExit, match="2"):
+            run(folder, "--gpu-hour", wrong)
+        assert f"--gpu-hour: '{wrong}': must be a number from 0 to 1000000" in capsys.readouterr().err
+
+
 def test_a_sweep_without_a_finished_cell_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "s").mkdir()
     assert run(sweep(tmp_path / "s")) == 2

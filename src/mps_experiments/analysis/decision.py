@@ -10,6 +10,7 @@ from mps_experiments.analysis.choice import (
     Arm,
     Choice,
     choose,
+    cost_per_million,
     energy_per_item_j,
     is_open,
     knee_of,
@@ -233,6 +234,8 @@ def costs_text(group: Group) -> str:
         parts.append(f"{gib:.3g} GiB")
     if (energy_j := energy_per_item_j(group)) is not None:
         parts.append(f"{short(energy_j)} J per {group.first.cell.item}")
+    if (cost := cost_per_million(group)) is not None:
+        parts.append(f"{short(cost)} per million {group.first.cell.item}s")
     return ", ".join(parts)
 
 

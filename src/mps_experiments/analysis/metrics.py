@@ -3,7 +3,7 @@
 import math
 import statistics
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Generic, Literal, TypeVar
 
@@ -184,6 +184,16 @@ def _overlap_percent(r: Readings) -> float | None:
     return 100 * r.overlap.overlap_share if r.overlap and r.run.cell.procs > 1 else None
 
 
+def _kwh_per_million(r: Readings) -> float | None:
+    return _times(_energy_per_item_j(r), 1e6 / 3.6e6)
+
+
+def _cost_per_million(r: Readings) -> float | None:
+    """Return what a million items cost at the price that the sweep or the report was given."""
+    price = (r.run.config.get("cost") or {}).get("gpu_hour")
+    return price * 1e6 / 3600 / r.figures.throughput_per_s if price and r.figures else None
+
+
 METRICS = (
     _figures(
         "makespan_s",
@@ -250,6 +260,20 @@ METRICS = (
         heading="J per {item}",
         chart=Chart("energy", "J per {item}", None, " with readings of the GPU's energy counter"),
     ),
+    _run(
+        "gpu/kwh_per_million_items",
+        "kWh",
+        "Energy of a million items",
+        _kwh_per_million,
+        better="lower",
+    ),
+    _run(
+        "cost/per_million_items",
+        "",
+        "Cost of a million items, at cost.gpu_hour",
+        _cost_per_million,
+        better="lower",
+    ),
     _gpu(
         "sm_activity",
         "%",
@@ -301,6 +325,11 @@ METRICS = (
 BY_NAME = {metric.name: metric for metric in METRICS}
 SHOWN = tuple(metric for metric in METRICS if metric.heading)
 CHARTED = tuple((metric, metric.chart) for metric in METRICS if metric.chart)
+
+
+def priced(run: Measurement, gpu_hour: float) -> Measurement:
+    """Return the run at another price of an hour of its GPU."""
+    return replace(run, config=run.config | {"cost": {"gpu_hour": gpu_hour}})
 
 
 def logged_values(run: Measurement) -> dict[str, float]:
