@@ -19,8 +19,9 @@ from mps_experiments.analysis.choice import (
 )
 from mps_experiments.analysis.comparison import output_refusal
 from mps_experiments.analysis.estimates import Estimate
-from mps_experiments.analysis.explanation import Cause, explanations
+from mps_experiments.analysis.explanation import explanations
 from mps_experiments.analysis.gains import Gain
+from mps_experiments.analysis.gpu_limits import Cause
 from mps_experiments.analysis.numbers import milliseconds, rate, short
 from mps_experiments.analysis.panels import ARMS, Panel
 from mps_experiments.analysis.repeats import Group
