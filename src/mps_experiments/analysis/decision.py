@@ -245,8 +245,7 @@ def times_text(gain: Estimate, what: str) -> str:
 
 def rate_text(group: Group) -> str:
     """Return the median throughput, with the unit."""
-    value = group.throughput_median_per_s
-    return f"{f'{value:,.0f}' if value >= 1000 else rate(value)} {group.first.cell.item}s/s"
+    return f"{rate(group.throughput_median_per_s)} {group.first.cell.item}s/s"
 
 
 def _factor(value: float) -> str:
