@@ -9,11 +9,7 @@ from mps_experiments.record.measurement import Measurement
 
 @dataclass(frozen=True, kw_only=True)
 class SweepInfo:
-    """One command line as MLflow shows it.
-
-    Attributes:
-        is_sweep: Whether cells get a parent run.
-    """
+    """One command line as MLflow shows it; if `is_sweep`, its cells get a parent run."""
 
     sweep_id: str
     name: str
@@ -58,7 +54,7 @@ class Tracker:
         return False
 
     def finish_sweep(self, measurements: Sequence[Measurement], report: SweepReport, status: str) -> None:
-        """Log ratios and the report and close the parent run as FINISHED, FAILED or KILLED."""
+        """Log the comparison and the report and close the parent run as FINISHED, FAILED or KILLED."""
 
     def browse_hint(self) -> str:
         """Say how to look at what was logged."""
