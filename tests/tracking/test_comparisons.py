@@ -10,7 +10,7 @@ from mps_experiments.analysis.comparison import ratios
 from mps_experiments.analysis.explanation import explain
 from mps_experiments.analysis.growth import Growth
 from mps_experiments.record.measurement import Measurement
-from mps_experiments.tracking.comparisons import NOTE, Fields, comparison_fields
+from mps_experiments.tracking.comparisons import NOTE, Fields, comparison_fields, decision_metrics
 from tests.evidence_records import traced_run
 from tests.fault_records import faulty_run
 from tests.outputs import with_output
@@ -166,3 +166,33 @@ def test_a_run_with_a_fault_has_no_comparison_and_is_in_none() -> None:
     assert {name: found[name] for name in ("one", "two")} == comparison_fields(ordinary, {})
     for name in ("trial", "other"):
         assert (found[name].metrics, plain(found[name])) == ({}, {"ratio_missing": "a run with a fault"})
+
+
+def test_a_sweep_has_the_numbers_of_its_decision_under_stable_names() -> None:
+    cells = [*repeats(1, 2.0, 2.0), *repeats(2, 2.2, 2.2), *repeats(4, 4.0, 4.0)]  # 1, 1.82, 2 items/s
+    found = decision_metrics(cells)
+    assert found["best_throughput_per_s"] == pytest.approx(2.0)
+    assert (found["best_procs"], found["knee_procs"]) == (4, 2)
+    assert (found["gain_best"], found["ratio_2_off"]) == pytest.approx((2.0, 1.1))
+    assert found["p50_at_best_ms"] == pytest.approx(2000)
+    assert not {"p99_at_best_ms", "gain_over_off"} & found.keys()
+    for name, value in found.items():
+        _validate_metric(name, value, 0, 0)
+
+
+def test_a_sweep_over_batches_has_its_best_one_and_of_two_models_each_has_its_own() -> None:
+    small = [make_measurement(f"s{n}", procs=n) for n in (1, 2)]
+    large = [make_measurement(f"l{n}", procs=n, batch=8) for n in (1, 2)]
+    found = decision_metrics([*small, *large])
+    assert (found["best_batch"], found["best_procs"], found["best_throughput_per_s"]) == (8, 2, 32)
+    other = [make_measurement(f"o{n}", procs=n, model="resnet50") for n in (1, 2)]
+    names = decision_metrics([*small, *other])
+    assert {"best_procs/resnet50", "best_procs/maskrcnn_resnet50_fpn"} <= names.keys()
+    assert "best_procs" not in names
+    for name, value in names.items():
+        _validate_metric(name, value, 0, 0)
+
+
+def test_where_nothing_is_decided_a_sweep_has_no_such_number() -> None:
+    assert decision_metrics([make_measurement("skipped", verdict=SKIPPED), faulty_run("hit")]) == {}
+    assert decision_metrics([]) == {}

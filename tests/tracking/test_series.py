@@ -5,7 +5,7 @@ import math
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from mlflow.utils.validation import _validate_metric
 
@@ -60,6 +60,7 @@ def test_without_telemetry_only_the_end_of_the_run_is_known() -> None:
     assert {point.at_ms for point in latency_series(run)} == {round((run.started_at + run.wall_s) * 1000)}
 
 
+@settings(max_examples=40)
 @given(st.lists(st.integers(1, 700), min_size=1, max_size=12), st.randoms())
 def test_there_are_at_most_a_thousand_points_and_each_was_measured(counts: list[int], random: object) -> None:
     latencies = [[random.randint(1, 99) for _ in range(count)] for count in counts]  # type: ignore[attr-defined]

@@ -2,15 +2,17 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mlflow.utils.validation import MAX_TAG_VAL_LENGTH, _validate_experiment_tag
 
-from mps_experiments.tracking.comparisons import comparison_fields
-from mps_experiments.tracking.fields import metrics_of, params_of, tags_of
-from mps_experiments.tracking.views import link_to, note_of, sweep_view
+from mps_experiments.tracking.comparisons import comparison_fields, decision_metrics
+from mps_experiments.tracking.fields import metrics_of, params_of, sweep_params, sweep_tags, tags_of
+from mps_experiments.tracking.views import all_sweeps_view, link_to, link_to_all_sweeps, note_of, sweep_view
+from tests.evidence_records import with_telemetry
 from tests.records import with_latencies
 from tests.tracking.test_comparisons import ONE, TWO
 
@@ -43,6 +45,23 @@ def test_the_view_of_a_sweep_has_its_valid_runs_the_best_first_and_columns_that_
     assert {"sweep_id", "record_id", "verdict"} <= logged["tags"].keys()
     assert f"viewStateShareKey={key.rpartition('.')[2]}&" in link_to("7", "ab12")
     assert link_to("7", None) == "#/experiments/7/runs"
+
+
+def test_the_view_of_all_sweeps_compares_their_decisions_the_newest_first() -> None:
+    on = [with_latencies(ONE, *[3.0] * 1000), with_latencies(TWO, *[4.0] * 500)]
+    off = replace(on[0], record_id="off", cell=ONE.cell.moved(mps="off"))
+    cells = [with_telemetry(cell, memory_used_bytes=2**30) for cell in (*on, off)]
+    logged: Mapping[str, Mapping[str, object]] = {
+        "params": sweep_params(cells),
+        "metrics": decision_metrics(cells),
+        "tags": sweep_tags(cells),
+    }
+    key, value = all_sweeps_view()
+    _validate_experiment_tag(key, value)
+    assert [name for kind, name in columns_of(value) if name not in logged[kind]] == []
+    state = json.loads(value)
+    assert (state["searchFilter"], state["orderByAsc"]) == ("tags.command != ''", False)
+    assert f"viewStateShareKey={key.rpartition('.')[2]}&" in link_to_all_sweeps("7")
 
 
 def test_a_long_description_is_cut_between_lines_and_says_so() -> None:

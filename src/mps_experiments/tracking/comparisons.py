@@ -5,11 +5,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mps_experiments.analysis.comparison import Ratio, ratios
+from mps_experiments.analysis.decision import decide
 from mps_experiments.analysis.explanation import Explanation, explanations
+from mps_experiments.analysis.panels import Panel, panels
 from mps_experiments.analysis.parity import difference_text, output_differences, output_references
+from mps_experiments.analysis.runs import ReportRun
+from mps_experiments.record.axes import varied_factors
 from mps_experiments.record.measurement import Measurement
 from mps_experiments.record.outputs import OutputDifference
-from mps_experiments.tracking.fields import cut
+from mps_experiments.tracking.fields import cut, name_for_mlflow
 
 NOTE = "mlflow.note.content"  # a run's description
 
@@ -56,6 +60,32 @@ def comparison_fields(measurements: Sequence[Measurement], run_ids: Mapping[str,
             metrics |= {f"why/{name}": value for name, value in explanation.figures.items()}
         found[record_id] = Fields(metrics=metrics, tags={name: cut(text) for name, text in tags.items()})
     return found
+
+
+def decision_metrics(measurements: Sequence[Measurement]) -> dict[str, float]:
+    """Return the numbers of the decision under stable names, so that sweeps compare over time.
+
+    A sweep of several models or settings has them for each: ``best_procs/resnet50``.
+    """
+    every = panels([ReportRun.of(measurement) for measurement in measurements])
+    metrics: dict[str, float] = {}
+    for panel in every:
+        where = f"/{panel.title}" if len(every) > 1 else ""
+        metrics |= {name_for_mlflow(f"{name}{where}"): value for name, value in _decided(panel).items()}
+    return metrics
+
+
+def _decided(panel: Panel) -> dict[str, float]:
+    """Return the numbers of the stratum with the most throughput, and which one it is."""
+    decisions = [decision for stratum in panel.strata if (decision := decide(stratum))]
+    if not decisions:
+        return {}
+    leader = max(decisions, key=lambda decision: decision.best.throughput_median_per_s)
+    axes = leader.best.first.cell.axes
+    varied = varied_factors([measurement.cell.axes for measurement in panel.measurements])
+    return leader.metrics | {
+        f"best_{axis.name}": axes[axis.name] for axis in varied if isinstance(axes[axis.name], int)
+    }
 
 
 def _of_ratio(ratio: Ratio, run_ids: Mapping[str, str]) -> tuple[dict[str, float], dict[str, str]]:

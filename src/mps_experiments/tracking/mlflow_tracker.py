@@ -16,7 +16,7 @@ from mps_experiments.record.disk import alone_in, locked
 from mps_experiments.record.measurement import Measurement
 from mps_experiments.record.verdict import Status
 from mps_experiments.tracking.addresses import database_of, option_of
-from mps_experiments.tracking.comparisons import NOTE, comparison_fields
+from mps_experiments.tracking.comparisons import NOTE, comparison_fields, decision_metrics
 from mps_experiments.tracking.fields import cut, sweep_params, sweep_tags, tags_of
 from mps_experiments.tracking.run_logging import log_changed, log_files, log_report, log_values
 from mps_experiments.tracking.store import HTTP, look, within
@@ -165,10 +165,9 @@ class MlflowTracker(Tracker):
     def _finish(
         self, parent_id: str, measurements: Sequence[Measurement], report: SweepReport, status: str
     ) -> None:
-        metrics = {
-            f"cells/{each.value.lower()}": float(sum(m.verdict.status is each for m in measurements))
-            for each in Status
-        }
+        metrics = decision_metrics(measurements)
+        for each in Status:
+            metrics[f"cells/{each.value.lower()}"] = sum(m.verdict.status is each for m in measurements)
         links = {
             "The VALID runs of this sweep, best first": self._link,
             "All sweeps of this experiment": link_to_all_sweeps(self._experiment_id),
