@@ -5,6 +5,7 @@ from pathlib import Path
 
 from mps_experiments.analysis.answer import answer
 from mps_experiments.analysis.explanation import explain
+from mps_experiments.analysis.fault_answer import fault_answers
 from mps_experiments.analysis.machines import Machines
 from mps_experiments.analysis.panels import panels
 from mps_experiments.analysis.runs import ReportRun
@@ -77,10 +78,13 @@ def tables_by_machine(measurements: Sequence[Measurement]) -> str:
 
 
 def answer_lines(subject: Subject) -> Iterator[str]:
-    """Return what each panel says about packing; of several machines with the machine."""
-    machines = Machines.of(run.measurement for run in subject.runs)
+    """Yield what faults do, then what each panel says about packing; of several machines with the machine."""
+    measurements = [run.measurement for run in subject.runs]
+    machines = Machines.of(measurements)
+    for together in machines.apart(measurements):
+        yield from (f"{machines.label(together[0])}{text}" for text in fault_answers(together))
     found = [stratum for panel in panels(subject.runs, subject.precision) for stratum in panel.strata]
-    return (f"{machines.label(panel.first)}{panel.title}: {answer(panel).text}" for panel in found)
+    yield from (f"{machines.label(panel.first)}{panel.title}: {answer(panel).text}" for panel in found)
 
 
 def commands_of(runs: Iterable[tuple[Measurement, Path | None]]) -> list[str]:
