@@ -53,36 +53,25 @@ class MlflowTracker(Tracker):
         self._run_ids: dict[str, str] = {}
 
     def look(self) -> None:
-        """See whether a server answers, or the database is one of this MLflow's; changes nothing.
-
-        Raises:
-            ConfigError: If the address does not answer, or holds something else.
-        """
         with self._refusing():
             look(self._uri, self._timeout_s, self._connect_timeout_s, may_be_new=True)
 
     def open(self) -> None:
-        """Reach the store, find or create the experiment, and see that it can be written.
-
-        Raises:
-            ConfigError: If the address does not answer or is none, or the store can only be read.
-        """
         self.look()
         with self._refusing():
             within(self._timeout_s, "open the store", self._open)
-            within(self._timeout_s, "write to the store", self._sign)
+            # The smallest thing to write that changes no run.
+            sign = partial(self._client.set_experiment_tag, self._experiment_id, _WRITTEN_BY, __version__)
+            within(self._timeout_s, "write to the store", sign)
 
     @contextlib.contextmanager
     def _refusing(self) -> Iterator[None]:
         try:
             yield
         except TrackingError as error:
-            else_ = (
-                "tracking=none and sync later"
-                if database_of(self._uri)
-                else "tracking=sqlite or tracking=none"
-            )
-            raise ConfigError(option_of(self._uri), self._uri, f"{error}, or use {else_}") from error
+            is_database = database_of(self._uri) is not None
+            instead = "tracking=none and sync later" if is_database else "tracking=sqlite or tracking=none"
+            raise ConfigError(option_of(self._uri), self._uri, f"{error}, or use {instead}") from error
 
     def _open(self) -> None:
         database = database_of(self._uri)
@@ -100,10 +89,6 @@ class MlflowTracker(Tracker):
             how = f"MLFLOW_TRACKING_URI={shlex.quote(self._uri)} {command}"
             what = f"was deleted; restore it with: {how}; or name another with tracking.experiment"
             raise ConfigError("tracking.experiment", self._experiment, what)
-
-    def _sign(self) -> None:
-        """Write the smallest thing that changes no run."""
-        self._client.set_experiment_tag(self._experiment_id, _WRITTEN_BY, __version__)
 
     def start_sweep(self, info: SweepInfo) -> None:
         self._info = info

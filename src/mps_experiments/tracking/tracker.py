@@ -41,10 +41,10 @@ class Tracker:
     """
 
     def look(self) -> None:
-        """See whether the store can be had, without a change; raises ConfigError if it cannot."""
+        """See whether the store is one of this MLflow's, without a change; raise ConfigError if not."""
 
     def open(self) -> None:
-        """Reach the store; raises ConfigError if it does not answer."""
+        """Reach the store and see that it can be written; raise ConfigError if not."""
 
     def start_sweep(self, info: SweepInfo) -> None:
         """Open the parent run, if the command is a sweep."""
