@@ -70,7 +70,7 @@ def decision_metrics(measurements: Sequence[Measurement]) -> dict[str, float]:
     every = panels([ReportRun.of(measurement) for measurement in measurements])
     metrics: dict[str, float] = {}
     for panel in every:
-        where = f"/{panel.title}" if len(every) > 1 else ""
+        where = f"/{panel.title.replace(' · ', ' ')}" if len(every) > 1 else ""
         metrics |= {name_for_mlflow(f"{name}{where}"): value for name, value in _decided(panel).items()}
     return metrics
 

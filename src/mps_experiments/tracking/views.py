@@ -16,15 +16,15 @@ _RUNS = {  # of one sweep
     "tags": ("cause",),
 }
 _SWEEPS = {  # of one experiment
+    "params": ("model", "gpu", *_FACTORS),
     "metrics": (
         *("best_throughput_per_s", "best_procs", "knee_procs", "gain_best", "gain_over_off"),
         *("p50_at_best_ms", "p99_at_best_ms", "memory_at_best_gib"),
     ),
-    "params": ("model", "gpu", "driver", *_FACTORS),
     "tags": ("verdict",),
 }
 _ALL = "mps-sweeps"
-_WIDTHS = {"params": 70, "metrics": 135, "tags": 130}  # pixels
+_WIDTHS = {"model": 160, "gpu": 130, "cause": 130, "verdict": 130}  # pixels, of columns with long values
 _NAME, _CREATED = "attributes.`Run Name`", "runDateAndNestInfo"
 _MAX_NOTE = 8000  # characters of a tag that MLflow takes
 _FENCE = "```"
@@ -42,14 +42,18 @@ def all_sweeps_view() -> tuple[str, str]:
 
 
 def _view(key: str, condition: str, order: str, columns: Mapping[str, tuple[str, ...]]) -> tuple[str, str]:
-    chosen = {f"{kind}.`{name}`": _WIDTHS[kind] for kind, names in columns.items() for name in names}
+    chosen = {
+        f"{kind}.`{name}`": _WIDTHS.get(name, max(90, 8 * len(name) + 32))
+        for kind, names in columns.items()
+        for name in names
+    }
     state = {
         "searchFilter": condition,
         "orderByKey": order,
         "orderByAsc": False,
         "selectedColumns": list(chosen),
         "columnOrder": [_NAME, _CREATED, *chosen, "duration"],
-        "columnWidths": {_NAME: 280, _CREATED: 130, **chosen},
+        "columnWidths": {_NAME: 340, _CREATED: 130, **chosen},
     }
     return f"mlflow.sharedViewState.{key}", json.dumps(state)
 
