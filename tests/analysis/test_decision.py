@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from mps_experiments.analysis.decision import Decision, decide, gaps
+from mps_experiments.analysis.metrics import priced
 from mps_experiments.record.measurement import Measurement
 from mps_experiments.record.verdict import Verdict
 from tests.evidence_records import traced_run, with_telemetry
@@ -91,6 +92,9 @@ def test_memory_energy_and_p99_of_the_best_are_told_where_they_are_known() -> No
     energy = decided(*full_sweep())
     assert "J per image" in energy.headline
     assert energy.metrics["joules_per_item_at_best"] > 0
+    cost = decided(*(priced(run, 3.6) for run in arm("on", {1: 1.0, 2: 1.0})))
+    assert "50 per million images" in cost.headline
+    assert cost.metrics["cost_per_million_at_best"] == pytest.approx(50)
     long = decided(*arm("on", {1: 1.0, 2: 1.0}, times=500))
     assert "p99 2 ms" in long.headline
     assert long.metrics["p99_at_best_ms"] == pytest.approx(2.0)
@@ -134,8 +138,8 @@ def test_a_slowed_one_process_run_is_known_by_the_gain_where_the_slowest_worker_
     ("one", "two", "said"),
     [
         ((1.0, 1.1, 1.2, 1.05), (1.2, 1.7, 2.6, 1.9), "whether packing pays is open"),
-        ((1.0,) * 4, (2.1, 1.9, 2.0, 2.1), "more may or may not pay: 2 replicas do 0.99 times that"),
-        ((1.0,) * 4, (3.0, 3.1, 3.0, 3.1), "more does not pay: 2 replicas do 0.66 times that"),
+        ((1.0,) * 4, (2.1, 1.9, 2.0, 2.1), "whether more pay is open: 2 replicas do 0.99 times that"),
+        ((1.0,) * 4, (3.0, 3.1, 3.0, 3.1), "more do not pay: 2 replicas do 0.66 times that"),
         ((1.0,) * 4, (1.0, 1.1, 1.0, 1.1), "no fewer reach 90 % of that."),
     ],
 )
@@ -195,7 +199,7 @@ def test_the_best_without_mps_is_told_against_the_best_under_it() -> None:
         ),
         (
             [*arm("on", {1: 1.0, 2: 1.0, 4: 1.0}), *arm("on", {1: 3.0, 2: 4.0}, times=30)],
-            "This is about times=10; times=30 is in the tables only.",
+            "This is about times=10; the tables also have times=30.",
         ),
         (
             [
@@ -233,7 +237,7 @@ def test_nothing_is_decided_without_two_cells() -> None:
     one, two = arm("on", {1: 1.0, 2: 1.0})
     panel = panel_of(with_output(one, 1.0), with_output(two, 2.0))
     assert decide(panel) is None
-    assert any("procs=2" in text and "output" in text for text in gaps(panel, None))
+    assert any("procs=2" in text and "output" in text for text in gaps(panel))
 
 
 @pytest.mark.parametrize("verdict", [INVALID, SKIPPED])
@@ -274,7 +278,8 @@ def test_the_next_step_follows_from_the_cause(runs: list[Measurement], words: tu
     assert any(words) == bool(step)
 
 
-def test_more_processes_are_not_advised_where_more_were_tried() -> None:
+def test_more_processes_are_not_advised_where_more_were_tried_or_no_core_is_left() -> None:
+    assert decided(*arm("on", {1: 1.0, 3: 1.0})).next_step == ""  # of three cores
     more = traced_run("four", procs=4, mps="on", iteration_ms=40.0)
     step = decided(*traced(running_ms=4.0), more).next_step
     assert "CUDA graphs" in step

@@ -33,7 +33,15 @@ READING: dict[str, Any] = {
     "dram_activity": 0.2,
 }
 UNITS = ("_s", "_ms", "_us", "_per_s", "_mib", "_j", "_w", "_mhz", "_share", "_mean", "_switches")
-COUNTS = ("cell/batch", "cell/procs", "cell/times", "cores_used", "kernels_per_iteration", "active_workers")
+COUNTS = (
+    "cell/batch",
+    "cell/procs",
+    "cell/times",
+    "cores_used",
+    "kernels_per_iteration",
+    "active_workers",
+    "_items",
+)
 
 
 def measured(mps: str = "on", **parts: Any) -> Measurement:
@@ -109,6 +117,8 @@ def test_the_gpus_figures_are_of_the_window_and_in_the_units_of_their_names() ->
         {
             "gpu/energy_j": 200.0,
             "gpu/energy_per_item_j": 1.0,  # 200 iterations of both workers
+            "gpu/kwh_per_million_items": 1 / 3.6,
+            "gpu/power_w": 100.0,  # 200 J in 2 s
             "gpu/power_mean_w": 350.0,
             "gpu/utilization_mean": 0.9,
             "gpu/sm_activity_mean": 0.6,
@@ -130,7 +140,10 @@ def test_the_gpus_figures_are_of_the_window_and_in_the_units_of_their_names() ->
         (None, {}),
         (Telemetry(gpu=(reading(-1.0), reading(9.0))), {}),
         (Telemetry(gpu=(GpuSample(at_ns=START_NS), GpuSample(at_ns=START_NS + SECOND_NS))), {}),
-        (Telemetry(gpu=(GpuSample(at_ns=START_NS, power_w=70.0),)), {"gpu/power_mean_w": 70.0}),
+        (
+            Telemetry(gpu=(GpuSample(at_ns=START_NS, power_w=70.0),)),
+            {"gpu/power_w": 70.0, "gpu/power_mean_w": 70.0},
+        ),
     ],
 )
 def test_what_the_gpu_does_not_tell_is_no_metric(telemetry: Telemetry | None, told: dict[str, float]) -> None:
@@ -157,21 +170,6 @@ def test_the_traced_passs_figures_are_means_over_workers_in_the_units_of_their_n
             "trace/iteration_ms": 30.0,
         }
     )
-
-
-@pytest.mark.parametrize(
-    ("run", "tells"),
-    [
-        (measured(mps="off"), True),
-        (measured(mps="off", long=0.9), False),
-        (measured(mps="on", long=0.9), True),
-        (measured(procs=1), False),
-    ],
-    ids=["short", "long", "long under MPS", "one worker"],
-)
-def test_overlap_is_left_out_where_it_means_nothing(run: Measurement, tells: bool) -> None:
-    names = {"trace/overlap_share", "trace/mean_active_workers"}
-    assert names & metrics_of(run).keys() == (names if tells else set())
 
 
 def test_each_worker_tells_its_use_of_the_cpu_and_a_sum_needs_each_of_them() -> None:
