@@ -14,7 +14,7 @@ from mlflow import MlflowClient
 
 from mps_experiments.record.measurement import Measurement, find_measurements, read_measurement
 from mps_experiments.record.verdict import Status
-from mps_experiments.tracking.sqlite import database_of
+from mps_experiments.tracking.addresses import database_of
 from tests.fakes.plans import wait_until
 from tests.fakes.stores import fill, immutable, locked, mounted, new_store, read_only
 from tests.fakes.warm import Running, warm

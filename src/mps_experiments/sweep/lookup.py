@@ -20,7 +20,7 @@ from mps_experiments.record.summaries import (
     summaries_below,
 )
 from mps_experiments.sweep.mistaken import archive_hint, folder_hint
-from mps_experiments.tracking.variables import store_named_outside
+from mps_experiments.tracking.addresses import store_named_outside
 
 _WOULD_WORK = f"give a run's or a sweep's folder, a {FILE_NAME} or an MLflow run id"
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
