@@ -13,10 +13,9 @@ from typing import Any
 
 from mps_experiments.errors import RunError
 from mps_experiments.machine.signals import blocked_for_children
-from mps_experiments.workers import preloading
 from mps_experiments.workers.errand import ask_child
 from mps_experiments.workers.messages import Preloaded
-from mps_experiments.workers.preloading import preload_words
+from mps_experiments.workers.preloading import preload_words, report
 
 _PRELOAD = [
     "mps_experiments.workers.forkserver_lifeline",  # first: the others take seconds
@@ -74,28 +73,26 @@ def _start_tracker() -> None:
 def without_harm(preload: Sequence[str], timeout_s: float) -> dict[str, str]:
     """Have the fork server import these modules, without those that would harm the workers.
 
-    Args:
-        preload: As for `process_context`, which may have started to import them.
-        timeout_s: Seconds for the imports.
+    `process_context` may have started to import them.
 
     Returns:
         Module -> why it is not preloaded.
     """
     problems: dict[str, str] = {}
-    left, is_settled = list(preload), not preload
-    while not is_settled:
+    left = list(preload)
+    while left:
         answer = _answer(left, timeout_s)
         problems |= answer.problems
-        if answer.spoilt:
-            left = [name for name in left if name not in answer.problems]
-            process_context("forkserver", left)
-        is_settled = not (answer.spoilt and left)
+        if not answer.spoilt:
+            break
+        left = [name for name in left if name not in answer.problems]
+        process_context("forkserver", left)
     return problems
 
 
 def _answer(preload: Sequence[str], timeout_s: float) -> Preloaded:
     try:
-        answer = ask_child(process_context("forkserver", preload), preloading.report, (), timeout_s)
+        answer = ask_child(process_context("forkserver", preload), report, (), timeout_s)
     except TimeoutError:
         reason = f"not imported within {timeout_s:g} s"
     except (EOFError, OSError, RunError) as error:

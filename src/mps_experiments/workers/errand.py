@@ -1,6 +1,5 @@
 """Run a function in a child process that answers with one message and ends."""
 
-import signal
 import threading
 import time
 from collections.abc import Callable
@@ -8,8 +7,6 @@ from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from mps_experiments.workers.keeper import under_keeper
-from mps_experiments.workers.lifeline import die_with_parent
 from mps_experiments.workers.messages import FromWorker, receive_from_worker
 
 _KILL_TIMEOUT_S = 10.0  # no option: such a child uses no GPU, and dies with this process at the latest
@@ -25,7 +22,7 @@ def ask_child(
 
     Args:
         context: Starts the child.
-        target: Called with the arguments and a connection; must call `begin_errand` first.
+        target: Called with the arguments and a connection; must call `keeper.begin_child` first.
         arguments: Plain data.
         timeout_s: Seconds from the child's start to its answer.
 
@@ -54,14 +51,6 @@ def ask_child(
             process.terminate()  # by way of its keeper
             process.join(_KILL_TIMEOUT_S)
         receiver.close()
-
-
-def begin_errand() -> None:
-    """Leave signals to the parent, and die with it. A child calls this first."""
-    under_keeper()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    die_with_parent()
 
 
 def _start(process: BaseProcess, timeout_s: float) -> bool:

@@ -17,9 +17,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from mps_experiments.errors import in_words
-from mps_experiments.workers.errand import begin_errand
 from mps_experiments.workers.forkserver_lifeline import is_fork_server
-from mps_experiments.workers.messages import Preloaded, clipped, encode
+from mps_experiments.workers.keeper import begin_child
+from mps_experiments.workers.messages import Preloaded, clipped, send
 
 _PREFIX = "preload:"  # not a module's name, so that multiprocessing itself finds nothing to import
 _CUDA_ERROR_NOT_INITIALIZED = 3  # cuda.h
@@ -35,17 +35,19 @@ def preload_words(names: Sequence[str]) -> list[str]:
 
 def report(channel: Connection) -> None:
     """Report to the parent how the preload went; runs in a child of the fork server."""
-    begin_errand()
-    channel.send_bytes(encode(Preloaded(problems=problems, spoilt=spoilt)))
+    begin_child()
+    send(channel, Preloaded(problems=problems, spoilt=spoilt))
 
 
 def _names_in(command_line: Sequence[str]) -> list[str]:
     """Return the names in the command line of a fork server; none for any other process."""
     if not is_fork_server(list(command_line)):
         return []
-    texts = (each.value for each in ast.walk(ast.parse(command_line[-1])) if isinstance(each, ast.Constant))
-    found = [text for text in texts if isinstance(text, str) and text.startswith(_PREFIX)]
-    return found[0].removeprefix(_PREFIX).split(",") if found else []
+    texts = [each.value for each in ast.walk(ast.parse(command_line[-1])) if isinstance(each, ast.Constant)]
+    for text in texts:
+        if isinstance(text, str) and text.startswith(_PREFIX):
+            return text.removeprefix(_PREFIX).split(",")
+    return []
 
 
 def _preload(names: Sequence[str]) -> None:
@@ -89,9 +91,8 @@ def _asking_the_driver_through_nvml() -> Iterator[None]:
     try:
         yield
     finally:
-        if before is None:
-            os.environ.pop(name, None)
-        else:
+        del os.environ[name]
+        if before is not None:
             os.environ[name] = before
 
 
