@@ -35,12 +35,12 @@ class Attack:
         return os.system, (f"touch {self.marker}",)
 
 
-def checked(context: Context, timeout_s: float = TIMEOUT_S, model: str = SMALL, **values: str) -> Checked:
+def checked(context: Context, timeout_s: float = TIMEOUT_S, model: str = SMALL, **values: Any) -> Checked:
     spec = WorkloadSpec(kind="torchvision", model=model, **values)
     return check_workload(context, spec, False, timeout_s)
 
 
-def refused(context: Context, **values: str) -> str:
+def refused(context: Context, **values: Any) -> str:
     with pytest.raises(ConfigError) as caught:
         checked(context, **values)
     assert "\n" not in str(caught.value)

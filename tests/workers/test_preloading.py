@@ -2,19 +2,18 @@
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
 
 from mps_experiments.machine.gpus import open_probe
-from mps_experiments.record.workload import WorkloadSpec
 from mps_experiments.workers import preloading
-from mps_experiments.workers.child import WorkerSpec
 from mps_experiments.workers.context import process_context, without_harm
 from mps_experiments.workers.errand import ask_child
 from mps_experiments.workers.messages import Checked, encode
-from mps_experiments.workers.pool import WorkerPool
+from tests.workers.conftest import MakeSpecs, pool_of
 
 TIMEOUT_S = 120.0
 MODULES = {
@@ -103,7 +102,9 @@ DRIVER_USER = "import ctypes\nassert ctypes.CDLL('libcuda.so.1').cuInit(0) == 0\
 
 @pytest.mark.gpu
 @pytest.mark.usefixtures("modules")
-def test_a_worker_sees_only_its_gpu_whatever_was_asked_in_the_fork_server(tmp_path: Path) -> None:
+def test_a_worker_sees_only_its_gpu_whatever_was_asked_in_the_fork_server(
+    tmp_path: Path, make_specs: MakeSpecs
+) -> None:
     (tmp_path / "preload_driver.py").write_text(DRIVER_USER)
     (tmp_path / "gpu_model.py").write_text(GPU_MODULE)
     problems = without_harm(["preload_asks", "preload_driver"], TIMEOUT_S)
@@ -111,24 +112,8 @@ def test_a_worker_sees_only_its_gpu_whatever_was_asked_in_the_fork_server(tmp_pa
     with open_probe() as probe:
         gpus = probe.gpus()
     for gpu in gpus:
-        spec = spec_of("gpu_model:build", tmp_path, gpu.uuid)
-        with WorkerPool(process_context("forkserver"), [spec], 5.0, lambda *_: None) as pool:
+        environment = {"CUDA_VISIBLE_DEVICES": gpu.uuid}
+        specs = make_specs("small", device="cuda:0", environment=environment, options={"uuid": gpu.uuid})
+        specs = [replace(each, workload=replace(each.workload, factory="gpu_model:build")) for each in specs]
+        with pool_of(process_context("forkserver"), specs) as pool:
             pool.wait_ready(TIMEOUT_S)
-
-
-def spec_of(factory: str, folder: Path, uuid: str) -> WorkerSpec:
-    workload = WorkloadSpec(
-        kind="custom", model=factory, factory=factory, import_path=str(folder), options={"uuid": uuid}
-    )
-    return WorkerSpec(
-        rank=0,
-        device="cuda:0",
-        workload=workload,
-        iterations=1,
-        warmup_iterations=1,
-        cpu_cores=(),
-        environment={"CUDA_VISIBLE_DEVICES": uuid},
-        verbose=False,
-        log_path=str(folder / "worker-0.log"),
-        go_timeout_s=TIMEOUT_S,
-    )
