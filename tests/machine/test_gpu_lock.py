@@ -82,18 +82,13 @@ def holder(folder: Path) -> Iterator[Holder]:
                 child.kill()
 
 
-def test_a_gpu_in_use_is_refused_with_pid_command_and_the_way_out(tmp_path: Path) -> None:
+@pytest.mark.parametrize("end", ["orderly", "killed"])
+def test_a_gpu_in_use_is_refused_until_its_sweep_has_ended(tmp_path: Path, end: str) -> None:
     with holder(tmp_path) as first:
         assert refusal(tmp_path) == (
             f"device={GPU}: in use by another sweep, pid {first.process.pid} ({COMMAND}); "
             "gpu_wait_s=3600 waits up to an hour"
         )
-
-
-@pytest.mark.parametrize("end", ["orderly", "killed"])
-def test_the_end_of_its_sweep_frees_the_gpu_and_leaves_the_file(tmp_path: Path, end: str) -> None:
-    with holder(tmp_path) as first:
-        assert not is_free(tmp_path)
         if end == "orderly":
             first.process.communicate("")
             assert first.process.returncode == 0

@@ -89,7 +89,6 @@ def test_random_weights_have_no_file(forkserver: Context) -> None:
             "workload.norm_layer=batch: alexnet has no batch normalisation",
         ),
         ({"model": "resnet999"}, "workload.model=resnet999: not a torchvision .*; try .*resnet"),
-        ({"model": "maskrcnn_resnet50"}, "try maskrcnn_resnet50_fpn"),
         ({"model": "r3d_18"}, "workload.model=r3d_18: not a torchvision"),
         ({"model": "zzz"}, "try maskrcnn_resnet50_fpn, resnet50"),
     ],
@@ -100,55 +99,26 @@ def test_what_torchvision_has_not_is_refused_with_what_would_work(
     assert re.search(line, refused(forkserver, **values))
 
 
-def broken(kind: str, path: Path, state_dict: dict[str, torch.Tensor]) -> None:
-    """Write a weights file that does not fit, by kind."""
-    match kind:
-        case "empty":
-            path.touch()
-        case "text":
-            path.write_text("weights\n" * 100)
-        case "truncated":
-            torch.save(state_dict, path)
-            os.truncate(path, path.stat().st_size // 2)
-        case "no state dict":
-            torch.save({"epoch": 3}, path)
-        case "other shapes":
-            torch.save({name: torch.zeros(1, 1) for name in state_dict}, path)
-        case "other model":
-            torch.save({f"{name}.other": value for name, value in state_dict.items()}, path)
-
-
-@pytest.mark.parametrize(
-    ("kind", "reason"),
-    [
-        ("empty", "an empty file; copy or download it again"),
-        ("text", "not a checkpoint that torch.load(weights_only=True) reads"),
-        ("truncated", "a checkpoint whose end is missing"),
-        ("no state dict", "not a state dict: it holds no tensors by name"),
-        ("other shapes", f"does not fit {SMALL}: "),
-        ("other model", f"does not fit {SMALL}: "),
-    ],
-)
+@pytest.mark.parametrize("kind", ["empty", "other model"])
 def test_weights_that_do_not_fit_are_refused(
-    forkserver: Context, state_dict: dict[str, torch.Tensor], tmp_path: Path, kind: str, reason: str
+    forkserver: Context, state_dict: dict[str, torch.Tensor], tmp_path: Path, kind: str
 ) -> None:
+    """The reasons are told apart in `workloads/test_checkpoints` and `test_networks`."""
     path = tmp_path / "w.pth"
-    broken(kind, path, state_dict)
+    if kind == "empty":
+        path.touch()
+    else:
+        torch.save({f"{name}.other": value for name, value in state_dict.items()}, path)
     line = refused(forkserver, weights=str(path))
+    reason = "an empty file" if kind == "empty" else f"does not fit {SMALL}: missing names: "
     assert line.startswith(f"workload.weights={path}: {reason}")
-    assert ("missing names: " in line) == (kind == "other model")
     assert line.endswith("; random always works")
 
 
-@pytest.mark.parametrize("with_torch", [True, False], ids=["torch", "pickle"])
-def test_a_weights_file_cannot_run_code(forkserver: Context, tmp_path: Path, with_torch: bool) -> None:
+def test_a_weights_file_cannot_run_code(forkserver: Context, tmp_path: Path) -> None:
     path, marker = tmp_path / "w.pth", tmp_path / "marker"
-    if with_torch:
-        torch.save({"w": Attack(marker)}, path)
-    else:
-        path.write_bytes(pickle.dumps({"w": Attack(marker)}))
-    line = refused(forkserver, weights=str(path))
-    assert ("holds posix.system, which" if with_torch else "a pickle that torch.save did not write") in line
+    torch.save({"w": Attack(marker)}, path)
+    assert "holds posix.system, which" in refused(forkserver, weights=str(path))
     assert not marker.exists()
     pickle.loads(pickle.dumps(Attack(marker)))  # noqa: S301 - or the marker would prove nothing
     assert marker.exists()
@@ -225,12 +195,10 @@ def test_a_factory_s_module_sees_the_gpu_that_the_workers_will_see(
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ("raise SystemExit('usage: me')", "importing broken raises SystemExit: usage: me"),
         ("raise RuntimeError('x' * 100_000)", f"importing broken raises RuntimeError: {'x' * 500}..."),
         ("os._exit(7)", "the process that checks it ended: exit code 7"),
         ("os.kill(os.getpid(), 9)", "the process that checks it ended: exit code -9"),
         ("def build(device): ...", "takes (device), but is called as build(device, options)"),
-        ("biuld = 1", "module broken ({0}/broken.py) has no build; did you mean biuld?"),
     ],
 )
 def test_a_factory_that_cannot_be_imported_is_refused_with_the_reason(
@@ -239,7 +207,7 @@ def test_a_factory_that_cannot_be_imported_is_refused_with_the_reason(
     (tmp_path / "broken.py").write_text(f"import os\n{line}\n")
     with pytest.raises(ConfigError) as caught:
         check_factory(forkserver, tmp_path, "broken:build")
-    assert str(caught.value) == f"workload.factory=broken:build: {reason.format(tmp_path)}"
+    assert str(caught.value) == f"workload.factory=broken:build: {reason}"
 
 
 def test_a_module_that_never_ends_is_given_up_and_what_it_started_is_gone(

@@ -13,11 +13,10 @@ import psutil
 import pytest
 
 from mps_experiments.errors import WorkerError
-from mps_experiments.record.trace_files import load_trace
 from mps_experiments.workers import pool as pool_module
 from mps_experiments.workers.child import WorkerSpec
 from mps_experiments.workers.context import process_context
-from mps_experiments.workers.messages import Compute, Computed, Trace, Traced, Tracing
+from mps_experiments.workers.messages import Compute, Computed, Traced
 from mps_experiments.workers.pool import WorkerPool
 from tests.fakes.plans import is_running, wait_until
 from tests.workers.conftest import DEADLINE_S, READY_S, Context, MakeSpecs, ignore, measure, pool_of, started
@@ -222,22 +221,6 @@ def test_answers_come_by_rank_also_of_some_while_others_are_gone(
         with pytest.raises(WorkerError, match="worker 1 was killed by SIGKILL"):
             pool.ask([Compute()], Computed, DEADLINE_S, [pool.workers[1]])
     assert [worker.process.exitcode for worker in pool.workers] == [0, -signal.SIGKILL, 0]
-
-
-def test_workers_trace_a_pass_together(forkserver: Context, make_specs: MakeSpecs, tmp_path: Path) -> None:
-    orders = [Trace(iterations=2, path=str(tmp_path / f"{rank}.npz")) for rank in range(2)]
-    with pool_of(forkserver, make_specs("small", 2)) as pool:
-        measure(pool)
-        assert pool.ask(orders, Tracing, DEADLINE_S) == [Tracing()] * 2
-        go = pool.next_start()
-        assert pool.ask([go] * 2, Traced, DEADLINE_S) == [Traced()] * 2
-        offset_ns = time.time_ns() - time.monotonic_ns()
-    traces = [load_trace(Path(order.path)) for order in orders]
-    assert [(trace.rank, trace.pid, trace.iterations) for trace in traces] == [
-        (rank, pid, 2) for rank, pid in enumerate(pool.pids)
-    ]
-    for trace in traces:
-        assert trace.boundaries_ns[0] - offset_ns >= go.start_at_ns - 1_000_000
 
 
 def test_a_worker_that_dies_instead_of_answering_is_told(forkserver: Context, make_specs: MakeSpecs) -> None:

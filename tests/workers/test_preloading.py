@@ -1,5 +1,6 @@
 """What the fork server imports for all workers, and what it had better not."""
 
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -39,6 +40,7 @@ def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def look_around(channel: Connection) -> None:
     """Tell which of the modules this child of the fork server has inherited."""
+    assert preloading.NAMES not in os.environ
     inherited = sorted(name for name in sys.modules if name.startswith("preload_"))
     channel.send_bytes(encode(Checked(value=" ".join(inherited))))
 
@@ -71,15 +73,6 @@ def test_a_module_that_ends_the_fork_server_costs_the_preload_and_nothing_else()
 def test_nothing_to_preload_starts_no_fork_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mps_experiments.workers.context.process_context", None)
     assert without_harm([], TIMEOUT_S) == {}
-
-
-def test_only_a_fork_server_imports_what_its_command_line_names() -> None:
-    words = preloading.preload_words(["a.b", "c"])
-    command = f"from multiprocessing.forkserver import main; main(4, 5, {words!r}, **{{}})"
-    assert preloading._names_in(["python", "-c", command]) == ["a.b", "c"]
-    assert preloading._names_in(["python", "-c", f"print({words!r})"]) == []
-    assert preloading._names_in(["python", "-c", command.replace(repr(words[1]), "'torch'")]) == []
-    assert preloading.preload_words([]) == []
 
 
 def test_a_process_that_never_asked_the_driver_has_not_initialised_cuda() -> None:

@@ -146,7 +146,7 @@ def test_without_a_base_times_count_from_the_epoch(tmp_path: Path) -> None:
 
 def test_the_share_of_multiprocessors_is_at_most_one_and_unknown_where_it_is_not_told(tmp_path: Path) -> None:
     told = (0.25, 1, 62.06, 0.0)
-    events = [kernel(number, 0.5, **{"blocks per SM": fill}) for number, fill in enumerate(told)]
+    events = [kernel(number, 0.5, "gemm", **{"blocks per SM": fill}) for number, fill in enumerate(told)]
     copy = event("gpu_memcpy", 10, 1, "Memcpy DtoD", stream=7)
     trace = read(tmp_path, content(*events, kernel(9), copy))
     assert trace.sm_fill[:4].tolist() == [0.25, 1.0, 1.0, 0.0]

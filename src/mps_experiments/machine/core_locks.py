@@ -4,7 +4,6 @@ import contextlib
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Self
 
 from mps_experiments.machine.lock_file import LOCK_FOLDER, try_to_lock
 
@@ -21,7 +20,7 @@ def fair_share(usable: int, own_gpus: int, all_gpus: int, workers: int) -> int:
     return min(usable, max(usable * own_gpus // max(1, all_gpus), workers + 1))
 
 
-class CoreLocks:
+class CoreLocks(contextlib.ExitStack):
     """The cores of one sweep, locked until the block is left; so long the process keeps to them.
 
     Args:
@@ -36,20 +35,11 @@ class CoreLocks:
     """
 
     def __init__(self, command: str, say: Callable[[str], None], folder: Path = LOCK_FOLDER) -> None:
+        super().__init__()
         self._command, self._say, self._folder = command, say, folder
-        self._held: dict[int, int] = {}
         self.are_taken = False
         self.usable: tuple[int, ...] = tuple(sorted(os.sched_getaffinity(0)))
         self.own: tuple[int, ...] = ()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.are_taken:
-            os.sched_setaffinity(0, self.usable)
-        while self._held:
-            os.close(self._held.popitem()[1])
 
     def take(self, in_order: Sequence[int], wanted: int) -> None:
         """Lock as many cores as wanted, the first of `in_order` first. The second call does nothing.
@@ -60,18 +50,21 @@ class CoreLocks:
         if self.are_taken:
             return
         self.are_taken = True
+        locked: list[int] = []
         for core in in_order:
-            if len(self._held) == wanted:
+            if len(locked) == wanted:
                 break
             with contextlib.suppress(OSError):
                 descriptor = try_to_lock(self._folder / f"mpsx-core-{core}.lock", self._command)
                 if descriptor is not None:
-                    self._held[core] = descriptor
-        self.own = tuple(sorted(self._held))
+                    self.callback(os.close, descriptor)
+                    locked.append(core)
+        self.own = tuple(sorted(locked))
         if len(self.own) < wanted:
             self._say(
                 f"only {len(self.own)} of {wanted} CPU cores are free, other sweeps have the rest: "
                 "workers that find too few share some with them"
             )
         if self.own:
+            self.callback(os.sched_setaffinity, 0, self.usable)
             os.sched_setaffinity(0, self.own)  # the fork server, the daemon and their children inherit it

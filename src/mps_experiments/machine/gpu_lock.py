@@ -3,8 +3,8 @@
 import os
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Self
 
 from mps_experiments.errors import ConfigError
 from mps_experiments.machine import lock_file
@@ -22,7 +22,7 @@ def _path(uuid: str, folder: Path) -> Path:
     return folder / f"mpsx-{uuid}.lock"
 
 
-class GpuLocks:
+class GpuLocks(ExitStack):
     """The GPUs of one sweep, locked until the block is left. No child process inherits a lock.
 
     Args:
@@ -32,15 +32,9 @@ class GpuLocks:
     """
 
     def __init__(self, command: str, say: Callable[[str], None], folder: Path = LOCK_FOLDER) -> None:
+        super().__init__()
         self._command, self._say, self._folder = command, say, folder
-        self._held: dict[str, int] = {}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        while self._held:
-            os.close(self._held.popitem()[1])
+        self._held: set[str] = set()
 
     def acquire(self, uuid: str, wait_s: float) -> None:
         """Lock one GPU, if this sweep has not locked it already.
@@ -71,4 +65,5 @@ class GpuLocks:
         except OSError as error:
             what = f"cannot be locked for this sweep ({path}: {error.strerror}); device=cpu needs no lock"
             raise ConfigError("device", uuid, what) from error
-        self._held[uuid] = descriptor
+        self.callback(os.close, descriptor)
+        self._held.add(uuid)

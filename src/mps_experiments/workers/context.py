@@ -13,9 +13,9 @@ from typing import Any
 
 from mps_experiments.errors import RunError
 from mps_experiments.machine.signals import blocked_for_children
+from mps_experiments.workers import preloading
 from mps_experiments.workers.errand import ask_child
 from mps_experiments.workers.messages import Preloaded
-from mps_experiments.workers.preloading import preload_words, report
 
 _PRELOAD = [
     "mps_experiments.workers.forkserver_lifeline",  # first: the others take seconds
@@ -28,7 +28,7 @@ _PRELOAD = [
 _END_TIMEOUT_S = 30.0
 _POLL_S = 0.005
 _server: Any = forkserver._forkserver  # multiprocessing has no way to ask for its pid
-_wanted: list[str] = list(_PRELOAD)
+_wanted: list[str] = []  # what the server imports beside these
 
 
 def process_context(
@@ -48,12 +48,16 @@ def process_context(
     if start_method == "spawn":
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    if preload is not None and (words := [*_PRELOAD, *preload_words(preload)]) != _wanted:
+    if preload is not None and [*preload] != _wanted:
         _end_server()
-        _wanted[:] = words
-    context.set_forkserver_preload(list(_wanted))
-    with blocked_for_children():  # Ctrl-C must not reach the server while it imports torch
-        forkserver.ensure_running()
+        _wanted[:] = preload
+    context.set_forkserver_preload([*_PRELOAD, *([preloading.__name__] if _wanted else [])])
+    os.environ[preloading.NAMES] = ",".join(_wanted)
+    try:
+        with blocked_for_children():  # Ctrl-C must not reach the server while it imports torch
+            forkserver.ensure_running()
+    finally:
+        del os.environ[preloading.NAMES]
     return context
 
 
@@ -92,7 +96,7 @@ def without_harm(preload: Sequence[str], timeout_s: float) -> dict[str, str]:
 
 def _answer(preload: Sequence[str], timeout_s: float) -> Preloaded:
     try:
-        answer = ask_child(process_context("forkserver", preload), report, (), timeout_s)
+        answer = ask_child(process_context("forkserver", preload), preloading.report, (), timeout_s)
     except TimeoutError:
         reason = f"not imported within {timeout_s:g} s"
     except (EOFError, OSError, RunError) as error:

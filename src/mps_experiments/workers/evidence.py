@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mps_experiments.errors import MpsExperimentsError, in_words
 from mps_experiments.record.trace_files import save_trace
@@ -33,22 +33,15 @@ from mps_experiments.workers.messages import (
 )
 from mps_experiments.workers.timing import wait_until
 
+if TYPE_CHECKING:  # it imports torch
+    from mps_experiments.workloads.loading import Workload
+
 _A = TypeVar("_A", bound=Answer)
 # Operators that compute nothing. A model on the CPU uses some of them to fetch its input from the GPU.
 _NO_WORK = {"_to_copy", "copy_", "detach", "empty", "empty_like", "empty_strided", "lift_fresh"} | {
     "_local_scalar_dense"
 }
 _ROWS, _INNER, _COLUMNS = 512, 1024, 1024  # of the matrices that are multiplied
-
-
-class Runnable(Protocol):
-    """The part of a workload that a worker runs; see `workloads.loading.Workload`."""
-
-    @property
-    def forward(self) -> Callable[[], object]: ...
-
-    @property
-    def forward_first(self) -> Callable[[], object]: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +55,7 @@ class Witness:
 
     rank: int
     device: str
-    workload: Runnable
+    workload: "Workload"
     synchronize: Callable[[], None]
     channel: Connection
     timeout_s: float
