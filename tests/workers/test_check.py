@@ -14,7 +14,7 @@ import torch
 
 from mps_experiments.errors import ConfigError, RunError
 from mps_experiments.record.workload import WorkloadSpec
-from mps_experiments.workers import errand
+from mps_experiments.workers import context as context_module
 from mps_experiments.workers.check import check_workload
 from mps_experiments.workers.messages import Checked
 from mps_experiments.workloads.networks import build_network
@@ -130,7 +130,7 @@ def test_a_check_that_breaks_off_is_a_refusal_too(
     def broken_off(_: object) -> None:
         raise RunError("a worker sent only part of a message")
 
-    monkeypatch.setattr(errand, "receive_from_worker", broken_off)
+    monkeypatch.setattr(context_module, "receive_from_worker", broken_off)
     with pytest.raises(ConfigError, match=rf"workload.model={SMALL}: the check failed: a worker sent"):
         checked(forkserver)
 

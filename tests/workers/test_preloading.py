@@ -11,8 +11,7 @@ import pytest
 
 from mps_experiments.machine.gpus import open_probe
 from mps_experiments.workers import preloading
-from mps_experiments.workers.context import process_context, without_harm
-from mps_experiments.workers.errand import ask_child
+from mps_experiments.workers.context import ask_child, process_context, without_harm
 from mps_experiments.workers.messages import Checked, encode
 from tests.workers.conftest import MakeSpecs, pool_of
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from mps_experiments.errors import ConfigError, RunError, in_words
 from mps_experiments.machine.cell_variables import take_on
 from mps_experiments.record.workload import WorkloadSpec
-from mps_experiments.workers.errand import ask_child
+from mps_experiments.workers.context import ask_child
 from mps_experiments.workers.keeper import begin_child, print_into
 from mps_experiments.workers.messages import Checked, clipped, send
 from mps_experiments.workloads.factory import import_factory, refuse_signature, refuse_without_batch
