@@ -1,11 +1,13 @@
-"""The charts of one panel; each is left out, with the reason, where it would show a single point."""
+"""Draw the charts of one panel; each is left out, with the reason, where it would show a single point."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
-from mps_experiments.analysis.figures import Series, arm_series, said, scoped
+from mps_experiments.analysis.figures import Series, arm_name, arm_series, said, scoped
 from mps_experiments.analysis.metrics import CHARTED, Metric
 from mps_experiments.analysis.metrics import Chart as MetricChart
+from mps_experiments.analysis.numbers import short
 from mps_experiments.analysis.panels import Panel
 from mps_experiments.analysis.repeats import Group
 from mps_experiments.report.drawing import (
@@ -18,8 +20,8 @@ from mps_experiments.report.drawing import (
     from_zero,
     label,
     lines,
+    name_points,
 )
-from mps_experiments.report.latency import latency_chart
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,19 +31,23 @@ _INTERVAL = "Bars: interval of the ratio, of 95 % from four blocks on, rough bel
 _RANGE = "Bars: lowest to highest block, around the median; of a single block what happened within it."
 _NO_INTERVAL = "No bars: the windows are too short for intervals."
 _MEDIAN = "Median over the blocks."
+_NUMBERED = "Numbers: processes. Up is more throughput, left is less latency."
+_PERCENTILES = (99, 95, 50)
 
 
 def charts(panel: Panel, prefix: str = "") -> list[Chart | NoChart]:
-    """Draw all charts of a panel.
+    """Draw what the decision rests on.
 
     Args:
         panel: What is shown.
         prefix: Put before the name of each, where a page has several panels.
     """
-    return [
-        *(drawer(panel, prefix) for drawer in (_ratio, _throughput, latency_chart)),
-        *(_metric(panel, prefix, *row) for row in CHARTED),
-    ]
+    return [drawer(panel, prefix) for drawer in (_throughput, _ratio, _throughput_over_latency)]
+
+
+def more_charts(panel: Panel, prefix: str = "") -> list[Chart | NoChart]:
+    """Draw what the GPU did."""
+    return [_metric(panel, prefix, *row) for row in CHARTED] if panel.on_gpu else []
 
 
 def _ratio(panel: Panel, prefix: str) -> Chart | NoChart:
@@ -93,10 +99,47 @@ def _throughput_range(group: Group) -> tuple[float, float] | None:
     return group.figures[0].throughput_interval_per_s
 
 
+def _throughput_over_latency(panel: Panel, prefix: str) -> Chart | NoChart:
+    """Draw the throughput of each cell over the highest percentile that two cells of a line have."""
+    for percent in _PERCENTILES:
+        latencies = arm_series(panel, partial(_latency_ms, percent))
+        if any(len(each.counts) > 1 for each in latencies):
+            break
+    else:
+        return NoChart(title="Throughput over latency", reason=_TWO_COUNTS)
+    throughputs = arm_series(
+        panel,
+        lambda group: None if _latency_ms(percent, group) is None else group.throughput_median_per_s,
+    )
+
+    def draw(axes: "Axes") -> None:
+        lines(axes, throughputs, latencies)
+        from_zero(axes)
+        axes.set_xlim(0, axes.get_xlim()[1] * 1.05)
+        name_points(axes, throughputs, latencies)
+        axes.set_xlabel(f"p{percent} latency, ms")
+        axes.set_ylabel(f"{panel.first.cell.item}s/s, all processes")
+
+    words = [
+        f"{arm_name(panel, up.mps, up.stratum)}: {_pairs(up, along)}"
+        for up, along in zip(throughputs, latencies, strict=True)
+    ]
+    title = scoped(panel, f"Throughput over p{percent} latency")
+    return drawn(f"{prefix}throughput-over-latency", title, "; ".join(words), draw, _NUMBERED)
+
+
+def _pairs(up: Series, along: Series) -> str:
+    points = zip(up.counts, up.values, along.values, strict=True)
+    return ", ".join(f"{count} {short(rate)}/s at {short(ms)} ms" for count, rate, ms in points)
+
+
+def _latency_ms(percent: int, group: Group) -> float | None:
+    value_s = group.latencies.percentile_s(percent)
+    return None if value_s is None else value_s * 1e3
+
+
 def _metric(panel: Panel, prefix: str, metric: Metric, shown: MetricChart) -> Chart | NoChart:
     """Draw the median over repeats of what is measured beside times."""
-    if not panel.on_gpu:
-        return NoChart(title=metric.title, reason="it needs a GPU")
     series = arm_series(panel, metric.of)
 
     def draw(axes: "Axes") -> None:

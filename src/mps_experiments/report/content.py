@@ -1,6 +1,6 @@
 """Describe a page as data, whatever it is written as: headings, paragraphs, tables, pictures."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rich.table import Table as RichTable
@@ -51,6 +51,7 @@ class Table:
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...] = ()
+    holds_text: bool = False  # cells are words, which may be wrapped, rather than numbers
 
     @classmethod
     def of(cls, table: RichTable) -> "Table":
@@ -66,12 +67,20 @@ class Table:
 
 @dataclass(frozen=True, kw_only=True)
 class SideBySide:
-    """Charts that are read together."""
+    """Parts that are read together, where there is room."""
 
-    charts: tuple[Chart, ...]
+    blocks: tuple["Block", ...]
 
 
-Block = Heading | Paragraph | Bullets | Code | Table | Chart | SideBySide
+@dataclass(frozen=True, kw_only=True)
+class Details:
+    """A part that is folded until somebody wants it; in Markdown a section like any other."""
+
+    summary: str
+    blocks: tuple["Block", ...]
+
+
+Block = Heading | Paragraph | Bullets | Code | Table | Chart | SideBySide | Details
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,8 +92,16 @@ class Page:
 
     def pictures(self) -> dict[str, bytes]:
         """Return file name -> PNG of everything that is drawn."""
-        blocks = (block.charts if isinstance(block, SideBySide) else (block,) for block in self.blocks)
-        return {f"{each.name}.png": each.png for some in blocks for each in some if isinstance(each, Chart)}
+        return {f"{chart.name}.png": chart.png for chart in _charts(self.blocks)}
+
+
+def _charts(blocks: Iterable[Block]) -> Iterator[Chart]:
+    for block in blocks:
+        match block:
+            case Chart():
+                yield block
+            case SideBySide() | Details():
+                yield from _charts(block.blocks)
 
 
 def bullets(items: Sequence[str]) -> list[Block]:

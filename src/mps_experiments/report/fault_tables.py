@@ -14,6 +14,7 @@ from mps_experiments.analysis.parity import difference_text
 from mps_experiments.record.axes import factor_words
 from mps_experiments.record.measurement import Measurement
 from mps_experiments.record.verdict import Status
+from mps_experiments.report.content import Table as PlainTable
 from mps_experiments.report.lines import shortened
 
 _COLUMNS = (
@@ -37,31 +38,65 @@ _MAX_TEXTS = 3
 
 def fault_tables(measurements: Sequence[Measurement]) -> Iterator[Table]:
     """Yield the tables; none if nothing was made to go wrong."""
+    for rows in _together(measurements):
+        table = Table(
+            title=Text(f"FAULTS · {_setting(rows)}", no_wrap=True),
+            title_justify="left",
+            caption=Text("\n".join(_lines(rows)), no_wrap=True, overflow="ignore"),
+            caption_justify="left",
+        )
+        for name in _COLUMNS:
+            table.add_column(name)
+        for row in rows:
+            table.add_row(*_cells(row))
+        yield table
+
+
+def fault_matrices(measurements: Sequence[Measurement]) -> Iterator[PlainTable]:
+    """Yield for each setting what each fault did without MPS and with it."""
+    for rows in _together(measurements):
+        cells: dict[str, dict[str, str]] = {}
+        for row in rows:
+            cells.setdefault(row.first.cell.fault, {})[row.first.cell.mps] = _outcome(row)
+        states = [mps for mps in ("off", "on") if any(mps in each for each in cells.values())]
+        yield PlainTable(
+            title=_setting(rows),
+            header=("fault", *(f"MPS {mps}" for mps in states)),
+            rows=tuple((fault, *(each.get(mps, "") for mps in states)) for fault, each in cells.items()),
+            holds_text=True,
+        )
+
+
+def _together(measurements: Sequence[Measurement]) -> Iterator[list[FaultRow]]:
+    """Yield the rows of each setting."""
     by_table: dict[str, list[FaultRow]] = {}
     for row in fault_rows(measurements):
         cell = row.first.cell
-        by_table.setdefault(frozen((table_key(row.first), cell.procs, cell.times, cell.extras)), []).append(
-            row
-        )
-    for rows in by_table.values():
-        yield _table(rows)
+        key = frozen((table_key(row.first), cell.procs, cell.times, cell.extras))
+        by_table.setdefault(key, []).append(row)
+    yield from by_table.values()
 
 
-def _table(rows: Sequence[FaultRow]) -> Table:
+def _setting(rows: Sequence[FaultRow]) -> str:
     cell = rows[0].first.cell
     processes = f"{cell.procs} process{'es' if cell.procs > 1 else ''}"
-    setting = [processes, f"times={cell.times}", *factor_words(cell.axes)]
-    table = Table(
-        title=Text(f"FAULTS · {cell.model} · {', '.join(setting)}", no_wrap=True),
-        title_justify="left",
-        caption=Text("\n".join(_lines(rows)), no_wrap=True, overflow="ignore"),
-        caption_justify="left",
-    )
-    for name in _COLUMNS:
-        table.add_column(name)
-    for row in rows:
-        table.add_row(*_cells(row))
-    return table
+    return f"{cell.model} · {', '.join([processes, f'times={cell.times}', *factor_words(cell.axes)])}"
+
+
+def _outcome(row: FaultRow) -> str:
+    """Return the fate of the others and of a new client, a line each; the verdict if no trial is VALID."""
+    trials = row.trials
+    if not trials:
+        return row.first.verdict.status.value
+    lines = []
+    if any(trial.neighbours for trial in trials):
+        finished = sum(len(trial.survivors) == len(trial.neighbours) for trial in trials)
+        lines.append(f"others finished {finished} of {len(trials)}")
+    served = len(row.served_s)
+    lines.append(f"new client served {served} of {len(trials)}")
+    if row.first.cell.mps == "on" and (fell_back := sum(bool(trial.fell_back_silently) for trial in trials)):
+        lines.append(f"without MPS, silently {fell_back} of {served}")
+    return "\n".join(lines)
 
 
 def _cells(row: FaultRow) -> Iterator[str]:

@@ -1,10 +1,12 @@
-"""The sections of a report."""
+"""Compose the sections of a report."""
 
 import itertools
 import shlex
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from mps_experiments.analysis.answer import answer
+from mps_experiments.analysis.fault_rows import fault_rows
 from mps_experiments.analysis.machines import Machines
 from mps_experiments.analysis.noise import noise_line
 from mps_experiments.analysis.packing import PAYS
@@ -13,12 +15,13 @@ from mps_experiments.analysis.repeats import Group
 from mps_experiments.record.axes import BY_NAME, EXTRA_FACTORS
 from mps_experiments.record.measurement import Measurement
 from mps_experiments.record.verdict import Status
-from mps_experiments.report.captions import warnings_of
-from mps_experiments.report.charts import charts
+from mps_experiments.report.captions import warning_lines
+from mps_experiments.report.cells import cell_table
+from mps_experiments.report.charts import charts, more_charts
 from mps_experiments.report.content import (
     Block,
-    Bullets,
     Code,
+    Details,
     Heading,
     Paragraph,
     SideBySide,
@@ -26,138 +29,141 @@ from mps_experiments.report.content import (
     bullets,
 )
 from mps_experiments.report.drawing import Chart, NoChart
-from mps_experiments.report.fault_tables import fault_tables
-from mps_experiments.report.figure_tables import all_figures
-from mps_experiments.report.summary import why_lines
-from mps_experiments.report.tables import tables
+from mps_experiments.report.fault_tables import fault_matrices, fault_tables
+from mps_experiments.report.summary import causes
+from mps_experiments.report.why import why_chart, why_table
 
 _MAX_LISTED = 1000  # lines: some hundred KB at the most
-_NO_TIMELINE = NoChart(
-    title="Timeline of the workers",
-    reason="needs the timeline.png of a VALID run of several processes beside its record; a traced pass "
-    "makes it (trace.iterations=3)",
-)
 _MAX_TIMELINES = 4
+_WORDS = (
+    "throughput: items (images) per second of all processes together, while all were at work.",
+    "gain: throughput of N processes over that of one, all else equal. N: the others ran for free.",
+    "ratio: time per iteration of the slowest of N processes over that of one. 1.0: the others ran for free. "
+    "N: as slow as one after the other.",
+    "makespan: last worker's end minus first worker's start, over the workers' own iterations.",
+    f"packing pays up to the fewest replicas over which no larger number has a gain of {PAYS} or more; open: "
+    "the interval allows both.",
+    "interval: computed from the ratios within blocks (repeats). From four blocks on it is a 95 % interval "
+    "by Student's t. With fewer it is called rough and holds the truth less often. It does not cover what "
+    "all blocks share, such as the machine and the day.",
+    "p95 takes 100 iterations over processes and blocks, p99 takes 1,000; with fewer it is blank.",
+    "Only VALID runs count: MPS on or off was proved for each while its window was measured.",
+    "All definitions: docs/reading-results.md of mps_experiments.",
+)
 
 
-def answer_section(panels: Sequence[Panel]) -> Iterator[Block]:
-    """Yield the answer of each panel, the first thing on the page."""
+def decision_section(panels: Sequence[Panel]) -> Iterator[Block]:
+    """Yield the decision of each setting, the first thing on the page."""
     several = [stratum for panel in panels for stratum in panel.strata]
     for panel in several:
+        found = answer(panel)
+        details = bullets(found.details)
         if len(several) > 1:
             yield Heading(text=panel.title, level=3)
-        found = answer(panel)
         yield Paragraph(text=found.headline, strong=True)
-        yield from bullets(found.details)
+        if details and len(several) > 1:
+            yield Details(summary="What is open, and how sure this is", blocks=tuple(details))
+        else:
+            yield from details
 
 
-def table_section(panel: Panel) -> Iterator[Block]:
-    """Yield the table of each MPS state, and all figures in one."""
-    yield from map(Table.of, tables(panel.measurements))
-    if panel.groups:
-        yield all_figures(panel)
-
-
-def chart_section(panel: Panel, prefix: str) -> Iterator[Block]:
-    """Yield the charts, and why others are not there."""
+def panel_section(panel: Panel, prefix: str) -> Iterator[Block]:
+    """Yield charts, the table of all cells, and why N processes take longer than one."""
     found = charts(panel, prefix)
     drawn = tuple(each for each in found if isinstance(each, Chart))
     if drawn:
-        yield SideBySide(charts=drawn)
-    pictures = list(_timelines(panel, prefix))
-    yield from pictures
-    missing = [each for each in found if isinstance(each, NoChart)]
-    if not pictures:
-        missing.append(_NO_TIMELINE)
-    yield from bullets([f'No chart "{each.title}": {each.reason}.' for each in missing])
+        yield SideBySide(blocks=drawn)
+    yield cell_table(panel, roles([panel]))
+    yield from _why(panel, prefix)
+    more = more_charts(panel, prefix)
+    of_gpu = tuple(each for each in more if isinstance(each, Chart))
+    if of_gpu:
+        yield Details(summary="What the GPU did", blocks=(SideBySide(blocks=of_gpu),))
+    if timelines := tuple(_timelines(panel, prefix)):
+        yield Details(summary="Timelines of the traced pass", blocks=timelines)
+    missing = [each for each in (*found, *more) if isinstance(each, NoChart)]
+    if missing:
+        lines = bullets([f"{each.title}: {each.reason}." for each in missing])
+        yield Details(summary="Charts that are not there", blocks=tuple(lines))
 
 
-def why_section(panels: Sequence[Panel], machines: Machines) -> Iterator[Block]:
-    """Say what keeps N processes from taking the time of one."""
-    lines = [
-        f"{machines.label(panel.first)}{line}" for panel in panels for line in why_lines(panel.measurements)
-    ]
-    if lines:
-        yield Heading(text="Why not more")
-        yield Bullets(items=tuple(lines))
+def roles(panels: Sequence[Panel]) -> dict[str, str]:
+    """Return record id of a cell's first VALID run -> what the decision calls the cell."""
+    return {}
+
+
+def _why(panel: Panel, prefix: str) -> Iterator[Block]:
+    found = causes(panel.measurements)
+    if not found:
+        return
+    yield Heading(text="Why not more", level=3)
+    chart, table = why_chart(panel, found, prefix), why_table(panel, found)
+    yield SideBySide(blocks=(chart, table)) if chart else table
+    in_full = bullets([cause.line for cause in found if cause.explanation.figures])
+    if in_full:
+        yield Details(summary="Each cause with its figures", blocks=tuple(in_full))
 
 
 def fault_section(measurements: Sequence[Measurement], machines: Machines) -> Iterator[Block]:
-    """Yield what broke, where something was made to."""
-    found = [(runs[0], list(fault_tables(runs))) for runs in machines.apart(measurements)]
-    if any(together for _, together in found):
-        yield Heading(text="What breaks")
-    for first, together in found:
-        if together and machines.are_several:
-            yield Heading(text=f"Machine {machines.letter(first)}", level=3)
-        yield from map(Table.of, together)
+    """Yield what broke, where something was made to: a matrix, and folded what each process saw."""
+    for runs in machines.apart(measurements):
+        if not fault_rows(runs):
+            continue
+        where = f" · machine {machines.letter(runs[0])}" if machines.are_several else ""
+        yield Heading(text=f"What breaks{where}")
+        yield from fault_matrices(runs)
+        tables = tuple(map(Table.of, fault_tables(runs)))
+        yield Details(summary="All figures of the faults, and what each process saw", blocks=tables)
 
 
-def missing_section(
+def care_section(
     measurements: Sequence[Measurement], problems: Sequence[str], machines: Machines
 ) -> Iterator[Block]:
-    """List cells without numbers, numbers with warnings, and records that cannot be read."""
-    unnumbered = [m for m in measurements if m.verdict.status is not Status.VALID]
-    yield Heading(text="What has no number, and what to read with care")
-    counts = {status: sum(m.verdict.status is status for m in measurements) for status in Status}
-    yield Paragraph(text=", ".join(f"{count} {status.value}" for status, count in counts.items()) + ".")
-    yield from _listed(
-        [f"{machines.label(m)}{m.name}: {m.verdict.status.value}: {m.verdict.reason}" for m in unnumbered]
-    )
-    warnings = [
-        f"{machines.label(m)}{m.name}: {finding.check}: {finding.text}"
-        for m in measurements
-        for finding in warnings_of(m)
-    ]
-    for runs in machines.apart(measurements):
-        if (line := noise_line(runs)) is not None:
-            yield Paragraph(text=f"{machines.label(runs[0])}{line}.")
-    if warnings:
-        yield Heading(text="Warnings", level=3)
-        yield from _listed(warnings)
+    """Yield cells without numbers, numbers with warnings, and records that cannot be read."""
     if problems:
-        yield Heading(text="Records that cannot be read", level=3)
+        yield Heading(text="Records that cannot be read")
         yield from _listed(problems)
+    failed = [m for m in measurements if m.verdict.status is not Status.VALID]
+    if failed:
+        counts = Counter(m.verdict.status.value for m in failed)
+        of_all = ", ".join(f"{count} {status}" for status, count in counts.items())
+        reasons = Counter(
+            f"{machines.label(m)}{m.cell_name}: {m.verdict.status.value}: {m.verdict.reason}" for m in failed
+        )
+        lines = [f"{text} ({count} runs)" if count > 1 else text for text, count in reasons.items()]
+        summary = f"Without a number: {of_all} of {len(measurements)} runs"
+        yield Details(summary=summary, blocks=tuple(_listed(lines)))
+    warnings = []
+    for runs in machines.apart(measurements):
+        found = [*warning_lines(runs), *filter(None, [noise_line(runs)])]
+        warnings += [f"{machines.label(runs[0])}{line}" for line in found]
+    if warnings:
+        yield Details(summary=f"Warnings: {len(warnings)}", blocks=tuple(bullets(warnings)))
 
 
 def reproduce_section(measurements: Sequence[Measurement], commands: Sequence[str]) -> Iterator[Block]:
     """Yield the commands that give the same numbers again, as far as the machine allows."""
     if not measurements:
         return
-    yield Heading(text="Reproduce")
-    if commands:
-        yield Paragraph(text="The sweep:")
-        yield Code(text="\n".join(commands))
-    code = dict.fromkeys(map(_code_version, measurements))
-    yield Paragraph(text=f"With {'; '.join(code)}. One run again, compared with the stored one:")
-    yield Code(text="python -m mps_experiments.replay RUN_FOLDER_OR_MLFLOW_RUN_ID")
-    yield Paragraph(text="Each cell alone:")
+    code = "; ".join(dict.fromkeys(map(_code_version, measurements)))
     each = list(dict.fromkeys(map(_command, measurements)))
-    yield Code(text="\n".join(each[:_MAX_LISTED]))
+    blocks: list[Block] = []
+    if commands:
+        blocks += [Paragraph(text="The sweep:"), Code(text="\n".join(commands))]
+    blocks += [
+        Paragraph(text=f"With {code}. One run again, compared with the stored one:"),
+        Code(text="python -m mps_experiments.replay RUN_FOLDER_OR_MLFLOW_RUN_ID"),
+        Paragraph(text="Each cell alone:"),
+        Code(text="\n".join(each[:_MAX_LISTED])),
+    ]
     if len(each) > _MAX_LISTED:
-        yield Paragraph(text=f"{len(each) - _MAX_LISTED} more are in the records.")
+        blocks.append(Paragraph(text=f"{len(each) - _MAX_LISTED} more are in the records."))
+    yield Details(summary="Commands", blocks=tuple(blocks))
 
 
 def reading_section() -> Iterator[Block]:
     """Define the words of the report."""
-    yield Heading(text="How to read this")
-    yield Bullets(
-        items=(
-            "makespan: last worker's end minus first worker's start, over the workers' own iterations.",
-            "ratio: time per iteration of the slowest of N processes over that of one, all else equal. "
-            "1.0: the others ran for free. N: as slow as one after the other. More: worse than that.",
-            "throughput: items (images) per second of all processes together, while all were at work.",
-            "gain: throughput of N processes over that of one.",
-            f"packing pays up to the fewest replicas over which no larger number has a gain of {PAYS} or "
-            "more; open: the interval allows both.",
-            "interval: computed from the ratios within blocks (repeats). From four blocks on it is a 95 % "
-            "interval by Student's t. With fewer it is called rough and holds the truth less often. It does "
-            "not cover what all blocks share, such as the machine and the day.",
-            "p95 takes 100 iterations over processes and blocks, p99 takes 1,000; with fewer it is blank.",
-            "Only VALID runs count: MPS on or off was proved for each while its window was measured.",
-            "All definitions: docs/reading-results.md of mps_experiments.",
-        )
-    )
+    yield Details(summary="How to read this", blocks=tuple(bullets(_WORDS)))
 
 
 def _timelines(panel: Panel, prefix: str) -> Iterator[Chart]:

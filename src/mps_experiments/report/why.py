@@ -1,0 +1,128 @@
+"""Show why N processes take longer than one: a bar for each cell, and a sentence; pure."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from mps_experiments.analysis.numbers import short
+from mps_experiments.analysis.panels import ARMS, Panel
+from mps_experiments.record.axes import varied_factors
+from mps_experiments.record.decomposition import decompose
+from mps_experiments.record.measurement import Measurement, times_order
+from mps_experiments.report.content import Table
+from mps_experiments.report.drawing import Chart, drawn
+from mps_experiments.report.ink import COLOURS
+from mps_experiments.report.summary import CellCause
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# The parts of an iteration: colour, what the legend calls it, its key in an explanation's figures, in words.
+_PARTS = (
+    ("running", "its operations run", "growth/kernels_ms", "in its own operations"),
+    (
+        "behind",
+        "waits for others' operations",
+        "growth/behind_others_ms",
+        "waiting for other workers' operations",
+    ),
+    ("idle", "waits, GPU idle", "growth/waiting_idle_ms", "waiting while the GPU runs nothing"),
+    ("host", "host", "growth/host_ms", "on the host (Python, launching, synchronising)"),
+)
+_NOTE = (
+    "Parts of an iteration of the slowest worker, in the window; what ran and what waited is from the traced "
+    "pass. Of several blocks, the one whose ratio is nearest to that of all."
+)
+_ROW_IN = 0.27
+_LEGEND_ROWS = 2.2
+_CHARACTER_IN = 0.085
+
+
+def why_chart(panel: Panel, causes: Sequence[CellCause], prefix: str) -> Chart | None:
+    """Draw a bar for each cell with a traced pass, as long as its iteration; None without two of them."""
+    bars = _bars(panel, causes)
+    if len(bars) < 2:
+        return None
+    names = [_name(panel, run) for run in bars]
+    parts = [_parts_ms(run) for run in bars]
+
+    def draw(axes: "Axes") -> None:
+        lefts = [0.0] * len(parts)
+        for number, (role, legend, *_) in enumerate(_PARTS):
+            values = [part[number] for part in parts]
+            look = {"color": COLOURS[role], "edgecolor": COLOURS["paper"], "linewidth": 0.8, "label": legend}
+            axes.barh(range(len(parts)), values, left=lefts, height=0.7, **look)
+            lefts = [left + value for left, value in zip(lefts, values, strict=True)]
+        for place, whole in enumerate(lefts):
+            axes.annotate(short(whole), (whole, place), (4, 0), textcoords="offset points", va="center")
+        axes.set_xlim(0, max(lefts) * 1.12)
+        axes.set_yticks(range(len(parts)), names)
+        axes.set_ylim(len(parts) - 0.4, -_LEGEND_ROWS)
+        axes.grid(visible=False, axis="y")
+        axes.set_xlabel("ms per iteration")
+        axes.legend(loc="upper left", ncols=2, fontsize=9)
+
+    words = [f"{name}: {_in_words(each)}" for name, each in zip(names, parts, strict=True)]
+    height_in = _ROW_IN * (len(bars) + _LEGEND_ROWS) + 0.6
+    left_in = 0.3 + _CHARACTER_IN * max(map(len, names))
+    title = "Where the time of an iteration goes"
+    return drawn(f"{prefix}why", title, f"ms: {'; '.join(words)}", draw, _NOTE, height_in, left_in)
+
+
+def _bars(panel: Panel, causes: Sequence[CellCause]) -> list[Measurement]:
+    """List the runs that are explained, and for each arm the one-process run of the largest, if traced."""
+    runs = {}
+    for cause in sorted(causes, key=lambda each: each.many.cell.procs):
+        for m in filter(None, (cause.one, cause.many)):
+            if m.cell.times == panel.times and m.activity is not None and m.activity.on_gpu:
+                runs[_place(m)] = m
+    return [runs[place] for place in sorted(runs)]
+
+
+def _place(m: Measurement) -> tuple[object, ...]:
+    cell = m.cell
+    return cell.extras, times_order(cell.times), cell.procs, ARMS.index(cell.mps)
+
+
+def _name(panel: Panel, m: Measurement) -> str:
+    """Name a cell by what tells it apart within its panel."""
+    axes = [each.cell.axes for each in panel.measurements]
+    values = [f"{axis.name} {m.cell.axes[axis.name]}" for axis in varied_factors(axes)]
+    values += [f"times {m.cell.times}"] * bool(panel.other_times)
+    return " · ".join([str(m.cell.procs), m.cell.mps, *values])
+
+
+def _parts_ms(m: Measurement) -> tuple[float, ...]:
+    assert m.activity is not None  # noqa: S101 - the caller looked
+    parts = decompose([worker.samples for worker in m.workers if worker.samples], m.activity)
+    return tuple(s * 1e3 for s in (parts.run_s, parts.behind_s, parts.idle_s, parts.host_s))
+
+
+def _in_words(parts_ms: Sequence[float]) -> str:
+    return ", ".join(f"{legend} {short(ms)}" for (_, legend, *_), ms in zip(_PARTS, parts_ms, strict=True))
+
+
+def why_table(panel: Panel, causes: Sequence[CellCause]) -> Table:
+    """Say in a sentence for each cell what its cause rests on."""
+    rows = [
+        (_name(panel, cause.many), str(cause.explanation.cause), _sentence(cause))
+        for cause in sorted(causes, key=lambda each: _place(each.many))
+    ]
+    header = ("processes · MPS", "cause", "what it rests on")
+    return Table(
+        title="Why N processes take longer than one", header=header, rows=tuple(rows), holds_text=True
+    )
+
+
+def _sentence(cause: CellCause) -> str:
+    figures = cause.explanation.figures
+    if not figures:
+        return cause.explanation.text.partition(": ")[2]
+    total_ms = figures["growth/total_ms"]
+    if total_ms <= 0:
+        return "An iteration takes no longer than with one process."
+    grown = {words: figures[key] for _, _, key, words in _PARTS}
+    words, most_ms = max(grown.items(), key=lambda part: part[1])
+    return (
+        f"An iteration takes {short(total_ms)} ms longer than with one process; what grew most is the time "
+        f"{words}, by {short(most_ms)} ms."
+    )
