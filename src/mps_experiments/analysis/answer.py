@@ -68,7 +68,8 @@ def _headline(panel: Panel, arms: Mapping[str, Mapping[int, Group]]) -> str:
         for each in said_once:
             words = words.replace(each, "")
         text += f"; {_in_turn(group.first.cell.mps)} {words}"
-    return f"{text}{caveats(panel, packs)}."
+    ones = [one for group in packs if (one := arms[group.first.cell.mps].get(1))]
+    return f"{', '.join([text, *caveats([*packs, *ones])])}."
 
 
 def _in_turn(mps: str) -> str:

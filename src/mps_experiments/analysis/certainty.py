@@ -23,13 +23,10 @@ _OF_OTHERS = {
 }
 
 
-def caveats(panel: Panel, packs: Sequence[Group]) -> str:
-    """Return what makes the gains doubtful, as the end of their sentence: whose work, and others."""
-    arms = {group.first.cell.mps for group in packs}
-    ones = [one for mps in arms if (one := panel.arm(mps).get(1))]
-    parts = _work_doubts([m for group in [*packs, *ones] for m in group.measurements])
-    parts += _taken_by_others([*packs, *ones])
-    return "".join(f", {part}" for part in parts)
+def caveats(groups: Sequence[Group]) -> list[str]:
+    """List what makes comparisons of these cells doubtful, as parts of a sentence."""
+    doubts = _work_doubts([m for group in groups for m in group.measurements])
+    return [*doubts, *_taken_by_others(groups)]
 
 
 def vagueness(gain: Estimate) -> str:

@@ -41,6 +41,10 @@ class Group:
         return self.measurements[0]
 
     @property
+    def procs(self) -> int:
+        return self.first.cell.procs
+
+    @property
     def makespans_s(self) -> tuple[float, ...]:
         """Return the makespan of each, in seconds."""
         return tuple(figures.makespan_s for figures in self.figures)
