@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from mps_experiments.analysis.choice import memory_gib
 from mps_experiments.analysis.estimates import ENOUGH_BLOCKS, Estimate
 from mps_experiments.analysis.machines import Machines, letter
 from mps_experiments.analysis.metrics import BY_NAME, METRICS, SHOWN, Metric
@@ -19,9 +20,8 @@ from mps_experiments.report.content import Table
 
 _Key = tuple[str, str, str, Times, int]  # model, what varies, mps, times, procs
 _DIGITS, _MOST_DIGITS, _MOST_DECIMALS = 3, 5, 4
-_MEMORY = BY_NAME["gpu/memory_used_max_mib"]
 _THROUGHPUT, _MAKESPAN = BY_NAME["throughput_per_s"], BY_NAME["makespan_s"]
-_UNITS = {"%": "_percent"}  # of metrics whose name does not say their unit
+_LAST_PERCENTILE = BY_NAME["latency/p99_ms"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -143,7 +143,8 @@ def _columns(panel: Panel, rows: Sequence[Row]) -> Iterator[tuple[str, list[str]
         # A window of a given length has that makespan.
         if metric is not _THROUGHPUT and not (metric is _MAKESPAN and every_times == {"auto"}):
             yield metric.heading.format(item=item), _numbers(rows, metric.of)
-    yield "memory GiB", _numbers(rows, lambda group: (_MEMORY.of(group) or math.nan) / 1024)
+        if metric is _LAST_PERCENTILE:
+            yield "memory GiB", _numbers(rows, memory_gib)
 
 
 def _verdict(row: Row) -> str:
@@ -174,8 +175,8 @@ def exported(
         causes: Likewise -> why its processes take longer than one.
     """
     found = [_exported(row, roles, causes) for panel in panels for row in cell_rows(panel)]
-    names = dict.fromkeys(name for row in found for name, value in row.items() if value not in (None, ""))
-    return [{name: row.get(name) for name in names} for row in found]
+    known = {name for row in found for name, value in row.items() if value not in (None, "")}
+    return [{name: value for name, value in row.items() if name in known} for row in found]
 
 
 def _exported(row: Row, roles: Mapping[str, str], causes: Mapping[str, str]) -> dict[str, str | float | None]:
@@ -193,13 +194,18 @@ def _exported(row: Row, roles: Mapping[str, str], causes: Mapping[str, str]) -> 
     }
     for name, estimate in (("gain", row.gain), ("ratio", row.ratio)):
         low, high = (estimate.interval if estimate else None) or (None, None)
-        values |= {name: estimate.value if estimate else None, f"{name}_low": low, f"{name}_high": high}
+        known = {name: estimate.value if estimate else None, f"{name}_low": low, f"{name}_high": high}
+        values |= {key: _rounded(value) for key, value in known.items()}
     values["interval"] = row.gain.interval_name if row.gain and row.gain.interval else ""
     for metric in METRICS:
-        known = row.value(metric)
-        name = metric.name.replace("/", "_") + ("" if "_" in metric.name else _UNITS.get(metric.unit, ""))
-        values[name] = None if known is None or not math.isfinite(known) else float(f"{known:.7g}")
+        unit = "_percent" if metric.unit == "%" else ""
+        values[metric.name.replace("/", "_") + unit] = _rounded(row.value(metric))
     return values
+
+
+def _rounded(value: float | None) -> float | None:
+    """Keep seven digits, as MLflow gets them."""
+    return None if value is None or not math.isfinite(value) else float(f"{value:.7g}")
 
 
 def machines_table(panels: Sequence[Panel], machines: Machines) -> Table | None:

@@ -10,12 +10,12 @@ from mps_experiments.report.ink import COLOURS, LEFT_IN, new_figure, style, to_p
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.axis import Axis
 
 GUIDE: Mapping[str, Any] = {"color": COLOURS["muted"], "linewidth": 1.2}
 _DASHES = {"off": "--", "on": "-"}
 _MARKS = {"off": "sDvPhd", "on": "o^X*<p"}  # one for each stratum, in turn
 _FAINTEST = 0.4
+_SMALL = 7.5  # points, of a legend of many lines
 _WIDTH_IN, HEIGHT_IN = 5.0, 3.5  # as narrow as a third of a page or a phone, so that the text stays readable
 _APART = 0.06  # of an axis; labels that are nearer to each other would touch
 _ROOM = 0.08  # of both axes, which a number beside a mark takes
@@ -39,14 +39,6 @@ class Chart:
     png: bytes
     svg: str = ""
     note: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class NoChart:
-    """The reason why a chart is not there."""
-
-    title: str
-    reason: str
 
 
 def drawn(
@@ -90,7 +82,11 @@ def lines(axes: "Axes", series: Sequence[Series], along: Sequence[Series] | None
             clip_on=False,  # a mark on the edge stays whole
             label=each.label,
         )
-    axes.legend()
+
+
+def legend(axes: "Axes", series: Sequence[Series]) -> None:
+    """Name the lines, in small letters where they are many."""
+    axes.legend(fontsize=_SMALL if len(series) > len(_DASHES) else None)
 
 
 def name_points(axes: "Axes", series: Sequence[Series], along: Sequence[Series]) -> None:
@@ -108,9 +104,9 @@ def name_points(axes: "Axes", series: Sequence[Series], along: Sequence[Series])
             placed.append((x, y))
 
 
-def from_zero(axes: "Axes", top: float | None = None) -> None:
+def from_zero(axes: "Axes") -> None:
     """Start the upright axis at 0, so that heights can be compared."""
-    axes.set_ylim(0, top or axes.get_ylim()[1] * 1.05)
+    axes.set_ylim(0, axes.get_ylim()[1] * 1.05)
 
 
 def label(axes: "Axes", series: Sequence[Series], text: str) -> None:
@@ -121,22 +117,18 @@ def label(axes: "Axes", series: Sequence[Series], text: str) -> None:
     axes.set_xticks([], minor=True)
     axes.set_xlabel("processes")
     axes.set_ylabel(text)
+    legend(axes, series)
 
 
 def doubling(axes: "Axes") -> None:
-    """Scale both axes by powers of two."""
-    axes.set_xscale("log", base=2)
-    axes.set_yscale("log", base=2)
-    plain_log(axes.yaxis, base=2, between=(1.0, 1.5))
-
-
-def plain_log(axis: "Axis", *, base: float, between: Sequence[float]) -> None:
-    """Write plain numbers on a logarithmic axis."""
+    """Scale both axes by powers of two, with plain numbers."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-    axis.set_major_locator(LogLocator(base=base, subs=between))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.set_minor_locator(NullLocator())
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log", base=2)
+    axes.yaxis.set_major_locator(LogLocator(base=2, subs=(1.0, 1.5)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_locator(NullLocator())
 
 
 def all_counts(series: Iterable[Series]) -> list[int]:

@@ -55,7 +55,7 @@ def description(subject: Subject, has_page: bool) -> str:
         has_page: Whether the page itself is among the run's artifacts.
     """
     found = panels(subject.runs, subject.precision)
-    blocks = [*decision_section(found), *(cell_table(panel, roles([panel])) for panel in found)]
+    blocks = [*decision_section(found), *(cell_table(panel, roles(panel)) for panel in found)]
     blocks += fault_matrices([run.measurement for run in subject.runs])
     if has_page:
         blocks.append(Paragraph(text="The whole report, with charts: report.html among the artifacts."))
@@ -84,10 +84,10 @@ def _blocks(subject: Subject) -> Iterator[Block]:
     machines = Machines.of(measurements)
     if not measurements:
         yield Paragraph(text=_NO_RECORD)
+    yield from fault_section(measurements, machines)
     if found:
         yield Heading(text="The decision")
         yield from _decisions(found, machines)
-    yield from fault_section(measurements, machines)
     for number, panel in enumerate(found):
         where = f" · machine {machines.letter(panel.first)}" if machines.are_several else ""
         if len(found) > 1:

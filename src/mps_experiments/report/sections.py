@@ -6,18 +6,16 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from mps_experiments.analysis.answer import answer
+from mps_experiments.analysis.choice import KNEE, choose
 from mps_experiments.analysis.fault_rows import fault_rows
 from mps_experiments.analysis.machines import Machines
 from mps_experiments.analysis.noise import noise_line
-from mps_experiments.analysis.packing import PAYS
 from mps_experiments.analysis.panels import ARMS, Panel
-from mps_experiments.analysis.repeats import Group
-from mps_experiments.record.axes import BY_NAME, EXTRA_FACTORS
 from mps_experiments.record.measurement import Measurement
 from mps_experiments.record.verdict import Status
 from mps_experiments.report.captions import warning_lines
 from mps_experiments.report.cells import cell_table
-from mps_experiments.report.charts import charts, more_charts
+from mps_experiments.report.charts import charts
 from mps_experiments.report.content import (
     Block,
     Code,
@@ -28,7 +26,7 @@ from mps_experiments.report.content import (
     Table,
     bullets,
 )
-from mps_experiments.report.drawing import Chart, NoChart
+from mps_experiments.report.drawing import Chart
 from mps_experiments.report.fault_tables import fault_matrices, fault_tables
 from mps_experiments.report.summary import causes
 from mps_experiments.report.why import why_chart, why_table
@@ -41,8 +39,8 @@ _WORDS = (
     "ratio: time per iteration of the slowest of N processes over that of one. 1.0: the others ran for free. "
     "N: as slow as one after the other.",
     "makespan: last worker's end minus first worker's start, over the workers' own iterations.",
-    f"packing pays up to the fewest replicas over which no larger number has a gain of {PAYS} or more; open: "
-    "the interval allows both.",
+    f"best: the cell with the most throughput. knee: the fewest processes that reach {100 * KNEE:.0f} % of "
+    "that, with MPS as it is there.",
     "interval: computed from the ratios within blocks (repeats). From four blocks on it is a 95 % interval "
     "by Student's t. With fewer it is called rough and holds the truth less often. It does not cover what "
     "all blocks share, such as the machine and the day.",
@@ -69,27 +67,21 @@ def decision_section(panels: Sequence[Panel]) -> Iterator[Block]:
 
 def panel_section(panel: Panel, prefix: str) -> Iterator[Block]:
     """Yield charts, the table of all cells, and why N processes take longer than one."""
-    found = charts(panel, prefix)
-    drawn = tuple(each for each in found if isinstance(each, Chart))
-    if drawn:
+    if drawn := tuple(charts(panel, prefix)):
         yield SideBySide(blocks=drawn)
-    yield cell_table(panel, roles([panel]))
+    yield cell_table(panel, roles(panel))
     yield from _why(panel, prefix)
-    more = more_charts(panel, prefix)
-    of_gpu = tuple(each for each in more if isinstance(each, Chart))
-    if of_gpu:
-        yield Details(summary="What the GPU did", blocks=(SideBySide(blocks=of_gpu),))
     if timelines := tuple(_timelines(panel, prefix)):
         yield Details(summary="Timelines of the traced pass", blocks=timelines)
-    missing = [each for each in (*found, *more) if isinstance(each, NoChart)]
-    if missing:
-        lines = bullets([f"{each.title}: {each.reason}." for each in missing])
-        yield Details(summary="Charts that are not there", blocks=tuple(lines))
 
 
-def roles(panels: Sequence[Panel]) -> dict[str, str]:
+def roles(panel: Panel) -> dict[str, str]:
     """Return record id of a cell's first VALID run -> what the decision calls the cell."""
-    return {}
+    found = {}
+    for choice in filter(None, map(choose, panel.strata)):
+        found[choice.best.first.record_id] = "best"
+        found.setdefault(choice.knee.first.record_id, "knee")
+    return found
 
 
 def _why(panel: Panel, prefix: str) -> Iterator[Block]:
@@ -168,33 +160,20 @@ def reading_section() -> Iterator[Block]:
 
 def _timelines(panel: Panel, prefix: str) -> Iterator[Chart]:
     """Yield pictures of the traced pass: of the fewest and the most workers, off and on."""
-    chosen: dict[str, Group] = {}
-    for stratum, pick in itertools.product(panel.strata, (min, max)):
-        for mps in ARMS:
-            several = {count: group for count, group in stratum.arm(mps).items() if count > 1}
-            if several:
-                group = several[pick(several)]
-                chosen[group.first.record_id] = group
-    by_id = {run.measurement.record_id: run for run in panel.runs}
-    for record_id, group in list(chosen.items())[:_MAX_TIMELINES]:
-        path = by_id[record_id].timeline
-        if path is None:
-            continue
-        name = group.first.cell_name
-        yield Chart(
-            name="-".join((f"{prefix}timeline", *map(str, _place(group)))),
-            title=f"Timeline of the workers, {name}",
-            alt=f"Timeline of {name}: a lane for each worker, when its operations ran in the traced pass, "
-            "and below when those of two or more ran together.",
-            png=path.read_bytes(),
-        )
-
-
-def _place(group: Group) -> Iterator[object]:
-    cell = group.first.cell
-    for axis in (BY_NAME["mps"], BY_NAME["procs"], *EXTRA_FACTORS):
-        if cell.axes[axis.name] != axis.usual:
-            yield from (axis.name, cell.axes[axis.name])
+    chosen: dict[str, None] = {}
+    for stratum, mps in itertools.product(panel.strata, ARMS):
+        several = [group for count, group in stratum.arm(mps).items() if count > 1]
+        chosen |= dict.fromkeys(group.first.record_id for group in (*several[:1], *several[-1:]))
+    for number, run in enumerate([run for run in panel.runs if run.measurement.record_id in chosen]):
+        if run.timeline is not None and number < _MAX_TIMELINES:
+            name = run.measurement.cell_name
+            yield Chart(
+                name=f"{prefix}timeline-{number + 1}",
+                title=f"Timeline of the workers, {name}",
+                alt=f"Timeline of {name}: a lane for each worker, when its operations ran in the traced "
+                "pass, and below when those of two or more ran together.",
+                png=run.timeline.read_bytes(),
+            )
 
 
 def _command(m: Measurement) -> str:

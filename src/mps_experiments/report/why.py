@@ -1,7 +1,7 @@
 """Show why N processes take longer than one: a bar for each cell, and a sentence; pure."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from mps_experiments.analysis.numbers import short
 from mps_experiments.analysis.panels import ARMS, Panel
@@ -32,6 +32,12 @@ _NOTE = (
     "Parts of an iteration of the slowest worker, in the window; what ran and what waited is from the traced "
     "pass. Of several blocks, the one whose ratio is nearest to that of all."
 )
+_ON_PAPER: Mapping[str, Any] = {
+    "frameon": True,
+    "facecolor": COLOURS["paper"],
+    "edgecolor": "none",
+    "framealpha": 1,
+}
 _ROW_IN = 0.27
 _LEGEND_ROWS = 2.2
 _CHARACTER_IN = 0.085
@@ -49,7 +55,12 @@ def why_chart(panel: Panel, causes: Sequence[CellCause], prefix: str) -> Chart |
         lefts = [0.0] * len(parts)
         for number, (role, legend, *_) in enumerate(_PARTS):
             values = [part[number] for part in parts]
-            look = {"color": COLOURS[role], "edgecolor": COLOURS["paper"], "linewidth": 0.8, "label": legend}
+            look: dict[str, Any] = {
+                "color": COLOURS[role],
+                "edgecolor": COLOURS["paper"],
+                "linewidth": 0.8,
+                "label": legend,
+            }
             axes.barh(range(len(parts)), values, left=lefts, height=0.7, **look)
             lefts = [left + value for left, value in zip(lefts, values, strict=True)]
         for place, whole in enumerate(lefts):
@@ -59,7 +70,14 @@ def why_chart(panel: Panel, causes: Sequence[CellCause], prefix: str) -> Chart |
         axes.set_ylim(len(parts) - 0.4, -_LEGEND_ROWS)
         axes.grid(visible=False, axis="y")
         axes.set_xlabel("ms per iteration")
-        axes.legend(loc="upper left", ncols=2, fontsize=9)
+        axes.legend(
+            loc="upper left",
+            bbox_to_anchor=(0, 1),
+            bbox_transform=axes.figure.transFigure,
+            ncols=2,
+            fontsize=9,
+            **_ON_PAPER,
+        )
 
     words = [f"{name}: {_in_words(each)}" for name, each in zip(names, parts, strict=True)]
     height_in = _ROW_IN * (len(bars) + _LEGEND_ROWS) + 0.6
