@@ -5,6 +5,7 @@ from rich.text import Text
 
 from mps_experiments.report.content import (
     Bullets,
+    Details,
     Heading,
     Page,
     SideBySide,
@@ -40,9 +41,10 @@ def test_a_table_without_a_caption_has_no_notes() -> None:
 
 def test_the_pictures_of_a_page_are_found_wherever_they_stand() -> None:
     picture = Chart(name="timeline", title="", alt="", png=b"timeline")
+    folded = Details(summary="s", blocks=(picture,))
     page = Page(
         title="",
-        blocks=(Heading(text="h"), chart("a"), SideBySide(charts=(chart("b"), chart("c"))), picture),
+        blocks=(Heading(text="h"), chart("a"), SideBySide(blocks=(chart("b"), chart("c"))), folded),
     )
     assert page.pictures() == {"a.png": b"a", "b.png": b"b", "c.png": b"c", "timeline.png": b"timeline"}
 

@@ -10,7 +10,7 @@ from rich.table import Table
 from mps_experiments.record.faults import DeviceMemory, ServerState
 from mps_experiments.record.measurement import Measurement
 from mps_experiments.record.verdict import Status, Verdict
-from mps_experiments.report.fault_tables import fault_tables
+from mps_experiments.report.fault_tables import fault_matrices, fault_tables
 from mps_experiments.report.tables import table_text, tables
 from tests.fault_records import (
     FAILED,
@@ -169,6 +169,27 @@ def test_off_and_on_share_a_table_and_other_models_processes_or_times_have_their
         "2 processes, times=9",
         "3 processes, times=4",
     ]
+
+
+def test_the_matrix_has_a_row_for_each_fault_and_a_column_for_each_state() -> None:
+    fell_back = make_trial("kill", KILLED, FAILED, came=newcomer(1000, 1400, attached=False))
+    found = [
+        faulty_run("0"),
+        faulty_run("1", mps="on", trial=make_trial(came=newcomer(1000, 1400))),
+        faulty_run("2", mps="on", number=1, trial=fell_back),
+        faulty_run("3", "exit", mps="on", verdict=TOO_LATE),
+    ]
+    (matrix,) = fault_matrices(found)
+    assert (matrix.header, matrix.holds_text) == (("fault", "MPS off", "MPS on"), True)
+    assert matrix.rows == (
+        (
+            "kill",
+            "others finished 1 of 1\nnew client served 0 of 1",
+            "others finished 1 of 2\nnew client served 2 of 2\nwithout MPS, silently 1 of 2",
+        ),
+        ("exit", "", "INVALID"),
+    )
+    assert list(fault_matrices([alone()])) == []
 
 
 def test_the_text_of_a_sweep_holds_the_ordinary_table_and_that_of_faults() -> None:

@@ -10,6 +10,7 @@ from mps_experiments.report.content import (
     Block,
     Bullets,
     Code,
+    Details,
     Heading,
     Page,
     Paragraph,
@@ -81,7 +82,8 @@ def everything(text: str) -> str:
         table,
         chart,
         Chart(name="b", title=text, alt=text, png=b"x"),
-        SideBySide(charts=(chart,)),
+        SideBySide(blocks=(chart,)),
+        Details(summary=text, blocks=(Paragraph(text=text), table)),
         title=text,
     )
 
@@ -97,7 +99,7 @@ def test_a_hostile_text_is_shown_as_text_wherever_it_stands(text: str) -> None:
         (tag, sorted(attrs)) for tag, attrs in PLAIN.tags
     ]
     shown = text.replace("\r\n", "\n").strip()
-    for tag in ("title", "h1", "h2", "h3", "p", "li", "code", "caption", "th", "td", "figcaption"):
+    for tag in ("title", "h1", "h2", "h3", "p", "li", "code", "caption", "th", "td", "figcaption", "summary"):
         assert shown in "".join(data for where, data in found.texts if where == tag).replace("\r\n", "\n")
 
 
@@ -148,7 +150,7 @@ def test_a_table_has_a_caption_and_its_headers_have_a_scope() -> None:
 def test_pictures_say_what_they_show() -> None:
     html = to_html(report_page(subject_of(*full_sweep())))
     drawings = [attrs for _, attrs in seen(html).tags if attrs.get("role") == "img"]
-    assert len(drawings) == html.count("<svg") == 7
+    assert len(drawings) == html.count("<svg") == 4
     assert all(attrs["aria-label"] for attrs in drawings)
     picture = seen(page_of(Chart(name="a", title="t", alt="what it shows", png=b"abc")))
     (shown,) = (attrs for tag, attrs in picture.tags if tag == "img")

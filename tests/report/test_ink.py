@@ -44,14 +44,16 @@ def test_text_can_be_read_and_lines_can_be_seen(scheme: str) -> None:
     for text in ("ink", "muted"):
         assert contrast(colours[text], colours["paper"]) >= TEXT
         assert contrast(colours[text], colours["panel"]) >= TEXT
-    for line in ("off", "on"):
-        assert contrast(colours[line], colours["paper"]) >= GRAPHICS
+    for shape in ("off", "on", "running", "behind", "idle", "host"):
+        assert contrast(colours[shape], colours["paper"]) >= GRAPHICS
 
 
 def test_the_pictures_on_white_can_be_read_too() -> None:
     assert contrast(COLOURS["ink"], COLOURS["paper"]) >= TEXT
     assert contrast(COLOURS["muted"], COLOURS["paper"]) >= TEXT
-    assert min(contrast(COLOURS[arm], COLOURS["paper"]) for arm in ("off", "on")) >= GRAPHICS
+    assert (
+        min(contrast(COLOURS[arm], COLOURS["paper"]) for arm in ("off", "on", "running", "host")) >= GRAPHICS
+    )
 
 
 def test_the_page_has_a_colour_for_each_that_charts_use() -> None:

@@ -10,6 +10,7 @@ from mps_experiments.report.content import (
     Block,
     Bullets,
     Code,
+    Details,
     Heading,
     Page,
     Paragraph,
@@ -61,6 +62,7 @@ def test_a_hostile_text_stays_in_its_place_wherever_that_is(text: str) -> None:
             Code(text=content),
             table,
             chart(content),
+            Details(summary=content, blocks=(Paragraph(text=content),)),
         )
         return to_markdown(Page(title=content, blocks=blocks), "figures")
 
@@ -96,7 +98,7 @@ def test_a_table_keeps_its_cells_and_its_notes() -> None:
 
 def test_pictures_are_named_in_their_folder() -> None:
     blocks: tuple[Block, ...] = (
-        SideBySide(charts=(chart("x"),)),
+        SideBySide(blocks=(chart("x"),)),
         Chart(name="timeline", title="t", alt="a [b]", png=b""),
     )
     found = to_markdown(Page(title="t", blocks=blocks), "figures")
@@ -106,5 +108,5 @@ def test_pictures_are_named_in_their_folder() -> None:
 
 
 def test_a_part_without_pictures_has_no_link_to_one() -> None:
-    blocks: list[Block] = [Heading(text="h"), chart("x"), SideBySide(charts=(chart("y"),))]
+    blocks: list[Block] = [Heading(text="h"), chart("x"), SideBySide(blocks=(chart("y"),))]
     assert blocks_to_markdown(blocks) == "## h\n"

@@ -105,7 +105,8 @@ def _decisions(found: Sequence[Panel], machines: Machines) -> Iterator[Block]:
         yield from decision_section(found)
         return
     for panel in sorted(found, key=lambda panel: machines.index(panel.first)):
-        name = f"Machine {machines.letter(panel.first)} · {panel.title}"
+        gpu = panel.first.machine.gpu
+        name = f"Machine {machines.letter(panel.first)}, {gpu.name if gpu else 'CPU only'} · {panel.title}"
         yield Heading(text=name, level=3)
         yield from decision_section([panel])
     if (table := machines_table(found, machines)) is not None:
