@@ -48,7 +48,7 @@ def report_page(subject: Subject) -> Page:
 
 
 def description(subject: Subject, has_page: bool) -> str:
-    """Return the decision and the table of cells in Markdown, for the sweep's run in MLflow.
+    """Return decision, cells and warnings in Markdown, for the sweep's run in MLflow.
 
     Args:
         subject: What it is about.
@@ -56,7 +56,9 @@ def description(subject: Subject, has_page: bool) -> str:
     """
     found = panels(subject.runs, subject.precision)
     blocks = [*decision_section(found), *(cell_table(panel, roles(panel)) for panel in found)]
-    blocks += fault_matrices([run.measurement for run in subject.runs])
+    measurements = [run.measurement for run in subject.runs]
+    blocks += fault_matrices(measurements)
+    blocks += care_section(measurements, (), Machines.of(measurements))
     if has_page:
         blocks.append(Paragraph(text="The whole report, with charts: report.html among the artifacts."))
     return blocks_to_markdown(blocks)
