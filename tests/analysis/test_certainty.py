@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mps_experiments.analysis.certainty import caveats, certainty_lines, vagueness
+from mps_experiments.analysis.certainty import caveats, certainty_lines
 from mps_experiments.record.findings import Finding, Severity
 from mps_experiments.record.measurement import Measurement
 from tests.records import INVALID
@@ -46,30 +46,6 @@ def test_what_others_took_and_whose_work_it_is_stands_in_the_answers_own_sentenc
     check: str, share: float, said: str, order: int
 ) -> None:
     assert doubts(*found(PAIR[::order], check, share)) == said
-
-
-def vague(
-    many: float | tuple[float, ...], one: float | tuple[float, ...] = (1.0,) * 4, **changed: int
-) -> str:
-    panel = panel_of(*arm("on", {1: one, 2: many}, **changed))
-    gain = panel.ratio(panel.arm("on")[2]).gain
-    assert gain is not None
-    return vagueness(gain)
-
-
-def test_a_wide_interval_is_named_as_such() -> None:
-    assert vague((1.0, 1.2, 1.3, 1.1)) == ", known to ±20 % only"
-    assert vague((0.1, 0.2, 0.4, 0.2)) == ", known to a factor of 2.5 only"
-    assert vague(1.2, 1.0) == ""
-    assert vague(1.0, 1.0, times=2) == ", with unknown uncertainty"
-
-
-def test_an_interval_around_one_is_open_unless_it_ends_below_what_pays() -> None:
-    assert vague((2.0, 2.2, 2.0, 1.85)) == ", known to ±12 % only: whether that is more or less is open"
-    assert vague((2.0, 2.01, 2.0, 1.99)) == ": less than 1.05 times"
-    assert vague((2.0, 3.0), (1.0, 1.0)) == ", known to ±50 % only: whether that is more or less is open"
-    assert vague((2.0, 2.5), (1.0, 1.0)) == ", known to ±25 % only: whether that is more or less is open"
-    assert vague((2.0, 2.6), (1.0, 1.0)) == ", known to ±30 % only: whether that is more or less is open"
 
 
 def test_others_on_the_gpu_are_told_of_old_records_too() -> None:

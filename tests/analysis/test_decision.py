@@ -60,8 +60,8 @@ def test_the_best_is_compared_with_one_process_and_with_the_best_without_mps() -
         "2.04 times the best without MPS [rough: 2.04 to 2.04]; p50 196.0 ms, "
         "no p99 (40 of 1,000 iterations); 2 replicas reach 98 % of that."
     )
-    assert found.details[0].startswith("2 replicas: 20.0 images/s, 2.00 times one process")
-    assert found.details[1].startswith("1 replica: 10.0 images/s; p50 100.0 ms")
+    assert found.details[0].startswith("2 replicas under MPS: 20.0 images/s, 2.00 times one process")
+    assert found.details[1].startswith("1 replica under MPS: 10.0 images/s; p50 100.0 ms")
 
 
 def test_metrics_have_stable_names_and_leave_out_what_is_not_known() -> None:

@@ -170,10 +170,10 @@ GPU_LIMITS: list[tuple[Cause, Measurement, str]] = [
         "85% of its peak: memory bandwidth is used up.",
     ),
     (
-        Cause.GPU,
+        Cause.CONTENTION,
         with_telemetry(full_two(), sm_activity=0.4, dram_activity=0.2),
         "In the timed window the multiprocessors were active 40% of the time and the device memory moved "
-        "20% of its peak: neither is used up, and the figures do not decide what else is.",
+        "20% of its peak: neither is used up, so something else makes the operations delay each other.",
     ),
     (
         Cause.MEMORY,

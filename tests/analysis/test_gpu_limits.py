@@ -34,7 +34,12 @@ def two(**values: Any) -> Measurement:
 @pytest.mark.parametrize(
     ("sm", "dram", "limit", "conclusion"),
     [
-        (0.79, 0.59, Limit.UNKNOWN, "neither is used up, and the figures do not decide what else is."),
+        (
+            0.79,
+            0.59,
+            Limit.NEITHER,
+            "neither is used up, so something else makes the operations delay each other.",
+        ),
         (0.81, 0.59, Limit.MULTIPROCESSORS, "the multiprocessors are used up."),
         (0.79, 0.61, Limit.MEMORY, "memory bandwidth is used up."),
         (0.99, 0.61, Limit.MEMORY, "memory bandwidth is used up."),
@@ -52,19 +57,19 @@ def test_by_gpm_memory_counts_from_sixty_percent_and_multiprocessors_from_eighty
 
 def test_gpm_counts_before_the_coarser_figures() -> None:
     gpu = {"sm_activity": 0.3, "dram_activity": 0.2, "memory_utilization": 1.0}
-    assert found(two(busy=1.0, sm_fill=1.0, **gpu)).limit is Limit.UNKNOWN
+    assert found(two(busy=1.0, sm_fill=1.0, **gpu)).limit is Limit.NEITHER
 
 
 @pytest.mark.parametrize("gpm", [{"sm_activity": 0.9}, {"dram_activity": 0.9}, {}])
 def test_half_of_gpm_is_none(gpm: dict[str, float]) -> None:
-    assert found(two(**gpm)) == FoundLimit(limit=Limit.UNKNOWN, text=NOT_READ)
+    assert found(two(**gpm)) == FoundLimit(limit=Limit.NOT_READ, text=NOT_READ)
 
 
 def test_a_reading_that_is_no_number_is_none() -> None:
     assert found(two(sm_activity=math.nan, dram_activity=0.9)).text == NOT_READ
 
 
-@pytest.mark.parametrize(("memory", "limit"), [(0.79, Limit.UNKNOWN), (0.81, Limit.MEMORY)])
+@pytest.mark.parametrize(("memory", "limit"), [(0.79, Limit.NOT_READ), (0.81, Limit.MEMORY)])
 def test_without_gpm_nvmls_memory_counts_from_eighty_percent_and_is_called_coarse(
     memory: float, limit: Limit
 ) -> None:
@@ -77,9 +82,9 @@ def test_without_gpm_nvmls_memory_counts_from_eighty_percent_and_is_called_coars
     ("fill", "busy", "limit"),
     [
         (0.81, 0.91, Limit.MULTIPROCESSORS),
-        (0.79, 0.91, Limit.UNKNOWN),
-        (0.81, 0.89, Limit.UNKNOWN),
-        (None, 1.0, Limit.UNKNOWN),
+        (0.79, 0.91, Limit.NOT_READ),
+        (0.81, 0.89, Limit.NOT_READ),
+        (None, 1.0, Limit.NOT_READ),
     ],
 )
 def test_without_gpm_launches_must_fill_the_gpu_nearly_always(

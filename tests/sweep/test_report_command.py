@@ -41,7 +41,9 @@ def test_the_last_sweep_is_reported_into_its_own_folder(mps_experiments: Command
     done = mps_experiments(module=MODULE)
     assert (done.returncode, done.stderr) == (0, "")
     assert "MPS ON · maskrcnn_resnet50_fpn · seconds per process" in done.stdout
-    assert "maskrcnn_resnet50_fpn: Two replicas under MPS do 1.82 times what one does" in done.stdout
+    assert (
+        "maskrcnn_resnet50_fpn: 4 replicas under MPS: 307.7 images/s, 3.08 times one process" in done.stdout
+    )
     assert done.stdout.endswith("report: outputs/a day/a time/report.html\n")
     assert "what was typed" in (folder / "report.html").read_text()
     assert (folder / "figures" / "ratio.png").is_file()
@@ -113,7 +115,7 @@ def test_several_folders_become_one_report_of_their_own(
     out = capsys.readouterr().out
     assert "MACHINE A: NVIDIA H100 " in out
     assert "MACHINE B: NVIDIA A100 " in out
-    assert "\nmachine B: maskrcnn_resnet50_fpn: Two replicas under MPS" in out
+    assert "\nmachine B: maskrcnn_resnet50_fpn: 2 replicas under MPS" in out
 
 
 def test_a_record_and_a_folder_may_be_named_and_the_place_chosen(tmp_path: Path) -> None:
@@ -194,7 +196,7 @@ def test_a_sweep_without_a_finished_cell_says_so(tmp_path: Path, capsys: pytest.
 def test_a_sweep_of_failures_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = sweep(tmp_path / "s", make_measurement("bad", verdict=INVALID))
     assert run(folder) == 0
-    assert "No VALID run with several processes" in capsys.readouterr().out
+    assert "No VALID run" in capsys.readouterr().out
     assert "worker 1 was killed by SIGKILL" in (folder / "report.html").read_text()
 
 

@@ -2,11 +2,9 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from mps_experiments.analysis.estimates import ENOUGH_BLOCKS, WIDE, Estimate
+from mps_experiments.analysis.estimates import ENOUGH_BLOCKS
 from mps_experiments.analysis.gains import Gain, gains, sensitivity, why_unpaired
 from mps_experiments.analysis.numbers import difference, width
-from mps_experiments.analysis.packing import PAYS
-from mps_experiments.analysis.packing_words import LESS
 from mps_experiments.analysis.panels import Panel
 from mps_experiments.analysis.repeats import Group
 from mps_experiments.record.measurement import Measurement
@@ -27,19 +25,6 @@ def caveats(groups: Sequence[Group]) -> list[str]:
     """List what makes comparisons of these cells doubtful, as parts of a sentence."""
     doubts = _work_doubts([m for group in groups for m in group.measurements])
     return [*doubts, *_taken_by_others(groups)]
-
-
-def vagueness(gain: Estimate) -> str:
-    """Return how sure a gain is, to stand right after it: a wide interval, and what that leaves open."""
-    if gain.interval is None or gain.half_width is None:
-        return ", with unknown uncertainty"
-    low, high = gain.interval
-    text = f", known to {width(gain.half_width)} only" if gain.half_width > WIDE else ""
-    if not low <= 1 <= high:
-        return text
-    if high >= PAYS:
-        return f"{text}: whether that is more or less is open"
-    return f"{text}: {'it seems ' if gain.is_vague else ''}{LESS}"
 
 
 def certainty_lines(panel: Panel, arms: Mapping[str, Mapping[int, Group]]) -> Iterator[str]:

@@ -81,8 +81,7 @@ def choose(panel: Panel) -> Choice | None:
     slowed = {mps: text for mps in ("on", "off") if (text := _slowed(panel, arms[mps]))}
     best = most_of(every)
     mps = best.first.cell.mps
-    enough = KNEE * best.throughput_median_per_s
-    knee = next(group for group in arms[mps].values() if group.throughput_median_per_s >= enough)
+    knee = knee_of(arms[mps])
     one = None if mps in slowed else arms[mps].get(1)
     off = most_of(arms["off"].values()) if mps == "on" and arms["off"] else None
     return Choice(
@@ -125,6 +124,12 @@ def _over(group: Group, other: Group | None) -> Gain | None:
 def most_of(groups: Iterable[Group]) -> Group:
     """Return the group with the most throughput."""
     return max(groups, key=lambda group: group.throughput_median_per_s)
+
+
+def knee_of(arm: Arm) -> Group:
+    """Return the fewest processes that have at least `KNEE` of the arm's best throughput."""
+    enough = KNEE * most_of(arm.values()).throughput_median_per_s
+    return next(group for group in arm.values() if group.throughput_median_per_s >= enough)
 
 
 def is_open(gain: Estimate) -> bool:

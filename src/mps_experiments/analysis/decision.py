@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from mps_experiments.analysis.certainty import caveats, certainty_lines
 from mps_experiments.analysis.choice import (
     KNEE,
+    Arm,
     Choice,
     choose,
     energy_per_item_j,
     is_open,
+    knee_of,
     memory_gib,
     most_of,
 )
@@ -31,7 +33,8 @@ _STEPS = {
     Cause.MULTIPROCESSORS: "The multiprocessors are used up: try a lower precision or a larger batch.",
     Cause.MEMORY: "Memory bandwidth is used up: try a lower precision or fused operations.",
     Cause.POWER: "The power limit holds the clock down: try a lower precision.",
-    Cause.GPU: "The processes delay each other on the GPU: try a larger batch with fewer processes.",
+    Cause.GPU: "The GPU limits the processes: try a lower precision or a larger batch.",
+    Cause.CONTENTION: "The processes delay each other on the GPU: try a larger batch with fewer processes.",
 }
 
 
@@ -77,25 +80,32 @@ def _no_verdicts(panel: Panel, choice: Choice) -> Iterator[str]:
 
 def _headline(panel: Panel, choice: Choice) -> str:
     best = choice.best
-    measured = "As measured, " if best.first.cell.mps in choice.slowed else ""
-    gains = [times_text(choice.over_one, _ONE)] if choice.over_one else []
-    gains += [times_text(choice.over_off, "the best without MPS")] if choice.over_off else []
-    parts = [", ".join([f"{measured}{cell_text(panel, best)}", *gains]), costs_text(best)]
-    parts += _fewer(choice)
+    parts = [_arm_text(panel, choice, best, choice.knee, choice.over_off)]
     if choice.over_one is not None and is_open(choice.over_one):
         parts.append("whether packing pays is open")
     if best.first.cell.mps == "off" and choice.arms["on"]:
         most = most_of(choice.arms["on"].values())
-        parts.append(
-            f"the best under MPS ({_replicas(most)}) does {times_text(Gain.between(most, best), 'that')}"
-        )
+        gain = Gain.between(most, best)
+        parts.append(f"the best under MPS ({_replicas(most)}) does {times_text(gain, 'that')}")
     compared = [each.denominator for each in (choice.over_one, choice.over_off) if each]
     return f"{'; '.join([*parts, *caveats([best, *compared])])}."
 
 
-def _fewer(choice: Choice) -> Iterator[str]:
-    """Say how close fewer replicas come; where one is best, what several do."""
-    best, knee, arm = choice.best, choice.knee, choice.arm
+def _arm_text(panel: Panel, choice: Choice, best: Group, knee: Group, over_off: Gain | None) -> str:
+    """Return the best of an arm, its gains and costs, and how close fewer replicas come."""
+    mps = best.first.cell.mps
+    one = choice.arms[mps].get(1)
+    measured = "As measured, " if mps in choice.slowed else ""
+    parts = [f"{measured}{cell_text(panel, best)}"]
+    if one is not None and one is not best and not measured:
+        parts.append(times_text(Gain.between(best, one), _ONE))
+    if over_off is not None:
+        parts.append(times_text(over_off, "the best without MPS"))
+    return "; ".join([", ".join(parts), costs_text(best), *_fewer(choice.arms[mps], best, knee)])
+
+
+def _fewer(arm: Arm, best: Group, knee: Group) -> Iterator[str]:
+    """Say how close fewer replicas come; where the fewest are best, what more do."""
     if best is not knee:
         percent = 100 * knee.throughput_median_per_s / best.throughput_median_per_s
         yield f"{_replicas(knee)} {'reaches' if knee.procs == 1 else 'reach'} {percent:.0f} % of that"
@@ -111,14 +121,17 @@ def _details(panel: Panel, choice: Choice) -> Iterator[str]:
     best, knee, arm = choice.best, choice.knee, choice.arm
     if best is not knee and knee.procs > 1:
         gained = f", {times_text(choice.knee_over_one, _ONE)}" if choice.knee_over_one else ""
-        yield f"{_replicas(knee)}: {rate_text(knee)}{gained}; {costs_text(knee)}."
+        yield f"{cell_text(panel, knee)}{gained}; {costs_text(knee)}."
     if 1 not in arm:
         yield "What one process does is not known: it has no VALID run."
     elif best.procs > 1:
-        yield f"1 replica: {rate_text(arm[1])}; {costs_text(arm[1])}."
+        yield f"{cell_text(panel, arm[1])}; {costs_text(arm[1])}."
+    other = choice.arms["on" if best.first.cell.mps == "off" else "off"]
+    if len(other) > 1:
+        yield f"{_arm_text(panel, choice, most_of(other.values()), knee_of(other), None)}."
     if best is not knee and is_open(step := Gain.between(best, knee)):
         yield f"Whether {best.procs} do more than {knee.procs} is open: {times_text(step, 'that')}."
-    if choice.over_off is not None and is_open(choice.over_off):
+    if other and is_open(choice.over_off or Gain.between(most_of(other.values()), best)):
         yield "Whether MPS gains anything is open."
     yield from gaps(panel, choice)
     yield from certainty_lines(panel, choice.arms)

@@ -33,6 +33,7 @@ class Cause(StrEnum):
     MEMORY = "memory-bandwidth-limited"
     POWER = "power-limited"
     GPU = "GPU-limited"
+    CONTENTION = "GPU-contended"
     UNDECIDED = "undecided"
 
 
@@ -40,7 +41,8 @@ _OF_LIMIT = {
     Limit.MULTIPROCESSORS: Cause.MULTIPROCESSORS,
     Limit.MEMORY: Cause.MEMORY,
     Limit.CLOCK: Cause.POWER,
-    Limit.UNKNOWN: Cause.GPU,
+    Limit.NEITHER: Cause.CONTENTION,
+    Limit.NOT_READ: Cause.GPU,
 }
 
 

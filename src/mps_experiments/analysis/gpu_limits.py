@@ -22,12 +22,13 @@ _CAPPED = 0.5  # share of the readings in which the power limit held the clock d
 
 
 class Limit(Enum):
-    """A resource of the GPU."""
+    """A resource of the GPU. NEITHER: multiprocessors and memory have room. NOT_READ: that is unknown."""
 
     MULTIPROCESSORS = auto()
     MEMORY = auto()
     CLOCK = auto()
-    UNKNOWN = auto()
+    NEITHER = auto()
+    NOT_READ = auto()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,8 +82,8 @@ def _by_gpm(growth: Growth) -> FoundLimit | None:
         return FoundLimit(limit=Limit.MEMORY, text=f"{figures}: memory bandwidth is used up.")
     if sm >= _SM_USED_UP:
         return FoundLimit(limit=Limit.MULTIPROCESSORS, text=f"{figures}: the multiprocessors are used up.")
-    text = f"{figures}: neither is used up, and the figures do not decide what else is."
-    return FoundLimit(limit=Limit.UNKNOWN, text=text)
+    text = f"{figures}: neither is used up, so something else makes the operations delay each other."
+    return FoundLimit(limit=Limit.NEITHER, text=text)
 
 
 def _by_nvml(growth: Growth) -> FoundLimit:
@@ -102,4 +103,4 @@ def _by_nvml(growth: Growth) -> FoundLimit:
         "How active the multiprocessors were and how much the device memory moved was not read: "
         "which is used up is unknown."
     )
-    return FoundLimit(limit=Limit.UNKNOWN, text=text)
+    return FoundLimit(limit=Limit.NOT_READ, text=text)
