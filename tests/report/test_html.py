@@ -18,8 +18,8 @@ from mps_experiments.report.content import (
     Table,
 )
 from mps_experiments.report.drawing import Chart
-from mps_experiments.report.html import to_html
 from mps_experiments.report.report_page import report_page
+from mps_experiments.report.writing import to_html
 from tests.hostile_texts import HOSTILE
 from tests.report_panels import full_sweep, subject_of
 

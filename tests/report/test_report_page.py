@@ -9,9 +9,9 @@ import pytest
 from mps_experiments.record.measurement import Measurement
 from mps_experiments.record.verdict import Verdict
 from mps_experiments.report.content import Block, Bullets, Details, Heading, Paragraph, Table
-from mps_experiments.report.html import to_html
 from mps_experiments.report.markdown import to_markdown
 from mps_experiments.report.report_page import Subject, description, report_page
+from mps_experiments.report.writing import to_html
 from tests.fault_records import alone, faulty_run
 from tests.hostile_texts import HOSTILE, SCRIPT
 from tests.records import INVALID, MACHINE, SKIPPED, make_measurement

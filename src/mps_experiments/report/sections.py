@@ -55,14 +55,16 @@ def decision_section(panels: Sequence[Panel]) -> Iterator[Block]:
     several = [stratum for panel in panels for stratum in panel.strata]
     for panel in several:
         found = answer(panel)
-        details = bullets(found.details)
-        if len(several) > 1:
-            yield Heading(text=panel.title, level=3)
+        if len(several) == 1:
+            yield Paragraph(text=found.headline, strong=True)
+            yield from bullets(found.details)
+            return
+        yield Heading(text=panel.title, level=3)
         yield Paragraph(text=found.headline, strong=True)
-        if details and len(several) > 1:
-            yield Details(summary="What is open, and how sure this is", blocks=tuple(details))
-        else:
-            yield from details
+        first, *others = bullets(found.details[:1]) + bullets(found.details[1:])
+        yield first
+        if others:
+            yield Details(summary="What is open, and how sure this is", blocks=tuple(others))
 
 
 def panel_section(panel: Panel, prefix: str) -> Iterator[Block]:
