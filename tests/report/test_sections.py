@@ -132,15 +132,16 @@ def test_what_has_no_number_is_folded_with_each_reason_once() -> None:
     ]
     blocks = care(runs, "a.json is damaged")
     assert headings(blocks) == [(2, "Records that cannot be read")]
-    assert folded(blocks) == ["Without a number: 2 INVALID, 1 SKIPPED of 6 runs", "Warnings: 2"]
+    assert Paragraph(text="3 VALID, 2 INVALID, 1 SKIPPED.") in blocks
+    assert folded(blocks) == ["Without a number: 3 runs", "Warnings: 2"]
     assert items(blocks) == [
         "a.json is damaged",
-        "mps=off procs=2 times=2: INVALID: worker 1 was killed by SIGKILL (2 runs)",
+        "mps=off procs=2 times=2: INVALID: worker 1 was killed by SIGKILL",
         "mps=on procs=1 times=2: SKIPPED: MPS needs an NVIDIA GPU",
         "warning: power_cap in mps=off procs=1 times=2: the power limit lowered the clock",
         "noise in 3 runs: drift in 1; no interval includes it",
     ]
-    assert care([make_measurement()]) == []
+    assert care([make_measurement()]) == [Paragraph(text="1 VALID, 0 INVALID, 0 SKIPPED.")]
 
 
 def test_a_long_list_is_cut_and_says_so() -> None:

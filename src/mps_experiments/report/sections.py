@@ -2,7 +2,6 @@
 
 import itertools
 import shlex
-from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from mps_experiments.analysis.answer import answer
@@ -13,7 +12,7 @@ from mps_experiments.analysis.noise import noise_line
 from mps_experiments.analysis.panels import ARMS, Panel
 from mps_experiments.record.measurement import Measurement
 from mps_experiments.record.verdict import Status
-from mps_experiments.report.captions import warning_lines
+from mps_experiments.report.captions import reason_line, warning_lines
 from mps_experiments.report.cells import cell_table
 from mps_experiments.report.charts import charts
 from mps_experiments.report.content import (
@@ -117,16 +116,12 @@ def care_section(
     if problems:
         yield Heading(text="Records that cannot be read")
         yield from _listed(problems)
+    counts = {status: sum(m.verdict.status is status for m in measurements) for status in Status}
+    yield Paragraph(text=", ".join(f"{count} {status.value}" for status, count in counts.items()) + ".")
     failed = [m for m in measurements if m.verdict.status is not Status.VALID]
     if failed:
-        counts = Counter(m.verdict.status.value for m in failed)
-        of_all = ", ".join(f"{count} {status}" for status, count in counts.items())
-        reasons = Counter(
-            f"{machines.label(m)}{m.cell_name}: {m.verdict.status.value}: {m.verdict.reason}" for m in failed
-        )
-        lines = [f"{text} ({count} runs)" if count > 1 else text for text, count in reasons.items()]
-        summary = f"Without a number: {of_all} of {len(measurements)} runs"
-        yield Details(summary=summary, blocks=tuple(_listed(lines)))
+        lines = list(dict.fromkeys(f"{machines.label(m)}{reason_line(m)}" for m in failed))
+        yield Details(summary=f"Without a number: {len(failed)} runs", blocks=tuple(_listed(lines)))
     warnings = []
     for runs in machines.apart(measurements):
         found = [*warning_lines(runs), *filter(None, [noise_line(runs)])]
