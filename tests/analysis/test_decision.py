@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from mps_experiments.analysis.decision import Decision, decide, gaps
+from mps_experiments.analysis.metrics import priced
 from mps_experiments.record.measurement import Measurement
 from mps_experiments.record.verdict import Verdict
 from tests.evidence_records import traced_run, with_telemetry
@@ -91,6 +92,9 @@ def test_memory_energy_and_p99_of_the_best_are_told_where_they_are_known() -> No
     energy = decided(*full_sweep())
     assert "J per image" in energy.headline
     assert energy.metrics["joules_per_item_at_best"] > 0
+    cost = decided(*(priced(run, 3.6) for run in arm("on", {1: 1.0, 2: 1.0})))
+    assert "50 per million images" in cost.headline
+    assert cost.metrics["cost_per_million_at_best"] == pytest.approx(50)
     long = decided(*arm("on", {1: 1.0, 2: 1.0}, times=500))
     assert "p99 2 ms" in long.headline
     assert long.metrics["p99_at_best_ms"] == pytest.approx(2.0)

@@ -143,7 +143,7 @@ def test_a_record_that_contradicts_itself_is_named_and_the_rest_is_reported(
     odd = replace(odd, record_id="odd", workers=odd.workers[:1])
     folder = sweep(tmp_path / "s", *full_sweep()[:-1], odd)
     assert run(folder) == 1
-    assert "the record contradicts itself" in capsys.readouterr().err
+    assert "contradicts itself" in capsys.readouterr().err
     assert "5 VALID" in (folder / "report.html").read_text()
 
 
@@ -185,6 +185,18 @@ def test_a_place_that_cannot_be_written_is_a_mistake(
     (tmp_path / "file").write_text("")
     assert run(folder, "--out", tmp_path / "file") == 2
     assert f"--out={tmp_path / 'file'}: cannot be written" in capsys.readouterr().err
+
+
+def test_a_price_given_to_the_report_is_told_as_cost(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = sweep(tmp_path, *arm("on", {1: 1.0, 2: 1.0}))
+    assert run(folder, "--gpu-hour", "3.6") == 0
+    assert "50 per million images" in capsys.readouterr().out
+    for wrong in ("-1", "much"):
+        with pytest.raises(SystemExit, match="2"):
+            run(folder, "--gpu-hour", wrong)
+        assert f"--gpu-hour: '{wrong}': must be a number from 0 to 1000000" in capsys.readouterr().err
 
 
 def test_a_sweep_without_a_finished_cell_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mps_experiments.analysis.condensed import condensed
+from mps_experiments.analysis.runs import condensed
 from mps_experiments.record.measurement import Measurement, write_measurement
 from mps_experiments.record.samples import WorkerSamples
 from mps_experiments.report.writing import write_report

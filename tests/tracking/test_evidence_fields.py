@@ -75,6 +75,8 @@ def test_the_gpus_figures_are_of_the_window_and_in_the_units_of_their_names() ->
         {
             "gpu/energy_j": 200.0,
             "gpu/energy_per_item_j": 1.0,  # 200 iterations of both workers
+            "gpu/kwh_per_million_items": 1 / 3.6,
+            "gpu/power_w": 100.0,  # 200 J in 2 s
             "gpu/power_mean_w": 350.0,
             "gpu/utilization_mean": 0.9,
             "gpu/sm_activity_mean": 0.6,
@@ -95,7 +97,7 @@ def test_what_the_gpu_does_not_tell_is_no_metric() -> None:
     assert [name for name in evidence_metrics(bare) if name.startswith("gpu/")] == []
     powered = with_readings(measured(), GpuSample(at_ns=START_NS, power_w=70.0))
     found = {name: value for name, value in evidence_metrics(powered).items() if name[:4] == "gpu/"}
-    assert found == {"gpu/power_mean_w": 70.0}
+    assert found == {"gpu/power_w": 70.0, "gpu/power_mean_w": 70.0}
 
 
 @pytest.mark.parametrize("telemetry", [None, Telemetry(), Telemetry(gpu=(reading(-1.0), reading(9.0)))])

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mlflow.utils.validation import _validate_metric
 
-from mps_experiments.analysis.condensed import condensed
+from mps_experiments.analysis.runs import condensed
 from mps_experiments.record.measurement import Measurement
 from mps_experiments.record.samples import WorkerSamples
 from mps_experiments.record.telemetry import CoreUse, Telemetry

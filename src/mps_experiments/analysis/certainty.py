@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from mps_experiments.analysis.estimates import ENOUGH_BLOCKS
-from mps_experiments.analysis.gains import Gain, gains, sensitivity, why_unpaired
+from mps_experiments.analysis.gains import Gain, gains, sensitivity
 from mps_experiments.analysis.numbers import difference, width
 from mps_experiments.analysis.panels import Panel
 from mps_experiments.analysis.repeats import Group
@@ -75,8 +75,8 @@ def _blocks(panel: Panel, used: Sequence[Group]) -> Iterator[str]:
 def _smallest(panel: Panel, used: Sequence[Group]) -> Iterator[str]:
     """Say which difference would have shown; nothing for a single block without two equal runs."""
     found = sensitivity(panel.answered)
-    if found.twins is None and (why := why_unpaired(panel.measurements)):
-        yield f"How much two equal runs (A/A) differ is not known: {why}."
+    if found.twins is None and any(m.cell.is_twin for m in panel.measurements):
+        yield "How much two equal runs (A/A) differ is not known: no two are VALID and comparable."
     if found.smallest is None or (found.twins is None and max(map(len, used)) == 1):
         return
     twins = "" if found.twins is None else f"; two equal runs (A/A) differed by {difference(found.twins)}"
@@ -85,7 +85,7 @@ def _smallest(panel: Panel, used: Sequence[Group]) -> Iterator[str]:
 
 
 def _open(panel: Panel, found: Sequence[Gain]) -> Iterator[str]:
-    stayed = [gain for gain in found if not gain.is_within(panel.precision)]
+    stayed = [gain for gain in found if gain.half_width is None or gain.half_width > panel.precision]
     if panel.precision and stayed:
         listed = ", ".join(f"{gain.name} ({_half(gain)})" for gain in stayed)
         yield f"Not within precision={panel.precision:g}: {listed}."

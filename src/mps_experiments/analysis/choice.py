@@ -59,6 +59,7 @@ class Choice:
             "p99_at_best_ms": _ms(latencies.percentile_s(99)),
             "memory_at_best_gib": memory_gib(self.best),
             "joules_per_item_at_best": energy_per_item_j(self.best),
+            "cost_per_million_at_best": cost_per_million(self.best),
             **self._time_ratios(),
         }
         return {name: value for name, value in found.items() if value is not None}
@@ -146,6 +147,11 @@ def memory_gib(group: Group) -> float | None:
 def energy_per_item_j(group: Group) -> float | None:
     """Return the GPU's energy per item."""
     return BY_NAME["gpu/energy_per_item_j"].of(group)
+
+
+def cost_per_million(group: Group) -> float | None:
+    """Return the cost of a million items, in the currency of `cost.gpu_hour`."""
+    return BY_NAME["cost/per_million_items"].of(group)
 
 
 def _ms(seconds: float | None) -> float | None:

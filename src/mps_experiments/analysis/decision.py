@@ -10,6 +10,7 @@ from mps_experiments.analysis.choice import (
     Arm,
     Choice,
     choose,
+    cost_per_million,
     energy_per_item_j,
     is_open,
     knee_of,
@@ -18,8 +19,9 @@ from mps_experiments.analysis.choice import (
 )
 from mps_experiments.analysis.comparison import output_refusal
 from mps_experiments.analysis.estimates import Estimate
-from mps_experiments.analysis.explanation import Cause, explanations
+from mps_experiments.analysis.explanation import explanations
 from mps_experiments.analysis.gains import Gain
+from mps_experiments.analysis.gpu_limits import Cause
 from mps_experiments.analysis.numbers import milliseconds, rate, short
 from mps_experiments.analysis.panels import ARMS, Panel
 from mps_experiments.analysis.repeats import Group
@@ -233,6 +235,8 @@ def costs_text(group: Group) -> str:
         parts.append(f"{gib:.3g} GiB")
     if (energy_j := energy_per_item_j(group)) is not None:
         parts.append(f"{short(energy_j)} J per {group.first.cell.item}")
+    if (cost := cost_per_million(group)) is not None:
+        parts.append(f"{short(cost)} per million {group.first.cell.item}s")
     return ", ".join(parts)
 
 

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 from rich.table import Table
 from rich.text import Text
 
-from mps_experiments.analysis.fault_rows import FaultRow, fault_rows, median
-from mps_experiments.analysis.keys import frozen, table_key
+from mps_experiments.analysis.fault_rows import FaultRow, fault_settings, median
 from mps_experiments.analysis.numbers import milliseconds, seconds
 from mps_experiments.analysis.parity import difference_text
 from mps_experiments.record.axes import factor_words
@@ -38,7 +37,7 @@ _MAX_TEXTS = 3
 
 def fault_tables(measurements: Sequence[Measurement]) -> Iterator[Table]:
     """Yield the tables; none if nothing was made to go wrong."""
-    for rows in _together(measurements):
+    for rows in fault_settings(measurements):
         table = Table(
             title=Text(f"FAULTS · {_setting(rows)}", no_wrap=True),
             title_justify="left",
@@ -54,7 +53,7 @@ def fault_tables(measurements: Sequence[Measurement]) -> Iterator[Table]:
 
 def fault_matrices(measurements: Sequence[Measurement]) -> Iterator[PlainTable]:
     """Yield for each setting what each fault did without MPS and with it."""
-    for rows in _together(measurements):
+    for rows in fault_settings(measurements):
         cells: dict[str, dict[str, str]] = {}
         for row in rows:
             cells.setdefault(row.first.cell.fault, {})[row.first.cell.mps] = _outcome(row)
@@ -65,16 +64,6 @@ def fault_matrices(measurements: Sequence[Measurement]) -> Iterator[PlainTable]:
             rows=tuple((fault, *(each.get(mps, "") for mps in states)) for fault, each in cells.items()),
             holds_text=True,
         )
-
-
-def _together(measurements: Sequence[Measurement]) -> Iterator[list[FaultRow]]:
-    """Yield the rows of each setting."""
-    by_table: dict[str, list[FaultRow]] = {}
-    for row in fault_rows(measurements):
-        cell = row.first.cell
-        key = frozen((table_key(row.first), cell.procs, cell.times, cell.extras))
-        by_table.setdefault(key, []).append(row)
-    yield from by_table.values()
 
 
 def _setting(rows: Sequence[FaultRow]) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from textwrap import shorten
 
+from mps_experiments.analysis.fault_answer import fault_answers
 from mps_experiments.analysis.machines import Machines, letter
 from mps_experiments.analysis.panels import Panel, panels
 from mps_experiments.analysis.runs import ReportRun
@@ -55,8 +56,10 @@ def description(subject: Subject, has_page: bool) -> str:
         has_page: Whether the page itself is among the run's artifacts.
     """
     found = panels(subject.runs, subject.precision)
-    blocks = [*decision_section(found), *(cell_table(panel, roles(panel)) for panel in found)]
     measurements = [run.measurement for run in subject.runs]
+    blocks: list[Block] = [Paragraph(text=text, strong=True) for text in fault_answers(measurements)]
+    blocks += decision_section(found)
+    blocks += [cell_table(panel, roles(panel)) for panel in found]
     blocks += fault_matrices(measurements)
     blocks += care_section(measurements, (), Machines.of(measurements))
     if has_page:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from mps_experiments.analysis.answer import answer
 from mps_experiments.analysis.choice import KNEE, choose
-from mps_experiments.analysis.fault_rows import fault_rows
+from mps_experiments.analysis.fault_answer import fault_answers
 from mps_experiments.analysis.machines import Machines
 from mps_experiments.analysis.noise import noise_line
 from mps_experiments.analysis.panels import ARMS, Panel
@@ -98,14 +98,15 @@ def _why(panel: Panel, prefix: str) -> Iterator[Block]:
 
 
 def fault_section(measurements: Sequence[Measurement], machines: Machines) -> Iterator[Block]:
-    """Yield what broke, where something was made to: a matrix, and folded what each process saw."""
+    """Yield what broke, where something was made to: an answer, a matrix, folded what each process saw."""
     for runs in machines.apart(measurements):
-        if not fault_rows(runs):
+        tables = tuple(map(Table.of, fault_tables(runs)))
+        if not tables:
             continue
         where = f" · machine {machines.letter(runs[0])}" if machines.are_several else ""
         yield Heading(text=f"What breaks{where}")
+        yield from (Paragraph(text=text, strong=True) for text in fault_answers(runs))
         yield from fault_matrices(runs)
-        tables = tuple(map(Table.of, fault_tables(runs)))
         yield Details(summary="All figures of the faults, and what each process saw", blocks=tables)
 
 
