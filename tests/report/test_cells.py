@@ -111,7 +111,7 @@ def test_the_export_has_stable_names_intervals_and_counts_of_verdicts() -> None:
         "throughput_per_s": 181.8182,
         "latency_p50_ms": 11.0,
         "gpu_energy_per_item_j": 0.2,
-        "overlap_percent": 12.5,
+        "trace_overlap_share": 0.125,
     }
     assert {name: row[name] for name in expected} == expected
     assert {"gain_low", "gain_high", "ratio_low", "ratio_high"} <= row.keys()

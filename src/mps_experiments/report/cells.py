@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from mps_experiments.analysis.choice import memory_gib
-from mps_experiments.analysis.estimates import ENOUGH_BLOCKS, Estimate
+from mps_experiments.analysis.estimates import ENOUGH_BLOCKS, Estimate, interval_name
 from mps_experiments.analysis.machines import Machines, letter
-from mps_experiments.analysis.metrics import BY_NAME, METRICS, SHOWN, Metric
+from mps_experiments.analysis.metrics import BY_NAME, METRICS, SHOWN
 from mps_experiments.analysis.numbers import rate, seconds
 from mps_experiments.analysis.panels import ARMS, Panel
 from mps_experiments.analysis.repeats import Group
@@ -57,10 +57,6 @@ class Row:
     def count(self, status: Status) -> int:
         """Count its runs with this verdict."""
         return sum(m.verdict.status is status for m in self.runs)
-
-    def value(self, metric: Metric) -> float | None:
-        """Return a metric of its VALID repeats."""
-        return metric.of(self.group) if self.group else None
 
 
 def cell_rows(panel: Panel) -> list[Row]:
@@ -196,10 +192,11 @@ def _exported(row: Row, roles: Mapping[str, str], causes: Mapping[str, str]) -> 
         low, high = (estimate.interval if estimate else None) or (None, None)
         known = {name: estimate.value if estimate else None, f"{name}_low": low, f"{name}_high": high}
         values |= {key: _rounded(value) for key, value in known.items()}
-    values["interval"] = row.gain.interval_name if row.gain and row.gain.interval else ""
+    values["interval"] = interval_name(row.gain.rough) if row.gain and row.gain.interval else ""
     for metric in METRICS:
-        unit = "_percent" if metric.unit == "%" else ""
-        values[metric.name.replace("/", "_") + unit] = _rounded(row.value(metric))
+        shown = metric.of(row.group) if row.group else None
+        as_logged = None if shown is None else shown / metric.shown_factor
+        values[metric.name.replace("/", "_")] = _rounded(as_logged)
     return values
 
 
