@@ -1,11 +1,9 @@
-"""One row for each cell: on the page, exported, and with several machines side by side."""
+"""One row for each cell: on the page, and exported."""
 
-from mps_experiments.analysis.machines import Machines
-from mps_experiments.analysis.panels import panels
-from mps_experiments.report.cells import cell_rows, cell_table, exported, machines_table
+from mps_experiments.report.cells import cell_rows, cell_table, exported
 from mps_experiments.report.content import Table
 from tests.records import INVALID, SKIPPED, make_measurement
-from tests.report_panels import CPU_ONLY, OTHER_MACHINE, arm, as_runs, full_sweep, panel_of
+from tests.report_panels import CPU_ONLY, arm, full_sweep, panel_of
 
 
 def rows_of(table: Table) -> list[dict[str, str]]:
@@ -36,7 +34,7 @@ def test_every_cell_has_a_row_with_all_that_is_known_of_it() -> None:
 def test_a_column_has_one_number_of_decimals_and_none_is_empty_for_all() -> None:
     runs = [*arm("on", {1: 1.0, 2: 0.05}, times=1000), *arm("off", {1: 1.0})]
     rows = rows_of(cell_table(panel_of(*runs), {}))
-    assert [row["makespan s"] for row in rows] == ["1.0000", "1.0000", "0.0500"]
+    assert [row["makespan s"] for row in rows] == ["1.000", "1.000", "0.050"]
     assert [row["images/s"] for row in rows] == ["10", "1000", "40000"]
     assert all(any(row[name] for row in rows) for name in rows[0])
     assert "power W" not in rows[0]
@@ -117,24 +115,3 @@ def test_the_export_has_stable_names_intervals_and_counts_of_verdicts() -> None:
     assert {"gain_low", "gain_high", "ratio_low", "ratio_high"} <= row.keys()
     assert "latency_p99_ms" not in row
     assert all(each.keys() == row.keys() for each in rows)
-
-
-def test_machines_stand_side_by_side_where_they_have_the_same_cells() -> None:
-    runs = [
-        *arm("on", {1: 1.0, 2: 1.5}),
-        *arm("on", {1: 3.0}, model="resnet50", record="resnet"),
-        *arm("on", {1: 2.0, 2: 2.2, 4: 9.0}, machine=OTHER_MACHINE, record="other"),
-    ]
-    table = machines_table(panels(as_runs(runs)), Machines.of(runs))
-    assert table is not None
-    assert table.header == ("cell", "A", "B")
-    assert table.rows == (
-        ("maskrcnn_resnet50_fpn mps=on procs=1 times=10", "1.00 s, 10.0 images/s", "2.00 s, 5.0 images/s"),
-        (
-            "maskrcnn_resnet50_fpn mps=on procs=2 times=10",
-            "1.50 s, ratio 1.50, gain 1.33, 13.3 images/s",
-            "2.20 s, ratio 1.10, gain 1.82, 9.1 images/s",
-        ),
-    )
-    nothing_in_common = [*arm("on", {1: 1.0}), *arm("on", {2: 2.0}, machine=OTHER_MACHINE, record="other")]
-    assert machines_table(panels(as_runs(nothing_in_common)), Machines.of(nothing_in_common)) is None

@@ -184,8 +184,8 @@ def test_the_matrix_has_a_row_for_each_fault_and_a_column_for_each_state() -> No
     assert matrix.rows == (
         (
             "kill",
-            "others finished 1 of 1\nnew client served 0 of 1",
-            "others finished 1 of 2\nnew client served 2 of 2\nwithout MPS, silently 1 of 2",
+            "others: 1 of 1\nnew client: 0 of 1",
+            "others: 1 of 2\nnew client: 2 of 2\nwithout MPS: 1 of 2",
         ),
         ("exit", "", "INVALID"),
     )

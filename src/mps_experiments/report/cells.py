@@ -1,4 +1,4 @@
-"""One row for each cell: the table of the page, what is exported, machines side by side; pure."""
+"""Show one row for each cell: in the table of the page, and exported; pure."""
 
 import math
 from collections import Counter
@@ -6,20 +6,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from mps_experiments.analysis.choice import memory_gib
-from mps_experiments.analysis.estimates import ENOUGH_BLOCKS, Estimate, interval_name
-from mps_experiments.analysis.machines import Machines, letter
+from mps_experiments.analysis.comparison import Ratio
+from mps_experiments.analysis.estimates import ENOUGH_BLOCKS, interval_name
 from mps_experiments.analysis.metrics import BY_NAME, METRICS, SHOWN
-from mps_experiments.analysis.numbers import rate, seconds
 from mps_experiments.analysis.panels import ARMS, Panel
 from mps_experiments.analysis.repeats import Group
 from mps_experiments.analysis.short_windows import short_window_line
-from mps_experiments.record.axes import FACTORS, factor_words, varied_factors
-from mps_experiments.record.measurement import Cell, Measurement, Times, times_order
+from mps_experiments.record.axes import FACTORS, varied_factors
+from mps_experiments.record.measurement import Cell, Measurement, times_order
 from mps_experiments.record.verdict import Status
 from mps_experiments.report.content import Table
 
-_Key = tuple[str, str, str, Times, int]  # model, what varies, mps, times, procs
-_DIGITS, _MOST_DIGITS, _MOST_DECIMALS = 3, 5, 4
+_DIGITS, _MOST_DIGITS, _MOST_DECIMALS = 3, 4, 4
 _THROUGHPUT, _MAKESPAN = BY_NAME["throughput_per_s"], BY_NAME["makespan_s"]
 _LAST_PERCENTILE = BY_NAME["latency/p99_ms"]
 
@@ -29,13 +27,13 @@ class Row:
     """One cell of a panel.
 
     Attributes:
-        runs: All of its runs, whatever their verdict.
+        runs: All runs with its coordinates, whatever their verdict.
         group: Its VALID repeats; None if there are none.
     """
 
     panel: Panel
     runs: tuple[Measurement, ...]
-    group: Group | None
+    group: Group | None = None
 
     @property
     def cell(self) -> Cell:
@@ -47,12 +45,8 @@ class Row:
         return self.group.first.record_id if self.group else ""
 
     @property
-    def ratio(self) -> Estimate | None:
-        return self.panel.ratio(self.group).overall if self.group else None
-
-    @property
-    def gain(self) -> Estimate | None:
-        return self.panel.ratio(self.group).gain if self.group else None
+    def ratio(self) -> Ratio:
+        return self.panel.ratio(self.group) if self.group else Ratio(value=None)
 
     def count(self, status: Status) -> int:
         """Count its runs with this verdict."""
@@ -60,22 +54,19 @@ class Row:
 
 
 def cell_rows(panel: Panel) -> list[Row]:
-    """Return a row for each cell, off before on; runs without a number stand with those of their cell."""
-    own = {m.record_id: group for group in panel.groups for m in group.measurements}
-    by_place: dict[tuple[object, ...], dict[str, list[Measurement]]] = {}
+    """Return a row for each cell, off before on; a place with several that may not be compared has several."""
+    runs: dict[tuple[object, ...], list[Measurement]] = {}
+    groups: dict[tuple[object, ...], list[Group]] = {}
     for m in panel.measurements:
         if not m.cell.is_twin:
-            group = own.get(m.record_id)
-            together = by_place.setdefault(_order(m.cell), {})
-            together.setdefault(group.first.record_id if group else "", []).append(m)
-    rows = []
-    for place in sorted(by_place):
-        together = by_place[place]
-        without = together.pop("", [])
-        several = list(together.values()) or [[]]
-        several[0] += without
-        rows += [Row(panel=panel, runs=tuple(runs), group=own.get(runs[0].record_id)) for runs in several]
-    return rows
+            runs.setdefault(_order(m.cell), []).append(m)
+    for group in panel.groups:
+        groups.setdefault(_order(group.first.cell), []).append(group)
+    return [
+        Row(panel=panel, runs=tuple(runs[place]), group=group)
+        for place in sorted(runs)
+        for group in groups.get(place, [None])
+    ]
 
 
 def _order(cell: Cell) -> tuple[object, ...]:
@@ -133,8 +124,8 @@ def _columns(panel: Panel, rows: Sequence[Row]) -> Iterator[tuple[str, list[str]
         f"{item}s/s",
         [text or _verdict(row) for row, text in zip(rows, _numbers(rows, _THROUGHPUT.of), strict=True)],
     )
-    yield "gain", [row.gain.text if row.gain else "" for row in rows]
-    yield "ratio", [row.ratio.text if row.ratio else "" for row in rows]
+    yield "gain", [row.ratio.gain.text if row.ratio.gain else "" for row in rows]
+    yield "ratio", [row.ratio.overall.text if row.ratio.overall else "" for row in rows]
     for metric in SHOWN:
         # A window of a given length has that makespan.
         if metric is not _THROUGHPUT and not (metric is _MAKESPAN and every_times == {"auto"}):
@@ -188,11 +179,11 @@ def _exported(row: Row, roles: Mapping[str, str], causes: Mapping[str, str]) -> 
         "decision": roles.get(row.id, ""),
         "cause": causes.get(row.id, ""),
     }
-    for name, estimate in (("gain", row.gain), ("ratio", row.ratio)):
+    for name, estimate in (("gain", row.ratio.gain), ("ratio", row.ratio.overall)):
         low, high = (estimate.interval if estimate else None) or (None, None)
         known = {name: estimate.value if estimate else None, f"{name}_low": low, f"{name}_high": high}
         values |= {key: _rounded(value) for key, value in known.items()}
-    values["interval"] = interval_name(row.gain.rough) if row.gain and row.gain.interval else ""
+    values["interval"] = interval_name(gain.rough) if (gain := row.ratio.gain) and gain.interval else ""
     for metric in METRICS:
         shown = metric.of(row.group) if row.group else None
         as_logged = None if shown is None else shown / metric.shown_factor
@@ -203,37 +194,3 @@ def _exported(row: Row, roles: Mapping[str, str], causes: Mapping[str, str]) -> 
 def _rounded(value: float | None) -> float | None:
     """Keep seven digits, as MLflow gets them."""
     return None if value is None or not math.isfinite(value) else float(f"{value:.7g}")
-
-
-def machines_table(panels: Sequence[Panel], machines: Machines) -> Table | None:
-    """Return the cells that several machines have, side by side; None if there are none."""
-    found: dict[_Key, dict[int, str]] = {}
-    for panel in panels:
-        for group in panel.groups:
-            cell = group.first.cell
-            varied = dict.fromkeys((*panel.varied.split(), *factor_words(cell.axes)))
-            key = (cell.model, " ".join(varied), cell.mps, cell.times, cell.procs)
-            found.setdefault(key, {})[machines.index(panel.first)] = _compared(panel, group)
-    rows = tuple(
-        (_name(key), *(cells.get(index, "-") for index in range(len(machines.lines))))
-        for key, cells in found.items()
-        if len(cells) > 1
-    )
-    if not rows:
-        return None
-    note = "Makespan, ratio and gain over one process of the same machine, throughput; medians over blocks."
-    letters = map(letter, range(len(machines.lines)))
-    return Table(title="Side by side", header=("cell", *letters), rows=rows, notes=(note,))
-
-
-def _name(key: _Key) -> str:
-    model, varied, mps, times, procs = key
-    return " ".join(filter(None, (model, varied, f"mps={mps} procs={procs} times={times}")))
-
-
-def _compared(panel: Panel, group: Group) -> str:
-    ratio = panel.ratio(group)
-    said = f"{seconds(group.median_s)} s"
-    if ratio.overall and ratio.gain and group.first.cell.procs > 1:
-        said += f", ratio {ratio.overall.value:.2f}, gain {ratio.gain.value:.2f}"
-    return f"{said}, {rate(group.throughput_median_per_s)} {group.first.cell.item}s/s"

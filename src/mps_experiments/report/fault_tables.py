@@ -30,6 +30,10 @@ _COLUMNS = (
     "without MPS",
     "left over",
 )
+_MATRIX_NOTE = (
+    "others: trials in which all other processes finished; new client: in which one was served afterwards; "
+    "without MPS: how many of those were, silently."
+)
 _NONE = "-"
 _MIB = 2**20
 _MAX_TEXTS = 3
@@ -62,6 +66,7 @@ def fault_matrices(measurements: Sequence[Measurement]) -> Iterator[PlainTable]:
             title=_setting(rows),
             header=("fault", *(f"MPS {mps}" for mps in states)),
             rows=tuple((fault, *(each.get(mps, "") for mps in states)) for fault, each in cells.items()),
+            notes=(_MATRIX_NOTE,),
             holds_text=True,
         )
 
@@ -80,11 +85,11 @@ def _outcome(row: FaultRow) -> str:
     lines = []
     if any(trial.neighbours for trial in trials):
         finished = sum(len(trial.survivors) == len(trial.neighbours) for trial in trials)
-        lines.append(f"others finished {finished} of {len(trials)}")
+        lines.append(f"others: {finished} of {len(trials)}")
     served = len(row.served_s)
-    lines.append(f"new client served {served} of {len(trials)}")
+    lines.append(f"new client: {served} of {len(trials)}")
     if row.first.cell.mps == "on" and (fell_back := sum(bool(trial.fell_back_silently) for trial in trials)):
-        lines.append(f"without MPS, silently {fell_back} of {served}")
+        lines.append(f"without MPS: {fell_back} of {served}")
     return "\n".join(lines)
 
 

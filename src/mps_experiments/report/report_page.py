@@ -9,7 +9,7 @@ from mps_experiments.analysis.fault_answer import fault_answers
 from mps_experiments.analysis.machines import Machines, letter
 from mps_experiments.analysis.panels import Panel, panels
 from mps_experiments.analysis.runs import ReportRun
-from mps_experiments.report.cells import cell_table, machines_table
+from mps_experiments.report.cells import cell_table
 from mps_experiments.report.content import Block, Bullets, Details, Heading, Page, Paragraph
 from mps_experiments.report.fault_tables import fault_matrices
 from mps_experiments.report.markdown import blocks_to_markdown
@@ -105,7 +105,7 @@ def _blocks(subject: Subject) -> Iterator[Block]:
 
 
 def _decisions(found: Sequence[Panel], machines: Machines) -> Iterator[Block]:
-    """Yield what each panel shows; of several machines one after the other, then both side by side."""
+    """Yield what each panel shows, of several machines one after the other."""
     if not machines.are_several:
         yield from decision_section(found)
         return
@@ -114,8 +114,6 @@ def _decisions(found: Sequence[Panel], machines: Machines) -> Iterator[Block]:
         name = f"Machine {machines.letter(panel.first)}, {gpu.name if gpu else 'CPU only'} · {panel.title}"
         yield Heading(text=name, level=3)
         yield from decision_section([panel])
-    if (table := machines_table(found, machines)) is not None:
-        yield table
 
 
 def _machine_section(machines: Machines) -> Iterator[Block]:
