@@ -54,7 +54,7 @@ class Row:
 
 
 def cell_rows(panel: Panel) -> list[Row]:
-    """Return a row for each cell, off before on; a place with several that may not be compared has several."""
+    """Return a row for each cell, off before on; what may not be compared is a row each."""
     runs: dict[tuple[object, ...], list[Measurement]] = {}
     groups: dict[tuple[object, ...], list[Group]] = {}
     for m in panel.measurements:
