@@ -18,6 +18,10 @@ from mps_experiments.record.verdict import Status
 from mps_experiments.report.content import Table
 
 _DIGITS, _MOST_DIGITS, _MOST_DECIMALS = 3, 4, 4
+_NOTE = (
+    "Medians over the blocks, at most {blocks}; percentiles over all workers and blocks; empty: not known. "
+    f"In brackets: interval, of 95 % from {ENOUGH_BLOCKS} blocks on, rough below."
+)
 _THROUGHPUT, _MAKESPAN = BY_NAME["throughput_per_s"], BY_NAME["makespan_s"]
 _LAST_PERCENTILE = BY_NAME["latency/p99_ms"]
 
@@ -91,20 +95,14 @@ def cell_table(panel: Panel, roles: Mapping[str, str]) -> Table:
         if any(texts):
             header.append(heading)
             columns.append(texts)
-    blocks = sorted({len(row.group) for row in rows if row.group})
-    note = (
-        f"Medians over {' to '.join(map(str, dict.fromkeys((blocks[0], blocks[-1]))))} "
-        f"block{'s' * (blocks[-1] > 1)}; percentiles over all workers and blocks; empty: not known. "
-        f"In brackets: interval, of 95 % from {ENOUGH_BLOCKS} blocks on, rough below."
-        if blocks
-        else "No VALID run: no number."
-    )
-    too_short = short_window_line([row.group for row in rows if row.group])
+    groups = [row.group for row in rows if row.group]
+    notes = [_NOTE.format(blocks=max(map(len, groups)))] if groups else ["No VALID run: no number."]
+    too_short = short_window_line(groups)
     return Table(
         title=panel.title,
         header=tuple(header),
         rows=tuple(zip(*columns, strict=True)),
-        notes=(note, *filter(None, [too_short])),
+        notes=(*notes, *filter(None, [too_short])),
     )
 
 

@@ -1,6 +1,6 @@
 """Show why N processes take longer than one: a bar for each cell, and a sentence; pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from mps_experiments.analysis.numbers import short
@@ -16,15 +16,10 @@ from mps_experiments.report.summary import CellCause
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# The parts of an iteration: colour, what the legend calls it, its key in an explanation's figures, in words.
+# The parts of an iteration: colour, name in the legend, key in an explanation's figures, in words.
 _PARTS = (
     ("running", "its operations run", "growth/kernels_ms", "in its own operations"),
-    (
-        "behind",
-        "waits for others' operations",
-        "growth/behind_others_ms",
-        "waiting for other workers' operations",
-    ),
+    ("behind", "waits for others", "growth/behind_others_ms", "waiting for other workers' operations"),
     ("idle", "waits, GPU idle", "growth/waiting_idle_ms", "waiting while the GPU runs nothing"),
     ("host", "host", "growth/host_ms", "on the host (Python, launching, synchronising)"),
 )
@@ -32,15 +27,7 @@ _NOTE = (
     "Parts of an iteration of the slowest worker, in the window; what ran and what waited is from the traced "
     "pass. Of several blocks, the one whose ratio is nearest to that of all."
 )
-_ON_PAPER: Mapping[str, Any] = {
-    "frameon": True,
-    "facecolor": COLOURS["paper"],
-    "edgecolor": "none",
-    "framealpha": 1,
-}
-_ROW_IN = 0.27
-_LEGEND_ROWS = 2.2
-_CHARACTER_IN = 0.085
+_ROW_IN, _LEGEND_IN, _CHARACTER_IN = 0.27, 0.5, 0.085
 
 
 def why_chart(panel: Panel, causes: Sequence[CellCause], prefix: str) -> Chart | None:
@@ -51,36 +38,26 @@ def why_chart(panel: Panel, causes: Sequence[CellCause], prefix: str) -> Chart |
     names = [_name(panel, run) for run in bars]
     parts = [_parts_ms(run) for run in bars]
 
+    height_in = _ROW_IN * len(bars) + _LEGEND_IN + 0.6
+
     def draw(axes: "Axes") -> None:
         lefts = [0.0] * len(parts)
         for number, (role, legend, *_) in enumerate(_PARTS):
             values = [part[number] for part in parts]
-            look: dict[str, Any] = {
-                "color": COLOURS[role],
-                "edgecolor": COLOURS["paper"],
-                "linewidth": 0.8,
-                "label": legend,
-            }
+            look: dict[str, Any] = {"color": COLOURS[role], "edgecolor": COLOURS["paper"], "label": legend}
             axes.barh(range(len(parts)), values, left=lefts, height=0.7, **look)
             lefts = [left + value for left, value in zip(lefts, values, strict=True)]
         for place, whole in enumerate(lefts):
             axes.annotate(short(whole), (whole, place), (4, 0), textcoords="offset points", va="center")
         axes.set_xlim(0, max(lefts) * 1.12)
         axes.set_yticks(range(len(parts)), names)
-        axes.set_ylim(len(parts) - 0.4, -_LEGEND_ROWS)
+        axes.invert_yaxis()
         axes.grid(visible=False, axis="y")
         axes.set_xlabel("ms per iteration")
-        axes.legend(
-            loc="upper left",
-            bbox_to_anchor=(0, 1),
-            bbox_transform=axes.figure.transFigure,
-            ncols=2,
-            fontsize=9,
-            **_ON_PAPER,
-        )
+        axes.figure.subplots_adjust(top=1 - _LEGEND_IN / height_in)
+        axes.figure.legend(loc="upper left", ncols=2, fontsize=9)
 
     words = [f"{name}: {_in_words(each)}" for name, each in zip(names, parts, strict=True)]
-    height_in = _ROW_IN * (len(bars) + _LEGEND_ROWS) + 0.6
     left_in = 0.3 + _CHARACTER_IN * max(map(len, names))
     title = "Where the time of an iteration goes"
     return drawn(f"{prefix}why", title, f"ms: {'; '.join(words)}", draw, _NOTE, height_in, left_in)
