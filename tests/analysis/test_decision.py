@@ -237,7 +237,7 @@ def test_nothing_is_decided_without_two_cells() -> None:
     one, two = arm("on", {1: 1.0, 2: 1.0})
     panel = panel_of(with_output(one, 1.0), with_output(two, 2.0))
     assert decide(panel) is None
-    assert any("procs=2" in text and "output" in text for text in gaps(panel, None))
+    assert any("procs=2" in text and "output" in text for text in gaps(panel))
 
 
 @pytest.mark.parametrize("verdict", [INVALID, SKIPPED])
@@ -278,7 +278,8 @@ def test_the_next_step_follows_from_the_cause(runs: list[Measurement], words: tu
     assert any(words) == bool(step)
 
 
-def test_more_processes_are_not_advised_where_more_were_tried() -> None:
+def test_more_processes_are_not_advised_where_more_were_tried_or_no_core_is_left() -> None:
+    assert decided(*arm("on", {1: 1.0, 3: 1.0})).next_step == ""  # of three cores
     more = traced_run("four", procs=4, mps="on", iteration_ms=40.0)
     step = decided(*traced(running_ms=4.0), more).next_step
     assert "CUDA graphs" in step

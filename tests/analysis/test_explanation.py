@@ -143,7 +143,7 @@ def test_without_mps_waiting_while_nothing_ran_is_not_the_hosts() -> None:
     ],
 )
 def test_the_gpus_resource_is_the_cause_where_the_growth_is_on_the_gpu(
-    gpu: dict[str, float], cause: Cause
+    gpu: dict[str, Any], cause: Cause
 ) -> None:
     found = explained(with_telemetry(full_two(), **gpu), full())
     assert found.cause is cause

@@ -82,7 +82,7 @@ def test_without_any_telemetry_the_limit_is_unknown() -> None:
     ],
 )
 def test_the_power_limit_counts_if_the_clock_explains_most_of_the_growth(
-    clock_mhz: int, capped: float, trace: dict[str, float], limited: bool
+    clock_mhz: int, capped: float, trace: dict[str, Any], limited: bool
 ) -> None:
     run = traced_run(**({"iteration_ms": 12.0, "running_ms": 12.0} | trace))
     many = with_telemetry(run, sm_clock_mhz=clock_mhz, capped=capped)

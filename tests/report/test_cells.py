@@ -35,7 +35,7 @@ def test_a_column_has_one_number_of_decimals_and_none_is_empty_for_all() -> None
     runs = [*arm("on", {1: 1.0, 2: 0.05}, times=1000), *arm("off", {1: 1.0})]
     rows = rows_of(cell_table(panel_of(*runs), {}))
     assert [row["makespan s"] for row in rows] == ["1.000", "1.000", "0.050"]
-    assert [row["images/s"] for row in rows] == ["10", "1000", "40000"]
+    assert [row["images/s"] for row in rows] == ["10", "1,000", "40,000"]
     assert all(any(row[name] for row in rows) for name in rows[0])
     assert "power W" not in rows[0]
 

@@ -31,4 +31,4 @@ def answer(panel: Panel) -> Answer:
     headline = f"Nothing to choose from: {'; '.join(cells)}."
     if not cells:
         headline = "No VALID run: nothing can be said about packing."
-    return Answer(headline=headline, details=(*gaps(panel, None), *certainty_lines(panel, arms)))
+    return Answer(headline=headline, details=(*gaps(panel), *certainty_lines(panel, arms)))

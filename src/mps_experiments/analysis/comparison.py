@@ -4,7 +4,6 @@ import statistics
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from mps_experiments.analysis.estimates import Estimate, compare, pace, throughput
 from mps_experiments.analysis.keys import comparison_keys, differing_keys, frozen
@@ -14,7 +13,6 @@ from mps_experiments.record.measurement import Measurement
 from mps_experiments.record.verdict import Status
 
 _REFUSED = "not comparable with the one-process run: "
-_REFERENCE: dict[str, Any] = {"interval": None, "half_width": None, "why": "one process is the reference"}
 _TWIN = "the second of two equal runs (A/A), which only shows what equal runs differ by"
 
 
@@ -80,7 +78,10 @@ def _ratios(group: Group, partner: Group) -> dict[str, Ratio]:
         return _refused(group, f"{_REFUSED}{difference}")
     overall, gain = (compare(group, partner, figure) for figure in (pace, throughput))
     if group is partner:
-        overall, gain = (replace(each, **_REFERENCE) for each in (overall, gain))
+        overall, gain = (
+            replace(each, interval=None, half_width=None, why="one process is the reference")
+            for each in (overall, gain)
+        )
     in_block = {ours: partner.paces_s[theirs] for ours, theirs in paired(group, partner)}
     middle_s = statistics.median(partner.paces_s)
     return {

@@ -135,35 +135,28 @@ def _details(panel: Panel, choice: Choice) -> Iterator[str]:
         yield f"Whether {best.procs} do more than {knee.procs} is open: {times_text(step, 'that')}."
     if other and is_open(choice.over_off or Gain.between(most_of(other.values()), best)):
         yield "Whether MPS gains anything is open."
-    yield from gaps(panel, choice)
+    if best.first.cell.mps == "on" and other and (refusal := output_refusal(best, most_of(other.values()))):
+        yield f"MPS on and off are not compared: {refusal}."
+    if larger := _larger_tried(panel, choice):
+        yield f"procs={','.join(map(str, larger))} has no VALID run."
+    yield from gaps(panel)
     yield from certainty_lines(panel, choice.arms)
 
 
-def gaps(panel: Panel, choice: Choice | None) -> Iterator[str]:
+def gaps(panel: Panel) -> Iterator[str]:
     """Say which cells a decision lacks and why: a sentence each."""
     for mps in ARMS:
-        for group in panel.arm(mps).values():
-            if choice is None or group.procs not in choice.arms[mps]:
-                yield from _refusal(panel, group)
-    off = choice.arms["off"] if choice is not None and choice.best.first.cell.mps == "on" else {}
-    if choice is not None and off and (refusal := output_refusal(choice.best, most_of(off.values()))):
-        yield f"MPS on and off are not compared: {refusal}."
-    for mps in ARMS:
-        if panel.on_gpu and not any(count > 1 for count in panel.arm(mps)):
+        arm = panel.arm(mps)
+        for group in arm.values():
+            if 1 in arm and panel.ratio(group).gain is None:
+                yield f"{group.first.cell_name} is left out: {panel.ratio(group).reason}."
+        if panel.on_gpu and not any(count > 1 for count in arm):
             yield _why_missing(mps, panel)
-    if choice is not None and (larger := _larger_tried(panel, choice)):
-        yield f"procs={','.join(map(str, larger))} has no VALID run."
     if panel.other_times:
         others = ", ".join(map(str, panel.other_times))
         yield f"This is about times={panel.times}; times={others} is in the tables only."
     if panel.left_out:
         yield f"VALID runs that differ in {', '.join(panel.left_out)} are in the tables only."
-
-
-def _refusal(panel: Panel, group: Group) -> Iterator[str]:
-    ratio = panel.ratio(group)
-    if ratio.gain is None and 1 in panel.arm(group.first.cell.mps):
-        yield f"{group.first.cell_name} is left out: {ratio.reason}."
 
 
 def _why_missing(mps: str, panel: Panel) -> str:
@@ -195,7 +188,8 @@ def _next_step(panel: Panel, choice: Choice) -> str:
     if not several:
         return "Nothing was packed: try procs=1,2,4."
     cause = _cause(panel, choice, best if best.procs > 1 else several[0])
-    is_most = best.procs == max(arm) and not _larger_tried(panel, choice)
+    has_cores = best.procs < len(panel.first.machine.usable_cores)
+    is_most = best.procs == max(arm) and has_cores and not _larger_tried(panel, choice)
     if cause is Cause.TIME_SLICED:
         tried = any(count > 1 for count in choice.arms["on"])
         return "" if tried else "Without MPS the processes take turns on the GPU: try mps=on,off."
@@ -251,8 +245,7 @@ def times_text(gain: Estimate, what: str) -> str:
 
 def rate_text(group: Group) -> str:
     """Return the median throughput, with the unit."""
-    value = group.throughput_median_per_s
-    return f"{f'{value:,.0f}' if value >= 1000 else rate(value)} {group.first.cell.item}s/s"
+    return f"{rate(group.throughput_median_per_s)} {group.first.cell.item}s/s"
 
 
 def _factor(value: float) -> str:

@@ -18,12 +18,7 @@ from mps_experiments.record.verdict import Status
 
 @dataclass(frozen=True, kw_only=True)
 class FaultRow:
-    """The trials of one cell; only VALID ones count.
-
-    Attributes:
-        measurements: All of them, in order of their trial.
-        reference: The comparable one-process runs; None if there is none.
-    """
+    """The trials of one cell, in their order; only VALID ones count. `reference` is one process alone."""
 
     measurements: tuple[Measurement, ...]
     reference: Group | None
@@ -46,7 +41,7 @@ class FaultRow:
 
     @property
     def elapsed_s(self) -> float | None:
-        """Return the median over the trials of the slowest survivor's time."""
+        """Return the slowest survivor's time, the median over the trials."""
         return median(figures.elapsed_s for figures in self.survivors)
 
     @property

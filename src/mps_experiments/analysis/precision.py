@@ -24,14 +24,7 @@ class Goal:
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """Progress of a sweep.
-
-    Attributes:
-        comparisons: The comparisons that its answer rests on.
-        blocks: Number of blocks done.
-        elapsed_s: Seconds since its start.
-        block_s: Seconds that its longest block took.
-    """
+    """Progress of a sweep: what its answer rests on, blocks done, time used, time of its longest block."""
 
     comparisons: Sequence[Gain]
     blocks: int

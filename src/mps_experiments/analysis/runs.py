@@ -14,11 +14,9 @@ _TIMELINE = "timeline.png"
 
 @dataclass(frozen=True, kw_only=True)
 class Condensed(Measurement):
-    """A record as the report needs it; the figures were derived before the samples were dropped.
+    """A record without its samples, from which the figures were derived before; it is never written.
 
-    Of the latencies as many stay as pooling them with other runs takes.
-
-    It is never written: the record on disk has the samples.
+    As many latencies stay as pooling them with other runs takes.
     """
 
     _statistics: Statistics | None
@@ -56,12 +54,7 @@ def condensed(measurement: Measurement) -> Condensed:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ReportRun:
-    """One run as a report needs it.
-
-    Attributes:
-        measurement: Its record; the samples are dropped.
-        folder: Where its files lie; None if they cannot be had.
-    """
+    """One run as a report needs it, and the folder of its files; None if they cannot be had."""
 
     measurement: Condensed
     folder: Path | None = None

@@ -146,7 +146,7 @@ def _numbers(rows: Sequence[Row], of: Callable[[Group], float | None]) -> list[s
         smallest, largest = (int(f"{each:.2e}".partition("e")[2]) for each in (min(known), max(known)))
         wanted = min(_DIGITS - 1 - smallest, _MOST_DIGITS - 1 - largest, _MOST_DECIMALS)
         decimals = max(wanted, _DIGITS - 1 - largest, 0)
-    return ["" if v is None or not math.isfinite(v) else f"{v:.{decimals}f}" for v in values]
+    return ["" if v is None or not math.isfinite(v) else f"{v:,.{decimals}f}" for v in values]
 
 
 def exported(

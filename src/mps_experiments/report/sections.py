@@ -60,9 +60,8 @@ def decision_section(panels: Sequence[Panel]) -> Iterator[Block]:
             return
         yield Heading(text=panel.title, level=3)
         yield Paragraph(text=found.headline, strong=True)
-        first, *others = bullets(found.details[:1]) + bullets(found.details[1:])
-        yield first
-        if others:
+        yield from bullets(found.details[:1])
+        if others := bullets(found.details[1:]):
             yield Details(summary="What is open, and how sure this is", blocks=tuple(others))
 
 
