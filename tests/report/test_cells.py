@@ -51,7 +51,7 @@ def test_repeats_are_one_row_of_medians() -> None:
     row = rows_of(table)[1]
     assert (row["makespan s"], row["p50 ms"]) == ("1.40", "140")
     assert row["ratio"] == f"{(1.2 * 4.0 * 1.4) ** (1 / 3):.2f} [0.57, 6.29]"
-    assert table.notes[0].startswith("Medians over the blocks, at most 3;")
+    assert table.notes[0].startswith("Medians over up to 3 blocks; ")
 
 
 def test_runs_without_a_number_show_their_verdict() -> None:

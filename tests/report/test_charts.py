@@ -51,7 +51,7 @@ def test_marks_stand_where_their_values_are() -> None:
 def test_throughput_starts_at_zero() -> None:
     chart = drawn(panel_of(*arm("off", {1: 1.0, 2: 4.0}), *arm("on", {1: 1.0, 2: 1.25})))["throughput"]
     assert svg.texts(chart.svg)[3:5] == ["0", "2"]
-    assert chart.alt == "Total throughput over processes. off: 1 10/s, 2 5/s; on: 1 10/s, 2 16/s."
+    assert chart.alt == "Throughput over processes. off: 1 10/s, 2 5/s; on: 1 10/s, 2 16/s."
 
 
 def test_throughput_stands_over_the_highest_percentile_that_is_known_and_marks_are_numbered() -> None:

@@ -133,7 +133,7 @@ def test_what_has_no_number_is_folded_with_each_reason_once() -> None:
     blocks = care(runs, "a.json is damaged")
     assert headings(blocks) == [(2, "Records that cannot be read")]
     assert Paragraph(text="3 VALID, 2 INVALID, 1 SKIPPED.") in blocks
-    assert folded(blocks) == ["Without a number: 3 runs", "Warnings: 2"]
+    assert folded(blocks) == ["Without a number: 3 of 6 runs", "Warnings: 2"]
     assert items(blocks) == [
         "a.json is damaged",
         "mps=off procs=2 times=2: INVALID: worker 1 was killed by SIGKILL",

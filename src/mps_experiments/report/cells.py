@@ -19,7 +19,7 @@ from mps_experiments.report.content import Table
 
 _DIGITS, _MOST_DIGITS, _MOST_DECIMALS = 3, 4, 4
 _NOTE = (
-    "Medians over the blocks, at most {blocks}; percentiles over all workers and blocks; empty: not known. "
+    "percentiles over all workers and blocks; empty: not known. "
     f"In brackets: interval, of 95 % from {ENOUGH_BLOCKS} blocks on, rough below."
 )
 _THROUGHPUT, _MAKESPAN = BY_NAME["throughput_per_s"], BY_NAME["makespan_s"]
@@ -79,7 +79,7 @@ def _order(cell: Cell) -> tuple[object, ...]:
 
 def cell_name(cell: Cell, on_gpu: bool) -> str:
     """Name a cell where there is little room; its other factors have columns of their own."""
-    return f"{cell.procs} · MPS {cell.mps}" if on_gpu else str(cell.procs)
+    return f"{cell.procs} · MPS {cell.mps}" if on_gpu or cell.mps == "on" else str(cell.procs)
 
 
 def cell_table(panel: Panel, roles: Mapping[str, str]) -> Table:
@@ -96,13 +96,16 @@ def cell_table(panel: Panel, roles: Mapping[str, str]) -> Table:
             header.append(heading)
             columns.append(texts)
     groups = [row.group for row in rows if row.group]
-    notes = [_NOTE.format(blocks=max(map(len, groups)))] if groups else ["No VALID run: no number."]
-    too_short = short_window_line(groups)
+    notes = ["No VALID run: no number."]
+    if groups:
+        blocks = max(map(len, groups))
+        over = f"Medians over up to {blocks} blocks" if blocks > 1 else "One block"
+        notes = [f"{over}; {_NOTE}", *filter(None, [short_window_line(groups)])]
     return Table(
         title=panel.title,
         header=tuple(header),
         rows=tuple(zip(*columns, strict=True)),
-        notes=(*notes, *filter(None, [too_short])),
+        notes=tuple(notes),
     )
 
 

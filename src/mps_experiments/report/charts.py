@@ -71,7 +71,7 @@ def _throughput(panel: Panel, prefix: str, series: Sequence[Series]) -> Chart:
         label(axes, series, _throughput_text(panel))
 
     note = _RANGE if any(each.errors for each in series) else _NO_INTERVAL
-    return _drawn(panel, f"{prefix}throughput", "Total throughput over processes", series, "/s", draw, note)
+    return _drawn(panel, f"{prefix}throughput", "Throughput over processes", series, "/s", draw, note)
 
 
 def _throughput_text(panel: Panel) -> str:

@@ -28,7 +28,7 @@ from mps_experiments.report.content import (
 from mps_experiments.report.drawing import Chart
 from mps_experiments.report.fault_tables import fault_matrices, fault_tables
 from mps_experiments.report.summary import causes
-from mps_experiments.report.why import why_chart, why_table
+from mps_experiments.report.why import unexplained, why_chart, why_table
 
 _MAX_LISTED = 1000  # lines: some hundred KB at the most
 _MAX_TIMELINES = 4
@@ -90,7 +90,9 @@ def _why(panel: Panel, prefix: str) -> Iterator[Block]:
         return
     yield Heading(text="Why not more", level=3)
     chart, table = why_chart(panel, found, prefix), why_table(panel, found)
-    yield SideBySide(blocks=(chart, table)) if chart else table
+    if parts := [part for part in (chart, table) if part is not None]:
+        yield SideBySide(blocks=tuple(parts))
+    yield from bullets(unexplained(panel, found))
     in_full = bullets([cause.line for cause in found if cause.explanation.figures])
     if in_full:
         yield Details(summary="Each cause with its figures", blocks=tuple(in_full))
@@ -121,7 +123,10 @@ def care_section(
     failed = [m for m in measurements if m.verdict.status is not Status.VALID]
     if failed:
         lines = list(dict.fromkeys(f"{machines.label(m)}{reason_line(m)}" for m in failed))
-        yield Details(summary=f"Without a number: {len(failed)} runs", blocks=tuple(_listed(lines)))
+        yield Details(
+            summary=f"Without a number: {len(failed)} of {len(measurements)} runs",
+            blocks=tuple(_listed(lines)),
+        )
     warnings = []
     for runs in machines.apart(measurements):
         found = [*warning_lines(runs), *filter(None, [noise_line(runs)])]

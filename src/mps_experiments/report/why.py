@@ -1,6 +1,6 @@
 """Show why N processes take longer than one: a bar for each cell, and a sentence; pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mps_experiments.analysis.numbers import short
@@ -96,22 +96,28 @@ def _in_words(parts_ms: Sequence[float]) -> str:
     return ", ".join(f"{legend} {short(ms)}" for (_, legend, *_), ms in zip(_PARTS, parts_ms, strict=True))
 
 
-def why_table(panel: Panel, causes: Sequence[CellCause]) -> Table:
-    """Say in a sentence for each cell what its cause rests on."""
+def why_table(panel: Panel, causes: Sequence[CellCause]) -> Table | None:
+    """Say in a sentence for each cell what its cause rests on; None if no cause rests on figures."""
     rows = [
-        (_name(panel, cause.many), str(cause.explanation.cause), _sentence(cause))
+        (_name(panel, cause.many), str(cause.explanation.cause), _sentence(cause.explanation.figures))
         for cause in sorted(causes, key=lambda each: _place(each.many))
+        if cause.explanation.figures
     ]
     header = ("processes · MPS", "cause", "what it rests on")
-    return Table(
-        title="Why N processes take longer than one", header=header, rows=tuple(rows), holds_text=True
-    )
+    title = "Why N processes take longer than one"
+    return Table(title=title, header=header, rows=tuple(rows), holds_text=True) if rows else None
 
 
-def _sentence(cause: CellCause) -> str:
-    figures = cause.explanation.figures
-    if not figures:
-        return cause.explanation.text.partition(": ")[2]
+def unexplained(panel: Panel, causes: Sequence[CellCause]) -> list[str]:
+    """Say why the other cells have no cause: cells with the same reason together."""
+    names: dict[str, list[str]] = {}
+    for cause in sorted(causes, key=lambda each: _place(each.many)):
+        if not cause.explanation.figures:
+            names.setdefault(cause.explanation.text, []).append(_name(panel, cause.many))
+    return [f"{', '.join(each)}: {text}" for text, each in names.items()]
+
+
+def _sentence(figures: Mapping[str, float]) -> str:
     total_ms = figures["growth/total_ms"]
     if total_ms <= 0:
         return "An iteration takes no longer than with one process."
