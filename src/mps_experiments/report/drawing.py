@@ -10,6 +10,7 @@ from mps_experiments.report.ink import COLOURS, LEFT_IN, new_figure, style, to_p
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
 
 GUIDE: Mapping[str, Any] = {"color": COLOURS["muted"], "linewidth": 1.2}
 _DASHES = {"off": "--", "on": "-"}
@@ -121,14 +122,19 @@ def label(axes: "Axes", series: Sequence[Series], text: str) -> None:
 
 
 def doubling(axes: "Axes") -> None:
-    """Scale both axes by powers of two, with plain numbers."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
-
+    """Scale both axes by powers of two."""
     axes.set_xscale("log", base=2)
     axes.set_yscale("log", base=2)
-    axes.yaxis.set_major_locator(LogLocator(base=2, subs=(1.0, 1.5)))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.yaxis.set_minor_locator(NullLocator())
+    plain_log(axes.yaxis, base=2, between=(1.0, 1.5))
+
+
+def plain_log(axis: "Axis", *, base: float, between: Sequence[float]) -> None:
+    """Write plain numbers on a logarithmic axis."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    axis.set_major_locator(LogLocator(base=base, subs=between))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_locator(NullLocator())
 
 
 def all_counts(series: Iterable[Series]) -> list[int]:
