@@ -33,12 +33,6 @@ def test_a_table_for_the_terminal_keeps_all_its_texts() -> None:
     )
 
 
-def test_a_table_without_a_caption_has_no_notes() -> None:
-    table = RichTable(title="t")
-    table.add_column("a")
-    assert Table.of(table) == Table(title="t", header=("a",), rows=())
-
-
 def test_the_pictures_of_a_page_are_found_wherever_they_stand() -> None:
     picture = Chart(name="timeline", title="", alt="", png=b"timeline")
     folded = Details(summary="s", blocks=(picture,))
