@@ -133,7 +133,7 @@ def test_what_has_no_number_is_folded_with_each_reason_once() -> None:
     blocks = care(runs, "a.json is damaged")
     assert headings(blocks) == [(2, "Records that cannot be read")]
     assert Paragraph(text="3 VALID, 2 INVALID, 1 SKIPPED.") in blocks
-    assert folded(blocks) == ["Without a number: 3 of 6 runs", "Warnings: 2"]
+    assert folded(blocks) == ["Without a number: 3 of 6 runs", "Warnings and noise: 2"]
     assert items(blocks) == [
         "a.json is damaged",
         "mps=off procs=2 times=2: INVALID: worker 1 was killed by SIGKILL",
@@ -158,7 +158,8 @@ def test_of_several_machines_each_reason_is_said_with_its_machine() -> None:
 
 def test_the_commands_can_be_typed_as_they_stand() -> None:
     run = replace(make_measurement(), overrides=("mps=on", "workload.input=[a.jpg,my photo.jpg]"))
-    blocks = list(sections.reproduce_section([run, run], ["python -m mps_experiments -m mps=on,off"]))
+    again = replace(run, overrides=(*run.overrides, "repeat=1"))
+    blocks = list(sections.reproduce_section([run, again], ["python -m mps_experiments -m mps=on,off"]))
     assert folded(blocks) == ["Commands"]
     codes = [block.text for block in unfolded(blocks) if isinstance(block, Code)]
     assert codes[0] == "python -m mps_experiments -m mps=on,off"

@@ -77,7 +77,7 @@ def _table(table: Table) -> str:
         f"**{escaped(table.title)}**",
         "",
         _row([_cell(cell) for cell in table.header]),
-        _row(["---"] + ["---:"] * (len(table.header) - 1)),
+        _row(["---"] + ["---" if table.holds_text else "---:"] * (len(table.header) - 1)),
     ]
     lines += [_row([_cell(cell) for cell in row]) for row in table.rows]
     notes = [f"\n{escaped(note)}" for note in table.notes]

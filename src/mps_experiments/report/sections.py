@@ -10,6 +10,7 @@ from mps_experiments.analysis.fault_answer import fault_answers
 from mps_experiments.analysis.machines import Machines
 from mps_experiments.analysis.noise import noise_line
 from mps_experiments.analysis.panels import ARMS, Panel
+from mps_experiments.record.axes import without
 from mps_experiments.record.measurement import Measurement
 from mps_experiments.record.verdict import Status
 from mps_experiments.report.captions import reason_line, warning_lines
@@ -132,7 +133,7 @@ def care_section(
         found = [*warning_lines(runs), *filter(None, [noise_line(runs)])]
         warnings += [f"{machines.label(runs[0])}{line}" for line in found]
     if warnings:
-        yield Details(summary=f"Warnings: {len(warnings)}", blocks=tuple(bullets(warnings)))
+        yield Details(summary=f"Warnings and noise: {len(warnings)}", blocks=tuple(bullets(warnings)))
 
 
 def reproduce_section(measurements: Sequence[Measurement], commands: Sequence[str]) -> Iterator[Block]:
@@ -179,7 +180,7 @@ def _timelines(panel: Panel, prefix: str) -> Iterator[Chart]:
 
 
 def _command(m: Measurement) -> str:
-    return shlex.join(["python", "-m", "mps_experiments", *m.overrides])
+    return shlex.join(["python", "-m", "mps_experiments", *without(m.overrides, "repeat")])
 
 
 def _code_version(m: Measurement) -> str:
