@@ -1,6 +1,6 @@
 """Draw the charts of one panel; none of a single point."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -71,7 +71,8 @@ def _throughput(panel: Panel, prefix: str, series: Sequence[Series]) -> Chart:
         label(axes, series, _throughput_text(panel))
 
     note = _RANGE if any(each.errors for each in series) else _NO_INTERVAL
-    return _drawn(panel, f"{prefix}throughput", "Throughput over processes", series, "/s", draw, note)
+    title = scoped(panel, "Throughput over processes")
+    return drawn(f"{prefix}throughput", title, said(panel, series, "/s"), draw, note)
 
 
 def _throughput_text(panel: Panel) -> str:
@@ -95,19 +96,8 @@ def _ratio(panel: Panel, prefix: str, series: Sequence[Series]) -> Chart:
         label(axes, series, "time of N / time of one (log scale)")
 
     note = _INTERVAL if any(each.errors for each in series) else _NO_INTERVAL
-    return _drawn(panel, f"{prefix}ratio", "Ratio over processes", series, "", draw, note)
-
-
-def _drawn(
-    panel: Panel,
-    name: str,
-    title: str,
-    series: Sequence[Series],
-    unit: str,
-    draw: Callable[["Axes"], None],
-    note: str,
-) -> Chart:
-    return drawn(name, scoped(panel, title), said(panel, series, unit), draw, note)
+    title = scoped(panel, "Ratio over processes")
+    return drawn(f"{prefix}ratio", title, said(panel, series, ""), draw, note)
 
 
 def _latency_ms(percent: int, group: Group) -> float | None:

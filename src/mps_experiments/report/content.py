@@ -53,16 +53,19 @@ class Table:
     notes: tuple[str, ...] = ()
     holds_text: bool = False  # cells are words, which may be wrapped, rather than numbers
 
-    @classmethod
-    def of(cls, table: RichTable) -> "Table":
-        """Convert a table that is made for the terminal."""
-        columns = [[_plain(cell) for cell in column.cells] for column in table.columns]
-        return cls(
-            title=_plain(table.title),
-            header=tuple(_plain(column.header) for column in table.columns),
-            rows=tuple(zip(*columns, strict=True)),
-            notes=tuple(_plain(table.caption).splitlines()),
+    def rich(self) -> RichTable:
+        """Return the same for the terminal; title and notes are neither read as markup nor folded."""
+        title, notes = (
+            Text(text, no_wrap=True, overflow="ignore") for text in (self.title, "\n".join(self.notes))
         )
+        table = RichTable(
+            title=title, title_justify="left", caption=notes if notes else None, caption_justify="left"
+        )
+        for name in self.header:
+            table.add_column(name, justify="left" if self.holds_text else "right")
+        for row in self.rows:
+            table.add_row(*row)
+        return table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +119,3 @@ def printable(text: str) -> str:
 
 def _shown(character: str) -> str:
     return character if character.isprintable() else "\N{REPLACEMENT CHARACTER}"
-
-
-def _plain(cell: object) -> str:
-    return cell.plain if isinstance(cell, Text) else str(cell or "")

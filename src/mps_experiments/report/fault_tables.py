@@ -4,8 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from rich.table import Table
-from rich.text import Text
+from rich.table import Table as RichTable
 
 from mps_experiments.analysis.fault_rows import FaultRow, fault_settings, median
 from mps_experiments.analysis.numbers import milliseconds, seconds
@@ -13,7 +12,7 @@ from mps_experiments.analysis.parity import difference_text
 from mps_experiments.record.axes import factor_words
 from mps_experiments.record.measurement import Measurement
 from mps_experiments.record.verdict import Status
-from mps_experiments.report.content import Table as PlainTable
+from mps_experiments.report.content import Table
 from mps_experiments.report.lines import shortened
 
 _COLUMNS = (
@@ -39,30 +38,31 @@ _MIB = 2**20
 _MAX_TEXTS = 3
 
 
-def fault_tables(measurements: Sequence[Measurement]) -> Iterator[Table]:
-    """Yield the tables; none if nothing was made to go wrong."""
+def fault_tables(measurements: Sequence[Measurement]) -> Iterator[RichTable]:
+    """Yield the tables for the terminal; none if nothing was made to go wrong."""
+    yield from (table.rich() for table in fault_figures(measurements))
+
+
+def fault_figures(measurements: Sequence[Measurement]) -> Iterator[Table]:
+    """Yield for each setting all figures of each fault, and what each process saw."""
     for rows in fault_settings(measurements):
-        table = Table(
-            title=Text(f"FAULTS · {_setting(rows)}", no_wrap=True),
-            title_justify="left",
-            caption=Text("\n".join(_lines(rows)), no_wrap=True, overflow="ignore"),
-            caption_justify="left",
+        yield Table(
+            title=f"FAULTS · {_setting(rows)}",
+            header=_COLUMNS,
+            rows=tuple(tuple(_cells(row)) for row in rows),
+            notes=tuple(_lines(rows)),
+            holds_text=True,
         )
-        for name in _COLUMNS:
-            table.add_column(name)
-        for row in rows:
-            table.add_row(*_cells(row))
-        yield table
 
 
-def fault_matrices(measurements: Sequence[Measurement]) -> Iterator[PlainTable]:
+def fault_matrices(measurements: Sequence[Measurement]) -> Iterator[Table]:
     """Yield for each setting what each fault did without MPS and with it."""
     for rows in fault_settings(measurements):
         cells: dict[str, dict[str, str]] = {}
         for row in rows:
             cells.setdefault(row.first.cell.fault, {})[row.first.cell.mps] = _outcome(row)
         states = [mps for mps in ("off", "on") if any(mps in each for each in cells.values())]
-        yield PlainTable(
+        yield Table(
             title=_setting(rows),
             header=("fault", *(f"MPS {mps}" for mps in states)),
             rows=tuple((fault, *(each.get(mps, "") for mps in states)) for fault, each in cells.items()),

@@ -23,11 +23,10 @@ from mps_experiments.report.content import (
     Heading,
     Paragraph,
     SideBySide,
-    Table,
     bullets,
 )
 from mps_experiments.report.drawing import Chart
-from mps_experiments.report.fault_tables import fault_matrices, fault_tables
+from mps_experiments.report.fault_tables import fault_figures, fault_matrices
 from mps_experiments.report.summary import causes
 from mps_experiments.report.why import unexplained, why_chart, why_table
 
@@ -102,7 +101,7 @@ def _why(panel: Panel, prefix: str) -> Iterator[Block]:
 def fault_section(measurements: Sequence[Measurement], machines: Machines) -> Iterator[Block]:
     """Yield what broke, where something was made to: an answer, a matrix, folded what each process saw."""
     for runs in machines.apart(measurements):
-        tables = tuple(map(Table.of, fault_tables(runs)))
+        tables = tuple(fault_figures(runs))
         if not tables:
             continue
         where = f" · machine {machines.letter(runs[0])}" if machines.are_several else ""
