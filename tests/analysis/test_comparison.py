@@ -133,14 +133,7 @@ DRIVER = "driver (580.1 against 575.2)"
         ),
         # of several the nearest is named
         ([{"machine": OLD_DRIVER, "seed": 1}, {"machine": OLD_DRIVER}, {"times": 5}], {}, REFUSED + DRIVER),
-        # other times are named only if more differs
-        ([{}], {"times": 7}, "no VALID one-process run with mps=off times=7"),
-        (
-            [{"seed": 1}],
-            {"times": 7},
-            "no VALID one-process run with mps=off times=7; "
-            f"{REFUSED}times (7 against 2), seed (0 against 1)",
-        ),
+        ([{"seed": 1}], {"times": 7}, "no VALID one-process run with mps=off times=7"),
         # records of earlier versions, which do not name the window, are of fixed ones
         ([{}, {"window": "kept", "times": 3}], {"window": "kept"}, f"{REFUSED}window (kept against fixed)"),
     ],

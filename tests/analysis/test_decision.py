@@ -138,8 +138,8 @@ def test_a_slowed_one_process_run_is_known_by_the_gain_where_the_slowest_worker_
     ("one", "two", "said"),
     [
         ((1.0, 1.1, 1.2, 1.05), (1.2, 1.7, 2.6, 1.9), "whether packing pays is open"),
-        ((1.0,) * 4, (2.1, 1.9, 2.0, 2.1), "more may or may not pay: 2 replicas do 0.99 times that"),
-        ((1.0,) * 4, (3.0, 3.1, 3.0, 3.1), "more does not pay: 2 replicas do 0.66 times that"),
+        ((1.0,) * 4, (2.1, 1.9, 2.0, 2.1), "whether more pay is open: 2 replicas do 0.99 times that"),
+        ((1.0,) * 4, (3.0, 3.1, 3.0, 3.1), "more do not pay: 2 replicas do 0.66 times that"),
         ((1.0,) * 4, (1.0, 1.1, 1.0, 1.1), "no fewer reach 90 % of that."),
     ],
 )

@@ -2,7 +2,6 @@
 
 import math
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -289,16 +288,14 @@ def test_whatever_the_figures_are_the_text_is_whole_and_begins_with_the_cause() 
     assert causes == set(Cause), "the records at random leave out a cause"
 
 
-MAGNITUDES = [-2, 0, 0, 0, 0, 2]
-
-
 def random_run(rng: np.random.Generator, procs: int) -> Measurement:
     """A run of any figures, many of them at a bound; a traced pass that does not fit the timed iterations."""
-    iteration_ms = (
-        10.0
-        * float(rng.uniform(0.9, 1.3 * procs ** float(rng.choice([0.0, 0.7]))))
-        * 10.0 ** float(rng.choice(MAGNITUDES))
-    )
+
+    def any_of(*values: float) -> float:
+        return float(rng.choice(values))
+
+    grown = float(rng.uniform(0.9, 1.3 * procs ** any_of(0.0, 0.7)))
+    iteration_ms = 10.0 * grown * 10.0 ** any_of(-2, 0, 0, 0, 0, 2)
     parts = rng.choice([0.0, 0.02, 0.3, 0.9], 3) * rng.uniform(0.5, 1.0, 3)
     if rng.random() < 0.3:  # all on the GPU
         parts = np.array([0.95, 0.02, 0.0])
@@ -311,23 +308,16 @@ def random_run(rng: np.random.Generator, procs: int) -> Measurement:
         running_ms=running,
         behind_ms=behind * (procs > 1),
         idle_ms=idle,
-        busy=float(rng.choice([0.0, 0.5, 0.95, 1.0])),
-        overlap=float(rng.choice([0.0, 0.5, 1.0])),
-        long=float(rng.choice([0.0, 0.2, 0.9])),
-        sm_fill=next(iter(rng.choice([0.0, 0.5, 1.0], 1))) if rng.random() < 0.7 else None,
+        busy=any_of(0.0, 0.5, 0.95, 1.0),
+        overlap=any_of(0.0, 0.5, 1.0),
+        long=any_of(0.0, 0.2, 0.9),
+        sm_fill=any_of(0.0, 0.5, 1.0) if rng.random() < 0.7 else None,
     )
-    run = with_late_start(run, float(rng.choice([0.0, 0.01, 1.0])) * iteration_ms)
+    run = with_late_start(run, any_of(0.0, 0.01, 1.0) * iteration_ms)
     if rng.random() < 0.6:
-        run = with_core_waits(run, *([float(rng.choice([0.0, 0.05, 0.5]))] * procs))
+        run = with_core_waits(run, *([any_of(0.0, 0.05, 0.5)] * procs))
+    names = ("sm_activity", "dram_activity", "memory_utilization")
+    gpu: dict[str, Any] = {name: any_of(0.0, 0.5, 0.9, 1.0) for name in names if rng.random() < 0.6}
     if rng.random() < 0.8:
-        return with_telemetry(run, capped=float(rng.choice([0.0, 0.3, 1.0])), **dict(readings(rng)))
-    return run
-
-
-def readings(rng: np.random.Generator) -> Iterator[tuple[str, Any]]:
-    """Some of what a GPU tells."""
-    for name in ("sm_activity", "dram_activity", "memory_utilization"):
-        if rng.random() < 0.6:
-            yield name, float(rng.choice([0.0, 0.5, 0.9, 1.0]))
-    if rng.random() < 0.8:
-        yield "sm_clock_mhz", int(rng.choice([0, 1200, 1700, 1980, 1980]))
+        gpu["sm_clock_mhz"] = int(any_of(0, 1200, 1700, 1980, 1980))
+    return with_telemetry(run, capped=any_of(0.0, 0.3, 1.0), **gpu) if rng.random() < 0.8 else run

@@ -7,24 +7,26 @@ from mps_experiments.analysis.gains import Gain, gains, sensitivity
 from mps_experiments.analysis.numbers import difference, width
 from mps_experiments.analysis.panels import Panel
 from mps_experiments.analysis.repeats import Group
-from mps_experiments.record.measurement import Measurement
 
 _MATTERS = 0.1  # share that others took, from which the answer's own sentence says so
-_DOUBTS = {
+_CAVEATS = {
     "gpu_work": "GPU work not proved",
     "descendants": "with more processes on the GPU than procs",
     "little_gpu_work": "with work that hardly touches the GPU",
-}
-_OF_OTHERS = {
-    "foreign_cpu": "of the workers' CPU cores",
-    "foreign_gpu": "of the GPU",
+    "foreign_cpu": "while others took up to {:.0f} % of the workers' CPU cores",
+    "foreign_gpu": "while others took up to {:.0f} % of the GPU",
 }
 
 
-def caveats(groups: Sequence[Group]) -> list[str]:
-    """List what makes comparisons of these cells doubtful, as parts of a sentence."""
-    doubts = _work_doubts([m for group in groups for m in group.measurements])
-    return [*doubts, *_taken_by_others(groups)]
+def caveats(groups: Sequence[Group]) -> Iterator[str]:
+    """Yield what makes comparisons of these cells doubtful, as parts of a sentence."""
+    runs = [m for group in groups for m in group.measurements]
+    for check, words in _CAVEATS.items():
+        shares = [finding.value or 0.0 for m in runs for finding in m.findings if finding.check == check]
+        if shares and ("{" not in words or max(shares) >= _MATTERS):
+            yield words.format(100 * max(shares))
+    if any(m.contended for m in runs):
+        yield "on a GPU or with an MPS daemon that others used, too"
 
 
 def certainty_lines(panel: Panel, arms: Mapping[str, Mapping[int, Group]]) -> Iterator[str]:
@@ -39,37 +41,18 @@ def certainty_lines(panel: Panel, arms: Mapping[str, Mapping[int, Group]]) -> It
     yield from _tail(used)
 
 
-def _work_doubts(measurements: Sequence[Measurement]) -> list[str]:
-    """Return each doubt about the work of these runs once, as parts of a sentence."""
-    found = {finding.check for m in measurements for finding in m.findings}
-    return [words for check, words in _DOUBTS.items() if check in found]
-
-
-def _taken_by_others(groups: Sequence[Group]) -> Iterator[str]:
-    runs = [m for group in groups for m in group.measurements]
-    for check, what in _OF_OTHERS.items():
-        shares = [finding.value for m in runs for finding in m.findings if finding.check == check]
-        largest = max((share for share in shares if share is not None), default=0.0)
-        if largest >= _MATTERS:
-            yield f"while others took up to {largest * 100:.0f} % {what}"
-    if any(m.contended for m in runs):
-        yield "on a GPU or with an MPS daemon that others used, too"
-
-
 def _blocks(panel: Panel, used: Sequence[Group]) -> Iterator[str]:
-    counts = [len(group) for group in used]
-    gains_known = [gain for group in used if group.first.cell.procs > 1 and (gain := panel.ratio(group).gain)]
-    if max(counts) == 1 and gains_known and not any(gain.interval for gain in gains_known):
-        yield f"One block, and {gains_known[0].why}."
-    elif max(counts) == 1:
-        yield (
-            "One block: the intervals cover what happened within the runs, not between them. "
-            f"Add repeat={','.join(map(str, range(ENOUGH_BLOCKS)))} before you act on it."
-        )
-    elif min(counts) == 1:
-        yield "Some cells have only one run: their intervals cover what happened within it."
-    elif min(counts) < ENOUGH_BLOCKS:
-        yield f"With {min(counts)} blocks the intervals are rough; {ENOUGH_BLOCKS} would do."
+    """Say that there are too few blocks, and why some gain has no interval at all."""
+    fewest = min(map(len, used))
+    if fewest >= ENOUGH_BLOCKS:
+        return
+    gains_known = [gain for group in used if group.procs > 1 and (gain := panel.ratio(group).gain)]
+    unknown = next((gain.why for gain in gains_known if gain.interval is None), "")
+    repeats = ",".join(map(str, range(ENOUGH_BLOCKS)))
+    yield (
+        f"{fewest} block{'s' * (fewest > 1)}: {unknown or 'the intervals are rough'}. "
+        f"Add repeat={repeats} before you act on it."
+    )
 
 
 def _smallest(panel: Panel, used: Sequence[Group]) -> Iterator[str]:

@@ -103,18 +103,12 @@ def _refused(group: Group, reason: str) -> dict[str, Ratio]:
 def _no_partner(group: Group, ones: Sequence[Group]) -> str:
     """Say why none of the one-process runs will do, with the names of what differs in the nearest one."""
     cell, own = group.first.cell, comparison_keys(group.first)
-    missing = f"no VALID one-process run with mps={cell.mps} times={cell.times}"
-    candidates = [one for one in ones if one.first.cell.mps == cell.mps]
-    same_times = [one for one in candidates if one.first.cell.times == cell.times]
     found = sorted(
         (len(differing), one.first.record_id, differing)
-        for one in same_times or candidates
-        if (differing := differing_keys(own, comparison_keys(one.first)))
+        for one in ones
+        if (one.first.cell.mps, one.first.cell.times) == (cell.mps, cell.times)
+        and (differing := differing_keys(own, comparison_keys(one.first)))
     )
     if not found:
-        return missing
-    differing = found[0][2]
-    text = _REFUSED + ", ".join(differing)
-    if same_times:
-        return text
-    return missing if len(differing) == 1 else f"{missing}; {text}"
+        return f"no VALID one-process run with mps={cell.mps} times={cell.times}"
+    return _REFUSED + ", ".join(found[0][2])

@@ -115,8 +115,8 @@ def _fewer(arm: Arm, best: Group, knee: Group) -> Iterator[str]:
         yield f"no fewer reach {100 * KNEE:.0f} % of that"
     elif len(arm) > 1:
         more = Gain.between(most_of(group for group in arm.values() if group is not best), best)
-        does = "may or may not pay" if is_open(more) else "does not pay"
-        yield f"more {does}: {_replicas(more.numerator)} do {times_text(more, 'that')}"
+        verdict = "whether more pay is open" if is_open(more) else "more do not pay"
+        yield f"{verdict}: {_replicas(more.numerator)} do {times_text(more, 'that')}"
 
 
 def _details(panel: Panel, choice: Choice) -> Iterator[str]:
@@ -230,7 +230,7 @@ def costs_text(group: Group) -> str:
     if (energy_j := energy_per_item_j(group)) is not None:
         parts.append(f"{short(energy_j)} J per {group.first.cell.item}")
     if (cost := cost_per_million(group)) is not None:
-        parts.append(f"{short(cost)} per million {group.first.cell.item}s")
+        parts.append(f"cost {short(cost)} per million {group.first.cell.item}s")
     return ", ".join(parts)
 
 

@@ -8,6 +8,7 @@ from rich.table import Table as RichTable
 
 from mps_experiments.analysis.fault_rows import FaultRow, fault_settings, median
 from mps_experiments.analysis.numbers import milliseconds, seconds
+from mps_experiments.analysis.panels import ARMS
 from mps_experiments.analysis.parity import difference_text
 from mps_experiments.record.axes import factor_words
 from mps_experiments.record.measurement import Measurement
@@ -58,14 +59,17 @@ def fault_figures(measurements: Sequence[Measurement]) -> Iterator[Table]:
 def fault_matrices(measurements: Sequence[Measurement]) -> Iterator[Table]:
     """Yield for each setting what each fault did without MPS and with it."""
     for rows in fault_settings(measurements):
-        cells: dict[str, dict[str, str]] = {}
+        found: dict[str, dict[str, list[str]]] = {}  # fault -> MPS state -> a text for each who and when
         for row in rows:
-            cells.setdefault(row.first.cell.fault, {})[row.first.cell.mps] = _outcome(row)
-        states = [mps for mps in ("off", "on") if any(mps in each for each in cells.values())]
+            states = found.setdefault(row.first.cell.fault, {"off": [], "on": []})
+            states[row.first.cell.mps].append(_outcome(row))
+        shown = [mps for mps in ARMS if any(states[mps] for states in found.values())]
         yield Table(
             title=_setting(rows),
-            header=("fault", *(f"MPS {mps}" for mps in states)),
-            rows=tuple((fault, *(each.get(mps, "") for mps in states)) for fault, each in cells.items()),
+            header=("fault", *(f"MPS {mps}" for mps in shown)),
+            rows=tuple(
+                (fault, *("\n".join(states[mps]) for mps in shown)) for fault, states in found.items()
+            ),
             notes=(_MATRIX_NOTE,),
             holds_text=True,
         )
