@@ -199,7 +199,7 @@ def test_the_best_without_mps_is_told_against_the_best_under_it() -> None:
         ),
         (
             [*arm("on", {1: 1.0, 2: 1.0, 4: 1.0}), *arm("on", {1: 3.0, 2: 4.0}, times=30)],
-            "This is about times=10; times=30 is in the tables only.",
+            "This is about times=10; the tables also have times=30.",
         ),
         (
             [

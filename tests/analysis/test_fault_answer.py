@@ -10,6 +10,7 @@ from mps_experiments.record.faults import FaultTrial
 from mps_experiments.record.measurement import Measurement
 from tests.fault_records import FAILED, TOO_LATE, alone, faulty_run, make_trial, newcomer
 from tests.outputs import with_output
+from tests.report_panels import CPU_ONLY
 
 DEAD = replace(FAILED, rank=0)
 
@@ -63,6 +64,11 @@ def refused_late() -> FaultTrial:
 @pytest.mark.parametrize("runs", [[alone()], [faulty_run("late", verdict=TOO_LATE, trial=make_trial())]])
 def test_without_a_valid_trial_nothing_is_said(runs: list[Measurement]) -> None:
     assert list(fault_answers(runs)) == []
+
+
+def test_on_the_cpu_nothing_is_said_of_mps() -> None:
+    found = said(faulty_run("a", machine=CPU_ONLY))
+    assert found == "maskrcnn_resnet50_fpn: On the CPU the others finish after a SIGKILL."
 
 
 def test_another_workload_has_an_answer_of_its_own() -> None:

@@ -61,6 +61,7 @@ def test_the_report_of_a_real_sweep_with_repeats(tmp_path: Path) -> None:
     written = write_report(stored(*sorted(PACKING.glob("*.json"))), tmp_path)
     page = written.html.read_text()
     assert "8 replicas under MPS: " in page
+    assert "4 replicas do 0.55 times that [rough: 0.39 to 0.78]" in page
     assert "1 replica without MPS: " in page
     assert page.count("<svg") == 4
     assert len(page) < MAX_BYTES

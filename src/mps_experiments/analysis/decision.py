@@ -154,7 +154,7 @@ def gaps(panel: Panel) -> Iterator[str]:
             yield _why_missing(mps, panel)
     if panel.other_times:
         others = ", ".join(map(str, panel.other_times))
-        yield f"This is about times={panel.times}; times={others} is in the tables only."
+        yield f"This is about times={panel.times}; the tables also have times={others}."
     if panel.left_out:
         yield f"VALID runs that differ in {', '.join(panel.left_out)} are in the tables only."
 

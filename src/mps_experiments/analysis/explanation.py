@@ -24,12 +24,7 @@ _FILLED = 0.8  # share of a worker's time in which it keeps the GPU busy, from w
 
 @dataclass(frozen=True, kw_only=True)
 class Explanation:
-    """The cause of a run's ratio.
-
-    Attributes:
-        text: A short paragraph that begins with the cause.
-        figures: What it rests on: name, with its unit -> value.
-    """
+    """The cause of a run's ratio, a paragraph that begins with it, its figures: name with unit -> value."""
 
     cause: Cause
     text: str
@@ -37,14 +32,9 @@ class Explanation:
 
 
 def explain(many: Measurement, one: Measurement | None) -> Explanation | None:
-    """Explain a run with several workers.
+    """Explain a run with several workers by the one-process run it is compared with.
 
-    Args:
-        many: The run.
-        one: The one-process run it is compared with; None if there is none.
-
-    Returns:
-        None for a run that has nothing to explain: one worker, not VALID, or on the CPU.
+    None for a run that has nothing to explain: one worker, not VALID, or on the CPU.
     """
     if many.cell.procs < 2 or many.statistics() is None or many.machine.gpu is None:
         return None
@@ -196,9 +186,7 @@ def explanations(
 ) -> dict[str, Explanation]:
     """Return record id -> explanation, for every run that has one.
 
-    Args:
-        measurements: All runs.
-        by_ratio: As `comparison.ratios` gives it; of a run's partners that of the same repeat counts.
+    Of the partners in `by_ratio` (see `comparison.ratios`) that of the same repeat counts.
     """
     by_id = {m.record_id: m for m in measurements}
     found = {}

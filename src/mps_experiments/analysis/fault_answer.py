@@ -33,8 +33,9 @@ def fault_answers(measurements: Sequence[Measurement]) -> Iterator[str]:
 def _sentences(mps: str, rows: Sequence[FaultRow]) -> Iterator[str]:
     """Yield a sentence for each finding in an MPS state, which the first one names."""
     found = list(_findings([row for row in rows if row.first.cell.mps == mps and row.trials]))
+    state = _STATES[mps] if rows[0].first.machine.gpu else "On the CPU"
     for place, text in enumerate(found):
-        yield f"{text[0].upper()}{text[1:]}." if place else f"{_STATES[mps]} {text}."
+        yield f"{text[0].upper()}{text[1:]}." if place else f"{state} {text}."
 
 
 def _findings(rows: Sequence[FaultRow]) -> Iterator[str]:

@@ -14,12 +14,7 @@ from mps_experiments.record.verdict import Status
 
 @dataclass(frozen=True, kw_only=True)
 class Gain(Estimate):
-    """Throughput of one cell over that of another; see `Estimate` for the numbers.
-
-    Attributes:
-        numerator: Several processes.
-        denominator: One process, everything else equal; or as many processes without MPS.
-    """
+    """Throughput of one cell over that of another; see `Estimate` for the numbers."""
 
     numerator: Group
     denominator: Group
@@ -62,12 +57,11 @@ def _place(m: Measurement, **other: object) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Sensitivity:
-    """The differences that a sweep could have shown.
+    """The differences that a sweep could have shown, relative; None where that is unknown.
 
     Attributes:
-        twins: The largest relative difference of the throughputs of two equal runs (A/A); None without such a
-            pair.
-        smallest: The smallest relative difference that would have shown in every comparison; None if unknown.
+        twins: The largest difference of the throughputs of two equal runs (A/A).
+        smallest: The smallest difference that would have shown in every comparison.
     """
 
     twins: float | None
