@@ -233,7 +233,14 @@ METRICS = (
         heading="J per {item}",
     ),
     _run("gpu/kwh_per_million_items", "kWh", "energy of a million items", _kwh_per_million, **_LOWER),
-    _run("cost/per_million_items", "", "cost of a million items", _cost_per_million, **_LOWER),
+    _run(
+        "cost/per_million_items",
+        "",
+        "cost of a million items",
+        _cost_per_million,
+        **_LOWER,
+        heading="cost of a million {item}s",
+    ),
     _gpu(
         "gpu/sm_activity_mean",
         "%",
