@@ -6,22 +6,12 @@ from html.parser import HTMLParser
 
 import pytest
 
-from mps_experiments.report.content import (
-    Block,
-    Bullets,
-    Code,
-    Details,
-    Heading,
-    Page,
-    Paragraph,
-    SideBySide,
-    Table,
-)
+from mps_experiments.report.content import Block, Page, Table
 from mps_experiments.report.drawing import Chart
 from mps_experiments.report.report_page import report_page
 from mps_experiments.report.writing import to_html
 from tests.hostile_texts import HOSTILE
-from tests.report_panels import full_sweep, subject_of
+from tests.report_panels import full_sweep, page_with, subject_of
 
 _VOID = {"meta", "img", "br", "path", "use"}
 
@@ -68,33 +58,13 @@ def page_of(*blocks: Block, title: str = "title") -> str:
     return to_html(Page(title=title, blocks=blocks))
 
 
-def everything(text: str) -> str:
-    """A page in which the text stands wherever a text may stand."""
-    chart = Chart(name="a", title=text, alt=text, note=text, svg="<svg></svg>", png=b"")
-    table = Table(title=text, header=(text, text), rows=((text, text),), notes=(text,))
-    return page_of(
-        Heading(text=text),
-        Heading(text=text, level=3),
-        Paragraph(text=text),
-        Paragraph(text=text, strong=True),
-        Bullets(items=(text, text)),
-        Code(text=text),
-        table,
-        chart,
-        Chart(name="b", title=text, alt=text, png=b"x"),
-        SideBySide(blocks=(chart,)),
-        Details(summary=text, blocks=(Paragraph(text=text), table)),
-        title=text,
-    )
-
-
-PLAIN = seen(everything("plain"))
+PLAIN = seen(to_html(page_with("plain")))
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: repr(text[:20]))
 def test_a_hostile_text_is_shown_as_text_wherever_it_stands(text: str) -> None:
     """The same tags and attributes as with a plain text, which stands where that one stood."""
-    found = seen(everything(text))
+    found = seen(to_html(page_with(text)))
     assert [(tag, sorted(attrs)) for tag, attrs in found.tags] == [
         (tag, sorted(attrs)) for tag, attrs in PLAIN.tags
     ]

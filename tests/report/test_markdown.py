@@ -6,20 +6,11 @@ import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from mps_experiments.report.content import (
-    Block,
-    Bullets,
-    Code,
-    Details,
-    Heading,
-    Page,
-    Paragraph,
-    SideBySide,
-    Table,
-)
+from mps_experiments.report.content import Block, Code, Heading, Page, SideBySide, Table
 from mps_experiments.report.drawing import Chart
 from mps_experiments.report.markdown import blocks_to_markdown, escaped, to_markdown
 from tests.hostile_texts import HOSTILE
+from tests.report_panels import page_with
 
 READER = MarkdownIt("commonmark", {"html": True}).enable("table").enable("strikethrough")
 
@@ -54,17 +45,7 @@ def test_a_hostile_text_is_shown_as_text(text: str) -> None:
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: repr(text[:20]))
 def test_a_hostile_text_stays_in_its_place_wherever_that_is(text: str) -> None:
     def page(content: str) -> str:
-        table = Table(title=content, header=(content, "b"), rows=((content, "d"),), notes=(content,))
-        blocks = (
-            Heading(text=content),
-            Paragraph(text=content, strong=True),
-            Bullets(items=(content, content)),
-            Code(text=content),
-            table,
-            chart(content),
-            Details(summary=content, blocks=(Paragraph(text=content),)),
-        )
-        return to_markdown(Page(title=content, blocks=blocks), "figures")
+        return to_markdown(page_with(content), "figures")
 
     def skeleton(text: str) -> list[tuple[str, int]]:
         inline = {"text_special", "text", "html_inline", "softbreak"}  # a line break in a cell is <br>
