@@ -36,15 +36,11 @@ def caption_lines(cells: Sequence[Measurement], by_ratio: dict[str, Ratio], told
     return list(dict.fromkeys([*lines, *warning_lines(cells), *_spread(cells, by_ratio)]))
 
 
-def reason_line(m: Measurement) -> str:
-    """Say why a run has no number; all repeats of a cell are skipped for one reason."""
-    name = m.cell_name if m.verdict.status is Status.SKIPPED else m.name
-    return f"{name}: {m.verdict.status.value}: {m.verdict.reason}"
-
-
 def _about(m: Measurement, ratio: Ratio) -> Iterator[str]:
-    if m.verdict.status is not Status.VALID:
-        yield reason_line(m)
+    if m.verdict.status is Status.SKIPPED:
+        yield f"{m.cell_name}: SKIPPED: {m.verdict.reason}"
+    elif m.verdict.status is not Status.VALID:
+        yield f"{m.name}: {m.verdict.status.value}: {m.verdict.reason}"
     elif ratio.value is None and (m.cell.procs > 1 or ratio.repeats > 1):
         yield f"{m.cell_name}: no ratio: {ratio.reason}"
     if m.contended and not m.findings:  # records of version 1 have no findings

@@ -13,7 +13,7 @@ from mps_experiments.analysis.panels import ARMS, Panel
 from mps_experiments.record.axes import without
 from mps_experiments.record.measurement import Measurement
 from mps_experiments.record.verdict import Status
-from mps_experiments.report.captions import reason_line, warning_lines
+from mps_experiments.report.captions import warning_lines
 from mps_experiments.report.cells import cell_table
 from mps_experiments.report.charts import charts
 from mps_experiments.report.content import (
@@ -122,7 +122,7 @@ def care_section(
     yield Paragraph(text=", ".join(f"{count} {status.value}" for status, count in counts.items()) + ".")
     failed = [m for m in measurements if m.verdict.status is not Status.VALID]
     if failed:
-        lines = list(dict.fromkeys(f"{machines.label(m)}{reason_line(m)}" for m in failed))
+        lines = list(dict.fromkeys(f"{machines.label(m)}{_reason(m)}" for m in failed))
         yield Details(
             summary=f"Without a number: {len(failed)} of {len(measurements)} runs",
             blocks=tuple(_listed(lines)),
@@ -133,6 +133,12 @@ def care_section(
         warnings += [f"{machines.label(runs[0])}{line}" for line in found]
     if warnings:
         yield Details(summary=f"Warnings and noise: {len(warnings)}", blocks=tuple(bullets(warnings)))
+
+
+def _reason(m: Measurement) -> str:
+    """Say why a run has no number; all repeats of a cell are skipped for one reason."""
+    name = m.cell_name if m.verdict.status is Status.SKIPPED else m.name
+    return f"{name}: {m.verdict.status.value}: {m.verdict.reason}"
 
 
 def reproduce_section(measurements: Sequence[Measurement], commands: Sequence[str]) -> Iterator[Block]:
