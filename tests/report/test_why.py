@@ -55,8 +55,8 @@ def test_each_cell_has_its_cause_and_what_grew_most() -> None:
     assert list(rows) == ["2 · off", "2 · on", "4 · off", "4 · on"]
     assert rows["4 · off"] == (
         "time-sliced",
-        "An iteration takes 60 ms longer than with one process; what grew most is the time waiting for other "
-        "workers' operations, by 60 ms.",
+        "An iteration takes 60 ms longer than alone, most of all waiting for other workers' operations "
+        "(+60 ms).",
     )
 
 
@@ -65,7 +65,7 @@ def test_a_cell_whose_iteration_did_not_grow_says_so() -> None:
         traced_run("1", mps="on", procs=1, iteration_ms=10.0),
         traced_run("2", mps="on", procs=2, iteration_ms=10.0),
     ]
-    assert "no longer than with one process" in table_of(*runs).rows[0][2]
+    assert "no longer than alone" in table_of(*runs).rows[0][2]
 
 
 def test_what_tells_cells_apart_is_in_their_names() -> None:

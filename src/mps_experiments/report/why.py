@@ -120,10 +120,8 @@ def unexplained(panel: Panel, causes: Sequence[CellCause]) -> list[str]:
 def _sentence(figures: Mapping[str, float]) -> str:
     total_ms = figures["growth/total_ms"]
     if total_ms <= 0:
-        return "An iteration takes no longer than with one process."
+        return "An iteration takes no longer than alone."
     grown = {words: figures[key] for _, _, key, words in _PARTS}
     words, most_ms = max(grown.items(), key=lambda part: part[1])
-    return (
-        f"An iteration takes {short(total_ms)} ms longer than with one process; what grew most is the time "
-        f"{words}, by {short(most_ms)} ms."
-    )
+    longer = f"An iteration takes {short(total_ms)} ms longer than alone"
+    return f"{longer}, most of all {words} (+{short(most_ms)} ms)."
