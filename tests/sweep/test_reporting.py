@@ -42,7 +42,7 @@ def test_charts_need_no_samples_that_were_dropped_and_no_record_on_disk(tmp_path
     kept, _ = stored(tmp_path, *full_sweep())
     sweep_report(kept, {}, tmp_path, "")
     page = (tmp_path / "report.html").read_text()
-    assert "Latency of one iteration (times=100)" in page
+    assert "Throughput over p95 latency" in page
     assert "Ratio over processes" in page
 
 
