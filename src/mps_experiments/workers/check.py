@@ -17,7 +17,7 @@ from mps_experiments.machine.cell_variables import take_on
 from mps_experiments.record.workload import WorkloadSpec
 from mps_experiments.workers.errand import ask_child, begin_errand
 from mps_experiments.workers.messages import Checked, clipped, encode
-from mps_experiments.workloads.factory import import_factory, refuse_signature, refuse_without_batch
+from mps_experiments.workloads.factory import import_factory, refuse_signature
 from mps_experiments.workloads.files import file_sha256
 
 
@@ -86,9 +86,7 @@ def _check(spec: WorkloadSpec, on_gpu: bool) -> Checked:
     if spec.factory is not None:
         try:
             factory = import_factory(spec.factory, spec.import_path)
-            refuse_signature(factory, spec.factory)
-            if spec.batch > 1:
-                refuse_without_batch(factory, spec.factory, spec.batch)
+            refuse_signature(factory, spec.factory, spec.batch)
         except ConfigError as error:
             return Checked(option=error.option, value=str(error.value), expected=clipped(error.expected))
         return Checked()
