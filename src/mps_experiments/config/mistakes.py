@@ -82,11 +82,7 @@ def unreadable(override: str) -> ConfigError:
 
 
 def refuse_form(override: Override, choices: Choices) -> None:
-    """Refuse what Hydra would accept although it cannot be meant, or would refuse without a clear word.
-
-    Raises:
-        ConfigError: If it is such a mistake.
-    """
+    """Refuse what Hydra would accept although it cannot be meant, or would refuse without a clear word."""
     text, key = str(override.input_line), override.key_or_group
     option, value = split(text)
     if override.is_delete():
@@ -110,11 +106,7 @@ def _names_choice(group: str, value: object) -> bool:
 
 
 def refuse_sweep(override: Override, multirun: bool) -> None:
-    """Refuse several values where one is wanted.
-
-    Raises:
-        ConfigError: If this override has them.
-    """
+    """Refuse several values where one is wanted."""
     if not override.is_sweep_override():
         return
     option, value = split(str(override.input_line))
@@ -138,11 +130,7 @@ def refuse_sweep(override: Override, multirun: bool) -> None:
 
 
 def refuse_unknown(config: DictConfig) -> None:
-    """Refuse keys that no option has; ``+key=value`` brings them past Hydra.
-
-    Raises:
-        ConfigError: If there is one.
-    """
+    """Refuse keys that no option has; ``+key=value`` brings them past Hydra."""
     for option, value in _unknown(config, Config, ""):
         raise ConfigError(option, value, _no_such_option(option))
 
