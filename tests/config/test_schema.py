@@ -16,7 +16,7 @@ BOUNDS = {  # whose limits are their own; the others follow a rule
     "repeat": "a whole number from 0 to 10000000",
     "order_seed": "a whole number from 0 to 4294967295",
     "precision": "a number from 0 to 1",
-    "budget_min": "a number of minutes above 0, at most 100000",
+    "budget_min": "a number of minutes from 0.001 to 100000",
     "gpu_wait_s": "a number of seconds from 0 to 1000000",
     "min_free_disk_mb": "a whole number from 0 to 1099511627776",
     "workload.batch": "a whole number from 1 to 65536",
@@ -28,7 +28,7 @@ BOUNDS = {  # whose limits are their own; the others follow a rule
     "telemetry.interval_s": "0 (off) or a number of seconds from 0.005 to 60",
     "validity.common_window_warn": "a number from 0 to 1",
     "fault.worker": "a whole number from 0 to 1023",
-    "fault.at": "a number from 0 to below 1",
+    "fault.at": "a number from 0 to 0.999",
     "fault.trials": "a whole number from 1 to 1000",
     "fault.newcomer_after_s": "a number of seconds from 0 to 1000000",
 }
@@ -37,7 +37,7 @@ BOUNDS = {  # whose limits are their own; the others follow a rule
 def test_every_number_has_its_bounds() -> None:
     found = {option.name: option.wanted for option in options() if option.kind in (int, float)}
     deadlines = {name: found.pop(name) for name in list(found) if name.endswith("timeout_s")}
-    assert set(deadlines.values()) == {"a number of seconds above 0, at most 1000000"}
+    assert set(deadlines.values()) == {"a number of seconds from 0.001 to 1000000"}
     limits = [name for name in found if name.startswith("validity.") and name not in BOUNDS]
     assert {found.pop(name) for name in limits} == {"a number of at least 0"}
     assert found == BOUNDS

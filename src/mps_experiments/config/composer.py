@@ -50,7 +50,7 @@ class Cell:
 
 def to_config(config: DictConfig) -> Config:
     """Return the typed configuration of one cell; a key that no option has is a `ConfigError`."""
-    mistakes.refuse_unknown(config)
+    mistakes.refuse_unknown(config, Config())
     converted = OmegaConf.to_object(config)
     assert isinstance(converted, Config)  # noqa: S101 - the schema is the root of the tree
     return converted

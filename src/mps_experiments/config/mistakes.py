@@ -8,7 +8,8 @@ import functools
 import itertools
 import re
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import is_dataclass
 from typing import Any
 
 from hydra.core.override_parser.types import Override, QuotedString
@@ -23,7 +24,7 @@ from omegaconf.errors import (
 from yaml import YAMLError  # type: ignore[import-untyped]
 
 from mps_experiments.config.option import Option
-from mps_experiments.config.schema import NO_LONGER, Config, options
+from mps_experiments.config.schema import NO_LONGER, options
 from mps_experiments.errors import ConfigError
 
 # What composing raises on a user's mistake. The plain ones are Hydra's own surprise at values of another kind
@@ -129,19 +130,13 @@ def refuse_sweep(override: Override, multirun: bool) -> None:
         raise ConfigError(option, value, "the same value twice would give two runs one folder")
 
 
-def refuse_unknown(config: DictConfig) -> None:
-    """Refuse keys that no option has; ``+key=value`` brings them past Hydra."""
-    for option, value in _unknown(config, Config, ""):
-        raise ConfigError(option, value, _no_such_option(option))
-
-
-def _unknown(config: DictConfig, schema: type, prefix: str) -> Iterator[tuple[str, object]]:
-    defaults = schema()
+def refuse_unknown(config: DictConfig, schema: object, prefix: str = "") -> None:
+    """Refuse keys that are no fields of the schema; ``+key=value`` brings them past Hydra."""
     for key in map(str, config):
-        if not hasattr(defaults, key):
-            yield f"{prefix}{key}", config[key]
-        elif hasattr(default := getattr(defaults, key), "__dataclass_fields__"):
-            yield from _unknown(config[key], type(default), f"{prefix}{key}.")
+        if not hasattr(schema, key):
+            raise ConfigError(f"{prefix}{key}", config[key], _no_such_option(f"{prefix}{key}"))
+        if is_dataclass(field := getattr(schema, key)):
+            refuse_unknown(config[key], field, f"{prefix}{key}.")
 
 
 def explain(error: Exception, override: str, choices: Choices) -> ConfigError:
