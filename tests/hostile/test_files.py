@@ -49,7 +49,7 @@ IMAGES: dict[str, tuple[Make, str]] = {
     ),
     "a bomb": (
         lambda p: Image.new("1", (20_000, 20_000)).save(p, "png"),
-        "400,000,000 pixels, too many to decode safely; give an image",
+        "more than 89,478,485 pixels, too many to decode safely; give a smaller",
     ),
     "a bomb beside the pixels": (text_bomb, "damaged or cut off (Decompressed data too large"),
     "a program": (lambda p: p.write_text(EPS), "PostScript, a program, which is never run; convert it"),

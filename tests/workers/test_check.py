@@ -94,7 +94,7 @@ def test_weights_that_the_model_has_not_are_refused_with_its_own(
 
 def test_a_norm_layer_that_the_model_cannot_have_is_refused(forkserver: Context) -> None:
     assert refused(forkserver, model="alexnet", norm_layer="batch") == (
-        "workload.norm_layer=batch: alexnet has no batch normalisation (norm layer: none); auto works"
+        "workload.norm_layer=batch: alexnet has no batch normalisation; auto works"
     )
 
 

@@ -71,14 +71,6 @@ def test_each_mode_of_8_bits_is_brought_to_rgb(
     assert picture.read_as == read_as
 
 
-def test_lab_is_converted_by_its_profile() -> None:
-    # Pure red is L 54, a 81, b 70 in CIELAB. There and back differs by the rounding to 8 bits.
-    lab = Image.new("RGB", (1, 1), RED).convert("LAB")
-    assert lab.getpixel((0, 0)) == (138, 209, 198)
-    assert np.abs(np.asarray(picture_of(lab).pixels).astype(int) - RED).max() <= 5
-    assert picture_of(lab).read_as == "LAB to RGB"
-
-
 @pytest.mark.parametrize("mode", ["P", "PA"])
 def test_a_palette_is_looked_up(mode: str) -> None:
     image = Image.new(mode, (1, 1), 1 if mode == "P" else (1, 255))
@@ -141,23 +133,13 @@ def test_a_tiff_in_which_zero_is_white_is_inverted(tmp_path: Path) -> None:
     assert np.asarray(picture.pixels).tolist() == [[65535, 535]]
 
 
-@pytest.mark.parametrize(
-    ("mode", "name", "what"),
-    [
-        ("F", "a.tif", "floating-point pixels"),
-        ("F", "a.pfm", "floating-point pixels"),
-        ("I", "a.tif", "32-bit or signed integer pixels"),
-    ],
-)
-def test_pixels_without_a_range_are_refused(tmp_path: Path, mode: str, name: str, what: str) -> None:
+@pytest.mark.parametrize(("mode", "name"), [("F", "a.tif"), ("F", "a.pfm"), ("I", "a.tif"), ("L", "a.tif")])
+def test_pixels_without_a_range_are_refused(tmp_path: Path, mode: str, name: str) -> None:
     Image.new(mode, (2, 1)).save(tmp_path / name)
-    with pytest.raises(UnsuitableImageError, match=f"^{what} have no defined range; scale them to 16 bits"):
+    if mode == "L":
+        tiff(tmp_path / name, b"\xff\x01", bits=8, sample_format=2)  # signed
+    with pytest.raises(UnsuitableImageError, match=r"have no defined range; scale them to 16 bits"):
         read_image(tmp_path / name)
-
-
-def test_signed_pixels_of_8_bits_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UnsuitableImageError, match=r"^signed integer pixels have no defined range"):
-        read_image(tiff(tmp_path / "a.tif", b"\xff\x01", bits=8, sample_format=2))
 
 
 def test_the_preview_in_a_raw_camera_file_is_refused(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def test_a_large_file_is_hashed_without_being_held_in_memory(tmp_path: Path) -> 
 
 
 EXPECTED = "give sample, the path of an image, or a list of paths [a.jpg,b.jpg]"
-TOO_MANY = "too many to decode safely; give an image of at most 89,478,485 pixels, such as 9,459 x 9,459"
+TOO_MANY = "more than 89,478,485 pixels, too many to decode safely; give a smaller image"
 
 
 def refused(value: object) -> str:
@@ -89,6 +89,11 @@ def refused(value: object) -> str:
 
 def absent(_: Path) -> None:
     """Make nothing."""
+
+
+def huge(path: Path) -> None:
+    path.touch()
+    os.truncate(path, 2**30 + 1)
 
 
 # What makes a path that is not one image, and how its refusal begins.
@@ -119,22 +124,19 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "float": (
         lambda path: Image.new("F", (3, 2)).save(path, "tiff"),
-        "floating-point pixels have no defined range",
+        "floating-point, 32-bit and signed pixels have no defined range",
     ),
     "bomb": (
         lambda path: Image.new("1", (20_000, 20_000)).save(path, "png"),
-        f"400,000,000 pixels, {TOO_MANY}",
+        TOO_MANY,
     ),
     "half a bomb": (
         lambda path: Image.new("1", (10_000, 9_000)).save(path, "png"),
-        f"90,000,000 pixels, {TOO_MANY}",
+        TOO_MANY,
     ),
     "pipe": (os.mkfifo, f"a pipe or a device, not an image; {EXPECTED}"),
     "device": (lambda path: path.symlink_to("/dev/zero"), f"a pipe or a device, not an image; {EXPECTED}"),
-    "huge": (
-        lambda path: path.write_bytes(b"") or os.truncate(path, 2**30 + 1),
-        f"larger than 1073741824 bytes; {EXPECTED}",
-    ),
+    "huge": (huge, f"larger than 1073741824 bytes; {EXPECTED}"),
     "x" * 300: (absent, "cannot be read ([Errno 36] File name too long"),
 }
 

@@ -106,11 +106,12 @@ def _refuse_truth_values(path: Path, node: object, at_root: bool = True) -> None
     """Refuse ``mps: off``: without quotes YAML makes a truth value of it."""
     for pair in node.value if isinstance(node, yaml.CollectionNode) else ():
         key, value = pair if isinstance(node, yaml.MappingNode) else (None, pair)
-        name = str(key.value).rpartition("/")[2] if isinstance(key, yaml.ScalarNode) else ""
+        typed = str(key.value) if isinstance(key, yaml.ScalarNode) else ""
+        name = typed.rpartition("/")[2]
         if name in GROUPS and isinstance(value, yaml.ScalarNode) and value.tag.endswith(":bool"):
             mend = f'choose it in the defaults list: - override /{name}: "{value.value}"'
             if not at_root:
-                mend = f'write {key.value}: "{value.value}"'
+                mend = f'write {typed}: "{value.value}"'
             what = f"{value.value} without quotes is a truth value in YAML; {mend}"
             raise _refusal(path, f"line {value.start_mark.line + 1}: {what}")
         _refuse_truth_values(path, value, at_root=False)

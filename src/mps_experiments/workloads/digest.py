@@ -68,7 +68,7 @@ def _parts(tensor: torch.Tensor) -> object:
         return tensor.dequantize()
     if tensor.layout is torch.strided:
         return None
-    whole = tensor.detach().to_sparse_coo().coalesce()
+    whole = tensor.detach().to_sparse().coalesce()
     return {"indices": whole.indices(), "values": whole.values()}
 
 

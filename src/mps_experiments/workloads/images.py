@@ -58,8 +58,7 @@ def picture_of(image: Image.Image) -> Picture:
     Args:
         image: Opened and not yet loaded, or made in memory.
     """
-    _refuse_preview(image)
-    _refuse_undefined_range(image)
+    _refuse_unsuitable(image)
     count = getattr(image, "n_frames", 1)
     # The frames of a PSD are layers, and the picture shows all of them.
     frames = f"first of {count} frames" if count > 1 and image.format != "PSD" else ""
@@ -68,30 +67,19 @@ def picture_of(image: Image.Image) -> Picture:
     return Picture(pixels=pixels, read_as="; ".join(filter(None, [frames, turned, converted])))
 
 
-def _refuse_preview(image: Image.Image) -> None:
-    """Refuse a raw camera file in TIFF form: its first page is a preview of the picture."""
+def _refuse_unsuitable(image: Image.Image) -> None:
+    """Refuse a raw camera file in TIFF form, and pixels for which nothing tells the value of white."""
     tags = _tags(image)
-    if _DNG_VERSION in tags or (_SUBFILE_TYPE in tags and tags[_SUBFILE_TYPE] & _REDUCED):
+    if _DNG_VERSION in tags or tags.get(_SUBFILE_TYPE, 0) & _REDUCED:
         raise UnsuitableImageError(
             "the first page is a preview, as in raw camera files (DNG, NEF, ARW); develop it to PNG or JPEG"
         )
-
-
-def _refuse_undefined_range(image: Image.Image) -> None:
-    """Refuse pixels for which nothing tells the value of white."""
-    match image.mode:
-        case "F":
-            what = "floating-point pixels"
-        case "I" if image.format not in _AT_MOST_16:
-            what = "32-bit or signed integer pixels"
-        case "L" if _tags(image).get(TiffImagePlugin.SAMPLEFORMAT) == (_SIGNED,):
-            what = "signed integer pixels"
-        case _:
-            return
-    raise UnsuitableImageError(
-        f"{what} have no defined range; scale them to 16 bits, for example with "
-        "PIL.Image.fromarray((pixels / largest * 65535).astype('uint16'))"
-    )
+    wide = image.mode == "F" or (image.mode == "I" and image.format not in _AT_MOST_16)
+    if wide or tags.get(TiffImagePlugin.SAMPLEFORMAT) == (_SIGNED,):
+        raise UnsuitableImageError(
+            "floating-point, 32-bit and signed pixels have no defined range; scale them to 16 bits, for "
+            "example with PIL.Image.fromarray((pixels / largest * 65535).astype('uint16'))"
+        )
 
 
 def _upright(image: Image.Image) -> tuple[Image.Image, str]:

@@ -3,7 +3,6 @@
 import glob
 import importlib.util
 import json
-import math
 import re
 import shlex
 import warnings
@@ -95,19 +94,11 @@ def _decoded(name: str, path: Path) -> Picture:
         what = "not an image that Pillow can read, or a damaged one"
         raise ConfigError(_OPTION, name, f"{what}; {_EXPECTED}") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ConfigError(_OPTION, name, _too_large(str(error))) from error
+        what = f"more than {Image.MAX_IMAGE_PIXELS:,} pixels, too many to decode safely; give a smaller image"
+        raise ConfigError(_OPTION, name, what) from error
     except Exception as error:  # OSError, ValueError, struct.error, ...: it depends on the damage
         reason = str(error) or type(error).__name__
         raise ConfigError(_OPTION, name, f"damaged or cut off ({reason}); {_EXPECTED}") from error
-
-
-def _too_large(error: str) -> str:
-    """Tell the number of pixels, the first number in Pillow's text, and the limit."""
-    pixels, most = int(re.findall(r"\d+", error)[0]), int(Image.MAX_IMAGE_PIXELS or 0)
-    return (
-        f"{pixels:,} pixels, too many to decode safely; give an image of at most {most:,} pixels, "
-        f"such as {math.isqrt(most):,} x {math.isqrt(most):,}"
-    )
 
 
 def _existing(name: str) -> Path:

@@ -16,13 +16,15 @@ from typing import Any
 
 import torch
 from torchvision.models import WeightsEnum, get_model, get_model_builder, get_model_weights
+from torchvision.ops import FrozenBatchNorm2d
 
+from mps_experiments.errors import ConfigError
 from mps_experiments.record.workload import WorkloadSpec
 from mps_experiments.workloads.checkpoints import find_weights, listed, read_checkpoint
-from mps_experiments.workloads.norm_layers import exchange_norm_layers
 
 # Heads for training only. Torchvision builds a model without those that a file lacks.
 _AUXILIARY = ("aux_classifier", "aux1", "aux2", "AuxLogits")
+_DEFAULT_EPS = 1e-5  # of BatchNorm2d; with less, PyTorch does not use cuDNN's kernel
 PACKAGES = ("detection", "segmentation", "quantization", "video", "optical_flow")
 
 
@@ -59,7 +61,7 @@ def build_network(spec: WorkloadSpec, device: torch.device) -> Network:
     """
     torch.manual_seed(spec.seed)
     network = _built(spec, device)
-    exchange_norm_layers(network.model, spec.norm_layer, spec.model)
+    _exchange_norm_layers(network.model, spec.norm_layer, spec.model)
     network.model.to(device).eval()
     return network
 
@@ -76,6 +78,35 @@ def _built(spec: WorkloadSpec, device: torch.device) -> Network:
         constant_work["box_score_thresh" if "rcnn" in spec.model else "score_thresh"] = 0.0
     with _instead_of_download({}, lambda _model, _state: None):
         return Network(model=_call_builder(spec.model, entry, device, **constant_work), weights=entry)
+
+
+def _exchange_norm_layers(model: torch.nn.Module, wanted: str, name: str) -> None:
+    """Give a model ``batch`` or ``frozen`` batch normalisation with the same values. No-op for ``auto``."""
+    if wanted == "auto":
+        return
+    places = [
+        (parent, child, layer)
+        for parent in model.modules()
+        for child, layer in parent.named_children()
+        if isinstance(layer, torch.nn.BatchNorm2d | FrozenBatchNorm2d)
+    ]
+    if not places:
+        raise ConfigError("workload.norm_layer", wanted, f"{name} has no batch normalisation; auto works")
+    to: type[torch.nn.Module] = torch.nn.BatchNorm2d if wanted == "batch" else FrozenBatchNorm2d
+    for parent, child, layer in places:
+        if not isinstance(layer, to):
+            setattr(parent, child, _converted(layer, to))
+
+
+def _converted(layer: torch.nn.Module, to: type[torch.nn.Module]) -> torch.nn.Module:
+    """Convert a layer to the other class. An eps of 0, as in torchvision's detectors, becomes the default."""
+    state = layer.state_dict()
+    eps = layer.__dict__["eps"]
+    eps = max(eps, _DEFAULT_EPS) if to is torch.nn.BatchNorm2d else eps
+    with state["weight"].device:
+        converted = to(len(state["weight"]), eps=eps)
+    converted.load_state_dict(state, strict=False, assign=True)
+    return converted
 
 
 def named_weights(model: str, name: str) -> WeightsEnum:
