@@ -105,7 +105,7 @@ def test_a_mistake_in_a_users_file_is_one_line_too(
     [["--help"], ["--cfg", "job"], ["--info"], ["--hydra-help"], ["--shell-completion", "install=bash"]],
 )
 def test_a_command_that_only_shows_runs_nothing(arguments: list[str]) -> None:
-    assert not parse(arguments).runs
+    assert parse(arguments).grid is None
 
 
 def test_the_options_of_a_custom_workload_are_the_users_own() -> None:

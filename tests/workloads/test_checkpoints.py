@@ -36,8 +36,8 @@ def under(prefix: str, state: Mapping[str, torch.Tensor] = STATE) -> dict[str, t
 
 
 def found(loaded: Mapping[str, Any], key: str | None = None) -> tuple[str, Mapping[str, torch.Tensor]]:
-    weights = find_weights(loaded, STATE, {COUNTER}, key)
-    return weights.found, weights.tensors
+    tensors, told = find_weights(loaded, STATE, {COUNTER}, key)
+    return told, tensors
 
 
 def same(one: Mapping[str, torch.Tensor], two: Mapping[str, torch.Tensor]) -> bool:

@@ -31,12 +31,9 @@ from mps_experiments.record.axes import key_of
 
 @dataclass(frozen=True, kw_only=True)
 class Grid:
-    """What is to be run.
+    """The cells to be run, in Hydra's order; none where a sweeper decides as it goes.
 
-    Attributes:
-        composer: What composed the cells and can compose more; has what they share, for the whole sweep.
-        folder: The sweep's folder, or that of the one run.
-        cells: In Hydra's order; empty where a sweeper decides as it goes.
+    The composer can compose more. The folder is the sweep's, or that of the one run.
     """
 
     composer: Composer
@@ -51,19 +48,10 @@ class Grid:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What one command line asks for.
-
-    Attributes:
-        grid: What is to be run; None for a command that only shows something (--help, --cfg, ...).
-    """
+    """What one command line asks for; no grid for one that only shows something (--help, --cfg, ...)."""
 
     multirun: bool
     grid: Grid | None = None
-
-    @property
-    def runs(self) -> bool:
-        """Return whether cells are to be run."""
-        return self.grid is not None
 
     @property
     def cells(self) -> tuple[Config, ...]:

@@ -27,12 +27,10 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One composed cell.
+    """One composed cell, with Hydra's number for it, and the folder where its run goes.
 
     Attributes:
-        number: Hydra's number for it.
         overrides: What sets it apart on the command line.
-        folder: Where its run goes.
         packed: All that Hydra composed; the tree itself would take half a megabyte a cell.
     """
 

@@ -59,9 +59,7 @@ def refuse_packages(searchpath: object) -> None:
 def check_file(path: Path, is_experiment: bool) -> None:
     """Refuse a file that Hydra would choke on or misread, with the line and what mends it.
 
-    Args:
-        path: The file.
-        is_experiment: Whether its options are meant for the root of the tree.
+    The options of an experiment are meant for the root of the tree.
     """
     text = _text_of(path)
     try:

@@ -12,11 +12,7 @@ _SHOW_FLAGS = ("run", "multirun", "cfg", "info", "shell_completion")  # Hydra ta
 
 
 def read_flags(arguments: list[str]) -> argparse.Namespace:
-    """Return Hydra's flags with what it would fill in: the whole paths of folders, the file to begin with.
-
-    Raises:
-        ConfigError: If a flag does not fit.
-    """
+    """Return Hydra's flags with what it would fill in: the whole paths of folders, the file to begin with."""
     try:
         Path.cwd()
     except OSError as error:

@@ -142,10 +142,8 @@ def refuse_unknown(config: DictConfig, schema: object, prefix: str = "") -> None
 def explain(error: Exception, override: str, choices: Choices) -> ConfigError:
     """Explain why this override, the first without which composing works, cannot be composed.
 
-    Args:
-        error: What composing raised.
-        override: As it was handed to Hydra; empty if the configuration fails without any.
-        choices: Function from a group's name to its options.
+    `choices` leads from a group's name to its options. The override is as it was handed to Hydra; it is empty
+    if the configuration fails without any.
     """
     option, value = split(override) if override else ("configuration", "")
     if isinstance(error, ConfigError):

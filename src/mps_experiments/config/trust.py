@@ -31,12 +31,7 @@ _MAX_SHOWN = 100  # characters of a value in a message
 
 @dataclass(frozen=True, kw_only=True)
 class Trust:
-    """What was typed on the command line, and so is wanted.
-
-    Attributes:
-        allow_code: Whether the configuration may name code to run.
-        factories: Values of workload.factory.
-    """
+    """What was typed on the command line, and so is wanted: code of any kind, and these factories."""
 
     allow_code: bool = False
     factories: frozenset[str] = frozenset()
@@ -70,10 +65,7 @@ def close_environment(trust: Trust) -> None:
 def refuse_code(composed: DictConfig, trust: Trust, overrides: Sequence[str]) -> None:
     """Refuse a configuration that would run code or set the environment, unless that is trusted.
 
-    Args:
-        composed: One cell with Hydra's own part, not resolved.
-        trust: What the command line vouches for.
-        overrides: All that were handed to Hydra.
+    `composed` is one cell with Hydra's own part, not resolved; `overrides` are all that Hydra was handed.
     """
     raw: Any = OmegaConf.to_container(composed, resolve=False)
     hydra = raw.pop("hydra")

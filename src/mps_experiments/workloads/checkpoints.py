@@ -4,7 +4,6 @@ import re
 import zipfile
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,19 +30,6 @@ _WRAPPER = re.compile(
     r"(?:^|(?<=\.))(?:module|_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.", re.ASCII
 )
 _AVERAGED = {"ema", "swa", "avg", "averaged", "average", "shadow"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Weights:
-    """The weights of one model, found in a checkpoint.
-
-    Attributes:
-        tensors: The tensors by the names of the model, or by those of the file where the model has none.
-        found: Description of where they were found; empty for a plain state dict.
-    """
-
-    tensors: dict[str, torch.Tensor]
-    found: str = ""
 
 
 def read_checkpoint(path: Path) -> Mapping[Any, Any]:
@@ -105,7 +91,7 @@ def _unreadable(head: bytes, error: Exception) -> str:
 
 def find_weights(
     loaded: Mapping[Any, Any], names: Collection[str], optional: Collection[str], key: str | None = None
-) -> Weights:
+) -> tuple[dict[str, torch.Tensor], str]:
     """Find the set of weights that has the model's names, whatever it is wrapped in.
 
     Training programs store a state dict under a key or put a prefix before its names. Both become a prefix
@@ -116,6 +102,10 @@ def find_weights(
         names: Names of the model's state dict.
         optional: Names among them that a file may lack.
         key: The prefix that the user gave.
+
+    Returns:
+        The tensors by the names of the model, or by those of the file where the model has none; and a
+        description of where they were found, empty for a plain state dict.
 
     Raises:
         ConfigError: If several sets fit, or none is under `key`.
@@ -139,7 +129,7 @@ def find_weights(
         if unusual or tensor.layout != torch.strided:
             what = f"{tensor.dtype}, {tensor.layout} on {tensor.device}".replace("torch.", "")
             raise ValueError(f"{listed([name])} is {what}; save the weights as plain tensors")
-    return Weights(tensors=tensors, found=told)
+    return tensors, told
 
 
 def listed(names: Iterable[str], most: int = 3) -> str:

@@ -17,11 +17,7 @@ _SHOWN = 5  # names in a message
 
 
 def check_factory(factory: str | None) -> Path:
-    """Return the folder to import from, the current one. Refuse a text that cannot name a factory.
-
-    Raises:
-        ConfigError: If the text is not ``module:function``.
-    """
+    """Return the folder to import from, the current one. Refuse a text that cannot name a factory."""
     module_name, _, function = (factory or "").partition(":")
     if not all(part.isidentifier() for part in [*module_name.split("."), *function.split(".")]):
         raise ConfigError(_OPTION, factory, f"not a factory; {_meant(factory or '') or _EXPECTED}")
@@ -41,16 +37,9 @@ def _meant(factory: str) -> str:
 
 
 def refuse_signature(factory: Callable[..., Any], name: str, batch: int) -> None:
-    """Refuse a factory that cannot be called as ``factory(device, options)``, and with a batch above 1.
+    """Refuse a factory that cannot be called as ``factory(device, options)``, or not with a batch above 1.
 
-    Args:
-        factory: As it was imported.
-        name: As the user gave it.
-        batch: Items in each iteration. One that takes none is refused: items would be counted that it does
-            not process.
-
-    Raises:
-        ConfigError: If it takes something else, such as a method that lacks its instance.
+    Where it takes none, items would be counted that it does not process. `name` is as the user gave it.
     """
     given = {"batch": batch} if batch > 1 else {}
     try:
@@ -68,11 +57,7 @@ def refuse_signature(factory: Callable[..., Any], name: str, batch: int) -> None
 
 
 def import_factory(factory: str, folder: str | None) -> Callable[..., Any]:
-    """Import a factory. This runs the user's code.
-
-    Args:
-        factory: ``module:function``, or ``module:Class.method``.
-        folder: The folder to import from.
+    """Import ``module:function`` or ``module:Class.method`` from this folder. This runs the user's code.
 
     Raises:
         ConfigError: If there is no such module, or nothing callable of that name in it.

@@ -53,11 +53,7 @@ def read_image(path: Path) -> Picture:
 
 
 def picture_of(image: Image.Image) -> Picture:
-    """Convert an image of any of Pillow's modes to one of the two that models are fed with.
-
-    Args:
-        image: Opened and not yet loaded, or made in memory.
-    """
+    """Convert an image of any of Pillow's modes to one of the two that models are fed with."""
     _refuse_unsuitable(image)
     count = getattr(image, "n_frames", 1)
     # The frames of a PSD are layers, and the picture shows all of them.

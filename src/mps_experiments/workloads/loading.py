@@ -24,7 +24,6 @@ class Workload:
     """A workload that is built and runs.
 
     Attributes:
-        model: The model, or any callable.
         forward: Launches one iteration on the next input and returns the output, perhaps before the device
             has finished.
         forward_first: The same on the first input.
@@ -38,11 +37,7 @@ class Workload:
 
     @staticmethod
     def shape_of(output: object) -> str:
-        """Return the shape of the predicted boxes of the first image, or of the first tensor, as text.
-
-        Raises:
-            Exception: Whatever an output of a user's model raises.
-        """
+        """Return the shape of the predicted boxes of the first image, or of the first tensor, as text."""
         return _shape(output)[:_MAX_SHAPE]
 
 

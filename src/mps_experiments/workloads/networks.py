@@ -33,7 +33,6 @@ class Network:
     """A model that was built.
 
     Attributes:
-        model: The model, in evaluation mode and on its device.
         weights: The torchvision entry whose modules and preprocessing it has.
         loaded: Description of how its weights file was read; empty without anything to say.
     """
@@ -191,27 +190,21 @@ def _load_into(
 ) -> list[str]:
     """Load the content of a weights file into the model, and describe what was done.
 
-    Args:
-        model: The model as its builder made it.
-        state: The content of the file.
-        spec: The workload.
-        metadata: What the file says of the versions of the modules; empty if it does not.
-
-    Raises:
-        ValueError: If names or shapes do not fit.
+    `metadata` is what the file says of the versions of the modules; empty if it does not. Names or shapes
+    that do not fit are a `ValueError`.
     """
     own = model.state_dict()
     optional = {name for name in own if _is_counter(name) or _top(name) in _AUXILIARY}
-    found = find_weights(state, own, optional, spec.weights_key)
-    told = [found.found] if found.found else []
-    given_tops = {_top(name) for name in found.tensors}
+    given, found = find_weights(state, own, optional, spec.weights_key)
+    told = [found] if found else []
+    given_tops = {_top(name) for name in given}
     for head in sorted({_top(name) for name in own} & set(_AUXILIARY) - given_tops):
         setattr(model, head, None)
         if head == "aux_classifier":  # the only one that would run outside training
             told.append(f"built without {head}, which the file lacks")
     if hasattr(model, "aux_logits"):
         setattr(model, "aux_logits", any(getattr(model, head, None) is not None for head in _AUXILIARY))  # noqa: B010
-    tensors = OrderedDict(found.tensors)
+    tensors = OrderedDict(given)
     # Layers rename the tensors of an old file, unless the file says that it has their version.
     version = metadata.get("", {}).get("version") or getattr(model, "_version", None)
     tensors._metadata = {"": {"version": version}}  # type: ignore[attr-defined]

@@ -18,10 +18,9 @@ class _OwnFiles:
     """The files of the code behind a factory.
 
     Attributes:
-        origin: The factory's module.
         root: The folder in which dotted names start.
-        modules: By file, the dotted names of that module and of those of its own code that it imports,
-            directly or indirectly.
+        modules: By file, the dotted names of the factory's module and of those of its own code that it
+            imports, directly or indirectly.
         package: Its top-level package if it is installed; None if all of `root` is its own code.
     """
 
@@ -49,10 +48,6 @@ def installed_imports(factory: str, folder: Path) -> tuple[str, ...]:
 
     The factory's module and its own other modules are read: their imports at the top level and those inside
     the factory. Packages that are not installed are omitted.
-
-    Args:
-        factory: ``module:function``, found by `factory.check_factory`.
-        folder: The folder to import from.
     """
     own = _own_files(factory, folder)
     if own is None:
