@@ -46,12 +46,9 @@ def _tensors(output: object, name: str) -> Iterator[tuple[str, _Strided]]:
             flat = output.reshape(-1)
             nonfinite = flat.size - int(np.isfinite(flat).sum())
             yield name, _Strided(output.shape, str(output.dtype), flat[:: _stride(flat.size)], nonfinite)
-        case Mapping():
-            for key, value in output.items():
+        case Mapping() | list() | tuple():
+            for key, value in output.items() if isinstance(output, Mapping) else enumerate(output):
                 yield from _tensors(value, f"{name}.{key}" if name else str(key))
-        case list() | tuple():
-            for index, value in enumerate(output):
-                yield from _tensors(value, f"{name}.{index}" if name else str(index))
         case _ if dataclasses.is_dataclass(output) and not isinstance(output, type):
             fields = {each.name: getattr(output, each.name) for each in dataclasses.fields(output)}
             yield from _tensors(fields, name)
