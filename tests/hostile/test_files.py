@@ -41,7 +41,6 @@ def text_bomb(path: Path) -> None:
 # workloads/test_inputs.py has more; these are dangerous to look into.
 IMAGES: dict[str, tuple[Make, str]] = {
     "a pipe": (os.mkfifo, "a pipe or a device, not an image"),
-    "a device": (lambda p: p.symlink_to("/dev/zero"), "a pipe or a device, not an image"),
     "a loop": (lambda p: p.symlink_to(p), "no such file"),
     "huge, with a photo in front": (
         lambda p: sparse(p, 2**40, sample_photo().read_bytes()),
@@ -56,13 +55,18 @@ IMAGES: dict[str, tuple[Make, str]] = {
 }
 
 
-@pytest.mark.parametrize("kind", IMAGES)
+BY_COMMAND = {"a pipe", "a bomb", "a program"}
+
+
+@pytest.mark.parametrize("kind", sorted(IMAGES.keys() - BY_COMMAND))
 def test_an_image_that_is_none_is_refused(kind: str, tmp_path: Path, refused: Refused) -> None:
     refused(_image(kind, tmp_path))
 
 
-@pytest.mark.parametrize("kind", ["a pipe", "a bomb", "a program"])
-def test_the_command_refuses_it_too(kind: str, tmp_path: Path, refused_by_command: Refused) -> None:
+@pytest.mark.parametrize("kind", sorted(BY_COMMAND))
+def test_the_command_refuses_one_that_is_dangerous(
+    kind: str, tmp_path: Path, refused_by_command: Refused
+) -> None:
     refused_by_command(_image(kind, tmp_path))
 
 
