@@ -69,7 +69,7 @@ def test_what_was_done_to_read_a_file_is_one_line(
     halves = {name: each.half() if each.is_floating_point() else each for name, each in state_dict.items()}
     torch.save({"model": halves, "epoch": 3}, path)
     remark = checked(forkserver, weights=str(path)).remark
-    assert remark.startswith(f"workload.weights={path}: took the weights under model, left out epoch")
+    assert remark.startswith(f"workload.weights={path}: took the weights under model")
     assert "float16" in remark
 
 

@@ -17,7 +17,7 @@ from mps_experiments.record.workload import WorkloadSpec
 from mps_experiments.workers.context import ask_child
 from mps_experiments.workers.keeper import begin_child, print_into
 from mps_experiments.workers.messages import Checked, clipped, send
-from mps_experiments.workloads.factory import import_factory, refuse_signature, refuse_without_batch
+from mps_experiments.workloads.factory import import_factory, refuse_signature
 from mps_experiments.workloads.files import file_sha256
 
 
@@ -88,9 +88,7 @@ def _check(spec: WorkloadSpec, on_gpu: bool) -> Checked:
         raise ConfigError("device", "cuda", f"{problem}; device=cpu works")
     if spec.factory is not None:
         factory = import_factory(spec.factory, spec.import_path)
-        refuse_signature(factory, spec.factory)
-        if spec.batch > 1:
-            refuse_without_batch(factory, spec.factory, spec.batch)
+        refuse_signature(factory, spec.factory, spec.batch)
         return Checked()
     models = supported_models()
     if spec.model not in models:
