@@ -38,6 +38,7 @@ def primary(name: str, text: str, *says: str) -> Bad:
 
 
 ALIASES = "\n".join(f"a{level}: &a{level} [{f'*a{level - 1}, ' * 10}]" for level in range(1, 12))
+SMALLER = "; make it smaller"
 
 SETTING = "is a setting of Hydra, which can run code"
 LOGGING = "hydra: {{{name}: {{root: {{level: INFO}}, {what}}}}}"
@@ -126,9 +127,10 @@ SURROUNDINGS = [
 ]
 
 SIZES = [
-    shared("aliases that explode", f"a0: &a0 [x, x, x]\n{ALIASES}", "*a0 is an alias", "write the value out"),
-    shared("a deep nesting", f"times: {'[' * 500}{']' * 500}", "nested deeper than 100"),
-    shared("a large file", f"# {'x' * 2**20}", "has more than 65536 bytes; make it smaller"),
+    shared("aliases that explode", f"a0: &a0 [x, x, x]\n{ALIASES}", "has more than 20000 values", SMALLER),
+    shared("an alias to itself", "times: &a [*a]", "has more than 20000 values", SMALLER),
+    shared("a deep nesting", f"times: {'[' * 500}{']' * 500}", "nested deeper than 100", SMALLER),
+    shared("a large file", f"# {'x' * 2**20}", "has more than 1048576 bytes", SMALLER),
 ]
 
 PLACES = [

@@ -16,7 +16,8 @@ from mps_experiments.config.mistakes import GROUPS
 from mps_experiments.config.schema import conf_dir
 from mps_experiments.errors import ConfigError
 
-_MAX_BYTES = 2**16  # at most 32,768 values, which take a second for each cell
+_MAX_BYTES = 2**20
+_MAX_NODES = 20_000
 _MAX_DEPTH = 100
 _SEARCHPATH = "hydra.searchpath"
 _PACKAGE = re.compile(r"^#\s*@package\s", re.MULTILINE)
@@ -62,7 +63,9 @@ def check_file(path: Path, is_experiment: bool) -> None:
     """
     text = _text_of(path)
     try:
-        _refuse_shape(path, text)
+        if not _is_small(text):
+            what = f"has more than {_MAX_NODES} values, or is nested deeper than {_MAX_DEPTH}"
+            raise _refusal(path, f"{what}, its aliases written out; make it smaller")
         root = yaml.compose(text, Loader=_LOADER)
     except yaml.YAMLError as error:
         raise _unreadable(path, text, error) from error
@@ -112,19 +115,25 @@ def _refuse_truth_values(path: Path, node: object, at_root: bool = True) -> None
         _refuse_truth_values(path, value, at_root=False)
 
 
-def _refuse_shape(path: Path, text: str) -> None:
-    """Refuse aliases, of which a few lines can stand for any number of values, and a deep nesting."""
-    depth = 0
+def _is_small(text: str) -> bool:
+    """Return whether a YAML text stays small with its aliases written out, without writing them out."""
+    sizes, names, known = [0], [""], {}
     for event in yaml.parse(text, Loader=_LOADER):
-        if isinstance(event, yaml.AliasEvent):
-            what = f"line {event.start_mark.line + 1}: *{event.anchor} is an alias, which is not read"
-            raise _refusal(path, f"{what}; write the value out, or as ${{name}}")
         if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
+            sizes.append(1)
+            names.append(event.anchor)
         elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-        if depth > _MAX_DEPTH:
-            raise _refusal(path, f"is nested deeper than {_MAX_DEPTH}; make it flatter")
+            size, name = sizes.pop(), names.pop()
+            known[name] = size
+            sizes[-1] += size
+        elif isinstance(event, yaml.ScalarEvent):
+            sizes[-1] += 1
+        elif isinstance(event, yaml.AliasEvent):
+            inside_itself = event.anchor in names
+            sizes[-1] += _MAX_NODES + 1 if inside_itself else known.get(event.anchor, 1)
+        if sizes[-1] > _MAX_NODES or len(sizes) > _MAX_DEPTH:
+            return False
+    return True
 
 
 def _refusal(path: Path, why: str) -> ConfigError:
