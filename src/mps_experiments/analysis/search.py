@@ -229,13 +229,13 @@ class Search:
     @staticmethod
     def _fate_beside(over: Interval, before: Fate, costs_more: bool, is_kept: bool) -> Fate:
         """Judge a cell beside the leader; one that costs more is of use only if it is clearly better."""
+        if is_kept and over.low >= -_LOG_ZONE and over.high <= _LOG_ZONE:
+            return Fate.TIED
         if over.high < (0 if costs_more else -_LOG_ZONE):
             return Fate.WORSE
-        if not is_kept:
-            return before
-        if over.low >= -_LOG_ZONE and over.high <= _LOG_ZONE:
-            return Fate.TIED
-        return Fate.WORSE if costs_more and over.high <= _LOG_ZONE else Fate.OPEN
+        if is_kept:
+            return Fate.WORSE if costs_more and over.high <= _LOG_ZONE else Fate.OPEN
+        return before
 
     def effects(self) -> list[float]:
         """Fit score = cell + block by least squares; return the cells' parts, NaN for one without a run."""
