@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mps_experiments.config.schema import Config
 from mps_experiments.machine.gpus import FixedProbe
-from tests.sweep.recommend.stored_records import Truth, store
+from tests.sweep.recommend.stored_records import Cells, Truth
 
 CHECKOUT = Path(__file__).parents[1]
 CELLS = [
@@ -36,7 +36,7 @@ def main() -> None:
     paths = os.pathsep.join(map(str, (CHECKOUT / "src", CHECKOUT)))
     with tempfile.TemporaryDirectory() as place:
         os.chdir(place)
-        count = store(Path(place) / "outputs", CELLS, FixedProbe(), truth, args.blocks)
+        count = Cells.of(CELLS, FixedProbe()).store(Path(place) / "outputs", truth, args.blocks)
         for _ in range(args.runs):
             began = time.perf_counter()
             command = [sys.executable, "-m", "mps_experiments.recommend", *CELLS, "tracking=none"]

@@ -73,6 +73,10 @@ class Played:
         return len(self.search.arms) * max(blocks, ENOUGH_BLOCKS)
 
 
+def always(_: int) -> bool:
+    return True
+
+
 def play(truth: Truth, seed: int, most_runs: float = math.inf) -> Played:
     arms = [Arm(cost=cost, depth=depth) for cost, depth in zip(truth.costs, truth.depth, strict=True)]
     played = Played(Search(arms=arms, limits=len(truth.ratios), seed=seed))
@@ -146,9 +150,9 @@ def test_what_is_known_already_is_not_measured_again() -> None:
     again = Search(arms=before.arms, first_block=MOST_BLOCKS)
     for arm, block in first.trials:
         again.add(arm, ("stored", block), before._scores[arm, before._blocks[block]])
-    assert again.is_decided()
+    assert again.is_over(always)
     assert again.standing().chosen == before.standing().chosen
-    assert not Search(arms=before.arms).is_decided()
+    assert not Search(arms=before.arms).is_over(always)
 
 
 def test_a_cell_that_was_not_measured_is_measured_beside_the_best_of_those_that_were() -> None:

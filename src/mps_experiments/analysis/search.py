@@ -147,9 +147,9 @@ class Search:
                 block = 1 + max((each for each in self._blocks if isinstance(each, int)), default=-1)
                 yield from self._run(self._drawn(wanted, block), block, fits)
 
-    def is_decided(self) -> bool:
-        """Tell whether the runs so far leave nothing to measure."""
-        decided = next(self.trials(lambda _: True), None) is None
+    def is_over(self, fits: Callable[[int], bool]) -> bool:
+        """Tell whether there is no run to make; `fits` as for `trials`."""
+        decided = next(self.trials(fits), None) is None
         self.rounds = 0
         return decided
 

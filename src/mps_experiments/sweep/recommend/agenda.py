@@ -48,11 +48,11 @@ class SearchAgenda(Agenda):
         study, search = self.study, self.study.search
         self.begin()
         announce(-len(study.plans), "")  # the sweep expects each cell once; a search may do with less
-        if self.adapts_window and self._fits(study.reference):
+        if self.adapts_window and self.fits(study.search.reference):
             yield from self._pilot(measurements, announce)
         said, rounds = False, 0
-        for arm, block in search.trials(self._fits):
-            if not said and (arm != study.reference or search.rounds):
+        for arm, block in search.trials(self.fits):
+            if not said and (arm != study.search.reference or search.rounds):
                 announce(0, self.noise_line())
                 said = True
             if search.rounds != rounds:
@@ -64,12 +64,12 @@ class SearchAgenda(Agenda):
         """Run the reference once, and go on with the window that p99 takes."""
         study, block = self.study, self.study.search.first_block
         before = len(measurements)
-        yield self._job(study.reference, block, announce)
+        yield self._job(study.search.reference, block, announce)
         pilot = measurements[-1] if len(measurements) > before else None
         left_s = self.budget_s - self._elapsed_s
         self.window_s = study.window_s(pilot, left_s) if pilot is not None else None
         if self.window_s is None:
-            study.add(study.reference, block, pilot)
+            study.add(study.search.reference, block, pilot)
         else:
             announce(0, f"p99 takes 1,000 iterations in a run: window_s={self.window_s:g} from here on")
 
@@ -106,7 +106,8 @@ class SearchAgenda(Agenda):
         unseen = _UNSEEN * max(self._overheads_s.values(), default=_FIRST_OVERHEAD_S / _UNSEEN)
         return self._window_of(arm) + self._overheads_s.get(arm, max(stored, default=unseen))
 
-    def _fits(self, arm: int) -> bool:
+    def fits(self, arm: int) -> bool:
+        """Tell whether a run of the cell is done before the time is up."""
         return self._elapsed_s + self._expected_s(arm) <= self.budget_s
 
     def noise_line(self) -> str:
@@ -114,7 +115,7 @@ class SearchAgenda(Agenda):
         study, noise = self.study, self.study.search.noise()
         if noise is None:
             return ""
-        runs = (self.budget_s - self._elapsed_s) / self._expected_s(study.reference)
+        runs = (self.budget_s - self._elapsed_s) / self._expected_s(study.search.reference)
         new = sum(not each and arm not in study.search.excluded for arm, each in enumerate(study.runs))
         blocks = min(MOST_BLOCKS, max(1, int((runs - new) / _FINALISTS)))
         smallest = study.search.detectable(blocks)

@@ -8,11 +8,11 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
 from mps_experiments.config.cells import Grid, Request, parse
-from mps_experiments.config.schema import AUTO
 from mps_experiments.errors import ConfigError, Interrupted
 from mps_experiments.machine.facts import collect_facts
 from mps_experiments.machine.gpus import GpuProbe, open_probe
@@ -38,6 +38,7 @@ from mps_experiments.sweep.sweep import Sweep
 _MODULE = "mps_experiments.recommend"
 _DEFAULTS = {"procs": "procs=1,2,4,8,16", "mps": "mps=off,on", "times": "times=auto"}
 _WINDOW = "window_s=5"
+_SET_WINDOW = {"times", "window_s", "experiment"}  # who gives one of them decides the window
 # Options of a sweep that a search decides.
 _OWN = {
     "repeat": "the search adds blocks as it needs them",
@@ -67,9 +68,11 @@ def main(arguments: list[str] | None = None, probe: Any = None, lock_folder: Any
     try:
         aim = aim_of(args)
         budget_s = 60 * positive("--budget-min", args.budget_min)
-        request = parse(_arguments(args))
+        given = {key_of(text) for text in args.option}
+        request = parse(_arguments(args, given))
         with contextlib.nullcontext(probe) if probe else open_probe() as gpus:
-            task = _set_up(request, aim, gpus, budget_s, started)
+            adapts_window = not given & _SET_WINDOW
+            task = _set_up(request, aim, gpus, budget_s, started, adapts_window)
             return task.run(typed, gpus, lock_folder or LOCK_FOLDER)
     except ConfigError as error:
         complain(str(error))
@@ -97,24 +100,20 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _arguments(args: argparse.Namespace) -> list[str]:
+def _arguments(args: argparse.Namespace, given: set[str]) -> list[str]:
     """Return the command line of a sweep over the cells.
 
     Raises:
         ConfigError: If an option is set that the search decides.
     """
-    given = {key_of(text) for text in args.option}
     for text in args.option:
-        key = key_of(text)
-        if (why := _OWN.get(key.partition(".")[0])) is not None:
-            raise ConfigError(key, text.partition("=")[2], f"{why}; leave it away")
-    defaults = []
-    if "experiment" not in given:
-        given |= {"mps"} if "mps.enabled" in given else set()
-        defaults = [text for key, text in _DEFAULTS.items() if key not in given]
-        defaults += [] if {"times", "window_s"} & given else [_WINDOW]
+        if (why := _OWN.get(key_of(text).partition(".")[0])) is not None:
+            raise ConfigError(key_of(text), text.partition("=")[2], f"{why}; leave it away")
+    defaults = [text for key, text in _DEFAULTS.items() if key not in given]
+    if not given & _SET_WINDOW:
+        defaults.append(_WINDOW)
     folder = ["--config-dir", args.config_dir] if args.config_dir else []
-    return ["-m", *folder, *defaults, *args.option, "repeat=0"]
+    return ["-m", *folder, *([] if "experiment" in given else defaults), *args.option, "repeat=0"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,21 +121,24 @@ class _Task:
     """A search that is set up.
 
     Attributes:
-        left_out: Cells that are refused on paper, a line each.
+        left_out: A line for each cell that no search can include.
         output_dir: Where stored runs were looked for.
     """
 
     request: Request
     grid: Grid
-    study: Study
     agenda: SearchAgenda
     left_out: Sequence[str]
     output_dir: Path
 
+    @property
+    def study(self) -> Study:
+        return self.agenda.study
+
     def run(self, typed: list[str], probe: GpuProbe, lock_folder: Path) -> int:
         """Measure what is lacking, then say, draw and write the answer."""
         terminal, code = Terminal(None), 0
-        if self.study.search.is_decided():
+        if self.study.search.is_over(self.agenda.fits):
             folder = self.output_dir / "recommended" / time.strftime("%Y-%m-%d_%H-%M-%S")
             if line := self.agenda.noise_line():
                 terminal.line(line)
@@ -149,7 +151,7 @@ class _Task:
                 self._tell(terminal, folder, typed)
                 raise
         answer = self._tell(terminal, folder, typed)
-        return code or int(answer.chosen is None and len(self.study.skipped) < len(self.study.cells))
+        return code or int(answer.chosen is None and not self.study.lacks_hardware)
 
     def _measure(self, typed: list[str], probe: GpuProbe, lock_folder: Path) -> int:
         grid = SearchGrid(**vars(self.grid), agenda=self.agenda)
@@ -165,7 +167,7 @@ class _Task:
 
     def _tell(self, terminal: Terminal, folder: Path, typed: Sequence[str]) -> Answer:
         answer = Answer(self.study)
-        lines = [*answer.lines(), *(f"excluded: {line}" for line in self.left_out)]
+        lines = [*answer.lines(), *self.left_out]
         lines += write_answer(self.study, answer, folder, lines)
         lines.append(f"the same search: {shlex.join(['python', '-m', _MODULE, *typed])}")
         for line in lines:
@@ -173,7 +175,9 @@ class _Task:
         return answer
 
 
-def _set_up(request: Request, aim: Aim, probe: GpuProbe, budget_s: float, started: float) -> _Task:
+def _set_up(
+    request: Request, aim: Aim, probe: GpuProbe, budget_s: float, started: float, adapts_window: bool
+) -> _Task:
     """Read what is stored, and rule out what cannot work on paper.
 
     Raises:
@@ -184,40 +188,34 @@ def _set_up(request: Request, aim: Aim, probe: GpuProbe, budget_s: float, starte
     if not grid.cells:
         raise ConfigError("hydra.sweeper", "", "a search decides itself what runs; leave the sweeper away")
     plans = plan_cells(request.cells, probe, [cell.folder for cell in grid.cells])
-    if (flag := aim.needs_gpu) and plans[0].device.is_cpu:
-        option, _, value = flag.partition("=")
-        raise ConfigError(option, value, "needs figures of a GPU, and these cells run on the CPU")
+    if all(plan.device.is_cpu for plan in plans):
+        aim.refuse_without_gpu()
     clients = client_limit(cuda_version(probe.cuda_driver_version()))
     kept = [not plan.mps.enabled or plan.worker_count <= clients for plan in plans]
-    left_out = [
-        f"{plan.name}: an MPS server takes {clients} clients here"
-        for plan, is_kept in zip(plans, kept, strict=True)
-        if not is_kept
-    ]
-    cells = tuple(cell for cell, is_kept in zip(grid.cells, kept, strict=True) if is_kept)
-    plans = tuple(plan for plan, is_kept in zip(plans, kept, strict=True) if is_kept)
-    if not cells:
+    if not any(kept):
         raise ConfigError("procs", "", f"an MPS server takes {clients} clients here; give {clients} at most")
-    study = Study.of(aim, cells, plans, request.varied)
-    gpus = {plan.device.gpu.uuid if plan.device.gpu else None: plan.device.gpu for plan in plans}
+    cells, left = tuple(compress(grid.cells, kept)), tuple(compress(plans, kept))
+    gpus = {plan.device.gpu.uuid if plan.device.gpu else None: plan.device.gpu for plan in left}
     machines = {uuid: collect_facts(probe, gpu) for uuid, gpu in gpus.items()}
-    output_dir = Path(cells[0].config.output_dir).expanduser().absolute()
-    first = cells[0]
     agenda = SearchAgenda(
-        study=study,
+        study=Study(aim, cells, left, request.varied),
         machine=next(iter(machines.values())),
         budget_s=budget_s,
         started=started,
-        adapts_window=aim.limits_p99 and _WINDOW in first.overrides and first.config.times == AUTO,
+        adapts_window=adapts_window and any(limit.flag == "--p99-ms" for limit in aim.limits),
     )
+    output_dir = Path(cells[0].config.output_dir).expanduser().absolute()
     _read_stored(agenda, output_dir, machines)
-    study.exclude_on_paper(agenda.machine)
+    agenda.study.exclude_on_paper(agenda.machine)
     return _Task(
         request=request,
         grid=replace(grid, cells=cells),
-        study=study,
         agenda=agenda,
-        left_out=left_out,
+        left_out=[
+            f"excluded: {plan.name}: an MPS server takes {clients} clients here"
+            for plan in plans
+            if plan not in left
+        ],
         output_dir=output_dir,
     )
 
@@ -228,7 +226,7 @@ def _read_stored(agenda: SearchAgenda, output_dir: Path, machines: Mapping[str |
     if stored.problems:
         complain(f"{len(stored.problems)} records are not used, they cannot be read: {stored.problems[0]}")
     wanted = list(fingerprints(study.cells, study.plans, machines))
-    if agenda.adapts_window and (pilots := stored.of(wanted[study.reference])):
+    if agenda.adapts_window and (pilots := stored.of(wanted[study.search.reference])):
         agenda.adapts_window = False
         agenda.window_s = study.window_s(pilots[0].run, agenda.budget_s)
     axes = {} if agenda.window_s is None else {"window_s": agenda.window_s}
@@ -244,10 +242,11 @@ def _take_over(sweep: Sweep, study: Study) -> None:
     in_names = sweep.varied - {"mps", "procs", "times", "repeat"}
     for arm, path in study.stored:
         now, run = time.monotonic(), read_measurement(path)
-        varied = (text for text in study.cells[arm].overrides if key_of(text) in in_names)
-        varied = (*varied, f"repeat={run.cell.repeat}")
+        words = (text for text in study.cells[arm].overrides if key_of(text) in in_names)
         plan = replace(
-            study.plans[arm], varied=varied, paths=RunPaths(folder=folder / "stored" / run.record_id)
+            study.plans[arm],
+            varied=(*words, f"repeat={run.cell.repeat}"),
+            paths=RunPaths(folder=folder / "stored" / run.record_id),
         )
         ledger.take_over(run, path.parent, plan.name)
         ledger.log()

@@ -32,7 +32,7 @@ def write_answer(study: Study, answer: Answer, folder: Path, lines: Sequence[str
 
 
 def _write(study: Study, answer: Answer, folder: Path) -> Iterator[str]:
-    percentile, points = answer.points
+    percentile, points = answer.points()
     if len(points) > 1:
         limit = next((each for each in study.aim.limits if each.flag == f"--{percentile}-ms"), None)
         item = next(runs[0].cell.item for runs in study.runs if runs)

@@ -18,8 +18,6 @@ from mps_experiments.run.fingerprint import Fingerprint, of_plan, of_record
 from mps_experiments.run.plan import RunPlan
 from mps_experiments.workloads.files import file_sha256
 
-_ANY_BLOCK = {"repeat": None}
-
 
 @dataclass(frozen=True)
 class Stored:
@@ -59,7 +57,7 @@ class StoredRuns:
             wanted: The fingerprint of a run of the cell.
             axes: Axes on which it has another value.
         """
-        found = self._runs.get(_digest(wanted, axes), {}).values()
+        found = self._runs.get(_digest(wanted, **axes), {}).values()
         return sorted(found, key=lambda each: each.run.started_at)
 
 
@@ -74,10 +72,10 @@ def fingerprints(
             digests[file] = file_sha256(Path(file))
         gpu = plan.device.gpu
         facts = machine[gpu.uuid if gpu else None]
-        yield of_plan(plan, _options(cell), facts, digests[file] if file else None)
+        yield of_plan(plan, options_of(cell), facts, digests[file] if file else None)
 
 
-def _options(cell: Cell) -> dict[str, Any]:
+def options_of(cell: Cell) -> dict[str, Any]:
     """Return the configuration as a record of the cell has it."""
     composed = cell.composed()
     with flag_override(composed, ["struct", "readonly"], [False, False]):
@@ -87,6 +85,6 @@ def _options(cell: Cell) -> dict[str, Any]:
     return {str(name): value for name, value in converted.items()}
 
 
-def _digest(fingerprint: Fingerprint, axes: Mapping[str, Any] | None = None) -> str:
-    configuration = fingerprint.configuration | _ANY_BLOCK | (axes or {})
-    return replace(fingerprint, configuration=configuration).digest
+def _digest(fingerprint: Fingerprint, **axes: Any) -> str:
+    """Return what all blocks of a cell share."""
+    return replace(fingerprint, configuration=fingerprint.configuration | {"repeat": None} | axes).digest

@@ -3,8 +3,8 @@
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from mps_experiments.analysis.numbers import short
 from mps_experiments.analysis.search import Arm, Search, depths
@@ -24,60 +24,46 @@ _ON_PAPER = 0.9  # share of the memory expected that a cell will take at least: 
 _GIB = 2**30
 
 
-@dataclass(kw_only=True)
 class Study:
-    """What is searched.
+    """What is searched. A cell is known by its position.
+
+    Args:
+        aim: What is wanted.
+        cells: The cells; those that cannot run here are ruled out at once.
+        plans: Of each.
+        varied: The options in which they differ.
 
     Attributes:
         names: What sets each cell apart.
+        search: The search over them.
         runs: The VALID runs of each cell.
         reasons: Why cells are not, or no longer, searched.
-        skipped: Cells for which this machine lacks what they need.
         stored: Cell and file of each stored run in use.
         measured: How many runs were made.
+        lacks_hardware: Whether no cell can run for want of hardware.
     """
 
-    aim: Aim
-    cells: Sequence[Cell]
-    plans: Sequence[RunPlan]
-    names: Sequence[str]
-    search: Search
-    runs: list[list[Measurement]]
-    reasons: dict[int, str] = field(default_factory=dict)
-    skipped: set[int] = field(default_factory=set)
-    stored: list[tuple[int, Path]] = field(default_factory=list)
-    measured: int = 0
-    _failures: Counter[int] = field(default_factory=Counter)
-
-    @classmethod
-    def of(cls, aim: Aim, cells: Sequence[Cell], plans: Sequence[RunPlan], varied: frozenset[str]) -> "Study":
-        """Set up the search over the cells of a command line; those that cannot run here are ruled out."""
-        arms = _arms([chosen(cell.config) for cell in cells])
-        reference = min(range(len(arms)), key=lambda arm: arms[arm].cost)
-        study = cls(
-            aim=aim,
-            cells=cells,
-            plans=plans,
-            names=[_name(cell, plan, varied) for cell, plan in zip(cells, plans, strict=True)],
-            search=Search(
-                arms=arms,
-                limits=len(aim.limits),
-                reference=reference,
-                seed=cells[0].config.order_seed,
-            ),
-            runs=[[] for _ in cells],
-        )
-        for arm, plan in enumerate(plans):
-            if (verdict := reason_to_skip(plan)) is not None:
-                study.exclude(arm, f"SKIPPED: {verdict.reason}")
-                study.skipped |= {arm} if verdict.is_success else set()
-        left = [arm for arm in range(len(arms)) if arm not in study.search.excluded]
-        study.search.reference = min(left, key=lambda arm: arms[arm].cost, default=reference)
-        return study
-
-    @property
-    def reference(self) -> int:
-        return self.search.reference
+    def __init__(
+        self, aim: Aim, cells: Sequence[Cell], plans: Sequence[RunPlan], varied: frozenset[str]
+    ) -> None:
+        self.aim, self.cells, self.plans = aim, cells, plans
+        self._axes = [chosen(cell.config) for cell in cells]
+        words = [[text for text in cell.overrides if key_of(text) in varied] for cell in cells]
+        self.names = [" ".join(own) or plan.name for own, plan in zip(words, plans, strict=True)]
+        seed = cells[0].config.order_seed
+        self.search = Search(arms=_arms(self._axes), limits=len(aim.limits), seed=seed)
+        self.runs: list[list[Measurement]] = [[] for _ in cells]
+        self.reasons: dict[int, str] = {}
+        self.stored: list[tuple[int, Path]] = []
+        self.measured = 0
+        self._failures: Counter[int] = Counter()
+        verdicts = [reason_to_skip(plan) for plan in plans]
+        for arm, verdict in enumerate(verdicts):
+            if verdict is not None:
+                self.exclude(arm, f"SKIPPED: {verdict.reason}")
+        self.lacks_hardware = all(verdict is not None and verdict.is_success for verdict in verdicts)
+        left = [arm for arm, verdict in enumerate(verdicts) if verdict is None]
+        self.search.reference = min(left, key=lambda arm: self.search.arms[arm].cost, default=0)
 
     def exclude(self, arm: int, reason: str) -> None:
         """Search a cell no longer."""
@@ -112,11 +98,10 @@ class Study:
         self.search.add(arm, block, score, self.aim.excess(run))
 
     def exclude_on_paper(self, machine: MachineFacts) -> None:
-        """Rule out cells without a run that cannot work, or not well: too little memory, too few cores."""
-        quota = machine.cpu_quota_cores or math.inf
-        cores = max(1, math.floor(min(len(machine.usable_cores), quota)))
+        """Rule out cells without a run that cannot work, or not well: too few cores, too little memory."""
+        cores = max(1, math.floor(min(len(machine.usable_cores), machine.cpu_quota_cores or math.inf)))
         for arm, plan in enumerate(self.plans):
-            if self.runs[arm] or arm in self.search.excluded:
+            if self.runs[arm]:
                 continue
             if plan.worker_count > cores:
                 self.exclude(
@@ -127,33 +112,29 @@ class Study:
 
     def _lack_of_memory(self, arm: int) -> str:
         plan, gpu = self.plans[arm], self.plans[arm].device.gpu
-        if gpu is None or (replica := self._replica_bytes(arm)) is None:
+        replica_bytes = self._replica_bytes(arm)
+        if gpu is None or replica_bytes is None:
             return ""
-        needed = replica * plan.worker_count
-        limits = [limit.most for limit in self.aim.limits if limit.flag == "--memory-gib"]
-        most_gib, whose = min(
-            [(gpu.memory_total_bytes / _GIB, "the GPU has"), *((most, "the limit is") for most in limits)]
-        )
-        if needed * _ON_PAPER <= most_gib * _GIB:
+        limits = [(limit.most, "the limit is") for limit in self.aim.limits if limit.flag == "--memory-gib"]
+        most_gib, what = min([(gpu.memory_total_bytes / _GIB, "the GPU has"), *limits])
+        replica_gib = replica_bytes / _GIB
+        if replica_gib * plan.worker_count * _ON_PAPER <= most_gib:
             return ""
-        each = f"{plan.worker_count} replicas of {short(replica / _GIB)} GiB"
-        return f"{each} need {short(needed / _GIB)} GiB: {whose} {short(most_gib)} GiB"
+        need = f"{plan.worker_count} replicas of {short(replica_gib)} GiB need"
+        return f"{need} {short(replica_gib * plan.worker_count)} GiB: {what} {short(most_gib)} GiB"
 
     def _replica_bytes(self, arm: int) -> float | None:
-        """Return the memory of a replica, told by the cell with the fewest processes that is alike else."""
+        """Return the memory of a replica, as told by the smallest cell that differs in processes only."""
         own = self._but_procs(arm)
         alike = [each for each in range(len(self.plans)) if self.runs[each] and self._but_procs(each) == own]
         if not alike:
             return None
         run = self.runs[min(alike, key=lambda each: self.plans[each].worker_count)][0]
-        counted = [worker.gpu_memory_bytes for worker in run.workers]
-        if any(each is None for each in counted):
-            return None
-        return sum(each or 0 for each in counted) / len(counted)
+        counted = [worker.gpu_memory_bytes for worker in run.workers if worker.gpu_memory_bytes]
+        return sum(counted) / len(counted) if counted else None
 
     def _but_procs(self, arm: int) -> list[object]:
-        axes = chosen(self.cells[arm].config)
-        return [axes[axis.name] for axis in FACTORS if axis.name != "procs"]
+        return [self._axes[arm][axis.name] for axis in FACTORS if axis.name != "procs"]
 
     def window_s(self, pilot: Measurement, budget_s: float) -> float | None:
         """Return the window in which every cell should do the iterations that p99 takes.
@@ -163,45 +144,41 @@ class Study:
             budget_s: One pass over the cells may take half of it.
 
         Returns:
-            Seconds; None where the window of the pilot will do.
+            Seconds; None where the window of the pilot will do, or no longer one fits.
         """
         figures, own_s = pilot.statistics(), pilot.cell.window_s
         if figures is None or own_s is None:
             return None
-        items = max(items_of(chosen(cell.config)) for cell in self.cells) / pilot.cell.items
+        items = max(map(items_of, self._axes)) / pilot.cell.items
         needed_s = _SPARE * ENOUGH[99] * items / sum(figures.rates_per_s)
-        left = len(self.cells) - len(self.search.excluded)
-        most_s = budget_s / 2 / left - (pilot.wall_s - own_s)
-        fitting = [window for window in WINDOWS_S if window <= most_s]
-        enough = [window for window in fitting if window >= needed_s]
-        window = min(enough, default=max(fitting, default=own_s))
-        return window if window > own_s else None
+        passes_s = budget_s / 2 / (len(self.cells) - len(self.search.excluded))
+        longer = [each for each in WINDOWS_S if own_s < each <= passes_s - (pilot.wall_s - own_s)]
+        if needed_s <= own_s or not longer:
+            return None
+        return next((each for each in longer if each >= needed_s), longer[-1])
 
 
-def _name(cell: Cell, plan: RunPlan, varied: frozenset[str]) -> str:
-    words = [text for text in cell.overrides if key_of(text) in varied - {"repeat"}]
-    return " ".join(words) or plan.name
+def _arms(axes: Sequence[dict[str, Any]]) -> list[Arm]:
+    """Return the cost of each cell, and when it is measured first.
 
-
-def _arms(axes: Sequence[dict[str, object]]) -> list[Arm]:
-    """Return the cost of each cell and when it is measured first.
-
-    A cell costs by its processes, then by MPS, then by unusual values of other axes, by their size, and last
-    by its place. The cells with the fewest processes come first: what others need is told by them.
+    A cell costs by its processes, then by MPS, then by unusual values of other factors, by their size, and
+    last by its place. The cells with the fewest processes come first: they tell what the others need.
     """
     depth_of = {}
     for axis in FACTORS:
-        values = {each[axis.name] for each in axes}
-        numbers = sorted(value for value in values if type(value) in (int, float))  # type: ignore[type-var]
+        numbers = sorted({each[axis.name] for each in axes if type(each[axis.name]) in (int, float)})
         depth_of[axis.name] = dict(zip(numbers, depths(len(numbers)), strict=True))
-    fewest = min(int(str(each["procs"])) for each in axes)
+    fewest = min(each["procs"] for each in axes)
     arms = []
     for place, each in enumerate(axes):
-        extras = [each[axis.name] for axis in EXTRA_FACTORS]
-        unusual = sum(value != axis.usual for value, axis in zip(extras, EXTRA_FACTORS, strict=True))
-        sizes = [float(value) for value in extras if isinstance(value, int | float)]
-        procs = int(str(each["procs"]))
-        cost = (float(procs), float(bool(each["mps"])), float(unusual), *sizes, float(place))
+        extras = {axis: each[axis.name] for axis in EXTRA_FACTORS}
+        unusual = sum(value != axis.usual for axis, value in extras.items())
+        sizes = [value for value in extras.values() if type(value) in (int, float)]
         depth = sum(found.get(each[name], 0) for name, found in depth_of.items())
-        arms.append(Arm(cost=cost, depth=-1 if procs == fewest else depth))
+        arms.append(
+            Arm(
+                cost=(each["procs"], each["mps"], unusual, *sizes, place),
+                depth=-1 if each["procs"] == fewest else depth,
+            )
+        )
     return arms
