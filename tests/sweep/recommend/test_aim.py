@@ -48,8 +48,7 @@ def test_excess_is_the_logarithm_of_value_over_limit(cells: Cells) -> None:
     assert p50 == pytest.approx(math.log(4 / 2), abs=0.01)
     assert memory == pytest.approx(math.log(3 / 2))
     assert energy == pytest.approx(math.log(0.4 / 2), abs=0.01)
-    assert p99 is not None
-    assert p50 < p99 < p50 + 0.05
+    assert p99 == pytest.approx(math.log(4 / 2) + 0.023, abs=0.02)  # iterations differ by 1 %
 
 
 def test_p99_is_not_known_with_few_iterations_unless_the_median_is_beyond_the_limit() -> None:

@@ -14,9 +14,7 @@ from mps_experiments.record.measurement import Measurement
 from mps_experiments.sweep.agenda import Agenda, Announce, Job
 from mps_experiments.sweep.recommend.study import Study
 
-_FIRST_OVERHEAD_S = (
-    15.0  # of a run outside its window, before one was seen: loading, warm-up, the traced pass
-)
+_FIRST_OVERHEAD_S = 15.0  # what a run takes beside its window, before one was seen
 _UNSEEN = 1.5  # times what the longest cell took besides its window, for one that was not seen
 _FINALISTS = 4  # cells that are expected to share what is left after the first pass
 
@@ -48,17 +46,17 @@ class SearchAgenda(Agenda):
         study, search = self.study, self.study.search
         self.begin()
         announce(-len(study.plans), "")  # the sweep expects each cell once; a search may do with less
-        if self.adapts_window and self.fits(study.search.reference):
+        if self.adapts_window and self.fits(search.reference):
             yield from self._pilot(measurements, announce)
         said, rounds = False, 0
         for arm, block in search.trials(self.fits):
-            if not said and (arm != study.search.reference or search.rounds):
+            if not said and (arm != search.reference or search.rounds):
                 announce(0, self.noise_line())
                 said = True
             if search.rounds != rounds:
                 announce(0, self._round_line())
             rounds = search.rounds
-            yield from self._run(arm, block, measurements, announce)
+            yield from self._measure(arm, block, measurements, announce)
 
     def _pilot(self, measurements: Sequence[Measurement], announce: Announce) -> Iterator[Job]:
         """Run the reference once, and go on with the window that p99 takes."""
@@ -66,14 +64,13 @@ class SearchAgenda(Agenda):
         before = len(measurements)
         yield self._job(study.search.reference, block, announce)
         pilot = measurements[-1] if len(measurements) > before else None
-        left_s = self.budget_s - self._elapsed_s
-        self.window_s = study.window_s(pilot, left_s) if pilot is not None else None
+        self.window_s = study.window_s(pilot, self.budget_s) if pilot is not None else None
         if self.window_s is None:
             study.add(study.search.reference, block, pilot)
         else:
             announce(0, f"p99 takes 1,000 iterations in a run: window_s={self.window_s:g} from here on")
 
-    def _run(
+    def _measure(
         self, arm: int, block: int, measurements: Sequence[Measurement], announce: Announce
     ) -> Iterator[Job]:
         began, before = time.monotonic(), len(measurements)
@@ -129,7 +126,7 @@ class SearchAgenda(Agenda):
         standing = self.study.search.standing()
         leader = "none yet" if standing.leader is None else self.study.names[standing.leader]
         names = ", ".join(self.study.names[arm] for arm in standing.of(Fate.OPEN))
-        return f"best so far: {leader}; measured on: {names}"
+        return f"best so far: {leader}; open: {names}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -151,8 +151,8 @@ class Study:
             return None
         items = max(map(items_of, self._axes)) / pilot.cell.items
         needed_s = _SPARE * ENOUGH[99] * items / sum(figures.rates_per_s)
-        passes_s = budget_s / 2 / (len(self.cells) - len(self.search.excluded))
-        longer = [each for each in WINDOWS_S if own_s < each <= passes_s - (pilot.wall_s - own_s)]
+        most_s = budget_s / 2 / len(self.cells) - (pilot.wall_s - own_s)
+        longer = [each for each in WINDOWS_S if own_s < each <= most_s]
         if needed_s <= own_s or not longer:
             return None
         return next((each for each in longer if each >= needed_s), longer[-1])
