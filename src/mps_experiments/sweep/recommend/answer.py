@@ -129,7 +129,7 @@ class Answer:
         limits = [(each, of[arm]) for each, of in zip(study.aim.limits, self._standing.excess, strict=True)]
         if fate is Fate.UNKNOWABLE:
             unknown = ", ".join(limit.what for limit, excess in limits if not excess.blocks)
-            return f"{unknown} cannot be had from its runs; p99 takes 1,000 iterations in each"
+            return f"{unknown} cannot be had from its runs (p99 takes 1,000 iterations in each)"
         beyond = [limit.text(each.mean) for limit, each in limits if each.blocks and each.high > 0]
         return ", ".join(beyond) if beyond and fate is not Fate.WORSE else self._against(arm)
 
