@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import t
 
-from mps_experiments.analysis.moderated import NOTHING, PRIOR, Samples
+from mps_experiments.analysis.moderated import ENOUGH, NOTHING, Samples
 
 NAN = math.nan
 
@@ -29,13 +29,14 @@ def test_a_sample_alone_has_students_interval() -> None:
     assert (found.low, found.high) == (found.mean - found.half, found.mean + found.half)
 
 
-def test_the_variance_of_others_counts_as_six_degrees_of_freedom_at_most() -> None:
-    many = [list(row) for row in np.random.default_rng(0).normal(0, 1, (20, 4))]
-    samples = Samples.of(np.array([[0.0, 2.0, NAN, NAN], *many]))
-    pooled = samples.pooled()
+@pytest.mark.parametrize(("values", "prior"), [([0.0, 2.0], ENOUGH - 1), ([0, 2, 0, 2, 0, 2, 0, 2], 0)])
+def test_the_variance_of_others_fills_up_what_the_own_lacks(values: list[float], prior: int) -> None:
+    many = np.random.default_rng(0).normal(0, 1, (20, 8))
+    samples = Samples.of(np.vstack([[*values, *[NAN] * (8 - len(values))], many]))
+    own, pooled = len(values) - 1, samples.pooled()
     found = samples.intervals(pooled, 0.975)[0]
-    variance = (PRIOR * pooled[1] + 2.0) / (PRIOR + 1)
-    assert found.half == pytest.approx(t.ppf(0.975, PRIOR + 1) * math.sqrt(variance / 2))
+    variance = (prior * pooled[1] + own * np.var(values, ddof=1)) / (prior + own)
+    assert found.half == pytest.approx(t.ppf(0.975, prior + own) * math.sqrt(variance / len(values)))
 
 
 def test_nothing_is_known_of_the_spread_of_single_values() -> None:

@@ -24,14 +24,14 @@ class Truth:
     Attributes:
         values: What is to be as large as possible.
         ratios: For each limit the value of each cell over it.
-        noise: Standard deviation of the logarithm of a run.
+        noise: Standard deviation of the logarithm of a run, of each cell.
     """
 
     values: Sequence[float]
     costs: Sequence[tuple[float, ...]]
     depth: Sequence[int]
     ratios: Sequence[Sequence[float]] = ()
-    noise: float = 0.03
+    noise: Sequence[float] = (0.03,) * 20
     block_noise: float = 0.05
 
     @property
@@ -48,6 +48,11 @@ class Truth:
 
 def grid(values: Sequence[float], *ratios: Sequence[float], noise: float = 0.03) -> Truth:
     """One, two, ... processes without MPS, then with it."""
+    return uneven(values, [noise] * 10, *ratios)
+
+
+def uneven(values: Sequence[float], noise: Sequence[float], *ratios: Sequence[float]) -> Truth:
+    """The same, with a noise for each cell."""
     costs = [(float(procs), float(mps)) for mps in (0, 1) for procs in PROCS]
     return Truth(values, costs, depths(len(PROCS)) * 2, ratios, noise)
 
@@ -84,8 +89,8 @@ def play(truth: Truth, seed: int, most_runs: float = math.inf) -> Played:
     for arm, block in played.search.trials(lambda _: len(played.trials) < most_runs):
         played.trials.append((arm, block))
         effect = effects.setdefault(block, draw.gauss(0, truth.block_noise))
-        score = math.log(truth.values[arm]) + effect + draw.gauss(0, truth.noise)
-        excess = [math.log(each[arm]) - effect + draw.gauss(0, truth.noise) for each in truth.ratios]
+        score = math.log(truth.values[arm]) + effect + draw.gauss(0, truth.noise[arm])
+        excess = [math.log(each[arm]) - effect + draw.gauss(0, truth.noise[arm]) for each in truth.ratios]
         played.search.add(arm, block, score, excess)
     return played
 
@@ -96,6 +101,7 @@ def play(truth: Truth, seed: int, most_runs: float = math.inf) -> Played:
         pytest.param(grid(RESNET), id="one is best"),
         pytest.param(grid(MASKRCNN, noise=0.02), id="the second is 5 % below"),
         pytest.param(grid(TIES), id="three tie"),
+        pytest.param(uneven(RESNET, [0.08, 0.08, 0.03, 0.01, 0.01] * 2), id="small cells are noisier"),
         pytest.param(grid(RESNET, [each / 8 for each in P99_MS]), id="a limit rules out the best"),
         pytest.param(grid(RESNET, [each / 8 for each in P99_MS], [0.5] * 10), id="two limits"),
         pytest.param(grid(RESNET, [each / 3 for each in P99_MS]), id="nothing keeps the limit"),
@@ -194,8 +200,8 @@ def test_the_noise_is_that_of_equal_runs_and_more_blocks_show_more() -> None:
     few, many = search.detectable(4), search.detectable(12)
     assert few is not None
     assert many is not None
-    # t(1 - 0.05 / 2, 2 + 4 - 1) = 2.5706 and a difference has the variance of both runs
-    assert math.log1p(few) == pytest.approx(2.5706 * 0.02 * math.sqrt(2 / 4), rel=1e-4)
+    # t(1 - 0.05 / 2, 4 - 1) = 3.1824 and a difference has the variance of both runs
+    assert math.log1p(few) == pytest.approx(3.1824 * 0.02 * math.sqrt(2 / 4), rel=1e-4)
     assert many < few
 
 

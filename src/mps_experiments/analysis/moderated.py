@@ -5,7 +5,8 @@ The half width of a mean of n values is
     t(confidence, prior + n - 1) * sqrt((prior * pooled + (n - 1) * own) / (prior + n - 1) / n)
 
 A variance of two or three values says little. So it is moderated by the variance pooled over all samples
-(Smyth 2004, doi:10.2202/1544-6115.1027), which counts as `prior` degrees of freedom, at most six.
+(after Smyth 2004, doi:10.2202/1544-6115.1027), which counts as `prior` degrees of freedom: as many as its own
+lack to six. With seven values a mean stands on its own: some cells are far noisier than others.
 """
 
 import math
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-PRIOR = 6
+ENOUGH = 6  # degrees of freedom
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +65,7 @@ class Samples:
 
     def intervals(self, pooled: tuple[int, float], confidence: float) -> list[Interval]:
         """Return the interval of each row's mean, its variance moderated by the pooled one."""
-        prior = np.minimum(pooled[0] - self.freedom, PRIOR)
+        prior = np.minimum(pooled[0] - self.freedom, np.maximum(0, ENOUGH - self.freedom))
         freedom = prior + self.freedom
         known = (freedom > 0) & (self.count > 0)
         variance = (prior * pooled[1] + self.squares) / np.maximum(1, freedom)

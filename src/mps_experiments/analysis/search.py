@@ -14,13 +14,13 @@ from enum import Enum
 
 import numpy as np
 
-from mps_experiments.analysis.moderated import PRIOR, Interval, Samples, quantile
+from mps_experiments.analysis.moderated import ENOUGH, Interval, Samples, quantile
 
 ZONE = 0.05  # relative difference that makes no difference to the user
 MOST_BLOCKS = 12
 NOISE_RUNS = 3
 _ERROR = 0.05  # probability with which any interval of a kind may miss
-_ENOUGH = 4  # degrees of freedom from which on the differences within blocks tell the noise by themselves
+_PAIRED = 4  # degrees of freedom from which on the differences within blocks tell the noise by themselves
 _LOG_ZONE = math.log1p(ZONE)
 
 
@@ -267,7 +267,7 @@ class Search:
         has the variance of both.
         """
         freedom, variance = paired.pooled()
-        if freedom >= _ENOUGH:
+        if freedom >= _PAIRED:
             return freedom, variance
         more, repeats = Samples.of(math.sqrt(2) * self._scores[[self.reference]]).pooled()
         return freedom + more, (freedom * variance + more * repeats) / max(1, freedom + more)
@@ -292,7 +292,7 @@ class Search:
         freedom, variance = self._noise()
         if not freedom:
             return None
-        t = quantile(self._confidence, np.array([min(freedom, PRIOR) + blocks - 1]))
+        t = quantile(self._confidence, np.array([max(blocks - 1, min(freedom, ENOUGH))]))
         return math.expm1(float(t[0]) * math.sqrt(variance / blocks))
 
 
