@@ -44,7 +44,7 @@ def main() -> None:
                 command, check=True, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": paths}
             )
             seconds = time.perf_counter() - began
-            assert f"0 runs were made, {count} stored ones read" in done.stdout, done.stdout
+            assert f"runs: 0 measured, {count} stored" in done.stdout, done.stdout
             used = os.times()
             cpu_s = used.children_user + used.children_system - cpu.children_user - cpu.children_system
             print(f"{count} records: {seconds:.1f} s, of which {cpu_s:.1f} s of CPU time")

@@ -32,7 +32,7 @@ def test_stored_records_are_enough_for_the_whole_answer(
     out, err = capsys.readouterr()
     lines = out.splitlines()
     used = one(lines, "USE procs=4 mps=on")
-    assert f"0 runs were made, {count} stored ones read" in out
+    assert f"runs: 0 measured, {count} stored" in out
     assert err == ""
     assert len(find_measurements(tmp_path)) == count
     (folder,) = (tmp_path / "outputs" / "recommended").iterdir()
@@ -51,7 +51,7 @@ def test_records_of_other_conditions_are_not_read_and_no_run_is_begun_without_ti
         command.main([*typed, f"output_dir={tmp_path / 'outputs'}", "tracking=none"], ON_GPU, tmp_path) == 1
     )
     out = capsys.readouterr().out
-    assert "0 runs were made, 0 stored ones read" in out
+    assert "runs: 0 measured, 0 stored" in out
     assert out.count("not measured: the budget is used up") == 2
 
 
@@ -136,7 +136,7 @@ def test_what_is_lacking_is_measured_and_kept_as_a_sweep(tmp_path: Path) -> None
     second = recommend(tmp_path, "procs=1,2", *options).finish()
     assert second.returncode == 0, second.stdout + second.stderr
     assert one(second.stdout.splitlines(), "USE procs=2: ")
-    assert "3 stored ones read" in second.stdout
+    assert "measured, 3 stored" in second.stdout
     cells = read_json(newest(tmp_path) / "sweep.json")["cells"]
     assert sum("resumed_from" in cell for cell in cells) == 3
     assert (newest(tmp_path) / "pareto.png").exists()
@@ -146,7 +146,7 @@ def test_what_is_lacking_is_measured_and_kept_as_a_sweep(tmp_path: Path) -> None
 
     third = recommend(tmp_path, "procs=1,2", *options).finish()
     assert third.returncode == 0, third.stdout + third.stderr
-    assert "0 runs were made" in third.stdout
+    assert "runs: 0 measured" in third.stdout
     assert len(records(tmp_path)) == len(runs)
 
 

@@ -48,11 +48,10 @@ class SearchAgenda(Agenda):
         announce(-len(study.plans), "")  # the sweep expects each cell once; a search may do with less
         if self.adapts_window and self.fits(search.reference):
             yield from self._pilot(measurements, announce)
-        said, rounds = False, 0
+        said, rounds = "", 0
         for arm, block in search.trials(self.fits):
             if not said and (arm != search.reference or search.rounds):
-                announce(0, self.noise_line())
-                said = True
+                announce(0, said := self.noise_line())
             if search.rounds != rounds:
                 announce(0, self._round_line())
             rounds = search.rounds
@@ -60,8 +59,7 @@ class SearchAgenda(Agenda):
 
     def _pilot(self, measurements: Sequence[Measurement], announce: Announce) -> Iterator[Job]:
         """Run the reference once, and go on with the window that p99 takes."""
-        study, block = self.study, self.study.search.first_block
-        before = len(measurements)
+        study, block, before = self.study, self.study.search.first_block, len(measurements)
         yield self._job(study.search.reference, block, announce)
         pilot = measurements[-1] if len(measurements) > before else None
         self.window_s = study.window_s(pilot, self.budget_s) if pilot is not None else None
@@ -75,10 +73,9 @@ class SearchAgenda(Agenda):
     ) -> Iterator[Job]:
         began, before = time.monotonic(), len(measurements)
         yield self._job(arm, block, announce)
-        run = measurements[-1] if len(measurements) > before else None
         overhead_s = time.monotonic() - began - self._window_of(arm)
         self._overheads_s[arm] = max(overhead_s, self._overheads_s.get(arm, 0.0))
-        self.study.add(arm, block, run)
+        self.study.add(arm, block, measurements[-1] if len(measurements) > before else None)
         self.study.exclude_on_paper(self.machine)
 
     def _job(self, arm: int, block: int, announce: Announce) -> Job:

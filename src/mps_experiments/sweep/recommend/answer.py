@@ -54,7 +54,7 @@ class Answer:
             yield f"throughput over {percentile}, cells that no other beats in both: {values}"
         noise = study.search.noise()
         spread = "" if noise is None else f"; equal runs differ by {difference(noise)}"
-        counts = f"{study.measured} runs were made, {len(study.stored)} stored ones read"
+        counts = f"runs: {study.measured} measured, {len(study.stored)} stored"
         yield f"{counts}{spread}; {study.search.stopped}"
 
     def _figures(self, arm: int) -> str:
