@@ -162,12 +162,17 @@ def test_what_is_known_already_is_not_measured_again() -> None:
 
 
 def test_a_cell_that_was_not_measured_is_measured_beside_the_best_of_those_that_were() -> None:
-    search = Search(arms=[Arm(cost=(float(procs),)) for procs in range(3)], first_block=4)
-    for block in range(4):
+    search = Search(arms=[Arm(cost=(float(procs),)) for procs in range(3)], first_block=MOST_BLOCKS)
+    for block in range(MOST_BLOCKS):
         search.add(0, ("stored", block), 0.01 * block)
         search.add(1, ("stored", block), 1 + 0.012 * block)
-    trials = search.trials(lambda _: True)
-    assert {next(trials), next(trials)} == {(1, 4), (2, 4)}
+    draw, trials = random.Random(1), list[tuple[int, int]]()  # noqa: S311
+    for arm, block in search.trials(always):
+        trials.append((arm, block))
+        search.add(arm, block, (0, 1, 1)[arm] + draw.gauss(0, 0.03))
+    assert set(trials[:2]) == {(1, MOST_BLOCKS), (2, MOST_BLOCKS)}
+    assert search.blocks(2) > 2  # however many stored blocks the others have
+    assert search.blocks(0) < MOST_BLOCKS + 3
 
 
 def test_a_value_for_a_limit_that_no_run_tells_is_not_measured_on() -> None:

@@ -135,17 +135,24 @@ class Search:
                     yield from self._run([self.reference], block, fits)
         yield from self._run(self._first_pass(), self.first_block, fits)
         while not self.stopped:
-            wanted = self._worth_measuring(self.standing())
+            standing = self.standing()
+            wanted = self._worth_measuring(standing)
+            fresh = [arm for arm in wanted if self._may_tell_more(arm, wanted[-1], standing)]
             if len(self.excluded) == len(self.arms):
                 self.stopped = "no cell can be measured"
             elif not wanted:
                 self.stopped = "every cell is known to be tied, worse or outside a limit"
-            elif max(map(self.blocks, wanted)) >= MOST_BLOCKS:
+            elif not fresh:
                 self.stopped = f"{MOST_BLOCKS} blocks were measured"
             else:
                 self.rounds += 1
                 block = 1 + max((each for each in self._blocks if isinstance(each, int)), default=-1)
-                yield from self._run(self._drawn(wanted, block), block, fits)
+                arms = list(dict.fromkeys([*fresh, wanted[-1]]))
+                yield from self._run(self._drawn(arms, block), block, fits)
+
+    def _may_tell_more(self, arm: int, beside: int, standing: Standing) -> bool:
+        common = self.blocks(arm) if arm == beside else self.over(beside)[arm].blocks
+        return standing.fates[arm] is Fate.OPEN and common < MOST_BLOCKS
 
     def is_over(self, fits: Callable[[int], bool]) -> bool:
         """Tell whether there is no run to make; `fits` as for `trials`."""
@@ -175,7 +182,7 @@ class Search:
         return sorted(self._drawn(new, self.first_block), key=lambda arm: self.arms[arm].depth)
 
     def _worth_measuring(self, standing: Standing) -> list[int]:
-        """List the open cells and the one that they are compared with.
+        """List the open cells and, last, the one that they are compared with.
 
         That is the best cell that seems to keep the limits, even where this is not known: as long as it seems
         so, cells that are worse than it wait.
