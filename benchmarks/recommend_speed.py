@@ -1,6 +1,6 @@
 """How long recommend takes to answer from stored records alone, as a process of its own.
 
-python benchmarks/recommend_speed.py --blocks 20
+PYTHONPATH=. python benchmarks/recommend_speed.py --blocks 20
 """
 
 import argparse

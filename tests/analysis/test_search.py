@@ -175,6 +175,14 @@ def test_a_cell_that_was_not_measured_is_measured_beside_the_best_of_those_that_
     assert search.blocks(0) < MOST_BLOCKS + 3
 
 
+def test_blocks_that_are_added_have_numbers_that_no_stored_run_has() -> None:
+    search = Search(arms=[Arm(cost=(1.0,)), Arm(cost=(2.0,))], first_block=3)
+    for block in range(3):
+        search.add(0, ("stored", block), 0.05 * block)
+        search.add(1, ("stored", block), 0.05 + 0.03 * block)
+    assert next(search.trials(always))[1] == 3
+
+
 def test_a_value_for_a_limit_that_no_run_tells_is_not_measured_on() -> None:
     search = Search(arms=[Arm(cost=(1.0,)), Arm(cost=(2.0,))], limits=1)
     for arm, block in search.trials(lambda _: True):

@@ -146,7 +146,8 @@ class Search:
                 self.stopped = f"{MOST_BLOCKS} blocks were measured"
             else:
                 self.rounds += 1
-                block = 1 + max((each for each in self._blocks if isinstance(each, int)), default=-1)
+                own = (each for each in self._blocks if isinstance(each, int))
+                block = 1 + max(own, default=self.first_block - 1)
                 arms = list(dict.fromkeys([*fresh, wanted[-1]]))
                 yield from self._run(self._drawn(arms, block), block, fits)
 
