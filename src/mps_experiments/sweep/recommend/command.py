@@ -148,7 +148,8 @@ class _Task:
                 code = self._measure(typed, probe, lock_folder)
             except Interrupted:
                 self.study.search.stopped = "interrupted; the same command goes on from what is stored"
-                self._tell(terminal, folder, typed)
+                if any(self.study.runs):
+                    self._tell(terminal, folder, typed)
                 raise
         answer = self._tell(terminal, folder, typed)
         return code or int(answer.chosen is None and not self.study.lacks_hardware)
