@@ -41,7 +41,9 @@ def test_the_last_sweep_is_reported_into_its_own_folder(mps_experiments: Command
     done = mps_experiments(module=MODULE)
     assert (done.returncode, done.stderr) == (0, "")
     assert "MPS ON · maskrcnn_resnet50_fpn · seconds per process" in done.stdout
-    assert "maskrcnn_resnet50_fpn: Two replicas under MPS do 1.82 times what one does" in done.stdout
+    assert (
+        "maskrcnn_resnet50_fpn: 4 replicas under MPS: 307.7 images/s, 3.08 times one process" in done.stdout
+    )
     assert done.stdout.endswith("report: outputs/a day/a time/report.html\n")
     assert "what was typed" in (folder / "report.html").read_text()
     assert (folder / "figures" / "ratio.png").is_file()
@@ -106,14 +108,14 @@ def test_several_folders_become_one_report_of_their_own(
     assert run(one, two, "--output-dir", tmp_path / "out") == 0
     (page,) = (tmp_path / "out" / "reports").glob("*/report.html")
     text = page.read_text()
-    assert "2 machines:" in text
+    assert "Machine B, NVIDIA A100" in text
     assert "the first command" in text
     assert "the second command" in text
     assert not (one / "report.html").exists()
     out = capsys.readouterr().out
     assert "MACHINE A: NVIDIA H100 " in out
     assert "MACHINE B: NVIDIA A100 " in out
-    assert "\nmachine B: maskrcnn_resnet50_fpn: Two replicas under MPS" in out
+    assert "\nmachine B: maskrcnn_resnet50_fpn: 2 replicas under MPS" in out
 
 
 def test_a_record_and_a_folder_may_be_named_and_the_place_chosen(tmp_path: Path) -> None:
@@ -141,7 +143,7 @@ def test_a_record_that_contradicts_itself_is_named_and_the_rest_is_reported(
     odd = replace(odd, record_id="odd", workers=odd.workers[:1])
     folder = sweep(tmp_path / "s", *full_sweep()[:-1], odd)
     assert run(folder) == 1
-    assert "the record contradicts itself" in capsys.readouterr().err
+    assert "contradicts itself" in capsys.readouterr().err
     assert "5 VALID" in (folder / "report.html").read_text()
 
 
@@ -185,6 +187,18 @@ def test_a_place_that_cannot_be_written_is_a_mistake(
     assert f"--out={tmp_path / 'file'}: cannot be written" in capsys.readouterr().err
 
 
+def test_a_price_given_to_the_report_is_told_as_cost(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = sweep(tmp_path, *arm("on", {1: 1.0, 2: 1.0}))
+    assert run(folder, "--gpu-hour", "3.6") == 0
+    assert "50 per million images" in capsys.readouterr().out
+    for wrong in ("-1", "much"):
+        with pytest.raises(SystemExit, match="2"):
+            run(folder, "--gpu-hour", wrong)
+        assert f"--gpu-hour: '{wrong}': must be a number from 0 to 1000000" in capsys.readouterr().err
+
+
 def test_a_sweep_without_a_finished_cell_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "s").mkdir()
     assert run(sweep(tmp_path / "s")) == 2
@@ -194,7 +208,7 @@ def test_a_sweep_without_a_finished_cell_says_so(tmp_path: Path, capsys: pytest.
 def test_a_sweep_of_failures_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = sweep(tmp_path / "s", make_measurement("bad", verdict=INVALID))
     assert run(folder) == 0
-    assert "No VALID run with several processes" in capsys.readouterr().out
+    assert "No VALID run" in capsys.readouterr().out
     assert "worker 1 was killed by SIGKILL" in (folder / "report.html").read_text()
 
 
@@ -248,3 +262,19 @@ def test_a_parent_run_of_mlflow_is_reported_with_what_was_typed(tmp_path: Path) 
     page = (tmp_path / "report" / "report.md").read_text()
     assert "6 VALID" in page
     assert MlflowClient(tracking_uri=uri).get_run(parent).data.tags["command"] in page
+
+
+def test_the_table_of_cells_is_exported_instead_of_a_report(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = sweep(tmp_path / "s", *full_sweep())
+    before = sorted(tmp_path.rglob("*"))
+    assert run(folder, "--export", "csv") == 0
+    header, *rows = capsys.readouterr().out.splitlines()
+    assert header.startswith("gpu,driver,host,model,mps,procs,")
+    assert len(rows) == len(full_sweep())
+    assert sorted(tmp_path.rglob("*")) == before
+    assert run(folder, "--export", f"json={tmp_path / 'cells.json'}") == 0
+    assert (tmp_path / "cells.json").read_text().startswith("[")
+    assert run(folder, "--export", f"json={folder}") == 2
+    assert capsys.readouterr().err.count("\n") == 1

@@ -20,7 +20,7 @@ from mps_experiments.record.summaries import (
     summaries_below,
 )
 from mps_experiments.sweep.mistaken import archive_hint, folder_hint
-from mps_experiments.tracking.variables import store_named_outside
+from mps_experiments.tracking.addresses import store_named_outside
 
 _WOULD_WORK = f"give a run's or a sweep's folder, a {FILE_NAME} or an MLflow run id"
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
@@ -132,7 +132,7 @@ class _Search:
         sweeps, paths = list(summaries_below(folder)), list(originals(folder))
         if not paths and not any(sweep.taken_over for sweep in sweeps):
             under_way = "its sweep is under way, or was cut off in its first cell" if sweeps else ""
-            what = f"no {FILE_NAME} below it; {under_way or folder_hint(folder) or _WOULD_WORK}"
+            what = f"no {FILE_NAME} below it; {folder_hint(folder) or under_way or _WOULD_WORK}"
             raise ConfigError("run", folder, what)
         for sweep in sweeps:
             for measurement, place in sweep.records_taken_over():

@@ -12,7 +12,7 @@ from mps_experiments.machine.lock_file import LOCK_FOLDER
 from mps_experiments.report.terminal import Parser
 from mps_experiments.sweep.doctor.checkup import OpenGpus, examine
 from mps_experiments.sweep.doctor.finding import closing_line, show, to_json, worst
-from mps_experiments.tracking.variables import store_named_outside
+from mps_experiments.tracking.addresses import store_named_outside
 
 _DESCRIPTION = """\
 Run a sweep's own checks on this machine: driver, GPU, MPS, torch, cores, memory, folder, tracking store.

@@ -7,7 +7,7 @@ from typing import Any
 
 from omegaconf import OmegaConf, flag_override
 
-from mps_experiments.analysis.condensed import condensed
+from mps_experiments.analysis.runs import condensed
 from mps_experiments.config.composer import Cell
 from mps_experiments.errors import RecordError
 from mps_experiments.record.machine import MachineFacts
