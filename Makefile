@@ -34,11 +34,12 @@ pytest: $(READY)  ## The tests; those marked gpu skip where there is no GPU
 gpu-test: $(READY)  ## Only the tests that need a GPU with MPS
 	$(BIN)/pytest -m gpu
 
-bench: $(READY)  ## Overhead per cell by phase, the timed loop, one worker against a bare script, a large report
+bench: $(READY)  ## Overhead per cell by phase, the timed loop, one worker against a bare script, a large report, recommend
 	$(BIN)/python benchmarks/timed_loop.py
 	$(BIN)/python benchmarks/cell_overhead.py
 	$(BIN)/python benchmarks/bare_script.py
 	$(BIN)/python benchmarks/report_speed.py
+	PYTHONPATH=. $(BIN)/python benchmarks/recommend_speed.py
 
 format: $(READY)  ## Rewrite files the way lint wants them
 	$(BIN)/ruff format .

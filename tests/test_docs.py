@@ -17,6 +17,7 @@ from mps_experiments.config.cells import parse
 from mps_experiments.config.schema import options
 from mps_experiments.sweep.doctor import command as doctor
 from mps_experiments.sweep.export import command as export
+from mps_experiments.sweep.recommend import command as recommend
 from mps_experiments.sweep.replay import command as replay
 from mps_experiments.tracking.comparisons import comparison_fields
 from mps_experiments.tracking.fields import metrics_of
@@ -31,6 +32,7 @@ LAUNCH = "python -m mps_experiments "
 TOOLS: Mapping[str, ModuleType] = {
     "doctor": doctor,
     "export": export,
+    "recommend": recommend,
     "replay": replay,
     "report": import_module("mps_experiments.sweep.report_command"),
     "sync": import_module("mps_experiments.sweep.sync"),

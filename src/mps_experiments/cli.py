@@ -24,6 +24,11 @@ def export() -> NoReturn:
     _run("export.command")
 
 
+def recommend() -> NoReturn:
+    """Find the cell to use."""
+    _run("recommend.command")
+
+
 def replay() -> NoReturn:
     """Run stored runs again and compare."""
     _run("replay.command")

@@ -7,7 +7,7 @@ import os
 import shlex
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from mps_experiments.analysis.gains import gains
@@ -25,7 +25,7 @@ from mps_experiments.report.terminal import Terminal
 from mps_experiments.run.mps_check import MpsCheck
 from mps_experiments.run.plan import SMALL_MODEL, RunPlan
 from mps_experiments.run.trials import count_runs
-from mps_experiments.sweep.agenda import agenda_of
+from mps_experiments.sweep.agenda import Agenda, agenda_of
 from mps_experiments.sweep.ledger import Ledger
 from mps_experiments.sweep.preflight import (
     check_run_folder,
@@ -44,9 +44,22 @@ _STALE_TIMEOUT_S = 5.0  # daemons of the dead: they serve nobody, so being kille
 
 @contextlib.contextmanager
 def open_sweep(
-    request: Request, arguments: list[str], probe: GpuProbe, lock_folder: Path = LOCK_FOLDER
+    request: Request,
+    arguments: list[str],
+    probe: GpuProbe,
+    lock_folder: Path = LOCK_FOLDER,
+    make_agenda: Callable[..., Agenda] = agenda_of,
+    module: str = "mps_experiments",
 ) -> Iterator[Sweep]:
     """Refuse what cannot work, then open all that the cells share; the tables come when the block is left.
+
+    Args:
+        request: What is asked for.
+        arguments: As they were typed.
+        probe: The machine's GPUs.
+        lock_folder: Where locks are.
+        make_agenda: Makes the order of the runs, called as `agenda_of` is.
+        module: What they were typed for.
 
     Raises:
         ConfigError: If any cell of the sweep cannot work, or another sweep has the GPU. Nothing has been
@@ -59,8 +72,8 @@ def open_sweep(
     plans = plan_cells(request.cells, probe, [cell.folder for cell in grid.cells])
     look_at_output_dir(config)  # first: the folders of runs are below it, and it is what a user names
     check_run_folder("hydra.sweep.dir" if request.multirun else "hydra.run.dir", grid.folder)
-    agenda = agenda_of(request, plans, gains, started)
-    info = _info(request, arguments, plans)
+    agenda = make_agenda(request, plans, gains, started)
+    info = _info(request, arguments, plans, module)
     terminal = Terminal(count_runs(plans) or None)
     with contextlib.ExitStack() as stack:
         locks = stack.enter_context(GpuLocks(info.command, terminal.line, lock_folder))
@@ -134,12 +147,12 @@ def _tidy_and_check_mps(plans: Sequence[RunPlan], mps_check: MpsCheck, terminal:
         mps_check.check(plan)
 
 
-def _info(request: Request, arguments: list[str], plans: Sequence[RunPlan]) -> SweepInfo:
+def _info(request: Request, arguments: list[str], plans: Sequence[RunPlan], module: str) -> SweepInfo:
     model = plans[0].workloads[0].model if plans else "sweep"
     moment = time.strftime("%Y-%m-%d %H:%M:%S")
     return SweepInfo(
         sweep_id=uuid.uuid4().hex,
         name=f"{model} {moment}",
-        command=shlex.join(["python", "-m", "mps_experiments", *arguments]),
+        command=shlex.join(["python", "-m", module, *arguments]),
         is_sweep=request.multirun,
     )

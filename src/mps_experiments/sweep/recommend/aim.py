@@ -1,0 +1,185 @@
+"""What is wanted of a cell: a goal to make as good as possible, and limits to keep; pure."""
+
+import argparse
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from mps_experiments.analysis.metrics import BY_NAME, Readings
+from mps_experiments.analysis.numbers import short
+from mps_experiments.analysis.repeats import Group
+from mps_experiments.errors import ConfigError
+from mps_experiments.record.measurement import Measurement
+
+_THROUGHPUT, _P50, _P99 = "throughput_per_s", "latency/p50_ms", "latency/p99_ms"
+_ENERGY, _MEMORY = "gpu/energy_per_item_j", "gpu/memory_used_max_mib"
+_J_PER_KWH = 3.6e6
+_S_PER_HOUR = 3600.0
+
+
+class Goal(Enum):
+    """What the best cell has most or least of."""
+
+    throughput = "most items per second"
+    latency = "lowest median latency"
+    energy = "least energy per item"
+    cost = "lowest price per item"
+
+
+@dataclass(frozen=True)
+class Limit:
+    """The most that a cell may have of something.
+
+    Attributes:
+        flag: How it is typed.
+        metric: Its row in `analysis.metrics`.
+        unit: Of the limit.
+        scale: The metric's unit in that unit.
+        most: The limit.
+    """
+
+    flag: str
+    metric: str
+    unit: str
+    what: str
+    scale: float = 1.0
+    most: float = math.inf
+
+    def value(self, run: Measurement) -> float | None:
+        """Return the value of a run in the limit's unit; None where the run does not tell it."""
+        readings = Readings(run)
+        value = BY_NAME[self.metric].read(readings)
+        if value is None and self.metric == _P99:  # p99 is no less than the median, which may be too much
+            median = BY_NAME[_P50].read(readings)
+            value = median if median is not None and median > self.most else None
+        return None if value is None else value * self.scale
+
+    def text(self, excess: float) -> str:
+        """Write the value of a cell beside the limit, from the logarithm of value over limit."""
+        return f"{self.what} {short(self.most * math.exp(excess))} {self.unit} (limit {short(self.most)})"
+
+
+LIMITS = (
+    Limit("--p99-ms", _P99, "ms", "p99"),
+    Limit("--p50-ms", _P50, "ms", "p50"),
+    Limit("--memory-gib", _MEMORY, "GiB", "GPU memory", scale=2**-10),
+    Limit("--joules-per-item", _ENERGY, "J", "energy per item"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Aim:
+    """A goal under limits.
+
+    Attributes:
+        gpu_hour: Price of an hour of the GPU.
+        kwh: Price of a kilowatt hour, in the same money.
+    """
+
+    goal: Goal = Goal.throughput
+    limits: tuple[Limit, ...] = ()
+    gpu_hour: float = 1.0
+    kwh: float = 0.0
+
+    def refuse_without_gpu(self) -> None:
+        """Refuse what only a GPU has figures for.
+
+        Raises:
+            ConfigError: If there is any.
+        """
+        what = "needs figures of a GPU, and these cells run on the CPU"
+        if self.goal is Goal.energy or (self.goal is Goal.cost and self.kwh):
+            raise ConfigError("--goal", self.goal.name, what)
+        for limit in self.limits:
+            if limit.metric.startswith("gpu/"):
+                raise ConfigError(limit.flag, short(limit.most), what)
+
+    def score(self, run: Measurement) -> float | None:
+        """Return the logarithm of what is to be as large as possible; None if the run does not tell it."""
+        readings = Readings(run)
+        if self.goal is Goal.cost:
+            value = self._price_of_item(readings)
+        else:
+            of_goal = {Goal.throughput: _THROUGHPUT, Goal.latency: _P50, Goal.energy: _ENERGY}
+            value = BY_NAME[of_goal[self.goal]].read(readings)
+        return math.log(value) * self.sign if value else None
+
+    @property
+    def sign(self) -> int:
+        """Return 1 where more is better, otherwise -1."""
+        return 1 if self.goal is Goal.throughput else -1
+
+    def excess(self, run: Measurement) -> list[float | None]:
+        """Return the logarithm of value over limit for each limit; None where the run does not tell it."""
+        return [math.log(value / each.most) if (value := each.value(run)) else None for each in self.limits]
+
+    def _price_of_item(self, readings: Readings) -> float | None:
+        per_s = BY_NAME[_THROUGHPUT].read(readings)
+        energy_j = BY_NAME[_ENERGY].read(readings) if self.kwh else 0.0
+        if per_s is None or energy_j is None:
+            return None
+        return self.gpu_hour / _S_PER_HOUR / per_s + self.kwh * energy_j / _J_PER_KWH
+
+    def figures(self, runs: Sequence[Measurement]) -> str:
+        """Write the figures of a cell: throughput, latency, memory, energy and, with that goal, its price."""
+        group = Group.of(runs)
+        item = group.first.cell.item
+        shown = {name: BY_NAME[name].shown(group) for name in (_THROUGHPUT, _P50, _P99, _ENERGY)}
+        memory = BY_NAME[_MEMORY].of(group)
+        parts = [
+            f"{shown[_THROUGHPUT]} {item}s/s",
+            f"p50 {shown[_P50]} ms",
+            f"p99 {shown[_P99]} ms" if shown[_P99] else "p99 not known (it takes 1,000 iterations)",
+            f"{short(memory / 1024)} GiB" if memory is not None else "",
+            f"{shown[_ENERGY]} J per {item}" if shown[_ENERGY] else "",
+        ]
+        if self.goal is Goal.cost and (price := self._price_of_item(Readings(group.first))) is not None:
+            parts.append(f"{short(1e6 * price)} per million {item}s")
+        return ", ".join(filter(None, parts))
+
+
+def add_aim(parser: argparse.ArgumentParser) -> None:
+    """Add the options of goal and limits."""
+    goals = "; ".join(f"{goal.name}: {goal.value}" for goal in Goal)
+    parser.add_argument("--goal", default=Goal.throughput.name, help=f"{goals}; default: throughput")
+    for limit in LIMITS:
+        parser.add_argument(limit.flag, metavar=limit.unit, help=f"limit of {limit.what}, in {limit.unit}")
+    parser.add_argument("--gpu-hour", default="1", help="with --goal cost: price of an hour of the GPU")
+    parser.add_argument("--kwh", default="0", help="with --goal cost: price of a kilowatt hour")
+
+
+def aim_of(args: argparse.Namespace) -> Aim:
+    """Read goal and limits.
+
+    Raises:
+        ConfigError: If one is none.
+    """
+    if args.goal not in Goal.__members__:
+        raise ConfigError("--goal", args.goal, f"must be one of {', '.join(Goal.__members__)}")
+    given = {limit: getattr(args, limit.flag.strip("-").replace("-", "_")) for limit in LIMITS}
+    return Aim(
+        goal=Goal[args.goal],
+        limits=tuple(
+            replace(limit, most=positive(limit.flag, text))
+            for limit, text in given.items()
+            if text is not None
+        ),
+        gpu_hour=positive("--gpu-hour", args.gpu_hour),
+        kwh=positive("--kwh", args.kwh, zero=True),
+    )
+
+
+def positive(flag: str, text: str, zero: bool = False) -> float:
+    """Read a number above 0, or from 0 on.
+
+    Raises:
+        ConfigError: If it is none.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (0 < value < math.inf or (zero and value == 0)):
+        raise ConfigError(flag, text, f"must be a number {'from 0 on' if zero else 'above 0'}, as 20 or 0.5")
+    return value

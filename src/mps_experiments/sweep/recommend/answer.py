@@ -1,0 +1,155 @@
+"""Say which cell to use, which are as good, and why the others are not."""
+
+import math
+from collections.abc import Iterator
+
+from mps_experiments.analysis.metrics import BY_NAME
+from mps_experiments.analysis.moderated import Interval
+from mps_experiments.analysis.numbers import difference, short
+from mps_experiments.analysis.repeats import Group
+from mps_experiments.analysis.search import ZONE, Fate
+from mps_experiments.record.axes import BY_NAME as AXES
+from mps_experiments.report.pareto import Point, front
+from mps_experiments.sweep.recommend.study import Study
+
+_WORDS = {
+    Fate.LEADER: "tied",
+    Fate.TIED: "tied",
+    Fate.WORSE: "worse",
+    Fate.BROKEN: "excluded",
+    Fate.EXCLUDED: "excluded",
+    Fate.UNKNOWABLE: "not known",
+    Fate.OPEN: "not known",
+}
+
+
+class Answer:
+    """The outcome of a search in words.
+
+    Attributes:
+        chosen: The cell to use; None if none is known to keep the limits.
+    """
+
+    def __init__(self, study: Study) -> None:
+        self._study = study
+        self._standing = study.search.standing()
+        self.chosen = self._standing.chosen
+
+    def lines(self) -> Iterator[str]:
+        """Yield the answer: the cell to use, each other cell with the reason, and how sure that is."""
+        study, chosen, fates = self._study, self.chosen, self._standing.fates
+        if chosen is None:
+            yield from self._without_choice()
+        else:
+            yield f"USE {study.names[chosen]}: {self._figures(chosen)}"
+            yield from self._beside(chosen)
+            yield from self._about_batches(chosen)
+        order = list(dict.fromkeys(_WORDS.values()))
+        for arm in sorted(range(len(fates)), key=lambda arm: order.index(_WORDS[fates[arm]])):
+            if arm != chosen:
+                yield f"{_WORDS[fates[arm]]}: {study.names[arm]}: {self._why(arm)}"
+        percentile, points = self.points()
+        if len(points) > 1:
+            values = "; ".join(point.text for point in front(points))
+            yield f"throughput over {percentile}, cells that no other beats in both: {values}"
+        noise = study.search.noise()
+        spread = "" if noise is None else f"; equal runs differ by {difference(noise)}"
+        counts = f"runs: {study.measured} measured, {len(study.stored)} stored"
+        yield f"{counts}{spread}; {study.search.stopped}"
+
+    def _figures(self, arm: int) -> str:
+        runs = self._study.runs[arm]
+        return f"{self._study.aim.figures(runs)} ({len(runs)} block{'s' if len(runs) > 1 else ''})"
+
+    def _without_choice(self) -> Iterator[str]:
+        """Say that nothing is known to keep the limits, and what comes nearest."""
+        study, standing = self._study, self._standing
+        if not any(study.runs):
+            yield "NO ANSWER: no cell has a VALID run"
+            return
+        is_open = standing.of(Fate.OPEN) or standing.of(Fate.UNKNOWABLE)
+        yield f"NO ANSWER: no cell {'is known to keep' if is_open else 'keeps'} the limits"
+        worst = {
+            arm: max(of_limit[arm].mean for of_limit in standing.excess)
+            for arm in range(len(study.runs))
+            if all(of_limit[arm].blocks for of_limit in standing.excess)
+        }
+        if worst:
+            nearest = min(worst, key=worst.__getitem__)
+            yield f"nearest: {study.names[nearest]}: {self._figures(nearest)}"
+
+    def _beside(self, chosen: int) -> Iterator[str]:
+        """Compare the cell with the best one and with the smallest one."""
+        study, leader, reference = self._study, self._standing.leader, self._study.search.reference
+        if leader is not None and leader != chosen:
+            yield f"it is the cheapest within {short(100 * ZONE)} % of the best, {study.names[leader]}"
+        over = study.search.over(reference)[chosen]
+        if over.blocks:
+            yield f"{self._times(over)} of {study.names[reference]}"
+
+    def _about_batches(self, chosen: int) -> Iterator[str]:
+        """Say whether one process with larger batches beats several, or that it was not tried."""
+        study, option = self._study, AXES["batch"].option
+        several = [arm for arm, plan in enumerate(study.plans) if plan.worker_count > 1]
+        if len({cell.config.workload.batch for cell in study.cells}) == 1:
+            if chosen in several:
+                yield f"larger batches in one process were not tried: {option}=1,2,4,8 adds them"
+            return
+        effects = study.search.effects()
+        best = max((arm for arm in several if study.runs[arm]), key=lambda arm: effects[arm], default=None)
+        if chosen not in several and best is not None:
+            is_clear = study.search.over(chosen)[best].high < 0
+            what = "beats" if is_clear else "does as much as"
+            yield f"one process {what} packing: {study.names[best]}, the best pack: {self._against(best)}"
+
+    def _against(self, arm: int) -> str:
+        if self.chosen is None:
+            return "no cell to compare with"
+        over = self._study.search.over(self.chosen)[arm]
+        return f"{self._times(over)} of {self._study.names[self.chosen]}"
+
+    def _times(self, over: Interval) -> str:
+        """Write a difference of scores as so many times the throughput, latency, energy or cost."""
+        aim = self._study.aim
+        if not over.blocks:
+            return f"not compared with the {aim.goal.name}"
+        value = f"{math.exp(aim.sign * over.mean):.2f}"
+        if math.isfinite(over.half):
+            low, high = sorted((math.exp(aim.sign * over.low), math.exp(aim.sign * over.high)))
+            value += f" [{low:.2f} to {high:.2f}]"
+        return f"{value} times the {aim.goal.name}"
+
+    def _why(self, arm: int) -> str:
+        """Say why a cell is not the one, in one line."""
+        study, fate = self._study, self._standing.fates[arm]
+        if arm in study.reasons:
+            return study.reasons[arm]
+        if not study.runs[arm]:
+            return f"not measured: {study.search.stopped}"
+        limits = [(each, of[arm]) for each, of in zip(study.aim.limits, self._standing.excess, strict=True)]
+        if fate is Fate.UNKNOWABLE:
+            unknown = ", ".join(limit.what for limit, excess in limits if not excess.blocks)
+            return f"{unknown} cannot be had from its runs (p99 takes 1,000 iterations in each)"
+        beyond = [limit.text(each.mean) for limit, each in limits if each.blocks and each.high > 0]
+        return ", ".join(beyond) if beyond and fate is not Fate.WORSE else self._against(arm)
+
+    def points(self) -> tuple[str, list[Point]]:
+        """Return the percentile that two cells have at least, p99 rather than p50, and the cells."""
+        groups = {arm: Group.of(runs) for arm, runs in enumerate(self._study.runs) if runs}
+        found: list[Point] = []
+        for name in ("p99", "p50"):
+            values = {arm: BY_NAME[f"latency/{name}_ms"].of(group) for arm, group in groups.items()}
+            found = [
+                Point(
+                    name=self._study.names[arm],
+                    mps=group.first.cell.mps,
+                    latency_s=value / 1e3,
+                    per_s=group.throughput_median_per_s,
+                    is_chosen=arm == self.chosen,
+                )
+                for arm, group in groups.items()
+                if (value := values[arm]) is not None
+            ]
+            if len(found) > 1:
+                return name, found
+        return "p50", found

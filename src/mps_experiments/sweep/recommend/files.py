@@ -1,0 +1,55 @@
+"""Write the answer: the experiment to use, the picture and the words."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from mps_experiments.errors import ConfigError
+from mps_experiments.record.disk import write_atomically
+from mps_experiments.report.pareto import pareto_chart
+from mps_experiments.report.terminal import complain
+from mps_experiments.sweep.export.experiment import FOLDER, Experiment, experiment_of
+from mps_experiments.sweep.export.values import stored_run
+from mps_experiments.sweep.recommend.answer import Answer
+from mps_experiments.sweep.recommend.study import Study
+
+NAME = "recommended"
+
+
+def write_answer(study: Study, answer: Answer, folder: Path, lines: Sequence[str]) -> list[str]:
+    """Write what is to be had into a folder, and return a line for each file.
+
+    A file that cannot be written is told on standard error: the answer was found all the same.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        said = list(_write(study, answer, folder))
+        write_atomically(folder / "recommendation.txt", "\n".join([*lines, *said, ""]).encode())
+    except OSError as error:
+        complain(f"the answer cannot be written to {folder}: {error.strerror or error}")
+        return []
+    return said
+
+
+def _write(study: Study, answer: Answer, folder: Path) -> Iterator[str]:
+    percentile, points = answer.points()
+    if len(points) > 1:
+        limit = next((each for each in study.aim.limits if each.flag == f"--{percentile}-ms"), None)
+        item = next(runs[0].cell.item for runs in study.runs if runs)
+        chart = pareto_chart(points, percentile, item, limit.most / 1e3 if limit else None)
+        write_atomically(folder / "pareto.png", chart.png)
+        yield f"picture: {folder / 'pareto.png'}"
+    if answer.chosen is not None and (experiment := _experiment(study, answer.chosen)) is not None:
+        experiment.place(folder)
+        yield f"YAML: {folder / FOLDER / NAME}.yaml"
+        yield from (f"run it: {line}" for line in experiment.lines(str(folder)))
+
+
+def _experiment(study: Study, arm: int) -> Experiment | None:
+    """Return the cell as an experiment; None, with a line on standard error, where it cannot be written."""
+    run = stored_run(study.runs[arm][0])
+    try:
+        return experiment_of([replace(run, values=run.values | {"repeat": 0})], NAME)
+    except ConfigError as error:
+        complain(f"no YAML of {study.names[arm]}: {error}")
+        return None

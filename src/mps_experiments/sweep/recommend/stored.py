@@ -1,0 +1,90 @@
+"""Read the stored VALID runs that nothing tells apart from runs of these cells but their block."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf, flag_override
+
+from mps_experiments.analysis.runs import condensed
+from mps_experiments.config.composer import Cell
+from mps_experiments.errors import RecordError
+from mps_experiments.record.machine import MachineFacts
+from mps_experiments.record.measurement import Measurement, read_measurement
+from mps_experiments.record.summaries import originals
+from mps_experiments.record.verdict import Status
+from mps_experiments.run.fingerprint import Fingerprint, of_plan, of_record
+from mps_experiments.run.plan import RunPlan
+from mps_experiments.workloads.files import file_sha256
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A stored run without its samples, and its file."""
+
+    run: Measurement
+    path: Path
+
+
+class StoredRuns:
+    """The VALID records below an output directory, by what their numbers depend on.
+
+    Args:
+        output_dir: The folder.
+
+    Attributes:
+        problems: Why records could not be read.
+    """
+
+    def __init__(self, output_dir: Path) -> None:
+        self.problems: list[str] = []
+        self._runs: dict[str, dict[str, Stored]] = {}
+        for path in originals(output_dir):
+            try:
+                run = read_measurement(path)
+            except RecordError as error:
+                self.problems.append(str(error))
+                continue
+            if run.verdict.status is Status.VALID and run.is_ordinary:
+                same = self._runs.setdefault(_digest(of_record(run)), {})
+                same.setdefault(run.record_id, Stored(condensed(run), path))
+
+    def of(self, wanted: Fingerprint, **axes: Any) -> list[Stored]:
+        """Return the runs of a cell in any block, the oldest first.
+
+        Args:
+            wanted: The fingerprint of a run of the cell.
+            axes: Axes on which it has another value.
+        """
+        found = self._runs.get(_digest(wanted, **axes), {}).values()
+        return sorted(found, key=lambda each: each.run.started_at)
+
+
+def fingerprints(
+    cells: Sequence[Cell], plans: Sequence[RunPlan], machine: Mapping[str | None, MachineFacts]
+) -> Iterator[Fingerprint]:
+    """Yield the fingerprint of each cell's runs; `machine` has the facts by the GPU's UUID."""
+    digests: dict[str, str] = {}
+    for cell, plan in zip(cells, plans, strict=True):
+        file = plan.workloads[0].weights_file
+        if file and file not in digests:
+            digests[file] = file_sha256(Path(file))
+        gpu = plan.device.gpu
+        facts = machine[gpu.uuid if gpu else None]
+        yield of_plan(plan, options_of(cell), facts, digests[file] if file else None)
+
+
+def options_of(cell: Cell) -> dict[str, Any]:
+    """Return the configuration as a record of the cell has it."""
+    composed = cell.composed()
+    with flag_override(composed, ["struct", "readonly"], [False, False]):
+        composed.pop("hydra")
+    converted = OmegaConf.to_container(composed, resolve=True, enum_to_str=True)
+    assert isinstance(converted, dict)  # noqa: S101 - a DictConfig
+    return {str(name): value for name, value in converted.items()}
+
+
+def _digest(fingerprint: Fingerprint, **axes: Any) -> str:
+    """Return what all blocks of a cell share."""
+    return replace(fingerprint, configuration=fingerprint.configuration | {"repeat": None} | axes).digest

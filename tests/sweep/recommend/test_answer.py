@@ -1,0 +1,93 @@
+"""The answer over cells whose truth is known: each cell is in one line, with its numbers."""
+
+import pytest
+
+from mps_experiments.config.schema import Config
+from mps_experiments.sweep.recommend.aim import LIMITS, Aim, Goal
+from mps_experiments.sweep.recommend.answer import Answer
+from tests.sweep.recommend.conftest import CUSTOM, ON_GPU, truth
+from tests.sweep.recommend.stored_records import Cells, Truth
+
+
+def lines_of(cells: Cells, aim: Aim, blocks: int = 4) -> list[str]:
+    study = cells.study(aim, truth, blocks)
+    assert study.search.is_over(lambda _: True) or blocks < 4
+    return list(Answer(study).lines())
+
+
+def one(lines: list[str], beginning: str) -> str:
+    (found,) = [line for line in lines if line.startswith(beginning)]
+    return found
+
+
+def under(flag: str, most: float) -> Aim:
+    (limit,) = [each for each in LIMITS if each.flag == flag]
+    return Aim(limits=(type(limit)(limit.flag, limit.metric, limit.unit, limit.what, limit.scale, most),))
+
+
+def test_every_cell_is_in_one_line_and_the_cheapest_that_ties_is_used(cells: Cells) -> None:
+    lines = lines_of(cells, Aim())
+    used = one(lines, "USE procs=4 mps=on: 90")
+    for figure in ("p50 4.4", "p99 4.", "12 GiB", "J per item", "(4 blocks)"):
+        assert figure in used
+    assert one(lines, "3.6").endswith("] times the throughput of procs=1 mps=off")
+    assert "workload.batch=1,2,4,8" in one(lines, "larger batches")
+    assert one(lines, "tied: procs=8 mps=on: 1.01 [1.0")
+    worse = [line for line in lines if line.startswith("worse: ")]
+    assert len(worse) == 4
+    assert worse[0].startswith("worse: procs=1 mps=off: 0.28 [0.2")
+    assert "procs=4 mps=on 909/s at 4.5" in one(lines, "throughput over p99")
+    assert "equal runs differ by 0." in one(lines, "runs: 0 measured, 24 stored")
+
+
+@pytest.mark.parametrize(
+    ("aim", "expected"),
+    [
+        (under("--p99-ms", 4.3), ["USE procs=1 mps=o", "excluded: procs=4 mps=on: p99 4.5"]),
+        (under("--p50-ms", 4.2), ["USE procs=1 mps=o", "excluded: procs=8 mps=off: p50 28."]),
+        (under("--memory-gib", 13), ["USE procs=4 mps=on", "excluded: procs=8 mps=on: GPU memory 24 GiB"]),
+        (under("--joules-per-item", 0.2), ["USE procs=4 mps=on", "excluded: procs=1 mps=off: energy per"]),
+        (under("--p99-ms", 3), ["NO ANSWER: no cell keeps the limits", "nearest: procs=1 mps=o"]),
+        (Aim(goal=Goal.latency), ["USE procs=1 mps=off", "worse: procs=8 mps=on: 2.1"]),
+        (Aim(goal=Goal.energy), ["USE procs=4 mps=on", "worse: procs=1 mps=off: 3.6"]),
+        (Aim(goal=Goal.cost, gpu_hour=2.5, kwh=0.3), ["USE procs=4 mps=on", "worse: procs=1 mps=off: 3.6"]),
+    ],
+)  # fmt: skip
+def test_limits_and_goals_change_the_answer(cells: Cells, aim: Aim, expected: list[str]) -> None:
+    lines = lines_of(cells, aim)
+    for beginning in expected:
+        assert one(lines, beginning)
+
+
+def test_a_value_that_the_runs_do_not_tell_is_named(cells: Cells) -> None:
+    few = cells.study(under("--p99-ms", 50), lambda config: Truth(4.0 * config.procs, iterations=200))
+    assert few.search.is_over(lambda _: True)
+    lines = list(Answer(few).lines())
+    assert one(lines, "USE procs=8 mps=off")  # 8 x 200 iterations are enough for p99
+    assert "p99 cannot be had" in one(lines, "not known: procs=1 mps=off")
+
+
+def test_what_is_too_near_to_a_limit_is_not_known(cells: Cells) -> None:
+    lines = list(Answer(cells.study(under("--p50-ms", 4.4), truth)).lines())
+    assert one(lines, "not known: procs=4 mps=on: p50 4.").endswith("ms (limit 4.4)")
+
+
+@pytest.mark.parametrize(
+    ("slowdown", "expected"),
+    [
+        (1.2, "one process beats packing: "),
+        (1.0, "one process does as much as packing"),
+        (0.6, "USE procs=2 "),
+    ],
+)
+def test_one_batched_process_that_beats_packing_is_named(slowdown: float, expected: str) -> None:
+    batched = Cells.of([*CUSTOM, "procs=1,2", "mps=off", "workload.batch=1,8", "times=auto"], ON_GPU)
+
+    def takes_turns(config: Config) -> Truth:
+        return Truth(
+            (4.0 if config.workload.batch == 1 else 6.0) * (1 if config.procs == 1 else 2 * slowdown)
+        )
+
+    lines = list(Answer(batched.study(Aim(), takes_turns)).lines())
+    assert one(lines, expected)
+    assert not [line for line in lines if "were not tried" in line]

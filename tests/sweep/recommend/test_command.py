@@ -1,0 +1,160 @@
+"""``python -m mps_experiments.recommend`` as a user calls it: from stored records, and with real runs."""
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from mps_experiments.config.cells import parse
+from mps_experiments.machine.gpus import FixedProbe
+from mps_experiments.record.measurement import Measurement, find_measurements, read_measurement
+from mps_experiments.record.verdict import Status
+from mps_experiments.sweep.recommend import command
+from tests.fakes.plans import wait_until
+from tests.fakes.warm import Running, warm
+from tests.records import read_json
+from tests.sweep.recommend.conftest import CUSTOM, GRID, ON_GPU, truth
+from tests.sweep.recommend.stored_records import Cells
+from tests.sweep.test_sweep import MOODY, environment
+
+
+def one(lines: list[str], beginning: str) -> str:
+    (found,) = [line for line in lines if line.startswith(beginning)]
+    return found
+
+
+def test_stored_records_are_enough_for_the_whole_answer(
+    cells: Cells, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    count = cells.store(tmp_path / "outputs" / "earlier", truth)
+    typed = [*CUSTOM, *GRID, "--memory-gib", "20", f"output_dir={tmp_path / 'outputs'}", "tracking=none"]
+    assert command.main(typed, ON_GPU, tmp_path) == 0
+    out, err = capsys.readouterr()
+    lines = out.splitlines()
+    used = one(lines, "USE procs=4 mps=on")
+    assert f"runs: 0 measured, {count} stored" in out
+    assert err == ""
+    assert len(find_measurements(tmp_path)) == count
+    (folder,) = (tmp_path / "outputs" / "recommended").iterdir()
+    assert {path.name for path in folder.iterdir()} == {"experiment", "pareto.png", "recommendation.txt"}
+    (cell,) = parse(["--config-dir", str(folder), "experiment=recommended", CUSTOM[1]]).cells
+    assert (cell.procs, cell.mps.enabled, cell.times, cell.window_s) == (4, True, "auto", 5.0)
+    assert used in (folder / "recommendation.txt").read_text()
+
+
+def test_records_of_other_conditions_are_not_read_and_no_run_is_begun_without_time(
+    cells: Cells, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cells.store(tmp_path / "outputs", truth, blocks=1)
+    typed = [*CUSTOM, "procs=1,4", "mps=off", "times=auto", "window_s=6", "--budget-min", "0.01"]
+    assert (
+        command.main([*typed, f"output_dir={tmp_path / 'outputs'}", "tracking=none"], ON_GPU, tmp_path) == 1
+    )
+    out = capsys.readouterr().out
+    assert "runs: 0 measured, 0 stored" in out
+    assert out.count("not measured: the budget is used up") == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--goal", "foo"], "--goal=foo: must be one of throughput, latency, energy, cost"),
+        (["--p99-ms", "0"], "--p99-ms=0: must be a number above 0"),
+        (["--p99-ms", "x"], "--p99-ms=x: must be a number above 0"),
+        (["--memory-gib", "nan"], "--memory-gib=nan: must be a number above 0"),
+        (["--budget-min", "0"], "--budget-min=0: must be a number above 0"),
+        (["--kwh", "-1"], "--kwh=-1: must be a number from 0 on"),
+        (["procs="], "procs: must be a whole number from 1 to 1024"),
+        (["procs=1,0"], "procs=0: must be a whole number from 1 to 1024"),
+        (["repeat=0,1"], "repeat=0,1: the search adds blocks"),
+        (["budget_min=3"], "budget_min=3: it is --budget-min here"),
+        (["fault.kind=kill"], "fault.kind=kill: a search compares ordinary runs"),
+        (["procs=1", "device=cpu", "--goal", "energy"], "--goal=energy: needs figures of a GPU"),
+        (["procs=1", "device=cpu", "--memory-gib", "3"], "--memory-gib=3: needs figures of a GPU"),
+        (["procs=100", "mps=on"], "procs: an MPS server takes 48 clients here"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], expected: str
+) -> None:
+    typed = [*arguments, f"output_dir={tmp_path / 'outputs'}", "tracking=none"]
+    assert command.main(typed, ON_GPU, tmp_path) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert err.startswith(f"mps_experiments: {expected}")
+    assert not (tmp_path / "outputs").exists()
+
+
+@pytest.mark.parametrize("flag", ["--p99-ms", "--nothing"])
+def test_a_flag_that_is_not_understood_is_one_line_and_exit_code_2(
+    capsys: pytest.CaptureFixture[str], flag: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        command.main([flag])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_cells_that_cannot_run_here_are_skipped_with_the_reason(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (
+        command.main([*CUSTOM, "mps=on", "procs=1,2", f"output_dir={tmp_path}"], FixedProbe(), tmp_path) == 0
+    )
+    lines = capsys.readouterr().out.splitlines()
+    assert one(lines, "NO ANSWER: no cell has a VALID run")
+    for procs in (1, 2):
+        assert "SKIPPED: MPS needs an NVIDIA GPU" in one(lines, f"excluded: procs={procs}")
+
+
+def recommend(folder: Path, *arguments: str) -> Running:
+    typed = (*MOODY, *arguments, "tracking=none", "trace.iterations=0")
+    return warm().start("mps_experiments.recommend", typed, folder, environment())
+
+
+def records(folder: Path) -> list[Measurement]:
+    return [read_measurement(path) for path in find_measurements(folder)]
+
+
+def newest(folder: Path) -> Path:
+    """The folder of the sweep that was made last."""
+    summaries = folder.glob("outputs/*/*/sweep.json")
+    return max(summaries, key=lambda path: path.stat().st_mtime).parent
+
+
+def test_what_is_lacking_is_measured_and_kept_as_a_sweep(tmp_path: Path) -> None:
+    options = ("window_s=0.3", "+workload.options.sleep_s=0.01")
+    first = recommend(tmp_path, "procs=1", *options).finish()
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert one(first.stdout.splitlines(), "USE ").endswith("(3 blocks)")
+    summary = read_json(newest(tmp_path) / "sweep.json")
+    assert summary["command"].startswith("python -m mps_experiments.recommend workload=custom")
+    assert summary["status"] == "FINISHED"
+    expected = {"report.html", "recommendation.txt", "experiment"}
+    assert expected <= {path.name for path in newest(tmp_path).iterdir()}
+
+    second = recommend(tmp_path, "procs=1,2", *options).finish()
+    assert second.returncode == 0, second.stdout + second.stderr
+    assert one(second.stdout.splitlines(), "USE procs=2: ")
+    assert "measured, 3 stored" in second.stdout
+    cells = read_json(newest(tmp_path) / "sweep.json")["cells"]
+    assert sum("resumed_from" in cell for cell in cells) == 3
+    assert (newest(tmp_path) / "pareto.png").exists()
+    runs = records(tmp_path)
+    assert {m.verdict.status for m in runs} == {Status.VALID}
+    assert {(1, 0), (1, 1), (1, 2), (2, 3)} <= {(m.cell.procs, m.cell.repeat) for m in runs}
+
+    third = recommend(tmp_path, "procs=1,2", *options).finish()
+    assert third.returncode == 0, third.stdout + third.stderr
+    assert "runs: 0 measured" in third.stdout
+    assert len(records(tmp_path)) == len(runs)
+
+
+def test_an_interrupted_search_says_what_it_knows_and_keeps_its_records(tmp_path: Path) -> None:
+    running = recommend(tmp_path, "procs=1,2", "window_s=0.3", "+workload.options.sleep_s=0.01")
+    wait_until(lambda: find_measurements(tmp_path), "a record is written", 60.0)
+    running.send_signal(signal.SIGINT)
+    done = running.finish()
+    assert done.returncode == 128 + signal.SIGINT
+    assert "the same command goes on from what is stored" in done.stdout
+    assert [m for m in records(tmp_path) if m.verdict.status is Status.VALID]
