@@ -17,7 +17,14 @@ FLOORS: list[set[str]] = [
     {"run"},
     {"sweep"},
     {"cli"},
-    {"__main__", "doctor", "export", "replay", "sync"},  # python -m mps_experiments, and of each tool
+    {
+        "__main__",
+        "compare",
+        "doctor",
+        "export",
+        "replay",
+        "sync",
+    },  # python -m mps_experiments, and of each tool
 ]
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 

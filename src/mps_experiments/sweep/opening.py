@@ -7,6 +7,7 @@ import os
 import shlex
 import time
 import uuid
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -21,11 +22,13 @@ from mps_experiments.machine.gpus import GpuProbe
 from mps_experiments.machine.lock_file import LOCK_FOLDER
 from mps_experiments.mps.folders import parent_folder, remove_stale_folders
 from mps_experiments.mps.guardian import Guardian
-from mps_experiments.report.terminal import Terminal
+from mps_experiments.report.terminal import Terminal, status
 from mps_experiments.run.mps_check import MpsCheck
 from mps_experiments.run.plan import SMALL_MODEL, RunPlan
+from mps_experiments.run.skip import reason_to_skip
 from mps_experiments.run.trials import count_runs
 from mps_experiments.sweep.agenda import agenda_of
+from mps_experiments.sweep.forecast import Forecast, opening_line
 from mps_experiments.sweep.ledger import Ledger
 from mps_experiments.sweep.preflight import (
     check_run_folder,
@@ -53,6 +56,7 @@ def open_sweep(
             started on the GPU, but a daemon for a moment to see whether MPS works.
     """
     started = time.monotonic()
+    status("checking GPUs, MPS, the workload and the tracking store")
     grid = request.grid
     assert grid is not None  # noqa: S101 - a request that runs nothing opens no sweep
     config = request.cells[0] if request.cells else grid.composer.config
@@ -61,7 +65,8 @@ def open_sweep(
     check_run_folder("hydra.sweep.dir" if request.multirun else "hydra.run.dir", grid.folder)
     agenda = agenda_of(request, plans, gains, started)
     info = _info(request, arguments, plans)
-    terminal = Terminal(count_runs(plans) or None)
+    count, forecast = count_runs(plans), Forecast.of(plans)
+    terminal = Terminal(count or None)
     with contextlib.ExitStack() as stack:
         locks = stack.enter_context(GpuLocks(info.command, terminal.line, lock_folder))
         lock_gpus(locks, plans)  # first: whatever costs time would show in what another sweep measures
@@ -74,8 +79,7 @@ def open_sweep(
         for remark in filter(None, [*prepared.remarks, variables_line(config.tracking, os.environ)]):
             terminal.line(remark)
         if plans and plans[0].device.is_cpu:
-            skipped = ", mps=on is skipped" if any(plan.mps.enabled for plan in plans) else ""
-            terminal.line(f"no GPU in use: the same pipeline runs on the CPU{skipped}")
+            terminal.line("no GPU in use: the same pipeline runs on the CPU")
         elif ignored := describe(not_passed_on(os.environ)):
             terminal.line(ignored)
         if SMALL_MODEL in _unnamed_models(request.cells, plans):
@@ -83,6 +87,13 @@ def open_sweep(
                 f"no model is named: on the CPU that means a small one, {SMALL_MODEL}; "
                 "workload=maskrcnn (slow there), workload=resnet50 or workload.model=... names another"
             )
+        skipped = Counter(skip.reason for plan in plans if (skip := reason_to_skip(plan)))
+        if count > 1:
+            for reason, number in skipped.items():
+                terminal.line(f"SKIPPED: {number} of {count} runs: {reason}")
+            budget_min = agenda.goal.budget_s / 60 if agenda.goal else None
+            if count > skipped.total():
+                terminal.line(opening_line(count - skipped.total(), forecast, budget_min))
         stack.enter_context(terminal)
         sweep = Sweep(
             ledger=Ledger(info, prepared.tracker, order=agenda.summary()),
@@ -97,6 +108,8 @@ def open_sweep(
             plans=plans,
             varied=request.varied | ({"repeat"} if agenda.goal else set()),
             planned=len(plans),
+            forecast=forecast,
+            told_skips=frozenset(skipped) if count > 1 else frozenset(),
             writes_report=request.multirun and all(cell.report for cell in request.cells or [config]),
         )
         sweep.ledger.start()

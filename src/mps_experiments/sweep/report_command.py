@@ -4,17 +4,15 @@ It measures nothing and changes no record.
 """
 
 import argparse
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from mps_experiments.errors import ConfigError, MpsExperimentsError
-from mps_experiments.record.measurement import Measurement
 from mps_experiments.record.summaries import NAME, Found, precision_of, summaries_in
 from mps_experiments.report.content import printable
 from mps_experiments.report.report_page import Subject
-from mps_experiments.report.terminal import Parser, complain
+from mps_experiments.report.terminal import Parser, Terminal, complain
 from mps_experiments.report.writing import write_report
 from mps_experiments.sweep.lookup import add_places, find_runs, last_sweep
 from mps_experiments.sweep.reporting import answer_lines, commands_of, lacking, sound_runs, tables_by_machine
@@ -61,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
         "side by side; default: the last sweep that has a record",
     )
     parser.add_argument("--out", type=Path, help="folder for the report; default: the sweep's own")
-    add_places(parser)
+    add_places(parser, "--tracking.uri")
     parser.add_argument("--no-mlflow", action="store_true", help=argparse.SUPPRESS)  # it did something once
     return parser
 
@@ -85,14 +83,10 @@ def _folder(words: Sequence[str], subject: Subject, args: argparse.Namespace) ->
     apart = Path(args.output_dir) / _REPORTS / time.strftime("%Y-%m-%d_%H-%M-%S")
     if len(words) != 1 or not (Path(words[0]) / NAME).is_file():
         return apart
-    if lacking(Path(words[0]), _measurements(subject)):
+    if lacking(Path(words[0]), [run.measurement for run in subject.runs]):
         complain(f"the sweep's own report stays as it is: this one lacks runs of it, and goes to {apart}")
         return apart
     return Path(words[0])
-
-
-def _measurements(subject: Subject) -> list[Measurement]:
-    return [run.measurement for run in subject.runs]
 
 
 def _write(subject: Subject, folder: Path) -> None:
@@ -101,11 +95,9 @@ def _write(subject: Subject, folder: Path) -> None:
         written = write_report(subject, folder)
     except OSError as error:
         raise ConfigError("--out", folder, f"cannot be written ({error.strerror}); name another") from error
-    _say(tables_by_machine(_measurements(subject)))
+    terminal = Terminal(None)
+    measurements = [run.measurement for run in subject.runs]
+    terminal.text(printable(tables_by_machine(measurements, terminal.width)))
     for line in answer_lines(subject):
-        _say(f"{line}\n")
-    _say(f"report: {written.html}\n")
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(printable(text))
+        terminal.decision(printable(line))
+    terminal.line(printable(f"report: {written.html}"))

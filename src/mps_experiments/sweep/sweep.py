@@ -22,6 +22,8 @@ from mps_experiments.machine.gpus import GpuProbe
 from mps_experiments.machine.signals import held_back
 from mps_experiments.mps.guardian import Guardian
 from mps_experiments.record.axes import key_of
+from mps_experiments.record.measurement import Measurement
+from mps_experiments.record.verdict import Status
 from mps_experiments.report.fault_tables import fault_tables
 from mps_experiments.report.lines import cell_line
 from mps_experiments.report.summary import closing_lines
@@ -33,8 +35,8 @@ from mps_experiments.run.runner import Outcome, Surroundings, run_cell
 from mps_experiments.run.trials import CellRun, runs_of
 from mps_experiments.sweep.afterwork import Afterwork
 from mps_experiments.sweep.agenda import Agenda, Job
-from mps_experiments.sweep.keeping import check_room
-from mps_experiments.sweep.ledger import Ledger
+from mps_experiments.sweep.forecast import HINT, LONG_S, Forecast, in_words
+from mps_experiments.sweep.ledger import Ledger, check_room
 from mps_experiments.sweep.preflight import lock_gpus, take_cores
 from mps_experiments.sweep.reporting import sweep_report
 from mps_experiments.sweep.resume import EarlierRuns, Kept, look_up
@@ -59,6 +61,8 @@ class Sweep:
     plans: Sequence[RunPlan] = ()
     varied: frozenset[str] = frozenset()
     planned: int = 0
+    forecast: Forecast = field(default_factory=Forecast)
+    told_skips: frozenset[str] = frozenset()
     writes_report: bool = False
     can_resume: bool = True
     interruption: Interrupted | None = None
@@ -100,6 +104,7 @@ class Sweep:
 
     def _expect(self, runs: int, why: str) -> None:
         self.planned += runs
+        self.forecast.expect(runs)
         self.terminal.expect(runs)
         if why:
             self.terminal.line(why)
@@ -166,6 +171,7 @@ class Sweep:
         except RecordError as error:
             self._is_open = not is_last
             self._refuse(plan.name, error)
+            self._count_down(plan)
             return
         with held_back():  # until the record is on disk
             outcome = run_cell(
@@ -181,11 +187,25 @@ class Sweep:
             self._is_open = not is_last or outcome.interruption is not None
             times_s = (started, recorded, time.monotonic())
             self.afterwork.add(partial(self._complete, plan, outcome, times_s))
+        verdict = outcome.measurement.verdict
+        was_told = verdict.status is Status.SKIPPED and verdict.reason in self.told_skips
         remark = f"  ({run.remark})" if run.remark else ""
         line = cell_line(outcome.measurement, _from_here(plan.paths.folder))
-        self.terminal.cell_finished(f"{line}{remark}")
+        self.terminal.cell_finished("" if was_told else f"{line}{remark}")
+        self._count_down(plan, outcome.measurement, recorded - started)
         if outcome.interruption is not None:
             raise outcome.interruption
+
+    def _count_down(self, plan: RunPlan, measurement: Measurement | None = None, took_s: float = 0.0) -> None:
+        """Say how much time is left; once, if the first run shows that it is an hour or more."""
+        knew = self.forecast.left_s is not None
+        self.forecast.finish(plan, measurement, took_s)
+        left_s = self.forecast.left_s
+        if left_s is None:
+            return
+        self.terminal.remaining(f"{in_words(left_s)} left" if left_s else "")
+        if not knew and left_s >= LONG_S:
+            self.terminal.line(f"{in_words(left_s)} left: {HINT}")
 
     def _complete(self, plan: RunPlan, outcome: Outcome, times_s: tuple[float, float, float]) -> None:
         """Write the files of a run whose record is on disk, log it, note it; while the next workers load."""
@@ -225,6 +245,7 @@ class Sweep:
         self.ledger.log()
         self.ledger.note(run.plan, kept.measurement, started, recorded, resumed_from=kept.path)
         self.terminal.cell_finished(f"{run.plan.name}: {kept.line}")
+        self._count_down(run.plan)
 
     def _refuse(self, name: str, error: Exception) -> None:
         self._settle()
@@ -265,7 +286,7 @@ class Sweep:
         precision = self.agenda.goal.precision if self.agenda.goal else 0.0
         report = sweep_report(measurements, ledger.places, folder, ledger.info.command, precision)
         for line in report.answers:
-            self.terminal.line(line)
+            self.terminal.decision(line)
         if self.agenda.stopped:
             self.terminal.line(f"precision: {self.agenda.stopped}")
         ledger.order = self.agenda.summary()

@@ -32,9 +32,9 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
 
 
-def add_reading(parser: argparse.ArgumentParser) -> None:
-    """Add where runs are looked for, and how their configurations are read."""
-    add_places(parser)
+def add_reading(parser: argparse.ArgumentParser, *more: str) -> None:
+    """Add where runs are looked for (see `add_places`), and how their configurations are read."""
+    add_places(parser, *more)
     parser.add_argument(
         "--drop-unknown", action="store_true", help="leave out options that this version does not have"
     )
@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("-o", "--output", metavar="FILE", help="FILE.yaml, or - for standard output")
     parser.add_argument("--force", action="store_true", help="replace a file that is there")
     parser.add_argument("--all", action="store_true", help="write the defaults of this version, too")
-    add_reading(parser)
+    add_reading(parser, "--tracking.uri")
     return parser
 
 
