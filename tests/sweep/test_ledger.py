@@ -109,15 +109,6 @@ def test_a_record_taken_over_is_linked_into_the_sweep_and_named_relative_to_it(t
     assert [folder for _, folder in summary.records_taken_over()] == [earlier]
 
 
-def test_a_refused_run_is_counted_and_named_with_its_reason(tmp_path: Path) -> None:
-    book = ledger(tmp_path)
-    book.refuse("mps=off procs=1", "the disk is full")
-    assert book.refused == 1
-    assert read_json(tmp_path / SUMMARY)["cells"] == [
-        {"name": "mps=off procs=1", "verdict": "REFUSED", "reason": "the disk is full"}
-    ]
-
-
 def test_at_the_end_the_tables_lie_beside_the_records_and_the_sweep_is_closed(tmp_path: Path) -> None:
     tracker = Remembering()
     book = ledger(tmp_path, tracker)
@@ -194,12 +185,6 @@ def test_a_run_is_refused_where_less_is_free_than_was_asked_for(disk: Path) -> N
     assert (disk / "run").is_dir()
     with pytest.raises(RecordError, match=r"only 4 MB are free in .*, less than min_free_disk_mb=5"):
         check_room(disk / "run", 5)
-
-
-def test_a_run_is_refused_where_its_folder_cannot_be(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(RecordError, match="Not a directory"):
-        check_room(tmp_path / "file" / "run", 0)
 
 
 def test_a_record_is_in_its_place_where_there_is_room(disk: Path, elsewhere: Path) -> None:

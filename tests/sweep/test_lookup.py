@@ -128,13 +128,6 @@ def test_a_record_that_was_taken_over_may_come_with_a_later_word_and_is_named_wh
     assert (both.problems, ids(both)) == ((), ["earlier", "own"])
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"cells": {"a": 1}}', '{"cells": [{"resumed_from": 1}, 2]}'])
-def test_a_damaged_summary_costs_no_record(tmp_path: Path, content: str) -> None:
-    written(tmp_path / "run", "one")
-    (tmp_path / "sweep.json").write_text(content)
-    assert ids(find(tmp_path, tmp_path)) == ["one"]
-
-
 def test_an_empty_folder_is_a_mistake(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=f"run={tmp_path}: no {FILE_NAME} below it; give a run's"):
         find(tmp_path, tmp_path)

@@ -2,22 +2,17 @@
 
 import json
 import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from mlflow import MlflowClient
 
 from mps_experiments.record.measurement import FILE_NAME, Measurement, write_measurement
 from mps_experiments.sweep.report_command import main
-from tests.conftest import COMMAND_TIMEOUT_S, SRC, Command
-from tests.fakes.stores import new_store
+from tests.conftest import Command
 from tests.hostile_texts import HOSTILE
 from tests.records import INVALID, make_measurement
 from tests.report_panels import OTHER_MACHINE, arm, full_sweep
-from tests.tracking.test_stored import log
 
 MODULE = "mps_experiments.report"
 
@@ -67,35 +62,6 @@ def test_without_any_sweep_it_says_what_would_work(mps_experiments: Command) -> 
     assert done.stderr.count("\n") == 1
 
 
-def test_a_reader_that_stops_early_is_no_error_and_the_report_is_there(tmp_path: Path) -> None:
-    folder = sweep(tmp_path, *full_sweep())
-    reading, writing = os.pipe()
-    os.close(reading)
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", MODULE, str(folder)],
-            env=os.environ | {"PYTHONPATH": str(SRC)},
-            stdout=writing,
-            stderr=subprocess.PIPE,
-            text=True,
-            timeout=COMMAND_TIMEOUT_S,
-            check=False,
-        )
-    finally:
-        os.close(writing)
-    assert (done.returncode, done.stderr) == (141, "")
-    assert (folder / "report.html").is_file()
-
-
-def test_a_locale_without_lines_and_dots_is_no_reason_to_fail(
-    mps_experiments: Command, tmp_path: Path
-) -> None:
-    folder = sweep(tmp_path / "s", *full_sweep())
-    done = mps_experiments(str(folder), module=MODULE, PYTHONIOENCODING="ascii")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "seconds per process" in done.stdout
-
-
 def test_several_folders_become_one_report_of_their_own(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -134,17 +100,6 @@ def test_a_damaged_record_is_named_and_the_rest_is_reported(
     assert "5 VALID" in page
 
 
-def test_a_record_that_contradicts_itself_is_named_and_the_rest_is_reported(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    odd = full_sweep()[-1]
-    odd = replace(odd, record_id="odd", workers=odd.workers[:1])
-    folder = sweep(tmp_path / "s", *full_sweep()[:-1], odd)
-    assert run(folder) == 1
-    assert "the record contradicts itself" in capsys.readouterr().err
-    assert "5 VALID" in (folder / "report.html").read_text()
-
-
 def test_of_nothing_but_damaged_records_nothing_is_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -167,15 +122,6 @@ def test_an_unknown_word_is_said_and_the_others_are_reported(
     assert (out / "report.html").is_file()
 
 
-def test_nothing_but_unknown_words_is_a_mistake(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("nonsense", "0" * 32, "--output-dir", tmp_path) == 2
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert "run=nonsense: no such file or folder" in said.err
-    assert "Traceback" not in said.err
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_a_place_that_cannot_be_written_is_a_mistake(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -183,19 +129,6 @@ def test_a_place_that_cannot_be_written_is_a_mistake(
     (tmp_path / "file").write_text("")
     assert run(folder, "--out", tmp_path / "file") == 2
     assert f"--out={tmp_path / 'file'}: cannot be written" in capsys.readouterr().err
-
-
-def test_a_sweep_without_a_finished_cell_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "s").mkdir()
-    assert run(sweep(tmp_path / "s")) == 2
-    assert "no measurement.json below it" in capsys.readouterr().err
-
-
-def test_a_sweep_of_failures_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = sweep(tmp_path / "s", make_measurement("bad", verdict=INVALID))
-    assert run(folder) == 0
-    assert "No VALID run with several processes" in capsys.readouterr().out
-    assert "worker 1 was killed by SIGKILL" in (folder / "report.html").read_text()
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: repr(text[:20]))
@@ -206,13 +139,6 @@ def test_a_record_of_somebody_else_cannot_move_the_cursor(
     assert run(sweep(tmp_path / "s", hostile)) == 0
     printed = capsys.readouterr().out.replace("\n", "")
     assert not [character for character in printed if ord(character) < 32 or 127 <= ord(character) < 160]
-
-
-def test_no_record_is_changed(tmp_path: Path) -> None:
-    folder = sweep(tmp_path / "s", *full_sweep())
-    before = {path: path.read_bytes() for path in folder.rglob("*.json")}
-    assert run(folder) == 0
-    assert {path: path.read_bytes() for path in folder.rglob("*.json")} == before
 
 
 def with_cells(folder: Path, *measurements: Measurement) -> Path:
@@ -239,12 +165,3 @@ def test_a_report_that_lacks_runs_does_not_replace_one_that_has_them(
     assert (folder / "figures" / "ratio.png").is_file()
     (page,) = (tmp_path / "out" / "reports").glob("*/report.html")
     assert "5 VALID" in page.read_text()
-
-
-def test_a_parent_run_of_mlflow_is_reported_with_what_was_typed(tmp_path: Path) -> None:
-    uri = new_store(tmp_path / "mlflow.db")
-    parent = log(uri, "mps_experiments", tmp_path, *full_sweep())
-    assert run(parent, "--output-dir", tmp_path, "--out", tmp_path / "report") == 0
-    page = (tmp_path / "report" / "report.md").read_text()
-    assert "6 VALID" in page
-    assert MlflowClient(tracking_uri=uri).get_run(parent).data.tags["command"] in page

@@ -110,10 +110,6 @@ def test_the_two_tables_come_at_the_end_with_where_to_look_next(finished: Finish
     assert f"-m mlflow ui --backend-store-uri sqlite:///{store}" in out
 
 
-def test_without_a_terminal_no_escape_code_is_printed(finished: Finished) -> None:
-    assert "\x1b" not in finished.result.stdout + finished.result.stderr
-
-
 def test_every_record_holds_the_raw_samples_of_each_worker(finished: Finished) -> None:
     valid = [m for m in finished.measurements.values() if m.verdict.status is Status.VALID]
     assert len(valid) == 4
@@ -148,26 +144,6 @@ def test_mlflow_has_a_parent_and_a_child_for_each_cell(finished: Finished) -> No
     assert "MPS OFF" in parent.data.tags["mlflow.note.content"]
 
 
-def test_the_ratio_is_that_of_the_makespans_on_disk_whatever_the_order(finished: Finished) -> None:
-    """procs=2 ran before procs=1."""
-    for times in (2, 3):
-        makespan = {}
-        for procs in (1, 2):
-            figures = finished.measurements[f"mps=off procs={procs} times={times}"].statistics()
-            assert figures is not None
-            makespan[procs] = figures.makespan_s
-        ratio = finished.runs()[f"mps=off procs=2 times={times}"].data.metrics["ratio"]
-        assert ratio == pytest.approx(makespan[2] / makespan[1])
-
-
-def test_a_skipped_cell_has_its_reason_and_no_number(finished: Finished) -> None:
-    skipped = finished.runs()["mps=on procs=2 times=2"]
-    assert skipped.data.metrics == {}
-    assert skipped.data.tags["verdict"] == "SKIPPED"
-    assert "NVIDIA GPU" in skipped.data.tags["verdict_reason"]
-    assert skipped.data.tags["ratio_missing"] == "the run is SKIPPED"
-
-
 @pytest.fixture(scope="module")
 def failed(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     """A sweep whose first cell fails."""
@@ -183,13 +159,6 @@ def test_a_failing_cell_fails_the_sweep_but_not_the_other_cells(failed: Finished
     assert "INVALID: worker 0 failed (load): RuntimeError: told to fail" in out
     assert out.count(": VALID  makespan") == 1
     assert "MPS OFF" in out
-
-
-def test_mlflow_calls_failed_what_failed(failed: Finished) -> None:
-    client = MlflowClient(tracking_uri=f"sqlite:///{failed.folder / 'outputs' / 'mlflow.db'}")
-    runs = client.search_runs([client.get_experiment_by_name("mps_experiments").experiment_id])
-    found = sorted((run.data.tags["verdict"], run.info.status) for run in runs)
-    assert found == [("1 INVALID, 1 VALID", "FAILED"), ("INVALID", "FAILED"), ("VALID", "FINISHED")]
 
 
 def test_what_a_worker_prints_is_in_its_log_only(failed: Finished) -> None:
@@ -340,14 +309,6 @@ def read_all(descriptor: int, runner: subprocess.Popen[bytes]) -> str:
             break
     os.close(descriptor)
     return b"".join(parts).decode(errors="replace")
-
-
-def test_sweep_json_tells_what_each_cell_cost(finished: Finished) -> None:
-    (path,) = finished.folder.glob("outputs/*/*/sweep.json")
-    summary = json.loads(path.read_text())
-    assert summary["status"] == "FINISHED"
-    assert len(summary["cells"]) == 8
-    assert all(cell["total_s"] >= cell["record_s"] for cell in summary["cells"])
 
 
 def test_ctrl_c_while_the_fork_server_imports_torch_is_one_line(tmp_path: Path) -> None:

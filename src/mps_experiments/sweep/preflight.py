@@ -193,7 +193,6 @@ def check_output_dir(config: Config) -> Path:
     output_dir = look_at_output_dir(config)
     try:
         output_dir.mkdir(parents=True, exist_ok=True)
-        _try_to_write(output_dir / f".write-test-{os.getpid()}")
     except OSError as error:
         raise _not_writable("output_dir", config.output_dir, error) from error
     return output_dir
@@ -223,13 +222,6 @@ def look_at_output_dir(config: Config) -> Path:
 def _not_writable(option: str, folder: object, error: OSError | RuntimeError) -> ConfigError:
     why = getattr(error, "strerror", None) or str(error)
     return ConfigError(option, folder, f"cannot be written ({why}); name a folder of yours")
-
-
-def _try_to_write(path: Path) -> None:
-    try:
-        path.write_bytes(b"0" * 4096)
-    finally:
-        path.unlink(missing_ok=True)
 
 
 def check_workloads(plans: Sequence[RunPlan]) -> list[tuple[WorkloadSpec, Checked]]:

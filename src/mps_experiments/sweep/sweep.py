@@ -29,6 +29,7 @@ from mps_experiments.report.lines import cell_line
 from mps_experiments.report.summary import closing_lines
 from mps_experiments.report.tables import tables
 from mps_experiments.report.terminal import Terminal, complain
+from mps_experiments.run.fingerprint import of_plan
 from mps_experiments.run.mps_check import MpsCheck
 from mps_experiments.run.plan import RunPaths, RunPlan, build_plan
 from mps_experiments.run.runner import Outcome, Surroundings, run_cell
@@ -39,7 +40,7 @@ from mps_experiments.sweep.forecast import HINT, LONG_S, Forecast, in_words
 from mps_experiments.sweep.ledger import Ledger, check_room
 from mps_experiments.sweep.preflight import lock_gpus, take_cores
 from mps_experiments.sweep.reporting import sweep_report
-from mps_experiments.sweep.resume import EarlierRuns, Kept, look_up
+from mps_experiments.sweep.resume import EarlierRuns, Kept
 from mps_experiments.workers.context import process_context
 
 _SETTLE_TIMEOUT_S = 600.0  # no option: what MLflow may take has a deadline of its own
@@ -232,8 +233,9 @@ class Sweep:
                 complain(f"resume: {len(problems)} records are not used, they cannot be read: {problems[0]}")
         weights_sha256 = self.weights_sha256.get(run.plan.workloads[0].weights)
         machine = self._surroundings_of(run.plan).machine
-        kept, why_not = look_up(self._earlier, run.plan, run.config, machine, weights_sha256)
-        if why_not:
+        wanted = of_plan(run.plan, run.config, machine, weights_sha256)
+        kept = self._earlier.take(wanted)
+        if kept is None and (why_not := self._earlier.why_not(wanted)):
             self.terminal.line(f"{run.plan.name}: {why_not}")
         return kept
 

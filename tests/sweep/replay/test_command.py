@@ -1,6 +1,5 @@
 """``python -m mps_experiments.replay`` as a user calls it: real sweeps on the CPU, run again."""
 
-import json
 import shlex
 import signal
 from dataclasses import replace
@@ -126,20 +125,3 @@ def test_a_mistake_is_one_line(
     assert said in err
     assert len(err.splitlines()) == 1
     assert records(tmp_path) == []
-
-
-def test_keys_of_another_version_are_named_and_dropped_only_if_asked(
-    outputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = tmp_path / "stored" / "measurement.json"
-    write_measurement(records(outputs)[0], path)
-    tree = read_json(path)
-    tree["config"]["arrivals"] = "poisson"
-    path.write_text(json.dumps(tree))
-    assert main([str(path)]) == 2
-    assert "it has arrivals, unknown here" in capsys.readouterr().err
-    assert main([str(path), "--drop-unknown"]) == 2
-    assert [line.partition(": ")[2].partition(" (")[0] for line in capsys.readouterr().err.splitlines()] == [
-        "left out, unknown to this version: arrivals",
-        f"run={path}: names code to run",
-    ]
