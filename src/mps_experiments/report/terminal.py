@@ -12,20 +12,22 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from mps_experiments.record.worker import Forward
 from mps_experiments.report.standard_streams import (
     EXIT_UNWRITABLE,
     finish_output,
     guard_streams,
     is_closed_pipe,
 )
+
+if TYPE_CHECKING:
+    from mps_experiments.record.worker import Forward  # imports NumPy: the first line would come later
 
 _TICK_TERMINAL_S = 1.0  # one redraw a second is all that happens in the parent while workers are timed
 _TICK_PLAIN_S = 5.0
@@ -85,13 +87,14 @@ class Terminal:
 
     def line(self, text: str) -> None:
         """Print a line that stays."""
-        self._print(text, "")
+        self._print(text)
 
     def decision(self, text: str) -> None:
-        """Print the line that people came for."""
-        self._print(text, "bold")
+        """Print what people came for; its first sentence is bold."""
+        sentence, stop, _ = text.partition(". ")
+        self._print(text, bold=len(sentence + stop.rstrip()))
 
-    def _print(self, text: str, style: str) -> None:
+    def _print(self, text: str, bold: int = 0) -> None:
         _clear_status()
         if self.is_terminal:  # rich would break a long path, too
             lines = (
@@ -99,7 +102,8 @@ class Terminal:
                 for line in text.splitlines()
             )
             text = "\n".join(part for line in lines for part in line)
-        shown = Text(text, style=style)
+        shown = Text(text)
+        shown.stylize("bold", 0, bold)
         for pattern, colour in _STYLES.items():
             shown.highlight_regex(pattern, colour)
         self._progress.console.print(shown, no_wrap=True, overflow="ignore", crop=False)
@@ -160,7 +164,7 @@ class Terminal:
         self._progress.update(self._run, completed=finished)
         self._progress.refresh()
 
-    def forward(self, rank: int, pid: int, message: Forward) -> None:
+    def forward(self, rank: int, pid: int, message: "Forward") -> None:
         self.line(f"worker {rank} pid {pid} stream {message.stream} #{message.iteration}: {message.shape}")
 
 

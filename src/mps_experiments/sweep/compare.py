@@ -93,9 +93,11 @@ def show(
         terminal.line(line)
     if any(cell.a and cell.b for cell in cells):
         terminal.show([number_table(cells, names)])
-    for cell in cells:
-        if cell.why_not:
-            terminal.line(f"{cell.label}: not compared: {cell.why_not}")
+    left_out: dict[str, list[str]] = {}
+    for cell in filter(lambda each: each.why_not, cells):
+        left_out.setdefault(cell.why_not, []).append(cell.label)
+    for why, labels in left_out.items():
+        terminal.line(f"not compared, {why}: {'; '.join(labels)}")
     if rows := circumstances(cells, missing):
         terminal.show([circumstance_table(rows, names)])
     elif any(cell.a and cell.b for cell in cells):

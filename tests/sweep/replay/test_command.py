@@ -77,7 +77,7 @@ def test_cells_that_are_no_product_are_run_and_one_that_cannot_be_is_exit_code_1
     assert done.returncode == 1, done.stderr
     assert sorted(m.verdict.status.value for m in records(tmp_path / "outputs")) == ["SKIPPED", "VALID"]
     assert "1 cell cannot be compared" in done.stdout
-    assert "not compared: now is SKIPPED: MPS needs an NVIDIA GPU" in done.stdout
+    assert "not compared, now is SKIPPED: MPS needs an NVIDIA GPU" in done.stdout
 
 
 def test_ctrl_c_ends_it_in_order_and_shows_what_there_is(outputs: Path, tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_ctrl_c_ends_it_in_order_and_shows_what_there_is(outputs: Path, tmp_path
     runner.send_signal(signal.SIGINT)
     done = runner.finish()
     assert done.returncode == 130
-    assert "not compared: now is INVALID: interrupted by SIGINT" in done.stdout
+    assert "not compared, now is INVALID: interrupted by SIGINT" in done.stdout
     assert "interrupted: 0 of 1 cells were finished\n" in done.stdout
 
 
