@@ -18,6 +18,9 @@ def test_windows_of_a_given_length_are_known_before_the_first_run() -> None:
     forecast = Forecast.of([plan(1, "auto", window_s=10.0), plan(2, "auto", window_s=10.0)])
     assert forecast.left_s == pytest.approx(2 * 15.0)
     assert opening_line(2, forecast, None) == "2 runs, about 30 s"
+    assert (
+        opening_line(2, forecast, None, resumes=True) == "2 runs, about 30 s, less what is measured already"
+    )
     assert opening_line(2, forecast, 30.0) == "2 runs, about 30 s, then more blocks, 30 min in all at most"
 
 

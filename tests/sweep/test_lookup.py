@@ -217,7 +217,7 @@ def test_an_archive_is_named_with_what_to_do_and_nothing_is_written(
     before = sorted(tmp_path.rglob("*"))
     for command in (report, sync):
         assert command([str(path)]) == 2
-        assert f"={name}: is an archive; unpack it and give its folder\n" in capsys.readouterr().err
+        assert f"={name}: is an archive; unpack it into a folder and give that\n" in capsys.readouterr().err
     assert sorted(tmp_path.rglob("*")) == before
     shutil.rmtree("source")
     with pytest.raises(ConfigError, match="is an archive; unpack it"):

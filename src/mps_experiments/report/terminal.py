@@ -203,22 +203,19 @@ class Parser(argparse.ArgumentParser):
     ``output_dir=x`` means ``--output-dir x``, and ``all=true`` means ``--all``.
     """
 
-    def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:
+    def parse_known_args(  # type: ignore[override]  # two overloads of the same
+        self, args: Sequence[str] | None = None, namespace: Any = None
+    ) -> Any:
         """Read both spellings."""
         words = sys.argv[1:] if args is None else args
         return super().parse_known_args([typed for word in words for typed in self._spelled(word)], namespace)
 
     def _spelled(self, word: str) -> list[str]:
         name, equals, value = word.partition("=")
-        flag = next(
-            (
-                f"--{each}"
-                for each in (name, name.replace("_", "-"))
-                if f"--{each}" in self._option_string_actions
-            ),
-            None,
-        )
-        if not equals or flag is None or Path(word).exists():
+        flag = f"--{name}"
+        if flag not in self._option_string_actions:
+            flag = flag.replace("_", "-")
+        if not equals or flag not in self._option_string_actions or Path(word).exists():
             return [word]
         if self._option_string_actions[flag].nargs != 0:
             return [f"{flag}={value}"]

@@ -53,7 +53,7 @@ def _compare(args: argparse.Namespace) -> int:
     problems = [problem for side in found for problem in side.problems]
     for problem in problems:
         complain(problem)
-    cells = compared(*runs)
+    cells = compared(runs[0], runs[1])
     about = [f"{name}: {word}: {_about(side)}" for name, word, side in zip("AB", words, found, strict=True)]
     show(Terminal(None), cells, ("A", "B"), about=about)
     return 1 if problems or all(cell.why_not for cell in cells) else 0

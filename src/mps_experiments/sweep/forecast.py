@@ -90,16 +90,19 @@ def in_words(seconds: float) -> str:
     return f"about {seconds / 60:.0f} min" if seconds < LONG_S else f"about {seconds / 3600:.1f} h"
 
 
-def opening_line(runs: int, forecast: Forecast, budget_min: float | None) -> str:
+def opening_line(runs: int, forecast: Forecast, budget_min: float | None, resumes: bool = False) -> str:
     """Say before a sweep how many runs come and how long they take.
 
     Args:
         runs: Their number.
         forecast: Of these runs.
         budget_min: The time within which blocks are added; None if none are.
+        resumes: Whether records of earlier sweeps may stand for some of them.
     """
     left_s = forecast.left_s
     parts = [f"{runs} runs", "how long is known after the first" if left_s is None else in_words(left_s)]
+    if resumes:
+        parts.append("less what is measured already")
     if budget_min is not None:
         parts.append(f"then more blocks, {budget_min:g} min in all at most")
     return ", ".join(parts) + (f"; {HINT}" if left_s is not None and left_s >= LONG_S else "")

@@ -86,7 +86,7 @@ def last_sweep(output_dir: Path) -> Path:
 def archive_hint(path: Path) -> str:
     """Say what to do with an archive; empty for any other file."""
     is_archive = path.is_file() and _ARCHIVE.fullmatch(path.name)
-    return "is an archive; unpack it and give its folder" if is_archive else ""
+    return "is an archive; unpack it into a folder and give that" if is_archive else ""
 
 
 def folder_hint(folder: Path) -> str:
@@ -140,11 +140,11 @@ class _Search:
         self.by_id.setdefault(run.measurement.record_id, run)
 
     def _add_file(self, path: Path) -> None:
+        if hint := archive_hint(path):
+            raise ConfigError("run", path, hint)
         try:
             self._add(FoundRun(measurement=read_measurement(path), folder=path.parent))
         except RecordError as error:
-            if hint := archive_hint(path):
-                raise ConfigError("run", path, hint) from error
             hint = f"; {path} is a sweep's: give its folder" if read_summary(path) else ""
             self.problems.append(f"{error}{hint}")
 

@@ -93,7 +93,7 @@ def open_sweep(
                 terminal.line(f"SKIPPED: {number} of {count} runs: {reason}")
             budget_min = agenda.goal.budget_s / 60 if agenda.goal else None
             if count > skipped.total():
-                terminal.line(opening_line(count - skipped.total(), forecast, budget_min))
+                terminal.line(opening_line(count - skipped.total(), forecast, budget_min, config.resume))
         stack.enter_context(terminal)
         sweep = Sweep(
             ledger=Ledger(info, prepared.tracker, order=agenda.summary()),
