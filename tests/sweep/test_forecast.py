@@ -47,7 +47,11 @@ def test_windows_of_iterations_are_known_from_the_first_run_on() -> None:
 
 
 def test_a_skipped_run_takes_no_time_and_a_fault_has_its_reference_and_its_trials() -> None:
-    assert Forecast.of([planned(procs=2)]).left_s == 0  # mps=on without a GPU
+    skipped = planned(procs=2, times=50)  # mps=on without a GPU
+    assert Forecast.of([skipped]).left_s == 0
+    same = Forecast.of([skipped, plan(2, 50)])
+    same.finish(skipped)
+    assert same.left_s is None
     trials = plan(2, 50, fault__kind=FaultKind.kill, fault__trials=3)
     forecast = Forecast.of([trials])
     for run in runs_of(trials, {}, ()):

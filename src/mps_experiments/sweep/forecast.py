@@ -41,10 +41,12 @@ class Forecast:
 
     def finish(self, plan: RunPlan, measurement: Measurement | None = None, took_s: float = 0.0) -> None:
         """Strike a run off, and learn from what it took; one that was resumed or refused teaches nothing."""
+        if reason_to_skip(plan) is not None:
+            return
         kind = _kind(plan)
         if self._left[kind] > 0:
             self._left[kind] -= 1
-        elif reason_to_skip(plan) is None:
+        else:
             self._added = max(0, self._added - 1)
         figures = measurement.statistics() if measurement is not None else None
         if figures is None:

@@ -86,6 +86,15 @@ def test_lines_are_aligned_plain_and_whole_with_what_to_do_below() -> None:
     )
 
 
+def test_on_a_terminal_words_are_wrapped_beside_the_name() -> None:
+    file = StringIO()
+    console = Console(file=file, soft_wrap=True, width=44, force_terminal=True, color_system=None)
+    show(console, Finding(name="GPU", level=Level.WARN, found="word " * 6, todo="mend it"))
+    assert file.getvalue().splitlines() == [
+        *(f"WARN  {'GPU':<18}word word word word", f"{' ' * 24}word word", f"{' ' * 24}-> mend it")
+    ]
+
+
 def examined(folder: Path, open_gpus: OpenGpus, device: str = "auto") -> dict[str, Finding]:
     config = Config(output_dir=str(folder / "outputs"), device=device, tracking=TrackingConfig(enabled=False))
     findings = list(examine(config, True, open_gpus, folder))

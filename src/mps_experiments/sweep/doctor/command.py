@@ -5,6 +5,7 @@ import contextlib
 import dataclasses
 import json
 import sys
+import textwrap
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -33,6 +34,7 @@ _EXIT_CODES = "exit code, by the worst line: 0 all OK; 1 a WARN; 2 a FAIL, or a 
 _TIMEOUT_S = 30.0  # several GPUs without persistence mode, or many daemons, take seconds each
 _GRACE_S = 60.0  # for what has deadlines of its own, and cleans up after them
 _LEVEL_WIDTH, _NAME_WIDTH = 6, 18
+_LEAST_WIDTH = 20  # characters of a finding on a narrow terminal
 _STYLES = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "bold red"}
 
 OpenGpus = Callable[[], AbstractContextManager[GpuProbe]]
@@ -173,6 +175,9 @@ def show(console: Console, finding: Finding) -> None:
     """Print a finding as one line, and what to do below it."""
     lines = [_one_line(finding.found), *([f"-> {_one_line(finding.todo)}"] if finding.todo else [])]
     margin = " " * (_LEVEL_WIDTH + _NAME_WIDTH)
+    if console.is_terminal:
+        width = max(_LEAST_WIDTH, console.width - len(margin))
+        lines = [part for line in lines for part in textwrap.wrap(line, width, break_long_words=False)]
     level = (finding.level.name.ljust(_LEVEL_WIDTH), _STYLES[finding.level])
     console.print(Text.assemble(level, finding.name.ljust(_NAME_WIDTH), f"\n{margin}".join(lines)))
 
