@@ -8,7 +8,7 @@ import shlex
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from mps_experiments.analysis.gains import gains
@@ -27,7 +27,7 @@ from mps_experiments.run.mps_check import MpsCheck
 from mps_experiments.run.plan import SMALL_MODEL, RunPlan
 from mps_experiments.run.skip import reason_to_skip
 from mps_experiments.run.trials import count_runs
-from mps_experiments.sweep.agenda import agenda_of
+from mps_experiments.sweep.agenda import Agenda, agenda_of
 from mps_experiments.sweep.forecast import Forecast, opening_line
 from mps_experiments.sweep.ledger import Ledger
 from mps_experiments.sweep.preflight import (
@@ -47,9 +47,22 @@ _STALE_TIMEOUT_S = 5.0  # daemons of the dead: they serve nobody, so being kille
 
 @contextlib.contextmanager
 def open_sweep(
-    request: Request, arguments: list[str], probe: GpuProbe, lock_folder: Path = LOCK_FOLDER
+    request: Request,
+    arguments: list[str],
+    probe: GpuProbe,
+    lock_folder: Path = LOCK_FOLDER,
+    make_agenda: Callable[..., Agenda] = agenda_of,
+    module: str = "mps_experiments",
 ) -> Iterator[Sweep]:
     """Refuse what cannot work, then open all that the cells share; the tables come when the block is left.
+
+    Args:
+        request: What is asked for.
+        arguments: As they were typed.
+        probe: The machine's GPUs.
+        lock_folder: Where locks are.
+        make_agenda: Makes the order of the runs, called as `agenda_of` is.
+        module: What they were typed for.
 
     Raises:
         ConfigError: If any cell of the sweep cannot work, or another sweep has the GPU. Nothing has been
@@ -63,9 +76,10 @@ def open_sweep(
     plans = plan_cells(request.cells, probe, [cell.folder for cell in grid.cells])
     look_at_output_dir(config)  # first: the folders of runs are below it, and it is what a user names
     check_run_folder("hydra.sweep.dir" if request.multirun else "hydra.run.dir", grid.folder)
-    agenda = agenda_of(request, plans, gains, started)
-    info = _info(request, arguments, plans)
-    count, forecast = count_runs(plans), Forecast.of(plans)
+    agenda = make_agenda(request, plans, gains, started)
+    info = _info(request, arguments, plans, module)
+    runs_all = make_agenda is agenda_of  # another agenda may stop before all cells have run
+    count, forecast = count_runs(plans), Forecast.of(plans if runs_all else ())
     terminal = Terminal(count or None)
     with contextlib.ExitStack() as stack:
         locks = stack.enter_context(GpuLocks(info.command, terminal.line, lock_folder))
@@ -76,24 +90,15 @@ def open_sweep(
         mps_check = MpsCheck(guardian, probe.cuda_driver_version())
         _tidy_and_check_mps(plans, mps_check, terminal)
         prepared = prepare(config, plans)
-        for remark in filter(None, [*prepared.remarks, variables_line(config.tracking, os.environ)]):
-            terminal.line(remark)
-        if plans and plans[0].device.is_cpu:
-            terminal.line("no GPU in use: the same pipeline runs on the CPU")
-        elif ignored := describe(not_passed_on(os.environ)):
-            terminal.line(ignored)
-        if SMALL_MODEL in _unnamed_models(request.cells, plans):
-            terminal.line(
-                f"no model is named: on the CPU that means a small one, {SMALL_MODEL}; "
-                "workload=maskrcnn (slow there), workload=resnet50 or workload.model=... names another"
-            )
+        for line in (*prepared.remarks, *_remarks(config, request, plans)):
+            terminal.line(line)
         skipped = Counter(skip.reason for plan in plans if (skip := reason_to_skip(plan)))
         if count > 1:
             for reason, number in skipped.items():
                 terminal.line(f"SKIPPED: {number} of {count} runs: {reason}")
-            budget_min = agenda.goal.budget_s / 60 if agenda.goal else None
-            if count > skipped.total():
-                terminal.line(opening_line(count - skipped.total(), forecast, budget_min, config.resume))
+            if runs_all and (left := count - skipped.total()):
+                budget_min = agenda.goal.budget_s / 60 if agenda.goal else None
+                terminal.line(opening_line(left, forecast, budget_min, config.resume))
         stack.enter_context(terminal)
         sweep = Sweep(
             ledger=Ledger(info, prepared.tracker, order=agenda.summary()),
@@ -124,12 +129,20 @@ def open_sweep(
             sweep.finish()
 
 
-def _unnamed_models(cells: Sequence[Config], plans: Sequence[RunPlan]) -> set[str]:
-    return {
-        plan.workloads[0].model
-        for config, plan in zip(cells, plans, strict=True)
-        if config.workload.model == AUTO
-    }
+def _remarks(config: Config, request: Request, plans: Sequence[RunPlan]) -> Iterator[str]:
+    """Yield what a user may not expect: the store, the device, the model."""
+    if line := variables_line(config.tracking, os.environ):
+        yield line
+    if plans and plans[0].device.is_cpu:
+        yield "no GPU in use: the same pipeline runs on the CPU"
+    elif line := describe(not_passed_on(os.environ)):
+        yield line
+    pairs = zip(request.cells, plans, strict=True)
+    if any(cell.workload.model == AUTO and plan.workloads[0].model == SMALL_MODEL for cell, plan in pairs):
+        yield (
+            f"no model is named: on the CPU that means a small one, {SMALL_MODEL}; "
+            "workload=maskrcnn (slow there), workload=resnet50 or workload.model=... names another"
+        )
 
 
 @contextlib.contextmanager
@@ -147,12 +160,12 @@ def _tidy_and_check_mps(plans: Sequence[RunPlan], mps_check: MpsCheck, terminal:
         mps_check.check(plan)
 
 
-def _info(request: Request, arguments: list[str], plans: Sequence[RunPlan]) -> SweepInfo:
+def _info(request: Request, arguments: list[str], plans: Sequence[RunPlan], module: str) -> SweepInfo:
     model = plans[0].workloads[0].model if plans else "sweep"
     moment = time.strftime("%Y-%m-%d %H:%M:%S")
     return SweepInfo(
         sweep_id=uuid.uuid4().hex,
         name=f"{model} {moment}",
-        command=shlex.join(["python", "-m", "mps_experiments", *arguments]),
+        command=shlex.join(["python", "-m", module, *arguments]),
         is_sweep=request.multirun,
     )
