@@ -76,8 +76,7 @@ class Story:
         locked_by: The processes of the first that had the lock file open, and `first`, its runner.
         folder: The private folder of the first; `left`: its daemon and server.
         refused: A second sweep.
-        waiting: The line that a third sweep printed first.
-        third: All of it.
+        third: A third sweep, without the line that says for whom it waits.
     """
 
     first: int
@@ -85,7 +84,6 @@ class Story:
     folder: Path
     left: list[psutil.Process]
     refused: subprocess.CompletedProcess[str]
-    waiting: str
     third: subprocess.CompletedProcess[str]
     folders_at_the_end: list[Path]
     records: dict[str, int]
@@ -103,7 +101,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
         third = another_sweep(scene, outputs / "third", "gpu_wait_s=600")
         try:
             assert third.stdout is not None
-            waiting = third.stdout.readline()
+            assert f"in use by another sweep, pid {scene.runner.pid} (python -m" in third.stdout.readline()
             kill_with_its_guardian(scene)
         except BaseException:
             third.kill()
@@ -114,7 +112,6 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
             folder=folder,
             left=left,
             refused=refused,
-            waiting=waiting,
             third=finished(third),
             folders_at_the_end=[*scene.temporary.glob("mpsx-*"), *scene.temporary.glob("pymp-*")],
             records={

@@ -96,8 +96,8 @@ def _write(subject: Subject, folder: Path) -> None:
     except OSError as error:
         raise ConfigError("--out", folder, f"cannot be written ({error.strerror}); name another") from error
     terminal = Terminal(None)
-    measurements = [run.measurement for run in subject.runs]
-    terminal.text(printable(tables_by_machine(measurements, terminal.width)))
     for line in answer_lines(subject):
         terminal.decision(printable(line))
+    measurements = [run.measurement for run in subject.runs]
+    terminal.text(printable(tables_by_machine(measurements, terminal.width)))
     terminal.line(printable(f"report: {written.html}"))

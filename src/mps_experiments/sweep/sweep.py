@@ -276,19 +276,19 @@ class Sweep:
         return self._surroundings[uuid_or_none]
 
     def finish(self) -> None:
-        """Print tables, ratios and where to look next; also when cells failed or a signal came."""
+        """Print the answer, tables, and where to look next; also when cells failed or a signal came."""
         self._settle()
         ledger, measurements = self.ledger, self.ledger.measurements
-        if measurements:
-            self.terminal.show([*tables(measurements, told=True), *fault_tables(measurements)])
-            for line in closing_lines(measurements):
-                self.terminal.line(line)
         status = "KILLED" if self.interruption else "FINISHED" if self._cells_are_fine else "FAILED"
         folder = ledger.folder if self.writes_report else None
         precision = self.agenda.goal.precision if self.agenda.goal else 0.0
         report = sweep_report(measurements, ledger.places, folder, ledger.info.command, precision)
         for line in report.answers:
             self.terminal.decision(line)
+        if measurements:
+            self.terminal.show([*tables(measurements, told=True), *fault_tables(measurements)])
+            for line in closing_lines(measurements):
+                self.terminal.line(line)
         if self.agenda.stopped:
             self.terminal.line(f"precision: {self.agenda.stopped}")
         ledger.order = self.agenda.summary()
