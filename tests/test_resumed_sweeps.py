@@ -8,7 +8,6 @@ import pytest
 
 from mps_experiments.record.measurement import (
     FILE_NAME,
-    SCHEMA_VERSION,
     Measurement,
     find_measurements,
     read_measurement,
@@ -19,7 +18,6 @@ from tests.fakes.plans import wait_until
 from tests.records import read_json
 from tests.sweep.test_sweep import DEADLINE_S, MOODY, Finished, begin, sweep
 
-VERSION = f'"schema_version": {SCHEMA_VERSION}'
 SLOWLY = ("workload.options.sleep_s=0.02",)
 
 

@@ -235,14 +235,6 @@ def test_blocks_are_added_until_the_intervals_are_narrow_or_the_budget_is_used(t
     assert f"precision: {summary['stopped']}" in out.splitlines()
 
 
-def test_the_same_folder_twice_keeps_both_records(tmp_path: Path) -> None:
-    for _ in range(2):
-        done = sweep(tmp_path, *MOODY, "times=2", "tracking=none", "hydra.run.dir=same")
-        assert done.result.returncode == 0, done.result.stderr
-    records = [read_measurement(path).record_id for path in find_measurements(tmp_path / "same")]
-    assert len(set(records)) == 2
-
-
 def test_an_interrupted_sweep_keeps_what_it_measured_and_says_killed(tmp_path: Path) -> None:
     started = tmp_path / "started"
     runner = subprocess.Popen(
