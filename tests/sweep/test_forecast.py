@@ -46,6 +46,16 @@ def test_windows_of_iterations_are_known_from_the_first_run_on() -> None:
     assert forecast.left_s == 0
 
 
+def test_that_an_hour_is_left_is_told_once_when_it_is_known() -> None:
+    plans = [plan(1, 100), plan(2, 10_000), plan(2, 10_000)]
+    forecast = Forecast.of(plans)
+    assert forecast.words == ""
+    first = make_measurement(times=100, makespan_s=20.0)
+    assert forecast.finish(plans[0], first, took_s=21.0) == f"about 2.2 h left: {HINT}"
+    assert forecast.finish(plans[1]) == ""
+    assert forecast.words == "about 1.1 h left"
+
+
 def test_a_skipped_run_takes_no_time_and_a_fault_has_its_reference_and_its_trials() -> None:
     skipped = planned(procs=2, times=50)  # mps=on without a GPU
     assert Forecast.of([skipped]).left_s == 0

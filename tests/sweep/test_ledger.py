@@ -86,6 +86,8 @@ def test_after_its_first_failure_the_tracker_is_not_asked_again_and_every_record
     assert len(find_measurements(tmp_path)) == 3
     assert book.tracking_problem == "MLflow is not there"
     assert capsys.readouterr().err.count("MLflow is not there") == 1
+    *_, line = book.places_to_look(said(""))
+    assert line.endswith(f" -m mps_experiments.sync {tmp_path}")
 
 
 def test_a_run_taken_over_counts_under_its_new_name_and_is_logged_as_it_was(tmp_path: Path) -> None:
@@ -117,7 +119,7 @@ def test_at_the_end_the_tables_lie_beside_the_records_and_the_sweep_is_closed(tm
     assert (tmp_path / "tables.txt").read_text() == "the tables\n"
     assert read_json(tmp_path / SUMMARY)["status"] == "KILLED"
     assert tracker.finished == ["KILLED"]
-    assert book.folders() == [tmp_path]
+    assert list(book.places_to_look(said(""))) == [f"records: {tmp_path}", tracker.browse_hint()]
 
 
 def test_what_is_found_missing_later_is_in_the_record_in_the_tables_and_in_mlflow(tmp_path: Path) -> None:

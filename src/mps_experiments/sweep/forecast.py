@@ -39,10 +39,24 @@ class Forecast:
         """Expect runs that nobody asked for: twins, added blocks."""
         self._added += runs
 
-    def finish(self, plan: RunPlan, measurement: Measurement | None = None, took_s: float = 0.0) -> None:
-        """Strike a run off, and learn from what it took; one that was resumed or refused teaches nothing."""
+    def finish(self, plan: RunPlan, measurement: Measurement | None = None, took_s: float = 0.0) -> str:
+        """Strike a run off, and learn from what it took; one that was resumed or refused teaches nothing.
+
+        Returns a line to print if it is only now known that an hour or more is left.
+        """
         if reason_to_skip(plan) is not None:
-            return
+            return ""
+        knew = self.left_s is not None
+        self._strike_off(plan, measurement, took_s)
+        is_news = not knew and self.left_s is not None and self.left_s >= LONG_S
+        return f"{self.words}: {HINT}" if is_news else ""
+
+    @property
+    def words(self) -> str:
+        """Return what is left in words; empty if nothing is, or nothing tells."""
+        return f"{in_words(self.left_s)} left" if self.left_s else ""
+
+    def _strike_off(self, plan: RunPlan, measurement: Measurement | None, took_s: float) -> None:
         kind = _kind(plan)
         if self._left[kind] > 0:
             self._left[kind] -= 1

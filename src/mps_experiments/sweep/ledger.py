@@ -2,10 +2,12 @@
 
 import contextlib
 import os
+import shlex
 import shutil
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -163,10 +165,19 @@ class Ledger:
             with contextlib.suppress(OSError):
                 write_atomically(self.folder / "tables.txt", report.tables.encode())
 
-    def folders(self) -> list[Path]:
-        """List the folders that hold the records."""
-        aside = dict.fromkeys(path.parent for path in self._kept_aside)
-        return [*([self.folder] if self.folder else []), *aside]
+    def places_to_look(self, report: SweepReport) -> Iterator[str]:
+        """Say where records, report and MLflow's runs are, or how MLflow gets those that it lacks."""
+        if self.folder is None:
+            return
+        yield f"records: {self.folder}"
+        if report.files:
+            yield f"report: {report.files[0]}"
+        if self.tracking_problem is None:
+            yield self.tracker.browse_hint()
+            return
+        folders = dict.fromkeys([self.folder, *(path.parent for path in self._kept_aside)])
+        command = shlex.join([sys.executable, "-m", "mps_experiments.sync", *map(str, folders)])
+        yield f"MLflow is missing runs ({self.tracking_problem}); log them later: {command}"
 
     def write_summary(self, status: str) -> None:
         """Write sweep.json, after each run: a sweep that is killed can then be logged as one later."""

@@ -1,7 +1,5 @@
 """All cells of one command line: refused together, run one by one, compared at the end."""
 
-import shlex
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -36,7 +34,7 @@ from mps_experiments.run.runner import Outcome, Surroundings, run_cell
 from mps_experiments.run.trials import CellRun, runs_of
 from mps_experiments.sweep.afterwork import Afterwork
 from mps_experiments.sweep.agenda import Agenda, Job
-from mps_experiments.sweep.forecast import HINT, LONG_S, Forecast, in_words
+from mps_experiments.sweep.forecast import Forecast
 from mps_experiments.sweep.ledger import Ledger, check_room
 from mps_experiments.sweep.preflight import lock_gpus, take_cores
 from mps_experiments.sweep.reporting import sweep_report
@@ -199,14 +197,10 @@ class Sweep:
 
     def _count_down(self, plan: RunPlan, measurement: Measurement | None = None, took_s: float = 0.0) -> None:
         """Say how much time is left; once, if the first run shows that it is an hour or more."""
-        knew = self.forecast.left_s is not None
-        self.forecast.finish(plan, measurement, took_s)
-        left_s = self.forecast.left_s
-        if left_s is None:
-            return
-        self.terminal.remaining(f"{in_words(left_s)} left" if left_s else "")
-        if not knew and left_s >= LONG_S:
-            self.terminal.line(f"{in_words(left_s)} left: {HINT}")
+        hint = self.forecast.finish(plan, measurement, took_s)
+        self.terminal.remaining(self.forecast.words)
+        if hint:
+            self.terminal.line(hint)
 
     def _complete(self, plan: RunPlan, outcome: Outcome, times_s: tuple[float, float, float]) -> None:
         """Write the files of a run whose record is on disk, log it, note it; while the next workers load."""
@@ -297,16 +291,8 @@ class Sweep:
             what = f"interrupted: {self._begun - self._is_open} of {self.planned} cells were finished"
             how = "; the same command with resume=true runs the others" if self.can_resume else ""
             self.terminal.line(f"{what}{how}")
-        if ledger.folder is None:
-            return
-        self.terminal.line(f"records: {ledger.folder}")
-        if report.files:
-            self.terminal.line(f"report: {report.files[0]}")
-        if ledger.tracking_problem is None:
-            self.terminal.line(ledger.tracker.browse_hint())
-            return
-        command = shlex.join([sys.executable, "-m", "mps_experiments.sync", *map(str, ledger.folders())])
-        self.terminal.line(f"MLflow is missing runs ({ledger.tracking_problem}); log them later: {command}")
+        for line in ledger.places_to_look(report):
+            self.terminal.line(line)
 
     @property
     def exit_code(self) -> int:
