@@ -90,14 +90,14 @@ def _folder(words: Sequence[str], subject: Subject, args: argparse.Namespace) ->
 
 
 def _write(subject: Subject, folder: Path) -> None:
-    """Write the report, and say the same here."""
-    try:
-        written = write_report(subject, folder)
-    except OSError as error:
-        raise ConfigError("--out", folder, f"cannot be written ({error.strerror}); name another") from error
+    """Say here what the report says, then write it: its charts take seconds."""
     terminal = Terminal(None)
     for line in answer_lines(subject):
         terminal.decision(printable(line))
     measurements = [run.measurement for run in subject.runs]
     terminal.text(printable(tables_by_machine(measurements, terminal.width)))
+    try:
+        written = write_report(subject, folder)
+    except OSError as error:
+        raise ConfigError("--out", folder, f"cannot be written ({error.strerror}); name another") from error
     terminal.line(printable(f"report: {written.html}"))
