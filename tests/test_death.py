@@ -57,27 +57,18 @@ def measuring(
     program = ["-m", "mps_experiments"] if real else [str(CHECKOUT / "tests" / "fakes" / "cli_runner.py")]
     behind = tmp_path / "behind"
     options = f"{{sleep_s: 0.01, beacon: {beacons}, beacon_at: {MEASURED}, leave_behind: {behind}}}"
-    environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join([str(CHECKOUT), str(CHECKOUT / "src"), *sys.path])
-    }
+    given = f"-m times={TIMES},1 procs=2 mps={mps} tracking=none order=as_given workers.warmup=1"
+    given += f" workload=custom workload.factory=tests.fakes.attaching:build output_dir={outputs}"
+    environment = os.environ | ({} if real else {"PATH": path_with_fakes()})
+    environment["PYTHONPATH"] = os.pathsep.join([str(CHECKOUT), str(CHECKOUT / "src"), *sys.path])
     with short_folder() as temporary:
         runner = subprocess.Popen(
             [
-                *[
-                    sys.executable,
-                    *program,
-                    "-m",
-                    f"times={TIMES},1",
-                    "procs=2",
-                    f"mps={mps}",
-                    "tracking=none",
-                ],
-                *["workload=custom", "workload.factory=tests.fakes.attaching:build"],
-                *[f"workload.options={options}", f"workers.start_method={start_method}"],
-                *["workers.warmup=1", "order=as_given", f"output_dir={outputs}"],
+                *(sys.executable, *program, *given.split()),
+                *(f"workload.options={options}", f"workers.start_method={start_method}"),
             ],
             cwd=CHECKOUT,
-            env=environment | {"TMPDIR": str(temporary)} | ({} if real else {"PATH": path_with_fakes()}),
+            env=environment | {"TMPDIR": str(temporary)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -14,12 +14,12 @@ from mlflow import MlflowClient
 
 from mps_experiments.record.measurement import Measurement, find_measurements, read_measurement
 from mps_experiments.record.verdict import Status
-from mps_experiments.tracking.sqlite import database_of
+from mps_experiments.tracking.addresses import database_of
 from tests.fakes.plans import wait_until
 from tests.fakes.stores import fill, immutable, locked, mounted, new_store, read_only
 from tests.fakes.warm import Running, warm
 from tests.records import read_json
-from tests.sweep.test_sweep import DEADLINE_S, MOODY, command, environment
+from tests.sweep.test_sweep import DEADLINE_S, MOODY, environment
 from tests.tracking.conftest import free_port, mlflow_server, stop
 
 NAMES = [f"mps=off procs=1 times={times}" for times in (3, 4, 5)]
@@ -60,10 +60,18 @@ class Sweep:
         return sorted(str(run.info.run_name) for run in client.search_runs([experiment.experiment_id]))
 
     def sync(self, *folders: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [*command()[:2], "mps_experiments.sync", *(folders or [str(self.outputs)])],
-            env=environment(), capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        given = folders or [str(self.outputs)]
+        return warm().run("mps_experiments.sync", given, self.turnstile.parent, surroundings())
+
+
+def surroundings(**variables: str) -> dict[str, str]:
+    """The environment of a command, in which MLflow asks a server that is gone once more, not for minutes."""
+    return environment() | {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"} | variables
+
+
+def run(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run a sweep to its end; its temporary folder is `folder`."""
+    return warm().run("mps_experiments", (*arguments, *MOODY), folder, surroundings(TMPDIR=str(folder)))
 
 
 def is_noted(outputs: Path) -> bool:
@@ -90,8 +98,8 @@ def standing_still(
         *([f"tracking.uri={uri}"] if uri else []),
         *arguments,
     )
-    surroundings = environment() | {"TMPDIR": str(folder / "temporary")}
-    runner = warm().start("mps_experiments", given, folder, surroundings)
+    around = surroundings(TMPDIR=str(folder / "temporary"))
+    runner = warm().start("mps_experiments", given, folder, around)
     try:
         wait_until(
             lambda: (len(list(turnstile.iterdir())) == 3 and is_noted(outputs)) or runner.poll() is not None,
@@ -164,10 +172,7 @@ def test_a_signal_while_the_cell_before_is_still_logged_loses_neither(tmp_path: 
 def test_a_store_that_is_locked_at_the_start_is_refused(tmp_path: Path) -> None:
     uri = new_store(tmp_path / "mlflow.db")
     with locked(tmp_path / "mlflow.db"):
-        done = subprocess.run(
-            command(*MOODY, "times=3", f"tracking.uri={uri}", "tracking.timeout_s=3"),
-            cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        done = run(tmp_path, "times=3", f"tracking.uri={uri}", "tracking.timeout_s=3")
     assert done.returncode == 2, done.stdout + done.stderr
     assert re.fullmatch(
         r"mps_experiments: tracking\.uri=sqlite.*: another program has locked the database; try again.*\n",
@@ -260,17 +265,10 @@ def test_a_disk_with_less_room_than_asked_for_begins_no_other_cell(tmp_path: Pat
 def test_a_worker_that_has_no_room_to_print_fails_and_its_record_says_so(tmp_path: Path) -> None:
     """It prints 20 MB on a disk of 16 MB."""
     with mounted(tmp_path / "disk", "16m") as disk:
-        done = subprocess.run(
-            command(
-                *(*MOODY, "times=1000", f"workload.options.say={'x' * 20_000}", f"output_dir={disk}"),
-                *("min_free_disk_mb=0", "tracking=none"),
-            ),
-            cwd=tmp_path, env=environment() | {"TMPDIR": str(tmp_path)},
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        (path,) = find_measurements(
-            tmp_path
-        )  # on the disk, or aside: the worker's last buffer may fit or not
+        say = f"workload.options.say={'x' * 20_000}"
+        done = run(tmp_path, "times=1000", say, f"output_dir={disk}", "min_free_disk_mb=0", "tracking=none")
+        # On the disk, or aside: the worker's last buffer may fit or not.
+        (path,) = find_measurements(tmp_path)
         record = read_measurement(path)
     assert done.returncode == 1
     assert "No space left on device" in record.verdict.reason
@@ -278,20 +276,19 @@ def test_a_worker_that_has_no_room_to_print_fails_and_its_record_says_so(tmp_pat
 
 
 def test_two_syncs_at_once_log_each_record_once(tmp_path: Path) -> None:
-    given = ("-m", *MOODY, "times=3,4,5", "order=as_given", "workload.options.sleep_s=0.02", "tracking=none")
-    runner = warm().start("mps_experiments", given, tmp_path, environment())
-    done = runner.finish()
+    done = run(tmp_path, "-m", "times=3,4,5", "order=as_given", "tracking=none")
     assert done.returncode == 0, done.stderr
     outputs = tmp_path / "outputs"
-    sweep = Sweep(runner, tmp_path, outputs, f"sqlite:///{outputs / 'mlflow.db'}")
     (folder,) = (str(path.parent) for path in outputs.glob("*/*/sweep.json"))
     new_store(outputs / "mlflow.db")
-    syncs = [warm().start("mps_experiments.sync", [folder], tmp_path, environment()) for _ in range(2)]
+    syncs = [warm().start("mps_experiments.sync", [folder], tmp_path, surroundings()) for _ in range(2)]
     said = [each.communicate(timeout=DEADLINE_S) for each in syncs]
     assert [each.returncode for each in syncs] == [0, 0], said
     counts = [re.findall(r"\d+", out) for out, _ in said]
     assert sum(int(logged) for logged, _ in counts) == len(NAMES)
-    assert_sync_brings_all(sweep, folder)
+    assert_sync_brings_all(
+        Sweep(syncs[0], tmp_path / "none", outputs, f"sqlite:///{outputs / 'mlflow.db'}"), folder
+    )
 
 
 @pytest.mark.parametrize("how", ["the file", "the disk"])
@@ -303,10 +300,7 @@ def test_a_store_that_can_only_be_read_is_refused_before_anything_starts(tmp_pat
             stack.enter_context(immutable(database))
         else:
             read_only(store)
-        done = subprocess.run(
-            command(*MOODY, "times=3", f"tracking.uri=sqlite:///{database}"),
-            cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        done = run(tmp_path, "times=3", f"tracking.uri=sqlite:///{database}")
     assert done.returncode == 2, done.stdout + done.stderr
     assert done.stderr.startswith("mps_experiments: tracking.uri=sqlite:///")
     assert "cannot be written" in done.stderr

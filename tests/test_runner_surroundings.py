@@ -13,12 +13,10 @@ from typing import Any
 import psutil
 import pytest
 
-from mps_experiments.config.schema import CpuAffinity, StartMethod, Thresholds
+from mps_experiments.config.schema import CpuAffinity, StartMethod
 from mps_experiments.machine.cell_variables import not_passed_on
-from mps_experiments.machine.gpus import FixedProbe
 from mps_experiments.mps.control import DEFAULT_PIPE_DIRECTORY, PIPE_DIRECTORY, MpsControl, control_program
 from mps_experiments.record.findings import Finding, Severity
-from mps_experiments.record.machine import GpuProcess
 from mps_experiments.record.measurement import Measurement
 from mps_experiments.record.verdict import Status
 from mps_experiments.run.environment import Environment, open_environment
@@ -83,37 +81,30 @@ def test_with_mps_off_no_worker_reaches_the_daemon_that_others_use(
         assert asked[str(foreign)] == ()
 
 
-@pytest.mark.parametrize("enabled", [True, False])
-def test_a_foreign_daemon_marks_the_run_as_contended_and_is_left_alone(
-    lab: Lab, foreign: Path, tmp_path: Path, enabled: bool
+@pytest.mark.parametrize(
+    ("enabled", "accepted", "status"),
+    [(True, False, Status.VALID), (False, True, Status.VALID), (False, False, Status.INVALID)],
+)
+def test_a_foreign_daemon_is_told_and_left_alone_and_refuses_a_run_without_mps_unless_accepted(
+    lab: Lab, foreign: Path, tmp_path: Path, enabled: bool, accepted: bool, status: Status
 ) -> None:
     pid = int((foreign / "nvidia-cuda-mps-control.pid").read_text())
-    strict = {"foreign_daemon_invalid": enabled}  # with MPS on it never counts as grave
+    strict = {"foreign_daemon_invalid": not accepted}
     plan = run_plan(tmp_path / "run", attaching(), gpu=lab.gpu, mps={"enabled": enabled}, strict=strict)
-    measurement = valid(lab.run(plan)).measurement
-    assert f"a foreign MPS daemon (pid {pid}) serves {foreign}" in measurement.contended
+    measurement = lab.run(plan).measurement
+    told = f"a foreign MPS daemon (pid {pid}) serves {foreign}"
+    assert told in measurement.contended
     assert str(foreign) in {daemon.pipe_dir for daemon in measurement.foreign_daemons}
     finding = only_finding(measurement, "foreign_daemon")
-    assert finding.severity is Severity.WARNING
-    assert f"a foreign MPS daemon (pid {pid}) serves {foreign}" in finding.text
-    assert "foreign_daemon" in measurement.verdict.reason
-    assert is_left_alone(foreign, pid)
-
-
-def test_with_mps_off_a_foreign_daemon_makes_the_run_invalid_unless_that_is_accepted(
-    lab: Lab, foreign: Path, tmp_path: Path
-) -> None:
-    assert Thresholds().foreign_daemon_invalid, "unless it is accepted"
-    pid = int((foreign / "nvidia-cuda-mps-control.pid").read_text())
-    strict = {"foreign_daemon_invalid": True}
-    plan = run_plan(tmp_path / "run", attaching(), gpu=lab.gpu, mps={"enabled": False}, strict=strict)
-    measurement = lab.run(plan).measurement
-    assert measurement.verdict.status is Status.INVALID
-    assert f"mps=off, but a foreign MPS daemon (pid {pid}) serves {foreign}" in measurement.verdict.reason
-    assert "validity.foreign_daemon_invalid=false" in measurement.verdict.reason
-    assert only_finding(measurement, "foreign_daemon").severity is Severity.INVALID
+    invalid = status is Status.INVALID
+    assert finding.severity is (Severity.INVALID if invalid else Severity.WARNING)
+    assert told in finding.text
+    assert measurement.verdict.status is status
+    assert ("validity.foreign_daemon_invalid=false" if invalid else "foreign_daemon") in (
+        measurement.verdict.reason
+    )
     assert measurement.proof is not None
-    assert measurement.proof.failure is None, "that the workers were not attached is proved all the same"
+    assert measurement.proof.failure is None, "what was claimed of the workers is proved all the same"
     assert is_left_alone(foreign, pid)
 
 
@@ -188,17 +179,6 @@ def test_a_foreign_daemon_that_comes_during_the_run_is_noticed(fake_lab: Lab, tm
     assert str(folder / "late") in measurement.verdict.reason
 
 
-def test_a_process_that_was_on_the_gpu_before_marks_the_run_as_contended(
-    fake_lab: Lab, tmp_path: Path
-) -> None:
-    other = GpuProcess(pid=4711, memory_bytes=2**30)
-    plan = run_plan(tmp_path / "run", attaching(), mps={"enabled": False})
-    measurement = valid(fake_lab.run(plan, probe=FixedProbe((FAKE_GPU,), (other,)))).measurement
-    assert "process 4711 was on the GPU before the workers" in measurement.contended
-    assert measurement.foreign_processes == (other,)
-    assert only_finding(measurement, "foreign_gpu").severity is Severity.WARNING
-
-
 def test_every_worker_looks_for_mps_in_the_private_directory(fake_lab: Lab, tmp_path: Path) -> None:
     before = dict(os.environ)
     plan = run_plan(tmp_path / "run", *[attaching(beacon=str(tmp_path))] * 2)
@@ -250,25 +230,16 @@ def test_a_pinned_worker_has_its_core_for_itself_and_the_parent_comes_back(lab: 
     assert measurement.cell.axes["cpu_affinity"] == "auto"
 
 
-def test_where_cores_are_too_few_workers_are_left_unpinned(fake_lab: Lab, tmp_path: Path) -> None:
-    plan = run_plan(tmp_path / "run", *[attaching()] * 2, workers={"cpu_affinity": CpuAffinity.auto})
-    measurement = valid(fake_lab.run(plan, cores=(0,))).measurement
-    assert [worker.cpu_cores_planned for worker in measurement.workers] == [(), ()]
-
-
 @pytest.mark.parametrize(
     ("own", "pinned", "planned"),
-    [((1,), True, [(1,)]), ((), True, [()]), ((1,), False, [()])],
-    ids=["own core", "none free", "not pinned"],
+    [((1,), True, [(1,)]), ((), True, [()]), ((1,), False, [()]), ((1,), True, [(), ()])],
+    ids=["own core", "none free", "not pinned", "too few"],
 )
 def test_workers_are_placed_on_the_sweeps_own_cores(
     fake_lab: Lab, tmp_path: Path, own: tuple[int, ...], pinned: bool, planned: list[tuple[int, ...]]
 ) -> None:
-    plan = run_plan(
-        tmp_path / "run",
-        attaching(),
-        workers={"cpu_affinity": CpuAffinity.auto if pinned else CpuAffinity.none},
-    )
+    affinity = CpuAffinity.auto if pinned else CpuAffinity.none
+    plan = run_plan(tmp_path / "run", *[attaching()] * len(planned), workers={"cpu_affinity": affinity})
     measurement = valid(fake_lab.run(plan, cores=(0, 1), own_cores=own)).measurement
     assert [worker.cpu_cores_planned for worker in measurement.workers] == planned
 
@@ -281,13 +252,6 @@ def test_workers_that_share_a_core_are_a_finding(lab: Lab, tmp_path: Path) -> No
     assert finding.text == "2 workers share 1 CPU core"
     assert finding.severity is Severity.WARNING
     assert "shared_cores" in measurement.verdict.reason
-
-
-def test_on_the_cpu_the_record_says_so(fake_lab: Lab, tmp_path: Path) -> None:
-    plan = run_plan(tmp_path / "run", attaching(), gpu=None, mps={"enabled": False})
-    measurement = valid(fake_lab.run(plan)).measurement
-    assert measurement.notes == ("ran on the CPU: the numbers say nothing about MPS or a GPU",)
-    assert measurement.cell.device == "cpu"
 
 
 def test_a_verbose_worker_reports_each_forward_with_its_pid(lab: Lab, tmp_path: Path) -> None:

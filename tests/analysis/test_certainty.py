@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mps_experiments.analysis.certainty import caveats, certainty_lines, vagueness
+from mps_experiments.analysis.certainty import caveats, certainty_lines
 from mps_experiments.record.findings import Finding, Severity
 from mps_experiments.record.measurement import Measurement
 from tests.records import INVALID
@@ -19,8 +19,7 @@ def found(runs: list[Measurement], check: str, share: float) -> list[Measurement
 
 
 def doubts(*runs: Measurement) -> str:
-    panel = panel_of(*runs)
-    return caveats(panel, [panel.arm("on")[2]])
+    return ", ".join(caveats(list(panel_of(*runs).arm("on").values())))
 
 
 def lines(*runs: Measurement) -> list[str]:
@@ -34,10 +33,10 @@ PAIR = arm("on", {1: 1.0, 2: 1.2})
 @pytest.mark.parametrize(
     ("check", "share", "said"),
     [
-        ("foreign_cpu", 0.48, ", while others took up to 48 % of the workers' CPU cores"),
-        ("foreign_gpu", 0.12, ", while others took up to 12 % of the GPU"),
-        ("gpu_work", 0.0, ", GPU work not proved"),
-        ("descendants", 0.0, ", with more processes on the GPU than procs"),
+        ("foreign_cpu", 0.48, "while others took up to 48 % of the workers' CPU cores"),
+        ("foreign_gpu", 0.12, "while others took up to 12 % of the GPU"),
+        ("gpu_work", 0.0, "GPU work not proved"),
+        ("descendants", 0.0, "with more processes on the GPU than procs"),
         ("foreign_cpu", 0.06, ""),
         ("drift", 0.9, ""),
     ],
@@ -49,41 +48,17 @@ def test_what_others_took_and_whose_work_it_is_stands_in_the_answers_own_sentenc
     assert doubts(*found(PAIR[::order], check, share)) == said
 
 
-def vague(
-    many: float | tuple[float, ...], one: float | tuple[float, ...] = (1.0,) * 4, **changed: int
-) -> str:
-    panel = panel_of(*arm("on", {1: one, 2: many}, **changed))
-    gain = panel.ratio(panel.arm("on")[2]).gain
-    assert gain is not None
-    return vagueness(gain)
-
-
-def test_a_wide_interval_is_named_as_such() -> None:
-    assert vague((1.0, 1.2, 1.3, 1.1)) == ", known to ±20 % only"
-    assert vague((0.1, 0.2, 0.4, 0.2)) == ", known to a factor of 2.5 only"
-    assert vague(1.2, 1.0) == ""
-    assert vague(1.0, 1.0, times=2) == ", with unknown uncertainty"
-
-
-def test_an_interval_around_one_is_open_unless_it_ends_below_what_pays() -> None:
-    assert vague((2.0, 2.2, 2.0, 1.85)) == ", known to ±12 % only: whether that is more or less is open"
-    assert vague((2.0, 2.01, 2.0, 1.99)) == ": less than 1.05 times"
-    assert vague((2.0, 3.0), (1.0, 1.0)) == ", known to ±50 % only: whether that is more or less is open"
-    assert vague((2.0, 2.5), (1.0, 1.0)) == ", known to ±25 % only: whether that is more or less is open"
-    assert vague((2.0, 2.6), (1.0, 1.0)) == ", known to ±30 % only: whether that is more or less is open"
-
-
 def test_others_on_the_gpu_are_told_of_old_records_too() -> None:
     contended = [PAIR[0], replace(PAIR[1], contended=("process 9 was on the GPU",))]
-    assert doubts(*contended) == ", on a GPU or with an MPS daemon that others used, too"
+    assert doubts(*contended) == "on a GPU or with an MPS daemon that others used, too"
 
 
 @pytest.mark.parametrize(
     ("makespans", "said"),
     [
-        ({1: 1.0, 2: 1.0}, "One block: the intervals cover what happened within the runs"),
-        ({1: (1.0, 1.0), 2: 1.0}, "Some cells have only one run"),
-        ({1: (1.0,) * 3, 2: (1.0,) * 3}, "With 3 blocks the intervals are rough; 4 would do."),
+        ({1: 1.0, 2: 1.0}, "1 block: the intervals are rough. Add repeat=0,1,2,3 before"),
+        ({1: (1.0, 1.0), 2: 1.0}, "1 block: "),
+        ({1: (1.0,) * 3, 2: (1.0,) * 3}, "3 blocks: "),
         ({1: (1.0,) * 4, 2: (1.0,) * 4}, "The smallest difference that this could have shown"),
     ],
 )
@@ -92,9 +67,8 @@ def test_the_number_of_blocks_is_said_unless_it_is_enough(makespans: Any, said: 
 
 
 def test_one_block_of_short_windows_says_what_an_interval_needs() -> None:
-    assert lines(*arm("on", {1: 1.0, 2: 1.0}, times=2)) == [
-        "One block, and no interval: it needs 8 iterations of each process in the common window or 4 blocks."
-    ]
+    (said,) = lines(*arm("on", {1: 1.0, 2: 1.0}, times=2))
+    assert said.startswith("1 block: no interval: it needs 8 iterations of each process")
 
 
 def test_two_equal_runs_tell_the_smallest_difference_that_could_have_shown() -> None:
@@ -103,10 +77,8 @@ def test_two_equal_runs_tell_the_smallest_difference_that_could_have_shown() -> 
         "The smallest difference that this could have shown in every comparison is 10.0 %; "
         "two equal runs (A/A) differed by 10.0 %."
     )
-    failed = replace(twin, verdict=INVALID)
-    assert (
-        lines(*PAIR, failed)[1]
-        == "How much two equal runs (A/A) differ is not known: one of them is INVALID."
+    assert lines(*PAIR, replace(twin, verdict=INVALID))[1].startswith(
+        "How much two equal runs (A/A) differ is not"
     )
     assert len(lines(*PAIR)) == 1  # one block without them tells nothing of it
 

@@ -10,7 +10,7 @@ from mps_experiments.analysis.comparison import groups, ratios
 from mps_experiments.record.measurement import Measurement
 from tests.fault_records import faulty_run, make_trial
 from tests.outputs import with_output, with_tolerance
-from tests.records import GPU, INVALID, MACHINE, SKIPPED, make_measurement, with_latencies
+from tests.records import INVALID, MACHINE, SKIPPED, make_measurement, with_latencies
 
 
 def one_process(**partner: Any) -> Measurement:
@@ -49,12 +49,6 @@ def test_of_several_partners_the_median_counts() -> None:
     assert found["two"].partner_ids == ("one-1.0", "one-2.0", "one-9.0")
 
 
-def test_a_cell_without_its_partner_says_so() -> None:
-    found = ratios([make_measurement("two", mps="on", procs=2, times=7)])
-    assert found["two"].value is None
-    assert found["two"].reason == "no VALID one-process run with mps=on times=7"
-
-
 @pytest.mark.parametrize("verdict", [INVALID, SKIPPED])
 def test_a_run_that_is_not_valid_is_no_partner_and_has_no_ratio(verdict: Any) -> None:
     two = make_measurement("two", procs=2)
@@ -62,22 +56,6 @@ def test_a_run_that_is_not_valid_is_no_partner_and_has_no_ratio(verdict: Any) ->
     found = ratios([one_process(), replace(two, verdict=verdict)])["two"]
     assert (found.value, found.partner_ids) == (None, ())
     assert found.reason == f"the run is {verdict.status.value}"
-
-
-@pytest.mark.parametrize(
-    "partner",
-    [
-        {"mps": "on"},
-        {"times": 3},
-        {"seed": 1},
-        {"machine": replace(MACHINE, driver_version="1")},
-        {"machine": replace(MACHINE, gpu=replace(GPU, uuid="GPU-2"))},
-        {"machine": replace(MACHINE, mps_experiments="0.0.1")},
-    ],
-    ids=lambda partner: next(iter(partner)),
-)
-def test_a_run_that_differs_in_more_than_the_processes_is_no_partner(partner: dict[str, Any]) -> None:
-    assert ratios([one_process(**partner), make_measurement("two", procs=2)])["two"].value is None
 
 
 def repeats(procs: int, *makespans_s: float, **cell: Any) -> list[Measurement]:
@@ -124,19 +102,6 @@ def test_with_times_auto_the_ratio_is_that_of_the_time_of_an_iteration() -> None
     assert ratios([one, half_as_many])["two"].value == pytest.approx(2.0)
 
 
-def test_a_window_that_is_kept_up_is_never_compared_with_a_fixed_one() -> None:
-    """Records of earlier versions, which say nothing of it, are of fixed windows."""
-    one = make_measurement("one")
-    assert one.cell.window == "fixed"
-    two = make_measurement("two", procs=2, window="kept")
-    found = ratios([one, two, make_measurement("kept", window="kept", times=3)])["two"]
-    assert (found.value, found.reason) == (
-        None,
-        "not comparable with the one-process run: window (kept against fixed)",
-    )
-    assert len(groups([one, make_measurement("other", window="kept")])) == 2
-
-
 def test_the_second_of_two_equal_runs_is_in_no_group_and_has_no_ratio() -> None:
     one, twin = one_process(), replace(one_process(), record_id="twin")
     twin = replace(twin, cell=twin.cell.moved(twin=1))
@@ -152,45 +117,41 @@ def test_the_same_repeat_of_two_sweeps_counts_as_two() -> None:
     assert (found["a"].repeats, found["b"].repeats) == (2, 2)
 
 
-def test_a_partner_that_differs_is_refused_with_the_names_of_what_differs() -> None:
-    partner = one_process(machine=replace(MACHINE, driver_version="575.2"), cpu_affinity="none")
-    found = ratios([partner, make_measurement("two", procs=2)])["two"]
-    assert (found.value, found.partner_ids) == (None, ())
-    assert found.reason == (
-        "not comparable with the one-process run: "
-        "driver (580.1 against 575.2), cpu_affinity (auto against none)"
-    )
+REFUSED = "not comparable with the one-process run: "
+OLD_DRIVER = replace(MACHINE, driver_version="575.2")
+DRIVER = "driver (580.1 against 575.2)"
 
 
-def test_of_several_partners_that_differ_the_nearest_is_named() -> None:
-    machine = replace(MACHINE, driver_version="575.2")
-    partners = [
-        make_measurement("a", machine=machine, seed=1),
-        make_measurement("b", machine=machine),
-        make_measurement("c", times=5),
-    ]
-    for order in (partners, partners[::-1]):
-        reason = ratios([*order, make_measurement("two", procs=2)])["two"].reason
-        assert reason == "not comparable with the one-process run: driver (580.1 against 575.2)"
-
-
-def test_a_partner_with_other_times_is_named_only_if_more_differs() -> None:
-    two = make_measurement("two", procs=2, times=7)
-    missing = "no VALID one-process run with mps=off times=7"
-    assert ratios([one_process(), two])["two"].reason == missing
-    assert ratios([one_process(seed=1), two])["two"].reason == (
-        f"{missing}; not comparable with the one-process run: times (7 against 2), seed (0 against 1)"
-    )
+@pytest.mark.parametrize(
+    ("ones", "two", "reason"),
+    [
+        ([], {"mps": "on", "times": 7}, "no VALID one-process run with mps=on times=7"),
+        (
+            [{"machine": OLD_DRIVER, "cpu_affinity": "none"}],
+            {},
+            f"{REFUSED}{DRIVER}, cpu_affinity (auto against none)",
+        ),
+        # of several the nearest is named
+        ([{"machine": OLD_DRIVER, "seed": 1}, {"machine": OLD_DRIVER}, {"times": 5}], {}, REFUSED + DRIVER),
+        ([{"seed": 1}], {"times": 7}, "no VALID one-process run with mps=off times=7"),
+        # records of earlier versions, which do not name the window, are of fixed ones
+        ([{}, {"window": "kept", "times": 3}], {"window": "kept"}, f"{REFUSED}window (kept against fixed)"),
+    ],
+)
+def test_why_there_is_no_ratio_is_said_with_the_names_of_what_differs(
+    ones: list[dict[str, Any]], two: dict[str, Any], reason: str
+) -> None:
+    runs = [make_measurement(f"one-{n}", **one) for n, one in enumerate(ones)]
+    for order in (runs, runs[::-1]):
+        found = ratios([*order, make_measurement("two", procs=2, **two)])["two"]
+        assert (found.value, found.partner_ids, found.reason) == (None, (), reason)
 
 
 def test_another_output_than_that_of_one_process_is_refused() -> None:
     one, two = with_output(one_process(), 1.0, 2.0), with_output(make_measurement("two", procs=2), 1.0, 2.5)
     found = ratios([one, two])
-    assert found["two"].reason == (
-        "not comparable with the one-process run: output (by up to 0.5, most in 0.boxes)"
-    )
-    assert found["two"].value is None
-    assert found["one"].value == 1.0
+    assert (found["one"].value, found["two"].value) == (1.0, None)
+    assert found["two"].reason == f"{REFUSED}output (by up to 0.5, most in 0.boxes)"
     assert ratios([one, with_tolerance(two, rtol=0.0, atol=1.0)])["two"].value is not None
 
 

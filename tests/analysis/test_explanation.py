@@ -2,7 +2,6 @@
 
 import math
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +9,8 @@ import numpy as np
 import pytest
 
 from mps_experiments.analysis.comparison import Ratio
-from mps_experiments.analysis.explanation import Cause, Explanation, explain, explanations
+from mps_experiments.analysis.explanation import Explanation, explain, explanations
+from mps_experiments.analysis.gpu_limits import Cause
 from mps_experiments.record.measurement import Measurement
 from tests.evidence_records import (
     make_activity,
@@ -21,25 +21,6 @@ from tests.evidence_records import (
     with_telemetry,
 )
 from tests.records import INVALID, MACHINE, SKIPPED, make_measurement
-
-TOGETHER = (
-    "In the traced pass the GPU ran operations 75% of the time, "
-    "of two workers or more together in 12.5% of that."
-)
-ROOM = (
-    "One worker keeps the GPU busy 40% of its time (4 ms of 10 ms), "
-    "so about 2 fit beside each other even without overlap."
-)
-FULL_GPU_GREW = (
-    "2 processes take 1.80 times the time of one (18 ms against 10 ms per iteration). "
-    "Per iteration the makespan grew by 8 ms: operations that ran longer +5.5 ms, "
-    "waiting behind other workers' operations +2.5 ms, host (Python, launching, synchronising) +0 ms, "
-    "waiting while the GPU ran nothing +0 ms. A worker waited behind the others' operations 14% of its time."
-)
-NOT_READ = (
-    "How active the multiprocessors were and how much the device memory moved was not read: "
-    "which is used up is unknown."
-)
 
 
 def one(**parts: Any) -> Measurement:
@@ -68,10 +49,13 @@ def explained(many: Measurement, alone: Measurement | None) -> Explanation:
 def test_free_concurrency_is_the_hosts_where_one_worker_leaves_the_gpu_idle() -> None:
     found = explained(traced_run(mps="on", iteration_ms=10.2, idle_ms=0.5, behind_ms=0.2), one())
     assert found.cause is Cause.HOST
-    assert found.text == (
-        "host-limited: 2 processes take 1.02 times the time of one (10.2 ms against 10 ms per iteration). "
-        f"{ROOM} {TOGETHER}"
+    shown = (
+        "2 processes take 1.02 times",
+        "10.2 ms against 10 ms",
+        "40% of its time (4 ms of 10 ms)",
+        "12.5%",
     )
+    assert [words for words in shown if words not in found.text] == []
 
 
 @pytest.mark.parametrize(("running_ms", "cause"), [(7.9, Cause.HOST), (8.1, Cause.UNDECIDED)])
@@ -110,12 +94,14 @@ def test_time_slices_show_as_waiting_while_nothing_and_while_anothers_ran() -> N
     many = traced_run(mps="off", iteration_ms=20.0, idle_ms=7.5, behind_ms=2.6, overlap=0.019)
     found = explained(many, one())
     assert found.cause is Cause.TIME_SLICED
-    assert found.text == (
-        "time-sliced: 2 processes take 2.00 times the time of one (20 ms against 10 ms per iteration). In "
-        "the traced pass the GPU ran operations 75% of the time, of two workers or more together in 1.9% of "
-        "that. In 7.5 ms of an iteration (38%) a launched operation waited while the GPU ran nothing (with "
-        "one process in 0.5 ms), in 2.6 ms (13%) while it ran another worker's."
+    shown = (
+        "2.00 times",
+        "together in 1.9%",
+        "7.5 ms of an iteration (38%)",
+        "in 0.5 ms)",
+        "in 2.6 ms (13%)",
     )
+    assert [words for words in shown if words not in found.text] == []
 
 
 def test_operations_longer_than_a_slice_tell_no_overlap() -> None:
@@ -124,27 +110,17 @@ def test_operations_longer_than_a_slice_tell_no_overlap() -> None:
     )
     found = explained(many, full())
     assert found.cause is Cause.TIME_SLICED
-    assert found.text == (
-        "time-sliced: 2 processes take 2.00 times the time of one (20 ms against 10 ms per iteration). In "
-        "the traced pass the GPU ran operations 97% of the time; 90% of their time is in operations over 1 "
-        "ms, which may span time slices, so whether any overlapped cannot be told. In 0.5 ms of an "
-        "iteration (2%) a launched operation waited while the GPU ran nothing (with one process in 0 ms), "
-        "in 0 ms (0%) while it ran another worker's; operations took 9.5 ms longer, the slices of others "
-        "included."
-    )
+    shown = ("97% of the time; 90% of their time is in operations over 1 ms", "operations took 9.5 ms longer")
+    assert [words for words in shown if words not in found.text] == []
     assert "together" not in found.text
 
 
-def test_growth_of_the_hosts_part_is_host_limited() -> None:
+def test_growth_of_the_hosts_part_is_host_limited_and_the_parts_are_told_the_largest_first() -> None:
     many = traced_run(mps="on", procs=4, iteration_ms=15.0, running_ms=4.5, idle_ms=2.0, behind_ms=0.5)
     found = explained(many, one())
     assert found.cause is Cause.HOST
-    assert found.text == (
-        "host-limited: 4 processes take 1.50 times the time of one (15 ms against 10 ms per iteration). "
-        f"{ROOM} Per iteration the makespan grew by 5 ms: host (Python, launching, synchronising) +2.5 ms, "
-        "waiting while the GPU ran nothing +1.5 ms, waiting behind other workers' operations +0.5 ms, "
-        f"operations that ran longer +0.5 ms. {TOGETHER}"
-    )
+    assert "grew by 5 ms: host (Python" in found.text
+    assert re.findall(r"\+([\d.]+) ms", found.text) == ["2.5", "1.5", "0.5", "0.5"]
 
 
 def test_without_mps_waiting_while_nothing_ran_is_not_the_hosts() -> None:
@@ -156,42 +132,29 @@ def test_without_mps_waiting_while_nothing_ran_is_not_the_hosts() -> None:
     assert explained(mostly_host, one()).cause is Cause.HOST
 
 
-GPU_LIMITS: list[tuple[Cause, Measurement, str]] = [
-    (
-        Cause.MULTIPROCESSORS,
-        with_telemetry(full_two(), sm_activity=0.97, dram_activity=0.31),
-        "In the timed window the multiprocessors were active 97% of the time and the device memory moved "
-        "31% of its peak: the multiprocessors are used up.",
-    ),
-    (
-        Cause.MEMORY,
-        with_telemetry(full_two(), sm_activity=0.97, dram_activity=0.85),
-        "In the timed window the multiprocessors were active 97% of the time and the device memory moved "
-        "85% of its peak: memory bandwidth is used up.",
-    ),
-    (
-        Cause.GPU,
-        with_telemetry(full_two(), sm_activity=0.4, dram_activity=0.2),
-        "In the timed window the multiprocessors were active 40% of the time and the device memory moved "
-        "20% of its peak: neither is used up, and the figures do not decide what else is.",
-    ),
-    (
-        Cause.MEMORY,
-        with_telemetry(full_two(), memory_utilization=0.93),
-        "NVML counted the device memory as in use 93% of the time (a coarse figure).",
-    ),
-    (Cause.GPU, with_telemetry(full_two(), memory_utilization=0.5), NOT_READ),
-    (Cause.GPU, full_two(), NOT_READ),
-]
-
-
-@pytest.mark.parametrize(("cause", "many", "shown"), GPU_LIMITS)
-def test_the_gpus_resource_is_named_only_with_the_figure_that_shows_it(
-    cause: Cause, many: Measurement, shown: str
+@pytest.mark.parametrize(
+    ("gpu", "cause"),
+    [
+        ({"sm_activity": 0.97, "dram_activity": 0.31}, Cause.MULTIPROCESSORS),
+        ({"sm_activity": 0.97, "dram_activity": 0.85}, Cause.MEMORY),
+        ({"sm_activity": 0.4, "dram_activity": 0.2}, Cause.CONTENTION),
+        ({"memory_utilization": 0.5}, Cause.GPU),
+    ],
+)
+def test_the_gpus_resource_is_the_cause_where_the_growth_is_on_the_gpu(
+    gpu: dict[str, Any], cause: Cause
 ) -> None:
-    found = explained(many, full())
+    found = explained(with_telemetry(full_two(), **gpu), full())
     assert found.cause is cause
-    assert found.text == f"{cause}: {FULL_GPU_GREW} {shown} {TOGETHER}"
+    shown = (
+        "1.80 times",
+        "grew by 8 ms",
+        "longer +5.5 ms",
+        "operations +2.5 ms",
+        "operations 14% of its time",
+    )
+    assert [words for words in shown if words not in found.text] == []
+    assert ("neither is used up" in found.text) == (cause is Cause.CONTENTION)
 
 
 @pytest.mark.parametrize("mps", ["on", "off"])
@@ -201,13 +164,8 @@ def test_a_clock_held_down_by_the_power_limit_that_explains_the_growth_is_the_ca
         with_telemetry(many, capped=0.9, sm_clock_mhz=1650), with_telemetry(full(), sm_clock_mhz=1980)
     )
     assert found.cause is Cause.POWER
-    assert found.text == (
-        "power-limited: 2 processes take 1.20 times the time of one (12 ms against 10 ms per iteration). "
-        "Per iteration the makespan grew by 2 ms: operations that ran longer +1.8 ms, waiting behind other "
-        "workers' operations +0.3 ms, waiting while the GPU ran nothing +0 ms, host (Python, launching, "
-        "synchronising) -0.1 ms. The SM clock was 1.20 times as high with one process, the power limit held "
-        f"it down in 90% of the readings. {TOGETHER}"
-    )
+    assert "1.20 times as high with one process" in found.text
+    assert "in 90% of the readings" in found.text
 
 
 def starved(*shares: float | None, mps: str = "on") -> Measurement:
@@ -219,11 +177,12 @@ def starved(*shares: float | None, mps: str = "on") -> Measurement:
 def test_workers_without_a_core_are_cpu_starved(mps: str) -> None:
     found = explained(starved(0.48, 0.48, mps=mps), with_core_waits(one(), 0.03))
     assert found.cause is Cause.CPU
-    assert found.text == (
-        "CPU-starved: 2 processes take 1.90 times the time of one (19 ms against 10 ms per iteration). The "
-        "slowest worker was ready to run but had no CPU core for 48% of its time (with one process "
-        "3%); 2 workers ran on 1 core."
+    shown = (
+        "1.90 times",
+        "no CPU core for 48% of its time (with one process 3%)",
+        "2 workers ran on 1 core.",
     )
+    assert [words for words in shown if words not in found.text] == []
 
 
 def test_the_wait_of_the_worker_that_ended_last_counts() -> None:
@@ -254,15 +213,7 @@ def test_waits_that_do_not_explain_the_growth_are_no_cause(
 
 def test_mixed_parts_are_left_undecided() -> None:
     many = traced_run(mps="on", iteration_ms=20.0, running_ms=8.0, behind_ms=1.0, idle_ms=1.0)
-    found = explained(many, one())
-    assert found.cause is Cause.UNDECIDED
-    assert found.text == (
-        "undecided: 2 processes take 2.00 times the time of one (20 ms against 10 ms per iteration). Per "
-        "iteration the makespan grew by 10 ms: host (Python, launching, synchronising) +4.5 ms, operations "
-        "that ran longer +4 ms, waiting behind other workers' operations +1 ms, waiting while the GPU ran "
-        "nothing +0.5 ms. Neither the host's part of it nor the GPU's is most of it: the figures do not "
-        f"decide. {TOGETHER}"
-    )
+    assert explained(many, one()).cause is Cause.UNDECIDED
 
 
 def test_without_a_partner_nothing_is_claimed() -> None:
@@ -337,16 +288,14 @@ def test_whatever_the_figures_are_the_text_is_whole_and_begins_with_the_cause() 
     assert causes == set(Cause), "the records at random leave out a cause"
 
 
-MAGNITUDES = [-2, 0, 0, 0, 0, 2]
-
-
 def random_run(rng: np.random.Generator, procs: int) -> Measurement:
     """A run of any figures, many of them at a bound; a traced pass that does not fit the timed iterations."""
-    iteration_ms = (
-        10.0
-        * float(rng.uniform(0.9, 1.3 * procs ** float(rng.choice([0.0, 0.7]))))
-        * 10.0 ** float(rng.choice(MAGNITUDES))
-    )
+
+    def any_of(*values: float) -> float:
+        return float(rng.choice(values))
+
+    grown = float(rng.uniform(0.9, 1.3 * procs ** any_of(0.0, 0.7)))
+    iteration_ms = 10.0 * grown * 10.0 ** any_of(-2, 0, 0, 0, 0, 2)
     parts = rng.choice([0.0, 0.02, 0.3, 0.9], 3) * rng.uniform(0.5, 1.0, 3)
     if rng.random() < 0.3:  # all on the GPU
         parts = np.array([0.95, 0.02, 0.0])
@@ -359,23 +308,16 @@ def random_run(rng: np.random.Generator, procs: int) -> Measurement:
         running_ms=running,
         behind_ms=behind * (procs > 1),
         idle_ms=idle,
-        busy=float(rng.choice([0.0, 0.5, 0.95, 1.0])),
-        overlap=float(rng.choice([0.0, 0.5, 1.0])),
-        long=float(rng.choice([0.0, 0.2, 0.9])),
-        sm_fill=next(iter(rng.choice([0.0, 0.5, 1.0], 1))) if rng.random() < 0.7 else None,
+        busy=any_of(0.0, 0.5, 0.95, 1.0),
+        overlap=any_of(0.0, 0.5, 1.0),
+        long=any_of(0.0, 0.2, 0.9),
+        sm_fill=any_of(0.0, 0.5, 1.0) if rng.random() < 0.7 else None,
     )
-    run = with_late_start(run, float(rng.choice([0.0, 0.01, 1.0])) * iteration_ms)
+    run = with_late_start(run, any_of(0.0, 0.01, 1.0) * iteration_ms)
     if rng.random() < 0.6:
-        run = with_core_waits(run, *([float(rng.choice([0.0, 0.05, 0.5]))] * procs))
+        run = with_core_waits(run, *([any_of(0.0, 0.05, 0.5)] * procs))
+    names = ("sm_activity", "dram_activity", "memory_utilization")
+    gpu: dict[str, Any] = {name: any_of(0.0, 0.5, 0.9, 1.0) for name in names if rng.random() < 0.6}
     if rng.random() < 0.8:
-        return with_telemetry(run, capped=float(rng.choice([0.0, 0.3, 1.0])), **dict(readings(rng)))
-    return run
-
-
-def readings(rng: np.random.Generator) -> Iterator[tuple[str, Any]]:
-    """Some of what a GPU tells."""
-    for name in ("sm_activity", "dram_activity", "memory_utilization"):
-        if rng.random() < 0.6:
-            yield name, float(rng.choice([0.0, 0.5, 0.9, 1.0]))
-    if rng.random() < 0.8:
-        yield "sm_clock_mhz", int(rng.choice([0, 1200, 1700, 1980, 1980]))
+        gpu["sm_clock_mhz"] = int(any_of(0, 1200, 1700, 1980, 1980))
+    return with_telemetry(run, capped=any_of(0.0, 0.3, 1.0), **gpu) if rng.random() < 0.8 else run

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from mps_experiments.analysis.gains import gains, sensitivity, why_unpaired
+from mps_experiments.analysis.gains import gains, sensitivity
 from mps_experiments.record.measurement import Measurement
 from tests.outputs import with_output
 from tests.records import INVALID, make_measurement
@@ -43,13 +43,6 @@ def test_only_valid_ordinary_runs_under_equal_conditions_are_compared() -> None:
     assert len(gains([with_output(one, 1.0), with_output(two, 1.0)])) == 1
 
 
-def test_a_precision_is_reached_by_intervals_that_narrow_and_never_without_one() -> None:
-    (steady,) = gains(sweep(("on", 1, 1.0), ("on", 2, 1.0), blocks=4))
-    assert steady.is_within(0.01)
-    (unknown,) = gains(sweep(("on", 1, 1.0), ("on", 2, 1.0), times=2))
-    assert not unknown.is_within(1.0)
-
-
 def twin_of(run: Measurement, makespan_s: float) -> Measurement:
     cell = run.cell
     made = make_measurement(
@@ -76,18 +69,6 @@ def test_a_twin_of_a_resumed_sweep_is_compared_with_the_run_that_was_taken_over(
     assert sensitivity([own, other, twin]).twins == pytest.approx(0.1)  # its own sweep's comes first
     unlike = [replace(run, cell=run.cell.moved(seed=1)) for run in runs]
     assert sensitivity([*unlike, twin]).twins is None
-
-
-def test_why_there_is_no_pair_of_equal_runs_is_said() -> None:
-    runs = sweep(("on", 1, 1.0), ("on", 2, 1.0))
-    twin = twin_of(runs[0], 1.1)
-    assert why_unpaired(runs) == ""
-    assert why_unpaired([*runs, twin]) == ""
-    assert why_unpaired([*runs, replace(twin, verdict=INVALID)]) == "one of them is INVALID"
-    assert why_unpaired([replace(runs[0], verdict=INVALID), twin]) == "one of them is INVALID"
-    assert why_unpaired([runs[1], twin]) == "the first of them is not among these runs"
-    unlike = replace(twin, cell=twin.cell.moved(seed=1))
-    assert why_unpaired([*runs, unlike]) == "they differ in seed (1 against 0)"
 
 
 def test_the_widest_interval_limits_what_would_show() -> None:

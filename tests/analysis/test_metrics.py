@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from mps_experiments.analysis.metrics import BY_NAME, METRICS, SHOWN, Readings, logged_values
+from mps_experiments.analysis.keys import comparison_keys
+from mps_experiments.analysis.metrics import BY_NAME, METRICS, SHOWN, Readings, logged_values, priced
 from mps_experiments.analysis.repeats import Group
 from mps_experiments.record.measurement import Measurement
 from tests.evidence_records import traced_run, with_telemetry
@@ -19,7 +20,16 @@ def values(run: Measurement) -> dict[str, float | None]:
 def test_names_are_unique_and_say_the_unit() -> None:
     names = [metric.name for metric in METRICS]
     assert len(set(names)) == len(names)
-    ends = {"s": "_s", "ms": "_ms", "us": "_us", "MiB": "_mib", "MHz": "_mhz", "J": "_j", "W": "_w"}
+    ends: dict[str, str | tuple[str, ...]] = {
+        "s": "_s",
+        "ms": "_ms",
+        "us": "_us",
+        "MiB": "_mib",
+        "MHz": "_mhz",
+        "J": "_j",
+        "%": ("_share", "_mean"),
+        "W": "_w",
+    }
     wrong = [m.name for m in METRICS if m.unit in ends and not m.name.endswith(ends[m.unit])]
     assert wrong == []
 
@@ -33,30 +43,36 @@ def test_a_run_without_evidence_tells_its_figures_only() -> None:
     assert logged_values(make_measurement(verdict=INVALID)) == {}
 
 
-def test_shares_are_percent_and_energy_is_per_iteration_of_all_processes() -> None:
+def test_shares_are_shown_as_percent_and_energy_is_per_iteration_of_all_processes() -> None:
     (run,) = [run for run in full_sweep() if run.record_id == "on-2"]
     found = values(run)
-    assert (found["overlap"], found["busy"]) == (12.5, 75.0)
+    assert (found["trace/overlap_share"], found["trace/gpu_busy_share"]) == (0.125, 0.75)
+    assert BY_NAME["trace/overlap_share"].of(Group.of([run])) == 12.5
     assert found["gpu/energy_per_item_j"] == pytest.approx(10 * 4.0 / 200)  # ten steps of 4 J
-    assert found["power_w"] == pytest.approx(10 * 4.0 / 1.1)  # in 1.1 s, whatever the lagging readings say
+    assert found["gpu/power_w"] == pytest.approx(
+        10 * 4.0 / 1.1
+    )  # in 1.1 s, whatever the lagging readings say
 
 
 def test_without_an_energy_counter_the_power_is_that_of_the_readings() -> None:
-    assert values(with_telemetry(traced_run(), power_w=200.0))["power_w"] == 200.0
+    assert values(with_telemetry(traced_run(), power_w=200.0))["gpu/power_w"] == 200.0
 
 
 def test_overlap_that_cannot_be_told_has_no_value() -> None:
     """One process has nobody to overlap with; without MPS long operations span turns."""
-    assert values(traced_run(procs=1))["overlap"] is None
-    assert values(traced_run(procs=2, mps="off", long=0.5))["overlap"] is None
-    assert values(traced_run(procs=2, mps="on", long=0.5))["overlap"] == 12.5
-    assert values(traced_run(procs=2, on_gpu=False))["busy"] is None
+    assert values(traced_run(procs=1))["trace/overlap_share"] is None
+    assert values(traced_run(procs=2, mps="off", long=0.5))["trace/overlap_share"] is None
+    assert values(traced_run(procs=2, mps="on", long=0.5))["trace/overlap_share"] == 0.125
+    assert values(traced_run(procs=2, on_gpu=False))["trace/gpu_busy_share"] is None
 
 
 def test_what_was_not_measured_has_no_value() -> None:
-    assert {values(make_measurement())[name] for name in ("overlap", "busy", "power_w")} == {None}
+    assert {
+        values(make_measurement())[name]
+        for name in ("trace/overlap_share", "trace/gpu_busy_share", "gpu/power_w")
+    } == {None}
     without = with_telemetry(traced_run(), utilization=0.5)
-    assert values(without)["power_w"] is None
+    assert values(without)["gpu/power_w"] is None
     assert values(replace(without, verdict=INVALID))["gpu/energy_per_item_j"] is None
 
 
@@ -66,7 +82,7 @@ def test_a_cell_has_the_median_over_the_runs_that_tell_and_pools_latencies() -> 
         for n, watts in enumerate((100.0, 300.0, 110.0))
     ]
     cell, none = Group.of([*runs, make_measurement()]), Group.of([make_measurement()])
-    assert (BY_NAME["power_w"].shown(cell), BY_NAME["power_w"].shown(none)) == ("110", "")
+    assert (BY_NAME["gpu/power_w"].shown(cell), BY_NAME["gpu/power_w"].shown(none)) == ("110", "")
     assert BY_NAME["latency/p50_ms"].shown(none) == "500.0"
     assert [metric.heading for metric in SHOWN[:5]] == [
         "makespan s",
@@ -75,3 +91,12 @@ def test_a_cell_has_the_median_over_the_runs_that_tell_and_pools_latencies() -> 
         "p95 ms",
         "p99 ms",
     ]
+
+
+def test_a_million_items_cost_energy_and_at_a_price_money() -> None:
+    (run,) = [run for run in full_sweep() if run.record_id == "on-2"]
+    found = values(priced(run, 3.6))
+    assert found["gpu/kwh_per_million_items"] == pytest.approx(0.2 * 1e6 / 3.6e6)  # 0.2 J each
+    assert found["cost/per_million_items"] == pytest.approx(1000 * 1.1 / 200)  # 200 images in 1.1 s
+    assert {values(each)["cost/per_million_items"] for each in (run, priced(run, 0.0))} == {None}
+    assert comparison_keys(priced(run, 1.0)) == comparison_keys(run)

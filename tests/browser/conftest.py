@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,9 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 
-from tests.conftest import CHECKOUT, COMMAND_TIMEOUT_S, SRC
+from tests.conftest import CHECKOUT, SRC
+from tests.fakes.stores import new_store
+from tests.fakes.warm import warm
 from tests.tracking.conftest import free_port, mlflow_server
 
 REQUIRED = "MPSX_REQUIRE_BROWSER"  # set where these tests must not be skipped
@@ -67,6 +68,11 @@ class Sweep:
     address: str
     parent: Run
     children: dict[str, Run]
+    child_count: int
+
+    @property
+    def valid(self) -> list[Run]:
+        return [run for run in self.children.values() if run.data.tags["verdict"] == "VALID"]
 
     def named(self, *parts: str) -> Run:
         """The run whose name has all of these words; not the second of two equal ones."""
@@ -79,24 +85,15 @@ class Sweep:
 def sweep(programs: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sweep]:
     """A sweep on the CPU, and a server on its store."""
     folder = tmp_path_factory.mktemp("browsed")
+    warm()  # it imports while the store is made
+    new_store(folder / "outputs" / "mlflow.db")
     arguments = (
-        "-m",
-        "workload=ssdlite",
-        "device=cpu",
-        "procs=1,2",
-        f"times={TIMES}",
-        "repeat=0,1",
-        "mps=off,on",
+        *("-m", "workload=custom", "workload.factory=tests.fakes.moody:build", "device=cpu"),
+        *("workload.options={torch: true, sleep_s: 0.02}", "procs=1,2", "mps=off,on"),
+        *(f"times={TIMES}", "repeat=0,1"),
     )
-    done = subprocess.run(
-        [sys.executable, "-m", "mps_experiments", *arguments],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(SRC), str(CHECKOUT)])},
-        capture_output=True,
-        text=True,
-        timeout=COMMAND_TIMEOUT_S,
-        check=False,
-    )
+    surroundings = os.environ | {"PYTHONPATH": os.pathsep.join([str(SRC), str(CHECKOUT)])}
+    done = warm().run("mps_experiments", arguments, folder, surroundings)
     assert done.returncode == 0, done.stdout + done.stderr
     with mlflow_server(folder, free_port(), folder / "outputs" / "mlflow.db") as (address, _):
         client = MlflowClient(tracking_uri=address)
@@ -105,4 +102,10 @@ def sweep(programs: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -
         (parent,) = (run for run in runs if "command" in run.data.tags)
         (page,) = (folder / "outputs").glob("*/*/sweep.json")
         children = {str(run.info.run_name): run for run in runs if run is not parent}
-        yield Sweep(folder=page.parent, address=address, parent=parent, children=children)
+        yield Sweep(
+            folder=page.parent,
+            address=address,
+            parent=parent,
+            children=children,
+            child_count=len(runs) - 1,
+        )

@@ -17,6 +17,7 @@ BOUNDS = {  # whose limits are their own; the others follow a rule
     "order_seed": "a whole number from 0 to 4294967295",
     "precision": "a number from 0 to 1",
     "budget_min": "a number of minutes above 0, at most 100000",
+    "cost.gpu_hour": "a number from 0 to 1000000",
     "gpu_wait_s": "a number of seconds from 0 to 1000000",
     "min_free_disk_mb": "a whole number from 0 to 1099511627776",
     "workload.batch": "a whole number from 1 to 65536",

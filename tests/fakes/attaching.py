@@ -11,6 +11,7 @@ Options; calls are counted from 1 and include the warm-up:
     core            the CPU core to which the worker binds itself
     raise_at, memory_error_at, kill_at, exit_at, hang_at   the call that goes wrong, and how
     print_line      printed by each call
+    gate            a file: call number `gate_at` waits until it is there
     never_ready     the factory never returns
     leave_behind    a file: the factory starts a process without a parent, in a session of its own, and writes
                     its number there
@@ -109,5 +110,8 @@ def _go_wrong(options: dict[str, Any], call: int, device: torch.device) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
     if call == options.get("exit_at"):
         os._exit(3)
+    if call == options.get("gate_at"):
+        while not Path(options["gate"]).exists():
+            time.sleep(0.005)
     if call == options.get("hang_at"):
         threading.Event().wait()

@@ -139,60 +139,40 @@ def test_an_observation_that_denies_the_claim_says_why(
     assert re.search(reason, str(failure_in(observation, expected_on, WORKERS)))
 
 
+BEFORE, INSIDE, AFTER = (0, 10), (100, 200), (900, 950)
+
+
 @pytest.mark.parametrize(("claim", "expected_on"), [(ON, True), (OFF, False)])
 @pytest.mark.parametrize(
-    ("spans", "window", "method"),
+    ("spans", "window", "method", "of_a_fault"),
     [
-        pytest.param([(0, 10), (100, 200), (900, 950)], (90, 800), "during", id="within the window"),
-        pytest.param([(100, 200)], (100, 200), "during", id="exactly the window"),
-        pytest.param([(0, 10), (100, 200), (900, 950)], (150, 800), "bracketed", id="began too early"),
-        pytest.param([(0, 10), (100, 200), (900, 950)], (90, 190), "bracketed", id="ended too late"),
-        pytest.param([(0, 10), (20, 30)], (10, 20), "bracketed", id="before and after, touching"),
-        pytest.param([(100, 200), (900, 950)], (90, 190), None, id="never before"),
-        pytest.param([(0, 10), (100, 200)], (90, 190), None, id="never after"),
-        pytest.param([(0, 10), (100, 200)], None, None, id="no window"),
-        pytest.param([], (90, 190), None, id="no look at all"),
+        pytest.param([BEFORE, INSIDE, AFTER], (90, 800), "during", "during", id="within the window"),
+        pytest.param([INSIDE], (100, 200), "during", "during", id="exactly the window"),
+        pytest.param([BEFORE, INSIDE, AFTER], (150, 800), "bracketed", "before", id="began too early"),
+        pytest.param([BEFORE, INSIDE, AFTER], (90, 190), "bracketed", "before", id="ended too late"),
+        pytest.param([BEFORE, (20, 30)], (10, 20), "bracketed", "before", id="before and after, touching"),
+        pytest.param([INSIDE, AFTER], (90, 190), None, None, id="never before"),
+        pytest.param([BEFORE, INSIDE], (90, 190), None, "before", id="never after"),
+        pytest.param([BEFORE, INSIDE], (300, 250), None, "before", id="a fault before all had begun"),
+        pytest.param([BEFORE, INSIDE], None, None, None, id="no window"),
+        pytest.param([], (90, 190), None, None, id="no look at all"),
     ],
 )
-def test_a_proof_says_how_it_was_seen(
+def test_a_proof_says_how_it_was_seen_and_of_a_run_with_a_fault_a_look_before_is_enough(
     claim: Observation,
     expected_on: bool,
     spans: list[tuple[int, int]],
     window: tuple[int, int] | None,
     method: str | None,
+    of_a_fault: str | None,
 ) -> None:
     looks = [replace(claim, from_ns=start, to_ns=end) for start, end in spans]
-    proof = prove(expected_on, WORKERS, looks, window)
-    assert proof.method == method
-    assert proof.failure == (None if method else "nobody looked while the workers were measured")
-    assert proof.expected == ("on" if expected_on else "off")
-    assert (proof.worker_pids, proof.observations) == (WORKERS, tuple(looks))
-
-
-@pytest.mark.parametrize(("claim", "expected_on"), [(ON, True), (OFF, False)])
-@pytest.mark.parametrize(
-    ("spans", "window", "method"),
-    [
-        pytest.param([(0, 10), (100, 200)], (90, 800), "during", id="seen before and in the window"),
-        pytest.param([(0, 10), (100, 200)], (90, 190), "before", id="the fault came while we looked"),
-        pytest.param([(0, 10)], (90, 190), "before", id="nobody looked again"),
-        pytest.param([(0, 10), (500, 600)], (10, 190), "before", id="and after it, touching"),
-        pytest.param([(100, 200)], (90, 190), None, id="never before"),
-        pytest.param([(0, 10)], None, None, id="no window"),
-        pytest.param([(0, 10), (100, 200)], (300, 250), "before", id="before all had begun"),
-    ],
-)
-def test_of_a_run_with_a_fault_it_is_enough_to_have_looked_before_the_start(
-    claim: Observation,
-    expected_on: bool,
-    spans: list[tuple[int, int]],
-    window: tuple[int, int] | None,
-    method: str | None,
-) -> None:
-    looks = [replace(claim, from_ns=start, to_ns=end) for start, end in spans]
-    proof = prove(expected_on, WORKERS, looks, window, before_is_enough=True)
-    assert proof.method == method
-    assert proof.failure == (None if method else "nobody looked while the workers were measured")
+    for before_is_enough, expected in ((False, method), (True, of_a_fault)):
+        proof = prove(expected_on, WORKERS, looks, window, before_is_enough)
+        assert proof.method == expected
+        assert proof.failure == (None if expected else "nobody looked while the workers were measured")
+        assert proof.expected == ("on" if expected_on else "off")
+        assert (proof.worker_pids, proof.observations) == (WORKERS, tuple(looks))
 
 
 def test_a_look_before_that_denies_the_claim_is_not_enough_for_a_run_with_a_fault() -> None:

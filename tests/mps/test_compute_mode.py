@@ -35,23 +35,20 @@ def test_without_nvidia_smi_the_error_names_it(monkeypatch: pytest.MonkeyPatch, 
         set_compute_mode(FAKE_GPU.uuid, EXCLUSIVE_PROCESS, TIMEOUT_S)
 
 
-def test_an_nvidia_smi_that_cannot_be_run_is_an_error(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize(
+    ("script", "timeout_s", "said"),
+    [
+        ("#!/nowhere/interpreter\n", TIMEOUT_S, "could not set the compute mode"),
+        ("#!/bin/sh\nexec sleep 1000\n", 0.2, r"to Default: .* timed out after 0\.2 seconds"),
+    ],
+    ids=["cannot be run", "does not answer"],
+)
+def test_an_nvidia_smi_that_does_not_work_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: str, timeout_s: float, said: str
 ) -> None:
     program = tmp_path / "nvidia-smi"
-    program.write_text("#!/nowhere/interpreter\n")
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(DaemonError, match="could not set the compute mode"):
-        set_compute_mode(FAKE_GPU.uuid, EXCLUSIVE_PROCESS, TIMEOUT_S)
-
-
-def test_an_nvidia_smi_that_does_not_answer_is_an_error(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    program = tmp_path / "nvidia-smi"
-    program.write_text("#!/bin/sh\nexec sleep 1000\n")
+    program.write_text(script)
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    with pytest.raises(DaemonError, match=r"to Default: .* timed out after 0\.2 seconds"):
-        set_compute_mode(FAKE_GPU.uuid, "Default", 0.2)
+    with pytest.raises(DaemonError, match=said):
+        set_compute_mode(FAKE_GPU.uuid, "Default", timeout_s)

@@ -14,7 +14,6 @@ from mps_experiments.mps.control import (
     MpsClient,
     MpsControl,
     control_program,
-    daemon_command,
     parse_clients,
     parse_pids,
 )
@@ -81,10 +80,6 @@ def test_the_control_program_is_found_on_path_only(monkeypatch: pytest.MonkeyPat
     assert control_program() == BIN / "nvidia-cuda-mps-control"
     monkeypatch.setenv("PATH", str(tmp_path))
     assert control_program() is None
-
-
-def test_the_daemon_is_asked_to_stay_in_the_foreground() -> None:
-    assert daemon_command(Path("/x/nvidia-cuda-mps-control")) == ["/x/nvidia-cuda-mps-control", "-f"]
 
 
 def test_before_its_first_client_a_daemon_has_no_server(gpu_uuid: str, new_daemon: NewDaemon) -> None:

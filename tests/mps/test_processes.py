@@ -76,13 +76,6 @@ def test_the_servers_of_one_directory_are_killed_and_nothing_else(
         assert kill_servers_of(daemon.pipe_dir) == ()
 
 
-def test_where_there_is_no_server_none_is_killed(gpu_uuid: str, new_daemon: NewDaemon) -> None:
-    with new_daemon(gpu_uuid) as daemon:
-        assert kill_servers_of(daemon.pipe_dir) == ()
-        assert daemon.is_alive()
-        assert daemon.control.servers() == ()
-
-
 @pytest.mark.parametrize("misbehaviour", ["ignore_term", "ignore_term server_stays"])
 def test_what_ignores_sigterm_is_killed(
     fake_programs: None,

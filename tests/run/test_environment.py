@@ -51,16 +51,25 @@ def plan(tmp_path: Path, *, enabled: bool, exclusive: bool = False) -> RunPlan:
 
 
 @pytest.mark.parametrize("enabled", [True, False])
-def test_the_folder_is_private_and_short_and_gone_afterwards(
+def test_the_folder_is_private_and_short_and_gone_afterwards_with_its_daemon(
     tmp_path: Path, guardian: Guardian, enabled: bool
 ) -> None:
-    with open_environment(plan(tmp_path, enabled=enabled), FixedProbe(), guardian) as environment:
+    other = GpuProcess(pid=4711, memory_bytes=1)
+    probe = FixedProbe((FAKE_GPU,), (other,))
+    with open_environment(plan(tmp_path, enabled=enabled), probe, guardian) as environment:
         pipe_dir = Path(environment.variables[PIPE_DIRECTORY])
         assert pipe_dir.stat().st_mode & 0o777 == 0o700
         assert pipe_dir.parent.stat().st_mode & 0o777 == 0o700
         assert len(str(pipe_dir / "control_privileged")) <= 106
         assert environment.variables["CUDA_VISIBLE_DEVICES"] == FAKE_GPU.uuid
+        assert environment.foreign_processes == (other,)
+        assert (len(processes_of(pipe_dir)), bool(list(pipe_dir.iterdir()))) == (int(enabled), enabled)
+        seen = environment.observe(look_again=True)
+        assert (seen.server_status, seen.client_pids) == ({}, ())
     assert not pipe_dir.parent.exists()
+    assert processes_of(pipe_dir) == ()
+    if enabled:
+        assert "Starting control daemon" in (tmp_path / "run" / "control.log").read_text()
 
 
 def test_a_long_temporary_directory_is_not_used(
@@ -71,23 +80,6 @@ def test_a_long_temporary_directory_is_not_used(
     monkeypatch.setattr(tempfile, "tempdir", str(deep))
     with open_environment(plan(tmp_path, enabled=True), FixedProbe(), guardian) as environment:
         assert environment.variables[PIPE_DIRECTORY].startswith("/tmp/mpsx-")
-
-
-def test_with_mps_off_the_pipe_directory_is_empty(tmp_path: Path, guardian: Guardian) -> None:
-    with open_environment(plan(tmp_path, enabled=False), FixedProbe(), guardian) as environment:
-        pipe_dir = Path(environment.variables[PIPE_DIRECTORY])
-        assert list(pipe_dir.iterdir()) == []
-        seen = environment.observe(look_again=True)
-        assert (seen.server_status, seen.client_pids) == ({}, ())
-        assert processes_of(pipe_dir) == ()
-
-
-def test_with_mps_on_a_daemon_serves_the_pipe_directory(tmp_path: Path, guardian: Guardian) -> None:
-    with open_environment(plan(tmp_path, enabled=True), FixedProbe(), guardian) as environment:
-        pipe_dir = Path(environment.variables[PIPE_DIRECTORY])
-        assert len(processes_of(pipe_dir)) == 1
-    assert processes_of(pipe_dir) == ()
-    assert "Starting control daemon" in (tmp_path / "run" / "control.log").read_text()
 
 
 @pytest.mark.parametrize("program", [CONTROL_PROGRAM, SERVER_PROGRAM])
@@ -116,13 +108,6 @@ def test_on_the_cpu_no_gpu_is_visible(tmp_path: Path, guardian: Guardian) -> Non
     with open_environment(on_cpu, FixedProbe(), guardian) as environment:
         assert environment.variables["CUDA_VISIBLE_DEVICES"] == ""
         assert environment.observe().nvml_mps_pids is None
-
-
-def test_who_was_on_the_gpu_before_is_told(tmp_path: Path, guardian: Guardian) -> None:
-    other = GpuProcess(pid=4711, memory_bytes=1)
-    probe = FixedProbe((FAKE_GPU,), (other,))
-    with open_environment(plan(tmp_path, enabled=False), probe, guardian) as environment:
-        assert environment.foreign_processes == (other,)
 
 
 @pytest.mark.parametrize("enabled", [True, False])

@@ -18,7 +18,6 @@ from mps_experiments.record.machine import Gpu, MachineFacts
 from mps_experiments.record.measurement import Measurement, read_measurement, write_measurement
 from mps_experiments.run.fingerprint import Fingerprint, of_plan, of_record
 from mps_experiments.run.plan import RunPlan, build_plan
-from mps_experiments.run.recorder import Origin
 from mps_experiments.run.recorder import make_measurement as record_of
 from mps_experiments.run.run_state import RunState
 from mps_experiments.workloads.inputs import sample_photo
@@ -63,8 +62,17 @@ def read_back(
     plan: RunPlan, config: Config, machine: MachineFacts, tmp_path: Path, weights_sha256: str | None
 ) -> Measurement:
     """The record of a run of this plan, written and read."""
-    origin = Origin(sweep_id="s", machine=machine, config=plain(config), weights_file_sha256=weights_sha256)
-    made = record_of(plan, origin, RunState(on_phase=lambda _: None), None, 0.0, 0.0)
+    made = record_of(
+        plan,
+        RunState(on_phase=lambda _: None),
+        None,
+        sweep_id="s",
+        machine=machine,
+        started_at=0.0,
+        wall_s=0.0,
+        config=plain(config),
+        weights_file_sha256=weights_sha256,
+    )
     worker = replace(make_measurement().workers[0], workload=plan.workloads[0])
     write_measurement(replace(made, workers=(worker,)), tmp_path / "measurement.json")
     return read_measurement(tmp_path / "measurement.json")

@@ -16,26 +16,26 @@ from mps_experiments.config.schema import (
     Window,
     WorkloadKind,
 )
+from mps_experiments.machine.gpus import FixedProbe
 from mps_experiments.run.plan import LARGE_MODEL, SMALL_MODEL, WindowPlan
 from tests.planned import GPU, ON_CPU, ON_GPU, ROOT, SOMEBODY, one, planned, refused
 
 
-def test_the_limits_of_a_plan_are_those_of_the_configuration() -> None:
-    assert planned().thresholds == Thresholds()
-    changed = planned(validity__drift_warn=0.3, validity__foreign_daemon_invalid=False).thresholds
-    assert changed == Thresholds(drift_warn=0.3, foreign_daemon_invalid=False)
-
-
-def test_what_is_read_and_traced_is_planned() -> None:
-    plan = planned(trace__iterations=7, trace__min_s=0.5, telemetry__interval_s=0.25)
-    assert plan.trace == TraceConfig(iterations=7, min_s=0.5)
-    assert plan.telemetry_interval_s == 0.25
-
-
-def test_every_deadline_reaches_the_plan() -> None:
-    for name in ("ready_timeout_s", "stall_timeout_s"):
-        assert getattr(planned(**one(f"workers__{name}", 7.5)).workers, name) == 7.5
-    assert planned(gpu_wait_s=7.5).gpu_wait_s == 7.5
+def test_options_reach_the_plan() -> None:
+    plan = planned(
+        validity__drift_warn=0.3,
+        trace__iterations=7,
+        trace__min_s=0.5,
+        telemetry__interval_s=0.25,
+        workers__ready_timeout_s=7.5,
+        workers__stall_timeout_s=8.5,
+        workers__warmup=0,
+        gpu_wait_s=9.5,
+    )
+    assert plan.thresholds == Thresholds(drift_warn=0.3)
+    assert (plan.trace, plan.telemetry_interval_s) == (TraceConfig(iterations=7, min_s=0.5), 0.25)
+    assert (plan.workers.ready_timeout_s, plan.workers.stall_timeout_s) == (7.5, 8.5)
+    assert (plan.workers.warmup_iterations, plan.gpu_wait_s) == (0, 9.5)
 
 
 def test_exclusive_process_needs_root_on_a_gpu() -> None:
@@ -95,11 +95,6 @@ def test_an_output_folder_without_a_name_is_refused(nothing: str) -> None:
     assert "must name a folder" in refused(output_dir=nothing)
 
 
-def test_the_warm_up_is_a_number_or_ends_when_latency_is_steady() -> None:
-    assert planned().workers.warmup_iterations is None
-    assert planned(workers__warmup=0).workers.warmup_iterations == 0
-
-
 @pytest.mark.parametrize(
     ("affinity", "kind", "pinned", "rotates"),
     [
@@ -140,24 +135,26 @@ def test_the_number_of_the_repeat_is_planned_and_changes_nothing_else() -> None:
     assert dataclasses.replace(third, axes=first.axes) == first
 
 
-def test_where_no_model_is_named_the_cpu_gets_a_small_one() -> None:
-    assert planned(ON_CPU).workloads[0].model == SMALL_MODEL
-    assert planned(ON_GPU).workloads[0].model == LARGE_MODEL
-    assert planned(ON_CPU, workload__model="resnet50").workloads[0].model == "resnet50"
-    assert planned(ON_CPU, workload__model=LARGE_MODEL).workloads[0].model == LARGE_MODEL
-
-
-def test_weights_from_a_file_are_those_of_the_model_for_a_gpu(tmp_path: Path) -> None:
-    (tmp_path / "w.pth").write_bytes(b"x")
-    assert planned(ON_CPU, workload__weights=str(tmp_path / "w.pth")).workloads[0].model == LARGE_MODEL
-    assert planned(ON_CPU, workload__weights="default").workloads[0].model == SMALL_MODEL
-
-
-def test_weights_are_an_absolute_path_or_a_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "w.pth").write_bytes(b"x")
+@pytest.mark.parametrize(
+    ("probe", "values", "model"),
+    [
+        (ON_CPU, {}, SMALL_MODEL),
+        (ON_GPU, {}, LARGE_MODEL),
+        (ON_CPU, {"workload__model": "resnet50"}, "resnet50"),
+        (ON_CPU, {"workload__model": LARGE_MODEL}, LARGE_MODEL),
+        (ON_CPU, {"workload__weights": "default"}, SMALL_MODEL),
+        (ON_CPU, {"workload__weights": "w.pth"}, LARGE_MODEL),
+    ],
+)
+def test_where_no_model_is_named_the_cpu_gets_a_small_one_unless_weights_come_from_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, probe: FixedProbe, values: dict[str, Any], model: str
+) -> None:
     monkeypatch.chdir(tmp_path)
-    assert planned(workload__weights="w.pth").workloads[0].weights == str(tmp_path / "w.pth")
-    assert planned(workload__weights="default").workloads[0].weights == "default"
+    (tmp_path / "w.pth").write_bytes(b"x")
+    spec = planned(probe, **values).workloads[0]
+    assert spec.model == model
+    if values.get("workload__weights") == "w.pth":
+        assert spec.weights == spec.weights_file == str(tmp_path / "w.pth")
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from mps_experiments.record.telemetry import GpuSample, Telemetry
 from mps_experiments.record.verdict import Status, Verdict
 from mps_experiments.record.worker import Done, WorkerFacts
 from mps_experiments.run.environment import Environment
-from mps_experiments.run.recorder import Origin, make_measurement
+from mps_experiments.run.recorder import make_measurement
 from mps_experiments.run.run_state import RunState
 from mps_experiments.workers.child import WorkerSpec
 from mps_experiments.workers.messages import Ready
@@ -29,41 +29,6 @@ from tests.fakes.plans import FAKE_GPU, attaching, fault_plan, run_plan
 from tests.fault_records import make_trial
 
 SKIPPED = Verdict(status=Status.SKIPPED, reason="no MPS here", for_want_of_hardware=True)
-
-
-def recorded(
-    folder: Path, state: RunState, gpu: Gpu | None = FAKE_GPU, skipped: Verdict | None = None
-) -> Measurement:
-    origin = Origin(sweep_id="a sweep", machine=collect_facts(FixedProbe(), gpu))
-    return make_measurement(run_plan(folder, gpu=gpu), origin, state, skipped, 1_700_000_000.0, 2.0)
-
-
-def new_state(folder: Path, *seen: Observation) -> RunState:
-    """Return the state of a run before whose workers process 7 was on the GPU."""
-    environment = Environment(
-        variables={},
-        scratch=folder,
-        foreign_daemons=(),
-        foreign_processes=(GpuProcess(pid=7, memory_bytes=None),),
-        daemon=None,
-        _probe=FixedProbe(),
-        _gpu_uuid=None,
-        _pipe_dir=folder,
-    )
-    return RunState(on_phase=lambda _: None, environment=environment, observations=list(seen))
-
-
-def test_a_skipped_run_has_its_reason_and_claims_nothing(tmp_path: Path) -> None:
-    measurement = recorded(tmp_path, RunState(on_phase=lambda _: None), gpu=None, skipped=SKIPPED)
-    assert measurement.verdict == SKIPPED
-    assert (measurement.notes, measurement.proof, measurement.workers) == ((), None, ())
-
-
-def test_a_run_that_never_got_to_its_proof_is_invalid(tmp_path: Path) -> None:
-    measurement = recorded(tmp_path, RunState(on_phase=lambda _: None))
-    assert measurement.verdict.status is Status.INVALID
-    assert "ended before attachment could be observed" in measurement.verdict.reason
-
 
 # Evidence: a run of two workers without MPS that measured all it should
 
@@ -119,10 +84,23 @@ def finished_worker(rank: int, latencies_ms: tuple[int, ...] = LATENCIES_MS) -> 
     )
 
 
-def finished_state(folder: Path, telemetry: Telemetry | None = TOLD, **fields: Any) -> RunState:
-    state = new_state(folder, OFF)
-    assert state.environment is not None
-    state.environment = replace(state.environment, foreign_processes=())
+def new_state() -> RunState:
+    return RunState(on_phase=lambda _: None)
+
+
+def finished_state(telemetry: Telemetry | None = TOLD, **fields: Any) -> RunState:
+    state = new_state()
+    state.environment = Environment(
+        variables={},
+        scratch=Path("/nowhere"),
+        foreign_daemons=fields.pop("daemons", ()),
+        foreign_processes=tuple(on_gpu(*fields.pop("before", ()))),
+        daemon=None,
+        _probe=FixedProbe(),
+        _gpu_uuid=None,
+        _pipe_dir=Path("/nowhere"),
+    )
+    state.observations = [OFF]
     state.workers = [finished_worker(0), finished_worker(1)]
     state.telemetry = telemetry
     state.gpu_work = [GpuWork(rank=rank, method="traced", iterations=3, with_work=3) for rank in (0, 1)]
@@ -131,22 +109,48 @@ def finished_state(folder: Path, telemetry: Telemetry | None = TOLD, **fields: A
     return state
 
 
+def on_gpu(*pids: int) -> tuple[GpuProcess, ...]:
+    return tuple(GpuProcess(pid=pid, memory_bytes=1) for pid in pids)
+
+
 def measured(
     folder: Path,
     state: RunState,
     gpu: Gpu | None = FAKE_GPU,
-    interval_s: float = 0.1,
-    thresholds: Thresholds | None = None,
+    skipped: Verdict | None = None,
     kept: bool = False,
+    **changed: Any,
 ) -> Measurement:
+    """Record a run of this state; `changed` are fields of its plan."""
     plan = run_plan(folder, attaching(), attaching(), times=10, gpu=gpu, mps={"enabled": False}, kept=kept)
-    plan = replace(plan, telemetry_interval_s=interval_s, thresholds=thresholds or Thresholds())
-    origin = Origin(sweep_id="a sweep", machine=collect_facts(FixedProbe(), gpu))
-    return make_measurement(plan, origin, state, None, 1_700_000_000.0, 2.0)
+    values: dict[str, Any] = {"telemetry_interval_s": 0.1, "thresholds": Thresholds()} | changed
+    plan = replace(plan, **values)
+    return make_measurement(
+        plan,
+        state,
+        skipped,
+        sweep_id="a sweep",
+        machine=collect_facts(FixedProbe(), gpu),
+        started_at=1_700_000_000.0,
+        wall_s=2.0,
+    )
+
+
+def test_a_skipped_run_has_its_reason_and_claims_nothing(tmp_path: Path) -> None:
+    measurement = measured(tmp_path, new_state(), gpu=None, skipped=SKIPPED)
+    assert measurement.verdict == SKIPPED
+    assert (measurement.notes, measurement.proof, measurement.workers) == ((), None, ())
+    assert measurement.contended == ()
+
+
+def test_a_run_that_never_got_to_its_proof_is_invalid(tmp_path: Path) -> None:
+    measurement = measured(tmp_path, new_state())
+    assert measurement.verdict.status is Status.INVALID
+    assert "ended before attachment could be observed" in measurement.verdict.reason
 
 
 def test_a_run_with_all_its_evidence_is_valid_and_misses_nothing(tmp_path: Path) -> None:
-    measurement = measured(tmp_path, finished_state(tmp_path))
+    measurement = measured(tmp_path, finished_state())
     assert measurement.verdict == Verdict(
         status=Status.VALID, reason="all iterations measured, attachment proved"
     )
@@ -157,7 +161,7 @@ def test_a_run_with_all_its_evidence_is_valid_and_misses_nothing(tmp_path: Path)
 
 
 def test_how_a_weights_file_was_read_is_a_note(tmp_path: Path) -> None:
-    state = finished_state(tmp_path)
+    state = finished_state()
     for worker in state.workers:
         assert worker.ready is not None
         read = {"weights_read": "holds float16, runs as float32"}
@@ -170,14 +174,14 @@ def test_a_cpu_quota_below_the_number_of_workers_is_a_note(
 ) -> None:
     for quota, told in ((1.5, True), (2.0, False), (None, False)):
         monkeypatch.setattr("mps_experiments.machine.facts.cpu_limit", lambda limit=quota: limit)
-        measurement = measured(tmp_path, finished_state(tmp_path))
+        measurement = measured(tmp_path, finished_state())
         assert measurement.machine.cpu_quota_cores == quota
         notes = "".join(measurement.notes)
         assert ("a CPU quota allows 1.5 cores of CPU time, fewer than procs=2" in notes) == told
 
 
 def test_what_workers_could_not_find_out_is_missing_and_costs_no_number(tmp_path: Path) -> None:
-    state = finished_state(tmp_path)
+    state = finished_state()
     for worker, more in zip(state.workers, ({}, {"shape of the output": "no"}), strict=True):
         assert worker.ready is not None
         missing = {"digest of the weights": f"E: {worker.pid}"} | more
@@ -226,7 +230,7 @@ MISSING: dict[str, tuple[Telemetry | None, tuple[str, ...]]] = {
 @pytest.mark.parametrize("name", MISSING)
 def test_what_the_gpu_does_not_tell_is_missing_and_the_numbers_stand(name: str, tmp_path: Path) -> None:
     telemetry, missing = MISSING[name]
-    measurement = measured(tmp_path, finished_state(tmp_path, telemetry))
+    measurement = measured(tmp_path, finished_state(telemetry))
     assert len(measurement.missing) == len(missing)
     for text, part in zip(measurement.missing, missing, strict=True):
         assert text.startswith("telemetry: ")
@@ -236,23 +240,23 @@ def test_what_the_gpu_does_not_tell_is_missing_and_the_numbers_stand(name: str, 
 
 
 def test_telemetry_that_nobody_asked_for_is_not_missing(tmp_path: Path) -> None:
-    assert measured(tmp_path, finished_state(tmp_path, Telemetry()), interval_s=0.0).missing == ()
+    assert measured(tmp_path, finished_state(Telemetry()), telemetry_interval_s=0.0).missing == ()
 
 
 def test_a_run_on_the_cpu_misses_nothing_of_a_gpu(tmp_path: Path) -> None:
-    measurement = measured(tmp_path, finished_state(tmp_path, Telemetry()), gpu=None)
+    measurement = measured(tmp_path, finished_state(Telemetry()), gpu=None)
     assert measurement.missing == ()
     assert measurement.verdict.reason.endswith("on the CPU, where there is nothing to attach to")
 
 
 def test_what_other_evidence_misses_comes_before_the_telemetry(tmp_path: Path) -> None:
-    state = finished_state(tmp_path, Telemetry(), missing=["traced pass: no profiler"])
+    state = finished_state(Telemetry(), missing=["traced pass: no profiler"])
     first, second = measured(tmp_path, state).missing
     assert (first, NOTHING in second) == ("traced pass: no profiler", True)
 
 
 def test_a_finding_makes_a_complete_run_invalid_and_takes_its_statistics(tmp_path: Path) -> None:
-    measurement = measured(tmp_path, finished_state(tmp_path, parity=DIFFERENT))
+    measurement = measured(tmp_path, finished_state(parity=DIFFERENT))
     assert [(each.check, each.severity) for each in measurement.findings] == [("parity", Severity.INVALID)]
     assert measurement.verdict == Verdict(status=Status.INVALID, reason=measurement.findings[0].text)
     assert measurement.statistics() is None
@@ -260,7 +264,7 @@ def test_a_finding_makes_a_complete_run_invalid_and_takes_its_statistics(tmp_pat
 
 
 def test_a_warning_leaves_the_statistics_and_is_named_in_the_verdict(tmp_path: Path) -> None:
-    state = finished_state(tmp_path)
+    state = finished_state()
     state.workers[1] = finished_worker(1, (90,) * 10)
     measurement = measured(tmp_path, state)
     assert [each.check for each in measurement.findings] == ["common_window"]
@@ -270,18 +274,9 @@ def test_a_warning_leaves_the_statistics_and_is_named_in_the_verdict(tmp_path: P
     assert measurement.statistics() is not None
 
 
-def test_the_limits_are_those_of_the_plan(tmp_path: Path) -> None:
-    state = finished_state(tmp_path, replace(TOLD, gpu_share_by_pid={100: 0.7, 7: 0.2}))
-    state.workers[1] = finished_worker(1, (90,) * 10)
-    assert measured(tmp_path, state).verdict.status is Status.INVALID
-    lenient = Thresholds(foreign_gpu_invalid=0.3, common_window_warn=0.89)
-    found = measured(tmp_path, state, thresholds=lenient).findings
-    assert [(each.check, each.severity) for each in found] == [("foreign_gpu", Severity.WARNING)]
-
-
 def test_load_that_was_kept_up_is_in_the_samples_and_no_worker_was_done_early(tmp_path: Path) -> None:
     """Worker 1 needs 90 ms; three further iterations, one of them beyond its room, end after worker 0."""
-    state = finished_state(tmp_path)
+    state = finished_state()
     busy = finished_worker(1, (90,) * 12)
     busy.spec = replace(busy.spec, kept=True)
     assert busy.done is not None
@@ -305,7 +300,7 @@ def test_load_that_was_kept_up_is_in_the_samples_and_no_worker_was_done_early(tm
 def test_a_worker_that_was_cut_short_did_not_finish_early(tmp_path: Path) -> None:
     """The checks are for runs that measured all they should; this one has its failure."""
     failure = FailureRecord(reason="worker 1 was killed by SIGKILL", rank=1, traceback="")
-    state = finished_state(tmp_path, failure=failure, parity=DIFFERENT)
+    state = finished_state(failure=failure, parity=DIFFERENT)
     state.workers[1] = replace(finished_worker(1, (100,) * 5), done=None)
     measurement = measured(tmp_path, state)
     assert measurement.findings == ()
@@ -313,7 +308,7 @@ def test_a_worker_that_was_cut_short_did_not_finish_early(tmp_path: Path) -> Non
 
 
 def test_an_iteration_that_is_missing_makes_the_run_invalid_without_findings(tmp_path: Path) -> None:
-    state = finished_state(tmp_path)
+    state = finished_state()
     state.workers[1] = replace(finished_worker(1, (100,) * 9), done=None)
     measurement = measured(tmp_path, state)
     assert measurement.findings == ()
@@ -322,7 +317,7 @@ def test_an_iteration_that_is_missing_makes_the_run_invalid_without_findings(tmp
 
 def test_a_record_with_findings_comes_back_from_json_as_it_was(tmp_path: Path) -> None:
     infinite = replace(DIFFERENT, largest=float("inf"), excess=float("inf"))
-    state = finished_state(tmp_path, replace(TOLD, problem="OSError: gone"), parity=infinite)
+    state = finished_state(replace(TOLD, problem="OSError: gone"), parity=infinite)
     state.workers[1] = finished_worker(1, (90,) * 10)
     measurement = measured(tmp_path, state)
     assert [each.check for each in measurement.findings] == ["parity", "common_window"]
@@ -331,67 +326,84 @@ def test_a_record_with_findings_comes_back_from_json_as_it_was(tmp_path: Path) -
     assert read_measurement(path) == measurement
 
 
-def test_who_was_seen_on_the_gpu_is_contended_and_a_warning(tmp_path: Path) -> None:
-    state = finished_state(tmp_path)
-    assert state.environment is not None
-    state.environment = replace(state.environment, foreign_processes=(GpuProcess(pid=7, memory_bytes=None),))
+# Who else was there
+
+
+THEIRS = ForeignDaemon(pid=5, pipe_dir="/tmp/nvidia-mps", client_pids=())
+ELSEWHERE = replace(THEIRS, gpu_uuids=("GPU-of-another-sweep",))
+HERE = replace(THEIRS, pipe_dir="/here", gpu_uuids=("GPU-of-another-sweep", FAKE_GPU.uuid))
+UNKNOWN = ForeignDaemon(pid=6, pipe_dir=None, client_pids=None)
+BEFORE, SERVES = "process 7 was on the GPU before the workers", "a foreign MPS daemon (pid 5) serves "
+
+
+def seen(*pids: int, **fields: Any) -> Observation:
+    """Look once, at these processes on the GPU."""
+    return replace(OFF, gpu_processes=on_gpu(*pids), **fields)
+
+
+@pytest.mark.parametrize(
+    ("observations", "fields", "contended"),
+    [
+        ([OFF], {"before": (7,)}, [BEFORE]),
+        ([seen(7, 100, 101, 8)], {"before": (7,)}, [BEFORE, "process 8 came to the GPU during the run"]),
+        # What the workers started, and our server, are no strangers.
+        ([seen(100, 8, 9, descendant_pids=(8,), server_status={9: "ACTIVE"})], {}, []),
+        # In a container NVML may count pids of the host: then none of ours is among them.
+        ([seen(99)], {}, []),
+        # A daemon is told once however often it was seen.
+        ([seen(foreign_daemons=(THEIRS,))] * 2, {"daemons": (THEIRS,)}, [f"{SERVES}/tmp/nvidia-mps"]),
+        ([OFF, seen(foreign_daemons=(HERE, ELSEWHERE))], {}, [f"{SERVES}/here"]),
+        (
+            [OFF, seen(foreign_daemons=(UNKNOWN,))],
+            {},
+            ["a foreign MPS daemon (pid 6) serves an unknown directory"],
+        ),
+    ],
+)
+def test_who_else_was_there_is_told_once(
+    tmp_path: Path, observations: list[Observation], fields: dict[str, Any], contended: list[str]
+) -> None:
+    state = finished_state(observations=observations, **fields)
     measurement = measured(tmp_path, state)
-    seen = "process 7 was on the GPU before the workers"
-    assert measurement.contended == (seen,)
-    assert [(each.check, each.severity, each.text) for each in measurement.findings] == [
-        ("foreign_gpu", Severity.WARNING, seen)
-    ]
+    assert list(measurement.contended) == contended
+    found = [each.text.removeprefix("mps=off, but ") for each in measurement.findings]
+    assert all(any(text in each for each in found) for text in contended)
+    on_cpu = measured(tmp_path, state, gpu=None)
+    assert (on_cpu.contended, on_cpu.findings) == ((), ())
 
 
 def test_who_used_the_gpu_is_a_finding_though_nobody_saw_it(tmp_path: Path) -> None:
     telemetry = replace(TOLD, gpu_share_by_pid={100: 0.5, 101: 0.4, 7: 0.2})
-    measurement = measured(tmp_path, finished_state(tmp_path, telemetry))
+    measurement = measured(tmp_path, finished_state(telemetry))
     assert measurement.contended == ()
     assert measurement.verdict.reason == "other processes (pid 7) used 20% of the GPU"
 
 
 def test_our_own_mps_server_is_nobody_else(tmp_path: Path) -> None:
     telemetry = replace(TOLD, gpu_share_by_pid={100: 0.5, 4242: 0.5})
-    seen = replace(OFF, server_status={4242: "ACTIVE"})
-    state = finished_state(tmp_path, telemetry, observations=[seen])
+    state = finished_state(telemetry, observations=[replace(OFF, server_status={4242: "ACTIVE"})])
     assert measured(tmp_path, state).findings == ()
 
 
-def test_a_process_that_came_during_the_run_is_told_from_our_workers(tmp_path: Path) -> None:
-    listed = tuple(GpuProcess(pid=pid, memory_bytes=1) for pid in (100, 101, 8))
-    state = finished_state(tmp_path, observations=[replace(OFF, gpu_processes=listed)])
-    assert measured(tmp_path, state).contended == ("process 8 came to the GPU during the run",)
-
-
-def test_a_foreign_daemon_is_contended_and_makes_a_run_without_mps_invalid(tmp_path: Path) -> None:
-    daemon = ForeignDaemon(pid=7, pipe_dir="/tmp/nvidia-mps", client_pids=())
-    state = finished_state(tmp_path, observations=[replace(OFF, foreign_daemons=(daemon,))])
+def test_a_foreign_daemon_makes_a_run_without_mps_invalid_unless_it_is_accepted(tmp_path: Path) -> None:
+    state = finished_state(observations=[seen(foreign_daemons=(THEIRS,))])
     measurement = measured(tmp_path, state)
-    text = "a foreign MPS daemon (pid 7) serves /tmp/nvidia-mps"
-    assert measurement.contended == (text,)
     assert [(each.check, each.severity) for each in measurement.findings] == [
         ("foreign_daemon", Severity.INVALID)
     ]
-    assert text in measurement.verdict.reason
+    assert f"{SERVES}/tmp/nvidia-mps" in measurement.verdict.reason
     accepted = measured(tmp_path, state, thresholds=Thresholds(foreign_daemon_invalid=False))
     assert accepted.verdict.status is Status.VALID
-    assert accepted.contended == (text,)
-    on_cpu = measured(tmp_path, state, gpu=None)
-    assert (on_cpu.contended, on_cpu.findings) == ((), ())
 
 
 # A run with a fault at 600 ms
 
 
-def with_fault(folder: Path, *seen: Observation) -> Measurement:
+def with_fault(folder: Path, *observations: Observation) -> Measurement:
     """Record a run whose worker 0 was killed after five of ten iterations, with these observations."""
-    state = finished_state(folder, fault=make_trial(injected_ms=600))
+    state = finished_state(fault=make_trial(injected_ms=600), observations=list(observations))
     state.workers = [finished_worker(0, LATENCIES_MS[:5]), finished_worker(1)]
-    state.observations = list(seen)
-    plan = run_plan(folder, attaching(), attaching(), times=10, mps={"enabled": False})
-    plan = replace(plan, fault=fault_plan("kill", after_iterations=5))
-    origin = Origin(sweep_id="a sweep", machine=collect_facts(FixedProbe(), FAKE_GPU))
-    return make_measurement(plan, origin, state, None, 1_700_000_000.0, 2.0)
+    return measured(folder, state, fault=fault_plan("kill", after_iterations=5))
 
 
 BEFORE_START = replace(OFF, from_ns=50 * MS, to_ns=60 * MS)
@@ -420,39 +432,3 @@ def test_a_claim_that_did_not_hold_before_the_fault_makes_the_trial_invalid(tmp_
     measurement = with_fault(tmp_path, attached, OFF)
     assert measurement.verdict.status is Status.INVALID
     assert "NVML lists workers [101] as MPS clients" in measurement.verdict.reason
-
-
-# What the workers computed, and where
-
-
-def test_what_the_workers_started_is_no_foreign_load_and_a_warning_where_it_is_on_the_gpu(
-    tmp_path: Path,
-) -> None:
-    listed = (GpuProcess(pid=100, memory_bytes=1), GpuProcess(pid=300, memory_bytes=1))
-    state = finished_state(tmp_path, replace(TOLD, gpu_share_by_pid={100: 0.5, 300: 0.3, 301: 0.1}))
-    state.observations = [replace(OFF, gpu_processes=listed, descendant_pids=(300, 301))]
-    measurement = measured(tmp_path, state)
-    assert [(each.check, each.severity) for each in measurement.findings] == [
-        ("descendants", Severity.WARNING)
-    ]
-    assert measurement.contended == ()
-
-
-def test_work_that_nobody_saw_is_in_the_record_and_not_proved(tmp_path: Path) -> None:
-    state = finished_state(tmp_path, gpu_work=[])
-    unproved = measured(tmp_path, state)
-    assert unproved.verdict.status is Status.VALID
-    assert [each.text for each in unproved.findings] == ["GPU work not proved for workers 0, 1"]
-    seen = [GpuWork(rank=rank, method="traced", iterations=3, with_work=3 * rank) for rank in (0, 1)]
-    refuted = measured(tmp_path, finished_state(tmp_path, gpu_work=seen))
-    assert refuted.verdict.reason == "worker 0 ran no GPU operation in 3 of 3 traced iterations"
-    assert refuted.gpu_work == tuple(seen)
-
-
-def test_products_of_a_capped_worker_are_in_its_record(tmp_path: Path) -> None:
-    errors = {1: {"float32": 1e-6, "float16": float("inf")}}
-    measurement = measured(tmp_path, finished_state(tmp_path, product_errors=errors))
-    assert [worker.product_errors for worker in measurement.workers] == [{}, errors[1]]
-    assert [each.check for each in measurement.findings] == ["wrong_products"]
-    write_measurement(measurement, tmp_path / "measurement.json")
-    assert read_measurement(tmp_path / "measurement.json") == measurement

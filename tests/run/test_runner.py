@@ -59,8 +59,10 @@ def test_a_cell_is_valid_with_a_proof_taken_while_the_workers_were_measured(
 
 
 def test_the_phases_come_in_order_and_their_times_are_kept(lab: Lab, tmp_path: Path) -> None:
-    witness = Witness()
-    measurement = lab.run(two_workers(lab, tmp_path), witness).measurement
+    witness, other_work = Witness(), list[list[str]]()
+    plan = two_workers(lab, tmp_path)
+    measurement = lab.run(plan, witness, meanwhile=lambda: other_work.append([*witness.phases])).measurement
+    assert other_work == [["environment", "workers"]]
     order = ["environment", "workers", "afterwork", "proof", "measured_window", "proof", "outputs"]
     order += ["traced_pass", "workers_teardown", "environment_teardown"]
     assert witness.phases == order
@@ -88,23 +90,6 @@ def test_no_worker_is_released_before_the_run_before_is_wholly_done(fake_lab: La
     assert_nothing_is_left(late)
 
 
-def test_other_work_begins_once_the_workers_are_started(fake_lab: Lab, tmp_path: Path) -> None:
-    witness, seen = Witness(), list[list[str]]()
-    plan = two_workers(fake_lab, tmp_path)
-    fake_lab.run(plan, witness, meanwhile=lambda: seen.append(list(witness.phases)))
-    assert seen == [["environment", "workers"]]
-
-
-def test_the_files_of_the_traced_pass_are_left_to_whoever_has_time(lab: Lab, tmp_path: Path) -> None:
-    plan = two_workers(lab, tmp_path, trace={"iterations": 2})
-    artifacts = lab.outcome(plan).artifacts
-    assert artifacts is not None
-    assert not plan.paths.trace.exists()
-    assert artifacts.write() == []
-    assert plan.paths.trace.exists()
-    assert plan.paths.timeline.exists()
-
-
 def test_a_window_too_short_to_look_into_is_proved_from_both_sides(lab: Lab, tmp_path: Path) -> None:
     plan = run_plan(tmp_path / "run", attaching(), gpu=lab.gpu, times=1)
     measurement = lab.run(plan).measurement
@@ -120,7 +105,7 @@ def test_a_daemon_lost_before_the_first_client_makes_a_silent_fallback_invalid(
     measurement = lab.run(two_workers(lab, tmp_path), witness).measurement
     assert measurement.verdict.status is Status.INVALID
     assert re.match(
-        r"MPS ended before the window \(its daemon \(pid \d+\) is gone\); .*MPS falls back silently",
+        r"MPS ended: its daemon \(pid \d+\) is gone; .*MPS falls back silently",
         measurement.verdict.reason,
     )
     assert all(worker.facts is not None for worker in measurement.workers), "the workers noticed nothing"
@@ -155,9 +140,7 @@ def test_a_server_or_daemon_lost_before_the_window_is_named(lab: Lab, tmp_path: 
     witness = Witness({"measured_window": lambda: end(program)})
     measurement = lab.run(two_workers(lab, tmp_path, times=400), witness).measurement
     assert measurement.verdict.status is Status.INVALID
-    # A real server takes a moment to let go of the GPU: killed before the window, it is gone a little later.
-    when = r"(before the window|by 0\.\d\d s into the window)" if lab.gpu else "before the window"
-    assert re.match(rf"MPS ended {when} \(its {NAMES[program]} \(pid \d+\)", measurement.verdict.reason)
+    assert re.match(rf"MPS ended: its {NAMES[program]} \(pid \d+\)", measurement.verdict.reason)
     assert_nothing_is_left(measurement)
 
 
@@ -168,12 +151,7 @@ def test_a_server_or_daemon_lost_while_measuring_makes_the_run_invalid_and_is_na
     measurement = lab.run(two_workers(lab, tmp_path, times=4000), Late(lambda: end(program))).measurement
     assert measurement.verdict.status is Status.INVALID
     reason = measurement.verdict.reason
-    found = re.match(
-        rf"MPS ended by (\d+\.\d\d) s into the window \(its {NAMES[program]} \(pid \d+\).*\); worker [01] ",
-        reason,
-    )
-    assert found, reason
-    assert float(found[1]) < measurement.wall_s
+    assert re.match(rf"MPS ended: its {NAMES[program]} \(pid \d+\).*; worker [01] ", reason), reason
     if program == SERVER_PROGRAM:
         assert re.search(r"control\.log: .*Server \d+ exited", reason)
     assert measurement.failure is not None
@@ -215,6 +193,8 @@ def test_a_worker_that_fails_ends_the_run_with_its_rank_and_log(
     assert measurement.failure is not None
     assert measurement.failure.rank == 1
     assert measurement.statistics() is None
+    samples = measurement.workers[1].samples
+    assert len(samples.latencies_ns if samples else ()) == max(0, min(fault.values()) - 2), "one is warm-up"
     log = plan.paths.worker_log(1).read_text()
     assert "hello from the model" in log
     if "kill_at" not in fault:
@@ -237,13 +217,6 @@ def test_a_worker_that_does_not_go_on_is_given_up(
     measurement = fake_lab.run(plan).measurement
     assert measurement.verdict.reason == f"worker 0 {reason}"
     assert_nothing_is_left(measurement)
-
-
-def test_what_was_measured_before_a_failure_is_kept(fake_lab: Lab, tmp_path: Path) -> None:
-    plan = run_plan(tmp_path / "run", attaching(raise_at=4), times=10)
-    worker = fake_lab.run(plan).measurement.workers[0]
-    assert worker.samples is not None
-    assert len(worker.samples.latencies_ns) == 2
 
 
 def test_a_worker_for_which_the_server_has_no_place_names_the_limit(

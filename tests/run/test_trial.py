@@ -2,7 +2,7 @@
 
 import re
 import signal
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -12,8 +12,8 @@ from mps_experiments.record.measurement import read_measurement, write_measureme
 from mps_experiments.record.verdict import Status
 from mps_experiments.run.plan import RunPlan
 from tests.fakes.plans import FAKE_GPU, attaching, fault_plan, run_plan
-from tests.fakes.running import Lab, Witness
-from tests.run.conftest import assert_all_are_gone, cell, watched
+from tests.fakes.running import Lab
+from tests.run.conftest import Gate, assert_all_are_gone, cell, run_trial, watched
 
 FINISHED = Fate(rank=1, outcome=Outcome.FINISHED)
 ENDS = {
@@ -56,7 +56,7 @@ def test_on_a_gpu_its_neighbour_finishes_too(real_lab: Lab, tmp_path: Path, kind
 
 
 def only_the_culprit_goes(lab: Lab, plan: RunPlan) -> None:
-    measurement = lab.run(plan).measurement
+    measurement = run_trial(lab, plan)
     trial = watched(measurement)
     outcome, text = ENDS[trial.kind]
     culprit = trial.culprit
@@ -82,11 +82,15 @@ def only_the_culprit_goes(lab: Lab, plan: RunPlan) -> None:
     assert bool(trial.server_states) is plan.mps.enabled
     if lab.gpu is not FAKE_GPU:
         assert trial.leftover_bytes == 0
+    assert measurement.survivor_figures() is not None
+    assert measurement.statistics() is None
+    write_measurement(measurement, plan.paths.measurement)
+    assert read_measurement(plan.paths.measurement) == measurement
 
 
 def test_a_worker_does_to_itself_what_it_should_exactly_when_it_should(fake_lab: Lab, tmp_path: Path) -> None:
     plan = cell(fake_lab, tmp_path, "exit", fault={"worker": 1, "at": 0.25, "after_iterations": 15})
-    trial = watched(measurement := fake_lab.run(plan).measurement)
+    trial = watched(measurement := run_trial(fake_lab, plan))
     other, hit = measurement.workers
     assert hit.samples is not None
     assert len(hit.samples.latencies_ns) == trial.injected_after == 15
@@ -97,7 +101,7 @@ def test_a_worker_does_to_itself_what_it_should_exactly_when_it_should(fake_lab:
 
 def test_a_fault_may_come_before_the_first_iteration(fake_lab: Lab, tmp_path: Path) -> None:
     plan = cell(fake_lab, tmp_path, "exception", enabled=False, fault={"at": 0.0, "after_iterations": 0})
-    trial = watched(measurement := fake_lab.run(plan).measurement)
+    trial = watched(measurement := run_trial(fake_lab, plan))
     hit = measurement.workers[0].samples
     assert hit is not None
     assert hit.latencies_ns == ()
@@ -108,8 +112,8 @@ def test_a_fault_may_come_before_the_first_iteration(fake_lab: Lab, tmp_path: Pa
 def test_a_worker_that_hangs_stays_and_its_neighbour_finishes(
     lab: Lab, tmp_path: Path, enabled: bool
 ) -> None:
-    times = 60 if lab.gpu is FAKE_GPU else 6  # without MPS a GPU is shared with what never ends
-    trial = watched(lab.run(cell(lab, tmp_path, "hang", enabled=enabled, times=times)).measurement)
+    times = 40 if lab.gpu is FAKE_GPU else 6  # without MPS a GPU is shared with what never ends
+    trial = watched(run_trial(lab, cell(lab, tmp_path, "hang", enabled=enabled, times=times)))
     still_there = Fate(rank=0, outcome=Outcome.STALLED, text="still hung at the end of the trial")
     assert trial.fates == (still_there, FINISHED)
     assert trial.newcomer is not None
@@ -128,8 +132,8 @@ def test_a_worker_that_is_alone_may_hang_and_the_newcomer_comes_at_once(
 
 
 def test_a_killed_server_takes_all_clients_and_a_newcomer_gets_a_new_one(lab: Lab, tmp_path: Path) -> None:
-    plan = cell(lab, tmp_path, "server_kill", times=400)
-    trial = watched(lab.run(plan).measurement)
+    plan = cell(lab, tmp_path, "server_kill")
+    trial = watched(run_trial(lab, plan))
     assert [fate.outcome for fate in trial.fates] == [Outcome.FAILED] * 2
     assert trial.culprit is None
     assert trial.newcomer is not None
@@ -140,7 +144,7 @@ def test_a_killed_server_takes_all_clients_and_a_newcomer_gets_a_new_one(lab: La
 def test_a_killed_daemon_takes_all_clients_and_a_newcomer_falls_back_silently(
     lab: Lab, tmp_path: Path
 ) -> None:
-    trial = watched(lab.run(cell(lab, tmp_path, "daemon_kill", times=400)).measurement)
+    trial = watched(run_trial(lab, cell(lab, tmp_path, "daemon_kill")))
     assert [fate.outcome for fate in trial.fates] == [Outcome.FAILED] * 2
     assert trial.newcomer is not None
     assert trial.newcomer.failures == ()
@@ -153,9 +157,9 @@ def test_with_mps_an_illegal_address_takes_all_clients_and_no_newcomer_falls_bac
     real_lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seen with driver 580 on an H100. Once in 72 trials the server took no newcomer for a minute."""
-    monkeypatch.setattr("mps_experiments.run.trial._NEWCOMER_TIMEOUT_S", 10.0)
+    monkeypatch.setattr("mps_experiments.run.trial._NEW_CLIENT_TIMEOUT_S", 10.0)
     plan = cell(real_lab, tmp_path, "illegal_address", times=400)
-    trial = watched(real_lab.run(plan).measurement)
+    trial = watched(run_trial(real_lab, plan))
     assert [fate.outcome for fate in trial.fates] == [Outcome.FAILED] * 2
     assert trial.survivors == ()
     assert trial.leftover_bytes == 0
@@ -180,7 +184,7 @@ def test_a_neighbour_that_dies_before_the_fault_makes_the_trial_invalid(
     fake_lab: Lab, tmp_path: Path
 ) -> None:
     dies = {"raise_at": 4}
-    plan = cell(fake_lab, tmp_path, "kill", times=900, neighbour=dies, fault={"after_iterations": 800})
+    plan = cell(fake_lab, tmp_path, "kill", neighbour=dies, fault={"after_iterations": 30}, gate_at=6)
     measurement = fake_lab.run(plan).measurement
     assert (measurement.verdict.status, measurement.fault) == (Status.INVALID, None)
     assert measurement.verdict.reason.startswith("worker 1 failed (measured window): RuntimeError")
@@ -204,7 +208,7 @@ def test_a_survivor_that_does_nothing_more_counts_as_stalled_and_the_trial_is_va
     fake_lab: Lab, tmp_path: Path
 ) -> None:
     plan = cell(fake_lab, tmp_path, "exit", neighbour={"hang_at": 30}, workers={"stall_timeout_s": 1.0})
-    trial = watched(fake_lab.run(plan).measurement)
+    trial = watched(run_trial(fake_lab, plan))
     (neighbour,) = trial.neighbours
     assert (neighbour.outcome, neighbour.text) == (Outcome.STALLED, "no iteration finished for 1 s")
     assert neighbour.ended_ns is not None
@@ -213,40 +217,11 @@ def test_a_survivor_that_does_nothing_more_counts_as_stalled_and_the_trial_is_va
     assert trial.newcomer.served_ns is not None
 
 
-def test_newcomers_that_are_refused_are_counted_with_what_they_saw(
-    fake_lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    closed = tmp_path / "closed"
-
-    @dataclass
-    class Porter(Witness):
-        """Closes the door once the fault has happened."""
-
-        def progress(self, finished: int) -> None:
-            super().progress(finished)
-            closed.touch()
-
-    monkeypatch.setattr("mps_experiments.run.trial._NEWCOMER_TIMEOUT_S", 3.0)
-    plan = cell(fake_lab, tmp_path, "exit")
-    workloads = tuple(
-        replace(workload, options={**workload.options, "refuse_if": str(closed)})
-        for workload in plan.workloads
-    )
-    trial = watched(fake_lab.run(replace(plan, workloads=workloads), Porter()).measurement)
-    newcomer = trial.newcomer
-    assert newcomer is not None
-    assert len(newcomer.failures) >= 2
-    assert "failed (load): RuntimeError: refused" in newcomer.failures[0]
-    assert (newcomer.served_ns, newcomer.result_ns, newcomer.attached) == (None, None, None)
-    assert trial.survivors == (FINISHED,)
-    assert "RuntimeError: refused" in plan.paths.newcomer_log.read_text()
-
-
 def test_an_interruption_in_the_middle_of_a_trial_ends_everybody(fake_lab: Lab, tmp_path: Path) -> None:
     plan = cell(fake_lab, tmp_path, "exit", times=100_000, fault={"newcomer_after_s": 0.0})
 
     @dataclass
-    class Impatient(Witness):
+    class Impatient(Gate):
         """Presses Ctrl-C as soon as the newcomer is on its way."""
 
         def progress(self, finished: int) -> None:
@@ -254,26 +229,10 @@ def test_an_interruption_in_the_middle_of_a_trial_ends_everybody(fake_lab: Lab, 
             if plan.paths.newcomer_log.exists():
                 signal.raise_signal(signal.SIGINT)
 
-    outcome = fake_lab.run(plan, Impatient(tick_s=0.01))
+    outcome = fake_lab.run(plan, Impatient(tick_s=0.01, path=tmp_path / "gate"))
     measurement = outcome.measurement
     assert measurement.verdict.reason == "interrupted by SIGINT"
     assert measurement.was_interrupted
     assert outcome.interruption is not None
     assert (measurement.fault, measurement.cell.fault) == (None, "exit")
     assert_all_are_gone(measurement)
-
-
-def test_a_trial_is_on_disk_as_it_was_watched(fake_lab: Lab, tmp_path: Path) -> None:
-    measurement = fake_lab.run(cell(fake_lab, tmp_path, "terminate", fault={"trial": 3})).measurement
-    write_measurement(measurement, tmp_path / "measurement.json")
-    again = read_measurement(tmp_path / "measurement.json")
-    assert again == measurement
-    assert (again.cell.fault, again.cell.trial, watched(again).trial) == ("terminate", 3, 3)
-    assert again.survivor_figures() is not None
-    assert again.statistics() is None
-
-
-def test_an_ordinary_run_has_no_trial(fake_lab: Lab, tmp_path: Path) -> None:
-    measurement = fake_lab.run(run_plan(tmp_path / "run", attaching())).measurement
-    assert (measurement.fault, measurement.cell.fault, measurement.is_ordinary) == (None, "none", True)
-    assert measurement.statistics() is not None

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mps_experiments.config.schema import CpuAffinity
-from mps_experiments.run.plan import RunPlan
+from mps_experiments.run.plan import RunPaths, RunPlan
 from mps_experiments.run.trials import CellRun, count_runs, runs_of
 from tests.fakes.plans import attaching, fault_plan, run_plan, use_fakes
 
@@ -45,48 +45,42 @@ def test_a_cell_without_a_fault_is_itself(tmp_path: Path) -> None:
 
 
 def test_a_cell_with_a_fault_is_a_run_of_one_process_and_then_its_trials(tmp_path: Path) -> None:
-    runs = expanded(cell(tmp_path))
-    assert [run.plan.name for run in runs] == [
+    plan = cell(tmp_path)
+    assert plan.fault is not None
+    reference, *trials = expanded(plan)
+    assert [run.plan.name for run in (reference, *trials)] == [
         "mps=off procs=1 times=5",
         f"{NAME} trial=0",
         f"{NAME} trial=1",
     ]
-    assert [run.plan.paths.folder for run in runs] == [
-        tmp_path / "reference",
-        tmp_path / "trial-0",
-        tmp_path / "trial-1",
-    ]
-
-
-def test_the_run_to_compare_with_differs_in_nothing_but_the_processes_and_the_fault(tmp_path: Path) -> None:
-    plan = cell(tmp_path)
-    reference = expanded(plan)[0].plan
-    assert reference == replace(
+    assert reference.plan == replace(
         plan,
         worker_count=1,
         workloads=plan.workloads[:1],
         fault=None,
-        paths=reference.paths,
+        paths=RunPaths(folder=tmp_path / "reference"),
     )
+    for number, run in enumerate(trials):
+        paths = RunPaths(folder=tmp_path / f"trial-{number}")
+        assert run.plan == replace(plan, fault=replace(plan.fault, trial=number), paths=paths)
+        assert (run.config, run.overrides) == (CONFIG, OVERRIDES)
 
 
-def test_the_configuration_of_the_run_to_compare_with_asks_for_just_that_run(tmp_path: Path) -> None:
+def test_the_run_to_compare_with_is_asked_for_by_its_configuration_and_overrides(tmp_path: Path) -> None:
     before = copy.deepcopy(CONFIG)
     plan = cell(tmp_path)
-    config = expanded(replace(plan, workers=replace(plan.workers, cpu_affinity=CpuAffinity.auto)))[0].config
-    assert (config["procs"], config["times"]) == (1, 5)
-    assert config["fault"] == {"kind": "none", "worker": 0, "at": 0.25, "trials": 2}
-    assert (config["window"], config["workers"]) == (
-        "fixed",
-        {"cpu_affinity": "auto", "stall_timeout_s": 9.0},
-    )
-    assert config["workload"] == before["workload"], "options of the user's own may have any name"
+    plan = replace(plan, workers=replace(plan.workers, cpu_affinity=CpuAffinity.auto))
+    reference = expanded(plan)[0]
+    config = reference.config
+    assert config == before | {
+        "procs": 1,
+        "window": "fixed",
+        "fault": {"kind": "none", "worker": 0, "at": 0.25, "trials": 2},
+        "workers": {"cpu_affinity": "auto", "stall_timeout_s": 9.0},
+    }
+    assert reference.overrides == ("times=5", "workload=custom", "procs=1")
     config["workload"]["options"].clear()
     assert before == CONFIG, "the trials' configuration was changed with it"
-
-
-def test_the_overrides_of_the_run_to_compare_with_say_one_process_and_no_fault(tmp_path: Path) -> None:
-    assert expanded(cell(tmp_path))[0].overrides == ("times=5", "workload=custom", "procs=1")
 
 
 def test_overrides_whose_names_only_begin_alike_are_kept(tmp_path: Path) -> None:
@@ -106,16 +100,6 @@ def test_what_else_the_name_of_a_cell_says_stays(
     tmp_path: Path, varied: tuple[str, ...], expected: str
 ) -> None:
     assert expanded(cell(tmp_path, varied=varied))[0].plan.name == expected
-
-
-def test_each_trial_knows_its_number_and_differs_in_nothing_else(tmp_path: Path) -> None:
-    plan = cell(tmp_path)
-    assert plan.fault is not None
-    _, *trials = expanded(plan)
-    for number, run in enumerate(trials):
-        assert run.plan.fault == replace(plan.fault, trial=number)
-        assert replace(run.plan, fault=plan.fault, paths=plan.paths) == plan
-        assert (run.config, run.overrides) == (CONFIG, OVERRIDES)
 
 
 @pytest.mark.parametrize("kind", ["server_kill", "daemon_kill", "terminate"])

@@ -36,7 +36,9 @@ def test_the_last_sweep_is_reported_into_its_own_folder(mps_experiments: Command
     done = mps_experiments(module=MODULE)
     assert (done.returncode, done.stderr) == (0, "")
     assert "MPS ON · maskrcnn_resnet50_fpn · seconds per process" in done.stdout
-    assert "maskrcnn_resnet50_fpn: Two replicas under MPS do 1.82 times what one does" in done.stdout
+    assert (
+        "maskrcnn_resnet50_fpn: 4 replicas under MPS: 307.7 images/s, 3.08 times one process" in done.stdout
+    )
     assert done.stdout.endswith("report: outputs/a day/a time/report.html\n")
     assert "what was typed" in (folder / "report.html").read_text()
     assert (folder / "figures" / "ratio.png").is_file()
@@ -79,7 +81,7 @@ def test_several_folders_become_one_report_of_their_own(
     out = capsys.readouterr().out
     assert "MACHINE A: NVIDIA H100 " in out
     assert "MACHINE B: NVIDIA A100 " in out
-    assert "\nmachine B: maskrcnn_resnet50_fpn: Two replicas under MPS" in out
+    assert "\nmachine B: maskrcnn_resnet50_fpn: 2 replicas under MPS" in out
 
 
 def test_a_record_and_a_folder_may_be_named_and_the_place_chosen(tmp_path: Path) -> None:
@@ -98,6 +100,17 @@ def test_a_damaged_record_is_named_and_the_rest_is_reported(
     page = (folder / "report.html").read_text()
     assert "on-4/measurement.json is not a record" in page
     assert "5 VALID" in page
+
+
+def test_a_record_that_contradicts_itself_is_named_and_the_rest_is_reported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = full_sweep()[-1]
+    odd = replace(odd, record_id="odd", workers=odd.workers[:1])
+    folder = sweep(tmp_path / "s", *full_sweep()[:-1], odd)
+    assert run(folder) == 1
+    assert "contradicts itself" in capsys.readouterr().err
+    assert "5 VALID" in (folder / "report.html").read_text()
 
 
 def test_of_nothing_but_damaged_records_nothing_is_written(
@@ -129,6 +142,18 @@ def test_a_place_that_cannot_be_written_is_a_mistake(
     (tmp_path / "file").write_text("")
     assert run(folder, "--out", tmp_path / "file") == 2
     assert f"--out={tmp_path / 'file'}: cannot be written" in capsys.readouterr().err
+
+
+def test_a_price_given_to_the_report_is_told_as_cost(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = sweep(tmp_path, *arm("on", {1: 1.0, 2: 1.0}))
+    assert run(folder, "cost.gpu_hour=3.6") == 0
+    assert "50 per million images" in capsys.readouterr().out
+    for wrong in ("-1", "much"):
+        with pytest.raises(SystemExit, match="2"):
+            run(folder, "--gpu-hour", wrong)
+        assert f"'{wrong}': must be a number from 0 to 1000000" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: repr(text[:20]))

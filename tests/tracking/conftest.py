@@ -45,7 +45,15 @@ def mlflow_server(
     command += ["--backend-store-uri", address, "--workers", "1"]
     command += ["--artifacts-destination", str(folder / "artifacts")]
     with (folder / f"server-{time.monotonic_ns()}.log").open("wb") as log:
-        process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, start_new_session=True)
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=os.environ
+            | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},  # its helpers take seconds to start
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
     try:
         _wait_until_it_answers(f"http://127.0.0.1:{port}/health", process)
         yield f"http://127.0.0.1:{port}", process
@@ -108,7 +116,7 @@ def answering(
     with HTTPServer(("127.0.0.1", 0), Handler) as listening:
         if tls is not None:
             listening.socket = tls.wrap_socket(listening.socket, server_side=True)
-        thread = threading.Thread(target=listening.serve_forever)
+        thread = threading.Thread(target=listening.serve_forever, args=(0.01,))
         thread.start()
         try:
             yield f"http://127.0.0.1:{listening.server_port}"

@@ -1,13 +1,15 @@
-"""Addresses are judged before anybody is asked; tests/hostile/test_stores.py has the rest."""
+"""Names of stores are judged before anybody is asked; tests/hostile/test_stores.py has the rest."""
 
-import sqlite3
 from pathlib import Path
 
 import pytest
 
+from mps_experiments.config.cells import parse
 from mps_experiments.config.schema import TrackingConfig
 from mps_experiments.errors import ConfigError
-from mps_experiments.tracking.addresses import check_tracking
+from mps_experiments.tracking.addresses import check_tracking, database_of, option_of, variables_line
+
+SERVER = "http://tracking.example:5000"
 
 
 @pytest.mark.parametrize(
@@ -20,21 +22,12 @@ from mps_experiments.tracking.addresses import check_tracking
         "postgresql://mlflow@db.example.org/mlflow",
         "postgresql+psycopg2://db/mlflow?sslmode=require&sslkey=/etc/key.pem",
         "sqlite:///relative.db",
+        "sqlite:////tmp/a:b@c.db",
         "databricks",
     ],
 )
 def test_an_address_without_a_secret_is_taken(uri: str | None) -> None:
     check_tracking(TrackingConfig(uri=uri))
-
-
-def test_a_database_that_is_there_or_will_be_is_taken(tmp_path: Path) -> None:
-    check_tracking(TrackingConfig(uri=f"sqlite:///{tmp_path}/a:b@c.db"))
-    (tmp_path / "empty.db").touch()
-    check_tracking(TrackingConfig(uri=f"sqlite:///{tmp_path}/empty.db"))
-    with sqlite3.connect(tmp_path / "used.db") as connection:
-        connection.execute("create table x (y)")
-    connection.close()
-    check_tracking(TrackingConfig(uri=f"sqlite:///{tmp_path}/used.db"))
 
 
 @pytest.mark.parametrize(
@@ -50,11 +43,12 @@ def test_a_database_that_is_there_or_will_be_is_taken(tmp_path: Path) -> None:
         "ftp://me:secret@host",
     ],
 )
-def test_a_secret_is_refused_and_not_shown(uri: str) -> None:
-    with pytest.raises(
-        ConfigError, match="a password in the address would be stored with every run"
-    ) as caught:
-        check_tracking(TrackingConfig(uri=uri))
+@pytest.mark.parametrize("enabled", [True, False])  # the configuration goes into the record all the same
+def test_a_secret_is_refused_and_not_shown(uri: str, enabled: bool) -> None:
+    with pytest.raises(ConfigError, match="a password in the address") as caught:
+        check_tracking(TrackingConfig(uri=uri, enabled=enabled))
+    for words in ("MLFLOW_TRACKING_PASSWORD", "PGPASSWORD", ".my.cnf"):
+        assert words in str(caught.value)
     assert "secret" not in str(caught.value)
     assert "cret@" not in str(caught.value)
 
@@ -62,33 +56,20 @@ def test_a_secret_is_refused_and_not_shown(uri: str) -> None:
 @pytest.mark.parametrize(
     ("uri", "said"),
     [
-        ("postgresql://me:secret@host/db", "PGPASSWORD"),
-        ("mysql://me:secret@host/db", "~/.my.cnf"),
-        ("http://me:secret@host", "MLFLOW_TRACKING_PASSWORD"),
+        ("http://me:se/cret@host", r"^tracking\.uri=http://\*\*\*@host: is no address such as"),
+        ("http://host\x1b:5000", "is no address such as"),
         ("sqlite://", "names no file; write sqlite:////the/path/of/mlflow.db"),
-        ("sqlite:////dev/zero", "is not a file; name a database of MLflow"),
+        ("sqlite:///:memory:", "names no file"),
+        ("sqlite:////nowhere/x/mlflow.db", "there is no folder /nowhere/x"),
     ],
 )
-def test_the_line_says_what_would_work(uri: str, said: str) -> None:
+def test_what_can_be_no_store_is_refused(uri: str, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         check_tracking(TrackingConfig(uri=uri))
 
 
-def test_a_password_that_hides_in_half_an_address_is_not_shown_either() -> None:
-    with pytest.raises(ConfigError, match="is no address such as http://host:5000") as caught:
-        check_tracking(TrackingConfig(uri="http://me:se/cret@host"))
-    assert str(caught.value).startswith("tracking.uri=http://***@host: ")
-
-
-def test_a_secret_is_refused_even_where_nothing_is_tracked() -> None:
-    """The configuration goes into the record all the same."""
-    with pytest.raises(ConfigError, match="a password in the address"):
-        check_tracking(TrackingConfig(uri="http://me:secret@host", enabled=False))
-
-
 @pytest.mark.parametrize("name", ["mine", "team/mine", "../mine", "ü ß", "x" * 500])
 def test_an_experiment_may_have_any_printable_name(name: str) -> None:
-    """MLflow makes no path of it: files lie below the number of the run."""
     check_tracking(TrackingConfig(experiment=name))
 
 
@@ -96,3 +77,92 @@ def test_an_experiment_may_have_any_printable_name(name: str) -> None:
 def test_an_experiment_that_mlflow_or_a_terminal_would_stumble_over_is_refused(name: str) -> None:
     with pytest.raises(ConfigError, match="must be 1 to 500 printable characters"):
         check_tracking(TrackingConfig(experiment=name))
+
+
+@pytest.mark.parametrize(
+    ("uri", "path"),
+    [
+        ("sqlite:////data/mlflow.db", Path("/data/mlflow.db")),
+        ("sqlite+pysqlite:////data/mlflow.db?timeout=5", Path("/data/mlflow.db")),
+        ("sqlite:///file:/data/mlflow.db?mode=ro&uri=true", Path("/data/mlflow.db")),
+        ("sqlite:///:memory:", None),
+        ("sqlite://", None),
+        ("postgresql://host/db", None),
+    ],
+)
+def test_the_file_of_an_address(uri: str, path: Path | None) -> None:
+    assert database_of(uri) == path
+
+
+def composed(*arguments: str) -> TrackingConfig:
+    (cell,) = parse(list(arguments)).cells
+    return cell.tracking
+
+
+@pytest.fixture
+def named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", SERVER)
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "lab")
+
+
+@pytest.mark.usefixtures("named")
+@pytest.mark.parametrize(
+    ("arguments", "uri", "experiment"),
+    [
+        ([], SERVER, "lab"),
+        (["tracking=server"], SERVER, "lab"),
+        (["tracking=sqlite"], None, "lab"),
+        (["tracking.uri=sqlite:////x.db"], "sqlite:////x.db", "lab"),
+        (["tracking.uri=null"], None, "lab"),
+        (["tracking.experiment=mine"], SERVER, "mine"),
+    ],
+)
+def test_variables_count_where_the_command_line_says_nothing(
+    arguments: list[str], uri: str | None, experiment: str
+) -> None:
+    tracking = composed(*arguments)
+    assert (tracking.enabled, tracking.uri, tracking.experiment) == (True, uri, experiment)
+
+
+@pytest.mark.parametrize("empty", [True, False])
+def test_without_variables_all_is_as_ever(monkeypatch: pytest.MonkeyPatch, empty: bool) -> None:
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME"):
+        monkeypatch.delenv(name, raising=False)
+        if empty:
+            monkeypatch.setenv(name, "")
+    assert composed() == TrackingConfig()
+    assert composed("tracking=server").uri == "http://127.0.0.1:5000"
+
+
+@pytest.mark.usefixtures("named")
+def test_no_other_variable_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2")
+    with pytest.raises(ConfigError, match="reads MLFLOW_TRACKING_URI and MLFLOW_EXPERIMENT_NAME only") as no:
+        parse(["tracking.experiment='${mlflow_variable:AWS_SECRET_ACCESS_KEY,x}'"])
+    assert "hunter2" not in str(no.value)
+
+
+@pytest.mark.parametrize(
+    ("tracking", "store", "experiment", "line"),
+    [
+        (TrackingConfig(uri=SERVER), SERVER, "", f"MLflow: MLFLOW_TRACKING_URI={SERVER} is used"),
+        (TrackingConfig(), SERVER, "", f"MLflow: MLFLOW_TRACKING_URI={SERVER} is not used"),
+        (TrackingConfig(), "", "lab", "MLflow: MLFLOW_EXPERIMENT_NAME=lab is not used"),
+        (TrackingConfig(uri="x"), "http://me:hunter2@h", "", "MLFLOW_TRACKING_URI=http://***@h is not used"),
+        (TrackingConfig(enabled=False), SERVER, "lab", ""),
+        (TrackingConfig(), "", "", ""),
+    ],
+)
+def test_a_line_tells_which_variables_are_used(
+    tracking: TrackingConfig, store: str, experiment: str, line: str
+) -> None:
+    environment = {"MLFLOW_TRACKING_URI": store, "MLFLOW_EXPERIMENT_NAME": experiment}
+    assert variables_line(tracking, environment).removeprefix("MLflow: ") == line.removeprefix("MLflow: ")
+
+
+def test_a_mistake_in_the_address_is_looked_for_where_it_was_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    address = "http://me:hunter2@tracking.example:5000"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    assert (option_of(address), option_of(SERVER)) == ("MLFLOW_TRACKING_URI", "tracking.uri")
+    with pytest.raises(ConfigError, match=r"^MLFLOW_TRACKING_URI=http://\*\*\*@tracking.example:5000: "):
+        check_tracking(composed())

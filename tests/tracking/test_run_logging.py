@@ -36,10 +36,11 @@ def test_a_value_has_seven_digits_and_is_logged_again_only_if_it_changed(
     client: MlflowClient, run_id: str
 ) -> None:
     for value in (10 / 3, 10 / 3 + 1e-12, 3.5):
-        log_changed(client, run_id, {"ratio": value, "count": 1234.0}, {"why": "so"})
+        log_changed(client, run_id, {"ratio": value, "count": 1234.0}, {"why": "so"}, {"procs": str(value)})
     history = client.get_metric_history(run_id, "ratio")
     assert sorted(point.value for point in history) == [3.333333, 3.5]
-    assert client.get_run(run_id).data.metrics["count"] == 1234.0
+    data = client.get_run(run_id).data
+    assert (data.metrics["count"], data.tags["why"], data.params["procs"]) == (1234.0, "so", str(10 / 3))
 
 
 def test_a_reports_figures_keep_their_folder_and_its_pages_are_on_top(

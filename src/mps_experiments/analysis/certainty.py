@@ -2,47 +2,31 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from mps_experiments.analysis.estimates import ENOUGH_BLOCKS, WIDE, Estimate
-from mps_experiments.analysis.gains import Gain, gains, sensitivity, why_unpaired
+from mps_experiments.analysis.estimates import ENOUGH_BLOCKS
+from mps_experiments.analysis.gains import Gain, gains, sensitivity
 from mps_experiments.analysis.numbers import difference, width
-from mps_experiments.analysis.packing import PAYS
-from mps_experiments.analysis.packing_words import LESS
 from mps_experiments.analysis.panels import Panel
 from mps_experiments.analysis.repeats import Group
-from mps_experiments.record.measurement import Measurement
 
 _MATTERS = 0.1  # share that others took, from which the answer's own sentence says so
-_DOUBTS = {
+_CAVEATS = {
     "gpu_work": "GPU work not proved",
     "descendants": "with more processes on the GPU than procs",
     "little_gpu_work": "with work that hardly touches the GPU",
-}
-_OF_OTHERS = {
-    "foreign_cpu": "of the workers' CPU cores",
-    "foreign_gpu": "of the GPU",
+    "foreign_cpu": "while others took up to {:.0f} % of the workers' CPU cores",
+    "foreign_gpu": "while others took up to {:.0f} % of the GPU",
 }
 
 
-def caveats(panel: Panel, packs: Sequence[Group]) -> str:
-    """Return what makes the gains doubtful, as the end of their sentence: whose work, and others."""
-    arms = {group.first.cell.mps for group in packs}
-    ones = [one for mps in arms if (one := panel.arm(mps).get(1))]
-    parts = _work_doubts([m for group in [*packs, *ones] for m in group.measurements])
-    parts += _taken_by_others([*packs, *ones])
-    return "".join(f", {part}" for part in parts)
-
-
-def vagueness(gain: Estimate) -> str:
-    """Return how sure a gain is, to stand right after it: a wide interval, and what that leaves open."""
-    if gain.interval is None or gain.half_width is None:
-        return ", with unknown uncertainty"
-    low, high = gain.interval
-    text = f", known to {width(gain.half_width)} only" if gain.half_width > WIDE else ""
-    if not low <= 1 <= high:
-        return text
-    if high >= PAYS:
-        return f"{text}: whether that is more or less is open"
-    return f"{text}: {'it seems ' if gain.is_vague else ''}{LESS}"
+def caveats(groups: Sequence[Group]) -> Iterator[str]:
+    """Yield what makes comparisons of these cells doubtful, as parts of a sentence."""
+    runs = [m for group in groups for m in group.measurements]
+    for check, words in _CAVEATS.items():
+        shares = [finding.value or 0.0 for m in runs for finding in m.findings if finding.check == check]
+        if shares and ("{" not in words or max(shares) >= _MATTERS):
+            yield words.format(100 * max(shares))
+    if any(m.contended for m in runs):
+        yield "on a GPU or with an MPS daemon that others used, too"
 
 
 def certainty_lines(panel: Panel, arms: Mapping[str, Mapping[int, Group]]) -> Iterator[str]:
@@ -57,44 +41,25 @@ def certainty_lines(panel: Panel, arms: Mapping[str, Mapping[int, Group]]) -> It
     yield from _tail(used)
 
 
-def _work_doubts(measurements: Sequence[Measurement]) -> list[str]:
-    """Return each doubt about the work of these runs once, as parts of a sentence."""
-    found = {finding.check for m in measurements for finding in m.findings}
-    return [words for check, words in _DOUBTS.items() if check in found]
-
-
-def _taken_by_others(groups: Sequence[Group]) -> Iterator[str]:
-    runs = [m for group in groups for m in group.measurements]
-    for check, what in _OF_OTHERS.items():
-        shares = [finding.value for m in runs for finding in m.findings if finding.check == check]
-        largest = max((share for share in shares if share is not None), default=0.0)
-        if largest >= _MATTERS:
-            yield f"while others took up to {largest * 100:.0f} % {what}"
-    if any(m.contended for m in runs):
-        yield "on a GPU or with an MPS daemon that others used, too"
-
-
 def _blocks(panel: Panel, used: Sequence[Group]) -> Iterator[str]:
-    counts = [len(group) for group in used]
-    gains_known = [gain for group in used if group.first.cell.procs > 1 and (gain := panel.ratio(group).gain)]
-    if max(counts) == 1 and gains_known and not any(gain.interval for gain in gains_known):
-        yield f"One block, and {gains_known[0].why}."
-    elif max(counts) == 1:
-        yield (
-            "One block: the intervals cover what happened within the runs, not between them. "
-            f"Add repeat={','.join(map(str, range(ENOUGH_BLOCKS)))} before you act on it."
-        )
-    elif min(counts) == 1:
-        yield "Some cells have only one run: their intervals cover what happened within it."
-    elif min(counts) < ENOUGH_BLOCKS:
-        yield f"With {min(counts)} blocks the intervals are rough; {ENOUGH_BLOCKS} would do."
+    """Say that there are too few blocks, and why some gain has no interval at all."""
+    fewest = min(map(len, used))
+    if fewest >= ENOUGH_BLOCKS:
+        return
+    gains_known = [gain for group in used if group.procs > 1 and (gain := panel.ratio(group).gain)]
+    unknown = next((gain.why for gain in gains_known if gain.interval is None), "")
+    repeats = ",".join(map(str, range(ENOUGH_BLOCKS)))
+    yield (
+        f"{fewest} block{'s' * (fewest > 1)}: {unknown or 'the intervals are rough'}. "
+        f"Add repeat={repeats} before you act on it."
+    )
 
 
 def _smallest(panel: Panel, used: Sequence[Group]) -> Iterator[str]:
     """Say which difference would have shown; nothing for a single block without two equal runs."""
     found = sensitivity(panel.answered)
-    if found.twins is None and (why := why_unpaired(panel.measurements)):
-        yield f"How much two equal runs (A/A) differ is not known: {why}."
+    if found.twins is None and any(m.cell.is_twin for m in panel.measurements):
+        yield "How much two equal runs (A/A) differ is not known: no two are VALID and comparable."
     if found.smallest is None or (found.twins is None and max(map(len, used)) == 1):
         return
     twins = "" if found.twins is None else f"; two equal runs (A/A) differed by {difference(found.twins)}"
@@ -103,7 +68,7 @@ def _smallest(panel: Panel, used: Sequence[Group]) -> Iterator[str]:
 
 
 def _open(panel: Panel, found: Sequence[Gain]) -> Iterator[str]:
-    stayed = [gain for gain in found if not gain.is_within(panel.precision)]
+    stayed = [gain for gain in found if gain.half_width is None or gain.half_width > panel.precision]
     if panel.precision and stayed:
         listed = ", ".join(f"{gain.name} ({_half(gain)})" for gain in stayed)
         yield f"Not within precision={panel.precision:g}: {listed}."

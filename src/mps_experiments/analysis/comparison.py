@@ -4,7 +4,6 @@ import statistics
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from mps_experiments.analysis.estimates import Estimate, compare, pace, throughput
 from mps_experiments.analysis.keys import comparison_keys, differing_keys, frozen
@@ -14,7 +13,6 @@ from mps_experiments.record.measurement import Measurement
 from mps_experiments.record.verdict import Status
 
 _REFUSED = "not comparable with the one-process run: "
-_REFERENCE: dict[str, Any] = {"interval": None, "half_width": None, "why": "one process is the reference"}
 _TWIN = "the second of two equal runs (A/A), which only shows what equal runs differ by"
 
 
@@ -80,7 +78,10 @@ def _ratios(group: Group, partner: Group) -> dict[str, Ratio]:
         return _refused(group, f"{_REFUSED}{difference}")
     overall, gain = (compare(group, partner, figure) for figure in (pace, throughput))
     if group is partner:
-        overall, gain = (replace(each, **_REFERENCE) for each in (overall, gain))
+        overall, gain = (
+            replace(each, interval=None, half_width=None, why="one process is the reference")
+            for each in (overall, gain)
+        )
     in_block = {ours: partner.paces_s[theirs] for ours, theirs in paired(group, partner)}
     middle_s = statistics.median(partner.paces_s)
     return {
@@ -102,18 +103,12 @@ def _refused(group: Group, reason: str) -> dict[str, Ratio]:
 def _no_partner(group: Group, ones: Sequence[Group]) -> str:
     """Say why none of the one-process runs will do, with the names of what differs in the nearest one."""
     cell, own = group.first.cell, comparison_keys(group.first)
-    missing = f"no VALID one-process run with mps={cell.mps} times={cell.times}"
-    candidates = [one for one in ones if one.first.cell.mps == cell.mps]
-    same_times = [one for one in candidates if one.first.cell.times == cell.times]
     found = sorted(
         (len(differing), one.first.record_id, differing)
-        for one in same_times or candidates
-        if (differing := differing_keys(own, comparison_keys(one.first)))
+        for one in ones
+        if (one.first.cell.mps, one.first.cell.times) == (cell.mps, cell.times)
+        and (differing := differing_keys(own, comparison_keys(one.first)))
     )
     if not found:
-        return missing
-    differing = found[0][2]
-    text = _REFUSED + ", ".join(differing)
-    if same_times:
-        return text
-    return missing if len(differing) == 1 else f"{missing}; {text}"
+        return f"no VALID one-process run with mps={cell.mps} times={cell.times}"
+    return _REFUSED + ", ".join(found[0][2])

@@ -16,8 +16,6 @@ from mps_experiments.record.statistics import Statistics
 from mps_experiments.record.throughput import CONFIDENCE, LEAST_BINS
 
 ENOUGH_BLOCKS = 4
-WIDE = 0.1  # relative half width from which an interval is called wide
-WITHIN_ONE = "one block: the interval covers what happened within it, not between runs"
 _TOO_SHORT = (
     f"no interval: it needs {LEAST_BINS} iterations of each process in the common window or "
     f"{ENOUGH_BLOCKS} blocks"
@@ -38,7 +36,7 @@ class Estimate:
         half_width: Of the interval, relative: its upper end over the value, less one.
         blocks: How many blocks hold a VALID run of both.
         rough: Whether there are fewer than four.
-        why: How the interval came about, in words.
+        why: How the interval came about.
     """
 
     value: float
@@ -47,16 +45,6 @@ class Estimate:
     blocks: int
     rough: bool
     why: str
-
-    @property
-    def interval_name(self) -> str:
-        """Name the interval: a rough one holds the truth in fewer than 95 % of all cases."""
-        return interval_name(self.rough)
-
-    @property
-    def is_vague(self) -> bool:
-        """Tell whether the interval is rough and wide, so that nothing may be stated flatly."""
-        return self.rough and (self.half_width is None or self.half_width > WIDE)
 
     @property
     def text(self) -> str:
@@ -143,27 +131,18 @@ def _half_width(logs: Logs, above: float | None, below: float | None) -> tuple[f
     blocks = len(logs)
     if blocks >= ENOUGH_BLOCKS:
         return t_half_width(logs), f"{blocks} blocks: Student's t of the ratios within each"
-    within = None if above is None or below is None else math.hypot(above, below)
-    if within is not None and not math.isfinite(within) and blocks > 1:
-        within = None
-    if within is not None and blocks > 1:
-        within /= math.sqrt(blocks)  # of the mean of as many
-    between = max(logs) - min(logs) if blocks > 1 else None
-    if between is not None and (within is None or between > within):
+    within = math.inf if above is None or below is None else math.hypot(above, below)
+    within /= math.sqrt(max(blocks, 1))  # of the mean of as many
+    between = max(logs) - min(logs) if blocks > 1 else 0.0
+    if blocks > 1 and (between > within or not math.isfinite(within)):
         held = f"which holds the truth in about {_HELD[blocks]} % of all cases"
         return between, f"{blocks} blocks: as wide as they differ, {held}"
-    if within is None:
-        return None, _TOO_SHORT
     if not math.isfinite(within):
-        return None, _TOO_UNEVEN
-    if blocks == 1:
-        return within, WITHIN_ONE
-    if not blocks:
-        return (
-            within,
-            "no block has both: the interval covers what happened within the runs, not between them",
-        )
-    return within, f"{blocks} blocks: of what happened within the runs, which is more than they differ by"
+        return None, _TOO_SHORT if above is None or below is None else _TOO_UNEVEN
+    if blocks > 1:
+        return within, f"{blocks} blocks: of what happened within the runs, which is more than they differ by"
+    count = "one block" if blocks else "no common block"
+    return within, f"{count}: the interval covers what happened within the runs, not between them"
 
 
 def _within(runs: Sequence[Statistics]) -> float | None:

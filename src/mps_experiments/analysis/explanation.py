@@ -1,15 +1,14 @@
 """Explain why N processes take longer than one: a cause, and each claim with its figure; pure.
 
-A cause is named only if its parts make up most of the growth (`report.growth`) and, for a resource of the
+A cause is named only if its parts make up most of the growth (`growth`) and, for a resource of the
 GPU, the telemetry shows it used up; else the text says that the figures do not decide.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 from mps_experiments.analysis.comparison import Ratio
-from mps_experiments.analysis.gpu_limits import Limit, gpu_limit, lower_clock, power_limit
+from mps_experiments.analysis.gpu_limits import Cause, gpu_limit, is_power_limited, lower_clock
 from mps_experiments.analysis.growth import Growth
 from mps_experiments.record.measurement import Measurement
 
@@ -23,35 +22,9 @@ _SEEN = 0.01  # share of the growth from which a late start is told
 _FILLED = 0.8  # share of a worker's time in which it keeps the GPU busy, from which the GPU is its limit
 
 
-class Cause(StrEnum):
-    """The reason why N processes do not take the time of one, or why there is room for them."""
-
-    HOST = "host-limited"
-    TIME_SLICED = "time-sliced"
-    CPU = "CPU-starved"
-    MULTIPROCESSORS = "SM-limited"
-    MEMORY = "memory-bandwidth-limited"
-    POWER = "power-limited"
-    GPU = "GPU-limited"
-    UNDECIDED = "undecided"
-
-
-_OF_LIMIT = {
-    Limit.MULTIPROCESSORS: Cause.MULTIPROCESSORS,
-    Limit.MEMORY: Cause.MEMORY,
-    Limit.CLOCK: Cause.POWER,
-    Limit.UNKNOWN: Cause.GPU,
-}
-
-
 @dataclass(frozen=True, kw_only=True)
 class Explanation:
-    """The cause of a run's ratio.
-
-    Attributes:
-        text: A short paragraph that begins with the cause.
-        figures: What it rests on: name, with its unit -> value.
-    """
+    """The cause of a run's ratio, a paragraph that begins with it, its figures: name with unit -> value."""
 
     cause: Cause
     text: str
@@ -59,14 +32,9 @@ class Explanation:
 
 
 def explain(many: Measurement, one: Measurement | None) -> Explanation | None:
-    """Explain a run with several workers.
+    """Explain a run with several workers by the one-process run it is compared with.
 
-    Args:
-        many: The run.
-        one: The one-process run it is compared with; None if there is none.
-
-    Returns:
-        None for a run that has nothing to explain: one worker, not VALID, or on the CPU.
+    None for a run that has nothing to explain: one worker, not VALID, or on the CPU.
     """
     if many.cell.procs < 2 or many.statistics() is None or many.machine.gpu is None:
         return None
@@ -104,8 +72,8 @@ def _judge(growth: Growth) -> tuple[Cause, list[str]]:
         return cause, [_room(growth), _overlap(growth)]
     if starved := _starved(growth):
         return Cause.CPU, [starved]
-    if limit := power_limit(growth):
-        return Cause.POWER, [_parts(growth), limit.text, _overlap(growth)]
+    if is_power_limited(growth):
+        return Cause.POWER, [_parts(growth), *lower_clock(growth), _overlap(growth)]
     # Without MPS an operation that waits while nothing runs waits for its time slice, not for the host.
     sliced, on_gpu_s = growth.run.cell.mps == "off", growth.kernels_s + growth.behind_s
     if sliced and (growth.is_mostly(on_gpu_s) or growth.is_mostly(on_gpu_s + growth.idle_s)):
@@ -113,8 +81,8 @@ def _judge(growth: Growth) -> tuple[Cause, list[str]]:
     if growth.is_mostly(growth.host_s if sliced else growth.host_s + growth.idle_s):
         return Cause.HOST, [_room(growth), _parts(growth), _overlap(growth)]
     if growth.is_mostly(on_gpu_s):
-        limit = gpu_limit(growth)
-        return _OF_LIMIT[limit.limit], [_parts(growth), _behind(growth), limit.text, _overlap(growth)]
+        cause, shown = gpu_limit(growth)
+        return cause, [_parts(growth), _behind(growth), shown, _overlap(growth)]
     return Cause.UNDECIDED, [
         _parts(growth),
         "Neither the host's part of it nor the GPU's is most of it: the figures do not decide.",
@@ -218,9 +186,7 @@ def explanations(
 ) -> dict[str, Explanation]:
     """Return record id -> explanation, for every run that has one.
 
-    Args:
-        measurements: All runs.
-        by_ratio: As `comparison.ratios` gives it; of a run's partners that of the same repeat counts.
+    Of the partners in `by_ratio` (see `comparison.ratios`) that of the same repeat counts.
     """
     by_id = {m.record_id: m for m in measurements}
     found = {}

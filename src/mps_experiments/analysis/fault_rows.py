@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from mps_experiments.analysis.comparison import groups
-from mps_experiments.analysis.keys import comparison_keys, frozen
+from mps_experiments.analysis.keys import comparison_keys, frozen, table_key
 from mps_experiments.analysis.parity import survivor_differences
 from mps_experiments.analysis.repeats import Group
 from mps_experiments.record.faults import FaultTrial, Outcome, SurvivorFigures
@@ -18,12 +18,7 @@ from mps_experiments.record.verdict import Status
 
 @dataclass(frozen=True, kw_only=True)
 class FaultRow:
-    """The trials of one cell; only VALID ones count.
-
-    Attributes:
-        measurements: All of them, in order of their trial.
-        reference: The comparable one-process runs; None if there is none.
-    """
+    """The trials of one cell, in their order; only VALID ones count. `reference` is one process alone."""
 
     measurements: tuple[Measurement, ...]
     reference: Group | None
@@ -46,7 +41,7 @@ class FaultRow:
 
     @property
     def elapsed_s(self) -> float | None:
-        """Return the median over the trials of the slowest survivor's time."""
+        """Return the slowest survivor's time, the median over the trials."""
         return median(figures.elapsed_s for figures in self.survivors)
 
     @property
@@ -114,6 +109,15 @@ def fault_rows(measurements: Sequence[Measurement]) -> list[FaultRow]:
         )
         for trials in by_cell.values()
     ]
+
+
+def fault_settings(measurements: Sequence[Measurement]) -> list[list[FaultRow]]:
+    """Put the rows together that differ in nothing but fault and MPS state."""
+    found: dict[str, list[FaultRow]] = defaultdict(list)
+    for row in fault_rows(measurements):
+        cell = row.first.cell
+        found[frozen((table_key(row.first), cell.procs, cell.times, cell.extras))].append(row)
+    return list(found.values())
 
 
 def _settings(m: Measurement) -> str:

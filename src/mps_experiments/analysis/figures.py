@@ -13,13 +13,11 @@ _LABELS = {"off": "MPS off (time-sliced)", "on": "MPS on"}
 
 @dataclass(frozen=True, kw_only=True)
 class Series:
-    """One line of a chart.
+    """One line of a chart: a value for each number of processes, in ascending order.
 
     Attributes:
         stratum: What sets it apart from the other lines of its arm; empty if it is the only one.
-        counts: Numbers of processes, ascending.
-        values: One for each.
-        errors: How far each reaches down and up, shape ``(2, len(counts))``; None if that is unknown.
+        errors: How far each value reaches down and up, shape ``(2, len(counts))``; None if unknown.
     """
 
     mps: str

@@ -6,21 +6,15 @@ from dataclasses import dataclass
 
 from mps_experiments.analysis.comparison import groups, output_refusal
 from mps_experiments.analysis.estimates import Estimate, compare, throughput
-from mps_experiments.analysis.keys import comparison_keys, differing_keys, frozen
+from mps_experiments.analysis.keys import comparison_keys, frozen
 from mps_experiments.analysis.repeats import Group
-from mps_experiments.record.axes import FACTORS
 from mps_experiments.record.measurement import Measurement
 from mps_experiments.record.verdict import Status
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gain(Estimate):
-    """Throughput of one cell over that of another; see `Estimate` for the numbers.
-
-    Attributes:
-        numerator: Several processes.
-        denominator: One process, everything else equal; or as many processes without MPS.
-    """
+    """Throughput of one cell over that of another; see `Estimate` for the numbers."""
 
     numerator: Group
     denominator: Group
@@ -32,21 +26,12 @@ class Gain(Estimate):
         return cls(numerator=numerator, denominator=denominator, **vars(found))
 
     @property
-    def is_over_off(self) -> bool:
-        """Tell whether it compares MPS on with MPS off."""
-        return self.numerator.first.cell.mps != self.denominator.first.cell.mps
-
-    @property
     def name(self) -> str:
         """Name what is compared, in the words of the command line."""
         many, one = self.numerator.first.cell, self.denominator.first.cell
-        if self.is_over_off:
+        if many.mps != one.mps:
             return f"procs={many.procs}: mps=on over mps=off"
         return f"mps={many.mps}: procs={many.procs} over procs={one.procs}"
-
-    def is_within(self, precision: float) -> bool:
-        """Tell whether the interval is as narrow as that, relative to the value."""
-        return self.half_width is not None and self.half_width <= precision
 
 
 def gains(measurements: Sequence[Measurement]) -> list[Gain]:
@@ -72,12 +57,11 @@ def _place(m: Measurement, **other: object) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Sensitivity:
-    """The differences that a sweep could have shown.
+    """The differences that a sweep could have shown, relative; None where that is unknown.
 
     Attributes:
-        twins: The largest relative difference of the throughputs of two equal runs (A/A); None without such a
-            pair.
-        smallest: The smallest relative difference that would have shown in every comparison; None if unknown.
+        twins: The largest difference of the throughputs of two equal runs (A/A).
+        smallest: The smallest difference that would have shown in every comparison.
     """
 
     twins: float | None
@@ -116,25 +100,6 @@ def _is_pair(twin: Measurement, m: Measurement) -> bool:
         and all(each.verdict.status is Status.VALID and each.is_ordinary for each in (m, twin))
         and frozen(comparison_keys(m)) == frozen(comparison_keys(twin))
     )
-
-
-def why_unpaired(measurements: Sequence[Measurement]) -> str:
-    """Say why a twin tells nothing of what equal runs differ by; empty if one does, or if there is none."""
-    twins = [m for m in measurements if m.cell.is_twin]
-    if not twins or any(_equals(twin, measurements) for twin in twins):
-        return ""
-    twin = twins[0]
-    firsts = [m for m in measurements if not m.cell.is_twin and _place_of_pair(m) == _place_of_pair(twin)]
-    for each in [twin, *firsts[:1]]:
-        if each.verdict.status is not Status.VALID:
-            return f"one of them is {each.verdict.status.value}"
-    if not firsts:
-        return "the first of them is not among these runs"
-    return f"they differ in {', '.join(differing_keys(comparison_keys(twin), comparison_keys(firsts[0])))}"
-
-
-def _place_of_pair(m: Measurement) -> list[object]:
-    return [*(m.cell.axes[axis.name] for axis in FACTORS), m.cell.repeat]
 
 
 def _log_difference(one: Measurement, other: Measurement) -> float:

@@ -1,8 +1,7 @@
 """Name the resource of the GPU that is used up, by the telemetry of the timed window; pure."""
 
 import math
-from dataclasses import dataclass
-from enum import Enum, auto
+from enum import StrEnum
 
 import numpy as np
 
@@ -21,38 +20,33 @@ _CLOCK_FELL = 1.03
 _CAPPED = 0.5  # share of the readings in which the power limit held the clock down
 
 
-class Limit(Enum):
-    """A resource of the GPU."""
+class Cause(StrEnum):
+    """The reason why N processes do not take the time of one, or why there is room for them."""
 
-    MULTIPROCESSORS = auto()
-    MEMORY = auto()
-    CLOCK = auto()
-    UNKNOWN = auto()
-
-
-@dataclass(frozen=True, kw_only=True)
-class FoundLimit:
-    """A resource, and the sentences that show it."""
-
-    limit: Limit
-    text: str
-
-
-def gpu_limit(growth: Growth) -> FoundLimit:
-    """Return the resource that N workers use up."""
-    if found := power_limit(growth):
-        return found
-    found = _by_gpm(growth) or _by_nvml(growth)
-    return FoundLimit(limit=found.limit, text=" ".join([found.text, *lower_clock(growth)]))
+    HOST = "host-limited"
+    TIME_SLICED = "time-sliced"
+    CPU = "CPU-starved"
+    MULTIPROCESSORS = "SM-limited"
+    MEMORY = "memory-bandwidth-limited"
+    POWER = "power-limited"
+    CONTENTION = "GPU-contended"
+    """Multiprocessors and memory have room, and yet operations delay each other."""
+    GPU = "GPU-limited"
+    """Which resource is used up was not read."""
+    UNDECIDED = "undecided"
 
 
-def power_limit(growth: Growth) -> FoundLimit | None:
-    """Return the clock if the power limit held it down and alone explains most of the growth."""
+def gpu_limit(growth: Growth) -> tuple[Cause, str]:
+    """Return the resource that N workers use up, and the sentences that show it."""
+    cause, text = _by_gpm(growth) or _by_nvml(growth)
+    return cause, " ".join([text, *lower_clock(growth)])
+
+
+def is_power_limited(growth: Growth) -> bool:
+    """Tell whether the power limit held the clock down and that alone explains most of the growth."""
     explained = min(growth.one.run_s * (growth.clock_factor - 1), growth.kernels_s)
     fell = growth.clock_factor > _CLOCK_FELL and _capped_share(growth) >= _CAPPED
-    if not fell or not growth.is_mostly(explained):
-        return None
-    return FoundLimit(limit=Limit.CLOCK, text=" ".join(lower_clock(growth)))
+    return fell and growth.is_mostly(explained)
 
 
 def lower_clock(growth: Growth) -> list[str]:
@@ -68,38 +62,37 @@ def _capped_share(growth: Growth) -> float:
     return growth.gpu.reason_shares.get(POWER_CAP, 0.0) if growth.gpu else 0.0
 
 
-def _by_gpm(growth: Growth) -> FoundLimit | None:
+def _by_gpm(growth: Growth) -> tuple[Cause, str] | None:
     mean = growth.gpu.mean if growth.gpu else {}
     sm, dram = mean.get("sm_activity"), mean.get("dram_activity")
     if sm is None or dram is None or not math.isfinite(sm + dram):
         return None
-    figures = (
-        f"In the timed window the multiprocessors were active {sm:.0%} of the time and the device memory "
-        f"moved {dram:.0%} of its peak"
-    )
     if dram >= _DRAM_USED_UP:
-        return FoundLimit(limit=Limit.MEMORY, text=f"{figures}: memory bandwidth is used up.")
-    if sm >= _SM_USED_UP:
-        return FoundLimit(limit=Limit.MULTIPROCESSORS, text=f"{figures}: the multiprocessors are used up.")
-    text = f"{figures}: neither is used up, and the figures do not decide what else is."
-    return FoundLimit(limit=Limit.UNKNOWN, text=text)
+        cause, conclusion = Cause.MEMORY, "memory bandwidth is used up"
+    elif sm >= _SM_USED_UP:
+        cause, conclusion = Cause.MULTIPROCESSORS, "the multiprocessors are used up"
+    else:
+        cause = Cause.CONTENTION
+        conclusion = "neither is used up, so something else makes the operations delay each other"
+    return cause, (
+        f"In the timed window the multiprocessors were active {sm:.0%} of the time and the device memory "
+        f"moved {dram:.0%} of its peak: {conclusion}."
+    )
 
 
-def _by_nvml(growth: Growth) -> FoundLimit:
+def _by_nvml(growth: Growth) -> tuple[Cause, str]:
     memory = growth.gpu.mean.get("memory_utilization") if growth.gpu else None
     if memory is not None and memory >= _NVML_MEMORY_USED_UP:
         text = f"NVML counted the device memory as in use {memory:.0%} of the time (a coarse figure)."
-        return FoundLimit(limit=Limit.MEMORY, text=text)
+        return Cause.MEMORY, text
     fills = [worker.sm_fill for worker in growth.activity.workers if worker.sm_fill is not None]
     fill, busy = float(np.mean(fills)) if fills else 0.0, growth.activity.busy_share
     if fill >= _LAUNCHES_FILL and busy >= _ALWAYS_BUSY:
-        text = (
+        return Cause.MULTIPROCESSORS, (
             f"In the traced pass operations ran {busy:.0%} of the time, and their launches reach {fill:.0%} "
             "of the multiprocessors (by their size: how active these were was not read)."
         )
-        return FoundLimit(limit=Limit.MULTIPROCESSORS, text=text)
-    text = (
+    return Cause.GPU, (
         "How active the multiprocessors were and how much the device memory moved was not read: "
         "which is used up is unknown."
     )
-    return FoundLimit(limit=Limit.UNKNOWN, text=text)

@@ -20,12 +20,7 @@ from mps_experiments.record.telemetry import TelemetrySummary
 class Growth:
     """One run with several workers against one with one, both with a traced pass; seconds per iteration.
 
-    Attributes:
-        run: The run with several workers.
-        run_of_one: The run with one.
-        many, one: Where the makespan of each went.
-        activity: What the traced pass of `run` showed.
-        gpu, gpu_of_one: Telemetry in the windows of the two; None where there is none.
+    `many` and `one` say where the makespan of each went; `activity` is the traced pass of `run`.
     """
 
     run: Measurement
@@ -72,7 +67,7 @@ class Growth:
 
     @property
     def total_s(self) -> float:
-        """Return the makespans' difference per iteration: all parts and the late start."""
+        """Return the sum of all parts and the late start."""
         return self.many.pace_s - self.one.pace_s
 
     @property

@@ -27,11 +27,7 @@ def machine_line(machine: MachineFacts) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Machines:
-    """The machines of a report, in the order in which they came.
-
-    Attributes:
-        lines: What `machine_line` says of each.
-    """
+    """The machines of a report, in the order in which they came; a line for each."""
 
     lines: tuple[str, ...]
 

@@ -3,7 +3,7 @@
 import math
 import statistics
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Generic, Literal, TypeVar
 
@@ -46,10 +46,11 @@ class Readings:
         return activity if activity and activity.tells_overlap(self.run.cell.mps == "on") else None
 
     @property
-    def has_reasons(self) -> bool:
-        """Tell whether NVML said why the clock was held down."""
+    def reasons(self) -> TelemetrySummary | None:
+        """Return the telemetry where NVML said why the clock was held down."""
         telemetry = self.run.telemetry
-        return telemetry is not None and any(s.clock_event_reasons is not None for s in telemetry.gpu)
+        told = telemetry is not None and any(s.clock_event_reasons is not None for s in telemetry.gpu)
+        return self.gpu if told else None
 
     @property
     def energy_j(self) -> float | None:
@@ -88,7 +89,7 @@ class Metric:
         pooled: Returns the value of a cell; None for the median over its runs.
         text: Writes a value, without the unit.
         chart: How it is drawn; None for no chart.
-        is_logged: Whether MLflow gets it.
+        shown_factor: From the value that `read` returns and MLflow gets to that of tables and charts.
     """
 
     name: str
@@ -100,14 +101,14 @@ class Metric:
     pooled: Callable[[Group], float | None] | None = None
     text: Callable[[float], str] = short
     chart: Chart | None = None
-    is_logged: bool = True
+    shown_factor: float = 1.0
 
     def of(self, group: Group) -> float | None:
         """Return the value of a cell; None if no run has one."""
         if self.pooled:
             return self.pooled(group)
         values = [value for m in group.measurements if (value := self.read(Readings(m))) is not None]
-        return statistics.median(values) if values else None
+        return self.shown_factor * statistics.median(values) if values else None
 
     def shown(self, group: Group) -> str:
         """Return the value of a cell as text; empty if no run has one."""
@@ -134,6 +135,7 @@ class _Rows(Generic[Part]):
 _run = _Rows(lambda readings: readings)
 _figures = _Rows(lambda readings: readings.figures)
 _gpu = _Rows(lambda readings: readings.gpu)
+_reasons = _Rows(lambda readings: readings.reasons)
 _trace = _Rows(lambda readings: readings.activity)
 _overlap = _Rows(lambda readings: readings.overlap)
 
@@ -152,7 +154,7 @@ def _percentile(percent: int, title: str, read: Callable[[Statistics], float | N
     )
 
 
-def _mean_of_workers(name: str, unit: str, title: str, read: Callable[[WorkerActivity], float]) -> Metric:
+def _workers_mean(name: str, unit: str, title: str, read: Callable[[WorkerActivity], float]) -> Metric:
     return _trace(name, unit, title, lambda a: sum(map(read, a.workers)) / len(a.workers))
 
 
@@ -180,19 +182,24 @@ def _power_w(r: Readings) -> float | None:
     return r.gpu.mean.get("power_w") if r.gpu else None
 
 
-def _overlap_percent(r: Readings) -> float | None:
-    return 100 * r.overlap.overlap_share if r.overlap and r.run.cell.procs > 1 else None
+def _overlap_share(r: Readings) -> float | None:
+    return r.overlap.overlap_share if r.overlap and r.run.cell.procs > 1 else None
 
 
+def _kwh_per_million(r: Readings) -> float | None:
+    return _times(_energy_per_item_j(r), 1e6 / 3.6e6)
+
+
+def _cost_per_million(r: Readings) -> float | None:
+    """Return what a million items cost at the price that the sweep or the report was given."""
+    price = (r.run.config.get("cost") or {}).get("gpu_hour")
+    return price * 1e6 / 3600 / r.figures.throughput_per_s if price and r.figures else None
+
+
+_LOWER: dict[str, Any] = {"better": "lower"}
 METRICS = (
     _figures(
-        "makespan_s",
-        "s",
-        "makespan",
-        lambda f: f.makespan_s,
-        better="lower",
-        heading="makespan s",
-        text=seconds,
+        "makespan_s", "s", "makespan", lambda f: f.makespan_s, **_LOWER, heading="makespan s", text=seconds
     ),
     _figures(
         "throughput_per_s",
@@ -205,106 +212,93 @@ METRICS = (
     ),
     _figures("throughput_low_per_s", "items/s", "throughput, low end", _interval(0), better="higher"),
     _figures("throughput_high_per_s", "items/s", "throughput, high end", _interval(1), better="higher"),
-    _figures("start_skew_ms", "ms", "start skew", lambda f: f.start_skew_s * 1e3, better="lower"),
-    _figures("latency/mean_ms", "ms", "mean latency", lambda f: f.latency_mean_s * 1e3, better="lower"),
+    _figures("start_skew_ms", "ms", "start skew", lambda f: f.start_skew_s * 1e3, **_LOWER),
+    _figures("latency/mean_ms", "ms", "mean latency", lambda f: f.latency_mean_s * 1e3, **_LOWER),
     _percentile(50, "median latency", lambda f: f.latency_p50_s),
     _percentile(95, "latency p95", lambda f: f.latency_p95_s),
     _percentile(99, "latency p99", lambda f: f.latency_p99_s),
-    _figures("latency/max_ms", "ms", "longest latency", lambda f: f.latency_max_s * 1e3, better="lower"),
-    _run("overhead/total_s", "s", "overhead", lambda r: r.run.overhead_s(), better="lower"),
-    _gpu("gpu/energy_j", "J", "energy", lambda s: s.energy_j),
+    _figures("latency/max_ms", "ms", "longest latency", lambda f: f.latency_max_s * 1e3, **_LOWER),
+    _run("overhead/total_s", "s", "overhead", lambda r: r.run.overhead_s(), **_LOWER),
     _run(
-        "overlap",
+        "trace/overlap_share",
         "%",
         "Overlap of the workers on the GPU",
-        _overlap_percent,
+        _overlap_share,
         better="higher",
+        shown_factor=100,
         heading="overlap %",
         chart=Chart("overlap", "% of busy time with two workers or more", 100, _TRACED),
-        is_logged=False,
     ),
     _trace(
-        "busy",
+        "trace/gpu_busy_share",
         "%",
         "Share of time in which the GPU ran anything",
-        lambda a: 100 * a.busy_share,
+        lambda a: a.busy_share,
+        shown_factor=100,
         heading="GPU busy %",
         chart=Chart("busy", "% of the traced pass", 100, _TRACED),
-        is_logged=False,
     ),
+    _gpu("gpu/energy_j", "J", "energy", lambda s: s.energy_j),
     _run(
-        "power_w",
+        "gpu/power_w",
         "W",
         "Power",
         _power_w,
         heading="power W",
         chart=Chart("power", "mean power in the window, W", None, " with readings of the GPU's power"),
-        is_logged=False,
     ),
     _run(
         "gpu/energy_per_item_j",
         "J",
         "Energy of one item",
         _energy_per_item_j,
-        better="lower",
+        **_LOWER,
         heading="J per {item}",
         chart=Chart("energy", "J per {item}", None, " with readings of the GPU's energy counter"),
     ),
+    _run("gpu/kwh_per_million_items", "kWh", "energy of a million items", _kwh_per_million, **_LOWER),
+    _run("cost/per_million_items", "", "cost of a million items", _cost_per_million, **_LOWER),
     _gpu(
-        "sm_activity",
+        "gpu/sm_activity_mean",
         "%",
         "SM activity",
-        lambda s: _times(s.mean.get("sm_activity"), 100),
+        lambda s: s.mean.get("sm_activity"),
+        shown_factor=100,
         heading="SM activity %",
-        is_logged=False,
     ),
     _gpu_mean("gpu/power_mean_w", "W", "power read", "power_w"),
     _gpu_mean("gpu/utilization_mean", "", "utilization", "utilization"),
-    _gpu_mean("gpu/sm_activity_mean", "", "SM activity", "sm_activity"),
     _gpu_mean("gpu/sm_occupancy_mean", "", "SM occupancy", "sm_occupancy"),
     _gpu_mean("gpu/dram_activity_mean", "", "DRAM activity", "dram_activity"),
     _gpu_mean("gpu/sm_clock_mean_mhz", "MHz", "SM clock", "sm_clock_mhz"),
     _gpu("gpu/sm_clock_min_mhz", "MHz", "lowest SM clock", lambda s: s.sm_clock_min_mhz),
     _gpu_mean("gpu/memory_clock_mean_mhz", "MHz", "memory clock", "memory_clock_mhz"),
     _gpu("gpu/memory_used_max_mib", "MiB", "memory", lambda s: _times(s.memory_used_max_bytes, 2**-20)),
-    _run(
-        "gpu/throttled_share",
-        "",
-        "throttled",
-        lambda r: r.gpu.throttled_share if r.gpu and r.has_reasons else None,
-        better="lower",
+    _reasons("gpu/throttled_share", "", "throttled", lambda s: s.throttled_share, **_LOWER),
+    _reasons(
+        "gpu/power_capped_share", "", "power-capped", lambda s: s.reason_shares.get(POWER_CAP, 0.0), **_LOWER
     ),
-    _run(
-        "gpu/power_capped_share",
-        "",
-        "held down by the power limit",
-        lambda r: r.gpu.reason_shares.get(POWER_CAP, 0.0) if r.gpu and r.has_reasons else None,
-        better="lower",
-    ),
-    _trace("trace/gpu_busy_share", "", "GPU busy", lambda a: a.busy_share),
-    _overlap("trace/overlap_share", "", "overlap", lambda a: a.overlap_share),
     _overlap("trace/mean_active_workers", "", "workers active", lambda a: a.mean_active_workers),
     _trace("trace/gaps_per_s", "1/s", "gaps", lambda a: a.gaps_per_s),
     _trace("trace/gap_p50_us", "us", "median gap", lambda a: a.gap_p50_s * 1e6),
-    _mean_of_workers(
-        "trace/kernel_time_per_iteration_ms", "ms", "kernels of one iteration", lambda w: w.operations_s * 1e3
-    ),
-    _mean_of_workers("trace/kernels_per_iteration", "", "kernels in one iteration", lambda w: w.operations),
-    _mean_of_workers(
-        "trace/behind_others_ms", "ms", "behind other workers", lambda w: w.behind_others_s * 1e3
-    ),
-    _mean_of_workers(
-        "trace/waiting_idle_ms", "ms", "waiting while the GPU was idle", lambda w: w.waiting_idle_s * 1e3
-    ),
-    _mean_of_workers("trace/iteration_ms", "ms", "traced iteration", lambda w: w.iteration_s * 1e3),
+    _workers_mean("trace/kernel_time_per_iteration_ms", "ms", "kernel time", lambda w: w.operations_s * 1e3),
+    _workers_mean("trace/kernels_per_iteration", "", "kernels per iteration", lambda w: w.operations),
+    _workers_mean("trace/behind_others_ms", "ms", "behind other workers", lambda w: w.behind_others_s * 1e3),
+    _workers_mean("trace/waiting_idle_ms", "ms", "waiting, GPU idle", lambda w: w.waiting_idle_s * 1e3),
+    _workers_mean("trace/iteration_ms", "ms", "traced iteration", lambda w: w.iteration_s * 1e3),
 )
 BY_NAME = {metric.name: metric for metric in METRICS}
 SHOWN = tuple(metric for metric in METRICS if metric.heading)
 CHARTED = tuple((metric, metric.chart) for metric in METRICS if metric.chart)
 
 
+def priced(run: Measurement, gpu_hour: float) -> Measurement:
+    """Return the run at another price of an hour of its GPU."""
+    return replace(run, config=run.config | {"cost": {"gpu_hour": gpu_hour}})
+
+
 def logged_values(run: Measurement) -> dict[str, float]:
     """Return the value of each row that MLflow gets and that this run tells."""
     readings = Readings(run)
-    values = {metric.name: metric.read(readings) for metric in METRICS if metric.is_logged}
+    values = {metric.name: metric.read(readings) for metric in METRICS}
     return {name: value for name, value in values.items() if value is not None and math.isfinite(value)}

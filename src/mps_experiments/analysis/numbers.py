@@ -26,9 +26,11 @@ def milliseconds(value_s: float | None) -> str:
 def rate(value: float) -> str:
     """Write a throughput without its unit.
 
-    >>> rate(1000.0), rate(0.012345)
-    ('1000.0', '0.0123')
+    >>> rate(2331.6), rate(74.45), rate(0.012345)
+    ('2,332', '74.5', '0.0123')
     """
+    if value >= 1000:
+        return f"{value:,.0f}"
     return f"{value:.1f}" if value >= 1 else f"{value:.3g}"
 
 

@@ -3,14 +3,12 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from mps_experiments.analysis.estimates import ENOUGH_BLOCKS
 from mps_experiments.analysis.gains import Gain
 from mps_experiments.analysis.numbers import width
 from mps_experiments.record.measurement import Measurement
 
 _LEAST = 2  # blocks; with fewer, nothing is known of the differences between blocks
-_ENOUGH_FOR_T = 4  # blocks from which on the intervals are t intervals
-
-
 Compare = Callable[[Sequence[Measurement]], Sequence[Gain]]
 
 
@@ -24,14 +22,7 @@ class Goal:
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """Progress of a sweep.
-
-    Attributes:
-        comparisons: The comparisons that its answer rests on.
-        blocks: Number of blocks done.
-        elapsed_s: Seconds since its start.
-        block_s: Seconds that its longest block took.
-    """
+    """Progress of a sweep: what its answer rests on, blocks done, time used, time of its longest block."""
 
     comparisons: Sequence[Gain]
     blocks: int
@@ -52,7 +43,7 @@ def reason_to_stop(goal: Goal, progress: Progress) -> str | None:
     """
     if progress.blocks >= _LEAST and not progress.comparisons:
         return "no more blocks: no cell has VALID runs with one process and with several"
-    if progress.blocks >= _ENOUGH_FOR_T and not progress.open_for(goal):
+    if progress.blocks >= ENOUGH_BLOCKS and not progress.open_for(goal):
         return f"reached after {progress.blocks} blocks"
     if progress.elapsed_s + progress.block_s > goal.budget_s:
         return (
@@ -64,8 +55,8 @@ def reason_to_stop(goal: Goal, progress: Progress) -> str | None:
 
 def reason_to_go_on(goal: Goal, progress: Progress) -> str:
     """Return the reason to add a block."""
-    if progress.blocks < _ENOUGH_FOR_T and not progress.open_for(goal):
-        return f"t intervals need {_ENOUGH_FOR_T} blocks"
+    if progress.blocks < ENOUGH_BLOCKS and not progress.open_for(goal):
+        return f"t intervals need {ENOUGH_BLOCKS} blocks"
     return progress_line(goal, progress)
 
 

@@ -12,11 +12,9 @@ from mps_experiments.record.statistics import Statistics
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """The VALID repeats of one cell, each of them in a block of its own.
+    """The VALID repeats of one cell, each of them in a block of its own; at least one.
 
-    Attributes:
-        measurements: In an order that does not depend on the order in which they were read; at least one.
-        figures: Of each.
+    Their order does not depend on the order in which they were read.
     """
 
     measurements: tuple[Measurement, ...]
@@ -41,8 +39,11 @@ class Group:
         return self.measurements[0]
 
     @property
+    def procs(self) -> int:
+        return self.first.cell.procs
+
+    @property
     def makespans_s(self) -> tuple[float, ...]:
-        """Return the makespan of each, in seconds."""
         return tuple(figures.makespan_s for figures in self.figures)
 
     @property

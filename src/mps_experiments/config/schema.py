@@ -280,6 +280,14 @@ class TrackingConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CostConfig:
+    """The price of the machine, for the cost of its work; it changes no run."""
+
+    gpu_hour: float = number(0.0, low=0, high=1_000_000)
+    """Price of one hour of the GPU, in any currency, for the cost of a million items; 0: tell none."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Config:
     """One cell of a sweep."""
 
@@ -291,6 +299,7 @@ class Config:
     validity: Thresholds = field(default_factory=Thresholds)
     fault: FaultConfig = field(default_factory=FaultConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    cost: CostConfig = field(default_factory=CostConfig)
     procs: int = number(1, low=1, high=1024)
     """Number of worker processes, each with a replica of the model."""
     times: Any = number(50, low=1, high=_MOST, word=AUTO)

@@ -43,11 +43,6 @@ def control_program() -> Path | None:
     return Path(found) if found else None
 
 
-def daemon_command(program: Path) -> list[str]:
-    """Return the command for a daemon in the foreground: a child that can be waited for."""
-    return [str(program), "-f"]
-
-
 @dataclass(frozen=True)
 class MpsControl:
     """A client of the daemon that listens in one pipe directory.

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import re
-import select
 import subprocess
 import time
 from collections.abc import Callable
@@ -20,7 +19,6 @@ from mps_experiments.mps.control import (
     PIPE_DIRECTORY,
     PROTOCOL,
     MpsControl,
-    daemon_command,
 )
 from mps_experiments.mps.logs import started_servers
 from mps_experiments.mps.processes import end_processes_of, is_running
@@ -106,7 +104,7 @@ class MpsDaemon:
     def _launch(self, environment: dict[str, str], log: IO[bytes]) -> subprocess.Popen[bytes]:
         try:
             return subprocess.Popen(
-                daemon_command(self._program),
+                [str(self._program), "-f"],  # in the foreground: a child that can be waited for
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -185,13 +183,8 @@ class MpsDaemon:
             self._wait()
 
     def _wait(self) -> None:
-        """Sleep until it is gone or the deadline has passed. `Popen.wait` would look only every 50 ms."""
-        deadline = time.monotonic() + self._timeouts.quit_s
-        if self.is_alive():
-            with contextlib.suppress(OSError):  # an old kernel, or a sandbox that forbids it
-                _sleep_until_gone(self.pid, self._timeouts.quit_s)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(max(0.0, deadline - time.monotonic()))
+            self._process.wait(self._timeouts.quit_s)
 
     def _last_line(self) -> str:
         lines = self._raw_log.read_text(errors="replace").strip().splitlines()
@@ -205,13 +198,3 @@ class MpsDaemon:
             for path, from_server in ((self._control_log, False), (self._server_log, True)):
                 text = "".join(line for line in lines if bool(is_server.match(line)) is from_server)
                 write_atomically(path, text.encode())
-
-
-def _sleep_until_gone(pid: int, timeout_s: float) -> None:
-    descriptor = os.pidfd_open(pid)
-    try:
-        poll = select.poll()
-        poll.register(descriptor, select.POLLIN)
-        poll.poll(timeout_s * 1000)
-    finally:
-        os.close(descriptor)

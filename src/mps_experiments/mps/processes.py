@@ -48,7 +48,9 @@ def mps_processes() -> Iterator[MpsProcess]:
         with contextlib.suppress(psutil.Error):
             program = _program(process)
             if program is not None and process.status() != psutil.STATUS_ZOMBIE:
-                environment = _environment(process)
+                environment = None
+                with contextlib.suppress(psutil.Error):
+                    environment = process.environ()
                 yield MpsProcess(
                     pid=process.pid,
                     program=program,
@@ -130,13 +132,6 @@ def _program(process: psutil.Process) -> str | None:
     if CONTROL_PROGRAM in names and any(word.startswith("-") for word in command[1:]):
         return CONTROL_PROGRAM
     return SERVER_PROGRAM if SERVER_PROGRAM in names else None
-
-
-def _environment(process: psutil.Process) -> dict[str, str] | None:
-    try:
-        return process.environ()
-    except psutil.Error:
-        return None
 
 
 def _pipe_dir(pid: int, environment: Mapping[str, str]) -> str:

@@ -84,6 +84,7 @@ PLACES = frozenset(
         "order_seed",
         "precision",
         "budget_min",
+        "cost.gpu_hour",
         "fault.trials",
         "workers.preload",
         "tracking.enabled",

@@ -19,6 +19,7 @@ from mps_experiments.record.outputs import OutputDifference, OutputDigest
 from mps_experiments.record.overlap import Activity
 from mps_experiments.record.proof import ForeignDaemon, Proof
 from mps_experiments.record.samples import WorkerSamples
+from mps_experiments.record.soundness import contradiction
 from mps_experiments.record.statistics import Statistics, summarise, whole_window_ns
 from mps_experiments.record.telemetry import Telemetry, TelemetrySummary, summarise_telemetry
 from mps_experiments.record.verdict import Status, Verdict
@@ -301,7 +302,7 @@ def read_measurement(path: Path) -> Measurement:
     """Read one record.
 
     Raises:
-        RecordError: If it is missing, damaged or of another version.
+        RecordError: If it is missing, damaged, of another version, or contradicts itself.
     """
     try:
         measurement = _adapter.validate_json(path.read_bytes())
@@ -315,9 +316,18 @@ def read_measurement(path: Path) -> Measurement:
         raise RecordError(f"{path} is not a record of version {SCHEMA_VERSION}: {what}") from error
     if measurement.schema_version not in _READABLE:
         raise RecordError(f"{path} is a record of version {measurement.schema_version}, not {SCHEMA_VERSION}")
+    if why := _contradiction(measurement):
+        raise RecordError(f"{path}: the record of {measurement.name} contradicts itself ({why})")
     if measurement.schema_version < _VARIED_SINCE:
         return replace(measurement, varied=_varied_in_name(measurement))
     return measurement
+
+
+def _contradiction(m: Measurement) -> str:
+    cell, samples = m.cell, [worker.samples for worker in m.workers if worker.samples]
+    procs = cell.procs if m.is_ordinary else None
+    times = cell.times if m.is_ordinary and cell.times != "auto" else None
+    return contradiction(m.verdict, m.wall_s, samples, procs, times)
 
 
 def _varied_in_name(measurement: Measurement) -> tuple[str, ...]:

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 from rich.table import Table
 from rich.text import Text
 
-from mps_experiments.analysis.fault_rows import FaultRow, fault_rows, median
-from mps_experiments.analysis.keys import frozen, table_key
+from mps_experiments.analysis.fault_rows import FaultRow, fault_settings, median
 from mps_experiments.analysis.numbers import milliseconds, seconds
 from mps_experiments.analysis.parity import difference_text
 from mps_experiments.record.axes import factor_words
@@ -37,14 +36,7 @@ _MAX_TEXTS = 3
 
 def fault_tables(measurements: Sequence[Measurement]) -> Iterator[Table]:
     """Yield the tables; none if nothing was made to go wrong."""
-    by_table: dict[str, list[FaultRow]] = {}
-    for row in fault_rows(measurements):
-        cell = row.first.cell
-        by_table.setdefault(frozen((table_key(row.first), cell.procs, cell.times, cell.extras)), []).append(
-            row
-        )
-    for rows in by_table.values():
-        yield _table(rows)
+    yield from map(_table, fault_settings(measurements))
 
 
 def _table(rows: Sequence[FaultRow]) -> Table:

@@ -5,9 +5,10 @@ import shlex
 from collections.abc import Iterator, Sequence
 
 from mps_experiments.analysis.answer import answer
+from mps_experiments.analysis.choice import KNEE
+from mps_experiments.analysis.fault_answer import fault_answers
 from mps_experiments.analysis.machines import Machines
 from mps_experiments.analysis.noise import noise_line
-from mps_experiments.analysis.packing import PAYS
 from mps_experiments.analysis.panels import ARMS, Panel
 from mps_experiments.analysis.repeats import Group
 from mps_experiments.record.axes import BY_NAME, EXTRA_FACTORS
@@ -84,12 +85,15 @@ def why_section(panels: Sequence[Panel], machines: Machines) -> Iterator[Block]:
 
 def fault_section(measurements: Sequence[Measurement], machines: Machines) -> Iterator[Block]:
     """Yield what broke, where something was made to."""
-    found = [(runs[0], list(fault_tables(runs))) for runs in machines.apart(measurements)]
-    if any(together for _, together in found):
+    found = [
+        (runs[0], list(fault_tables(runs)), fault_answers(runs)) for runs in machines.apart(measurements)
+    ]
+    if any(together for _, together, _ in found):
         yield Heading(text="What breaks")
-    for first, together in found:
+    for first, together, answers in found:
         if together and machines.are_several:
             yield Heading(text=f"Machine {machines.letter(first)}", level=3)
+        yield from (Paragraph(text=text, strong=True) for text in answers)
         yield from map(Table.of, together)
 
 
@@ -148,8 +152,8 @@ def reading_section() -> Iterator[Block]:
             "1.0: the others ran for free. N: as slow as one after the other. More: worse than that.",
             "throughput: items (images) per second of all processes together, while all were at work.",
             "gain: throughput of N processes over that of one.",
-            f"packing pays up to the fewest replicas over which no larger number has a gain of {PAYS} or "
-            "more; open: the interval allows both.",
+            "best: the cell with the most throughput. Knee: the fewest replicas with "
+            f"{100 * KNEE:.0f} % of it. Open: the interval allows both.",
             "interval: computed from the ratios within blocks (repeats). From four blocks on it is a 95 % "
             "interval by Student's t. With fewer it is called rough and holds the truth less often. It does "
             "not cover what all blocks share, such as the machine and the day.",

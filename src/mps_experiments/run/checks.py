@@ -1,6 +1,6 @@
 """Checks behind a verdict, each on the evidence of one run that measured all it should. Pure."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -8,19 +8,15 @@ import numpy as np
 from mps_experiments.config.schema import Thresholds
 from mps_experiments.record.findings import Finding, Severity, too_little, too_much
 from mps_experiments.record.gpu_work import GpuWork
-from mps_experiments.record.outputs import OutputDifference, OutputDigest
+from mps_experiments.record.outputs import OutputDifference, OutputDigest, nonfinite_text
 from mps_experiments.record.samples import WorkerSamples
 from mps_experiments.record.statistics import summarise, whole_window_ns
 from mps_experiments.record.telemetry import POWER_CAP, THROTTLING, CpuUsage, Telemetry, summarise_telemetry
-from mps_experiments.run.work_checks import (
-    NONFINITE,
-    PARITY,
-    check_finite,
-    check_gpu_work,
-    check_parity,
-    check_products,
-)
 
+_PARITY, _NONFINITE = "parity", "nonfinite_outputs"
+_LITTLE = 0.01  # of the traced pass
+_MAX_PRODUCT_ERROR = 0.02  # correct products reach 0.003 (bfloat16); wrong ones were seen from 0.56 on
+_MOST = 1e300  # JSON has no infinity
 _MIN_FOR_THIRDS = 9  # iterations
 _MIN_OUTLIERS = 2
 _OUTLIER = 2.0  # times the worker's median
@@ -32,16 +28,13 @@ _MIN_CORE_WINDOW_S = 0.5  # the kernel counts in hundredths of a second
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """Evidence about one complete run.
+    """Evidence about one complete run. Sequences are by rank; None stands for what is unknown.
 
     Attributes:
-        samples: Samples of each worker, by rank.
         kept: True if workers that were done kept up the load.
-        core_speeds: Speed of each worker's core, by rank, in steps of an empty loop per microsecond; None
-            where it was not measured.
-        usage: CPU time of each worker, by rank; None where unknown.
-        cores: CPU cores that each worker could use, by rank.
-        mps_on: True if the cell is one with MPS.
+        core_speeds: Speed of each worker's core in steps of an empty loop per microsecond.
+        usage: CPU time of each worker.
+        cores: CPU cores that each worker could use.
         own_pids: Workers, their descendants and MPS servers; their use of the GPU is not foreign.
         listed_pids: Every process that NVML listed on the GPU when attachment was observed.
         foreign_load: Other processes seen on the GPU, in words.
@@ -49,9 +42,9 @@ class Evidence:
         parity: Largest difference between the workers' outputs; None if they were not compared.
         factory: True if the model comes from the user's own factory.
         outputs: Outputs of the workers that returned one, by rank.
-        gpu_work: Observed GPU work of each worker.
         descendants: Processes on the GPU that the workers started.
-        product_errors: Errors by rank and data type, see `work_checks.check_products`.
+        product_errors: Relative errors of matrix products by rank and data type, of workers that may use
+            part of the GPU.
     """
 
     samples: Sequence[WorkerSamples]
@@ -74,116 +67,138 @@ class Evidence:
     product_errors: Mapping[int, Mapping[str, float]]
 
 
+_Check = Callable[[Evidence, Thresholds], Iterator[Finding | None]]
+
+
 def check(evidence: Evidence, limits: Thresholds) -> tuple[Finding, ...]:
     """Run all checks and return their findings, INVALID ones first.
 
     A run on the CPU shows only that everything works, so a busy machine is no reason to refuse it.
     """
-    on_gpu = evidence.on_gpu
-    found = [
-        *check_parity(evidence.parity, evidence.factory, limits),
-        *check_finite(evidence.outputs, limits),
-        *(check_gpu_work(len(evidence.samples), evidence.gpu_work, evidence.descendants) if on_gpu else ()),
-        *(check_products(evidence.product_errors) if on_gpu else ()),
-        *_foreign_daemons(evidence, limits),
-        *_windows(evidence, limits),
-        *_clocks(evidence, limits),
-        *_foreign_gpu(evidence, limits),
-        *_cores(evidence, limits),
-        *_latency(evidence, limits),
-    ]
-    if not on_gpu:
+    checks: list[_Check] = [_outputs, _windows, _clocks, _foreign_gpu, _cores, _latency]
+    if evidence.on_gpu:
+        checks[1:1] = [_gpu_work, _products, _foreign_daemons]
+    found = [finding for each in checks for finding in each(evidence, limits) if finding is not None]
+    if not evidence.on_gpu:
         found = [
-            each if each.check in (PARITY, NONFINITE) else replace(each, severity=Severity.WARNING)
+            each if each.check in (_PARITY, _NONFINITE) else replace(each, severity=Severity.WARNING)
             for each in found
         ]
     return tuple(sorted(found, key=lambda finding: finding.severity is not Severity.INVALID))
 
 
-def _some(*findings: Finding | None) -> Iterator[Finding]:
-    return (finding for finding in findings if finding is not None)
+def _outputs(evidence: Evidence, limits: Thresholds) -> Iterator[Finding | None]:
+    """Refuse replicas that compute different outputs, or NaN or infinity, which broken replicas share."""
+    parity = evidence.parity
+    if parity is not None and not parity.within_tolerance:
+        todo = "raise validity.output_rtol or output_atol to accept it"
+        if evidence.factory:
+            todo = f"seed the factory's weights and inputs (torch.manual_seed in build), or {todo}"
+        text = (
+            f"replicas computed different outputs: they differ by {parity.largest:.3g} in {parity.where} "
+            f"(allowed: {limits.output_atol:g} + {limits.output_rtol:g} of the value); {todo}"
+        )
+        yield too_much(_PARITY, min(parity.excess, _MOST), text, invalid=1.0)
+    nonfinite = {rank: nonfinite_text(output) for rank, output in sorted(evidence.outputs.items())}
+    told = "; ".join(f"worker {rank}: {text}" for rank, text in nonfinite.items() if text)
+    if told and not limits.nonfinite_outputs:
+        text = f"outputs are NaN or infinite ({told}); accept them with validity.nonfinite_outputs=true"
+        yield Finding(check=_NONFINITE, severity=Severity.INVALID, text=text)
 
 
-def _foreign_daemons(evidence: Evidence, limits: Thresholds) -> Iterator[Finding]:
-    """Report daemons of others, which may serve other clients; without MPS they put the claim in doubt."""
-    if not evidence.on_gpu or not evidence.foreign_daemons:
+def _gpu_work(evidence: Evidence, _: Thresholds) -> Iterator[Finding | None]:
+    """Refuse workers whose iterations are known not to run on the GPU, or are another process's work."""
+    work, descendants = evidence.gpu_work, evidence.descendants
+    started = f"processes that the workers started were on the GPU (pid {', '.join(map(str, descendants))})"
+    if refuted := [each.in_words() for each in work if each.refuted]:
+        text = "; ".join([*refuted, *([started] if descendants else [])])
+        yield Finding(check="gpu_work", severity=Severity.INVALID, text=text)
         return
-    grave = limits.foreign_daemon_invalid and not evidence.mps_on
-    text = "; ".join(evidence.foreign_daemons)
-    if grave:
+    unproved = sorted(set(range(len(evidence.samples))) - {each.rank for each in work if each.proved})
+    if unproved:
+        ranks = ", ".join(map(str, unproved))
+        text = f"GPU work not proved for worker{'s' if len(unproved) > 1 else ''} {ranks}"
+        severity = Severity.INVALID if descendants else Severity.WARNING
+        text = f"{text}, and {started}: it may be theirs" if descendants else text
+        yield Finding(check="gpu_work", severity=severity, text=text)
+    elif descendants:
+        text = f"{started}: the figures cover more processes than procs"
+        yield Finding(check="descendants", severity=Severity.WARNING, text=text)
+    shares = [(each.busy_share, each.rank) for each in work if each.busy_share is not None]
+    if shares:  # a small one: the model computes on the CPU except for a few small operations
+        share, rank = min(shares)
+        text = f"the GPU computed for worker {rank} in only {share:.2%} of the traced pass"
+        yield too_little("little_gpu_work", share, text, warn=_LITTLE)
+
+
+def _products(evidence: Evidence, _: Thresholds) -> Iterator[Finding | None]:
+    for rank, by_type in sorted(evidence.product_errors.items()):
+        error, worst = max((error, name) for name, error in by_type.items())
+        text = (
+            f"worker {rank} computes wrong matrix products under its SM cap: relative error "
+            f"{error:.2g} in {worst}; choose another cap"
+        )
+        yield too_much("wrong_products", min(error, _MOST), text, invalid=_MAX_PRODUCT_ERROR)
+
+
+def _foreign_daemons(evidence: Evidence, limits: Thresholds) -> Iterator[Finding | None]:
+    """Report daemons of others, which may serve other clients; without MPS they put the claim in doubt."""
+    if not evidence.foreign_daemons:
+        return
+    text, severity = "; ".join(evidence.foreign_daemons), Severity.WARNING
+    if limits.foreign_daemon_invalid and not evidence.mps_on:
         text = f"mps=off, but {text}: quit it, or accept it with validity.foreign_daemon_invalid=false"
-    severity = Severity.INVALID if grave else Severity.WARNING
+        severity = Severity.INVALID
     yield Finding(check="foreign_daemon", severity=severity, text=text)
 
 
-def _windows(evidence: Evidence, limits: Thresholds) -> Iterator[Finding]:
+def _windows(evidence: Evidence, limits: Thresholds) -> Iterator[Finding | None]:
     if len(evidence.samples) < 2:
         return
     figures = summarise(evidence.samples, evidence.kept)
-    common = max(0.0, figures.common_window_s / figures.makespan_s)
-    first = min(evidence.samples, key=lambda worker: worker.end_ns)
     if not evidence.kept:
+        common = max(0.0, figures.common_window_s / figures.makespan_s)
+        first = min(evidence.samples, key=lambda worker: worker.end_ns)
         text = (
             f"window=fixed: worker {first.rank} finished early; all workers ran together for only "
             f"{common:.0%} of the makespan, so throughput, latency and ratio partly describe fewer workers"
         )
-        yield from _some(too_little("common_window", common, text, warn=limits.common_window_warn))
-    yield from _some(
-        too_much(
-            "start_skew",
-            figures.start_skew_s / figures.makespan_s,
-            f"the last worker started {figures.start_skew_s * 1e3:.1f} ms after the first, "
-            f"{figures.start_skew_s / figures.makespan_s:.1%} of the makespan",
-            warn=limits.start_skew_warn,
-        ),
-        _unequal(evidence, figures.latency_p50_by_worker_s, limits),
+        yield too_little("common_window", common, text, warn=limits.common_window_warn)
+    skew = figures.start_skew_s / figures.makespan_s
+    text = (
+        f"the last worker started {figures.start_skew_s * 1e3:.1f} ms after the first, "
+        f"{skew:.1%} of the makespan"
     )
-
-
-def _unequal(evidence: Evidence, medians_s: Sequence[float], limits: Thresholds) -> Finding | None:
-    """Warn of workers of unequal speed; blame the cores only where their measured speeds differ."""
+    yield too_much("start_skew", skew, text, warn=limits.start_skew_warn)
+    # Blame the cores only where their measured speeds differ.
     speeds = [speed for speed in evidence.core_speeds if speed is not None]
     cores_differ = len(speeds) > 1 and max(speeds) > limits.unequal_workers_warn * min(speeds)
+    slowest, fastest = max(figures.latency_p50_by_worker_s), min(figures.latency_p50_by_worker_s)
     what = "cores" if cores_differ else "workers"
-    slowest, fastest = max(medians_s), min(medians_s)
     text = f"{what} of unequal speed: {fastest * 1e3:.3g} to {slowest * 1e3:.3g} ms"
-    return too_much("unequal_workers", slowest / fastest, text, warn=limits.unequal_workers_warn)
+    yield too_much("unequal_workers", slowest / fastest, text, warn=limits.unequal_workers_warn)
 
 
-def _clocks(evidence: Evidence, limits: Thresholds) -> Iterator[Finding]:
-    if evidence.telemetry is None:
+def _clocks(evidence: Evidence, limits: Thresholds) -> Iterator[Finding | None]:
+    telemetry = evidence.telemetry
+    summary = summarise_telemetry(telemetry, whole_window_ns(evidence.samples)) if telemetry else None
+    if telemetry is None or summary is None:
         return
-    summary = summarise_telemetry(evidence.telemetry, whole_window_ns(evidence.samples))
-    if summary is None:
-        return
-    clock = summary.sm_clock_min_mhz
-    lowest = f", down to {clock} MHz" if clock else ""
-    highest = evidence.telemetry.sm_clock_max_mhz
-    if clock and highest:
-        lowest += f" of {highest} MHz"
+    clock, highest = summary.sm_clock_min_mhz, telemetry.sm_clock_max_mhz
+    lowest = f"{summary.sample_count} readings"
+    if clock:
+        lowest += f", down to {clock} MHz" + (f" of {highest} MHz" if highest else "")
     why = [reason for reason in sorted(THROTTLING) if summary.reason_shares.get(reason)]
+    text = f"the GPU's clock was held down ({', '.join(why)}) in {summary.throttled_share:.0%} of {lowest}"
+    yield too_much("throttling", summary.throttled_share, text, invalid=limits.throttled_invalid)
     mean = summary.mean.get("sm_clock_mhz")
-    fell = not (mean and highest and mean > _CLOCK_FELL * highest)
-    capped = summary.reason_shares.get(POWER_CAP, 0.0) if fell else 0.0
-    yield from _some(
-        too_much(
-            "throttling",
-            summary.throttled_share,
-            f"the GPU's clock was held down ({', '.join(why)}) in {summary.throttled_share:.0%} of "
-            f"{summary.sample_count} readings{lowest}",
-            invalid=limits.throttled_invalid,
-        ),
-        too_much(
-            "power_cap",
-            capped,
-            f"the power limit held the GPU's clock down in {capped:.0%} of "
-            f"{summary.sample_count} readings{lowest}",
-            warn=limits.power_capped_warn,
-        ),
-    )
+    if not (mean and highest and mean > _CLOCK_FELL * highest):
+        capped = summary.reason_shares.get(POWER_CAP, 0.0)
+        text = f"the power limit held the GPU's clock down in {capped:.0%} of {lowest}"
+        yield too_much("power_cap", capped, text, warn=limits.power_capped_warn)
 
 
-def _foreign_gpu(evidence: Evidence, limits: Thresholds) -> Iterator[Finding]:
+def _foreign_gpu(evidence: Evidence, limits: Thresholds) -> Iterator[Finding | None]:
     shares = evidence.telemetry.gpu_share_by_pid if evidence.telemetry else None
     # If NVML reports pids of another namespace, ours are not among them, and nothing can be told.
     if shares and evidence.own_pids & shares.keys():
@@ -207,36 +222,22 @@ def _foreign_gpu(evidence: Evidence, limits: Thresholds) -> Iterator[Finding]:
         yield Finding(check="foreign_gpu", severity=Severity.WARNING, text=text)
 
 
-def _cores(evidence: Evidence, limits: Thresholds) -> Iterator[Finding]:
+def _cores(evidence: Evidence, limits: Thresholds) -> Iterator[Finding | None]:
     workers, together = len(evidence.cores), set().union(*evidence.cores)
-    if together and len(together) < workers:
+    if together:
         plural = "s" if len(together) > 1 else ""
-        yield Finding(
-            check="shared_cores",
-            severity=Severity.WARNING,
-            text=f"{workers} workers share {len(together)} CPU core{plural}",
-            value=workers / len(together),
-            limit=1.0,
-        )
+        text = f"{workers} workers share {len(together)} CPU core{plural}"
+        yield too_much("shared_cores", workers / len(together), text, warn=1.0)
     for worker, usage in zip(evidence.samples, evidence.usage, strict=True):
         waited = usage.run_queue_wait_s if usage else None
         if waited is not None and worker.at_work_s >= _MIN_WAIT_WINDOW_S:
             share = min(1.0, waited / worker.at_work_s)
             text = f"worker {worker.rank} waited for a CPU core in {share:.0%} of its time at work"
-            yield from _some(too_much("core_wait", share, text, warn=limits.core_wait_warn))
-    yield from _some(_foreign_cpu(evidence, limits))
-
-
-def _foreign_cpu(evidence: Evidence, limits: Thresholds) -> Finding | None:
-    share = foreign_cpu_share(evidence)
-    if share is None:
-        return None
-    return too_much(
-        "foreign_cpu",
-        share,
-        f"other processes or the hypervisor used {share:.0%} of the workers' CPU cores",
-        warn=limits.foreign_cpu_warn,
-    )
+            yield too_much("core_wait", share, text, warn=limits.core_wait_warn)
+    foreign = foreign_cpu_share(evidence)
+    if foreign is not None:
+        text = f"other processes or the hypervisor used {foreign:.0%} of the workers' CPU cores"
+        yield too_much("foreign_cpu", foreign, text, warn=limits.foreign_cpu_warn)
 
 
 def foreign_cpu_share(evidence: Evidence) -> float | None:
@@ -252,29 +253,18 @@ def foreign_cpu_share(evidence: Evidence) -> float | None:
     return max(0.0, taken) / (use.seconds * len(cores))
 
 
-def _latency(evidence: Evidence, limits: Thresholds) -> Iterator[Finding]:
+def _latency(evidence: Evidence, limits: Thresholds) -> Iterator[Finding | None]:
+    slow = total = 0
     for worker in evidence.samples:
-        drift = _drift(worker)
-        if drift is not None:
+        latencies = worker.latencies_s()
+        total += len(latencies)
+        slow += int((latencies > _OUTLIER * np.median(latencies)).sum())
+        if len(latencies) >= _MIN_FOR_THIRDS:
+            third = len(latencies) // 3
+            drift = float(np.median(latencies[-third:]) / np.median(latencies[:third])) - 1
             word = "slower" if drift > 0 else "faster"
             text = f"worker {worker.rank} became {abs(drift):.0%} {word} from the first third to the last"
-            yield from _some(too_much("drift", abs(drift), text, warn=limits.drift_warn))
-    slow = sum(_slow_iterations(worker) for worker in evidence.samples)
-    total = sum(len(worker.latencies_ns) for worker in evidence.samples)
+            yield too_much("drift", abs(drift), text, warn=limits.drift_warn)
     if slow >= _MIN_OUTLIERS:
         text = f"{slow} of {total} iterations took over twice their worker's median"
-        yield from _some(too_much("outliers", slow / total, text, warn=limits.outliers_warn))
-
-
-def _drift(worker: WorkerSamples) -> float | None:
-    """Return the median latency of the last third over that of the first, minus one; None if too few."""
-    latencies = worker.latencies_s()
-    third = len(latencies) // 3
-    if len(latencies) < _MIN_FOR_THIRDS:
-        return None
-    return float(np.median(latencies[-third:]) / np.median(latencies[:third])) - 1
-
-
-def _slow_iterations(worker: WorkerSamples) -> int:
-    latencies = worker.latencies_s()
-    return int((latencies > _OUTLIER * np.median(latencies)).sum())
+        yield too_much("outliers", slow / total, text, warn=limits.outliers_warn)

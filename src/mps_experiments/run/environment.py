@@ -16,8 +16,7 @@ from mps_experiments.record.machine import GpuProcess
 from mps_experiments.record.proof import ForeignDaemon, Observation
 from mps_experiments.run.plan import RunPlan
 
-# A healthy daemon needs milliseconds. These leave room for a busy machine and a driver that is still loading,
-# and are short enough for a sweep to give up on a cell whose daemon hangs.
+# A healthy daemon needs milliseconds; these leave room for a busy machine and a driver that is still loading.
 DAEMON_TIMEOUTS = DaemonTimeouts(start_s=10.0, command_s=5.0, quit_s=5.0)
 FOREIGN_TIMEOUT_S = 2.0  # for another's daemon, asked at each look: one that is silent counts as there
 _COMPUTE_MODE_TIMEOUT_S = 30.0  # for nvidia-smi, which takes seconds to start on a host with many GPUs
@@ -30,7 +29,6 @@ class Environment:
     Attributes:
         variables: Variables that each worker sets before its first CUDA call; see `machine.cell_variables`.
         scratch: Private folder for files from workers to the parent; removed with the environment.
-        foreign_daemons: MPS daemons found that are not ours.
         foreign_processes: Processes that were on the GPU before our workers.
         daemon: Our own MPS daemon; None without MPS.
     """
@@ -45,11 +43,9 @@ class Environment:
     _pipe_dir: Path
 
     def observe(self, look_again: bool = False, worker_pids: Iterable[int] = ()) -> Observation:
-        """Observe which processes are attached now, the workers' descendants included.
+        """Observe who is attached now, descendants of `worker_pids` included.
 
-        Args:
-            look_again: Also search for daemons that were started since.
-            worker_pids: Workers whose descendants are searched for.
+        With `look_again` also search for daemons that were started since.
         """
         foreign = self.foreign_daemons
         if look_again:

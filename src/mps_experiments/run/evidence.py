@@ -15,8 +15,8 @@ from mps_experiments.errors import EvidenceError, MpsExperimentsError
 from mps_experiments.machine.gpus import GpuProbe
 from mps_experiments.machine.sampler import Sampler
 from mps_experiments.record.gpu_work import GpuWork, traced_work
-from mps_experiments.record.outputs import OutputDifference, OutputDigest, compare_outputs
-from mps_experiments.record.overlap import Activity, KernelTrace, activity_of
+from mps_experiments.record.outputs import compare_outputs
+from mps_experiments.record.overlap import KernelTrace, activity_of
 from mps_experiments.record.trace_files import load_trace, write_merged_trace
 from mps_experiments.report.timeline import draw_timeline
 from mps_experiments.run.plan import RunPaths, RunPlan
@@ -66,15 +66,9 @@ def gather_outputs(plan: RunPlan, pool: WorkerPool, state: RunState) -> None:
         if not any(outputs):
             raise EvidenceError("the model returns no tensors to compare")
         state.outputs = {worker.spec.rank: out for worker, out in zip(finished, outputs, strict=True)}
-        state.parity = _largest_difference(outputs, plan)
-
-
-def _largest_difference(outputs: Sequence[OutputDigest], plan: RunPlan) -> OutputDifference | None:
-    limits = plan.thresholds
-    differences = [
-        compare_outputs(outputs[0], other, limits.output_rtol, limits.output_atol) for other in outputs[1:]
-    ]
-    return max(differences, key=lambda difference: difference.excess, default=None)
+        rtol, atol = plan.thresholds.output_rtol, plan.thresholds.output_atol
+        differences = (compare_outputs(outputs[0], other, rtol, atol) for other in outputs[1:])
+        state.parity = max(differences, key=lambda difference: difference.excess, default=None)
 
 
 def gather_products(plan: RunPlan, pool: WorkerPool, state: RunState) -> None:
@@ -101,10 +95,10 @@ def gather_trace(plan: RunPlan, pool: WorkerPool, scratch: Path, state: RunState
     iterations = _iterations_to_trace(plan, pool)
     paths = [scratch / f"trace-{rank}.npz" for rank in range(plan.worker_count)]
     orders = [Trace(iterations=iterations, path=str(path)) for path in paths]
+    timeout_s = _trace_timeout_s(plan)
     with _optional("traced pass", state.missing):
-        _ask(pool, orders, Tracing, _trace_timeout_s(plan), pool.workers)
-        go = pool.next_start()
-        _ask(pool, [go] * plan.worker_count, Traced, _trace_timeout_s(plan), pool.workers)
+        _ask(pool, orders, Tracing, timeout_s, pool.workers)
+        _ask(pool, [pool.next_start()] * plan.worker_count, Traced, timeout_s, pool.workers)
         pool.dismiss()  # there are no more questions: they leave the GPU while their traces are read
         state.traces = [load_trace(path) for path in paths]
         state.gpu_work = [traced_work(trace) for trace in state.traces]
@@ -187,16 +181,12 @@ def artifacts_of(plan: RunPlan, state: RunState) -> Artifacts | None:
     """Return the files to be written for this run; None without a traced pass."""
     if not state.traces or state.activity is None:
         return None
-    title = " · ".join([plan.name, plan.workloads[0].model, *_about_overlap(plan, state.activity)])
+    title = f"{plan.name} · {plan.workloads[0].model}"
+    if plan.worker_count > 1 and state.activity.tells_overlap(plan.mps.enabled):
+        title += f" · {state.activity.overlap_share:.1%} of busy time with two workers or more"
+    elif plan.worker_count > 1:
+        title += " · operations longer than time slices: overlapping spans may not be real overlap"
     return Artifacts(paths=plan.paths, title=title, traces=tuple(state.traces))
-
-
-def _about_overlap(plan: RunPlan, activity: Activity) -> list[str]:
-    if plan.worker_count < 2:
-        return []
-    if activity.tells_overlap(plan.mps.enabled):
-        return [f"{activity.overlap_share:.1%} of busy time with two workers or more"]
-    return ["operations longer than time slices: overlapping spans may not be real overlap"]
 
 
 @contextlib.contextmanager

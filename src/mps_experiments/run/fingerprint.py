@@ -42,21 +42,13 @@ class Fingerprint:
 def of_plan(
     plan: RunPlan, config: Mapping[str, Any], machine: MachineFacts, weights_sha256: str | None
 ) -> Fingerprint:
-    """Return the fingerprint of a run that is to come.
-
-    Args:
-        plan: The run.
-        config: The configuration that asks for it, as the record will have it.
-        machine: Where it will run.
-        weights_sha256: Digest of the weights file, if there is one.
-    """
+    """Return the fingerprint of a run that is to come; its record will have this `config`."""
     return _fingerprint(cell_of(plan), config, machine, weights_sha256, plan.workloads[0].source_sha256)
 
 
-def of_record(measurement: Measurement) -> Fingerprint:
+def of_record(m: Measurement) -> Fingerprint:
     """Return the fingerprint of a run that was."""
-    source = next((worker.workload.source_sha256 for worker in measurement.workers), None)
-    m = measurement
+    source = m.workers[0].workload.source_sha256 if m.workers else None
     return _fingerprint(m.cell, m.config, m.machine, m.weights_file_sha256, source)
 
 
@@ -69,27 +61,25 @@ def _fingerprint(
 ) -> Fingerprint:
     coordinates = {name: value for name, value in cell.axes.items() if name != "device"}
     coordinates["input"] = [image.name for image in cell.inputs]
-    gpu = machine.gpu if machine.gpu and cell.device != "cpu" else None
-    code = f"{machine.mps_experiments} {_short(machine.source_sha256)}"
+    gpu = machine.gpu if cell.device != "cpu" else None
+    circumstances = {
+        "code": f"{machine.mps_experiments} {_short(machine.source_sha256)}",
+        "source of the workload": _short(source_sha256),
+        "content of the input": " ".join(_short(image.sha256) for image in cell.inputs),
+        "content of the weights": _short(weights_sha256),
+        "host": machine.hostname,
+        "gpu": f"{gpu.name} {gpu.uuid}" if gpu else cell.device,
+        "driver": machine.driver_version,
+        "cpu": machine.cpu,
+        "usable cores": " ".join(map(str, machine.usable_cores)),
+        "cpu quota": machine.cpu_quota_cores,
+        "python": machine.python,
+        "packages": machine.packages,
+        "environment": telling_environment(machine),
+    }
     return Fingerprint(
         configuration=_plain({**coordinates, **settings_beside(config, cell.axes)}),
-        circumstances=_plain(
-            {
-                "code": code,
-                "source of the workload": _short(source_sha256),
-                "content of the input": " ".join(_short(image.sha256) for image in cell.inputs),
-                "content of the weights": _short(weights_sha256),
-                "host": machine.hostname,
-                "gpu": " ".join((gpu.name, gpu.uuid)) if gpu else cell.device,
-                "driver": machine.driver_version,
-                "cpu": machine.cpu,
-                "usable cores": " ".join(map(str, machine.usable_cores)),
-                "cpu quota": machine.cpu_quota_cores,
-                "python": machine.python,
-                "packages": machine.packages,
-                "environment": telling_environment(machine),
-            }
-        ),
+        circumstances=_plain(circumstances),
     )
 
 

@@ -39,14 +39,17 @@ class MpsCheck:
             self._limits[gpu.uuid] = self._try(plan)
         limit = self._limits[gpu.uuid]
         if plan.worker_count > limit:
-            raise ConfigError(
-                "procs", plan.worker_count, f"an MPS server takes {limit} clients here; give {limit} at most"
-            )
+            what = f"an MPS server takes {limit} clients here; give {limit} at most"
+            raise ConfigError("procs", plan.worker_count, what)
 
     def _try(self, plan: RunPlan) -> int:
         """Start and quit a daemon, and return how many clients its server would take."""
         try:
-            version = self._start_and_quit(plan) or cuda_version(self.cuda_version)
+            with private_folder(self.guardian) as folder:
+                here = replace(plan, paths=RunPaths(folder=folder))  # its logs belong to no record
+                with new_daemon(here, folder):
+                    pass
+                version = control_version(here.paths.control_log.read_text())
         except (DaemonError, OSError) as error:
             raise ConfigError(
                 "mps",
@@ -54,11 +57,4 @@ class MpsCheck:
                 f"MPS does not work here: {error}; mps=off works without it; "
                 f"`which {CONTROL_PROGRAM}` names {control_program()}: is it the driver's?",
             ) from error
-        return client_limit(version)
-
-    def _start_and_quit(self, plan: RunPlan) -> tuple[int, int] | None:
-        with private_folder(self.guardian) as folder:
-            here = replace(plan, paths=RunPaths(folder=folder))  # its logs belong to no record
-            with new_daemon(here, folder):
-                pass
-            return control_version(here.paths.control_log.read_text())
+        return client_limit(version or cuda_version(self.cuda_version))

@@ -9,7 +9,6 @@ from typing import Any
 
 from mps_experiments.config.schema import (
     AUTO,
-    ComputeMode,
     Config,
     CpuAffinity,
     FaultKind,
@@ -19,6 +18,7 @@ from mps_experiments.config.schema import (
     TraceConfig,
     Window,
     WorkersConfig,
+    WorkloadConfig,
     WorkloadKind,
 )
 from mps_experiments.errors import ConfigError
@@ -32,9 +32,7 @@ from mps_experiments.workloads.inputs import resolve_inputs
 from mps_experiments.workloads.sources import source_sha256
 
 LARGE_MODEL = "maskrcnn_resnet50_fpn"
-_NEEDS_TORCHVISION = "is for torchvision's models; a factory builds its own"
 SMALL_MODEL = "ssdlite320_mobilenet_v3_large"
-_NAMED_WEIGHTS = ("random", "default")
 _WEIGHTS_OF_TORCHVISION = re.compile(r"(?:\w+\.)*[A-Z][A-Z0-9_]*", re.ASCII)  # ResNet50_Weights.IMAGENET1K_V2
 
 
@@ -50,7 +48,7 @@ class _File:
 
 @dataclass(frozen=True, kw_only=True)
 class RunPaths:
-    """Every path that one run may write inside its own folder."""
+    """Every path that one run may write."""
 
     folder: Path
 
@@ -68,12 +66,10 @@ class RunPaths:
 
 @dataclass(frozen=True, kw_only=True)
 class WindowPlan:
-    """The measured window of each worker.
+    """The measured window of each worker: a number of iterations, or as many as `seconds` hold.
 
     Attributes:
         kept: Whether a worker that is done keeps up the load until all are.
-        iterations: Of each worker; None for as many as `seconds` hold.
-        seconds: Of each worker, where `iterations` is None.
     """
 
     kept: bool
@@ -170,150 +166,129 @@ class RunPlan:
 
 
 def build_plan(config: Config, probe: GpuProbe, folder: Path, user_id: int | None = None) -> RunPlan:
-    """Check one configuration and freeze it.
+    """Check the configuration of a cell, whose run may write `folder`, and freeze it.
 
-    Args:
-        config: The composed configuration of the cell.
-        probe: What tells which GPUs this machine has.
-        folder: The folder that the run may write.
-        user_id: Whose privilege counts; None asks the kernel.
+    The privilege of `user_id` counts; None asks the kernel.
 
     Raises:
         ConfigError: If a value cannot work on this machine; nothing has been started.
     """
-    _check_together(config)
     device = resolve_device(config.device, probe)
-    _check_privilege(config, device, os.geteuid() if user_id is None else user_id)
-    workload = workload_spec(config, device)
+    _check_together(config, device, os.geteuid() if user_id is None else user_id)
+    with_fault = config.fault.kind is not FaultKind.none
+    workers = config.workers
+    if with_fault and workers.rotates:  # nobody moves: the pid of a dead worker may soon be another's
+        workers = replace(workers, cpu_affinity=CpuAffinity.auto)
+    in_seconds = config.times == AUTO
     plan = RunPlan(
         worker_count=config.procs,
-        window=_window_plan(config),
+        window=WindowPlan(
+            # With a fault workers that are done stop, as in the first experiment.
+            kept=config.window is Window.kept and not with_fault,
+            iterations=None if in_seconds else config.times,
+            seconds=config.window_s if in_seconds else None,
+        ),
         mps=config.mps,
         device=device,
-        workloads=(workload,) * config.procs,
-        workers=_workers(config),
+        workloads=(_workload(config.workload, device),) * config.procs,
+        workers=workers,
         trace=config.trace,
         telemetry_interval_s=config.telemetry.interval_s,
         thresholds=config.validity,
         paths=RunPaths(folder=folder),
         gpu_wait_s=config.gpu_wait_s,
-        fault=_fault_plan(config),
+        fault=_fault(config) if with_fault else None,
     )
     typed = {name: value for name, value in chosen(config).items() if name not in plan.decided}
     return replace(plan, axes=typed)
 
 
-def _check_together(config: Config) -> None:
+def _check_together(config: Config, device: Device, user_id: int) -> None:
     if not config.output_dir.strip():
         raise ConfigError("output_dir", config.output_dir or "''", "must name a folder")
-    if config.fault.kind is FaultKind.none:
-        return
-    if config.times == AUTO:
-        raise ConfigError("times", AUTO, "a fault happens after a share of the iterations: give their number")
-    if config.fault.worker >= config.procs:
-        what = f"must be a whole number from 0 to {config.procs - 1}"
-        raise ConfigError("fault.worker", config.fault.worker, what)
-
-
-def _window_plan(config: Config) -> WindowPlan:
-    """Return the window; with a fault workers that are done stop, as in the first experiment."""
-    kept = config.window is Window.kept and config.fault.kind is FaultKind.none
-    if config.times == AUTO:
-        return WindowPlan(kept=kept, iterations=None, seconds=config.window_s)
-    return WindowPlan(kept=kept, iterations=config.times)
-
-
-def _workers(config: Config) -> WorkersConfig:
-    """Return the options; with a fault nobody moves: the pid of a dead worker may soon be another's."""
-    _check_preload(config.workers)
-    if config.fault.kind is not FaultKind.none and config.workers.rotates:
-        return replace(config.workers, cpu_affinity=CpuAffinity.auto)
-    return config.workers
-
-
-def _check_preload(workers: WorkersConfig) -> None:
-    modules = workers.modules or ()
+    if config.mps.exclusive_process and not device.is_cpu and user_id != 0:
+        what = "changing the compute mode needs root; keep needs no privilege"
+        raise ConfigError("mps.compute_mode", "exclusive_process", what)
+    modules = config.workers.modules or ()
     if not all(isinstance(name, str) and all(map(str.isidentifier, name.split("."))) for name in modules):
         what = f"must be {AUTO} or a list of modules, as [numpy,my_package]"
-        raise ConfigError("workers.preload", workers.preload, what)
+        raise ConfigError("workers.preload", config.workers.preload, what)
     for name in modules:
         if find_module(name.partition(".")[0], [str(Path.cwd()), *sys.path]) is None:
             raise ConfigError("workers.preload", name, "no such module; auto finds what the factory imports")
 
 
-def _fault_plan(config: Config) -> FaultPlan | None:
+def _fault(config: Config) -> FaultPlan:
     fault = config.fault
-    if fault.kind is FaultKind.none:
-        return None
-    times = int(config.times)
+    if config.times == AUTO:
+        raise ConfigError("times", AUTO, "a fault happens after a share of the iterations: give their number")
+    if fault.worker >= config.procs:
+        what = f"must be a whole number from 0 to {config.procs - 1}"
+        raise ConfigError("fault.worker", fault.worker, what)
     return FaultPlan(
         kind=fault.kind.value,
         worker=fault.worker,
         at=fault.at,
-        after_iterations=min(int(fault.at * times + 1e-9), times - 1),  # 0.29 * 100 is 28.99
+        after_iterations=min(int(fault.at * config.times + 1e-9), config.times - 1),  # 0.29 * 100 is 28.99
         trial=None,
         trials=fault.trials,
         newcomer_after_s=fault.newcomer_after_s,
     )
 
 
-def workload_spec(config: Config, device: Device) -> WorkloadSpec:
-    """Return what each worker executes, with every path absolute and every file read once.
-
-    Raises:
-        ConfigError: If an input, a weights file or a factory is not there or cannot be read.
-    """
-    workload = config.workload
+def _workload(workload: WorkloadConfig, device: Device) -> WorkloadSpec:
+    """Return what each worker executes, with every path absolute and every file read once."""
+    spec = WorkloadSpec(
+        kind=workload.kind.value,
+        model=workload.model,
+        batch=workload.batch,
+        seed=workload.seed,
+        synchronize=workload.synchronize.value,
+    )
     if workload.kind is WorkloadKind.custom:
+        what = "is for torchvision's models; a factory builds its own"
         if workload.norm_layer is not NormLayer.auto:
-            raise ConfigError("workload.norm_layer", workload.norm_layer.value, _NEEDS_TORCHVISION)
+            raise ConfigError("workload.norm_layer", workload.norm_layer.value, what)
         if workload.weights_key is not None:
-            raise ConfigError("workload.weights_key", workload.weights_key, _NEEDS_TORCHVISION)
+            raise ConfigError("workload.weights_key", workload.weights_key, what)
         module_path = check_factory(workload.factory)
-        return WorkloadSpec(
-            kind=workload.kind.value,
+        return replace(
+            spec,
             model=str(workload.factory),
             factory=workload.factory,
             import_path=str(module_path),
             options=dict(workload.options),
-            batch=workload.batch,
-            seed=workload.seed,
-            synchronize=workload.synchronize.value,
             source_sha256=source_sha256(str(workload.factory), module_path),
         )
     if workload.options:
         raise ConfigError("workload.options", dict(workload.options), "needs workload=custom")
     if workload.factory is not None:
         raise ConfigError("workload.factory", workload.factory, "needs workload=custom")
-    weights = _resolve_weights(workload.weights)
-    if workload.weights_key is not None and not is_weights_file(weights):
+    weights = _weights(workload.weights)
+    has_file = is_weights_file(weights)
+    if workload.weights_key is not None and not has_file:
         what = "needs the path of a checkpoint as workload.weights"
         raise ConfigError("workload.weights_key", workload.weights_key, what)
-    return WorkloadSpec(
-        kind=workload.kind.value,
-        model=_default_model(device, weights) if workload.model == AUTO else workload.model,
+    # Weights from a file are taken for those of the model for a GPU.
+    unnamed = SMALL_MODEL if device.is_cpu and not has_file else LARGE_MODEL
+    return replace(
+        spec,
+        model=unnamed if workload.model == AUTO else workload.model,
         weights=weights,
         inputs=resolve_inputs(workload.input),
-        batch=workload.batch,
-        seed=workload.seed,
-        synchronize=workload.synchronize.value,
         norm_layer=workload.norm_layer.value,
         weights_key=workload.weights_key,
     )
 
 
-def _default_model(device: Device, weights: str) -> str:
-    """Name the model of a user who names none; weights from a file are those of the model for a GPU."""
-    return SMALL_MODEL if device.is_cpu and not is_weights_file(weights) else LARGE_MODEL
-
-
-def _resolve_weights(weights: str) -> str:
-    if weights.lower() in _NAMED_WEIGHTS:
-        return weights.lower()
-    if _WEIGHTS_OF_TORCHVISION.fullmatch(weights) and not Path(weights).exists():
-        return weights  # whether the model has them is seen where torchvision is imported
+def _weights(given: str) -> str:
+    """Return ``random``, ``default``, a name of torchvision's, or the absolute path of a readable file."""
+    if given.lower() in ("random", "default"):
+        return given.lower()
+    if _WEIGHTS_OF_TORCHVISION.fullmatch(given) and not Path(given).exists():
+        return given  # whether the model has them is seen where torchvision is imported
     try:
-        path = Path(weights).expanduser().absolute()
+        path = Path(given).expanduser().absolute()
         if path.exists() and not (path.is_file() or path.is_dir()):
             raise ValueError("a pipe or a device, not a file")  # noqa: TRY301 - opening it might never end
         with path.open("rb") as file:
@@ -322,17 +297,8 @@ def _resolve_weights(weights: str) -> str:
         reason = error.strerror if isinstance(error, OSError) else error
         raise ConfigError(
             "workload.weights",
-            weights,
+            given,
             f"cannot be read ({reason}); give random, default, a name of torchvision's (IMAGENET1K_V1) "
             "or the path of a checkpoint",
         ) from error
     return str(path)
-
-
-def _check_privilege(config: Config, device: Device, user_id: int) -> None:
-    if config.mps.compute_mode is ComputeMode.exclusive_process and not device.is_cpu and user_id != 0:
-        raise ConfigError(
-            "mps.compute_mode",
-            "exclusive_process",
-            "changing the compute mode needs root; keep needs no privilege",
-        )

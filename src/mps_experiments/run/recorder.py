@@ -1,13 +1,11 @@
 """Make the record of a run that has ended from what is known of it."""
 
 import uuid
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from mps_experiments.mps.attachment import prove
 from mps_experiments.record.axes import AXES
-from mps_experiments.record.faults import FaultTrial
 from mps_experiments.record.findings import Finding
 from mps_experiments.record.machine import MachineFacts
 from mps_experiments.record.measurement import SCHEMA_VERSION, Cell, Measurement, WorkerRecord
@@ -16,7 +14,6 @@ from mps_experiments.record.samples import WorkerSamples
 from mps_experiments.record.statistics import common_window_ns, whole_window_ns
 from mps_experiments.record.telemetry import summarise_telemetry
 from mps_experiments.record.verdict import Verdict, judge, judge_fault
-from mps_experiments.run.bystanders import foreign_daemons, foreign_load
 from mps_experiments.run.checks import Evidence, check
 from mps_experiments.run.plan import RunPlan
 from mps_experiments.run.run_state import RunState
@@ -31,80 +28,67 @@ _TELLING = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Origin:
-    """Origin of a run.
-
-    Attributes:
-        overrides: Command-line overrides that set this cell apart.
-        config: The whole configuration, as Hydra composed it.
-        weights_file_sha256: Digest of the weights file's bytes, if there is one.
-    """
-
-    sweep_id: str
-    machine: MachineFacts
-    overrides: tuple[str, ...] = ()
-    config: dict[str, Any] = field(default_factory=dict)
-    weights_file_sha256: str | None = None
-
-
 def make_measurement(
     plan: RunPlan,
-    origin: Origin,
     state: RunState,
     skipped: Verdict | None,
+    *,
+    sweep_id: str,
+    machine: MachineFacts,
     started_at: float,
     wall_s: float,
+    overrides: tuple[str, ...] = (),
+    config: dict[str, Any] | None = None,
+    weights_file_sha256: str | None = None,
 ) -> Measurement:
     """Make the record of a run that has ended, however it ended.
 
     Args:
         plan: The run's plan.
-        origin: The run's origin.
         state: The facts that are known.
         skipped: Verdict of a run that was not started; None for one that was.
+        sweep_id: Its sweep.
+        machine: Where it ran.
         started_at: Start in seconds since the epoch.
         wall_s: Seconds from the start to the end of the clean-up.
+        overrides: Command-line overrides that set this cell apart.
+        config: The whole configuration, as Hydra composed it.
+        weights_file_sha256: Digest of the weights file, if there is one.
     """
     workers = tuple(_worker_record(worker, state) for worker in state.workers)
     samples = [worker.samples for worker in workers if worker.samples is not None]
     complete = len(samples) == plan.worker_count and (
         plan.fault is not None or all(each.latencies_ns for each in samples)
     )
-    proof = None
-    if state.observations:
-        window = _window_ns(plan, samples, state.fault) if complete else None
-        pids = tuple(worker.pid for worker in workers)
-        seen = _until_fault(state.observations, state.fault)
-        proof = prove(plan.mps.enabled, pids, seen, window, plan.fault is not None)
     all_done = complete and all(worker.done is not None for worker in workers)
+    load, daemons = foreign_load(plan, state), foreign_daemons(plan, state)
     findings: tuple[Finding, ...] = ()
     if all_done and plan.fault is None:
-        findings = check(_evidence(plan, state, samples), plan.thresholds)
-    verdict = skipped or _judge(plan, state, proof, samples, findings)
+        findings = check(_evidence(plan, state, samples, load, daemons), plan.thresholds)
+    proof = _proof(plan, state, samples if complete else None)
     environment = state.environment
     return Measurement(
         schema_version=SCHEMA_VERSION,
         record_id=uuid.uuid4().hex,
-        sweep_id=origin.sweep_id,
+        sweep_id=sweep_id,
         name=plan.name,
         varied=plan.varied,
         cell=cell_of(plan),
         started_at=started_at,
         wall_s=wall_s,
         phases_s=state.phases_s,
-        overrides=origin.overrides,
-        config=origin.config,
-        machine=origin.machine,
-        weights_file_sha256=origin.weights_file_sha256,
+        overrides=overrides,
+        config=config or {},
+        machine=machine,
+        weights_file_sha256=weights_file_sha256,
         workers=workers,
         proof=proof,
         foreign_daemons=environment.foreign_daemons if environment else (),
         foreign_processes=environment.foreign_processes if environment else (),
-        contended=(*foreign_load(plan, state), *foreign_daemons(plan, state)),
-        notes=_notes(plan, state, origin.machine),
+        contended=(*load, *daemons),
+        notes=tuple(_notes(plan, state, machine)),
         failure=state.failure,
-        verdict=verdict,
+        verdict=skipped or _judge(plan, state, proof, samples, findings),
         findings=findings,
         missing=(
             *state.missing,
@@ -120,18 +104,19 @@ def make_measurement(
     )
 
 
-def _until_fault(observations: Sequence[Observation], fault: FaultTrial | None) -> Sequence[Observation]:
-    """Drop observations that were not over before the fault: they say nothing about the state before it."""
-    if fault is None:
-        return observations
-    return [seen for seen in observations if seen.to_ns <= fault.injected_ns]
-
-
-def _window_ns(plan: RunPlan, samples: Sequence[WorkerSamples], fault: FaultTrial | None) -> tuple[int, int]:
-    """Return the time in which all workers were at work together, up to the fault if there is one."""
-    if fault is None:
-        return common_window_ns(samples, plan.window.kept)
-    return max(each.start_ns for each in samples), fault.injected_ns
+def _proof(plan: RunPlan, state: RunState, samples: Sequence[WorkerSamples] | None) -> Proof | None:
+    """Return what the observations prove of the time in which all were at work, up to the fault if any."""
+    seen: Sequence[Observation] = state.observations
+    if not seen:
+        return None
+    window = None
+    if state.fault is not None:  # what was not over before it says nothing about the state before it
+        seen = [each for each in seen if each.to_ns <= state.fault.injected_ns]
+        window = (max(each.start_ns for each in samples), state.fault.injected_ns) if samples else None
+    elif samples:
+        window = common_window_ns(samples, plan.window.kept)
+    pids = tuple(worker.pid for worker in state.workers)
+    return prove(plan.mps.enabled, pids, seen, window, plan.fault is not None)
 
 
 def _judge(
@@ -146,28 +131,24 @@ def _judge(
     proof_failure = proof.failure if proof else "the run ended before attachment could be observed"
     if plan.fault is not None:
         return judge_fault(failure, proof_failure, state.fault, samples)
-    return judge(
-        failure,
-        proof_failure,
-        samples,
-        plan.worker_count,
-        plan.window.iterations,
-        findings,
-        "on the CPU, where there is nothing to attach to" if plan.device.is_cpu else "attachment proved",
-    )
+    proved = "on the CPU, where there is nothing to attach to" if plan.device.is_cpu else "attachment proved"
+    return judge(failure, proof_failure, samples, plan.worker_count, plan.window.iterations, findings, proved)
 
 
 def _worker_record(worker: Worker, state: RunState) -> WorkerRecord:
-    rank = worker.spec.rank
+    rank, pid = worker.spec.rank, worker.pid
+    counted = [
+        each.memory_bytes for seen in state.observations for each in seen.gpu_processes if each.pid == pid
+    ]
     return WorkerRecord(
         rank=rank,
-        pid=worker.pid,
+        pid=pid,
         workload=worker.spec.workload,
         cpu_cores_planned=worker.spec.cpu_cores,
         ready_s=(worker.ready_ns - worker.started_ns) / 1e9 if worker.ready else None,
         facts=worker.ready.facts if worker.ready else None,
         done=worker.done,
-        gpu_memory_bytes=_gpu_memory_bytes(worker.pid, state.observations),
+        gpu_memory_bytes=max((size for size in counted if size is not None), default=None),
         samples=worker.samples(),
         output=state.outputs.get(rank),
         product_errors=state.product_errors.get(rank, {}),
@@ -180,10 +161,37 @@ def cell_of(plan: RunPlan) -> Cell:
     return Cell(axes={axis.name: known[axis.name] for axis in AXES}, inputs=plan.workloads[0].inputs)
 
 
-def _gpu_memory_bytes(pid: int, observations: list[Observation]) -> int | None:
-    """Return the most memory that NVML counted for a process, CUDA context included; None if it did not."""
-    counted = [each.memory_bytes for seen in observations for each in seen.gpu_processes if each.pid == pid]
-    return max((size for size in counted if size is not None), default=None)
+def foreign_load(plan: RunPlan, state: RunState) -> tuple[str, ...]:
+    """Describe the other processes that were seen on the GPU."""
+    environment = state.environment
+    if environment is None or plan.device.is_cpu:
+        return ()
+    workers = {worker.pid for worker in state.workers}
+    before = {process.pid for process in environment.foreign_processes}
+    during = set[int]()
+    for seen in state.observations:
+        listed = {process.pid for process in seen.gpu_processes}
+        own = workers | set(seen.server_status) | set(seen.descendant_pids)
+        if listed & own:  # else NVML reports pids of another namespace
+            during |= listed - own - before
+    return (
+        *(f"process {pid} was on the GPU before the workers" for pid in sorted(before)),
+        *(f"process {pid} came to the GPU during the run" for pid in sorted(during)),
+    )
+
+
+def foreign_daemons(plan: RunPlan, state: RunState) -> tuple[str, ...]:
+    """Describe the MPS daemons of others that were seen and may serve this GPU."""
+    environment, gpu = state.environment, plan.device.gpu
+    if environment is None or gpu is None:
+        return ()
+    daemons = {daemon.pipe_dir: daemon for seen in state.observations for daemon in seen.foreign_daemons}
+    daemons |= {daemon.pipe_dir: daemon for daemon in environment.foreign_daemons}
+    return tuple(
+        f"a foreign MPS daemon (pid {daemon.pid}) serves {pipe_dir or 'an unknown directory'}"
+        for pipe_dir, daemon in daemons.items()
+        if daemon.may_serve(gpu.uuid)
+    )
 
 
 def _cores(worker: Worker, state: RunState) -> tuple[int, ...]:
@@ -192,9 +200,16 @@ def _cores(worker: Worker, state: RunState) -> tuple[int, ...]:
     return worker.ready.facts.cpu_cores if worker.ready else ()
 
 
-def _evidence(plan: RunPlan, state: RunState, samples: Sequence[WorkerSamples]) -> Evidence:
-    servers = {pid for seen in state.observations for pid in seen.server_status}
-    descendants = {pid for seen in state.observations for pid in seen.descendant_pids}
+def _evidence(
+    plan: RunPlan,
+    state: RunState,
+    samples: Sequence[WorkerSamples],
+    load: Sequence[str],
+    daemons: Sequence[str],
+) -> Evidence:
+    own = {worker.pid for worker in state.workers}
+    for seen in state.observations:
+        own |= {*seen.server_status, *seen.descendant_pids}
     return Evidence(
         samples=samples,
         kept=plan.window.kept,
@@ -204,10 +219,10 @@ def _evidence(plan: RunPlan, state: RunState, samples: Sequence[WorkerSamples]) 
         on_gpu=not plan.device.is_cpu,
         mps_on=plan.mps.enabled,
         telemetry=state.telemetry,
-        own_pids=frozenset({worker.pid for worker in state.workers} | servers | descendants),
+        own_pids=frozenset(own),
         listed_pids=frozenset(each.pid for seen in state.observations for each in seen.gpu_processes),
-        foreign_load=foreign_load(plan, state),
-        foreign_daemons=foreign_daemons(plan, state),
+        foreign_load=load,
+        foreign_daemons=daemons,
         parity=state.parity,
         factory=plan.workloads[0].kind == "custom",
         outputs=state.outputs,
@@ -217,34 +232,29 @@ def _evidence(plan: RunPlan, state: RunState, samples: Sequence[WorkerSamples]) 
     )
 
 
-def _notes(plan: RunPlan, state: RunState, machine: MachineFacts) -> tuple[str, ...]:
-    notes = []
+def _notes(plan: RunPlan, state: RunState, machine: MachineFacts) -> Iterator[str]:
     quota = machine.cpu_quota_cores
     if state.workers and quota is not None and quota < plan.worker_count:
-        notes.append(
+        yield (
             f"a CPU quota allows {quota:g} cores of CPU time, fewer than procs={plan.worker_count}: "
             "it stops the workers again and again"
         )
-    read = next(
-        (each.ready.facts.torch_facts.get("weights_read") for each in state.workers if each.ready), None
-    )
-    if read:
-        notes.append(f"workload.weights: {read}")
+    ready = [worker.ready.facts.torch_facts for worker in state.workers if worker.ready]
+    if ready and (read := ready[0].get("weights_read")):
+        yield f"workload.weights: {read}"
     if plan.device.is_cpu and state.workers:
-        notes.append("ran on the CPU: the numbers say nothing about MPS or a GPU")
+        yield "ran on the CPU: the numbers say nothing about MPS or a GPU"
     if plan.workers.verbose:
-        notes.append("workers.verbose=true: printing is part of the measured time")
-    return tuple(notes)
+        yield "workers.verbose=true: printing is part of the measured time"
 
 
-def _missing_facts(state: RunState) -> Iterator[str]:
+def _missing_facts(state: RunState) -> Iterable[str]:
     """List the facts that workers could not find out while they got ready, with the first such worker."""
-    told = set[str]()
+    told: dict[str, str] = {}
     for worker in state.workers:
-        facts = worker.ready.facts.missing if worker.ready else {}
-        for what in facts.keys() - told:
-            yield f"{what}: worker {worker.spec.rank}: {facts[what]}"
-        told |= facts.keys()
+        for what, why in (worker.ready.facts.missing if worker.ready else {}).items():
+            told.setdefault(what, f"{what}: worker {worker.spec.rank}: {why}")
+    return told.values()
 
 
 def _missing_telemetry(plan: RunPlan, state: RunState, samples: Sequence[WorkerSamples]) -> Iterator[str]:
@@ -259,8 +269,9 @@ def _missing_telemetry(plan: RunPlan, state: RunState, samples: Sequence[WorkerS
         return
     if samples and summarise_telemetry(telemetry, whole_window_ns(samples)) is None:
         yield "telemetry: the measured window was too short for a reading: throttling is unknown"
-    unknown = {name for name in _TELLING if all(getattr(each, name) is None for each in telemetry.gpu)}
-    yield from (f"telemetry: this GPU or driver does not report {_TELLING[name]}" for name in sorted(unknown))
+    for name, what in _TELLING.items():
+        if all(getattr(each, name) is None for each in telemetry.gpu):
+            yield f"telemetry: this GPU or driver does not report {what}"
     if telemetry.gpu_share_by_pid is None:
         yield "telemetry: this GPU or driver does not report which process used it"
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from mps_experiments.errors import Interrupted
-from mps_experiments.mps.end_watch import End
 from mps_experiments.record.faults import FaultTrial
 from mps_experiments.record.gpu_work import GpuWork
 from mps_experiments.record.measurement import FailureRecord
@@ -24,7 +23,7 @@ class RunState:
     """Facts about a run so far. The runner fills it, and it survives whatever ends the run.
 
     Attributes:
-        mps_ends: Processes of its MPS daemon that ended too early, in order.
+        mps_gone: Pid -> ``daemon`` or ``server`` of each MPS process that ended under the workers.
         servers_afterwards: Servers that the daemon listed afterwards; None if it did not answer.
         about_mps: The part of MPS in a failure, in words; None if it had none.
     """
@@ -45,7 +44,7 @@ class RunState:
     gpu_work: list[GpuWork] = field(default_factory=list)
     product_errors: dict[int, dict[str, float]] = field(default_factory=dict)
     fault: FaultTrial | None = None
-    mps_ends: list[End] = field(default_factory=list)
+    mps_gone: dict[int, str] = field(default_factory=dict)
     servers_afterwards: tuple[int, ...] | None = None
     about_mps: str | None = None
     missing: list[str] = field(default_factory=list)

@@ -4,7 +4,7 @@ import contextlib
 import signal
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.context import ForkServerContext, SpawnContext
 from typing import Any, Protocol, TypeVar
 
@@ -26,13 +26,13 @@ from mps_experiments.run.evidence import (
     gather_trace,
     sampling,
 )
-from mps_experiments.run.memory_watch import MemoryWatch
-from mps_experiments.run.mps_ending import about_mps, noting_end_of_mps, watching_mps
-from mps_experiments.run.plan import FaultPlan, RunPlan
-from mps_experiments.run.recorder import Origin, make_measurement
+from mps_experiments.run.fault_watch import watching_memory
+from mps_experiments.run.mps_ending import about_mps, noting_end_of_mps
+from mps_experiments.run.plan import RunPlan
+from mps_experiments.run.recorder import make_measurement
 from mps_experiments.run.run_state import RunState
 from mps_experiments.run.skip import reason_to_skip
-from mps_experiments.run.trial import trial_of
+from mps_experiments.run.trial import Trial
 from mps_experiments.workers.child import WorkerSpec
 from mps_experiments.workers.placement import Placement, keep_off, place, unpinned
 from mps_experiments.workers.pool import WorkerPool
@@ -116,14 +116,18 @@ def run_cell(
             state.interruption = _interruption(error)
             state.failure = FailureRecord(reason=str(state.interruption), rank=None, traceback="")
         state.about_mps = about_mps(plan, state)
-    origin = Origin(
+    measurement = make_measurement(
+        plan,
+        state,
+        verdict,
         sweep_id=surroundings.sweep_id,
         machine=surroundings.machine,
+        started_at=started_at,
+        wall_s=time.monotonic() - started,
         overrides=overrides,
-        config=config or {},
+        config=config,
         weights_file_sha256=weights_file_sha256,
     )
-    measurement = make_measurement(plan, origin, state, verdict, started_at, time.monotonic() - started)
     return Outcome(
         measurement=measurement, interruption=state.interruption, artifacts=artifacts_of(plan, state)
     )
@@ -139,7 +143,7 @@ def _measure(plan: RunPlan, around: Surroundings, state: RunState) -> None:
     context = around.context(plan.workers.start_method.value)
     with contextlib.ExitStack() as stack:
         gpu_uuid = plan.device.gpu.uuid if plan.device.gpu and plan.fault else None
-        memory = stack.enter_context(MemoryWatch(around.probe, gpu_uuid, state))
+        note_workers_gone = stack.enter_context(watching_memory(around.probe, gpu_uuid, state))
         with state.phase("environment"):
             opening = open_environment(plan, around.probe, around.guardian)
             environment = stack.enter_context(_timed_exit(opening, "environment_teardown", state))
@@ -147,7 +151,7 @@ def _measure(plan: RunPlan, around: Surroundings, state: RunState) -> None:
         state.placement = _placement(plan, around)
         stack.callback(keep_off(state.placement.parent))
         with state.phase("workers"):
-            stack.callback(memory.workers_gone)
+            stack.callback(note_workers_gone)
             specs = _worker_specs(plan, environment, state.placement)
             pool = WorkerPool(
                 context=context, specs=specs, stop_timeout_s=_STOP_TIMEOUT_S, on_forward=watcher.forward
@@ -165,28 +169,29 @@ def _measure(plan: RunPlan, around: Surroundings, state: RunState) -> None:
                     f"the files of the previous run were not written and logged within {timeout_s:g} s"
                 )
         with state.phase("proof"):
-            _look(environment, pool, state, plan.mps.enabled)
+            state.observations.append(environment.observe(worker_pids=pool.pids))
+            if failure := failure_in(state.observations[0], plan.mps.enabled, pool.pids):
+                raise ProofError(failure)  # a claim that already fails is not worth measuring
+        trial = Trial(plan, pool, environment, state.placement.parent) if plan.fault is not None else None
         with (
             sampling(plan, around.probe, state),
             state.phase("measured_window"),
-            watching_mps(plan, environment, state),
             Rotation(pool.pids, state.placement.ring, plan.workers.rotate_s),
         ):
             start_at_ns = pool.release()
             time.sleep(max(0.0, (start_at_ns - time.monotonic_ns()) / 1e9) + _LOOK_AFTER_S)
             state.observations.append(environment.observe(worker_pids=pool.pids))
-            if plan.fault is not None:
-                trial = trial_of(plan, plan.fault, pool, environment, state.placement.parent)
+            if trial is not None:
                 state.fault = trial.run(watcher.tick_s, watcher.progress)
             else:
                 pool.wait_done(plan.workers.stall_timeout_s, watcher.tick_s, watcher.progress)
-        if plan.fault is None:
+        if trial is None:
             with state.phase("proof"):
                 state.observations.append(environment.observe(look_again=True, worker_pids=pool.pids))
         try:
             with state.phase("outputs"):
                 gather_outputs(plan, pool, state)
-            if plan.fault is None:  # a fault invalidates all further evidence
+            if trial is None:  # a fault invalidates all further evidence
                 with state.phase("traced_pass"):
                     gather_products(plan, pool, state)
                     gather_trace(plan, pool, environment.scratch, state)
@@ -194,13 +199,6 @@ def _measure(plan: RunPlan, around: Surroundings, state: RunState) -> None:
         except KeyboardInterrupt as error:  # the sweep ends, but the measurement and its proof stay
             state.interruption = _interruption(error)
             state.missing.append(f"evidence: {state.interruption}")
-
-
-def _look(environment: Environment, pool: WorkerPool, state: RunState, expected_on: bool) -> None:
-    """Observe attachment before the start; refuse to measure a claim that already fails."""
-    state.observations.append(environment.observe(worker_pids=pool.pids))
-    if failure := failure_in(state.observations[-1], expected_on, pool.pids):
-        raise ProofError(failure)
 
 
 @contextlib.contextmanager
@@ -224,7 +222,7 @@ def _placement(plan: RunPlan, around: Surroundings) -> Placement:
 
 
 def _worker_specs(plan: RunPlan, environment: Environment, placement: Placement) -> list[WorkerSpec]:
-    return [
+    specs = [
         WorkerSpec(
             rank=rank,
             device=plan.device.torch_device,
@@ -239,14 +237,12 @@ def _worker_specs(plan: RunPlan, environment: Environment, placement: Placement)
             log_path=str(plan.paths.worker_log(rank)),
             # Once for the slowest worker, once for the work of other runs.
             go_timeout_s=2 * plan.workers.ready_timeout_s,
-            **_misbehaviour(plan.fault, rank),
         )
         for rank, workload in enumerate(plan.workloads)
     ]
-
-
-def _misbehaviour(fault: FaultPlan | None, rank: int) -> dict[str, Any]:
-    """Return the arguments of `WorkerSpec` for the fault that this worker causes, if any."""
-    if fault is None or not fault.is_in_worker or rank != fault.worker:
-        return {}
-    return {"misbehaviour": fault.kind, "misbehave_after": fault.after_iterations}
+    fault = plan.fault
+    if fault is not None and fault.is_in_worker:
+        specs[fault.worker] = replace(
+            specs[fault.worker], misbehaviour=fault.kind, misbehave_after=fault.after_iterations
+        )
+    return specs

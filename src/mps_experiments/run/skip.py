@@ -4,61 +4,47 @@ from pathlib import Path
 
 from mps_experiments.mps.control import CONTROL_PROGRAM, control_program
 from mps_experiments.record.verdict import Status, Verdict
-from mps_experiments.run.plan import FaultPlan, RunPlan
+from mps_experiments.run.plan import RunPlan
 
 _KERNEL_RELEASE = Path("/proc/sys/kernel/osrelease")
 
 
 def reason_to_skip(plan: RunPlan) -> Verdict | None:
     """Return the verdict for a cell that cannot run on this machine; None if it can."""
-    if plan.fault is not None and (verdict := _cannot_go_wrong_here(plan, plan.fault)):
-        return verdict
-    if plan.mps.enabled and (missing := _missing_for_mps(plan)):
-        return _lacking(missing)
-    return _ruled_out_by_compute_mode(plan)
-
-
-def _cannot_go_wrong_here(plan: RunPlan, fault: FaultPlan) -> Verdict | None:
-    """Return the verdict for a fault of something that is not there; None if it can happen."""
-    if fault.needs_gpu and plan.device.is_cpu:
-        return _lacking(f"fault={fault.kind} happens on an NVIDIA GPU: this run is on the CPU")
-    if fault.needs_mps and not plan.mps.enabled:
+    fault = plan.fault
+    if fault is not None and fault.needs_mps and not plan.mps.enabled and not plan.device.is_cpu:
         reason = f"fault={fault.kind} needs an MPS daemon: there is none with mps=off"
         return Verdict(status=Status.SKIPPED, reason=reason, not_applicable=True)
-    return None
+    missing = _missing(plan)
+    if missing is None:
+        return None
+    # A compute mode that the user asked for is no lack of hardware.
+    chosen = missing == _ONE_PROCESS and plan.mps.exclusive_process
+    return Verdict(status=Status.SKIPPED, reason=missing, for_want_of_hardware=not chosen)
 
 
-def _missing_for_mps(plan: RunPlan) -> str | None:
+_ONE_PROCESS = "in compute mode Exclusive_Process only one process can use the GPU without MPS"
+
+
+def _missing(plan: RunPlan) -> str | None:
+    """Return what this machine lacks for the cell."""
     gpu = plan.device.gpu
-    if gpu is None:
-        why = "device=cpu (mps=off runs here)" if plan.device.chosen else "none here (mps=off runs)"
-        return f"MPS needs an NVIDIA GPU: {why}"
-    if "microsoft" in _KERNEL_RELEASE.read_text().lower():
-        return "MPS is not available under WSL"
-    if gpu.mig_enabled:
-        return f"MIG is enabled on {gpu.name}: MPS is measured on whole GPUs only"
-    if control_program() is None:
-        return f"{CONTROL_PROGRAM} is not on PATH: this driver installation has no MPS"
-    return None
-
-
-def _ruled_out_by_compute_mode(plan: RunPlan) -> Verdict | None:
-    """Return the verdict for a cell that the compute mode forbids; None if it allows it.
-
-    Without MPS an exclusive GPU takes one process; a prohibited one takes none.
-    """
-    gpu = plan.device.gpu
+    if plan.fault is not None and plan.fault.needs_gpu and gpu is None:
+        return f"fault={plan.fault.kind} happens on an NVIDIA GPU: this run is on the CPU"
+    if plan.mps.enabled:
+        if gpu is None:
+            why = "device=cpu (mps=off runs here)" if plan.device.chosen else "none here (mps=off runs)"
+            return f"MPS needs an NVIDIA GPU: {why}"
+        if "microsoft" in _KERNEL_RELEASE.read_text().lower():
+            return "MPS is not available under WSL"
+        if gpu.mig_enabled:
+            return f"MIG is enabled on {gpu.name}: MPS is measured on whole GPUs only"
+        if control_program() is None:
+            return f"{CONTROL_PROGRAM} is not on PATH: this driver installation has no MPS"
     if gpu is None:
         return None
     mode = gpu.compute_mode.upper()
     if mode == "PROHIBITED":
-        return _lacking(f"{gpu.name} is in compute mode Prohibited")
+        return f"{gpu.name} is in compute mode Prohibited"
     exclusive = plan.mps.exclusive_process or mode.startswith("EXCLUSIVE")
-    if exclusive and not plan.mps.enabled and plan.worker_count > 1:
-        reason = "in compute mode Exclusive_Process only one process can use the GPU without MPS"
-        return _lacking(reason, of_hardware=not plan.mps.exclusive_process)
-    return None
-
-
-def _lacking(reason: str, of_hardware: bool = True) -> Verdict:
-    return Verdict(status=Status.SKIPPED, reason=reason, for_want_of_hardware=of_hardware)
+    return _ONE_PROCESS if exclusive and not plan.mps.enabled and plan.worker_count > 1 else None

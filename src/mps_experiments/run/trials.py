@@ -37,13 +37,22 @@ def runs_of(plan: RunPlan, config: dict[str, Any], overrides: Sequence[str]) -> 
     if plan.fault is None or reason_to_skip(plan) is not None:
         yield CellRun(plan=plan, config=config, overrides=tuple(overrides))
         return
-    yield _reference(plan, config, overrides)
-    for trial in range(plan.fault.trials):
-        numbered = replace(
+    yield CellRun(
+        plan=replace(
             plan,
-            fault=replace(plan.fault, trial=trial),
-            paths=RunPaths(folder=plan.paths.folder / f"trial-{trial}"),
-        )
+            varied=without(plan.varied, "fault"),
+            worker_count=1,
+            workloads=plan.workloads[:1],
+            fault=None,
+            paths=RunPaths(folder=plan.paths.folder / "reference"),
+        ),
+        config=_without_fault(plan, config),
+        overrides=(*without(overrides, "procs", "fault"), "procs=1"),
+        remark=f"reference for fault={plan.fault.kind}",
+    )
+    for trial in range(plan.fault.trials):
+        paths = RunPaths(folder=plan.paths.folder / f"trial-{trial}")
+        numbered = replace(plan, fault=replace(plan.fault, trial=trial), paths=paths)
         yield CellRun(plan=numbered, config=config, overrides=tuple(overrides))
 
 
@@ -52,25 +61,11 @@ def count_runs(plans: Sequence[RunPlan]) -> int:
     return sum(len(list(runs_of(plan, {}, ()))) for plan in plans)
 
 
-def _reference(plan: RunPlan, config: dict[str, Any], overrides: Sequence[str]) -> CellRun:
+def _without_fault(plan: RunPlan, config: dict[str, Any]) -> dict[str, Any]:
+    """Return the configuration of one process which, as with a fault, neither keeps up the load nor moves."""
+    affinity = "auto" if plan.workers.pinned else "none"
     single = copy.deepcopy(config)
-    single["procs"] = 1
-    single["fault"] = {**single.get("fault", {}), "kind": "none", "worker": 0}
-    # With a fault workers neither keep up the load nor move. So the reference must not, either.
-    single["window"] = "fixed"
-    single["workers"] = {
-        **single.get("workers", {}),
-        "cpu_affinity": "auto" if plan.workers.pinned else "none",
-    }
-    alone = replace(
-        plan,
-        varied=without(plan.varied, "fault"),
-        worker_count=1,
-        workloads=plan.workloads[:1],
-        fault=None,
-        paths=RunPaths(folder=plan.paths.folder / "reference"),
-    )
-    remark = f"reference for fault={plan.fault.kind}" if plan.fault else ""
-    return CellRun(
-        plan=alone, config=single, overrides=(*without(overrides, "procs", "fault"), "procs=1"), remark=remark
-    )
+    single |= {"procs": 1, "window": "fixed"}
+    single["fault"] = single.get("fault", {}) | {"kind": "none", "worker": 0}
+    single["workers"] = single.get("workers", {}) | {"cpu_affinity": affinity}
+    return single

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from mps_experiments.analysis.condensed import condensed
+from mps_experiments.analysis.runs import condensed
 from mps_experiments.errors import RecordError, TrackingError
 from mps_experiments.record.disk import write_atomically
 from mps_experiments.record.measurement import FILE_NAME, Measurement, write_measurement

@@ -20,7 +20,7 @@ from mps_experiments.record.summaries import (
     read_summary,
     summaries_below,
 )
-from mps_experiments.tracking.variables import store_named_outside
+from mps_experiments.tracking.addresses import store_named_outside
 from mps_experiments.workloads.files import first_bytes
 
 _WOULD_WORK = f"give a run's or a sweep's folder, a {FILE_NAME} or an MLflow run id"

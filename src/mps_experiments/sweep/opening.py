@@ -39,8 +39,8 @@ from mps_experiments.sweep.preflight import (
     take_cores,
 )
 from mps_experiments.sweep.sweep import Sweep
+from mps_experiments.tracking.addresses import variables_line
 from mps_experiments.tracking.tracker import SweepInfo
-from mps_experiments.tracking.variables import variables_line
 
 _STALE_TIMEOUT_S = 5.0  # daemons of the dead: they serve nobody, so being killed early costs nothing
 

@@ -4,10 +4,13 @@ It measures nothing and changes no record.
 """
 
 import argparse
+import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from mps_experiments.analysis.metrics import priced
+from mps_experiments.config.schema import options
 from mps_experiments.errors import ConfigError, MpsExperimentsError
 from mps_experiments.record.summaries import NAME, Found, precision_of, summaries_in
 from mps_experiments.report.content import printable
@@ -33,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
         found = find_runs(words, **places, mistakes=mistakes)
         if mistakes and not (found.runs or found.problems):
             raise mistakes[0]
-        subject = _subject(words, found)
+        subject = _subject(words, found, args.gpu_hour)
         if subject.runs:  # nothing is written of nothing
             _write(subject, _folder(words, subject, args))
     except ConfigError as error:
@@ -60,12 +63,31 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--out", type=Path, help="folder for the report; default: the sweep's own")
     add_places(parser, "--tracking.uri")
+    parser.add_argument(
+        *("--gpu-hour", "--cost.gpu_hour"),
+        type=_price,
+        help="price of an hour of the GPU, for the cost of the work",
+    )
     parser.add_argument("--no-mlflow", action="store_true", help=argparse.SUPPRESS)  # it did something once
     return parser
 
 
-def _subject(words: Sequence[str], found: Found) -> Subject:
-    places = [(run.measurement, run.folder) for run in found.runs]
+def _price(text: str) -> float:
+    (option,) = (each for each in options() if each.name == "cost.gpu_hour")
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not option.allows(value):
+        raise argparse.ArgumentTypeError(f"{text!r}: must be {option.wanted}")
+    return value
+
+
+def _subject(words: Sequence[str], found: Found, gpu_hour: float | None) -> Subject:
+    places = [
+        (run.measurement if gpu_hour is None else priced(run.measurement, gpu_hour), run.folder)
+        for run in found.runs
+    ]
     runs, problems = sound_runs(places)
     commands = dict.fromkeys((*commands_of(places), *found.commands))
     return Subject(

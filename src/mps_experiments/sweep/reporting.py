@@ -5,10 +5,10 @@ from pathlib import Path
 
 from mps_experiments.analysis.answer import answer
 from mps_experiments.analysis.explanation import explain
+from mps_experiments.analysis.fault_answer import fault_answers
 from mps_experiments.analysis.machines import Machines
 from mps_experiments.analysis.panels import panels
 from mps_experiments.analysis.runs import ReportRun
-from mps_experiments.analysis.soundness import contradiction
 from mps_experiments.record.measurement import Measurement
 from mps_experiments.record.summaries import NAME, read_summary, summary_of
 from mps_experiments.report.report_page import Subject, description, report_page
@@ -57,13 +57,10 @@ def sound_runs(runs: Iterable[tuple[Measurement, Path | None]]) -> tuple[list[Re
             run = ReportRun.of(measurement, folder)
             report_page(Subject(runs=(run,)))
             explain(run.measurement, run.measurement)
-            problem = contradiction(measurement)
-        except Exception as error:  # whatever somebody's editor did to it
-            problem = f"{type(error).__name__}: {error}"
-        if problem:
-            problems.append(f"{measurement.name} ({folder}): the record contradicts itself ({problem})")
-        else:
             found.append(run)
+        except Exception as error:  # whatever somebody's editor did to it
+            why = f"{type(error).__name__}: {error}"
+            problems.append(f"{measurement.name} ({folder}): the record contradicts itself ({why})")
     return found, problems
 
 
@@ -79,10 +76,13 @@ def tables_by_machine(measurements: Sequence[Measurement], width: int) -> str:
 
 
 def answer_lines(subject: Subject) -> Iterator[str]:
-    """Return what each panel says about packing; of several machines with the machine."""
-    machines = Machines.of(run.measurement for run in subject.runs)
+    """Yield what faults do, then what each panel says about packing; of several machines with the machine."""
+    measurements = [run.measurement for run in subject.runs]
+    machines = Machines.of(measurements)
+    for together in machines.apart(measurements):
+        yield from (f"{machines.label(together[0])}{text}" for text in fault_answers(together))
     found = [stratum for panel in panels(subject.runs, subject.precision) for stratum in panel.strata]
-    return (f"{machines.label(panel.first)}{panel.title}: {answer(panel).text}" for panel in found)
+    yield from (f"{machines.label(panel.first)}{panel.title}: {answer(panel).text}" for panel in found)
 
 
 def commands_of(runs: Iterable[tuple[Measurement, Path | None]]) -> list[str]:

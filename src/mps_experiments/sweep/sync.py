@@ -21,8 +21,8 @@ from mps_experiments.sweep.ledger import Ledger
 from mps_experiments.sweep.lookup import archive_hint, last_sweep
 from mps_experiments.sweep.preflight import new_tracker
 from mps_experiments.sweep.reporting import sweep_report
+from mps_experiments.tracking.addresses import store_named_outside
 from mps_experiments.tracking.tracker import SweepInfo
-from mps_experiments.tracking.variables import store_named_outside
 
 
 @dataclass

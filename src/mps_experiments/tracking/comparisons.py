@@ -1,14 +1,21 @@
-"""What of the comparison of all cells becomes metrics and tags of each run; pure."""
+"""What of the comparison of all cells becomes metrics and tags, of each run and of the sweep; pure."""
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mps_experiments.analysis.comparison import Ratio, ratios
-from mps_experiments.analysis.explanation import explanations
+from mps_experiments.analysis.decision import decide
+from mps_experiments.analysis.explanation import Explanation, explanations
+from mps_experiments.analysis.panels import Panel, panels
 from mps_experiments.analysis.parity import difference_text, output_differences, output_references
+from mps_experiments.analysis.runs import ReportRun
+from mps_experiments.record.axes import varied_factors
 from mps_experiments.record.measurement import Measurement
 from mps_experiments.record.outputs import OutputDifference
+from mps_experiments.tracking.fields import cut, name_for_mlflow
+
+NOTE = "mlflow.note.content"  # a run's description
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,59 +27,95 @@ class Fields:
 
 
 def comparison_fields(measurements: Sequence[Measurement], run_ids: Mapping[str, str]) -> dict[str, Fields]:
-    """Map each record id to its ratio, its cause, and how far its output lies from the reference.
+    """Map each record id to its ratio, its cause, how far its output lies from the reference, and words.
 
     Args:
         measurements: All runs to be compared.
         run_ids: Record id -> the id under which the tracker knows the run; others are named by record id.
     """
-    differences = output_differences(measurements)
-    references = output_references(measurements)
+    differences, references = output_differences(measurements), output_references(measurements)
     by_ratio = ratios(measurements)
     explained = explanations(measurements, by_ratio)
     found = {}
-    for record_id, ratio in by_ratio.items():
-        metrics, tags = _ratio_metrics(ratio), _ratio_tags(ratio, run_ids)
+    for measurement in measurements:
+        record_id = measurement.record_id
+        ratio, explanation = by_ratio[record_id], explained.get(record_id)
+        metrics: dict[str, float] = {}
+        tags = {NOTE: _description(measurement, ratio, explanation)}
+        if measurement.cell.procs > 1 or ratio.overall is None:
+            metrics, ratio_tags = _of_ratio(ratio, run_ids)
+            tags |= ratio_tags
         if difference := differences.get(record_id):
             reference = references[record_id].record_id
-            metrics |= _output_metrics(difference)
             tags |= {
                 "output_reference": run_ids.get(reference, reference),
                 "output_difference": _verdict(difference),
             }
-        if explanation := explained.get(record_id):
+            if math.isfinite(
+                difference.largest
+            ):  # else outputs lack the same tensors: MLflow would keep 1.8e308
+                metrics["output_difference/largest"] = difference.largest
+        if explanation:
             tags |= {"cause": explanation.cause.value, "why": explanation.text}
             metrics |= {f"why/{name}": value for name, value in explanation.figures.items()}
-        found[record_id] = Fields(metrics=metrics, tags=tags)
+        found[record_id] = Fields(metrics=metrics, tags={name: cut(text) for name, text in tags.items()})
     return found
 
 
-def _ratio_metrics(ratio: Ratio) -> dict[str, float]:
-    if ratio.value is None or ratio.overall is None or ratio.gain is None:
+def decision_metrics(measurements: Sequence[Measurement]) -> dict[str, float]:
+    """Return the numbers of the decision under stable names, so that sweeps compare over time.
+
+    A sweep of several models or settings has them for each: ``best_procs/resnet50``.
+    """
+    every = panels([ReportRun.of(measurement) for measurement in measurements])
+    metrics: dict[str, float] = {}
+    for panel in every:
+        where = f"/{panel.title.replace(' · ', ' ')}" if len(every) > 1 else ""
+        metrics |= {name_for_mlflow(f"{name}{where}"): value for name, value in _decided(panel).items()}
+    return metrics
+
+
+def _decided(panel: Panel) -> dict[str, float]:
+    """Return the numbers of the stratum with the most throughput, and which one it is."""
+    decisions = [decision for stratum in panel.strata if (decision := decide(stratum))]
+    if not decisions:
         return {}
-    metrics = {"ratio": ratio.value}
+    leader = max(decisions, key=lambda decision: decision.best.throughput_median_per_s)
+    axes = leader.best.first.cell.axes
+    varied = varied_factors([measurement.cell.axes for measurement in panel.measurements])
+    return leader.metrics | {
+        f"best_{axis.name}": axes[axis.name] for axis in varied if isinstance(axes[axis.name], int)
+    }
+
+
+def _of_ratio(ratio: Ratio, run_ids: Mapping[str, str]) -> tuple[dict[str, float], dict[str, str]]:
+    if ratio.value is None or ratio.overall is None or ratio.gain is None:
+        return {}, {"ratio_missing": ratio.reason}
+    metrics = {"ratio": ratio.value, "gain": ratio.gain.value}
     if ratio.repeats > 1:
         metrics["ratio_mean"] = ratio.overall.value
     if ratio.overall.interval:
         metrics["ratio_ci_low"], metrics["ratio_ci_high"] = ratio.overall.interval
-    metrics["gain"] = ratio.gain.value
     if ratio.gain.interval:
         metrics["gain_low"], metrics["gain_high"] = ratio.gain.interval
-    return metrics
+    partners = ",".join(run_ids.get(partner, partner) for partner in ratio.partner_ids)
+    return metrics, {"ratio_partner": partners, "ratio_spread": ratio.overall.why}
 
 
-def _ratio_tags(ratio: Ratio, run_ids: Mapping[str, str]) -> dict[str, str]:
-    if ratio.overall is None:
-        return {"ratio_missing": ratio.reason}
-    return {
-        "ratio_partner": ",".join(run_ids.get(partner, partner) for partner in ratio.partner_ids),
-        "ratio_spread": ratio.overall.why,
-    }
-
-
-def _output_metrics(difference: OutputDifference) -> dict[str, float]:
-    """Return the largest difference; none where outputs lack the same tensors: MLflow would keep 1.8e308."""
-    return {"output_difference/largest": difference.largest} if math.isfinite(difference.largest) else {}
+def _description(measurement: Measurement, ratio: Ratio, explanation: Explanation | None) -> str:
+    """Return verdict, ratio and cause as Markdown."""
+    verdict, procs = measurement.verdict, measurement.cell.procs
+    text = f"**{verdict.status.value}**: {verdict.reason}"
+    if ratio.value is not None and ratio.gain is not None:
+        compared = (
+            f"ratio {ratio.value:.2f}, gain {ratio.gain.value:.2f}"
+            if procs > 1
+            else "the reference of ratios"
+        )
+        text += f"\n\n{procs} process{'es' if procs > 1 else ''}: {compared}"
+    elif measurement.is_ordinary and measurement.statistics():
+        text += f"\n\nNo ratio: {ratio.reason}"
+    return f"{text}\n\n{explanation.text}" if explanation else text
 
 
 def _verdict(difference: OutputDifference) -> str:

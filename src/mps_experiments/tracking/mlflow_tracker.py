@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
+from mlflow import MlflowClient
 from mlflow.entities import ViewType
 
 from mps_experiments import __version__
@@ -14,22 +15,19 @@ from mps_experiments.errors import ConfigError, TrackingError
 from mps_experiments.record.disk import alone_in, locked
 from mps_experiments.record.measurement import Measurement
 from mps_experiments.record.verdict import Status
-from mps_experiments.tracking.comparisons import comparison_fields
-from mps_experiments.tracking.fields import cut, sweep_tags, tags_of
-from mps_experiments.tracking.health import HTTP
+from mps_experiments.tracking.addresses import database_of, option_of
+from mps_experiments.tracking.comparisons import NOTE, comparison_fields, decision_metrics
+from mps_experiments.tracking.fields import cut, sweep_params, sweep_tags, tags_of
 from mps_experiments.tracking.run_logging import log_changed, log_files, log_report, log_values
-from mps_experiments.tracking.sqlite import database_of
-from mps_experiments.tracking.store import Store
+from mps_experiments.tracking.store import HTTP, look, within
 from mps_experiments.tracking.tracker import SweepInfo, SweepReport, Tracker
-from mps_experiments.tracking.variables import option_of
-from mps_experiments.tracking.views import link_to, note_of, sweep_view
+from mps_experiments.tracking.views import all_sweeps_view, link_to, link_to_all_sweeps, note_of, sweep_view
 
 RECORD_ID = "record_id"
 SWEEP_ID = "sweep_id"
 PARENT = "mlflow.parentRunId"
 _COMPLETE = "complete"  # set last, so that a run cut off while it was logged is recognised
 _WRITTEN_BY = "mps_experiments"
-_NOTE = "mlflow.note.content"
 _KIND = {"mlflow.experimentKind": "custom_model_development"}  # else the UI shows its pages for chats
 _LOCAL_UI = "http://127.0.0.1:5000"  # where `mlflow ui` listens unless told otherwise
 
@@ -48,31 +46,23 @@ class MlflowTracker(Tracker):
     def __init__(
         self, uri: str, experiment: str, artifact_dir: Path, timeout_s: float, connect_timeout_s: float
     ) -> None:
-        self._store = Store(uri, timeout_s, connect_timeout_s)
         self._uri, self._experiment, self._artifact_dir = uri, experiment, artifact_dir
+        self._timeout_s, self._connect_timeout_s = timeout_s, connect_timeout_s
         self._info: SweepInfo | None = None
         self._parent_id: str | None = None
         self._run_ids: dict[str, str] = {}
 
     def look(self) -> None:
-        """See whether a server answers, or the database is one of this MLflow's; changes nothing.
-
-        Raises:
-            ConfigError: If the address does not answer, or holds something else.
-        """
         with self._refusing():
-            self._store.look(may_be_new=True)
+            look(self._uri, self._timeout_s, self._connect_timeout_s, may_be_new=True)
 
     def open(self) -> None:
-        """Reach the store, find or create the experiment, and see that it can be written.
-
-        Raises:
-            ConfigError: If the address does not answer or is none, or the store can only be read.
-        """
         self.look()
         with self._refusing():
-            self._store.call("open the store", self._open)
-            self._store.call("write to the store", self._sign)
+            within(self._timeout_s, "open the store", self._open)
+            # The smallest thing to write that changes no run.
+            sign = partial(self._client.set_experiment_tag, self._experiment_id, _WRITTEN_BY, __version__)
+            within(self._timeout_s, "write to the store", sign)
 
     @contextlib.contextmanager
     def _refusing(self) -> Iterator[None]:
@@ -80,22 +70,18 @@ class MlflowTracker(Tracker):
             yield
         except TrackingError as error:
             is_database = database_of(self._uri) is not None
-            else_ = (
-                "use tracking=none and sync later" if is_database else "use tracking=sqlite or tracking=none"
-            )
-            raise ConfigError(option_of(self._uri), self._uri, f"{error}, or {else_}") from error
+            instead = "tracking=none and sync later" if is_database else "tracking=sqlite or tracking=none"
+            raise ConfigError(option_of(self._uri), self._uri, f"{error}, or use {instead}") from error
 
     def _open(self) -> None:
         database = database_of(self._uri)
         # MLflow's migrations of a new SQLite store do not bear two programs at once.
-        lock = database.with_name(f".{database.name}.lock") if database is not None else None
-        with locked(lock) if lock is not None else contextlib.nullcontext():
-            self._client = self._store.client()
+        with locked(database.with_name(f".{database.name}.lock")) if database else contextlib.nullcontext():
+            self._client = MlflowClient(tracking_uri=self._uri)
             experiment = self._client.get_experiment_by_name(self._experiment)
             if experiment is None:
                 location = self._artifact_dir.as_uri() if database is not None else None
-                created = self._client.create_experiment(self._experiment, location, _KIND)
-                self._experiment_id = str(created)
+                self._experiment_id = str(self._client.create_experiment(self._experiment, location, _KIND))
                 return
         self._experiment_id = str(experiment.experiment_id)
         if experiment.lifecycle_stage != "active":
@@ -104,14 +90,10 @@ class MlflowTracker(Tracker):
             what = f"was deleted; restore it with: {how}; or name another with tracking.experiment"
             raise ConfigError("tracking.experiment", self._experiment, what)
 
-    def _sign(self) -> None:
-        """Write the smallest thing that changes no run."""
-        self._client.set_experiment_tag(self._experiment_id, _WRITTEN_BY, __version__)
-
     def start_sweep(self, info: SweepInfo) -> None:
         self._info = info
         if info.is_sweep:
-            self._store.call("start the sweep", lambda: self._start_sweep(info))
+            within(self._timeout_s, "start the sweep", lambda: self._start_sweep(info))
 
     def _start_sweep(self, info: SweepInfo) -> None:
         self._parent_id = self._find(f"tags.{SWEEP_ID} = '{info.sweep_id}' and tags.command != ''")
@@ -120,14 +102,15 @@ class MlflowTracker(Tracker):
             run = self._client.create_run(self._experiment_id, tags=tags, run_name=info.name)
             self._parent_id = run.info.run_id
         with contextlib.suppress(Exception):  # a prepared view is a convenience, of a format that may change
-            self._client.set_experiment_tag(self._experiment_id, *sweep_view(info.sweep_id))
+            for key, value in (sweep_view(info.sweep_id), all_sweeps_view()):
+                self._client.set_experiment_tag(self._experiment_id, key, value)
 
     def log_cell(self, measurement: Measurement, folder: Path, interrupted: bool) -> bool:
         def log() -> bool:
             with alone_in(folder):  # a sweep and `sync`, or two of these, may have the same record
                 return self._log_cell(measurement, folder, interrupted)
 
-        return self._store.call(f"log {measurement.name}", log)
+        return within(self._timeout_s, f"log {measurement.name}", log)
 
     def _log_cell(self, measurement: Measurement, folder: Path, interrupted: bool) -> bool:
         existing = self._find(f"tags.{RECORD_ID} = '{measurement.record_id}'")
@@ -159,21 +142,23 @@ class MlflowTracker(Tracker):
         for record_id, fields in comparison_fields(measurements, self._run_ids).items():
             if run_id := self._run_ids.get(record_id):  # each with its own deadline: there may be hundreds
                 log = partial(log_changed, self._client, run_id, fields.metrics, fields.tags)
-                self._store.call("log a ratio", log)
+                within(self._timeout_s, "log a ratio", log)
         if (parent_id := self._parent_id) is not None:
-            self._store.call(
-                "finish the sweep", lambda: self._finish(parent_id, measurements, report, status)
-            )
+            finish = partial(self._finish, parent_id, measurements, report, status)
+            within(self._timeout_s, "finish the sweep", finish)
 
     def _finish(
         self, parent_id: str, measurements: Sequence[Measurement], report: SweepReport, status: str
     ) -> None:
-        counts = {
-            f"cells/{each.value.lower()}": float(sum(m.verdict.status is each for m in measurements))
-            for each in Status
+        metrics = decision_metrics(measurements)
+        for each in Status:
+            metrics[f"cells/{each.value.lower()}"] = sum(m.verdict.status is each for m in measurements)
+        links = {
+            "The VALID runs of this sweep, best first": self._link,
+            "All sweeps of this experiment": link_to_all_sweeps(self._experiment_id),
         }
-        log_changed(self._client, parent_id, counts, sweep_tags(measurements))
-        self._client.set_tag(parent_id, _NOTE, note_of(report.description, self._link))
+        tags = sweep_tags(measurements) | {NOTE: note_of(report.description, links)}
+        log_changed(self._client, parent_id, metrics, tags, sweep_params(measurements))
         self._client.log_text(parent_id, report.tables, "tables.txt")
         log_report(self._client, parent_id, report.files)
         self._client.set_terminated(parent_id, status)

@@ -21,24 +21,27 @@ def log_values(client: MlflowClient, run_id: str, measurement: Measurement, at_m
     params = [Param(key, value) for key, value in params_of(measurement).items()]
     metrics = [_metric(key, value, at_ms) for key, value in metrics_of(measurement).items()]
     client.log_batch(run_id, metrics=metrics, params=params)
-    series = chain(latency_series(measurement), telemetry_series(measurement))
-    points = [_metric(point.name, point.value, point.at_ms, point.step) for point in series]
+    points = [_metric(*point) for point in chain(latency_series(measurement), telemetry_series(measurement))]
     for first in range(0, len(points), _MAX_BATCH):
         client.log_batch(run_id, metrics=points[first : first + _MAX_BATCH])
 
 
 def log_changed(
-    client: MlflowClient, run_id: str, metrics: Mapping[str, float], tags: Mapping[str, str] | None = None
+    client: MlflowClient,
+    run_id: str,
+    metrics: Mapping[str, float],
+    tags: Mapping[str, str],
+    params: Mapping[str, str] | None = None,
 ) -> None:
-    """Log what is new: a metric logged again becomes a chart of equal points."""
+    """Log what is new: a metric logged again becomes a chart of equal points; a param never changes."""
     known, now_ms = client.get_run(run_id).data, round(time.time() * 1000)
-    changed = [
-        metric
-        for metric in (_metric(key, value, now_ms) for key, value in metrics.items())
-        if known.metrics.get(metric.key) != metric.value
-    ]
-    renamed = [RunTag(key, value) for key, value in (tags or {}).items() if known.tags.get(key) != value]
-    client.log_batch(run_id, metrics=changed, tags=renamed)
+    logged = [_metric(key, value, now_ms) for key, value in metrics.items()]
+    client.log_batch(
+        run_id,
+        metrics=[metric for metric in logged if known.metrics.get(metric.key) != metric.value],
+        tags=[RunTag(key, value) for key, value in tags.items() if known.tags.get(key) != value],
+        params=[Param(key, value) for key, value in (params or {}).items() if key not in known.params],
+    )
 
 
 def log_files(client: MlflowClient, run_id: str, measurement: Measurement, folder: Path) -> None:

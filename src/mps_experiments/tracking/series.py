@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import accumulate
+from typing import NamedTuple
 
 from mps_experiments.record.measurement import Measurement
 from mps_experiments.record.telemetry import GpuSample
@@ -23,13 +23,8 @@ _SERIES: dict[str, Callable[[GpuSample], tuple[float | None, float]]] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Point:
-    """One point of a series.
-
-    Attributes:
-        at_ms: Milliseconds since the epoch.
-    """
+class Point(NamedTuple):
+    """One point of a series; `at_ms` is milliseconds since the epoch."""
 
     name: str
     value: float
@@ -46,36 +41,23 @@ def latency_series(measurement: Measurement) -> Iterator[Point]:
     if measurement.verdict.status is not Status.VALID or not measured:
         return
     each = max(1, _MAX_POINTS // len(measured))  # (of more than 1,000 workers the last ones have none)
-    telemetry, run_end_ms = measurement.telemetry, _end_ms(measurement)
+    telemetry, run_end_ms = measurement.telemetry, round((measurement.started_at + measurement.wall_s) * 1000)
     offset_ns = telemetry.epoch_offset_ns if telemetry is not None else 0
     for rank, samples in measured[:_MAX_POINTS]:
-        ends_ns = accumulate(samples.latencies_ns, initial=samples.start_ns + offset_ns)
-        ends_ms = [end_ns // 1_000_000 if offset_ns else run_end_ms for end_ns in list(ends_ns)[1:]]
-        for step in range(0, len(ends_ms), math.ceil(len(ends_ms) / each)):
-            value = samples.latencies_ns[step] / 1e6
-            yield Point(name=f"by_iteration/worker_{rank}_ms", value=value, at_ms=ends_ms[step], step=step)
+        ends_ns = list(accumulate(samples.latencies_ns, initial=samples.start_ns + offset_ns))[1:]
+        for step in range(0, len(ends_ns), math.ceil(len(ends_ns) / each)):
+            at_ms = ends_ns[step] // 1_000_000 if offset_ns else run_end_ms
+            yield Point(f"by_iteration/worker_{rank}_ms", samples.latencies_ns[step] / 1e6, at_ms, step)
 
 
 def telemetry_series(measurement: Measurement) -> Iterator[Point]:
-    """Yield the GPU's samples, thinned out evenly to at most 1,000 points a series; the CPU as one point."""
+    """Yield the GPU's samples over time, thinned out evenly to at most 1,000 points a series."""
     telemetry, gpu = measurement.telemetry, measurement.machine.gpu
-    if telemetry is None:
+    if gpu is None or telemetry is None or not telemetry.gpu:
         return
-    cores = telemetry.cores
-    if cores is not None and cores.busy_s and cores.seconds > 0:  # of all cores, by anyone: what MLflow shows
-        used = 100 * min(sum(cores.busy_s.values()) / (cores.seconds * len(cores.busy_s)), 1.0)
-        yield Point(name="system/cpu_utilization_percentage", value=used, at_ms=_end_ms(measurement), step=0)
-    if gpu is None or not telemetry.gpu:
-        return
-    kept = telemetry.gpu[:: math.ceil(len(telemetry.gpu) / _MAX_POINTS)]
-    for step, sample in enumerate(kept):
+    for step, sample in enumerate(telemetry.gpu[:: math.ceil(len(telemetry.gpu) / _MAX_POINTS)]):
         at_ms = (sample.at_ns + telemetry.epoch_offset_ns) // 1_000_000
         for name, read in _SERIES.items():
             value, factor = read(sample)
             if value is not None and math.isfinite(value):
-                full = f"system/gpu_{gpu.index}_{name}"
-                yield Point(name=full, value=value * factor, at_ms=at_ms, step=step)
-
-
-def _end_ms(measurement: Measurement) -> int:
-    return round((measurement.started_at + measurement.wall_s) * 1000)
+                yield Point(f"system/gpu_{gpu.index}_{name}", value * factor, at_ms, step)

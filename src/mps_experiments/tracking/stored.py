@@ -18,9 +18,9 @@ from mps_experiments.record.measurement import FILE_NAME, read_measurement
 from mps_experiments.record.summaries import Found, FoundRun
 from mps_experiments.tracking.addresses import check_tracking
 from mps_experiments.tracking.mlflow_tracker import PARENT, RECORD_ID, SWEEP_ID
-from mps_experiments.tracking.store import Store
-from mps_experiments.tracking.trouble import StoreError
+from mps_experiments.tracking.store import StoreError, look, within
 
+_MOST_CHILDREN = 50_000  # runs that MLflow tells at once
 _ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
 
@@ -33,50 +33,43 @@ def stored_records(uri: str, run_id: str) -> Found:
     """
     tracking = TrackingConfig(uri=uri)
     check_tracking(tracking)
-    store = Store(uri, tracking.timeout_s, tracking.connect_timeout_s)
-    store.look(may_be_new=False)
-    client = store.client()
-    run = store.call("look up the run", lambda: _run(client, run_id))
-    tags = run.data.tags
-    if run.info.lifecycle_stage != "active":
-        raise StoreError(f"the run was deleted; `mlflow runs restore --run-id {run_id}` brings it back")
-    if RECORD_ID not in tags and SWEEP_ID not in tags:
-        raise StoreError(f"the run is of another program ({run.info.run_name}); give one of mps_experiments")
-    runs = [run] if RECORD_ID in tags else store.call("list runs", lambda: _children_of(client, run))
+    look(uri, tracking.timeout_s, tracking.connect_timeout_s, may_be_new=False)
+    client, call = MlflowClient(tracking_uri=uri), partial(within, tracking.timeout_s)
+    run = call("look up the run", lambda: _run(client, run_id))
+    tags, children = run.data.tags, f"tags.`{PARENT}` = '{run_id}'"
+    runs = [run]
+    if RECORD_ID not in tags:
+        ask = partial(client.search_runs, [run.info.experiment_id], children, max_results=_MOST_CHILDREN)
+        runs = call("list runs", ask)
     found, problems = [], []
     for each in runs:
         try:
-            found.append(store.call("hand out a record", partial(_record, uri, each)))
+            found.append(call("hand out a record", partial(_record, uri, each)))
         except (RecordError, TrackingError) as error:
             problems.append(f"MLflow run {each.info.run_id}: {error}")
     commands = tuple(filter(None, [tags.get("command")]))
     return Found(runs=tuple(found), problems=tuple(problems), commands=commands)
 
 
-def _children_of(client: MlflowClient, parent: Run) -> list[Run]:
-    """Return all runs below a parent run; MLflow tells them in pages."""
-    condition, token = f"tags.`{PARENT}` = '{parent.info.run_id}'", None
-    found: list[Run] = []
-    while True:
-        page = client.search_runs([parent.info.experiment_id], condition, page_token=token)
-        found += page
-        token = page.token
-        if not token:
-            return found
-
-
 def _run(client: MlflowClient, run_id: str) -> Run:
     try:
-        return client.get_run(run_id)
+        run = client.get_run(run_id)
     except MlflowException as error:
         if error.error_code not in _ABSENT:
             raise
         raise StoreError("there is no such run; --tracking-uri names another store") from error
+    if run.info.lifecycle_stage != "active":
+        raise StoreError(f"the run was deleted; `mlflow runs restore --run-id {run_id}` brings it back")
+    if not {RECORD_ID, SWEEP_ID} & run.data.tags.keys():
+        raise StoreError(f"the run is of another program ({run.info.run_name}); give one of mps_experiments")
+    return run
 
 
 def _record(uri: str, run: Run) -> FoundRun:
     """Read a record where an embedded store keeps it, or else from a temporary copy."""
-    if (folder := _local(str(run.info.artifact_uri))) is not None:
+    place = urllib.parse.urlsplit(str(run.info.artifact_uri))
+    if place.scheme in ("", "file"):
+        folder = Path(urllib.request.url2pathname(place.path) if place.scheme else str(run.info.artifact_uri))
         return FoundRun(measurement=read_measurement(folder / FILE_NAME), folder=folder)
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # a bar for each record
     # A download that is late may still write while this is removed.
@@ -85,11 +78,3 @@ def _record(uri: str, run: Run) -> FoundRun:
             run_id=run.info.run_id, artifact_path=FILE_NAME, dst_path=temporary, tracking_uri=uri
         )
         return FoundRun(measurement=read_measurement(Path(path)), folder=None)
-
-
-def _local(place: str) -> Path | None:
-    """Return the folder of a ``file:`` address or of a plain path; None for any other address."""
-    parts = urllib.parse.urlsplit(place)
-    if parts.scheme not in ("", "file"):
-        return None
-    return Path(urllib.request.url2pathname(parts.path) if parts.scheme else place)

@@ -9,11 +9,7 @@ from mps_experiments.record.measurement import Measurement
 
 @dataclass(frozen=True, kw_only=True)
 class SweepInfo:
-    """One command line as MLflow shows it.
-
-    Attributes:
-        is_sweep: Whether cells get a parent run.
-    """
+    """One command line as MLflow shows it; if `is_sweep`, its cells get a parent run."""
 
     sweep_id: str
     name: str
@@ -45,10 +41,10 @@ class Tracker:
     """
 
     def look(self) -> None:
-        """See whether the store can be had, without a change; raises ConfigError if it cannot."""
+        """See whether the store is one of this MLflow's, without a change; raise ConfigError if not."""
 
     def open(self) -> None:
-        """Reach the store; raises ConfigError if it does not answer."""
+        """Reach the store and see that it can be written; raise ConfigError if not."""
 
     def start_sweep(self, info: SweepInfo) -> None:
         """Open the parent run, if the command is a sweep."""
@@ -58,7 +54,7 @@ class Tracker:
         return False
 
     def finish_sweep(self, measurements: Sequence[Measurement], report: SweepReport, status: str) -> None:
-        """Log ratios and the report and close the parent run as FINISHED, FAILED or KILLED."""
+        """Log the comparison and the report and close the parent run as FINISHED, FAILED or KILLED."""
 
     def browse_hint(self) -> str:
         """Say how to look at what was logged."""

@@ -25,7 +25,7 @@ from mps_experiments.run.plan import RunPlan
 from mps_experiments.sweep.doctor import findings
 from mps_experiments.sweep.doctor.findings import Finding, Level
 from mps_experiments.sweep.preflight import plan_cells
-from mps_experiments.tracking.variables import store_named_outside
+from mps_experiments.tracking.addresses import store_named_outside
 
 _DESCRIPTION = """\
 Run a sweep's own checks on this machine: driver, GPU, MPS, torch, cores, memory, folder, tracking store.
