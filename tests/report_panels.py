@@ -8,6 +8,17 @@ from mps_experiments.analysis.panels import Panel, panels
 from mps_experiments.analysis.runs import ReportRun
 from mps_experiments.record.findings import Finding, Severity
 from mps_experiments.record.measurement import Measurement
+from mps_experiments.report.content import (
+    Bullets,
+    Code,
+    Details,
+    Heading,
+    Page,
+    Paragraph,
+    SideBySide,
+    Table,
+)
+from mps_experiments.report.drawing import Chart
 from mps_experiments.report.report_page import Subject
 from tests.evidence_records import traced_run, with_telemetry
 from tests.records import GPU, MACHINE, make_measurement
@@ -81,3 +92,23 @@ def _with_energy(run: Measurement, step_j: float) -> Measurement:
     gpu = (*run.telemetry.gpu, at_the_end)
     counted = tuple(replace(each, energy_j=step_j * number) for number, each in enumerate(gpu))
     return replace(run, telemetry=replace(run.telemetry, gpu=counted))
+
+
+def page_with(text: str) -> Page:
+    """A page in which the text stands wherever a text may stand."""
+    table = Table(title=text, header=(text, text), rows=((text, text),), notes=(text,))
+    chart = Chart(name="a", title=text, alt=text, note=text, svg="<svg></svg>", png=b"")
+    blocks = (
+        Heading(text=text),
+        Heading(text=text, level=3),
+        Paragraph(text=text),
+        Paragraph(text=text, strong=True),
+        Bullets(items=(text, text)),
+        Code(text=text),
+        table,
+        chart,
+        Chart(name="b", title=text, alt=text, png=b"x"),
+        SideBySide(blocks=(chart,)),
+        Details(summary=text, blocks=(Paragraph(text=text), table)),
+    )
+    return Page(title=text, blocks=blocks)

@@ -138,29 +138,26 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
 
 
 def test_a_sweep_whose_cells_are_all_valid_ends_with_0(finished: Finished) -> None:
-    assert finished.process.returncode == 0
-    assert finished.process.stderr == ""
+    assert (finished.process.returncode, finished.process.stderr) == (0, "")
     assert finished.report["code"] == 0
     assert finished.process.stdout.count(": VALID") == 3
 
 
-def test_the_parent_never_imports_torch_nor_the_users_workload(finished: Finished) -> None:
+def test_the_parent_never_imports_torch_nor_the_users_workload_nor_edits_its_environment(
+    finished: Finished,
+) -> None:
     assert finished.report["torch"] == []
-
-
-def test_the_parent_never_edits_its_environment(finished: Finished) -> None:
     assert finished.report["environment"] is True
 
 
-def test_run_folders_are_named_by_their_overrides_and_never_shared(finished: Finished) -> None:
+def test_run_folders_are_named_by_their_overrides_never_shared_and_keep_hydras_files(
+    finished: Finished,
+) -> None:
     names = [record.parent.name for record in finished.records]
     assert len(set(names)) == 3
     assert any(
         name.endswith("workload.options.size=1") or "workload.options.size=1," in name for name in names
     )
     assert all(len(name.encode()) <= 200 for name in names)
-
-
-def test_each_run_keeps_hydras_own_files(finished: Finished) -> None:
     for record in finished.records:
         assert (record.parent / ".hydra" / "overrides.yaml").is_file()

@@ -25,7 +25,9 @@ RUN_AXE = """
 const done = arguments[arguments.length - 1];
 axe.run(document).then(done, error => done({violations: [{id: String(error)}]}));
 """
+GOES_ON = "return arguments[0].scrollWidth > arguments[0].clientWidth"
 WIDTHS = (360, 600, 1280, 1920)
+PHONE_HIGH = 844
 
 
 def everything() -> list[Measurement]:
@@ -76,6 +78,10 @@ def width(request: pytest.FixtureRequest, browser: Chrome) -> Iterator[int]:
     browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
+def unfold(browser: Chrome) -> None:
+    browser.execute_script("document.querySelectorAll('details').forEach(each => each.open = true)")
+
+
 def violations(browser: Chrome) -> list[tuple[str, Any]]:
     """What axe-core objects to, each with the places."""
     browser.execute_script(AXE)
@@ -89,6 +95,7 @@ def violations(browser: Chrome) -> list[tuple[str, Any]]:
 @pytest.mark.parametrize("width", [600, 1280], indirect=True)
 def test_axe_core_finds_nothing(browser: Chrome, page: Path, scheme: str, width: int) -> None:
     browser.get(page.as_uri())
+    unfold(browser)
     assert violations(browser) == []
 
 
@@ -103,6 +110,7 @@ def test_axe_core_would_find_something(browser: Chrome, page: Path) -> None:
 
 def test_the_page_does_not_scroll_sideways(browser: Chrome, page: Path, width: int) -> None:
     browser.get(page.as_uri())
+    unfold(browser)
     assert browser.execute_script("return window.innerWidth") == width
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
 
@@ -119,7 +127,7 @@ def test_the_scheme_changes_page_and_charts(browser: Chrome, page: Path, scheme:
 
 def test_nothing_ran_and_nothing_was_loaded(browser: Chrome, page: Path) -> None:
     browser.get(page.as_uri())
-    assert browser.title.startswith("Processes on one GPU: ")
+    assert browser.title.startswith("Processes on ")
     entries = browser.execute_script("return performance.getEntriesByType('resource').map(e => e.name)")
     assert [name for name in entries if not name.startswith("data:")] == []
     assert browser.execute_script("return document.scripts.length") == 0
@@ -131,6 +139,23 @@ def test_an_injected_script_would_be_refused_by_the_page_itself(browser: Chrome,
     page.with_name("injected.html").write_text(text)
     browser.get(page.with_name("injected.html").as_uri())
     assert "it ran" not in browser.title
+
+
+@pytest.mark.parametrize("width", [390], indirect=True)
+def test_on_a_phone_the_first_chart_is_on_the_second_screen_and_wide_tables_show_that_they_go_on(
+    browser: Chrome, tmp_path: Path, width: int
+) -> None:
+    subject = Subject(runs=tuple(map(ReportRun.of, full_sweep())), commands=("a command",))
+    browser.get(write_report(subject, tmp_path).html.as_uri())
+    assert browser.find_element(By.TAG_NAME, "figure").rect["y"] < 2 * PHONE_HIGH
+    tables = browser.find_elements(By.CSS_SELECTOR, ".scroll")
+    wide = [each for each in tables if browser.execute_script(GOES_ON, each)]
+    assert wide
+    for each in wide:
+        assert each.value_of_css_property("background-image").count("linear-gradient") == 4
+        browser.execute_script("arguments[0].scrollLeft = 1000", each)
+        name = each.find_element(By.CSS_SELECTOR, "tbody th")
+        assert name.rect["x"] >= each.rect["x"] - 1
 
 
 @pytest.mark.parametrize("width", [600, 1280], indirect=True)

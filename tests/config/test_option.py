@@ -17,7 +17,7 @@ class Colour(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    share: float = number(0.5, low=0, below=1)
+    share: float = number(0.5, low=0, high=0.999)
     """A share,
     over two lines."""
     colour: Colour = Colour.blue
@@ -33,7 +33,7 @@ class Schema:
     """A count."""
     times: Any = number("auto", low=1, high=9, word="auto")
     """How often."""
-    wait_s: float = number(2.0, above=0, high=1_000_000)
+    wait_s: float = number(2.0, low=0.001, high=1_000_000)
     """Seconds."""
     every_s: float = number(0.1, low=0.005, high=60, zero_is_off=True)
     """Seconds."""
@@ -61,12 +61,12 @@ def test_options_are_the_fields_with_groups_in_place() -> None:
 @pytest.mark.parametrize(
     ("name", "default", "wanted"),
     [
-        ("group.share", "0.5", "a number from 0 to below 1"),
+        ("group.share", "0.5", "a number from 0 to 0.999"),
         ("group.colour", "blue", "one of red, blue"),
         ("group.names", "{}", "a mapping"),
         ("count", "3", "a whole number from 0 to 8"),
         ("times", "auto", "auto or a whole number from 1 to 9"),
-        ("wait_s", "2.0", "a number of seconds above 0, at most 1000000"),
+        ("wait_s", "2.0", "a number of seconds from 0.001 to 1000000"),
         ("every_s", "0.1", "0 (off) or a number of seconds from 0.005 to 60"),
         ("limit", "1.5", "a number of at least 0"),
         ("path", "null", "a text"),
@@ -89,7 +89,7 @@ NEVER = [math.nan, -math.inf]
         ("group.share", [0.0, 0.999], [-0.001, 1.0, math.inf]),
         ("count", [0, 8], [-1, 9, 10**30, True]),
         ("times", ["auto", 1, 9], [0, 10, 2.5, 1e3, "often", "", "AUTO", True, [1, 2], {}, None]),
-        ("wait_s", [1e-9, 1e6], [0.0, -1.0, 1.1e6, math.inf]),
+        ("wait_s", [0.001, 1e6], [0.0, -1.0, 1.1e6, math.inf]),
         ("every_s", [0.0, 0.005, 60.0], [-0.001, 1e-9, 60.001, math.inf]),
         ("limit", [0.0, 3.0, math.inf], [-0.001]),
     ],

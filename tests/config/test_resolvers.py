@@ -11,14 +11,18 @@ LONG = ",".join(f"workload.options.key{number}=value" for number in range(40))
 
 
 @pytest.mark.parametrize(
-    "overrides", ["mps=on,procs=2,times=50", "workload.model=resnet50", "a=[1]", "workload.options.ä=ü"]
+    ("overrides", "name"),
+    [
+        *((same, same) for same in ("mps=on,procs=2", "a=[1]", "workload.options.ä=ü")),
+        ("", "defaults"),
+        (LONG, f"{LONG[:191]}-{hashlib.sha256(LONG.encode()).hexdigest()[:8]}"),
+    ],
+    ids=["plain", "list", "letters", "none", "long"],
 )
-def test_a_plain_list_of_overrides_is_its_own_folder_name(overrides: str) -> None:
-    assert folder_name(overrides) == overrides
-
-
-def test_no_overrides_have_a_name_too() -> None:
-    assert folder_name("") == "defaults"
+def test_a_list_of_overrides_is_its_own_folder_name_or_ends_with_its_digest(
+    overrides: str, name: str
+) -> None:
+    assert folder_name(overrides) == name
 
 
 @pytest.mark.parametrize(
@@ -56,11 +60,6 @@ def test_a_name_is_one_visible_component_of_at_most_200_bytes(overrides: str) ->
 )
 def test_two_lists_of_overrides_never_share_a_folder(one: str, other: str) -> None:
     assert folder_name(one) != folder_name(other)
-
-
-def test_a_changed_name_ends_with_the_digest_of_the_whole_list() -> None:
-    digest = hashlib.sha256(LONG.encode()).hexdigest()[:8]
-    assert folder_name(LONG) == f"{LONG[:191]}-{digest}"
 
 
 def test_the_table_of_help_has_every_option_with_its_default_and_description() -> None:

@@ -1,12 +1,13 @@
 """What the command line vouches for, and what is refused without its word; tests/hostile has the attacks."""
 
+import re
 from pathlib import Path
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from mps_experiments.config.cells import parse
-from mps_experiments.config.trust import Trust, leaves, trust_in
+from mps_experiments.config.trust import Trust, trust_in
 from mps_experiments.errors import ConfigError
 
 SHARED = "# @package _global_\nworkload: {kind: custom, factory: 'mine:build'}\n"
@@ -22,35 +23,22 @@ def trust(*overrides: str) -> Trust:
 
 
 @pytest.mark.parametrize(
-    ("overrides", "allowed"),
+    ("overrides", "vouched"),
     [
-        ([], False),
-        (["allow_code=true"], True),
-        (["++allow_code=True"], True),
-        (["allow_code='true'"], True),
-        (["allow_code=false"], False),
-        (["allow_code=true", "allow_code=false"], False),
-        (["hydra.sweeper.params.allow_code=true"], False),
+        ([], Trust()),
+        (["++allow_code=True"], Trust(allow_code=True)),
+        (["allow_code='true'"], Trust(allow_code=True)),
+        (["allow_code=true", "allow_code=false"], Trust()),
+        (["hydra.sweeper.params.allow_code=true"], Trust()),
+        (["workload.factory=a:b"], Trust(factories=frozenset({"a:b"}))),
+        (["+workload.factory=a:b,'c:d'"], Trust(factories=frozenset({"a:b", "c:d"}))),
+        (["workload.model=a:b"], Trust()),
     ],
 )
-def test_only_the_last_plain_word_of_the_command_line_allows_code(
-    overrides: list[str], allowed: bool
+def test_the_plain_words_of_the_command_line_vouch_and_the_later_counts(
+    overrides: list[str], vouched: Trust
 ) -> None:
-    assert trust(*overrides).allow_code is allowed
-
-
-@pytest.mark.parametrize(
-    ("override", "factories"),
-    [
-        ("workload.factory=a:b", {"a:b"}),
-        ("workload.factory='a:b'", {"a:b"}),
-        ("+workload.factory=a:b", {"a:b"}),
-        ("workload.factory=a:b,'c:d'", {"a:b", "c:d"}),
-        ("workload.model=a:b", set()),
-    ],
-)
-def test_a_factory_that_was_typed_is_wanted(override: str, factories: set[str]) -> None:
-    assert trust(override).factories == factories
+    assert trust(*overrides) == vouched
 
 
 @pytest.mark.parametrize(
@@ -89,6 +77,7 @@ def test_a_setting_deep_in_hydras_part_is_found_whatever_package_it_comes_throug
     ("overrides", "why"),
     [
         ("hydra.sweep.subdir=..", "must be the name of a folder below hydra.sweep.dir"),
+        ("hydra.sweep.subdir=''", "must be the name of a folder below hydra.sweep.dir"),
         ("hydra.sweep.subdir=a/../../b", "must be the name of a folder below hydra.sweep.dir"),
         ("hydra.sweep.subdir=${workload.model} workload.model='/x',resnet18", "below hydra.sweep.dir"),
         ("hydra.sweep.dir='a\nb'", "must be a path of printable characters"),
@@ -97,9 +86,8 @@ def test_a_setting_deep_in_hydras_part_is_found_whatever_package_it_comes_throug
     ],
 )
 def test_a_folder_that_cannot_be_or_leads_elsewhere_is_refused(overrides: str, why: str) -> None:
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(ConfigError, match=re.escape(why)):
         parse(["-m", *overrides.split(" ")])
-    assert why in str(caught.value)
 
 
 def test_an_experiment_that_names_a_factory_runs_with_allow_code_or_with_the_same_typed(
@@ -121,7 +109,3 @@ def test_the_environment_can_be_read_with_allow_code_only(monkeypatch: pytest.Mo
     assert cell.device == "cuda:3"
     with pytest.raises(ConfigError, match=r'WHERE would be copied into the record; .* option="\$NAME"'):
         parse(["device=${oc.env:WHERE}"])
-
-
-def test_leaves_have_their_dotted_names() -> None:
-    assert list(leaves({"a": {"b": [1, {"c": 2}]}, 3: None})) == [("a.b.0", 1), ("a.b.1.c", 2), ("3", None)]

@@ -1,11 +1,7 @@
 """Command lines with shell characters, path parts and packages: nothing is executed or leads elsewhere."""
 
 import pickle
-import subprocess
-import sys
 from pathlib import Path
-
-import pytest
 
 from tests.conftest import Command
 from tests.hostile.conftest import Bad, Refused, rows
@@ -45,33 +41,16 @@ CHARACTERS = [
 HYDRA = [
     typed("a library", "+hydra.job.env_set.LD_PRELOAD=evil.so", says=("is a setting of Hydra", "allow_code")),
     typed("a package", "hydra.searchpath=[pkg://evil]", says=("pkg://evil is imported", "give a folder")),
-    typed("a module", "hydra.searchpath=[structured://evil]", says=("structured://evil is imported",)),
-    typed(
-        "a package as folder", "--config-path=pkg://evil", says=("--config-path=pkg://evil: no such folder",)
-    ),
-    typed("a relative folder", "--config-path=.", says=("--config-path=.: give the whole path: {here}",)),
     typed(
         "help of a package", "--hydra-help", "hydra.searchpath=[pkg://evil]", says=("--hydra-help: stands",)
     ),
     typed("a target", "workload.options={x: {_target_: evil.Thing}}", says=("evil.Thing names code to run",)),
     typed("code for some cells", "-m", "allow_code=true,false", says=("allow_code=true,false: takes one",)),
-]
-
-PLACES = [
-    typed(
-        "a cell above", "-m", "hydra.sweep.subdir=../../x", says=("hydra.sweep.subdir=../../x: must be the",)
-    ),
-    typed(
-        "no cell", "-m", "hydra.sweep.subdir=''", says=("hydra.sweep.subdir", "must be the name of a folder")
-    ),
-    typed("a name", "hydra.job.name=../../x", says=("hydra.job.name=../../x: is a setting of Hydra",)),
-    typed(
-        "no folder", "hydra.run.dir=''", says=("hydra.run.dir", "is empty; write . for the current folder")
-    ),
+    typed("a cell above", "-m", "hydra.sweep.subdir=../../x", says=("hydra.sweep.subdir=../../x: must be",)),
 ]
 
 
-@rows([*CHARACTERS, *HYDRA, *PLACES])
+@rows([*CHARACTERS, *HYDRA])
 def test_a_hostile_command_line_is_refused_in_one_line(bad: Bad, refused: Refused) -> None:
     refused(bad)
 
@@ -101,11 +80,6 @@ def test_the_pickle_of_a_run_is_not_read(tmp_path: Path, refused_by_command: Ref
     assert not marker.exists()
     pickle.loads((tmp_path / "run.pickle").read_bytes()).close()  # noqa: S301 - or the mark would prove nothing
     assert marker.exists()
-
-
-def test_a_zero_byte_does_not_even_reach_the_program(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="embedded null byte"):
-        subprocess.run([sys.executable, "-m", "mps_experiments", "device=\0"], cwd=tmp_path, check=False)
 
 
 def test_characters_of_a_shell_are_characters_like_others(mps_experiments: Command, tmp_path: Path) -> None:

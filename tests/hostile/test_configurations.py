@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from mps_experiments.config.cells import parse
 from tests.conftest import Command
 from tests.hostile.conftest import Bad, Refused, rows
 
@@ -132,7 +131,6 @@ SIZES = [
     shared("an alias to itself", "times: &a [*a]", "has more than 20000 values", SMALLER),
     shared("a deep nesting", f"times: {'[' * 500}{']' * 500}", "nested deeper than 100", SMALLER),
     shared("a large file", f"# {'x' * 2**20}", "has more than 1048576 bytes", SMALLER),
-    shared("bytes that are no text", "\0\1\2", "cannot be read: unacceptable character"),
 ]
 
 PLACES = [
@@ -182,13 +180,3 @@ def test_with_allow_code_on_the_command_line_all_of_it_runs(mps_experiments: Com
 
     assert "VALID" in done.stdout, done.stderr
     assert {"imported", "called", "built"} <= {path.name for path in tmp_path.iterdir()}
-
-
-def test_a_factory_that_was_typed_may_stand_in_the_file_too(tmp_path: Path) -> None:
-    (tmp_path / "experiment").mkdir()
-    (tmp_path / "experiment" / "mine.yaml").write_text(
-        "# @package _global_\nworkload: {kind: custom, factory: 'json:loads'}\n"
-    )
-    shared = [f"--config-dir={tmp_path}", "experiment=mine"]
-    (cell,) = parse([*shared, "workload.factory=json:loads"]).cells
-    assert cell.workload.factory == "json:loads"

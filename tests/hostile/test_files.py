@@ -1,9 +1,7 @@
 """Images and weights that are none, that never end, that explode, or that would run code."""
 
 import os
-import pickle
 import struct
-import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +15,6 @@ from tests.hostile.conftest import Bad, Refused
 from tests.hostile.test_command_lines import Attack
 
 SMALL = ["workload.model=mobilenet_v3_small", "device=cpu", "tracking=none"]
-UNREADABLE = "not a checkpoint that torch.load(weights_only=True) reads"
 Make = Callable[[Path], object]
 
 # EPS is a program: Pillow hands it to Ghostscript, here one that leaves a mark.
@@ -41,38 +38,35 @@ def text_bomb(path: Path) -> None:
     path.write_bytes(whole[:33] + chunk + whole[33:])  # after the signature and IHDR
 
 
+# workloads/test_inputs.py has more; these are dangerous to look into.
 IMAGES: dict[str, tuple[Make, str]] = {
-    "truncated": (
-        lambda p: p.write_bytes(sample_photo().read_bytes()[:20_000]),
-        "damaged or cut off (image file is truncated",
-    ),
-    "a text": (lambda p: p.write_text("not an image"), "a text, not an image; give sample"),
-    "empty": (Path.touch, "an empty file; copy or download it again"),
-    "a folder": (Path.mkdir, "a folder, not an image"),
     "a pipe": (os.mkfifo, "a pipe or a device, not an image"),
-    "a device": (lambda p: p.symlink_to("/dev/zero"), "a pipe or a device, not an image"),
     "a loop": (lambda p: p.symlink_to(p), "no such file"),
-    "huge": (lambda p: sparse(p, 2**40), "larger than 1073741824 bytes"),
     "huge, with a photo in front": (
         lambda p: sparse(p, 2**40, sample_photo().read_bytes()),
         "larger than 1073741824 bytes",
     ),
     "a bomb": (
         lambda p: Image.new("1", (20_000, 20_000)).save(p, "png"),
-        "400,000,000 pixels, too many to decode safely; give an image",
+        "more than 89,478,485 pixels, too many to decode safely; give a smaller",
     ),
     "a bomb beside the pixels": (text_bomb, "damaged or cut off (Decompressed data too large"),
     "a program": (lambda p: p.write_text(EPS), "PostScript, a program, which is never run; convert it"),
 }
 
 
-@pytest.mark.parametrize("kind", IMAGES)
+BY_COMMAND = {"a pipe", "a bomb", "a program"}
+
+
+@pytest.mark.parametrize("kind", sorted(IMAGES.keys() - BY_COMMAND))
 def test_an_image_that_is_none_is_refused(kind: str, tmp_path: Path, refused: Refused) -> None:
     refused(_image(kind, tmp_path))
 
 
-@pytest.mark.parametrize("kind", ["truncated", "a pipe", "a device", "a bomb", "a program"])
-def test_the_command_refuses_it_too(kind: str, tmp_path: Path, refused_by_command: Refused) -> None:
+@pytest.mark.parametrize("kind", sorted(BY_COMMAND))
+def test_the_command_refuses_one_that_is_dangerous(
+    kind: str, tmp_path: Path, refused_by_command: Refused
+) -> None:
     refused_by_command(_image(kind, tmp_path))
 
 
@@ -98,39 +92,13 @@ def _image(kind: str, folder: Path) -> Bad:
     )
 
 
-def packed(path: Path) -> None:
-    """Weights whose tensors are compressed: 128 MiB of zeros in a file of 130 kB."""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("archive/data.pkl", b"")
-        with archive.open("archive/data/0", "w", force_zip64=True) as data:
-            for _ in range(2**7):
-                data.write(bytes(2**20))
-
-
-def garbage(path: Path) -> None:
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("archive/data.pkl", b"garbage")
-
-
 WEIGHTS: dict[str, tuple[Make, str]] = {
     "missing": (lambda _: None, "cannot be read (No such file or directory)"),
     "a folder": (Path.mkdir, "cannot be read (Is a directory)"),
     "a pipe": (os.mkfifo, "cannot be read (a pipe or a device, not a file)"),
     "a device": (lambda p: p.symlink_to("/dev/zero"), "cannot be read (a pipe or a device, not a file)"),
     "a loop": (lambda p: p.symlink_to(p), "cannot be read (Too many levels of symbolic links)"),
-    "empty": (Path.touch, "an empty file; copy or download it again"),
-    "a text": (lambda p: p.write_text("weights\n" * 100), UNREADABLE),
-    "huge": (lambda p: sparse(p, 2**40), "zero bytes only, as an interrupted copy leaves them"),
-    "an archive of garbage": (garbage, "a damaged checkpoint (RuntimeError); copy or download it again"),
-    "an archive that explodes": (packed, "unpacks to 134217728 bytes, far more than it has"),
-    "another model's": (
-        lambda p: torch.save({"other": torch.zeros(1)}, p),
-        "does not fit mobilenet_v3_small: missing names: 210 of 244 (",
-    ),
-    "a pickle with code": (
-        lambda p: p.write_bytes(pickle.dumps(Attack(p.with_name("marker")))),
-        "a pickle that torch.save did not write",
-    ),
+    "huge": (lambda p: sparse(p, 2**40), "nothing but zero bytes, as an interrupted copy leaves them"),
     "torch's pickle with code": (
         lambda p: torch.save(Attack(p.with_name("marker")), p),
         "holds io.open, which torch.load(weights_only=True) refuses",

@@ -1,4 +1,4 @@
-"""MLflow addresses that answer wrongly, or not at all; tracking/test_addresses.py has the others."""
+"""MLflow addresses that answer wrongly, or not at all; tests/tracking has more."""
 
 import socket
 
@@ -19,40 +19,27 @@ def address(name: str, uri: str, *says: str, files: dict[str, str] | None = None
     return Bad(name=name, arguments=arguments, says=("tracking.uri=", *says), files=files or {})
 
 
-def experiment(name: str, value: str) -> Bad:
-    says = ("tracking.experiment", "must be 1 to 500 printable characters; mps_experiments is the default")
-    return Bad(name=name, arguments=[*QUICK, f"tracking.experiment='{value}'"], says=says)
-
-
-UNASKED = [
+ADDRESSES = [
     address("a password", "http://me:hunter2@127.0.0.1:9", "http://***@127.0.0.1:9: ", STORED, HTTP),
-    address("half an address", "http://[::1", "is no address such as http://host:5000"),
     address("no folder", "sqlite:////nowhere/x/mlflow.db", "there is no folder /nowhere/x", "or a new file"),
-    address("a folder as database", "sqlite:///{here}", "is not a file; name a database of MLflow"),
     address(
         "a text as database",
         "sqlite:///{here}/x.db",
         "is not an SQLite database",
         files={"x.db": "text\n" * 100},
     ),
-    experiment("a blank name", "  "),
-]
-
-ASKED = [
-    address("no scheme", "127.0.0.1:5000", "it has no scheme such as http:// or sqlite:///"),
     address("nobody there", "http://127.0.0.1:9", "Connection refused", "start one with `mlflow server`"),
     address("no host", "http://", "no host given", "or use tracking=sqlite or tracking=none"),
     address("no store", "ftp://127.0.0.1:9/x", "MLflow knows no store at such an address", "tracking=none"),
-    address("a folder", "file://{here}", "MLflow no longer keeps runs in a folder", "tracking=none"),
 ]
 
 
-@rows([*UNASKED, *ASKED])
+@rows(ADDRESSES)
 def test_an_address_that_cannot_be_is_refused_in_one_line(bad: Bad, refused: Refused) -> None:
     assert "hunter2" not in refused(bad)
 
 
-@rows([UNASKED[0]])
+@rows(ADDRESSES[:1])
 def test_the_command_refuses_it_too(bad: Bad, refused_by_command: Refused) -> None:
     assert "hunter2" not in refused_by_command(bad)
 

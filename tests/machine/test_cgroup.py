@@ -7,56 +7,57 @@ import pytest
 from mps_experiments.machine.cgroup import cpu_limit, memory_limit_bytes
 
 
-@pytest.fixture
-def proc(tmp_path: Path) -> Path:
-    return tmp_path / "proc"
-
-
-@pytest.fixture
-def sys(tmp_path: Path) -> Path:
-    return tmp_path / "sys"
-
-
-def write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-
-
-def test_without_cgroups_there_is_no_limit(proc: Path, sys: Path) -> None:
-    assert cpu_limit(proc, sys) is None
-    assert memory_limit_bytes(proc, sys) is None
-
-
-@pytest.mark.parametrize(("text", "cores"), [("200000 100000\n", 2.0), ("max 100000\n", None), ("", None)])
-def test_version_2_tells_a_quota_and_a_period(proc: Path, sys: Path, text: str, cores: float | None) -> None:
-    write(sys / "fs/cgroup/cpu.max", text)
+@pytest.mark.parametrize(
+    ("groups", "files", "cores", "memory_bytes"),
+    [
+        (None, {}, None, None),
+        (None, {"cpu.max": "200000 100000\n"}, 2.0, None),
+        (None, {"cpu.max": "max 100000\n", "memory.max": "max\n"}, None, None),
+        (
+            "0::/a/b\n",  # the lowest limit of all groups above counts
+            {
+                "a/b/cpu.max": "800000 100000",
+                "a/cpu.max": "150000 100000",
+                "a/b/memory.max": "4000000000",
+                "a/memory.max": "max",
+                "other/cpu.max": "100 100000",
+            },
+            1.5,
+            4 * 10**9,
+        ),
+        (
+            "4:memory:/docker/x\n3:cpu,cpuacct:/docker/x\n",
+            {
+                "cpu/cpu.cfs_quota_us": "250000",
+                "cpu/cpu.cfs_period_us": "100000",
+                "memory/docker/x/memory.limit_in_bytes": "3000000000",
+            },
+            2.5,
+            3 * 10**9,
+        ),
+        (
+            "4:memory:/\n3:cpu,cpuacct:/\n",
+            {
+                "cpu/cpu.cfs_quota_us": "-1",
+                "cpu/cpu.cfs_period_us": "100000",
+                "memory/memory.limit_in_bytes": "9223372036854771712",
+            },
+            None,
+            None,
+        ),
+    ],
+    ids=["none", "version 2", "version 2, no limit", "groups above", "version 1", "version 1, no limit"],
+)
+def test_the_limits_are_those_of_the_group_and_all_above_it(
+    tmp_path: Path, groups: str | None, files: dict[str, str], cores: float | None, memory_bytes: int | None
+) -> None:
+    proc, sys = tmp_path / "proc", tmp_path / "sys"
+    if groups is not None:
+        (proc / "self").mkdir(parents=True)
+        (proc / "self" / "cgroup").write_text(groups)
+    for name, text in files.items():
+        path = sys / "fs" / "cgroup" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
     assert cpu_limit(proc, sys) == cores
-
-
-def test_the_lowest_limit_of_all_groups_above_counts(proc: Path, sys: Path) -> None:
-    write(proc / "self/cgroup", "0::/a/b\n")
-    write(sys / "fs/cgroup/a/b/cpu.max", "800000 100000")
-    write(sys / "fs/cgroup/a/cpu.max", "150000 100000")
-    write(sys / "fs/cgroup/a/b/memory.max", "4000000000")
-    write(sys / "fs/cgroup/a/memory.max", "max")
-    write(sys / "fs/cgroup/other/cpu.max", "100 100000")
-    assert cpu_limit(proc, sys) == 1.5
-    assert memory_limit_bytes(proc, sys) == 4 * 10**9
-
-
-def test_version_1_has_a_folder_for_each_controller(proc: Path, sys: Path) -> None:
-    write(proc / "self/cgroup", "4:memory:/docker/x\n3:cpu,cpuacct:/docker/x\n")
-    write(sys / "fs/cgroup/cpu/cpu.cfs_quota_us", "250000")
-    write(sys / "fs/cgroup/cpu/cpu.cfs_period_us", "100000")
-    write(sys / "fs/cgroup/memory/docker/x/memory.limit_in_bytes", "3000000000")
-    assert cpu_limit(proc, sys) == 2.5
-    assert memory_limit_bytes(proc, sys) == 3 * 10**9
-
-
-def test_what_version_1_writes_for_no_limit_is_none(proc: Path, sys: Path) -> None:
-    write(proc / "self/cgroup", "4:memory:/\n3:cpu,cpuacct:/\n")
-    write(sys / "fs/cgroup/cpu/cpu.cfs_quota_us", "-1")
-    write(sys / "fs/cgroup/cpu/cpu.cfs_period_us", "100000")
-    write(sys / "fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712")
-    assert cpu_limit(proc, sys) is None
-    assert memory_limit_bytes(proc, sys) is None
+    assert memory_limit_bytes(proc, sys) == memory_bytes

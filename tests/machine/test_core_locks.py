@@ -1,26 +1,16 @@
-"""The cores of a sweep are its own, whatever other sweeps on the host do."""
+"""The cores of a sweep are its own, whatever other sweeps on the host do.
 
-import json
+That the end of a sweep frees its locks is tested in `test_gpu_lock`.
+"""
+
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from mps_experiments.machine.core_locks import CoreLocks, fair_share
-from tests.fakes.plans import CHECKOUT
 
 EIGHT = tuple(range(8))
-HOLD = """
-import json, sys
-from pathlib import Path
-from mps_experiments.machine.core_locks import CoreLocks
-with CoreLocks("python first.py", print, Path(sys.argv[1])) as locks:
-    locks.take(locks.usable, 1)
-    print(json.dumps(locks.own), flush=True)
-    sys.stdin.read()
-"""
 
 
 @pytest.fixture
@@ -57,52 +47,25 @@ def test_a_share_goes_by_gpus_but_holds_the_largest_cell(
 
 def test_two_sweeps_have_different_cores_and_keep_to_them(tmp_path: Path, affinity: list[set[int]]) -> None:
     with CoreLocks("first", never, tmp_path) as first, CoreLocks("second", never, tmp_path) as second:
-        first.take(EIGHT, 4)
-        second.take(EIGHT, 4)
-        assert (first.own, second.own) == ((0, 1, 2, 3), (4, 5, 6, 7))
-        assert affinity[1:] == [{0, 1, 2, 3}, {4, 5, 6, 7}]
+        first.take((7, 5, 3, 1), 2)
+        second.take((7, 6, 5, 4), 2)
+        assert (first.own, second.own) == ((5, 7), (4, 6))
+        first.take(EIGHT, 8)  # cores are taken once
+        assert affinity[1:] == [{5, 7}, {4, 6}]
     assert affinity[-1] == set(EIGHT)
 
 
-def test_the_most_suitable_come_first_and_those_of_others_are_passed_over(
-    tmp_path: Path, affinity: list[set[int]]
-) -> None:
-    with CoreLocks("first", never, tmp_path) as first, CoreLocks("second", never, tmp_path) as second:
-        first.take((7, 5), 2)
-        second.take((7, 6, 5, 4), 2)
-        assert second.own == (4, 6)
-
-
-def test_fewer_than_wanted_are_taken_and_told_once(tmp_path: Path, affinity: list[set[int]]) -> None:
-    told: list[str] = []
-    with CoreLocks("first", never, tmp_path) as first, CoreLocks("second", told.append, tmp_path) as second:
-        first.take(EIGHT, 6)
-        second.take(EIGHT, 4)
-        assert second.own == (6, 7)
-    assert told == [
-        "only 2 of 4 CPU cores are free, other sweeps have the rest: "
-        "workers that find too few share some with them"
-    ]
-
-
-def test_where_others_have_all_a_sweep_has_none_and_may_run_anywhere(
-    tmp_path: Path, affinity: list[set[int]]
+@pytest.mark.parametrize(("others", "own"), [(6, (6, 7)), (8, ())])
+def test_fewer_than_wanted_are_taken_and_told_once(
+    tmp_path: Path, affinity: list[set[int]], others: int, own: tuple[int, ...]
 ) -> None:
     told: list[str] = []
     with CoreLocks("first", never, tmp_path) as first, CoreLocks("second", told.append, tmp_path) as second:
-        first.take(EIGHT, 8)
-        before = len(affinity)
+        first.take(EIGHT, others)
         second.take(EIGHT, 4)
-        assert (second.are_taken, second.own) == (True, ())
-        assert len(affinity) == before
-    assert told[0].startswith("only 0 of 4 CPU cores are free")
-
-
-def test_cores_are_taken_once(tmp_path: Path, affinity: list[set[int]]) -> None:
-    with CoreLocks("first", never, tmp_path) as locks:
-        locks.take(EIGHT, 2)
-        locks.take(EIGHT, 8)
-        assert locks.own == (0, 1)
+        assert (second.are_taken, second.own) == (True, own)
+        assert len(affinity) == (3 if own else 2), "without a core of its own it may run anywhere"
+    assert [text.partition(" CPU")[0] for text in told] == [f"only {len(own)} of 4"]
 
 
 @pytest.mark.parametrize("folder", ["absent", "file"])
@@ -121,23 +84,3 @@ def test_what_is_no_lock_file_is_passed_over(tmp_path: Path, affinity: list[set[
         locks.take(EIGHT, 2)
         assert locks.own == (1, 2)
     assert not (tmp_path / "precious").exists()
-
-
-def test_sigkill_frees_the_cores(tmp_path: Path) -> None:
-    paths = f"{CHECKOUT}:{CHECKOUT / 'src'}"
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLD, tmp_path],
-        env=os.environ | {"PYTHONPATH": paths},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as holder:
-        assert holder.stdout is not None
-        (core,) = json.loads(holder.stdout.readline())
-        with CoreLocks("second", lambda _: None, tmp_path) as second:
-            second.take((core,), 1)
-            assert second.own == ()
-        holder.kill()
-    with CoreLocks("third", never, tmp_path) as third:
-        third.take((core,), 1)
-        assert third.own == (core,)

@@ -65,15 +65,17 @@ def test_facts_are_those_of_this_machine() -> None:
     assert facts.hyperthreads == hyperthreads(facts.usable_cores)
     assert facts.memory_total_bytes > 10**8
     assert {"torch", "torchvision", "hydra-core"} <= set(facts.packages)
+    package = SRC / "mps_experiments"
+    assert facts.source_sha256 == digest_of_files(package, package.rglob("*.py"))
 
 
-def test_the_program_in_a_clean_checkout_tells_its_commit(checkout: Path) -> None:
-    assert commit_seen_from(checkout / "src") == f"{git(checkout, 'rev-parse', 'HEAD')} False"
-
-
-def test_the_program_in_an_edited_checkout_says_so(checkout: Path) -> None:
-    (checkout / "src" / "mps_experiments" / "extra.py").write_text("")
-    assert commit_seen_from(checkout / "src") == f"{git(checkout, 'rev-parse', 'HEAD')} True"
+@pytest.mark.parametrize("edited", [False, True])
+def test_the_program_in_a_checkout_tells_its_commit_and_whether_it_was_edited(
+    checkout: Path, edited: bool
+) -> None:
+    if edited:
+        (checkout / "src" / "mps_experiments" / "extra.py").write_text("")
+    assert commit_seen_from(checkout / "src") == f"{git(checkout, 'rev-parse', 'HEAD')} {edited}"
 
 
 def test_an_installed_copy_tells_no_commit_even_inside_someones_repository(checkout: Path) -> None:
@@ -81,16 +83,6 @@ def test_an_installed_copy_tells_no_commit_even_inside_someones_repository(check
     (checkout / ".git" / "info" / "exclude").write_text("lib/\n")
     shutil.copytree(checkout / "src", installed)
     assert commit_seen_from(installed) == "None None"
-
-
-def test_a_copy_in_no_repository_tells_no_commit(tmp_path: Path) -> None:
-    shutil.copytree(SRC, tmp_path / "lib")
-    assert commit_seen_from(tmp_path / "lib") == "None None"
-
-
-def test_the_facts_have_the_digest_of_this_program() -> None:
-    package = SRC / "mps_experiments"
-    assert collect_facts(FixedProbe(), None).source_sha256 == digest_of_files(package, package.rglob("*.py"))
 
 
 def test_cores_that_this_program_keeps_off_meanwhile_stay_usable() -> None:

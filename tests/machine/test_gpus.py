@@ -13,6 +13,18 @@ from tests.conftest import SRC
 GPU = Gpu(index=0, uuid="GPU-1", name="NVIDIA H100", memory_total_bytes=80 * 10**9)
 
 
+def run(code: str, **environment: str) -> str:
+    """Run code in a fresh process: other tests may have used the GPU in this one."""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": str(SRC)} | environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
 def test_a_fixed_probe_answers_from_its_list() -> None:
     probe = FixedProbe((GPU,), (GpuProcess(pid=7, memory_bytes=None),))
     assert probe.gpus() == (GPU,)
@@ -23,8 +35,8 @@ def test_a_fixed_probe_answers_from_its_list() -> None:
 
 
 def test_without_nvml_there_are_no_gpus_and_no_error() -> None:
-    """Use a fresh process that cannot find libnvidia-ml, even if a driver is installed."""
-    code = (
+    """The process cannot find libnvidia-ml, even if a driver is installed."""
+    run(
         "import ctypes\n"
         "def no_library(*_, **__): raise OSError('not here')\n"
         "ctypes.CDLL = no_library\n"
@@ -32,7 +44,6 @@ def test_without_nvml_there_are_no_gpus_and_no_error() -> None:
         "with open_probe() as probe:\n"
         "    assert probe.gpus() == () and probe.driver_version() is None\n"
     )
-    subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(SRC)}, check=True)
 
 
 @pytest.mark.parametrize(
@@ -56,61 +67,39 @@ def test_multiprocessors_follow_from_the_cores_where_the_capability_is_known(
 
 
 @pytest.mark.gpu
-def test_the_multiprocessors_of_the_gpu_are_those_that_torch_sees() -> None:
-    code = "import torch; print(torch.cuda.get_device_properties(0).multi_processor_count)"
-    with open_probe() as probe:
-        gpu = probe.gpus()[0]
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env=os.environ | {"CUDA_VISIBLE_DEVICES": gpu.uuid, "CUDA_MPS_PIPE_DIRECTORY": "/nonexistent"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert gpu.multiprocessors == int(done.stdout)
-
-
-@pytest.mark.gpu
 def test_nvml_lists_the_gpus_of_this_machine() -> None:
-    listed = subprocess.run(
-        ["nvidia-smi", "--query-gpu=uuid,name", "--format=csv,noheader"],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
+    query = ["nvidia-smi", "--query-gpu=uuid,name", "--format=csv,noheader"]
+    listed = subprocess.run(query, capture_output=True, text=True, check=True).stdout
     with open_probe() as probe:
-        gpus = probe.gpus()
+        gpus, driver, cuda = probe.gpus(), probe.driver_version(), probe.cuda_driver_version()
     assert [f"{gpu.uuid}, {gpu.name}" for gpu in gpus] == listed.splitlines()
     assert [gpu.index for gpu in gpus] == list(range(len(gpus)))
-    assert all(gpu.memory_total_bytes > 10**9 for gpu in gpus)
-    assert all(gpu.compute_capability.count(".") == 1 for gpu in gpus)
+    for gpu in gpus:
+        assert gpu.memory_total_bytes > 10**9
+        assert gpu.compute_capability.count(".") == 1
+        assert set(gpu.local_cores) <= set(range(os.cpu_count() or 1))
+    assert float((driver or "0").split(".")[0]) > 400
+    assert float(cuda or "0") >= 11
 
 
 @pytest.mark.gpu
-def test_the_cores_near_a_gpu_are_cores_of_this_machine() -> None:
+def test_the_multiprocessors_of_the_gpu_are_those_that_torch_sees() -> None:
     with open_probe() as probe:
-        for gpu in probe.gpus():
-            assert set(gpu.local_cores) <= set(range(os.cpu_count() or 1))
-
-
-@pytest.mark.gpu
-def test_nvml_tells_the_driver_and_its_newest_cuda() -> None:
-    with open_probe() as probe:
-        driver, cuda = probe.driver_version(), probe.cuda_driver_version()
-    assert driver is not None
-    assert cuda is not None
-    assert float(driver.split(".")[0]) > 400
-    assert float(cuda) >= 11
+        gpu = probe.gpus()[0]
+    seen = run(
+        "import torch; print(torch.cuda.get_device_properties(0).multi_processor_count)",
+        CUDA_VISIBLE_DEVICES=gpu.uuid,
+        CUDA_MPS_PIPE_DIRECTORY="/nonexistent",
+    )
+    assert gpu.multiprocessors == int(seen)
 
 
 @pytest.mark.gpu
 def test_to_look_at_the_gpus_is_not_to_be_on_one() -> None:
-    """Use a fresh process, since other tests may have used the GPU in this one."""
-    code = (
+    run(
         "import os\n"
         "from mps_experiments.machine.gpus import open_probe\n"
         "with open_probe() as probe:\n"
         "    seen = [each.pid for gpu in probe.gpus() for each in probe.compute_processes(gpu.uuid)]\n"
         "assert os.getpid() not in seen\n"
     )
-    subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(SRC)}, check=True)

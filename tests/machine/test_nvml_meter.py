@@ -11,22 +11,12 @@ import pytest
 
 from mps_experiments.machine import nvml_meter
 from mps_experiments.machine.gpus import open_probe
-from mps_experiments.machine.nvml_meter import NvmlMeter
+from mps_experiments.machine.nvml_meter import NvmlMeter, or_none
 from mps_experiments.machine.sampler import GpuMeter
 from mps_experiments.record.telemetry import POWER_CAP, THROTTLING, GpuSample
 
 DEADLINE_S = 20.0
-KNOWN_REASONS = {
-    "gpu_idle",
-    "applications_clocks_setting",
-    "sw_power_cap",
-    "hw_slowdown",
-    "sync_boost",
-    "sw_thermal_slowdown",
-    "hw_thermal_slowdown",
-    "hw_power_brake_slowdown",
-    "display_clock_setting",
-}
+KNOWN_REASONS = set(nvml_meter._REASON_BITS)
 HANDLE = object()
 
 
@@ -52,8 +42,11 @@ class FakeNvml:
         return unsupported if name.startswith("nvml") and callable(real) else real
 
 
+MeterOf = Callable[..., NvmlMeter]
+
+
 @pytest.fixture
-def meter_of(monkeypatch: pytest.MonkeyPatch) -> Callable[..., NvmlMeter]:
+def meter_of(monkeypatch: pytest.MonkeyPatch) -> MeterOf:
     """Make meters on a stand-in with given answers."""
 
     def make(**answers: Any) -> NvmlMeter:
@@ -63,20 +56,26 @@ def meter_of(monkeypatch: pytest.MonkeyPatch) -> Callable[..., NvmlMeter]:
     return make
 
 
-def test_a_gpu_that_answers_nothing_gives_samples_without_values_and_no_error(
-    meter_of: Callable[..., NvmlMeter],
-) -> None:
+def test_only_what_nvml_refuses_has_no_answer() -> None:
+    def fail() -> int:
+        raise KeyError("ours")
+
+    assert or_none(unsupported) is None
+    assert or_none(lambda: 0) == 0
+    with pytest.raises(KeyError):
+        or_none(fail)
+
+
+def test_a_gpu_that_answers_nothing_gives_samples_without_values_and_no_error(meter_of: MeterOf) -> None:
     meter = meter_of()
     for _ in range(2):
         sample = meter.sample()
         assert sample == GpuSample(at_ns=sample.at_ns)
-    assert meter.share_by_pid(0) is None
-    assert meter.sm_clock_max_mhz() is None
-    assert meter.power_limit_w() is None
+    assert (meter.share_by_pid(0), meter.sm_clock_max_mhz(), meter.power_limit_w()) == (None, None, None)
     meter.close()
 
 
-def test_answers_are_converted_to_shares_watts_joules_and_bytes(meter_of: Callable[..., NvmlMeter]) -> None:
+def test_answers_are_converted_to_shares_watts_joules_and_bytes(meter_of: MeterOf) -> None:
     clocks = {pynvml.NVML_CLOCK_SM: 1755, pynvml.NVML_CLOCK_MEM: 2619}
     meter = meter_of(
         nvmlDeviceGetUtilizationRates=SimpleNamespace(gpu=37, memory=4),
@@ -88,6 +87,10 @@ def test_answers_are_converted_to_shares_watts_joules_and_bytes(meter_of: Callab
         nvmlDeviceGetCurrentClocksThrottleReasons=0,
         nvmlDeviceGetMaxClockInfo=lambda _, kind: {pynvml.NVML_CLOCK_SM: 1980}[kind],
         nvmlDeviceGetEnforcedPowerLimit=700_000,
+        nvmlDeviceGetProcessUtilization=lambda _, since_us: [
+            SimpleNamespace(pid=100, smUtil=55, memUtil=9),
+            SimpleNamespace(pid=since_us, smUtil=3, memUtil=9),
+        ],
     )
     before = time.monotonic_ns()
     sample = meter.sample()
@@ -104,15 +107,14 @@ def test_answers_are_converted_to_shares_watts_joules_and_bytes(meter_of: Callab
         clock_event_reasons=(),
         energy_j=12_345.678,
     )
-    assert meter.sm_clock_max_mhz() == 1980
-    assert meter.power_limit_w() == 700.0
+    assert (meter.sm_clock_max_mhz(), meter.power_limit_w()) == (1980, 700.0)
+    assert meter.share_by_pid(123) == {100: 0.55, 123: 0.03}
 
 
 @pytest.mark.parametrize(
     ("bits", "reasons"),
     [
         (pynvml.nvmlClocksThrottleReasonGpuIdle, {"gpu_idle"}),
-        (pynvml.nvmlClocksThrottleReasonSwPowerCap, {POWER_CAP}),
         (pynvml.nvmlClocksEventReasonSwPowerCap, {POWER_CAP}),
         (
             pynvml.nvmlClocksThrottleReasonHwSlowdown | pynvml.nvmlClocksThrottleReasonHwThermalSlowdown,
@@ -122,31 +124,14 @@ def test_answers_are_converted_to_shares_watts_joules_and_bytes(meter_of: Callab
         (1 << 40, set()),
     ],
 )
-def test_the_bits_of_the_reasons_become_names(
-    bits: int, reasons: set[str], meter_of: Callable[..., NvmlMeter]
-) -> None:
+def test_the_bits_of_the_reasons_become_names(bits: int, reasons: set[str], meter_of: MeterOf) -> None:
     found = meter_of(nvmlDeviceGetCurrentClocksThrottleReasons=bits).sample().clock_event_reasons
     assert found is not None
-    assert set(found) == reasons
-    assert len(found) == len(reasons)
+    assert sorted(found) == sorted(reasons)
 
 
 def test_the_checks_name_reasons_that_the_meter_can_tell() -> None:
     assert THROTTLING | {POWER_CAP} <= KNOWN_REASONS
-
-
-def test_the_share_of_a_process_is_its_share_of_the_multiprocessors(
-    meter_of: Callable[..., NvmlMeter],
-) -> None:
-    asked: list[tuple[object, int]] = []
-
-    def utilization(handle: object, since_us: int) -> list[SimpleNamespace]:
-        asked.append((handle, since_us))
-        return [SimpleNamespace(pid=100, smUtil=55, memUtil=9), SimpleNamespace(pid=7, smUtil=3, memUtil=9)]
-
-    meter = meter_of(nvmlDeviceGetProcessUtilization=utilization)
-    assert meter.share_by_pid(123) == {100: 0.55, 7: 0.03}
-    assert asked == [(HANDLE, 123)]
 
 
 # GPM: activity between two samples
@@ -156,19 +141,18 @@ class Gpm:
     """The stand-in's samples: numbered, and each may be freed only once.
 
     Args:
-        values: Percent by metric id, for every pair of samples.
         codes: Return codes of metrics that differ from success.
         failing: Numbers of the samples that cannot be taken.
+        unreadable: True if no pair of samples can be read.
     """
 
     def __init__(
-        self, values: dict[int, float], codes: dict[int, int] | None = None, failing: tuple[int, ...] = ()
+        self, codes: dict[int, int] | None = None, failing: tuple[int, ...] = (), unreadable: bool = False
     ) -> None:
-        self.values, self.codes, self.failing = values, codes or {}, failing
+        self.codes, self.failing, self.unreadable = codes or {}, failing, unreadable
         self.allocated = 0
         self.freed: list[int] = []
         self.pairs: list[tuple[int, int]] = []
-        self.unreadable = False
 
     def answers(self) -> dict[str, Any]:
         return {
@@ -202,7 +186,7 @@ class Gpm:
         assert request.version == pynvml.NVML_GPM_METRICS_GET_VERSION
         for index in range(request.numMetrics):
             metric = request.metrics[index]
-            metric.value = self.values[metric.metricId]
+            metric.value = VALUES[metric.metricId]
             metric.nvmlReturn = self.codes.get(metric.metricId, pynvml.NVML_SUCCESS)
         return request
 
@@ -213,86 +197,56 @@ def number_of(sample: Any) -> int:
     return number
 
 
-SM, OCCUPANCY, DRAM = (
-    pynvml.NVML_GPM_METRIC_SM_UTIL,
-    pynvml.NVML_GPM_METRIC_SM_OCCUPANCY,
-    pynvml.NVML_GPM_METRIC_DRAM_BW_UTIL,
-)
-VALUES = {SM: 40.0, OCCUPANCY: 12.5, DRAM: 7.0}
+OCCUPANCY = pynvml.NVML_GPM_METRIC_SM_OCCUPANCY
+VALUES = {  # percent
+    pynvml.NVML_GPM_METRIC_SM_UTIL: 40.0,
+    OCCUPANCY: 12.5,
+    pynvml.NVML_GPM_METRIC_DRAM_BW_UTIL: 7.0,
+}
+UNKNOWN = (None, None, None)
+KNOWN = (0.4, 0.125, 0.07)
 
 
 def activity(sample: GpuSample) -> tuple[float | None, float | None, float | None]:
     return sample.sm_activity, sample.sm_occupancy, sample.dram_activity
 
 
-def test_activity_is_told_from_the_second_sample_on_as_shares_since_the_one_before(
-    meter_of: Callable[..., NvmlMeter],
+@pytest.mark.parametrize(
+    ("gpm", "found", "pairs"),
+    [
+        (Gpm(), [UNKNOWN, KNOWN, KNOWN], [(1, 2), (2, 3)]),
+        (
+            Gpm(codes={OCCUPANCY: pynvml.NVML_ERROR_NOT_SUPPORTED}),
+            [UNKNOWN, (0.4, None, 0.07)],
+            [(1, 2)],
+        ),
+        (Gpm(failing=(2,)), [UNKNOWN, UNKNOWN, UNKNOWN, KNOWN], [(3, 4)]),
+        (Gpm(unreadable=True), [UNKNOWN, UNKNOWN], [(1, 2)]),
+    ],
+    ids=["supported", "a metric fails", "a sample fails", "unreadable"],
+)
+def test_activity_is_told_since_the_sample_before_and_each_sample_is_freed_once(
+    meter_of: MeterOf, gpm: Gpm, found: list[object], pairs: list[tuple[int, int]]
 ) -> None:
-    gpm = Gpm(VALUES)
     meter = meter_of(**gpm.answers())
-    assert activity(meter.sample()) == (None, None, None)
-    assert activity(meter.sample()) == (0.4, 0.125, 0.07)
-    meter.sample()
-    assert gpm.pairs == [(1, 2), (2, 3)]
-
-
-def test_every_sample_is_freed_exactly_once_also_if_the_meter_is_closed_twice(
-    meter_of: Callable[..., NvmlMeter],
-) -> None:
-    gpm = Gpm(VALUES)
-    meter = meter_of(**gpm.answers())
-    for _ in range(3):
-        meter.sample()
-    assert gpm.freed == [1, 2]
+    assert [activity(meter.sample()) for _ in found] == found
+    assert gpm.pairs == pairs
     meter.close()
     meter.close()
-    assert gpm.freed == [1, 2, 3]
+    assert sorted(gpm.freed) == list(range(1, len(found) + 1))
 
 
-def test_a_metric_whose_return_code_is_not_success_is_left_out(meter_of: Callable[..., NvmlMeter]) -> None:
-    gpm = Gpm(VALUES, codes={OCCUPANCY: pynvml.NVML_ERROR_NOT_SUPPORTED})
-    meter = meter_of(**gpm.answers())
-    meter.sample()
-    assert activity(meter.sample()) == (0.4, None, 0.07)
-
-
-def test_a_sample_that_cannot_be_taken_is_freed_and_the_next_pair_begins_after_it(
-    meter_of: Callable[..., NvmlMeter],
-) -> None:
-    gpm = Gpm(VALUES, failing=(2,))
-    meter = meter_of(**gpm.answers())
-    found = [activity(meter.sample())[0] for _ in range(4)]
-    assert found == [None, None, None, 0.4]
-    assert gpm.pairs == [(3, 4)]
-    meter.close()
-    assert sorted(gpm.freed) == [1, 2, 3, 4]
-
-
-def test_metrics_that_cannot_be_read_leave_the_activity_unknown_and_free_the_samples(
-    meter_of: Callable[..., NvmlMeter],
-) -> None:
-    gpm = Gpm(VALUES)
-    gpm.unreadable = True
-    meter = meter_of(**gpm.answers())
-    assert [activity(meter.sample()) for _ in range(2)] == [(None, None, None)] * 2
-    meter.close()
-    assert gpm.freed == [1, 2]
-
-
-def test_a_sample_that_cannot_be_freed_does_not_fail_the_reading(meter_of: Callable[..., NvmlMeter]) -> None:
-    meter = meter_of(**Gpm(VALUES).answers() | {"nvmlGpmSampleFree": unsupported})
-    meter.sample()
-    assert activity(meter.sample()) == (0.4, 0.125, 0.07)
+def test_a_sample_that_cannot_be_freed_does_not_fail_the_reading(meter_of: MeterOf) -> None:
+    meter = meter_of(**Gpm().answers() | {"nvmlGpmSampleFree": unsupported})
+    assert [activity(meter.sample()) for _ in range(2)] == [UNKNOWN, KNOWN]
     meter.close()
 
 
 @pytest.mark.parametrize("support", [unsupported, SimpleNamespace(isSupportedDevice=0)])
-def test_a_gpu_without_gpm_is_never_asked_for_a_sample(
-    support: object, meter_of: Callable[..., NvmlMeter]
-) -> None:
-    gpm = Gpm(VALUES)
+def test_a_gpu_without_gpm_is_never_asked_for_a_sample(support: object, meter_of: MeterOf) -> None:
+    gpm = Gpm()
     meter = meter_of(**gpm.answers() | {"nvmlGpmQueryDeviceSupport": support})
-    assert [activity(meter.sample()) for _ in range(2)] == [(None, None, None)] * 2
+    assert [activity(meter.sample()) for _ in range(2)] == [UNKNOWN, UNKNOWN]
     meter.close()
     assert (gpm.allocated, gpm.freed) == (0, [])
 
@@ -324,36 +278,27 @@ def later(meter: GpuMeter, first: GpuSample, enough: Callable[[GpuSample], bool]
 
 @pytest.mark.gpu
 def test_a_real_gpu_reads_in_plausible_ranges(real_meter: GpuMeter) -> None:
-    sample = later(real_meter, real_meter.sample(), lambda _: True)
-    assert sample.utilization is not None
-    assert 0 <= sample.utilization <= 1
-    assert sample.memory_utilization is not None
-    assert 0 <= sample.memory_utilization <= 1
-    assert sample.memory_used_bytes is not None
-    assert sample.memory_used_bytes > 0
-    assert sample.power_w is not None
-    assert 1 < sample.power_w < 3000
-    assert sample.temperature_c is not None
-    assert 0 < sample.temperature_c < 120
+    first = real_meter.sample()
+    assert activity(first) == UNKNOWN
+    sample = later(real_meter, first, lambda _: True)
+    highest, limit_w = real_meter.sm_clock_max_mhz(), real_meter.power_limit_w()
+    for value, low, high in (
+        (sample.utilization, 0, 1),
+        (sample.memory_utilization, 0, 1),
+        (sample.memory_used_bytes, 1, 2**50),
+        (sample.power_w, 1, 3000),
+        (limit_w, 10, 3000),
+        (sample.temperature_c, 1, 120),
+        (sample.sm_clock_mhz, 1, highest or 0),
+        (sample.memory_clock_mhz, 1, 100_000),
+    ):
+        assert value is not None
+        assert low <= value <= high
     assert sample.clock_event_reasons is not None
     assert set(sample.clock_event_reasons) <= KNOWN_REASONS
-
-
-@pytest.mark.gpu
-def test_the_clock_of_a_real_gpu_is_at_most_its_highest(real_meter: GpuMeter) -> None:
-    sample, highest = real_meter.sample(), real_meter.sm_clock_max_mhz()
-    assert sample.sm_clock_mhz is not None
-    assert highest is not None
-    assert 0 < sample.sm_clock_mhz <= highest
-    assert sample.memory_clock_mhz is not None
-    assert sample.memory_clock_mhz > 0
-
-
-@pytest.mark.gpu
-def test_the_power_limit_of_a_real_gpu_is_plausible(real_meter: GpuMeter) -> None:
-    limit = real_meter.power_limit_w()
-    assert limit is not None
-    assert 10 < limit < 3000
+    assert all(share is None or 0 <= share <= 1.1 for share in activity(sample))
+    shares = real_meter.share_by_pid(0)
+    assert shares is None or all(0 <= share <= 1 for share in shares.values())
 
 
 @pytest.mark.gpu
@@ -364,20 +309,6 @@ def test_the_energy_of_a_real_gpu_grows_as_its_power_says(real_meter: GpuMeter) 
     last = later(real_meter, first, lambda sample: sample.energy_j is not None and sample.energy_j > before)
     assert last.energy_j is not None
     assert 0 < last.energy_j - before < 3000 * (last.at_ns - first.at_ns) / 1e9 + 3000
-
-
-@pytest.mark.gpu
-def test_the_activity_of_a_real_gpu_is_a_share_or_unknown(real_meter: GpuMeter) -> None:
-    first = real_meter.sample()
-    assert activity(first) == (None, None, None)
-    for share in activity(later(real_meter, first, lambda _: True)):
-        assert share is None or 0 <= share <= 1.1
-
-
-@pytest.mark.gpu
-def test_the_shares_of_processes_on_a_real_gpu_are_shares(real_meter: GpuMeter) -> None:
-    shares = real_meter.share_by_pid(0)
-    assert shares is None or all(0 <= share <= 1 for share in shares.values())
 
 
 @pytest.mark.gpu

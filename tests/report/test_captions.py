@@ -85,20 +85,20 @@ def test_warnings_of_valid_runs_are_listed() -> None:
     ]
     assert lines(cells)[:-1] == [
         "mps=off procs=1 times=2: INVALID: worker 1 was killed by SIGKILL",
-        "mps=off procs=1 times=2: warning: too much power_cap",
-        "mps=off procs=1 times=2: warning: too much common_window",
+        "warning: power_cap in mps=off procs=1 times=2: too much power_cap",
+        "warning: common_window in mps=off procs=1 times=2: too much common_window",
     ]
     assert [finding.check for finding in warnings_of(cells[0])] == ["power_cap", "common_window"]
     assert warnings_of(cells[1]) == []
 
 
-def test_many_warnings_are_put_together_by_their_check() -> None:
+def test_a_warning_of_many_runs_is_told_once() -> None:
     eight = [warned(m, "power_cap") for m in repeats(8, procs=1)]
-    assert len(lines(eight)) == 9
     nine = [*eight, warned(make_measurement("x", procs=2), "power_cap", "common_window")]
     assert lines(nine)[:2] == [
-        "power_cap: 9 cells, for example mps=off procs=1 times=2 repeat=0: too much power_cap",
-        "common_window: 1 cell, for example mps=off procs=2 times=2: too much common_window",
+        "warning: power_cap in 9 of 9 runs, for example in "
+        "mps=off procs=1 times=2 repeat=0: too much power_cap",
+        "warning: common_window in mps=off procs=2 times=2: too much common_window",
     ]
 
 
@@ -107,6 +107,6 @@ def test_contention_is_told_of_old_records_only_since_new_ones_have_findings() -
     told = "mps=off procs=1 times=2: contended: process 9 was on the GPU; a daemon"
     assert lines([old]) == [told, ONE_BLOCK]
     assert lines([warned(old, "foreign_gpu")]) == [
-        "mps=off procs=1 times=2: warning: too much foreign_gpu",
+        "warning: foreign_gpu in mps=off procs=1 times=2: too much foreign_gpu",
         ONE_BLOCK,
     ]

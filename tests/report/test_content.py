@@ -1,10 +1,8 @@
 """What a page consists of."""
 
-from rich.table import Table as RichTable
-from rich.text import Text
-
 from mps_experiments.report.content import (
     Bullets,
+    Details,
     Heading,
     Page,
     SideBySide,
@@ -19,30 +17,22 @@ def chart(name: str) -> Chart:
 
 
 def test_a_table_for_the_terminal_keeps_all_its_texts() -> None:
-    table = RichTable(title=Text("a [title]"), caption=Text("one\ntwo"))
-    table.add_column("first")
-    table.add_column(Text("second"))
-    table.add_row("a", "b\nc")
-    table.add_row(Text("[red]d"), "")
-    assert Table.of(table) == Table(
-        title="a [title]",
-        header=("first", "second"),
-        rows=(("a", "b\nc"), ("[red]d", "")),
-        notes=("one", "two"),
-    )
-
-
-def test_a_table_without_a_caption_has_no_notes() -> None:
-    table = RichTable(title="t")
-    table.add_column("a")
-    assert Table.of(table) == Table(title="t", header=("a",), rows=())
+    table = Table(title="a [title]", header=("first", "second"), rows=(("a", "b\nc"),), notes=("one", "two"))
+    shown = table.rich()
+    assert (str(shown.title), str(shown.caption)) == ("a [title]", "one\ntwo")
+    assert [(column.header, list(column.cells)) for column in shown.columns] == [
+        ("first", ["a"]),
+        ("second", ["b\nc"]),
+    ]
+    assert Table(title="t", header=("a",), rows=()).rich().caption is None
 
 
 def test_the_pictures_of_a_page_are_found_wherever_they_stand() -> None:
     picture = Chart(name="timeline", title="", alt="", png=b"timeline")
+    folded = Details(summary="s", blocks=(picture,))
     page = Page(
         title="",
-        blocks=(Heading(text="h"), chart("a"), SideBySide(charts=(chart("b"), chart("c"))), picture),
+        blocks=(Heading(text="h"), chart("a"), SideBySide(blocks=(chart("b"), chart("c"))), folded),
     )
     assert page.pictures() == {"a.png": b"a", "b.png": b"b", "c.png": b"c", "timeline.png": b"timeline"}
 

@@ -47,14 +47,16 @@ def test_an_axis_from_zero_keeps_room_above() -> None:
         bottom, top = axes.get_ylim()
         assert bottom == 0
         assert top > 2
-        from_zero(axes, 100)
-        assert axes.get_ylim() == (0, 100)
 
     drawn("a", "title", "values", draw)
 
 
 def test_a_chart_says_in_words_what_it_shows() -> None:
-    chart = drawn("name", "A title", "one 1, two 2", lambda axes: lines(axes, [series(1, 2)]), "a note")
+    def draw(axes: "Axes") -> None:
+        lines(axes, [series(1, 2)])
+        label(axes, [series(1, 2)], "y")
+
+    chart = drawn("name", "A title", "one 1, two 2", draw, "a note")
     assert (chart.name, chart.title, chart.note) == ("name", "A title", "a note")
     assert chart.alt == "A title. one 1, two 2."
     assert chart.png.startswith(b"\x89PNG")

@@ -2,16 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import pytest
-from rich.table import Table
 
 from mps_experiments.record.faults import DeviceMemory, ServerState
 from mps_experiments.record.measurement import Measurement
 from mps_experiments.record.verdict import Status, Verdict
-from mps_experiments.report.fault_tables import fault_tables
-from mps_experiments.report.tables import table_text, tables
+from mps_experiments.report.content import Table
+from mps_experiments.report.fault_tables import fault_figures, fault_matrices
+from mps_experiments.report.tables import table_text
 from tests.fault_records import (
     FAILED,
     KILLED,
@@ -23,34 +22,25 @@ from tests.fault_records import (
     newcomer,
 )
 from tests.outputs import with_output
-from tests.records import make_measurement
 
 NOTHING = "-"
 
 
 def only(*measurements: Measurement) -> Table:
-    (table,) = fault_tables(measurements)
+    (table,) = fault_figures(measurements)
     return table
 
 
-def rows(table: Table) -> list[dict[str, str]]:
-    """Column -> text, for each row."""
-    columns = {str(column.header): list(column.cells) for column in table.columns}
-    return [{name: str(cells[n]) for name, cells in columns.items()} for n in range(table.row_count)]
-
-
 def row_of(*measurements: Measurement) -> dict[str, str]:
-    (row,) = rows(only(*measurements))
-    return row
+    """Column -> text of the only row."""
+    table = only(*measurements)
+    (row,) = table.rows
+    return dict(zip(table.header, row, strict=True))
 
 
-def lines(*measurements: Measurement) -> list[str]:
+def lines(*measurements: Measurement) -> tuple[str, ...]:
     """What stands below the table."""
-    return str(only(*measurements).caption).splitlines()
-
-
-def test_where_nothing_went_wrong_there_is_no_table() -> None:
-    assert list(fault_tables([alone(), make_measurement(procs=2)])) == []
+    return only(*measurements).notes
 
 
 def test_a_line_of_the_table_tells_what_became_of_everybody() -> None:
@@ -85,12 +75,6 @@ def memory(left: int) -> DeviceMemory:
     return DeviceMemory(before=2**30, workers_gone=2**31, end=2**30 + left)
 
 
-def test_without_mps_nothing_is_said_of_a_server_or_of_who_fell_back() -> None:
-    row = row_of(faulty_run("one", trial=make_trial(came=newcomer(1000, 1400, attached=False))))
-    assert (row["server"], row["without MPS"]) == (NOTHING, NOTHING)
-    assert row["new client"] == "1 of 1, 0.20 s"
-
-
 def test_where_nobody_survived_the_survivors_columns_are_empty() -> None:
     row = row_of(faulty_run("one", "daemon_kill", mps="on"), alone(mps="on"))
     assert row["others finished"] == "0 of 1"
@@ -99,10 +83,10 @@ def test_where_nobody_survived_the_survivors_columns_are_empty() -> None:
     assert row["new client"] == "0 of 1"
 
 
-def test_a_latency_that_is_not_known_is_left_out() -> None:
+def test_what_is_not_known_and_without_mps_what_is_said_of_a_server_is_left_out() -> None:
     row = row_of(faulty_run("one", trial=make_trial(injected_ms=0, came=newcomer(1, 9000))))
     assert row["latency before, at, after"] == "-, 100.0, - ms"
-    assert row["blip"] == NOTHING
+    assert {row[name] for name in ("blip", "server", "without MPS")} == {NOTHING}
 
 
 def test_invalid_trials_are_counted_apart_with_their_reasons() -> None:
@@ -121,7 +105,7 @@ def test_a_cell_without_a_valid_trial_shows_its_verdict_and_nothing_else(verdict
     run = faulty_run("one", "server_kill", verdict=verdict)
     values = list(row_of(run).values())
     assert values == ["server_kill", "off", verdict.status.value, *[NOTHING] * (len(values) - 3)]
-    assert lines(run) == [f"fault=server_kill mps=off: {verdict.status.value}: {verdict.reason}"]
+    assert lines(run) == (f"fault=server_kill mps=off: {verdict.status.value}: {verdict.reason}",)
 
 
 def test_what_was_seen_stands_below_once_for_texts_that_differ_in_numbers_only() -> None:
@@ -131,11 +115,11 @@ def test_what_was_seen_stands_below_once_for_texts_that_differ_in_numbers_only()
         faulty_run(str(n), number=n, trial=make_trial("kill", KILLED, fate, came=came))
         for n, fate in enumerate(seen)
     ]
-    assert lines(*found) == [
+    assert lines(*found) == (
         "fault=kill mps=off: the worker that was hit: was killed by SIGKILL (3 times)",
         "fault=kill mps=off: other workers: failed: CUDA error 1 at 0x7f1a (3 times)",
         "fault=kill mps=off: refused new clients: worker 2 died (3 times)",
-    ]
+    )
 
 
 @pytest.mark.parametrize(
@@ -151,38 +135,42 @@ def test_whether_survivors_still_compute_what_they_should_is_told(values: Sequen
     assert [line for line in told if line.startswith(f"fault=kill mps=off: {text}")]
 
 
-def test_off_and_on_share_a_table_and_other_models_processes_or_times_have_their_own() -> None:
+def test_off_and_on_share_a_table_and_other_settings_have_their_own() -> None:
     together = only(faulty_run("off"), faulty_run("on", mps="on"), faulty_run("exit", "exit"))
-    assert [(row["fault"], row["mps"]) for row in rows(together)] == [
-        ("kill", "off"),
-        ("kill", "on"),
-        ("exit", "off"),
-    ]
-    others: list[dict[str, Any]] = [{"model": "resnet50"}]
-    for other in others:
-        assert len(list(fault_tables([faulty_run("a"), faulty_run("b", **other)]))) == 2
+    assert [row[:2] for row in together.rows] == [("kill", "off"), ("kill", "on"), ("exit", "off")]
     longer = replace(faulty_run("b"), cell=faulty_run("b").cell.moved(times=9))
-    wider = replace(faulty_run("c"), cell=faulty_run("c").cell.moved(procs=3))
-    titles = [str(table.title) for table in fault_tables([faulty_run("a"), longer, wider])]
-    assert [title.rpartition(" · ")[2] for title in titles] == [
-        "2 processes, times=4",
-        "2 processes, times=9",
-        "3 processes, times=4",
+    tables = fault_figures([faulty_run("a"), longer, faulty_run("c", model="resnet50")])
+    assert [table.title.split(" · ")[1:] for table in tables] == [
+        ["maskrcnn_resnet50_fpn", "2 processes, times=4"],
+        ["maskrcnn_resnet50_fpn", "2 processes, times=9"],
+        ["resnet50", "2 processes, times=4"],
     ]
 
 
-def test_the_text_of_a_sweep_holds_the_ordinary_table_and_that_of_faults() -> None:
-    cells = [alone(), faulty_run("one"), make_measurement("two", procs=2, times=4)]
-    text = table_text(cells)
-    assert text.index("MPS OFF · ") < text.index("FAULTS · maskrcnn_resnet50_fpn · 2 processes, times=4")
+def test_the_matrix_has_a_row_for_each_fault_and_a_column_for_each_state() -> None:
+    fell_back = make_trial("kill", KILLED, FAILED, came=newcomer(1000, 1400, attached=False))
+    found = [
+        faulty_run("0"),
+        faulty_run("1", mps="on", trial=make_trial(came=newcomer(1000, 1400))),
+        faulty_run("2", mps="on", number=1, trial=fell_back),
+        faulty_run("3", "exit", mps="on", verdict=TOO_LATE),
+    ]
+    (matrix,) = fault_matrices(found)
+    assert (matrix.header, matrix.holds_text) == (("fault", "MPS off", "MPS on"), True)
+    assert matrix.rows == (
+        (
+            "kill",
+            "others: 1 of 1\nnew client: 0 of 1",
+            "others: 1 of 2\nnew client: 2 of 2\nwithout MPS: 1 of 2",
+        ),
+        ("exit", "", "INVALID"),
+    )
+    assert list(fault_matrices([alone()])) == []
+
+
+def test_the_text_of_a_sweep_holds_the_ordinary_table_without_the_trials_and_that_of_faults() -> None:
+    ordinary = table_text([alone()])
+    text = table_text([alone(), faulty_run("one"), faulty_run("bad", number=1, verdict=TOO_LATE)])
+    assert text.startswith(ordinary)
+    assert text[len(ordinary) :].startswith("FAULTS · maskrcnn_resnet50_fpn · 2 processes, times=4")
     assert "was killed by SIGKILL" in text
-
-
-def test_runs_with_a_fault_are_not_in_the_ordinary_tables() -> None:
-    assert list(tables([faulty_run("one"), faulty_run("bad", number=1, verdict=TOO_LATE)])) == []
-    with_faults = [alone(), faulty_run("one"), faulty_run("bad", number=1, verdict=TOO_LATE)]
-    (table,) = tables(with_faults)
-    (alike,) = tables([alone()])
-    assert rows(table) == rows(alike)
-    assert str(table.title) == str(alike.title)
-    assert str(table.caption) == str(alike.caption)

@@ -6,19 +6,11 @@ import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from mps_experiments.report.content import (
-    Block,
-    Bullets,
-    Code,
-    Heading,
-    Page,
-    Paragraph,
-    SideBySide,
-    Table,
-)
+from mps_experiments.report.content import Block, Code, Heading, Page, SideBySide, Table
 from mps_experiments.report.drawing import Chart
 from mps_experiments.report.markdown import blocks_to_markdown, escaped, to_markdown
 from tests.hostile_texts import HOSTILE
+from tests.report_panels import page_with
 
 READER = MarkdownIt("commonmark", {"html": True}).enable("table").enable("strikethrough")
 
@@ -53,16 +45,7 @@ def test_a_hostile_text_is_shown_as_text(text: str) -> None:
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: repr(text[:20]))
 def test_a_hostile_text_stays_in_its_place_wherever_that_is(text: str) -> None:
     def page(content: str) -> str:
-        table = Table(title=content, header=(content, "b"), rows=((content, "d"),), notes=(content,))
-        blocks = (
-            Heading(text=content),
-            Paragraph(text=content, strong=True),
-            Bullets(items=(content, content)),
-            Code(text=content),
-            table,
-            chart(content),
-        )
-        return to_markdown(Page(title=content, blocks=blocks), "figures")
+        return to_markdown(page_with(content), "figures")
 
     def skeleton(text: str) -> list[tuple[str, int]]:
         inline = {"text_special", "text", "html_inline", "softbreak"}  # a line break in a cell is <br>
@@ -96,7 +79,7 @@ def test_a_table_keeps_its_cells_and_its_notes() -> None:
 
 def test_pictures_are_named_in_their_folder() -> None:
     blocks: tuple[Block, ...] = (
-        SideBySide(charts=(chart("x"),)),
+        SideBySide(blocks=(chart("x"),)),
         Chart(name="timeline", title="t", alt="a [b]", png=b""),
     )
     found = to_markdown(Page(title="t", blocks=blocks), "figures")
@@ -106,5 +89,5 @@ def test_pictures_are_named_in_their_folder() -> None:
 
 
 def test_a_part_without_pictures_has_no_link_to_one() -> None:
-    blocks: list[Block] = [Heading(text="h"), chart("x"), SideBySide(charts=(chart("y"),))]
+    blocks: list[Block] = [Heading(text="h"), chart("x"), SideBySide(blocks=(chart("y"),))]
     assert blocks_to_markdown(blocks) == "## h\n"

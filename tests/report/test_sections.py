@@ -12,6 +12,7 @@ from mps_experiments.report.content import (
     Block,
     Bullets,
     Code,
+    Details,
     Heading,
     Paragraph,
     SideBySide,
@@ -23,56 +24,63 @@ from tests.records import INVALID, SKIPPED, make_measurement
 from tests.report_panels import OTHER_MACHINE, arm, as_runs, full_sweep, panel_of, warned
 
 
+def unfolded(blocks: list[Block]) -> list[Block]:
+    """All blocks, also those that are folded, and the parts that stand side by side."""
+    return [
+        inner
+        for block in blocks
+        for inner in (unfolded(list(block.blocks)) if isinstance(block, Details | SideBySide) else [block])
+    ]
+
+
+def folded(blocks: list[Block]) -> list[str]:
+    return [block.summary for block in blocks if isinstance(block, Details)]
+
+
 def headings(blocks: list[Block]) -> list[tuple[int, str]]:
     return [(block.level, block.text) for block in blocks if isinstance(block, Heading)]
 
 
 def items(blocks: list[Block]) -> list[str]:
-    return [item for block in blocks if isinstance(block, Bullets) for item in block.items]
+    return [item for block in unfolded(blocks) if isinstance(block, Bullets) for item in block.items]
 
 
-def codes(blocks: list[Block]) -> list[str]:
-    return [block.text for block in blocks if isinstance(block, Code)]
-
-
-def test_one_panel_answers_without_a_heading_and_several_with_theirs() -> None:
-    one = list(sections.answer_section([panel_of(*full_sweep())]))
-    assert headings(one) == []
+def test_one_decision_has_its_details_in_sight_and_several_have_names_and_fold_theirs() -> None:
+    one = list(sections.decision_section([panel_of(*full_sweep())]))
     assert isinstance(one[0], Paragraph)
     assert one[0].strong
+    assert (headings(one), folded(one)) == ([], [])
     runs = [*arm("off", {1: 1.0, 2: 2.0}), *arm("off", {1: 1.0}, model="resnet50", record="b")]
-    several = list(sections.answer_section(panels(as_runs(runs))))
+    several = list(sections.decision_section(panels(as_runs(runs))))
     assert headings(several) == [(3, "maskrcnn_resnet50_fpn"), (3, "resnet50")]
+    assert len(folded(several)) == 2
 
 
-def titles(measurements: list[Measurement]) -> list[str]:
-    blocks = sections.table_section(panel_of(*measurements))
-    return [block.title for block in blocks if isinstance(block, Table)]
-
-
-def test_each_mps_state_has_a_table_and_one_table_has_all_figures() -> None:
-    assert titles(full_sweep()) == [
-        "MPS OFF · maskrcnn_resnet50_fpn · seconds per process",
-        "MPS ON · maskrcnn_resnet50_fpn · seconds per process",
-        "All figures · maskrcnn_resnet50_fpn",
+def test_a_panel_has_charts_then_one_table_then_why() -> None:
+    blocks = list(sections.panel_section(panel_of(*full_sweep()), "2-"))
+    grid, table, heading, why, details = blocks
+    assert isinstance(grid, SideBySide)
+    assert [each.name for each in unfolded([grid]) if isinstance(each, Chart)] == [
+        "2-throughput",
+        "2-ratio",
+        "2-throughput-over-latency",
     ]
+    assert isinstance(table, Table)
+    assert "4 · MPS on (best)" in [row[0] for row in table.rows]
+    assert heading == Heading(text="Why not more", level=3)
+    assert [type(each) for each in unfolded([why])] == [Chart, Table]
+    assert len(items([details])) == 4
 
 
-def test_without_a_valid_run_there_is_no_table_of_figures() -> None:
-    assert not [each for each in titles([make_measurement(verdict=INVALID)]) if "All figures" in each]
+def test_a_panel_without_several_cells_has_a_table_only() -> None:
+    (table,) = sections.panel_section(panel_of(*arm("off", {1: 1.0})), "")
+    assert isinstance(table, Table)
 
 
-def test_charts_stand_side_by_side_and_what_is_missing_is_said() -> None:
-    blocks = list(sections.chart_section(panel_of(*arm("on", {1: 1.0, 2: 1.1})), ""))
-    (grid,) = (block for block in blocks if isinstance(block, SideBySide))
-    assert [each.name for each in grid.charts] == [
-        "ratio",
-        "throughput",
-        "latency",
-    ]
-    missing = items(blocks)
-    assert len(missing) == 5
-    assert missing[-1].startswith('No chart "Timeline of the workers": needs the timeline.png')
+def test_best_and_knee_are_those_of_the_decision() -> None:
+    runs = arm("on", {1: 1.0, 2: 1.05, 4: 2.1, 8: 4.0})
+    assert sections.roles(panel_of(*runs)) == {"on-8-0-": "best", "on-2-0-": "knee"}
+    assert sections.roles(panel_of(*arm("on", {1: 1.0}))) == {}
 
 
 def with_timelines(folder: Path) -> list[ReportRun]:
@@ -88,83 +96,78 @@ def with_timelines(folder: Path) -> list[ReportRun]:
 
 def test_timelines_are_of_the_fewest_and_the_most_workers_of_both_arms(tmp_path: Path) -> None:
     (panel,) = panels(with_timelines(tmp_path))
-    pictures = [b for b in sections.chart_section(panel, "3-") if isinstance(b, Chart)]
-    assert [each.name for each in pictures] == [
-        "3-timeline-mps-off-procs-2",
-        "3-timeline-mps-on-procs-2",
-        "3-timeline-mps-off-procs-4",
-        "3-timeline-mps-on-procs-4",
-    ]
-    assert pictures[0].png.startswith(b"off-2")
-    assert "a lane for each worker" in pictures[0].alt
+    *_, details = sections.panel_section(panel, "3-")
+    pictures = [each for each in unfolded([details]) if isinstance(each, Chart)]
+    assert [each.name for each in pictures] == [f"3-timeline-{number}" for number in (1, 2, 3, 4)]
+    assert [each.png for each in pictures] == [b"off-2", b"off-4", b"on-2", b"on-4"]
+    assert all("a lane for each worker" in each.alt for each in pictures)
 
 
-def test_causes_have_a_section_only_if_there_are_some() -> None:
-    blocks = list(sections.why_section([panel_of(*full_sweep())], Machines.of(full_sweep())))
-    assert headings(blocks) == [(2, "Why not more")]
-    assert len(items(blocks)) == 4
-    alone = arm("off", {1: 1.0})
-    assert list(sections.why_section([panel_of(*alone)], Machines.of(alone))) == []
-
-
-def test_faults_have_a_section_only_if_there_are_some() -> None:
+def test_faults_have_a_matrix_for_each_machine_and_the_rest_is_folded() -> None:
     runs = [faulty_run("a"), faulty_run("b", mps="on", verdict=NOT_APPLICABLE)]
     blocks = list(sections.fault_section(runs, Machines.of(runs)))
     assert headings(blocks) == [(2, "What breaks")]
-    assert isinstance(blocks[2], Table)
+    assert sum(isinstance(block, Table) for block in blocks) == 1
+    assert len(folded(blocks)) == 1
+    two = [faulty_run("a"), replace(faulty_run("b"), machine=OTHER_MACHINE)]
+    assert headings(list(sections.fault_section(two, Machines.of(two)))) == [
+        (2, "What breaks · machine A"),
+        (2, "What breaks · machine B"),
+    ]
     assert list(sections.fault_section(full_sweep(), Machines.of(full_sweep()))) == []
 
 
-def test_what_has_no_number_is_listed_with_its_reason() -> None:
+def care(runs: list[Measurement], *problems: str) -> list[Block]:
+    return list(sections.care_section(runs, problems, Machines.of(runs)))
+
+
+def test_what_has_no_number_is_folded_with_each_reason_once() -> None:
     runs = [
         make_measurement("1"),
         make_measurement("2", procs=2, verdict=INVALID),
-        make_measurement("3", mps="on", verdict=SKIPPED),
-        warned(make_measurement("4"), "power_cap", "the power limit lowered the clock"),
-        warned(make_measurement("5"), "drift", "worker 0 became slower"),
+        make_measurement("3", procs=2, repeat=1, verdict=INVALID),
+        make_measurement("4", mps="on", verdict=SKIPPED),
+        warned(make_measurement("5"), "power_cap", "the power limit lowered the clock"),
+        warned(make_measurement("6"), "drift", "worker 0 became slower"),
     ]
-    blocks = list(sections.missing_section(runs, ["a.json is damaged"], Machines.of(runs)))
-    assert blocks[1] == Paragraph(text="3 VALID, 1 INVALID, 1 SKIPPED.")
-    assert headings(blocks)[1:] == [(3, "Warnings"), (3, "Records that cannot be read")]
+    blocks = care(runs, "a.json is damaged")
+    assert headings(blocks) == [(2, "Records that cannot be read")]
+    assert Paragraph(text="3 VALID, 2 INVALID, 1 SKIPPED.") in blocks
+    assert folded(blocks) == ["Without a number: 3 of 6 runs", "Warnings and noise: 2"]
     assert items(blocks) == [
+        "a.json is damaged",
         "mps=off procs=2 times=2: INVALID: worker 1 was killed by SIGKILL",
         "mps=on procs=1 times=2: SKIPPED: MPS needs an NVIDIA GPU",
-        "mps=off procs=1 times=2: power_cap: the power limit lowered the clock",
-        "a.json is damaged",
+        "warning: power_cap in mps=off procs=1 times=2: the power limit lowered the clock",
+        "noise in 3 runs: drift in 1; no interval includes it",
     ]
-    assert Paragraph(text="noise in 3 runs: drift in 1; no interval includes it.") in blocks
+    assert care([make_measurement()]) == [Paragraph(text="1 VALID, 0 INVALID, 0 SKIPPED.")]
 
 
 def test_a_long_list_is_cut_and_says_so() -> None:
     runs = [make_measurement(str(n), times=n + 1, verdict=INVALID) for n in range(1060)]
-    found = items(list(sections.missing_section(runs, [], Machines.of(runs))))
+    found = items(care(runs))
     assert len(found) == 1001
     assert found[-1] == "... and 60 more"
 
 
-def test_of_several_machines_each_number_is_said_with_its_machine() -> None:
+def test_of_several_machines_each_reason_is_said_with_its_machine() -> None:
     runs = [*full_sweep(), make_measurement("bad", procs=2, verdict=INVALID, machine=OTHER_MACHINE)]
-    machines = Machines.of(runs)
-    assert items(list(sections.missing_section(runs, [], machines)))[0].startswith(
-        "machine B: mps=off procs=2"
-    )
-    causes = items(list(sections.why_section(panels(as_runs(runs)), machines)))
-    assert causes
-    assert all(text.startswith("machine A: mps=") for text in causes)
-    faults = [faulty_run("a"), replace(faulty_run("b"), machine=OTHER_MACHINE)]
-    blocks = list(sections.fault_section(faults, Machines.of(faults)))
-    assert headings(blocks) == [(2, "What breaks"), (3, "Machine A"), (3, "Machine B")]
+    assert items(care(runs))[0].startswith("machine B: mps=off procs=2")
 
 
 def test_the_commands_can_be_typed_as_they_stand() -> None:
     run = replace(make_measurement(), overrides=("mps=on", "workload.input=[a.jpg,my photo.jpg]"))
-    blocks = list(sections.reproduce_section([run, run], ["python -m mps_experiments -m mps=on,off"]))
-    assert codes(blocks)[0] == "python -m mps_experiments -m mps=on,off"
-    assert codes(blocks)[-1] == "python -m mps_experiments mps=on 'workload.input=[a.jpg,my photo.jpg]'"
+    again = replace(run, overrides=(*run.overrides, "repeat=1"))
+    blocks = list(sections.reproduce_section([run, again], ["python -m mps_experiments -m mps=on,off"]))
+    assert folded(blocks) == ["Commands"]
+    codes = [block.text for block in unfolded(blocks) if isinstance(block, Code)]
+    assert codes[0] == "python -m mps_experiments -m mps=on,off"
+    assert codes[-1] == "python -m mps_experiments mps=on 'workload.input=[a.jpg,my photo.jpg]'"
     assert "mps_experiments 0.1.0, commit c0ffee." in str(blocks)
 
 
 def test_the_words_are_explained() -> None:
     found = items(list(sections.reading_section()))
-    assert [line.partition(":")[0] for line in found[:4]] == ["makespan", "ratio", "throughput", "gain"]
+    assert {"throughput", "gain", "ratio", "makespan", "best"} <= {line.partition(":")[0] for line in found}
     assert any("90 %" in line for line in found)

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mps_experiments.record.measurement import read_measurement, write_measurement
+from mps_experiments.record.measurement import read_measurement
 from tests.conftest import COMMAND_TIMEOUT_S, SRC
-from tests.records import make_measurement
 
 FULL = "mps_experiments: standard output cannot be written (No space left on device)\n"
 CLOSED = FULL.replace("No space left on device", "Bad file descriptor")
@@ -128,13 +127,3 @@ def test_what_a_terminal_cannot_show_is_shown_by_what_looks_like_it(
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert (tmp_path / "printed").read_bytes() == printed
-
-
-def test_a_table_in_ascii_is_a_table(tmp_path: Path) -> None:
-    write_measurement(make_measurement(), tmp_path / "run" / "measurement.json")
-    command = ["-m", "mps_experiments.report", "run", "--no-mlflow"]
-    done = finished(command, tmp_path, LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.isascii()
-    assert "\n+----" in done.stdout
-    assert "\n| times |" in done.stdout

@@ -63,14 +63,6 @@ def test_cells_without_numbers_show_their_verdict_and_the_reason_stands_below() 
     ]
 
 
-def test_a_missing_ratio_and_contention_are_explained_below() -> None:
-    text = table_text([make_measurement(procs=2, contended=("process 9 was on the GPU", "a daemon"))])
-    assert rows(text)[1] == ["2", "1.00, 1.00", "-", "-"]
-    name = "mps=off procs=2 times=2"
-    assert f"{name}: no ratio: no VALID one-process run with mps=off times=2" in text
-    assert f"{name}: contended: process 9 was on the GPU; a daemon" in text
-
-
 def named(measurement: Measurement, varied: str) -> Measurement:
     """The record as a sweep over more than mps, procs and times names it."""
     return replace(measurement, name=f"{measurement.name} {varied}", varied=tuple(varied.split()))

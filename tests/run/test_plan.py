@@ -72,7 +72,7 @@ def test_a_cell_with_a_fault_has_a_fixed_number_of_iterations() -> None:
 
 @pytest.mark.parametrize(
     ("share", "times", "after"),
-    [(0.0, 5, 0), (0.5, 5, 2), (0.29, 100, 29), (0.999, 5, 4), (1 - 1e-12, 10, 9), (0.5, 1, 0)],
+    [(0.0, 5, 0), (0.5, 5, 2), (0.29, 100, 29), (0.999, 5, 4), (0.5, 1, 0)],
 )
 def test_a_fault_happens_after_that_share_of_the_iterations_and_before_the_last(
     share: float, times: int, after: int

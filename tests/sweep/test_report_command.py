@@ -74,7 +74,7 @@ def test_several_folders_become_one_report_of_their_own(
     assert run(one, two, "--output-dir", tmp_path / "out") == 0
     (page,) = (tmp_path / "out" / "reports").glob("*/report.html")
     text = page.read_text()
-    assert "2 machines:" in text
+    assert "Machine B, NVIDIA A100" in text
     assert "the first command" in text
     assert "the second command" in text
     assert not (one / "report.html").exists()
@@ -190,3 +190,19 @@ def test_a_report_that_lacks_runs_does_not_replace_one_that_has_them(
     assert (folder / "figures" / "ratio.png").is_file()
     (page,) = (tmp_path / "out" / "reports").glob("*/report.html")
     assert "5 VALID" in page.read_text()
+
+
+def test_the_table_of_cells_is_exported_instead_of_a_report(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = sweep(tmp_path / "s", *full_sweep())
+    before = sorted(tmp_path.rglob("*"))
+    assert run(folder, "--export", "csv") == 0
+    header, *rows = capsys.readouterr().out.splitlines()
+    assert header.startswith("gpu,driver,host,model,mps,procs,")
+    assert len(rows) == len(full_sweep())
+    assert sorted(tmp_path.rglob("*")) == before
+    assert run(folder, f"export=json={tmp_path / 'cells.json'}") == 0
+    assert (tmp_path / "cells.json").read_text().startswith("[")
+    assert run(folder, "--export", f"json={folder}") == 2
+    assert capsys.readouterr().err.count("\n") == 1

@@ -12,14 +12,10 @@ from mps_experiments.workers.context import process_context
 from tests.conftest import SRC
 
 
-def test_a_start_method_gives_its_context() -> None:
-    assert isinstance(process_context("spawn"), SpawnContext)
-    assert isinstance(process_context("forkserver"), ForkServerContext)
-
-
 def test_one_fork_server_serves_all_cells_and_has_what_workers_import() -> None:
     server: Any = forkserver._forkserver
-    process_context("forkserver")
+    assert isinstance(process_context("spawn"), SpawnContext)
+    assert isinstance(process_context("forkserver"), ForkServerContext)
     pid = server._forkserver_pid
     process_context("forkserver")
     assert pid is not None

@@ -52,12 +52,7 @@ def test_a_killed_runner_takes_a_fork_server_with_it_that_is_importing(tmp_path:
             server.kill()
 
 
-LATE = """\
-import os, subprocess, sys
-server = subprocess.Popen([sys.executable, "late.py"], start_new_session=False)
-print(server.pid, flush=True)
-os._exit(0)
-"""
+LATE = "import subprocess, sys; print(subprocess.Popen([sys.executable, 'late.py']).pid)"
 WAITS = """\
 import pathlib, time
 from mps_experiments.workers.forkserver_lifeline import end_with_runner
@@ -70,12 +65,11 @@ time.sleep(600)
 
 
 def test_a_fork_server_whose_runner_is_gone_before_it_could_listen_ends_too(tmp_path: Path) -> None:
-    (tmp_path / "runner.py").write_text(LATE)
     (tmp_path / "late.py").write_text(WAITS)
     (tmp_path / "wait").touch()
     with (tmp_path / "pid").open("w") as output:
         subprocess.run(
-            [sys.executable, "runner.py"],
+            [sys.executable, "-c", LATE],
             cwd=tmp_path,
             env={"PYTHONPATH": str(SRC)},
             stdout=output,

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from mps_experiments.workers.keeper import print_into
 from tests.conftest import SRC
 from tests.fakes.plans import running, wait_until
 
@@ -21,8 +22,7 @@ DEADLINE_S = 30.0
 CHILD = """\
 import os, json, signal, subprocess, sys, time
 from mps_experiments.workers.keeper import under_keeper
-from mps_experiments.workers.lifeline import die_with_parent
-from mps_experiments.workers.prctl import adopt_orphans
+from mps_experiments.workers.lifeline import adopt_orphans, die_with_parent
 
 PYTHON = [sys.executable, "-c"]
 SLEEP = [*PYTHON, '''
@@ -155,45 +155,31 @@ def assert_all_gone(family: Family) -> None:
     wait_until(lambda: not running(family.tree), "all of it is gone", DEADLINE_S)
 
 
-methods = pytest.mark.parametrize("method", ["forkserver", "spawn"])
-kinds = pytest.mark.parametrize("how", ["subreaper", "no subreaper"])
-
-
-@methods
-@kinds
-def test_a_worker_that_exits_takes_its_tree_with_it_before_it_counts_as_ended(
-    start: Start, method: str, how: str
+@pytest.mark.parametrize("how", ["subreaper", "no subreaper"])
+@pytest.mark.parametrize(
+    ("method", "end", "code"),
+    [
+        ("forkserver", "exit", 7),
+        ("spawn", "exit", 7),
+        ("forkserver", signal.SIGKILL, -9),
+        ("spawn", signal.SIGKILL, -9),
+        ("forkserver", signal.SIGSEGV, -11),
+        ("forkserver", "terminate", -9),
+    ],
+)
+def test_a_worker_takes_its_tree_with_it_before_it_counts_as_ended(
+    start: Start, method: str, how: str, end: str | signal.Signals, code: int
 ) -> None:
+    """The word `terminate` sends SIGTERM to the keeper; a signal goes to the worker."""
     family = start(method, how=how)
-    assert family.say("exit") == "7"
+    if isinstance(end, signal.Signals):
+        os.kill(family.worker_pid, end)
+    assert family.say(end if isinstance(end, str) else "join") == str(code)
     assert running(family.tree) == []
 
 
-@methods
-@kinds
-def test_a_worker_that_is_killed_takes_its_tree_with_it(start: Start, method: str, how: str) -> None:
-    family = start(method, how=how)
-    os.kill(family.worker_pid, signal.SIGKILL)
-    assert family.say("join") == "-9"
-    assert running(family.tree) == []
-
-
-def test_any_signal_that_ends_a_worker_is_told_as_it_was(start: Start) -> None:
-    family = start()
-    os.kill(family.worker_pid, signal.SIGSEGV)
-    assert family.say("join") == str(-signal.SIGSEGV)
-    assert running(family.tree) == []
-
-
-@methods
-def test_sigterm_to_the_keeper_kills_the_worker_and_its_tree(start: Start, method: str) -> None:
-    family = start(method)
-    assert family.say("terminate") == "-9"
-    assert running(family.tree) == []
-
-
-@methods
-@kinds
+@pytest.mark.parametrize("method", ["forkserver", "spawn"])
+@pytest.mark.parametrize("how", ["subreaper", "no subreaper"])
 def test_a_killed_parent_leaves_nothing(start: Start, method: str, how: str) -> None:
     family = start(method, how=how)
     family.parent.kill()
@@ -229,6 +215,22 @@ def test_processes_that_fork_on_and_on_are_caught(start: Start, tmp_path: Path) 
         assert os.read(reading, 1) == b"", "whoever has it open for writing is one of them"
     finally:
         os.close(reading)
+
+
+def test_all_that_is_printed_is_in_the_file_also_what_c_libraries_print(tmp_path: Path) -> None:
+    child = os.fork()
+    if child == 0:
+        print_into(str(tmp_path / "log"))
+        sys.stdout.write("to standard output\n")
+        sys.stderr.write("to standard error\n")
+        os.write(2, b"by a C library\n")
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    assert (tmp_path / "log").read_text().splitlines() == [
+        "to standard output",
+        "to standard error",
+        "by a C library",
+    ]
 
 
 def test_a_keeper_touches_nobody_else(start: Start) -> None:

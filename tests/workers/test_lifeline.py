@@ -5,8 +5,6 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -46,39 +44,6 @@ if __name__ == "__main__":
     time.sleep(600)
 """
 
-Start = Callable[[str, str], tuple[subprocess.Popen[str], int]]
-
-
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
-    """Start a parent and its child; yield the parent and a pidfd of the child, which ends in any case."""
-    (tmp_path / "lifeline_child.py").write_text(CHILD)
-    (tmp_path / "parent.py").write_text(PARENT)
-    with ExitStack() as stack:
-
-        def run(start_method: str, behaviour: str) -> tuple[subprocess.Popen[str], int]:
-            parent = subprocess.Popen(
-                [sys.executable, "parent.py", start_method, behaviour],
-                cwd=tmp_path,
-                env=os.environ | {"PYTHONPATH": f"{SRC}:{tmp_path}"},
-                stdout=subprocess.PIPE,
-                text=True,
-            )
-            stack.enter_context(parent)
-            stack.callback(parent.kill)
-            assert parent.stdout is not None
-            child = os.pidfd_open(int(parent.stdout.readline()))
-            stack.callback(os.close, child)
-            stack.callback(kill, child)
-            return parent, child
-
-        yield run
-
-
-def kill(child: int) -> None:
-    if not has_ended(child, 0):
-        signal.pidfd_send_signal(child, signal.SIGKILL)
-
 
 def has_ended(child: int, timeout_s: float = DEADLINE_S) -> bool:
     return bool(select.select([child], [], [], timeout_s)[0])
@@ -86,11 +51,27 @@ def has_ended(child: int, timeout_s: float = DEADLINE_S) -> bool:
 
 @pytest.mark.parametrize("start_method", ["forkserver", "spawn"])
 @pytest.mark.parametrize("behaviour", ["sleeping", "stuck_in_a_c_call", "late"])
-def test_a_child_dies_when_its_parent_is_killed(start: Start, start_method: str, behaviour: str) -> None:
-    parent, child = start(start_method, behaviour)
-    assert not has_ended(child, 0)
-    parent.kill()
-    assert has_ended(child)
+def test_a_child_dies_when_its_parent_is_killed(tmp_path: Path, start_method: str, behaviour: str) -> None:
+    (tmp_path / "lifeline_child.py").write_text(CHILD)
+    (tmp_path / "parent.py").write_text(PARENT)
+    with subprocess.Popen(
+        [sys.executable, "parent.py", start_method, behaviour],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": f"{SRC}:{tmp_path}"},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as parent:
+        assert parent.stdout is not None
+        child = os.pidfd_open(int(parent.stdout.readline()))
+        try:
+            assert not has_ended(child, 0)
+            parent.kill()
+            assert has_ended(child)
+        finally:
+            parent.kill()
+            if not has_ended(child, 0):
+                signal.pidfd_send_signal(child, signal.SIGKILL)
+            os.close(child)
 
 
 def test_a_process_that_multiprocessing_did_not_start_goes_on() -> None:
@@ -99,7 +80,7 @@ def test_a_process_that_multiprocessing_did_not_start_goes_on() -> None:
 
 ADOPTING = """\
 import psutil, subprocess
-from mps_experiments.workers.prctl import adopt_orphans
+from mps_experiments.workers.lifeline import adopt_orphans
 adopt_orphans()
 ending = ["/bin/sh", "-c", "sleep 600 >/dev/null 2>&1 & echo $!"]
 done = subprocess.run(ending, capture_output=True, check=True)

@@ -1,6 +1,5 @@
 """What a worker does to itself, in real worker processes."""
 
-from multiprocessing.context import ForkServerContext, SpawnContext
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +12,13 @@ from mps_experiments.workers.child import WorkerSpec
 from mps_experiments.workers.misbehaviour import prepare
 from mps_experiments.workers.pool import WorkerPool
 from tests.fakes.plans import fault_plan, wait_until
-from tests.workers.conftest import MakeSpecs
-
-Context = ForkServerContext | SpawnContext
-DEADLINE_S = 30.0
-READY_S = 60.0
-
-
-def pool_of(context: Context, specs: list[WorkerSpec]) -> WorkerPool:
-    return WorkerPool(context, specs, 5.0, lambda *_: None)
+from tests.workers.conftest import DEADLINE_S, READY_S, Context, MakeSpecs, pool_of, started
 
 
 def end_of(context: Context, specs: list[WorkerSpec]) -> tuple[WorkerError, WorkerPool]:
     """Return the end of the only worker in its window."""
     with pool_of(context, specs) as pool:
-        pool.wait_ready(READY_S)
-        pool.release()
+        started(pool)
         with pytest.raises(WorkerError) as caught:
             pool.wait_done(DEADLINE_S, 1.0, lambda _: None)
     return caught.value, pool
@@ -57,8 +47,7 @@ def test_a_worker_hangs_after_so_many_iterations_and_computes_on(
     forkserver: Context, make_specs: MakeSpecs
 ) -> None:
     with pool_of(forkserver, make_specs("small", misbehaviour="hang", misbehave_after=2)) as pool:
-        pool.wait_ready(READY_S)
-        pool.release()
+        started(pool)
         wait_until(lambda: pool.workers[0].finished_iterations() == 2, "it hangs")
         process = psutil.Process(pool.pids[0])
         used_s = process.cpu_times().user
@@ -67,14 +56,6 @@ def test_a_worker_hangs_after_so_many_iterations_and_computes_on(
         assert pool.workers[0].finished_iterations() == 2
         assert pool.workers[0].done is None
     assert not psutil.pid_exists(pool.pids[0])
-
-
-def test_a_worker_that_is_not_told_to_misbehaves_not(forkserver: Context, make_specs: MakeSpecs) -> None:
-    with pool_of(forkserver, make_specs("small", misbehave_after=2)) as pool:
-        pool.wait_ready(READY_S)
-        pool.release()
-        pool.wait_done(DEADLINE_S, 1.0, lambda _: None)
-    assert pool.workers[0].finished_iterations() == 5
 
 
 def test_what_cannot_be_prepared_fails_before_the_worker_is_ready(
@@ -96,11 +77,6 @@ def test_a_worker_can_do_to_itself_what_is_not_done_to_it(kind: str) -> None:
             prepare(kind, "cpu")
     elif not fault_plan(kind).needs_gpu:
         assert callable(prepare(kind, "cpu"))
-
-
-def test_the_exception_is_an_ordinary_one() -> None:
-    with pytest.raises(RuntimeError, match="raised on purpose"):
-        prepare("exception", "cpu")()
 
 
 ON_GPU: dict[str, Any] = {"device": "cuda", "environment": {}, "misbehave_after": 2}
@@ -135,8 +111,7 @@ def test_on_a_gpu_a_kernel_hangs_and_the_worker_can_be_ended(
     forkserver: Context, make_specs: MakeSpecs
 ) -> None:
     with pool_of(forkserver, make_specs("small", misbehaviour="hang", **ON_GPU)) as pool:
-        pool.wait_ready(READY_S)
-        pool.release()
+        started(pool)
         wait_until(lambda: pool.workers[0].finished_iterations() == 2, "it hangs")
         assert pool.listen(pool.workers, 0.5) == []
         assert pool.workers[0].done is None

@@ -1,20 +1,19 @@
 """What the fork server imports for all workers, and what it had better not."""
 
+import os
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
 
 from mps_experiments.machine.gpus import open_probe
-from mps_experiments.record.workload import WorkloadSpec
 from mps_experiments.workers import preloading
-from mps_experiments.workers.child import WorkerSpec
-from mps_experiments.workers.context import process_context, without_harm
-from mps_experiments.workers.errand import ask_child
+from mps_experiments.workers.context import ask_child, process_context, without_harm
 from mps_experiments.workers.messages import Checked, encode
-from mps_experiments.workers.pool import WorkerPool
+from tests.workers.conftest import MakeSpecs, pool_of
 
 TIMEOUT_S = 120.0
 MODULES = {
@@ -40,6 +39,7 @@ def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def look_around(channel: Connection) -> None:
     """Tell which of the modules this child of the fork server has inherited."""
+    assert preloading.NAMES not in os.environ
     inherited = sorted(name for name in sys.modules if name.startswith("preload_"))
     channel.send_bytes(encode(Checked(value=" ".join(inherited))))
 
@@ -74,15 +74,6 @@ def test_nothing_to_preload_starts_no_fork_server(monkeypatch: pytest.MonkeyPatc
     assert without_harm([], TIMEOUT_S) == {}
 
 
-def test_only_a_fork_server_imports_what_its_command_line_names() -> None:
-    words = preloading.preload_words(["a.b", "c"])
-    command = f"from multiprocessing.forkserver import main; main(4, 5, {words!r}, **{{}})"
-    assert preloading._names_in(["python", "-c", command]) == ["a.b", "c"]
-    assert preloading._names_in(["python", "-c", f"print({words!r})"]) == []
-    assert preloading._names_in(["python", "-c", command.replace(repr(words[1]), "'torch'")]) == []
-    assert preloading.preload_words([]) == []
-
-
 def test_a_process_that_never_asked_the_driver_has_not_initialised_cuda() -> None:
     assert not preloading.cuda_is_initialised()
 
@@ -103,7 +94,9 @@ DRIVER_USER = "import ctypes\nassert ctypes.CDLL('libcuda.so.1').cuInit(0) == 0\
 
 @pytest.mark.gpu
 @pytest.mark.usefixtures("modules")
-def test_a_worker_sees_only_its_gpu_whatever_was_asked_in_the_fork_server(tmp_path: Path) -> None:
+def test_a_worker_sees_only_its_gpu_whatever_was_asked_in_the_fork_server(
+    tmp_path: Path, make_specs: MakeSpecs
+) -> None:
     (tmp_path / "preload_driver.py").write_text(DRIVER_USER)
     (tmp_path / "gpu_model.py").write_text(GPU_MODULE)
     problems = without_harm(["preload_asks", "preload_driver"], TIMEOUT_S)
@@ -111,24 +104,8 @@ def test_a_worker_sees_only_its_gpu_whatever_was_asked_in_the_fork_server(tmp_pa
     with open_probe() as probe:
         gpus = probe.gpus()
     for gpu in gpus:
-        spec = spec_of("gpu_model:build", tmp_path, gpu.uuid)
-        with WorkerPool(process_context("forkserver"), [spec], 5.0, lambda *_: None) as pool:
+        environment = {"CUDA_VISIBLE_DEVICES": gpu.uuid}
+        specs = make_specs("small", device="cuda:0", environment=environment, options={"uuid": gpu.uuid})
+        specs = [replace(each, workload=replace(each.workload, factory="gpu_model:build")) for each in specs]
+        with pool_of(process_context("forkserver"), specs) as pool:
             pool.wait_ready(TIMEOUT_S)
-
-
-def spec_of(factory: str, folder: Path, uuid: str) -> WorkerSpec:
-    workload = WorkloadSpec(
-        kind="custom", model=factory, factory=factory, import_path=str(folder), options={"uuid": uuid}
-    )
-    return WorkerSpec(
-        rank=0,
-        device="cuda:0",
-        workload=workload,
-        iterations=1,
-        warmup_iterations=1,
-        cpu_cores=(),
-        environment={"CUDA_VISIBLE_DEVICES": uuid},
-        verbose=False,
-        log_path=str(folder / "worker-0.log"),
-        go_timeout_s=TIMEOUT_S,
-    )

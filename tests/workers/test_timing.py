@@ -1,8 +1,6 @@
 """The start at an agreed time, and the loop that is timed."""
 
 import itertools
-import sys
-import threading
 import time
 from collections.abc import Callable
 
@@ -11,45 +9,30 @@ import pytest
 from mps_experiments.workers.timing import Beyond, keep_up_load, timed_loop, wait_until
 
 
-def run_loop(iterations: int) -> tuple[list[int], list[str]]:
-    """Run a loop; return its boundaries and the order of events."""
-    boundaries, events = [0] * (iterations + 1), list[str]()
+def test_every_iteration_is_one_forward_and_one_synchronise_between_two_boundaries() -> None:
+    boundaries, events = [0] * 4, list[str]()
+    seen: list[int] = []
 
     def forward() -> str:
+        seen.append(sum(map(bool, boundaries)))
         events.append("forward")
         return "output"
 
-    assert timed_loop(forward, lambda: events.append("synchronize"), boundaries, iterations) == iterations
-    return boundaries, events
-
-
-def test_every_boundary_is_written_and_none_goes_back() -> None:
     before = time.monotonic_ns()
-    boundaries, _ = run_loop(50)
+    assert timed_loop(forward, lambda: events.append("synchronize"), boundaries, 3) == 3
     after = time.monotonic_ns()
-    assert all(earlier <= later for earlier, later in itertools.pairwise([before, *boundaries, after]))
-
-
-def test_every_iteration_is_one_forward_and_one_synchronise() -> None:
-    _, events = run_loop(3)
     assert events == ["forward", "synchronize"] * 3
+    assert all(earlier <= later for earlier, later in itertools.pairwise([before, *boundaries, after]))
+    assert seen == [1, 2, 3], "a boundary is written as soon as its iteration ends"
 
 
 def test_no_iteration_still_has_a_start() -> None:
-    boundaries, events = run_loop(0)
+    boundaries = [0]
+    assert timed_loop(nothing, nothing, boundaries, 0) == 0
     assert boundaries[0] > 0
-    assert events == []
-
-
-def test_a_boundary_is_written_as_soon_as_its_iteration_ends() -> None:
-    boundaries = [0] * 4
-    seen: list[int] = []
-    timed_loop(lambda: seen.append(sum(1 for each in boundaries if each)), lambda: None, boundaries, 3)
-    assert seen == [1, 2, 3]
 
 
 def test_the_clock_of_the_boundaries_is_fine_enough() -> None:
-    assert sys.platform == "linux"
     assert time.get_clock_info("monotonic").resolution <= 1e-6
 
 
@@ -78,19 +61,15 @@ def nothing() -> None:
     """Wait for no device."""
 
 
-def test_a_window_of_time_ends_with_the_iteration_in_which_it_is_over(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(("window_ms", "room", "done"), [(10, 99, 4), (1000, 5, 5)])
+def test_a_window_of_time_ends_with_the_iteration_in_which_it_is_over_or_with_its_room(
+    monkeypatch: pytest.MonkeyPatch, window_ms: int, room: int, done: int
 ) -> None:
     clock = Clock(monkeypatch, 3 * MS)
-    boundaries = [0] * 100
-    assert timed_loop(clock.forward, nothing, boundaries, 99, clock.now_ns + 10 * MS) == 4
-    assert [each - boundaries[0] for each in boundaries[:5]] == [0, 3 * MS, 6 * MS, 9 * MS, 12 * MS]
-    assert not any(boundaries[5:])
-
-
-def test_a_window_of_time_never_exceeds_its_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = Clock(monkeypatch)
-    assert timed_loop(clock.forward, nothing, [0] * 6, 5, clock.now_ns + 1000 * MS) == 5
+    boundaries = [0] * (room + 1)
+    assert timed_loop(clock.forward, nothing, boundaries, room, clock.now_ns + window_ms * MS) == done
+    assert [each - boundaries[0] for each in boundaries[: done + 1]] == [3 * MS * n for n in range(done + 1)]
+    assert not any(boundaries[done + 1 :])
 
 
 def kept(clock: Clock, boundaries: list[int], done: int, is_over: Callable[[], bool]) -> Beyond:
@@ -104,13 +83,12 @@ def after(calls: int) -> Callable[[], bool]:
     return lambda: next(counted) >= calls
 
 
-def test_load_is_kept_up_until_all_are_done_and_recorded_as_far_as_there_is_room(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.mark.parametrize("calls", [1, 4])
+def test_load_is_kept_up_until_all_are_done(monkeypatch: pytest.MonkeyPatch, calls: int) -> None:
     boundaries = [0] * 11
-    assert kept(Clock(monkeypatch), boundaries, 4, after(4)) == Beyond()
-    assert [(each - boundaries[0]) // MS for each in boundaries[:8]] == list(range(8))
-    assert not any(boundaries[8:])
+    assert kept(Clock(monkeypatch), boundaries, 4, after(calls)) == Beyond()
+    assert [(each - boundaries[0]) // MS for each in boundaries[: 4 + calls]] == list(range(4 + calls))
+    assert not any(boundaries[4 + calls :])
 
 
 def test_what_finds_no_room_is_counted_with_its_time_but_for_the_last_one(
@@ -122,33 +100,3 @@ def test_what_finds_no_room_is_counted_with_its_time_but_for_the_last_one(
     assert kept(clock, boundaries, 4, after(8)) == Beyond(iterations=4, took_ns=8 * MS)
     assert (boundaries[6] - boundaries[0]) == 12 * MS
     assert kept(clock, [0] * 7, 4, after(4)) == Beyond(), "one found no room, and does not count"
-
-
-def test_a_worker_that_is_the_last_adds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    boundaries = [0] * 9
-    assert kept(Clock(monkeypatch), boundaries, 4, after(1)) == Beyond()
-    assert not any(boundaries[5:])
-
-
-def test_workers_that_share_their_counts_stop_together() -> None:
-    """Two threads, the second slower; the first goes on until the second is done."""
-    measured, extra = [0, 0], [0, 0]
-
-    def work(rank: int, nap_s: float) -> None:
-        boundaries = [0] * 1000
-
-        def forward() -> None:
-            time.sleep(nap_s)
-
-        measured[rank] = timed_loop(forward, nothing, boundaries, 5)
-        keep_up_load(forward, nothing, boundaries, 5, lambda: all(measured))
-        extra[rank] = sum(map(bool, boundaries)) - 6
-
-    threads = [threading.Thread(target=work, args=(rank, nap_s)) for rank, nap_s in ((0, 0.001), (1, 0.02))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30.0)
-    assert measured == [5, 5]
-    assert extra[0] > 5
-    assert extra[1] == 0

@@ -72,10 +72,7 @@ def event(category: str, ts: float, dur: float, name: str = "op", **args: Any) -
 
 
 def kernel(ts: float, dur: float = 1.0, name: str = "gemm", **args: Any) -> Event:
-    more = {
-        name.replace("_", " ") if name == "blocks_per_SM" else name: value for name, value in args.items()
-    }
-    return event("kernel", ts, dur, name, **({"stream": 7} | more))
+    return event("kernel", ts, dur, name, **({"stream": 7} | args))
 
 
 def test_operations_of_the_gpu_are_read_with_their_kind_stream_and_name(tmp_path: Path) -> None:
@@ -101,13 +98,8 @@ def test_operations_of_the_gpu_are_read_with_their_kind_stream_and_name(tmp_path
     assert (trace.starts_ns - BASE_NS).tolist() == [10_000, 20_000, 30_000, 40_000]
     assert (trace.ends_ns - trace.starts_ns).tolist() == [5_000, 4_500, 1_000, 5_000]
     assert trace.streams.tolist() == [7, 20, 7, 7]
-    assert [trace.names[each] for each in trace.name_ids] == [
-        "gemm",
-        "Memcpy HtoD",
-        "Memset (Device)",
-        "gemm",
-    ]
-    assert len(trace.names) == 3
+    assert trace.name_ids.tolist() == [0, 1, 2, 0]
+    assert trace.names == ("gemm", "Memcpy HtoD", "Memset (Device)")
 
 
 def test_each_operation_knows_the_call_that_launched_it(tmp_path: Path) -> None:
@@ -153,46 +145,28 @@ def test_without_a_base_times_count_from_the_epoch(tmp_path: Path) -> None:
 
 
 def test_the_share_of_multiprocessors_is_at_most_one_and_unknown_where_it_is_not_told(tmp_path: Path) -> None:
-    fills: list[dict[str, Any]] = [
-        {"blocks_per_SM": 0.25},
-        {"blocks_per_SM": 1},
-        {"blocks_per_SM": 62.06},
-        {"blocks_per_SM": 0.0},
-    ]
-    events = [kernel(number, 0.5, **fill) for number, fill in enumerate(fills)]
+    told = (0.25, 1, 62.06, 0.0)
+    events = [kernel(number, 0.5, "gemm", **{"blocks per SM": fill}) for number, fill in enumerate(told)]
     copy = event("gpu_memcpy", 10, 1, "Memcpy DtoD", stream=7)
     trace = read(tmp_path, content(*events, kernel(9), copy))
     assert trace.sm_fill[:4].tolist() == [0.25, 1.0, 1.0, 0.0]
     assert np.isnan(trace.sm_fill[4:]).all()
 
 
-def test_what_ended_before_the_pass_is_left_out(tmp_path: Path) -> None:
-    events = [kernel(1, 2, "early"), kernel(4, 4, "across"), kernel(9, 1, "inside")]
-    trace = read(tmp_path, content(*events), since_ns=BASE_NS + 5_000)
-    assert trace.names == ("across", "inside")
-
-
 @pytest.mark.parametrize(
-    "events", [[], [event("cuda_runtime", 1, 1, correlation=1)], [kernel(1, 1)], [control(500)]]
+    ("trace", "since_ns", "names"),
+    [
+        (content(), 0, ()),  # the worker ran nothing
+        (content(kernel(1, 2, "early"), kernel(4, 4, "across"), kernel(9, 1, "in")), 5_000, ("across", "in")),
+        # The GPU's clock may lie a little before the host's.
+        (bare(control(-20), kernel(10), control(LENGTH_NS / 1000 - 99)), 0, ("gemm",)),
+    ],
 )
-def test_a_profiler_that_misses_the_tracer_s_own_operation_says_that_cupti_may_be_missing(
-    tmp_path: Path, events: list[Event]
+def test_what_ran_within_the_pass_is_kept(
+    tmp_path: Path, trace: Event, since_ns: int, names: tuple[str, ...]
 ) -> None:
-    with pytest.raises(EvidenceError, match=r"no GPU operation: CUPTI .*worker-3.log"):
-        read(tmp_path, bare(*events))
-
-
-@pytest.mark.parametrize("events", [[], [kernel(500)], [control(500)]])
-def test_a_profiler_that_misses_the_last_operation_may_have_missed_others(
-    tmp_path: Path, events: list[Event]
-) -> None:
-    with pytest.raises(EvidenceError, match=r"lost the last operations .*worker-3.log"):
-        read(tmp_path, bare(control(-20), *events))
-
-
-def test_a_worker_that_ran_nothing_has_an_empty_trace(tmp_path: Path) -> None:
-    trace = read(tmp_path, content())
-    assert (len(trace.starts_ns), trace.iterations, trace.names) == (0, 1, ())
+    found = read(tmp_path, trace, since_ns=BASE_NS + since_ns)
+    assert (found.names, len(found.starts_ns), found.iterations) == (names, len(names), 1)
 
 
 def test_a_model_may_run_the_same_operation_as_the_tracer(tmp_path: Path) -> None:
@@ -200,9 +174,23 @@ def test_a_model_may_run_the_same_operation_as_the_tracer(tmp_path: Path) -> Non
     assert (trace.starts_ns - BASE_NS).tolist() == [10_000, 20_000]
 
 
-def test_the_gpu_s_clock_may_lie_a_little_before_the_host_s(tmp_path: Path) -> None:
-    trace = read(tmp_path, bare(control(-20), kernel(10), control(LENGTH_NS / 1000 - 99)))
-    assert trace.names == ("gemm",)
+@pytest.mark.parametrize(
+    ("trace", "words"),
+    [
+        (bare(), "no GPU operation: CUPTI "),
+        (bare(event("cuda_runtime", 1, 1, correlation=1)), "no GPU operation: CUPTI "),
+        (bare(kernel(1, 1)), "no GPU operation: CUPTI "),
+        (bare(control(500)), "no GPU operation: CUPTI "),
+        (bare(control(-20)), "lost the last operations "),
+        (bare(control(-20), kernel(500)), "lost the last operations "),
+        (bare(control(-20), control(500)), "lost the last operations "),
+    ],
+)
+def test_a_profiler_that_misses_an_operation_of_the_tracer_s_own_may_have_missed_others(
+    tmp_path: Path, trace: Event, words: str
+) -> None:
+    with pytest.raises(EvidenceError, match=rf"{words}.*worker-3.log"):
+        read(tmp_path, trace)
 
 
 def test_on_the_cpu_only_the_outermost_operators_of_each_thread_count(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What the kernel tells a process of its own use of the CPU."""
+"""What the kernel tells a process of its own use of the CPU, and how fast its core is."""
 
 import resource
 import time
@@ -7,25 +7,23 @@ from pathlib import Path
 import pytest
 
 from mps_experiments.workers import usage
-from mps_experiments.workers.usage import cpu_usage
+from mps_experiments.workers.usage import core_speed_per_us, cpu_usage
 
 DEADLINE_S = 20.0
 
 
-def used_until(cpu_s: float) -> None:
-    """Compute until this process has used so much CPU time."""
-    deadline = time.monotonic() + DEADLINE_S
-    while time.process_time() < cpu_s:
-        assert time.monotonic() < deadline
-
-
 def test_a_busy_process_has_used_the_time_that_the_kernel_counted() -> None:
-    before = cpu_usage()
-    used_until(time.process_time() + 0.05)
+    before, enough_s = cpu_usage(), time.process_time() + 0.05
+    deadline = time.monotonic() + DEADLINE_S
+    while time.process_time() < enough_s:
+        assert time.monotonic() < deadline
     used = cpu_usage().since(before)
     assert used.cpu_s >= 0.04  # the two calls of the kernel may round differently
     assert used.user_s >= 0
     assert used.system_s >= 0
+    if Path("/proc/self/schedstat").exists():
+        assert used.run_queue_wait_s is not None
+        assert used.run_queue_wait_s >= 0
 
 
 def test_the_figures_are_those_of_getrusage_in_their_places(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,29 +35,19 @@ def test_the_figures_are_those_of_getrusage_in_their_places(monkeypatch: pytest.
     assert (found.voluntary_switches, found.involuntary_switches) == (40, 50)
 
 
+@pytest.mark.parametrize(("content", "wait_s"), [("12345 2500000000 77\n", 2.5), (None, None)])
 def test_the_wait_for_a_core_is_the_second_field_in_nanoseconds(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "schedstat"
-    path.write_text("12345 2500000000 77\n")
-    monkeypatch.setattr(usage, "_SCHEDSTAT", path)
-    assert cpu_usage().run_queue_wait_s == 2.5
-
-
-@pytest.mark.parametrize("content", [None, "", "12345", "12345 many 77"])
-def test_a_wait_that_the_kernel_does_not_tell_is_unknown(
-    content: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    content: str | None, wait_s: float | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "schedstat"
     if content is not None:
         path.write_text(content)
     monkeypatch.setattr(usage, "_SCHEDSTAT", path)
-    assert cpu_usage().run_queue_wait_s is None
+    assert cpu_usage().run_queue_wait_s == wait_s
 
 
-@pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="this kernel has no schedstat")
-def test_the_real_wait_never_goes_back() -> None:
-    before, after = cpu_usage().run_queue_wait_s, cpu_usage().run_queue_wait_s
-    assert before is not None
-    assert after is not None
-    assert 0 <= before <= after
+def test_the_speed_is_the_steps_of_the_fastest_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert 1.0 < core_speed_per_us() < 2000.0, "the order of a Python loop"
+    rounds = iter([900_000, 500_000, 250_000, *[800_000] * 20])
+    monkeypatch.setattr(usage, "_loop_ns", lambda: next(rounds))
+    assert core_speed_per_us() == pytest.approx(5000 / 250)

@@ -27,22 +27,20 @@ class Clock:
         return warm_up(self.forward, self.synchronize, iterations)
 
 
-@pytest.mark.parametrize("iterations", [1, 2, 7])
-def test_a_number_of_iterations_is_that_number_however_long_they_take(
-    monkeypatch: pytest.MonkeyPatch, iterations: int
+@pytest.mark.parametrize(
+    ("latencies_s", "asked", "done"),
+    [
+        ((1.0,), 0, 0),
+        ((100.0,), 1, 1),
+        ((100.0,), 7, 7),  # however long they take
+        ((2.0, 0.01), None, 7),  # steady at once: two groups after the slow first one
+        ((60.0, 10.0), None, 2),  # even a slow model has a second one: the first compiles or tunes
+    ],
+)
+def test_a_number_is_that_number_and_auto_is_two_at_least(
+    monkeypatch: pytest.MonkeyPatch, latencies_s: tuple[float, ...], asked: int | None, done: int
 ) -> None:
-    clock = Clock(monkeypatch, 100.0)
-    assert clock.warm_up(iterations) == (f"output {iterations}", iterations)
-
-
-def test_none_at_all_has_no_output(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert Clock(monkeypatch, 1.0).warm_up(0) == (None, 0)
-
-
-def test_latency_that_is_steady_at_once_takes_two_groups_after_the_slow_first_one(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    assert Clock(monkeypatch, 2.0, 0.01).warm_up(None) == ("output 7", 7)
+    assert Clock(monkeypatch, *latencies_s).warm_up(asked) == (f"output {done}" if done else None, done)
 
 
 def test_falling_latency_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,8 +61,3 @@ def test_short_iterations_that_never_settle_end_after_so_many(monkeypatch: pytes
     unsteady = itertools.islice(itertools.cycle([1e-3, 1e-3, 1e-3, 2e-3, 2e-3, 2e-3]), 300)
     _, done = Clock(monkeypatch, 1.0, *unsteady).warm_up(None)
     assert done <= warmup._MOST
-
-
-def test_even_a_very_slow_model_has_its_second_iteration(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first one compiles or tunes."""
-    assert Clock(monkeypatch, 60.0, 10.0).warm_up(None) == ("output 2", 2)

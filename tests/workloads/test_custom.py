@@ -1,5 +1,6 @@
 """A workload of the user's own: how its factory is called, and what it must return."""
 
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -37,41 +38,27 @@ def spec(folder: Path, function: str) -> WorkloadSpec:
     )
 
 
-def test_the_factory_gets_a_torch_device_and_its_options(folder: Path) -> None:
-    assert load(spec(folder, "build"), CPU).forward() == 4
-    ((device, options),) = sys.modules["users_own_module"].SEEN
-    assert device == CPU
-    assert options == {"size": 3}
-
-
-def test_the_module_is_imported_from_the_folder_of_the_command(folder: Path) -> None:
-    load(spec(folder, "build"), CPU)
-    assert sys.modules["users_own_module"].__file__ == str(folder / "users_own_module.py")
-
-
-def test_the_factory_cannot_change_the_plan(folder: Path) -> None:
+def test_the_factory_gets_a_torch_device_and_a_copy_of_its_options(folder: Path) -> None:
     of = spec(folder, "build")
-    load(of, CPU)
-    sys.modules["users_own_module"].SEEN[0][1]["size"] = 9
+    assert load(of, CPU).forward() == 4
+    module = sys.modules["users_own_module"]
+    assert module.__file__ == str(folder / "users_own_module.py")
+    ((device, options),) = module.SEEN
+    assert (device, options) == (CPU, {"size": 3})
+    options["size"] = 9
     assert of.options == {"size": 3}
 
 
 RETURNED = {
-    "None": "None",
-    "torch.nn.Identity()": "Identity, the model alone",
-    "3": "int",
+    "None": "NoneType",
+    "torch.nn.Identity()": "Identity",
     "torch.ones(1)": "Tensor",
     "(len, 'ab', 1)": "tuple of 3 (builtin_function_or_method, str, int)",
-    "[len, 'ab']": "list of 2 (builtin_function_or_method, str)",
-    "()": "tuple of 0 ()",
-    "{'model': len, 'input': 'ab'}": "dict of model, input",
-    "('model', 1)": "(str, int), of which the first cannot be called",
-    "(torch.ones(1), torch.nn.Identity())": (
-        "(Tensor, Identity), of which the first cannot be called; are the two swapped?"
-    ),
-    "(x for x in 'ab')": "generator: it must not yield",
+    "{'model': len, 'input': 'ab'}": "dict",
+    "(torch.ones(1), torch.nn.Identity())": "tuple of 2 (Tensor, Identity)",
+    "(x for x in 'ab')": "generator",
     "tuple(range(9))": "tuple of 9 (int, int, int, int, int, ...)",
-    "soon()": "coroutine: it must not be async",
+    "soon()": "a coroutine; it must not be async",
 }
 
 
@@ -106,12 +93,8 @@ ONE_SHOT = {
 @pytest.mark.parametrize(("value", "named"), ONE_SHOT.items(), ids=ONE_SHOT.keys())
 def test_an_input_that_one_iteration_uses_up_is_refused_by_name(folder: Path, value: str, named: str) -> None:
     returning(folder, f"len, {value}")
-    with pytest.raises(TypeError) as caught:
+    with pytest.raises(TypeError, match=re.escape(f"returned {named}, which one iteration uses up")):
         load(spec(folder, "returning"), CPU)
-    assert str(caught.value) == (
-        f"users_own_module:returning returned {named}, which one iteration uses up; "
-        "return a list or a tensor, or let the model draw from it"
-    )
 
 
 @pytest.mark.parametrize(

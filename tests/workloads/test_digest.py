@@ -40,6 +40,7 @@ def test_every_tensor_of_a_nested_output_has_its_name() -> None:
 
 NESTED = [torch.ones(2), torch.ones(3)]
 SPARSE = torch.tensor([[0.0, 2.0], [3.0, 0.0]])
+SPARSE_PARTS = {"indices": (0.0, 1.0, 1.0, 0.0), "values": (2.0, 3.0)}
 
 
 @pytest.mark.parametrize(
@@ -50,15 +51,7 @@ SPARSE = torch.tensor([[0.0, 2.0], [3.0, 0.0]])
             lambda: torch.nested.nested_tensor(NESTED, layout=torch.jagged),
             {"0": (1.0, 1.0), "1": (1.0, 1.0, 1.0)},
         ),
-        (SPARSE.to_sparse, {"indices": (0.0, 1.0, 1.0, 0.0), "values": (2.0, 3.0)}),
-        (
-            SPARSE.to_sparse_csr,
-            {"crow_indices": (0.0, 1.0, 2.0), "col_indices": (1.0, 0.0), "values": (2.0, 3.0)},
-        ),
-        (
-            SPARSE.to_sparse_csc,
-            {"ccol_indices": (0.0, 1.0, 2.0), "row_indices": (1.0, 0.0), "values": (3.0, 2.0)},
-        ),
+        *((make, SPARSE_PARTS) for make in (SPARSE.to_sparse, SPARSE.to_sparse_csr, SPARSE.to_sparse_csc)),
         (lambda: torch.quantize_per_tensor(torch.tensor([0.5, 1.0]), 0.5, 0, torch.qint8), {"": (0.5, 1.0)}),
     ],
     ids=["nested", "jagged", "coo", "csr", "csc", "quantized"],
@@ -81,22 +74,16 @@ def test_a_dataclass_is_digested_by_its_fields() -> None:
 
 
 def test_what_cannot_be_read_is_an_error_and_not_a_wrong_digest() -> None:
-    with pytest.raises(NotImplementedError, match="meta"):
+    with pytest.raises(RuntimeError, match="meta"):
         digest_output(torch.ones(2, device="meta"))
 
 
-def test_a_single_tensor_has_no_name() -> None:
-    assert only(torch.ones(2)).name == ""
-
-
-@pytest.mark.parametrize("output", [None, "text", {}, [], [None, {"a": ()}], object(), np.array(["a"])])
+@pytest.mark.parametrize(
+    "output",
+    [None, "text", {}, [None, {"a": ()}], object(), np.array(["a"]), torch.ones(0, 4), np.empty((3, 0))],
+)
 def test_what_has_no_numbers_has_no_digest(output: object) -> None:
     assert digest_output(output) == ()
-
-
-def test_empty_tensors_are_left_out() -> None:
-    output = [torch.ones(0, 4), np.empty((3, 0)), torch.ones(1)]
-    assert [digest.name for digest in digest_output(output)] == ["2"]
 
 
 @pytest.mark.parametrize(

@@ -1,21 +1,13 @@
 """Every mode of Pillow, orientation and kind of transparency, with the pixels that a model has to get."""
 
 import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import ExifTags, Image, PngImagePlugin
+from PIL import ExifTags, Image
 
-from mps_experiments.workloads.images import (
-    Picture,
-    UnsuitableImageError,
-    begins_like,
-    formats,
-    picture_of,
-    read_image,
-)
+from mps_experiments.workloads.images import Picture, UnsuitableImageError, formats, picture_of, read_image
 
 ORIENTATION = ExifTags.Base.Orientation
 WHITE, RED, GREEN, BLUE, BLACK = (255, 255, 255), (255, 0, 0), (0, 255, 0), (0, 0, 255), (0, 0, 0)
@@ -79,14 +71,6 @@ def test_each_mode_of_8_bits_is_brought_to_rgb(
     assert picture.read_as == read_as
 
 
-def test_lab_is_converted_by_its_profile() -> None:
-    # Pure red is L 54, a 81, b 70 in CIELAB. There and back differs by the rounding to 8 bits.
-    lab = Image.new("RGB", (1, 1), RED).convert("LAB")
-    assert lab.getpixel((0, 0)) == (138, 209, 198)
-    assert np.abs(np.asarray(picture_of(lab).pixels).astype(int) - RED).max() <= 5
-    assert picture_of(lab).read_as == "LAB to RGB"
-
-
 @pytest.mark.parametrize("mode", ["P", "PA"])
 def test_a_palette_is_looked_up(mode: str) -> None:
     image = Image.new(mode, (1, 1), 1 if mode == "P" else (1, 255))
@@ -100,18 +84,6 @@ def test_16_bit_grey_keeps_its_16_bits(tmp_path: Path, name: str) -> None:
     assert picture.pixels.mode == "I;16"
     assert np.array_equal(np.asarray(picture.pixels), GREY_16)
     assert picture.read_as == "16-bit grey with values up to 65535, 65535 is white"
-
-
-@pytest.mark.parametrize("mode", ["I;16", "I;16L", "I;16B", "I;16N"])
-def test_16_bit_grey_of_either_byte_order_is_the_same(mode: str) -> None:
-    image = Image.new(mode, (2, 1), 0x1234)
-    assert np.asarray(picture_of(image).pixels).tolist() == [[0x1234, 0x1234]]
-
-
-def test_12_bits_in_16_are_dark_and_it_says_why(tmp_path: Path) -> None:
-    picture = saved(tmp_path / "a.png", Image.fromarray(GREY_16 // 16))
-    assert picture.read_as == "16-bit grey with values up to 4095, 65535 is white"
-    assert np.asarray(picture.pixels).max() == 4095
 
 
 @pytest.mark.parametrize("largest", [255, 256, 1000, 4095, 65535])
@@ -161,41 +133,13 @@ def test_a_tiff_in_which_zero_is_white_is_inverted(tmp_path: Path) -> None:
     assert np.asarray(picture.pixels).tolist() == [[65535, 535]]
 
 
-@pytest.mark.parametrize(
-    ("mode", "name", "what"),
-    [
-        ("F", "a.tif", "floating-point pixels"),
-        ("F", "a.pfm", "floating-point pixels"),
-        ("I", "a.tif", "32-bit or signed integer pixels"),
-    ],
-)
-def test_pixels_without_a_range_are_refused(tmp_path: Path, mode: str, name: str, what: str) -> None:
+@pytest.mark.parametrize(("mode", "name"), [("F", "a.tif"), ("F", "a.pfm"), ("I", "a.tif"), ("L", "a.tif")])
+def test_pixels_without_a_range_are_refused(tmp_path: Path, mode: str, name: str) -> None:
     Image.new(mode, (2, 1)).save(tmp_path / name)
-    with pytest.raises(UnsuitableImageError) as caught:
+    if mode == "L":
+        tiff(tmp_path / name, b"\xff\x01", bits=8, sample_format=2)  # signed
+    with pytest.raises(UnsuitableImageError, match=r"have no defined range; scale them to 16 bits"):
         read_image(tmp_path / name)
-    assert str(caught.value) == (
-        f"{what} have no defined range; scale them to 16 bits, for example with "
-        "PIL.Image.fromarray((pixels / largest * 65535).astype('uint16'))"
-    )
-
-
-def test_signed_pixels_of_8_bits_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UnsuitableImageError, match=r"^signed integer pixels have no defined range"):
-        read_image(tiff(tmp_path / "a.tif", b"\xff\x01", bits=8, sample_format=2))
-
-
-def test_the_way_that_a_refusal_names_works(tmp_path: Path) -> None:
-    values = np.array([[0.0, 0.5], [0.75, 1.0]])
-    picture = saved(tmp_path / "a.png", Image.fromarray((values / 1.0 * 65535).astype("uint16")))
-    assert np.allclose(np.asarray(picture.pixels) / 65535, values, atol=1e-5)
-
-
-def test_values_measured_by_a_telescope_are_refused(tmp_path: Path) -> None:
-    cards = ["SIMPLE  = T", "BITPIX  = 16", "NAXIS   = 2", "NAXIS1  = 2", "NAXIS2  = 1", "END"]
-    header = "".join(card.ljust(80) for card in cards).ljust(2880)
-    (tmp_path / "a.fits").write_bytes(header.encode() + bytes(2880))
-    with pytest.raises(UnsuitableImageError, match=r"^16-bit pixels of a FITS file have no defined range"):
-        read_image(tmp_path / "a.fits")
 
 
 def test_the_preview_in_a_raw_camera_file_is_refused(tmp_path: Path) -> None:
@@ -260,17 +204,12 @@ def test_an_orientation_in_xmp_counts_as_well(tmp_path: Path) -> None:
     assert picture.read_as == "EXIF orientation 6 applied"
 
 
-@pytest.mark.parametrize("orientation", [0, 9, 65535])
-def test_an_orientation_that_there_is_not_changes_nothing(tmp_path: Path, orientation: int) -> None:
+def test_an_orientation_that_there_is_not_changes_nothing(tmp_path: Path) -> None:
     exif = Image.Exif()
-    exif[ORIENTATION] = orientation
-    picture = saved(tmp_path / "a.jpg", Image.new("RGB", (3, 2)), exif=exif)
-    assert (picture.pixels.size, picture.read_as) == ((3, 2), "")
-
-
-def test_damaged_exif_spares_the_pixels(tmp_path: Path) -> None:
-    picture = saved(tmp_path / "a.jpg", Image.new("RGB", (3, 2)), exif=b"Exif\0\0not a directory")
-    assert (picture.pixels.size, picture.read_as) == ((3, 2), "")
+    exif[ORIENTATION] = 9
+    for damaged in (exif, b"Exif\0\0not a directory"):
+        picture = saved(tmp_path / "a.jpg", Image.new("RGB", (3, 2)), exif=damaged)
+        assert (picture.pixels.size, picture.read_as) == ((3, 2), "")
 
 
 def test_what_a_palette_png_or_a_gif_hides_is_white(tmp_path: Path) -> None:
@@ -296,42 +235,6 @@ def test_the_one_grey_of_16_bits_that_a_png_hides_is_white(tmp_path: Path) -> No
     assert picture.read_as.endswith("; transparent pixels over white")
 
 
-def chunk(name: bytes, data: bytes) -> bytes:
-    return struct.pack("!I", len(data)) + name + data + struct.pack("!I", zlib.crc32(name + data))
-
-
-@pytest.mark.parametrize(
-    ("depth", "colour_type", "width", "row", "hidden", "seen"),
-    [
-        (1, 0, 2, b"\x40", (0,), [WHITE, WHITE]),
-        (2, 0, 3, b"\x18", (1,), [BLACK, WHITE, (170, 170, 170)]),
-        (4, 0, 2, b"\x73", (7,), [WHITE, (51, 51, 51)]),
-        (16, 2, 2, struct.pack("!6H", 1000, 2000, 3000, 0, 0, 65535), (1000, 2000, 3000), [WHITE, BLUE]),
-    ],
-)
-def test_the_one_colour_that_a_png_of_any_depth_hides_is_white(
-    tmp_path: Path,
-    depth: int,
-    colour_type: int,
-    width: int,
-    row: bytes,
-    hidden: tuple[int, ...],
-    seen: list[tuple[int, ...]],
-) -> None:
-    # Pillow gives the colour in the file's depth, and the pixels in 8 bits.
-    header = struct.pack("!IIBBBBB", width, 1, depth, colour_type, 0, 0, 0)
-    chunks = (
-        chunk(b"IHDR", header),
-        chunk(b"tRNS", struct.pack(f"!{len(hidden)}H", *hidden)),
-        chunk(b"IDAT", zlib.compress(b"\0" + row)),
-        chunk(b"IEND", b""),
-    )
-    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
-    picture = read_image(tmp_path / "a.png")
-    assert pixels(picture) == seen
-    assert picture.read_as == "transparent pixels over white"
-
-
 @pytest.mark.parametrize("name", ["a.gif", "a.webp", "a.png", "a.tif", "a.avif"])
 def test_of_several_frames_the_first_is_read(tmp_path: Path, name: str) -> None:
     others = [Image.new("RGB", (16, 16), colour) for colour in (GREEN, BLUE)]
@@ -341,27 +244,13 @@ def test_of_several_frames_the_first_is_read(tmp_path: Path, name: str) -> None:
     assert picture.read_as == "first of 3 frames"
 
 
-@pytest.mark.parametrize(
-    "name", ["a.ico", "a.icns", "a.tga", "a.pcx", "a.ppm", "a.sgi", "a.dds", "a.qoi", "a.jp2"]
-)
+@pytest.mark.parametrize("name", ["a.ico", "a.tga", "a.pcx", "a.ppm", "a.sgi", "a.dds", "a.qoi", "a.jp2"])
 def test_whatever_pillow_decodes_is_read_by_content(tmp_path: Path, name: str) -> None:
     Image.new("RGB", (64, 64), RED).save(tmp_path / name)
     (tmp_path / name).rename(tmp_path / "photo.jpg")
-    picture = read_image(tmp_path / "photo.jpg")
-    assert set(pixels(picture)) == {RED}
+    assert set(pixels(read_image(tmp_path / "photo.jpg"))) == {RED}
 
 
 def test_formats_that_run_a_program_are_never_tried() -> None:
     assert not {"EPS", "WMF"} & set(formats())
     assert {"JPEG", "PNG", "TIFF", "WEBP", "ICO", "GIF", "BMP"} <= set(formats())
-
-
-def test_the_beginning_tells_the_format() -> None:
-    assert begins_like(b"\x89PNG\r\n\x1a\n") == "PNG"
-    assert begins_like(b"nothing of the kind") is None
-
-
-def test_a_comment_in_a_png_is_no_orientation(tmp_path: Path) -> None:
-    comments = PngImagePlugin.PngInfo()
-    comments.add_text("Orientation", "6")
-    assert saved(tmp_path / "a.png", Image.new("RGB", (3, 2)), pnginfo=comments).pixels.size == (3, 2)

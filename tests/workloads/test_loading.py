@@ -14,7 +14,6 @@ from mps_experiments.workloads.loading import (
     describe_model,
     describe_torch,
     hash_weights,
-    synchronizer,
 )
 
 CPU = torch.device("cpu")
@@ -60,19 +59,16 @@ def test_several_inputs_take_turns() -> None:
         (Output(torch.zeros(2)), "logits (2,)"),
         (Output, "type"),
         (torch.eye(2).to_sparse(), "(2, 2)"),
+        (
+            torch.nested.nested_tensor([torch.zeros(2), torch.zeros(3)], layout=torch.jagged),
+            "nested (2,) (3,)",
+        ),
         ({"x" * 1000: torch.zeros(1)}, "x" * 200),
         (None, "NoneType"),
     ],
 )
 def test_the_shape_of_an_output_is_what_a_person_looks_for(output: object, shape: str) -> None:
     assert Workload.shape_of(output) == shape
-
-
-@pytest.mark.filterwarnings("ignore::UserWarning")  # a prototype in PyTorch
-def test_the_shape_of_a_nested_tensor_is_that_of_its_parts() -> None:
-    assert (
-        Workload.shape_of(torch.nested.nested_tensor([torch.zeros(2), torch.zeros(3)])) == "nested (2,) (3,)"
-    )
 
 
 def test_a_workload_without_a_state_dict_has_no_digest() -> None:
@@ -91,11 +87,6 @@ def digest_of(state: dict[str, Any]) -> str | None:
             return state
 
     return hash_weights(Workload(model=Model(), forward=lambda: None, forward_first=lambda: None)).result(10)
-
-
-def test_on_the_cpu_nothing_is_waited_for() -> None:
-    synchronizer("stream", None)()
-    synchronizer("device", None)()
 
 
 def test_a_module_tells_its_norm_layers_and_types() -> None:

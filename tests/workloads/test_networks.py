@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
 from torchvision.models import WeightsEnum, get_model, get_model_weights
 
 from mps_experiments.errors import ConfigError
@@ -39,10 +38,6 @@ def modules(model: nn.Module) -> list[tuple[object, ...]]:
     ]
 
 
-def classes(model: nn.Module) -> set[str]:
-    return {type(module).__name__ for module in model.modules()}
-
-
 @pytest.fixture
 def no_download(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fail the test if any address is opened."""
@@ -65,47 +60,37 @@ def test_random_weights_are_in_the_modules_of_the_pretrained_model(
 
 
 @pytest.mark.parametrize(
-    ("name", "norm_layer"),
+    ("name", "wanted", "norm_layer"),
     [
-        ("maskrcnn_resnet50_fpn", "FrozenBatchNorm2d"),
-        ("fasterrcnn_mobilenet_v3_large_fpn", "FrozenBatchNorm2d"),
-        ("keypointrcnn_resnet50_fpn", "FrozenBatchNorm2d"),
-        ("retinanet_resnet50_fpn", "FrozenBatchNorm2d"),
-        ("fcos_resnet50_fpn", "FrozenBatchNorm2d"),
-        ("maskrcnn_resnet50_fpn_v2", "BatchNorm2d"),
-        ("fcn_resnet50", "BatchNorm2d"),
-        ("resnet18", "BatchNorm2d"),
+        ("maskrcnn_resnet50_fpn", "auto", "FrozenBatchNorm2d"),
+        ("maskrcnn_resnet50_fpn_v2", "auto", "BatchNorm2d"),
+        ("resnet18", "auto", "BatchNorm2d"),
+        ("maskrcnn_resnet50_fpn", "batch", "BatchNorm2d"),
+        ("resnet18", "frozen", "FrozenBatchNorm2d"),
     ],
 )
-def test_the_norm_layer_is_that_of_the_deployed_model(name: str, norm_layer: str) -> None:
-    batch = {"BatchNorm2d", "FrozenBatchNorm2d"}
-    assert classes(built(name).model) & batch == {norm_layer}
-
-
-@pytest.mark.parametrize(
-    ("wanted", "norm_layer"), [("batch", "BatchNorm2d"), ("frozen", "FrozenBatchNorm2d")]
-)
-@pytest.mark.parametrize("name", ["maskrcnn_resnet50_fpn", "resnet18"])
-def test_the_norm_layer_can_be_asked_for(name: str, wanted: str, norm_layer: str) -> None:
+def test_the_norm_layer_is_that_of_the_deployed_model_or_the_one_asked_for(
+    name: str, wanted: str, norm_layer: str
+) -> None:
     model = built(name, norm_layer=wanted).model
-    assert classes(model) & {"BatchNorm2d", "FrozenBatchNorm2d"} == {norm_layer}
+    assert {type(each).__name__ for each in model.modules()} & {"BatchNorm2d", "FrozenBatchNorm2d"} == {
+        norm_layer
+    }
     assert not model.training
 
 
-@pytest.mark.parametrize("name", ["alexnet", "vgg11", "vit_b_32"])
+@pytest.mark.parametrize("name", ["alexnet", "vit_b_32"])
 def test_a_norm_layer_for_a_model_without_one_is_refused(name: str) -> None:
     with pytest.raises(ConfigError, match=rf"workload\.norm_layer=batch: {name} has no batch normalisation"):
         built(name, norm_layer="batch")
 
 
-@pytest.mark.parametrize("loaded", [torch.inference_mode, torch.no_grad])
-def test_both_norm_layers_compute_the_same(loaded: Any) -> None:
-    """Load in inference mode as well, as workers do: its tensors differ from others."""
+def test_both_norm_layers_compute_the_same() -> None:
+    """Load in inference mode, as workers do: its tensors differ from others."""
     outputs = []
     for wanted in ("batch", "frozen"):
-        with loaded():
-            model = built(SMALL, CPU, norm_layer=wanted).model
         with torch.inference_mode():
+            model = built(SMALL, CPU, norm_layer=wanted).model
             outputs.append(model(torch.linspace(0, 1, 3 * 64 * 64).reshape(1, 3, 64, 64)))
     torch.testing.assert_close(*outputs)
 
@@ -198,7 +183,7 @@ def test_a_file_without_counters_loads(tmp_path: Path) -> None:
     assert built(SMALL, CPU, weights=saved(state, tmp_path)).loaded == ""
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
 def test_another_type_than_the_modules_is_told(tmp_path: Path, dtype: torch.dtype) -> None:
     state = {n: each.to(dtype) if each.is_floating_point() else each for n, each in state_of(SMALL).items()}
     network = built(SMALL, CPU, weights=saved(state, tmp_path))
@@ -212,23 +197,18 @@ def test_another_type_than_the_modules_is_told(tmp_path: Path, dtype: torch.dtyp
     [
         (
             {"fc.weight": torch.zeros(10, 512), "fc.bias": torch.zeros(10)},
-            "does not fit resnet18: fc.bias is [10] in the file, [1000] in the model, and 1 more differ; "
-            "a factory can build another number of classes (workload=custom)",
+            "fc.bias is [10] in the file, [1000] in the model, and 1 more differ; a factory can",
         ),
-        (
-            {"fc.weight": None, "fc.bias": None},
-            "does not fit resnet18: missing names: 2 of 122 (fc.weight, fc.bias)",
-        ),
-        ({"fc.extra": torch.zeros(1)}, "does not fit resnet18: unknown names: 1 (fc.extra)"),
+        ({"fc.weight": None, "fc.bias": None}, "missing names: 2 of 122 (fc.weight, fc.bias)"),
+        ({"fc.extra": torch.zeros(1)}, "unknown names: 1 (fc.extra)"),
     ],
 )
 def test_a_file_that_does_not_fit_is_refused_with_what_does_not(
     tmp_path: Path, change: dict[str, Any], line: str
 ) -> None:
     state = {name: each for name, each in (state_of(SMALL) | change).items() if each is not None}
-    with pytest.raises(ValueError, match="does not fit") as caught:
+    with pytest.raises(ValueError, match=f"^does not fit resnet18: {re.escape(line)}"):
         built(SMALL, weights=saved(state, tmp_path))
-    assert str(caught.value) == line
 
 
 def test_builders_are_as_they_were_afterwards(tmp_path: Path) -> None:
@@ -236,21 +216,3 @@ def test_builders_are_as_they_were_afterwards(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="does not fit"):
         built(SMALL, weights=saved({"a": torch.zeros(1)}, tmp_path))
     assert (WeightsEnum.get_state_dict, nn.Module.load_state_dict) == before
-
-
-class CountingBatchNorms(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts the batch normalisations that run."""
-
-    count = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.count += "batch_norm" in str(func)
-        return func(*args, **(kwargs or {}))
-
-
-@pytest.mark.parametrize(("norm_layer", "count"), [("auto", 0), ("batch", 53), ("frozen", 0)])
-def test_the_norm_layer_decides_which_operations_run(norm_layer: str, count: int) -> None:
-    model = built("maskrcnn_resnet50_fpn", norm_layer=norm_layer).model
-    with torch.inference_mode(), CountingBatchNorms() as counting:  # type: ignore[no-untyped-call]
-        model.get_submodule("backbone")(torch.zeros(1, 3, 320, 320, device=META))
-    assert counting.count == count

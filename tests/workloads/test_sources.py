@@ -1,10 +1,11 @@
-"""Which edits change the digest of a custom workload's source."""
+"""What is read of a custom workload's source: what changes its digest, which packages it imports."""
 
+import sys
 from pathlib import Path
 
 import pytest
 
-from mps_experiments.workloads.sources import source_sha256
+from mps_experiments.workloads.sources import installed_imports, source_sha256
 from tests.conftest import CHECKOUT
 
 FILES = {
@@ -61,8 +62,10 @@ def test_of_an_installed_factory_only_its_own_package_is_read(tmp_path: Path) ->
     assert found is not None
 
 
-def test_a_module_without_a_file_has_no_digest(tmp_path: Path) -> None:
-    assert source_sha256("sys:exit", tmp_path) is None
+@pytest.mark.parametrize("module", ["itertools", "sys"])
+def test_a_module_without_a_file_has_no_digest_and_names_nothing(module: str, tmp_path: Path) -> None:
+    assert source_sha256(f"{module}:build", tmp_path) is None
+    assert installed_imports(f"{module}:build", tmp_path) == ()
 
 
 def test_where_the_program_was_started_from_does_not_count(folder: Path, tmp_path: Path) -> None:
@@ -71,3 +74,52 @@ def test_where_the_program_was_started_from_does_not_count(folder: Path, tmp_pat
         (copy / name).parent.mkdir(parents=True, exist_ok=True)
         (copy / name).write_text(text)
     assert source_sha256("model:build", copy) == source_sha256("model:build", folder)
+
+
+MODEL = """\
+import json, os.path
+import torch.nn as nn
+from torchvision import models
+import numpy as np
+import PIL.Image
+from near import thing
+from mps_experiments.errors import ConfigError
+import no_such_package_anywhere
+from typing import TYPE_CHECKING
+if TYPE_CHECKING:
+    import hydra
+else:
+    import yaml
+try:
+    from rich import print as show
+except ImportError:
+    import pytest
+
+def build(device, options):
+    from pydantic import BaseModel
+    with device:
+        import psutil
+
+def other():
+    import mlflow
+"""
+
+
+def test_packages_of_the_module_its_own_modules_and_the_factory_are_named(tmp_path: Path) -> None:
+    (tmp_path / "model.py").write_text(MODEL)
+    (tmp_path / "near.py").write_text("from omegaconf import *\nfrom . import far\nimport scipy.stats\n")
+    names = "numpy PIL.Image yaml rich.print pytest pydantic.BaseModel psutil omegaconf scipy.stats"
+    assert installed_imports("model:build", tmp_path) == tuple(names.split())
+    assert not {"model", "near"} & set(sys.modules)
+
+
+def test_an_installed_factory_names_its_neighbours_but_not_its_own_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "site" / "zoo"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "build.py").write_text("import numpy\nimport zoo.deep\n")
+    (package / "deep.py").write_text("import yaml\n")
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    assert installed_imports("zoo.build:build", tmp_path / "elsewhere") == ("numpy", "yaml")

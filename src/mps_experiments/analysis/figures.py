@@ -57,8 +57,8 @@ def arm_name(panel: Panel, mps: str, stratum: str = "") -> str:
 
 
 def scoped(panel: Panel, title: str) -> str:
-    """Return a title with what all runs of the chart share."""
-    return f"{title} (times={panel.times})"
+    """Return a title with the iterations that a chart is of, where there are others."""
+    return f"{title} (times={panel.times})" if panel.other_times else title
 
 
 def _points(series: Series, unit: str) -> str:

@@ -1,4 +1,4 @@
-"""The table of metrics: one row for each figure of a run, which MLflow, tables and charts read; pure."""
+"""The table of metrics: one row for each figure of a run, which MLflow, tables and the export read; pure."""
 
 import math
 import statistics
@@ -15,7 +15,6 @@ from mps_experiments.record.statistics import Statistics
 from mps_experiments.record.telemetry import POWER_CAP, TelemetrySummary
 
 Part = TypeVar("Part")
-_TRACED = "; it comes from the traced pass, which trace.iterations=3 turns on"
 
 
 class Readings:
@@ -58,23 +57,6 @@ class Readings:
         return self.gpu.energy_j if self.gpu else None
 
 
-@dataclass(frozen=True)
-class Chart:
-    """A metric's chart over the number of processes.
-
-    Attributes:
-        name: Of the file.
-        axis: Text of the upright axis; ``{item}`` is the word for one item.
-        top: Upper end of that axis; None for what the values need.
-        comes_from: What it takes to have it, for those who have it not.
-    """
-
-    name: str
-    axis: str
-    top: float | None
-    comes_from: str
-
-
 @dataclass(frozen=True, kw_only=True)
 class Metric:
     """One figure of a run.
@@ -85,11 +67,10 @@ class Metric:
         title: For people.
         read: Returns the value of a run; None where it is not known.
         better: Which direction is an improvement; empty where neither is.
-        heading: Of its column in the table of all figures; empty for none. ``{item}`` as in a chart.
+        heading: Of its column in the table of cells; empty for none. ``{item}`` is the word for one item.
         pooled: Returns the value of a cell; None for the median over its runs.
         text: Writes a value, without the unit.
-        chart: How it is drawn; None for no chart.
-        shown_factor: From the value that `read` returns and MLflow gets to that of tables and charts.
+        shown_factor: From the value that `read` returns and MLflow gets to that of tables.
     """
 
     name: str
@@ -100,7 +81,6 @@ class Metric:
     heading: str = ""
     pooled: Callable[[Group], float | None] | None = None
     text: Callable[[float], str] = short
-    chart: Chart | None = None
     shown_factor: float = 1.0
 
     def of(self, group: Group) -> float | None:
@@ -227,7 +207,6 @@ METRICS = (
         better="higher",
         shown_factor=100,
         heading="overlap %",
-        chart=Chart("overlap", "% of busy time with two workers or more", 100, _TRACED),
     ),
     _trace(
         "trace/gpu_busy_share",
@@ -236,7 +215,6 @@ METRICS = (
         lambda a: a.busy_share,
         shown_factor=100,
         heading="GPU busy %",
-        chart=Chart("busy", "% of the traced pass", 100, _TRACED),
     ),
     _gpu("gpu/energy_j", "J", "energy", lambda s: s.energy_j),
     _run(
@@ -245,7 +223,6 @@ METRICS = (
         "Power",
         _power_w,
         heading="power W",
-        chart=Chart("power", "mean power in the window, W", None, " with readings of the GPU's power"),
     ),
     _run(
         "gpu/energy_per_item_j",
@@ -254,10 +231,16 @@ METRICS = (
         _energy_per_item_j,
         **_LOWER,
         heading="J per {item}",
-        chart=Chart("energy", "J per {item}", None, " with readings of the GPU's energy counter"),
     ),
     _run("gpu/kwh_per_million_items", "kWh", "energy of a million items", _kwh_per_million, **_LOWER),
-    _run("cost/per_million_items", "", "cost of a million items", _cost_per_million, **_LOWER),
+    _run(
+        "cost/per_million_items",
+        "",
+        "cost of a million items",
+        _cost_per_million,
+        **_LOWER,
+        heading="cost of a million {item}s",
+    ),
     _gpu(
         "gpu/sm_activity_mean",
         "%",
@@ -289,7 +272,6 @@ METRICS = (
 )
 BY_NAME = {metric.name: metric for metric in METRICS}
 SHOWN = tuple(metric for metric in METRICS if metric.heading)
-CHARTED = tuple((metric, metric.chart) for metric in METRICS if metric.chart)
 
 
 def priced(run: Measurement, gpu_hour: float) -> Measurement:

@@ -18,26 +18,22 @@ from omegaconf import read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from mps_experiments.config import mistakes
-from mps_experiments.config.composer import Cell, Composer, choices
+from mps_experiments.config.composer import Cell, Composer
 from mps_experiments.config.files import read_files_with_care, refuse_packages
 from mps_experiments.config.flags import read_flags
+from mps_experiments.config.internals import BASIC_SWEEPER
 from mps_experiments.config.resolvers import register_resolvers
 from mps_experiments.config.schema import Config, register_schema
-from mps_experiments.config.trust import Trust, close_environment, shipped_settings, trust_in
+from mps_experiments.config.trust import close_environment, shipped_settings, trust_in
 from mps_experiments.errors import ConfigError
 from mps_experiments.record.axes import key_of
-
-_BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Grid:
-    """What is to be run.
+    """The cells to be run, in Hydra's order; none where a sweeper decides as it goes.
 
-    Attributes:
-        composer: What composed the cells and can compose more; has what they share, for the whole sweep.
-        folder: The sweep's folder, or that of the one run.
-        cells: In Hydra's order; empty where a sweeper decides as it goes.
+    The composer can compose more. The folder is the sweep's, or that of the one run.
     """
 
     composer: Composer
@@ -52,19 +48,10 @@ class Grid:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What one command line asks for.
-
-    Attributes:
-        grid: What is to be run; None for a command that only shows something (--help, --cfg, ...).
-    """
+    """What one command line asks for; no grid for one that only shows something (--help, --cfg, ...)."""
 
     multirun: bool
     grid: Grid | None = None
-
-    @property
-    def runs(self) -> bool:
-        """Return whether cells are to be run."""
-        return self.grid is not None
 
     @property
     def cells(self) -> tuple[Config, ...]:
@@ -94,9 +81,14 @@ def parse(arguments: list[str]) -> Request:
     shipped_settings()  # cached: Hydra can be initialised only once at a time
     with initialize_config_dir(version_base="1.3", config_dir=flags.config_path, job_name="mps_experiments"):
         loader = GlobalHydra.instance().config_loader()
-        overrides = _read(flags.overrides, loader)
-        composer = Composer(loader, flags, overrides, _trust_in(overrides))
-        return _request(composer, flags, overrides)
+        given = _read(flags.overrides, loader)
+        trust = trust_in(given)
+        read_files_with_care(trust.allow_code)
+        close_environment(trust)
+        for override in given:
+            if override.key_or_group == "hydra.searchpath" and not trust.allow_code:
+                refuse_packages(override.value())
+        return _request(Composer(loader, flags, given, trust), flags, given)
 
 
 def _read(texts: Sequence[str], loader: ConfigLoader) -> list[Override]:
@@ -112,20 +104,9 @@ def _read(texts: Sequence[str], loader: ConfigLoader) -> list[Override]:
         except (HydraException, ValueError) as error:  # ValueError: a number of thousands of digits
             raise mistakes.unreadable(text) from error
         override.input_line = text
-        mistakes.refuse_form(override, choices(loader))
+        mistakes.refuse_form(override, loader.get_group_options)
         overrides.append(override)
     return overrides
-
-
-def _trust_in(overrides: Sequence[Override]) -> Trust:
-    """Return what the command line vouches for; from now on files and environment are read accordingly."""
-    trust = trust_in(overrides)
-    read_files_with_care(trust.allow_code)
-    close_environment(trust)
-    for override in overrides:
-        if override.key_or_group == "hydra.searchpath" and not trust.allow_code:
-            refuse_packages(override.value())
-    return trust
 
 
 def _request(composer: Composer, flags: argparse.Namespace, given: list[Override]) -> Request:
@@ -142,22 +123,27 @@ def _request(composer: Composer, flags: argparse.Namespace, given: list[Override
     if not multirun:
         cell = composer.alone(texts)
         return Request(multirun=False, grid=Grid(composer=composer, folder=cell.folder, cells=(cell,)))
-    lists = _lists(composer, given)
-    folder = Path(composer.place(master, "hydra.sweep.dir")).absolute()
-    cells = tuple(composer.cell(overrides, number) for number, overrides in enumerate(lists))
-    _refuse_equal(cells)
+    folder = Path(composer.sweep_folder).absolute()
+    if master.hydra.sweeper._target_ == BASIC_SWEEPER:
+        lists = _lists(composer, given)
+        cells = tuple(composer.cell(overrides, number) for number, overrides in enumerate(lists))
+        _refuse_equal(cells)
+    else:
+        cells = ()
+        typed = [str(override.input_line) for override in given if override.key_or_group == "precision"]
+        if composer.config.precision or typed:
+            value = mistakes.split(typed[-1])[1] if typed else composer.config.precision
+            raise ConfigError(
+                "precision", value, "adds blocks only with Hydra's basic sweeper; leave it away"
+            )
     with read_write(master.hydra):
         master.hydra.overrides.task = list(texts)  # what cells vary, too: for multirun.yaml
     return Request(multirun=True, grid=Grid(composer=composer, folder=folder, cells=cells))
 
 
 def _lists(composer: Composer, given: list[Override]) -> list[tuple[str, ...]]:
-    """Return the overrides of each cell, the last option varying fastest; none for a sweeper that decides."""
-    config, sweeper = composer.config, composer.master.hydra.sweeper
-    if sweeper._target_ != _BASIC_SWEEPER:
-        _refuse_precision(config, given)
-        return []
-    params = sweeper.params or {}
+    """Return the overrides of each cell, the last option varying fastest."""
+    params = composer.master.hydra.sweeper.params or {}
     swept = _read([f"{key}={value}" for key, value in params.items()], composer.loader)
     for override in swept:
         mistakes.refuse_sweep(override, multirun=True)
@@ -169,8 +155,9 @@ def _lists(composer: Composer, given: list[Override]) -> list[tuple[str, ...]]:
             columns[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
         else:
             columns[key] = [f"{key}={override.get_value_element_as_str()}"]
-    if config.precision and not any(key_of(key) == "repeat" for key in columns):
-        columns["repeat"] = [f"repeat={config.repeat}"]  # blocks are added: all have names of one kind
+    if composer.config.precision and not any(key_of(key) == "repeat" for key in columns):
+        # Blocks are added: all have names of one kind.
+        columns["repeat"] = [f"repeat={composer.config.repeat}"]
     count = math.prod(map(len, columns.values()))
     if count > mistakes.MAX_CELLS:
         what = f"{count} cells are more than {mistakes.MAX_CELLS}; sweep over fewer values"
@@ -178,20 +165,12 @@ def _lists(composer: Composer, given: list[Override]) -> list[tuple[str, ...]]:
     return list(itertools.product(*columns.values()))
 
 
-def _refuse_precision(config: Config, given: Sequence[Override]) -> None:
-    """Refuse added blocks where a sweeper decides as it goes."""
-    swept = [str(o.input_line) for o in given if o.key_or_group == "precision" and o.is_sweep_override()]
-    if config.precision or swept:
-        value = mistakes.split(swept[0])[1] if swept else config.precision
-        raise ConfigError("precision", value, "adds blocks only with Hydra's basic sweeper; leave it away")
-
-
 def _refuse_equal(cells: Sequence[Cell]) -> None:
     """Refuse two cells that are the same: they would count as repeats, but no repeat tells them apart."""
     seen: dict[str, Cell] = {}
     for cell in cells:
-        if (same := seen.setdefault(repr(cell.config), cell)) is cell:
-            continue
-        first, second = ((set(a.overrides) - set(b.overrides)) for a, b in ((same, cell), (cell, same)))
-        what = f"{' '.join(sorted(second))} is the same cell as {' '.join(sorted(first))}; give one of them"
-        raise ConfigError("command line", "", what)
+        if (same := seen.setdefault(repr(cell.config), cell)) is not cell:
+            first = " ".join(sorted(set(same.overrides) - set(cell.overrides)))
+            second = " ".join(sorted(set(cell.overrides) - set(same.overrides)))
+            what = f"{second} is the same cell as {first}; give one of them"
+            raise ConfigError("command line", "", what)

@@ -1,10 +1,10 @@
 """Compose one configuration after another, each with Hydra's own part, checked and typed."""
 
 import argparse
-import contextlib
+import functools
 import pickle
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -27,12 +27,10 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One composed cell.
+    """One composed cell, with Hydra's number for it, and the folder where its run goes.
 
     Attributes:
-        number: Hydra's number for it.
         overrides: What sets it apart on the command line.
-        folder: Where its run goes.
         packed: All that Hydra composed; the tree itself would take half a megabyte a cell.
     """
 
@@ -44,26 +42,16 @@ class Cell:
 
     def composed(self) -> DictConfig:
         """Return what Hydra composed, which its caller may change."""
-        found = pickle.loads(zlib.decompress(self.packed))  # noqa: S301 - packed by `_Composer`
-        assert isinstance(found, DictConfig)  # noqa: S101 - as it was packed
+        found: DictConfig = pickle.loads(zlib.decompress(self.packed))  # noqa: S301 - packed by `Composer`
         return found
 
 
 def to_config(config: DictConfig) -> Config:
-    """Return the typed configuration of one cell.
-
-    Raises:
-        ConfigError: If a key was added that no option has.
-    """
-    mistakes.refuse_unknown(config)
+    """Return the typed configuration of one cell; a key that no option has is a `ConfigError`."""
+    mistakes.refuse_unknown(config, Config())
     converted = OmegaConf.to_object(config)
     assert isinstance(converted, Config)  # noqa: S101 - the schema is the root of the tree
     return converted
-
-
-def choices(loader: ConfigLoader) -> mistakes.Choices:
-    """Return what tells the choices of a group."""
-    return lambda group: list(loader.get_group_options(group))
 
 
 class Composer:
@@ -83,16 +71,17 @@ class Composer:
         shared = [str(override.input_line) for override in given if not override.is_sweep_override()]
         self.master, self.config = self._or_mistake(self._checked, shared)
 
+    @functools.cached_property
+    def sweep_folder(self) -> str:
+        """Return the folder of all cells of a sweep, as Hydra has it."""
+        return _place(self.master, "hydra.sweep.dir")
+
     def alone(self, overrides: tuple[str, ...]) -> Cell:
         """Return the one cell of a command line that is no sweep."""
         return self._packed(self.master, self.config, overrides, number=None)
 
     def cell(self, overrides: Sequence[str], number: int) -> Cell:
-        """Compose one cell of a sweep.
-
-        Raises:
-            ConfigError: With the first override that does not fit.
-        """
+        """Compose one cell of a sweep, with the first override that does not fit as a `ConfigError`."""
 
         def one(given: Sequence[str]) -> tuple[DictConfig, Cell]:
             composed, config = self._checked(given)
@@ -104,8 +93,8 @@ class Composer:
             chosen = next((text for text in overrides if key_of(text) == "experiment"), "experiment")
             what = "has a grid of its own, which a sweep over experiments leaves out; run one at a time"
             raise ConfigError(*mistakes.split(chosen), what)
-        folder = self.place(composed, "hydra.sweep.dir")
-        if folder != self.place(self.master, "hydra.sweep.dir"):
+        folder = _place(composed, "hydra.sweep.dir")
+        if folder != self.sweep_folder:
             what = "is one for all cells of a sweep; give one output_dir, and vary hydra.sweep.subdir"
             raise ConfigError("hydra.sweep.dir", folder, what)
         return cell
@@ -113,20 +102,17 @@ class Composer:
     def _packed(
         self, composed: DictConfig, config: Config, overrides: tuple[str, ...], number: int | None
     ) -> Cell:
-        """Make a cell of what was composed.
-
-        Raises:
-            ConfigError: If its folder cannot be.
-        """
-        hydra = composed.hydra
-        hydra.mode = RunMode.RUN if number is None else RunMode.MULTIRUN
-        if number is None:
-            folder = Path(self.place(composed, "hydra.run.dir"))
-        else:
-            with flag_override(composed, ["struct", "readonly"], [False, False]):
+        """Make a cell of what was composed; one whose folder cannot be is a `ConfigError`."""
+        with flag_override(composed, ["struct", "readonly"], [False, False]):
+            hydra = composed.hydra
+            hydra.mode = RunMode.RUN if number is None else RunMode.MULTIRUN
+            if number is not None:
                 hydra.job.num, hydra.job.id = number, str(number)
-            folder = Path(self.place(composed, "hydra.sweep.dir"))
-            folder /= self.place(composed, "hydra.sweep.subdir", below="hydra.sweep.dir")
+        if number is None:
+            folder = Path(_place(composed, "hydra.run.dir"))
+        else:
+            folder = Path(_place(composed, "hydra.sweep.dir"))
+            folder /= _place(composed, "hydra.sweep.subdir", below="hydra.sweep.dir")
         return Cell(
             number=number or 0,
             overrides=overrides,
@@ -134,20 +120,6 @@ class Composer:
             folder=folder.absolute(),
             packed=zlib.compress(pickle.dumps(composed), 1),
         )
-
-    def place(self, composed: DictConfig, option: str, below: str = "") -> str:
-        """Return where runs go.
-
-        Raises:
-            ConfigError: If nothing can go there.
-        """
-        try:
-            with _known_to_hydra(composed):
-                value = str(OmegaConf.select(composed, option))
-        except OmegaConfBaseException as error:
-            raise ConfigError("configuration", "", f"{option}: {str(error).splitlines()[0]}") from error
-        refuse_place(option, value, below)
-        return value
 
     def _checked(self, overrides: Sequence[str]) -> tuple[DictConfig, Config]:
         try:
@@ -172,24 +144,22 @@ class Composer:
         """Compose, or find the first override without which all is well: Hydra seldom says which it means."""
         try:
             return compose(overrides)
-        except mistakes.COMPOSITION_ERRORS as error:
-            last = error
-        for count in range(len(overrides)):
-            try:
-                compose(overrides[:count])
-            except mistakes.COMPOSITION_ERRORS as first:
-                culprit = overrides[count - 1] if count else ""
-                raise mistakes.explain(first, culprit, choices(self.loader)) from first
-        raise mistakes.explain(last, overrides[-1] if overrides else "", choices(self.loader)) from last
+        except mistakes.COMPOSITION_ERRORS:
+            for count in range(len(overrides) + 1):
+                try:
+                    compose(overrides[:count])
+                except mistakes.COMPOSITION_ERRORS as first:
+                    culprit = overrides[count - 1] if count else ""
+                    raise mistakes.explain(first, culprit, self.loader.get_group_options) from first
+            raise
 
 
-@contextlib.contextmanager
-def _known_to_hydra(composed: DictConfig) -> Iterator[None]:
-    """Let ``${hydra:...}`` mean this configuration."""
-    known = HydraConfig.instance()
-    before = known.cfg
+def _place(composed: DictConfig, option: str, below: str = "") -> str:
+    """Return where runs go; a place where nothing can go is a `ConfigError`."""
+    HydraConfig.instance().set_config(composed)  # what ${hydra:...} means
     try:
-        known.set_config(composed)
-        yield
-    finally:
-        known.cfg = before
+        value = str(OmegaConf.select(composed, option))
+    except OmegaConfBaseException as error:
+        raise ConfigError("configuration", "", f"{option}: {str(error).splitlines()[0]}") from error
+    refuse_place(option, value, below)
+    return value

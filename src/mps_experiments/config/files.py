@@ -7,12 +7,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import yaml  # type: ignore[import-untyped]
-from hydra._internal.core_plugins.file_config_source import FileConfigSource
-from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core.plugins import Plugins
 from hydra.plugins.config_source import ConfigResult
 from omegaconf import OmegaConf
 
+from mps_experiments.config.internals import FileConfigSource, SourcesRegistry
 from mps_experiments.config.mistakes import GROUPS
 from mps_experiments.config.schema import conf_dir
 from mps_experiments.errors import ConfigError
@@ -31,11 +30,7 @@ class CheckedFileSource(FileConfigSource):
     allow_code = False
 
     def load_config(self, config_path: str) -> ConfigResult:
-        """Read one file.
-
-        Raises:
-            ConfigError: If the file cannot be read, would need too much memory, or has packages imported.
-        """
+        """Read one file, after a look at it."""
         path = Path(os.path.realpath(Path(self.path) / self._normalize_file_name(config_path)))
         if path.is_file() and not path.is_relative_to(conf_dir()):
             check_file(path, is_experiment=config_path.startswith("experiment/"))
@@ -53,11 +48,7 @@ def read_files_with_care(allow_code: bool) -> None:
 
 
 def refuse_packages(searchpath: object) -> None:
-    """Refuse places to look for configuration files that Python would import.
-
-    Raises:
-        ConfigError: With the first.
-    """
+    """Refuse places to look for configuration files that Python would import."""
     for place in searchpath if isinstance(searchpath, Iterable) else ():
         scheme, separator, _ = str(place).partition("://")
         if separator and scheme != "file":
@@ -68,12 +59,7 @@ def refuse_packages(searchpath: object) -> None:
 def check_file(path: Path, is_experiment: bool) -> None:
     """Refuse a file that Hydra would choke on or misread, with the line and what mends it.
 
-    Args:
-        path: The file.
-        is_experiment: Whether its options are meant for the root of the tree.
-
-    Raises:
-        ConfigError: With the first such thing.
+    The options of an experiment are meant for the root of the tree.
     """
     text = _text_of(path)
     try:
@@ -85,7 +71,7 @@ def check_file(path: Path, is_experiment: bool) -> None:
         raise _unreadable(path, text, error) from error
     if is_experiment and not _PACKAGE.search(text):
         raise _refusal(path, "line 1: an experiment begins with the line: # @package _global_")
-    _refuse_truth_values(path, root, ())
+    _refuse_truth_values(path, root)
 
 
 def _text_of(path: Path) -> str:
@@ -105,42 +91,32 @@ def _text_of(path: Path) -> str:
         raise _refusal(path, f"line {line}: {what}") from error
 
 
-def _unreadable(path: Path, text: str, error: Exception) -> ConfigError:
+def _unreadable(path: Path, text: str, error: yaml.YAMLError) -> ConfigError:
     mark = getattr(error, "problem_mark", None)
     if mark is None:
         return _refusal(path, f"cannot be read: {str(error).splitlines()[0]}")
-    lines = [*text.splitlines(), ""]
-    what = getattr(error, "problem", "") or "is no YAML"
-    if "\t" in lines[min(mark.line, len(lines) - 1)]:
-        what = "has a tab; indent with spaces"
+    line = [*text.splitlines(), ""][mark.line]
+    what = "has a tab; indent with spaces" if "\t" in line else getattr(error, "problem", "") or "is no YAML"
     return _refusal(path, f"line {mark.line + 1}: {what}")
 
 
-def _refuse_truth_values(path: Path, node: object, keys: tuple[str, ...]) -> None:
+def _refuse_truth_values(path: Path, node: object, at_root: bool = True) -> None:
     """Refuse ``mps: off``: without quotes YAML makes a truth value of it."""
-    if isinstance(node, yaml.SequenceNode):
-        for each in node.value:
-            _refuse_truth_values(path, each, keys)
-    if not isinstance(node, yaml.MappingNode):
-        return
-    for key, value in node.value:
-        name = str(key.value).rpartition("/")[2] if isinstance(key, yaml.ScalarNode) else ""
+    for pair in node.value if isinstance(node, yaml.CollectionNode) else ():
+        key, value = pair if isinstance(node, yaml.MappingNode) else (None, pair)
+        typed = str(key.value) if isinstance(key, yaml.ScalarNode) else ""
+        name = typed.rpartition("/")[2]
         if name in GROUPS and isinstance(value, yaml.ScalarNode) and value.tag.endswith(":bool"):
-            quoted = f'"{value.value}"'
-            mend = f"write {key.value}: {quoted}"
-            if not keys:
-                mend = f"choose it in the defaults list: - override /{name}: {quoted}"
+            mend = f'choose it in the defaults list: - override /{name}: "{value.value}"'
+            if not at_root:
+                mend = f'write {typed}: "{value.value}"'
             what = f"{value.value} without quotes is a truth value in YAML; {mend}"
             raise _refusal(path, f"line {value.start_mark.line + 1}: {what}")
-        _refuse_truth_values(path, value, (*keys, name))
+        _refuse_truth_values(path, value, at_root=False)
 
 
 def _is_small(text: str) -> bool:
-    """Return whether a YAML text with all its aliases written out stays small; nothing is written out here.
-
-    Raises:
-        yaml.YAMLError: If it is no YAML.
-    """
+    """Return whether a YAML text stays small with its aliases written out, without writing them out."""
     sizes, names, known = [0], [""], {}
     for event in yaml.parse(text, Loader=_LOADER):
         if isinstance(event, yaml.CollectionStartEvent):

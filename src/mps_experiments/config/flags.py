@@ -3,8 +3,7 @@
 import argparse
 from pathlib import Path
 
-from hydra._internal.utils import get_args_parser
-
+from mps_experiments.config.internals import get_args_parser
 from mps_experiments.config.mistakes import dashed
 from mps_experiments.config.schema import CONFIG_NAME, conf_dir
 from mps_experiments.errors import ConfigError
@@ -13,23 +12,22 @@ _SHOW_FLAGS = ("run", "multirun", "cfg", "info", "shell_completion")  # Hydra ta
 
 
 def read_flags(arguments: list[str]) -> argparse.Namespace:
-    """Return Hydra's flags with what it would fill in: the whole paths of folders, the file to begin with.
-
-    Raises:
-        ConfigError: If a flag does not fit.
-    """
+    """Return Hydra's flags with what it would fill in: the whole paths of folders, the file to begin with."""
     try:
         Path.cwd()
     except OSError as error:
         raise ConfigError("current folder", "", "is not there any more; change to one that is") from error
     args = _parsed(arguments)
-    folder = _folder("--config-path", args.config_path or str(conf_dir()))
+    for flag, given in (("--config-path", args.config_path), ("--config-dir", args.config_dir)):
+        if given and not Path(given).is_dir():
+            raise ConfigError(flag, given, "no such folder")
+    folder = Path(args.config_path or conf_dir()).absolute()
     if args.config_path and not Path(args.config_path).is_absolute():  # Hydra would look inside our package
         raise ConfigError("--config-path", args.config_path, f"give the whole path: {folder}")
     if args.config_name and not (folder / args.config_name).with_suffix(".yaml").is_file():
         raise ConfigError("--config-name", args.config_name, f"no such file in {folder}; leave it away")
     args.config_path, args.config_name = str(folder), args.config_name or CONFIG_NAME
-    args.config_dir = args.config_dir and str(_folder("--config-dir", args.config_dir))
+    args.config_dir = args.config_dir and str(Path(args.config_dir).absolute())
     return args
 
 
@@ -55,10 +53,3 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
     if args.resolve and not (args.cfg or args.help):
         raise ConfigError("--resolve", "", "works only with --cfg or --help")
     return args
-
-
-def _folder(flag: str, given: str) -> Path:
-    folder = Path(given).absolute()
-    if not folder.is_dir():
-        raise ConfigError(flag, given, "no such folder")
-    return folder

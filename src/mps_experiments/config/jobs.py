@@ -3,13 +3,13 @@
 import contextlib
 from collections.abc import Callable, Iterator
 
-from hydra._internal.callbacks import Callbacks
 from hydra.core.utils import JobReturn, JobStatus, configure_log, run_job
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 
 from mps_experiments.config.cells import Grid
 from mps_experiments.config.composer import Cell
+from mps_experiments.config.internals import Callbacks
 from mps_experiments.errors import ConfigError
 
 Task = Callable[[DictConfig], None]
@@ -45,24 +45,19 @@ def hydra_jobs(grid: Grid, multirun: bool) -> Iterator[RunJob]:
         if done.status is JobStatus.FAILED:
             failed.append(done)
 
-    if multirun:
-        callbacks.on_multirun_start(**about)
-        _write_multirun(grid)
-    else:
+    if not multirun:
         callbacks.on_run_start(**about)
-    yield run
-    if multirun:
-        callbacks.on_multirun_end(**about)
-    else:
+        yield run
         callbacks.on_run_end(**about, job_return=failed[0] if failed else JobReturn())
+    else:
+        callbacks.on_multirun_start(**about)
+        try:
+            grid.folder.mkdir(parents=True, exist_ok=True)
+            OmegaConf.save(master, grid.folder / "multirun.yaml")
+        except OSError as error:
+            what = f"cannot be written ({error.strerror or error}); name a folder of yours"
+            raise ConfigError("hydra.sweep.dir", grid.folder, what) from error
+        yield run
+        callbacks.on_multirun_end(**about)
     for each in failed:
         each.return_value  # noqa: B018 - raises
-
-
-def _write_multirun(grid: Grid) -> None:
-    try:
-        grid.folder.mkdir(parents=True, exist_ok=True)
-        OmegaConf.save(grid.composer.master, grid.folder / "multirun.yaml")
-    except OSError as error:
-        what = f"cannot be written ({error.strerror or error}); name a folder of yours"
-        raise ConfigError("hydra.sweep.dir", grid.folder, what) from error

@@ -8,7 +8,8 @@ import functools
 import itertools
 import re
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import is_dataclass
 from typing import Any
 
 from hydra.core.override_parser.types import Override, QuotedString
@@ -23,7 +24,7 @@ from omegaconf.errors import (
 from yaml import YAMLError  # type: ignore[import-untyped]
 
 from mps_experiments.config.option import Option
-from mps_experiments.config.schema import NO_LONGER, Config, options
+from mps_experiments.config.schema import NO_LONGER, options
 from mps_experiments.errors import ConfigError
 
 # What composing raises on a user's mistake. The plain ones are Hydra's own surprise at values of another kind
@@ -82,11 +83,7 @@ def unreadable(override: str) -> ConfigError:
 
 
 def refuse_form(override: Override, choices: Choices) -> None:
-    """Refuse what Hydra would accept although it cannot be meant, or would refuse without a clear word.
-
-    Raises:
-        ConfigError: If it is such a mistake.
-    """
+    """Refuse what Hydra would accept although it cannot be meant, or would refuse without a clear word."""
     text, key = str(override.input_line), override.key_or_group
     option, value = split(text)
     if override.is_delete():
@@ -110,11 +107,7 @@ def _names_choice(group: str, value: object) -> bool:
 
 
 def refuse_sweep(override: Override, multirun: bool) -> None:
-    """Refuse several values where one is wanted.
-
-    Raises:
-        ConfigError: If this override has them.
-    """
+    """Refuse several values where one is wanted."""
     if not override.is_sweep_override():
         return
     option, value = split(str(override.input_line))
@@ -137,32 +130,20 @@ def refuse_sweep(override: Override, multirun: bool) -> None:
         raise ConfigError(option, value, "the same value twice would give two runs one folder")
 
 
-def refuse_unknown(config: DictConfig) -> None:
-    """Refuse keys that no option has; ``+key=value`` brings them past Hydra.
-
-    Raises:
-        ConfigError: If there is one.
-    """
-    for option, value in _unknown(config, Config, ""):
-        raise ConfigError(option, value, _no_such_option(option))
-
-
-def _unknown(config: DictConfig, schema: type, prefix: str) -> Iterator[tuple[str, object]]:
-    defaults = schema()
+def refuse_unknown(config: DictConfig, schema: object, prefix: str = "") -> None:
+    """Refuse keys that are no fields of the schema; ``+key=value`` brings them past Hydra."""
     for key in map(str, config):
-        if not hasattr(defaults, key):
-            yield f"{prefix}{key}", config[key]
-        elif hasattr(default := getattr(defaults, key), "__dataclass_fields__"):
-            yield from _unknown(config[key], type(default), f"{prefix}{key}.")
+        if not hasattr(schema, key):
+            raise ConfigError(f"{prefix}{key}", config[key], _no_such_option(f"{prefix}{key}"))
+        if is_dataclass(field := getattr(schema, key)):
+            refuse_unknown(config[key], field, f"{prefix}{key}.")
 
 
 def explain(error: Exception, override: str, choices: Choices) -> ConfigError:
     """Explain why this override, the first without which composing works, cannot be composed.
 
-    Args:
-        error: What composing raised.
-        override: As it was handed to Hydra; empty if the configuration fails without any.
-        choices: Function from a group's name to its options.
+    `choices` leads from a group's name to its options. The override is as it was handed to Hydra; it is empty
+    if the configuration fails without any.
     """
     option, value = split(override) if override else ("configuration", "")
     if isinstance(error, ConfigError):

@@ -15,14 +15,11 @@ _KINDS = {bool: "true or false", str: "a text", Any: "a text or a list"}
 
 @dataclass(frozen=True, kw_only=True)
 class Option:
-    """One settable field; the bounds are those of a number.
+    """One settable field: its dotted name, its text, and what it takes.
 
     Attributes:
-        name: Dotted, as it is typed.
         kind: The type, without None; `Any` for a text or a list, which Hydra cannot check.
-        description: The text under the field.
-        above: A limit that is too small itself.
-        below: A limit that is too large itself.
+        low: The smallest number; other types have no bounds.
         zero_is_off: Whether 0 is taken, too.
         word: A word that is taken, too.
     """
@@ -33,8 +30,6 @@ class Option:
     description: str
     low: float | None = None
     high: float | None = None
-    above: float | None = None
-    below: float | None = None
     zero_is_off: bool = False
     word: str | None = None
 
@@ -61,15 +56,9 @@ class Option:
         number = "a whole number" if self.kind is int else f"a number{unit}"
         number = f"{self.word} or {number}" if self.word else number
         number = f"0 (off) or {number}" if self.zero_is_off else number
-        if self.above is not None:
-            return f"{number} above {self.above}, at most {self.high}"
-        if self.below is not None:
-            return f"{number} from {self.low} to below {self.below}"
-        return (
-            f"{number} of at least {self.low}"
-            if self.high is None
-            else f"{number} from {self.low} to {self.high}"
-        )
+        if self.high is None:
+            return f"{number} of at least {self.low}"
+        return f"{number} from {self.low} to {self.high}"
 
     def allows(self, value: Any) -> bool:
         """Tell whether a number is within the bounds; other types are Hydra's to check."""
@@ -77,12 +66,8 @@ class Option:
             return True
         if self.kind is int and type(value) is not int:  # with a word the schema says Any
             return False
-        return (  # what is not a number compares as false
-            (self.low is None or value >= self.low)
-            and (self.above is None or value > self.above)
-            and (self.high is None or value <= self.high)
-            and (self.below is None or value < self.below)
-        )
+        # What is not a number compares as false.
+        return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
 
 
 def number(default: object, **bounds: Any) -> Any:

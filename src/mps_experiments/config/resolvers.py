@@ -24,8 +24,7 @@ def register_resolvers() -> None:
 def mlflow_variable(name: str, otherwise: str | None) -> str | None:
     """Read one of the two variables of MLflow that name a place; an empty one counts as not set.
 
-    Raises:
-        ConfigError: If it is another variable: its value would go into the record.
+    Another one is refused: its value would go into the record.
     """
     if name not in (STORE_VARIABLE, EXPERIMENT_VARIABLE):
         what = f"mlflow_variable reads {STORE_VARIABLE} and {EXPERIMENT_VARIABLE} only, not {name}"

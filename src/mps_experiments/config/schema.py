@@ -25,7 +25,7 @@ STORE_VARIABLE: Final = "MLFLOW_TRACKING_URI"
 EXPERIMENT_VARIABLE: Final = "MLFLOW_EXPERIMENT_NAME"
 MAX_TRACED: Final = 1000  # a traced iteration may have thousands of kernels, and all are kept in memory
 _MOST = 10_000_000  # iterations
-_MOST_S = 1_000_000  # seconds; the kernel's poll takes at most 2**31 milliseconds
+_LEAST_S, _MOST_S = 0.001, 1_000_000  # seconds; the kernel's poll takes at most 2**31 milliseconds
 _NOISE = "noise refuses no number, it widens the interval"
 _DEADLINE = "this deadline is fixed now"
 # Options of earlier versions, and why they went. Records that name them are read and replayed without them.
@@ -168,9 +168,9 @@ class WorkersConfig:
     """Modules that the fork server imports once for all workers; auto: what the factory's module imports."""
     verbose: bool = False
     """Print a line per forward (pid, stream, shape). It costs time inside the measured window."""
-    ready_timeout_s: float = number(300.0, above=0, high=_MOST_S)
+    ready_timeout_s: float = number(300.0, low=_LEAST_S, high=_MOST_S)
     """Seconds from start until every worker is loaded, warm and ready."""
-    stall_timeout_s: float = number(120.0, above=0, high=_MOST_S)
+    stall_timeout_s: float = number(120.0, low=_LEAST_S, high=_MOST_S)
     """Seconds without one finished iteration in any worker before the run is given up."""
 
     @property
@@ -254,8 +254,8 @@ class FaultConfig:
     """What happens to one worker, to the MPS server or to its daemon; see conf/fault."""
     worker: int = number(0, low=0, high=1023)
     """Rank of the worker that is hit; with server_kill and daemon_kill its progress sets the moment."""
-    at: float = number(0.5, low=0, below=1)
-    """The share of that worker's iterations that are done when it happens, from 0 up to below 1."""
+    at: float = number(0.5, low=0, high=0.999)
+    """The share of that worker's iterations that are done when it happens."""
     trials: int = number(1, low=1, high=1000)
     """How many times to try, each with new workers and, with mps=on, a new daemon."""
     newcomer_after_s: float = number(1.0, low=0, high=_MOST_S)
@@ -273,9 +273,9 @@ class TrackingConfig:
     MLFLOW_TRACKING_URI, unless tracking=sqlite."""
     experiment: str = "mps_experiments"
     """Name of the MLflow experiment. Where none is given, that of MLFLOW_EXPERIMENT_NAME."""
-    timeout_s: float = number(30.0, above=0, high=_MOST_S)
+    timeout_s: float = number(30.0, low=_LEAST_S, high=_MOST_S)
     """Seconds for MLflow to take one cell."""
-    connect_timeout_s: float = number(10.0, above=0, high=_MOST_S)
+    connect_timeout_s: float = number(10.0, low=_LEAST_S, high=_MOST_S)
     """Seconds for an MLflow server to say that it is there, before anything starts."""
 
 
@@ -317,7 +317,7 @@ class Config:
     """Seed of the order of the cells within each block."""
     precision: float = number(0.0, low=0, high=1)
     """Add blocks until the answer's intervals are within this share, for example 0.05; 0: add none."""
-    budget_min: float = number(30.0, above=0, high=100_000)
+    budget_min: float = number(30.0, low=_LEAST_S, high=100_000)
     """With precision: minutes that the sweep may take; no block is begun that would not be done by then."""
     device: str = "auto"
     """auto, cuda, cuda:N (as nvidia-smi numbers them), a GPU UUID, or cpu."""

@@ -19,35 +19,26 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.resolvers import oc
 
 from mps_experiments.config import mistakes
+from mps_experiments.config.internals import BASIC_LAUNCHER
 from mps_experiments.config.schema import CONFIG_NAME, conf_dir
 from mps_experiments.errors import ConfigError
 
 FREE = ("mode", "run.dir", "sweep.dir", "sweep.subdir", "sweeper.params", "searchpath")
 _WRITTEN_BY_HYDRA = "overrides", "runtime", "job.override_dirname", "job.config_name", "job.num", "job.id"
-_BASIC_LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 _IF_TRUSTED = "if you trust it, add allow_code=true to the command line"
 _MAX_SHOWN = 100  # characters of a value in a message
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trust:
-    """What was typed on the command line, and so is wanted.
-
-    Attributes:
-        allow_code: Whether the configuration may name code to run.
-        factories: Values of workload.factory.
-    """
+    """What was typed on the command line, and so is wanted: code of any kind, and these factories."""
 
     allow_code: bool = False
     factories: frozenset[str] = frozenset()
 
 
 def trust_in(given: Sequence[Override]) -> Trust:
-    """Return what the overrides of the command line vouch for; the later of two counts.
-
-    Raises:
-        ConfigError: If allow_code is swept over.
-    """
+    """Return what the overrides of the command line vouch for; the later of two counts."""
     allow_code = False
     factories: set[str] = set()
     for override in given:
@@ -74,18 +65,12 @@ def close_environment(trust: Trust) -> None:
 def refuse_code(composed: DictConfig, trust: Trust, overrides: Sequence[str]) -> None:
     """Refuse a configuration that would run code or set the environment, unless that is trusted.
 
-    Args:
-        composed: One cell with Hydra's own part, not resolved.
-        trust: What the command line vouches for.
-        overrides: All that were handed to Hydra.
-
-    Raises:
-        ConfigError: With the first such value.
+    `composed` is one cell with Hydra's own part, not resolved; `overrides` are all that Hydra was handed.
     """
     raw: Any = OmegaConf.to_container(composed, resolve=False)
     hydra = raw.pop("hydra")
     launcher = (hydra["launcher"] or {}).get("_target_")
-    if launcher != _BASIC_LAUNCHER:
+    if launcher != BASIC_LAUNCHER:
         what = "cannot be used: cells run one after another, or they would measure each other; leave it away"
         raise _refusal("hydra/launcher", launcher, what)
     if trust.allow_code:
@@ -99,14 +84,9 @@ def refuse_code(composed: DictConfig, trust: Trust, overrides: Sequence[str]) ->
     if factory is not None and factory not in trust.factories:
         what = "names code to run; if you trust it, write the same on the command line"
         raise _refusal("workload.factory", factory, what)
-    _refuse_settings_of_hydra(hydra, overrides)
-
-
-def _refuse_settings_of_hydra(hydra: dict[str, Any], overrides: Sequence[str]) -> None:
     for key, value in leaves(hydra):
-        if _is_below(key, FREE + _WRITTEN_BY_HYDRA):
-            continue
-        if not any(key in shipped and shipped[key] == value for shipped in shipped_settings()):
+        is_free = any(f"{key}.".startswith(f"{name}.") for name in FREE + _WRITTEN_BY_HYDRA)
+        if not is_free and not any((key, value) in shipped.items() for shipped in shipped_settings()):
             what = "is a setting of Hydra, which can run code"
             raise _refusal(f"hydra.{key}", value, f"{what}; {_IF_TRUSTED}")
     for override in [*hydra["overrides"]["hydra"], *hydra["overrides"]["task"]]:
@@ -118,10 +98,6 @@ def _refuse_settings_of_hydra(hydra: dict[str, Any], overrides: Sequence[str]) -
             raise _refusal(f"hydra.sweeper.params.{key}", value, "must be written out, such as 1,2")
         if str(key).lstrip("+~").startswith("hydra"):
             raise _refusal(f"hydra.sweeper.params.{key}", value, "Hydra's own options cannot be swept")
-
-
-def _is_below(key: str, names: Sequence[str]) -> bool:
-    return any(key == name or key.startswith(f"{name}.") for name in names)
 
 
 @cache
@@ -138,25 +114,15 @@ def shipped_settings() -> tuple[dict[str, object], ...]:
 
 def leaves(node: object, prefix: str = "") -> Iterator[tuple[str, object]]:
     """Yield dotted name and value of all that is not a dict or a list itself."""
-    if isinstance(node, dict | list):
-        items = node.items() if isinstance(node, dict) else enumerate(node)
-        for key, value in items:
-            yield from leaves(value, f"{prefix}.{key}" if prefix else str(key))
-    else:
+    if not isinstance(node, dict | list):
         yield prefix, node
+        return
+    for key, value in node.items() if isinstance(node, dict) else enumerate(node):
+        yield from leaves(value, f"{prefix}.{key}" if prefix else str(key))
 
 
 def refuse_place(option: str, value: str, below: str = "") -> None:
-    """Refuse a folder that cannot be, or that leads out of the one it must stay below.
-
-    Args:
-        option: What names it.
-        value: The path.
-        below: The option of the folder that it must stay below; empty for anywhere.
-
-    Raises:
-        ConfigError: If it is such a folder.
-    """
+    """Refuse a folder that cannot be, or that leads out of the folder of the option `below`, if given."""
     path = PurePosixPath(value)
     if below and (path.is_absolute() or ".." in path.parts or not path.parts):
         what = f"must be the name of a folder below {below}, without .. and not absolute"

@@ -5,24 +5,20 @@ Otherwise a thread percentage left in a shell would cap every worker, and no tab
 
 from collections.abc import Mapping, MutableMapping
 
-_PREFIX = "CUDA_MPS_"
-_NAMES = frozenset({"CUDA_DEVICE_MAX_CONNECTIONS"})
-
-
-def is_cells_own(name: str) -> bool:
-    """Return whether the cell sets this variable."""
-    return name.startswith(_PREFIX) or name in _NAMES
-
 
 def not_passed_on(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the variables of the environment that the processes of a run do not get, sorted by name."""
-    return {name: value for name, value in sorted(environment.items()) if is_cells_own(name)}
+    return {
+        name: value
+        for name, value in sorted(environment.items())
+        if name.startswith("CUDA_MPS_") or name == "CUDA_DEVICE_MAX_CONNECTIONS"
+    }
 
 
 def passed_on(environment: Mapping[str, str], own: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the environment of a run: the shell's, but with the cell's own variables from the cell alone."""
-    kept = {name: value for name, value in environment.items() if not is_cells_own(name)}
-    return kept | dict(own or {})
+    left_out = not_passed_on(environment)
+    return {name: value for name, value in environment.items() if name not in left_out} | dict(own or {})
 
 
 def take_on(environment: MutableMapping[str, str], own: Mapping[str, str]) -> None:
@@ -36,7 +32,8 @@ def describe(variables: Mapping[str, str]) -> str:
     """Name in one line the variables that are not passed on; empty without any."""
     if not variables:
         return ""
-    shown = {name: value if value.isprintable() else ascii(value) for name, value in variables.items()}
-    named = ", ".join(f"{name}={value}" for name, value in shown.items())
+    named = ", ".join(
+        f"{name}={value if value.isprintable() else ascii(value)}" for name, value in variables.items()
+    )
     plural = "are" if len(variables) > 1 else "is"
     return f"{named} of the shell {plural} not passed on: each cell sets its own"

@@ -11,10 +11,8 @@ def cpu_limit(proc: Path = _PROC, sys: Path = _SYS) -> float | None:
     """Return the CPU quota of this process in cores, such as 2.5; None without a limit."""
     limits = []
     for folder in _folders(proc, sys, "cpu"):
-        words = _words(folder / "cpu.max") or [
-            *_words(folder / "cpu.cfs_quota_us"),
-            *_words(folder / "cpu.cfs_period_us"),
-        ]
+        words = _words(folder / "cpu.max")
+        words = words or _words(folder / "cpu.cfs_quota_us") + _words(folder / "cpu.cfs_period_us")
         if len(words) == 2 and all(word.isdecimal() for word in words):  # no limit is written as "max" or -1
             quota, period = map(int, words)
             limits.append(quota / period)

@@ -1,9 +1,9 @@
 """The CPU cores of one sweep, a lock for each: two sweeps on one host never pin workers to the same ones."""
 
+import contextlib
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Self
 
 from mps_experiments.machine.lock_file import LOCK_FOLDER, try_to_lock
 
@@ -12,74 +12,59 @@ def fair_share(usable: int, own_gpus: int, all_gpus: int, workers: int) -> int:
     """Return how many cores a sweep takes: by its share of the GPUs, but enough for its largest cell.
 
     Args:
-        usable: How many cores it may use.
-        own_gpus: How many GPUs it uses.
-        all_gpus: How many GPUs the host has.
-        workers: Of its largest cell; the parent has a core beside theirs.
+        usable: Number of cores that it may use.
+        own_gpus: Number of its GPUs.
+        all_gpus: Number of GPUs of the host.
+        workers: Number of workers of its largest cell; the parent has a core beside theirs.
     """
     return min(usable, max(usable * own_gpus // max(1, all_gpus), workers + 1))
 
 
-class CoreLocks:
+class CoreLocks(contextlib.ExitStack):
     """The cores of one sweep, locked until the block is left; so long the process keeps to them.
 
     Args:
         command: The sweep's command line.
         say: Told in one line if there were fewer than wanted.
-        folder: Only sweeps that use the same folder see one another.
+        folder: Where the locks are; the same for all sweeps.
 
     Attributes:
-        usable: Cores that this process could use when this was made.
-        are_taken: Whether `take` was called.
+        usable: Cores that this process could use before.
+        are_taken: True once `take` was called.
         own: Cores of this sweep; empty before `take`, and where others have all.
     """
 
     def __init__(self, command: str, say: Callable[[str], None], folder: Path = LOCK_FOLDER) -> None:
+        super().__init__()
         self._command, self._say, self._folder = command, say, folder
-        self._held: list[int] = []
         self.are_taken = False
         self.usable: tuple[int, ...] = tuple(sorted(os.sched_getaffinity(0)))
         self.own: tuple[int, ...] = ()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.are_taken:
-            os.sched_setaffinity(0, self.usable)
-        while self._held:
-            os.close(self._held.pop())
-
     def take(self, in_order: Sequence[int], wanted: int) -> None:
-        """Lock cores, once: more for later cells would make cells of one sweep unlike each other.
+        """Lock as many cores as wanted, the first of `in_order` first. The second call does nothing.
 
-        A core that another sweep has, or whose lock file cannot be used, is passed over; no sweep is refused
-        for want of cores.
-
-        Args:
-            in_order: Usable cores, the most suitable first.
-            wanted: How many to take.
+        More cores for later cells would make the cells of a sweep unlike each other. A core that another
+        sweep has, or whose lock file cannot be used, is passed over; no sweep is refused for want of cores.
         """
         if self.are_taken:
             return
         self.are_taken = True
-        self.own = tuple(sorted(self._lock(in_order, wanted)))
+        locked: list[int] = []
+        for core in in_order:
+            if len(locked) == wanted:
+                break
+            with contextlib.suppress(OSError):
+                descriptor = try_to_lock(self._folder / f"mpsx-core-{core}.lock", self._command)
+                if descriptor is not None:
+                    self.callback(os.close, descriptor)
+                    locked.append(core)
+        self.own = tuple(sorted(locked))
         if len(self.own) < wanted:
             self._say(
                 f"only {len(self.own)} of {wanted} CPU cores are free, other sweeps have the rest: "
                 "workers that find too few share some with them"
             )
         if self.own:
+            self.callback(os.sched_setaffinity, 0, self.usable)
             os.sched_setaffinity(0, self.own)  # the fork server, the daemon and their children inherit it
-
-    def _lock(self, in_order: Iterable[int], wanted: int) -> Iterable[int]:
-        for core in in_order:
-            if len(self._held) == wanted:
-                return
-            try:
-                descriptor = try_to_lock(self._folder / f"mpsx-core-{core}.lock", self._command)
-            except OSError:
-                continue
-            if descriptor is not None:
-                self._held.append(descriptor)
-                yield core

@@ -14,12 +14,7 @@ _FORMS = "give auto, cpu, cuda, cuda:N or a GPU UUID"
 
 @dataclass(frozen=True, kw_only=True)
 class Device:
-    """The device of one run.
-
-    Attributes:
-        gpu: The GPU; None on the CPU.
-        chosen: Whether the user named the device; False for ``device=auto``.
-    """
+    """The device of one run: a GPU, or None for the CPU; `chosen` is False for ``device=auto``."""
 
     gpu: Gpu | None
     chosen: bool = True
@@ -69,18 +64,15 @@ def _visible(gpus: tuple[Gpu, ...], visible: str | None) -> tuple[Gpu, ...]:
         return gpus
     kept: list[Gpu] = []
     for entry in filter(None, (text.strip() for text in visible.split(","))):
-        match = [
-            gpu
-            for gpu in gpus
-            if str(gpu.index) == entry or (entry[:4] == "GPU-" and gpu.uuid.startswith(entry))
-        ]
-        if len(match) != 1:
+        named = [gpu for gpu in gpus if entry == str(gpu.index)]
+        if entry.startswith("GPU-"):
+            named = [gpu for gpu in gpus if gpu.uuid.startswith(entry)]
+        if len(named) != 1:
             break
-        kept.append(match[0])
+        kept += named
     return tuple(kept)
 
 
 def _count(gpus: tuple[Gpu, ...]) -> str:
-    return {0: "no visible NVIDIA GPU", 1: "one visible NVIDIA GPU"}.get(
-        len(gpus), f"{len(gpus)} visible NVIDIA GPUs"
-    )
+    count = {0: "no", 1: "one"}.get(len(gpus), str(len(gpus)))
+    return f"{count} visible NVIDIA GPU{'s' if len(gpus) > 1 else ''}"

@@ -26,10 +26,7 @@ _TELLING = ("CUDA_", "CUDNN_", "CUBLAS_", "NVIDIA_TF32", "PYTORCH_", "TORCH_", "
 def collect_facts(probe: GpuProbe, gpu: Gpu | None, usable_cores: Iterable[int] = ()) -> MachineFacts:
     """Collect the facts of this machine.
 
-    Args:
-        probe: Tells the driver's versions.
-        gpu: The GPU in use; None on the CPU.
-        usable_cores: Cores that this program could use before it locked its own; empty asks the kernel.
+    `usable_cores` are those before this program locked its own; empty asks the kernel.
     """
     package = Path(__file__).parents[1]
     usable = tuple(sorted(usable_cores or os.sched_getaffinity(0)))

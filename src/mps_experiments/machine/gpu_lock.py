@@ -3,8 +3,8 @@
 import os
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Self
 
 from mps_experiments.errors import ConfigError
 from mps_experiments.machine import lock_file
@@ -22,33 +22,27 @@ def _path(uuid: str, folder: Path) -> Path:
     return folder / f"mpsx-{uuid}.lock"
 
 
-class GpuLocks:
+class GpuLocks(ExitStack):
     """The GPUs of one sweep, locked until the block is left. No child process inherits a lock.
 
     Args:
         command: The sweep's command line, shown to those that find a GPU in use.
         say: Told in one line for whom this sweep waits.
-        folder: Only sweeps that use the same folder see one another.
+        folder: Where the locks are; the same for all sweeps.
     """
 
     def __init__(self, command: str, say: Callable[[str], None], folder: Path = LOCK_FOLDER) -> None:
+        super().__init__()
         self._command, self._say, self._folder = command, say, folder
-        self._held: dict[str, int] = {}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        while self._held:
-            os.close(self._held.popitem()[1])
+        self._held: set[str] = set()
 
     def acquire(self, uuid: str, wait_s: float) -> None:
         """Lock one GPU, if this sweep has not locked it already.
 
         Args:
             uuid: The GPU's.
-            wait_s: Seconds to wait for another sweep. Not waited for a GPU that comes before one already held
-                in the order of UUIDs: two sweeps that each hold what the other wants would both wait in vain.
+            wait_s: Seconds to wait for another sweep. A GPU whose UUID comes before one already held is not
+                waited for: two sweeps that each hold what the other wants would both wait in vain.
 
         Raises:
             ConfigError: If another sweep has it, or it cannot be locked.
@@ -56,28 +50,20 @@ class GpuLocks:
         if uuid in self._held:
             return
         path = _path(uuid, self._folder)
-        in_order = all(uuid > held for held in self._held)
+        wait_s = 0.0 if any(uuid < held for held in self._held) else wait_s
+        deadline, told = time.monotonic() + wait_s, False
         try:
-            self._held[uuid] = self._lock(path, uuid, wait_s if in_order else 0.0)
+            while (descriptor := try_to_lock(path, self._command)) is None:
+                if time.monotonic() >= deadline:
+                    waited = f" and was for {wait_s:g} s" if wait_s else ""
+                    what = f"in use{waited} by {told_holder(path)}; gpu_wait_s=3600 waits up to an hour"
+                    raise ConfigError("device", uuid, what)
+                if not told:
+                    self._say(f"waiting up to {wait_s:g} s for {uuid}, in use by {told_holder(path)}")
+                    told = True
+                time.sleep(_POLL_S)
         except OSError as error:
-            why = error.strerror or str(error)
-            raise ConfigError(
-                "device", uuid, f"cannot be locked for this sweep ({path}: {why}); device=cpu needs no lock"
-            ) from error
-
-    def _lock(self, path: Path, uuid: str, wait_s: float) -> int:
-        deadline = time.monotonic() + wait_s
-        told = False
-        while (descriptor := try_to_lock(path, self._command)) is None:
-            if time.monotonic() >= deadline:
-                waited = f" and was for {wait_s:g} s" if wait_s else ""
-                raise ConfigError(
-                    "device",
-                    uuid,
-                    f"in use{waited} by {told_holder(path)}; gpu_wait_s=3600 waits up to an hour",
-                )
-            if not told:
-                self._say(f"waiting up to {wait_s:g} s for {uuid}, in use by {told_holder(path)}")
-                told = True
-            time.sleep(min(_POLL_S, max(0.0, deadline - time.monotonic())))
-        return descriptor
+            what = f"cannot be locked for this sweep ({path}: {error.strerror}); device=cpu needs no lock"
+            raise ConfigError("device", uuid, what) from error
+        self.callback(os.close, descriptor)
+        self._held.add(uuid)

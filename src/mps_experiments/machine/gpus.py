@@ -4,60 +4,55 @@ import math
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
 
 import pynvml
 
-from mps_experiments.machine.nvml import or_none
-from mps_experiments.machine.nvml_meter import NvmlMeter
+from mps_experiments.machine.nvml_meter import NvmlMeter, or_none
 from mps_experiments.machine.sampler import GpuMeter
 from mps_experiments.record.machine import Gpu, GpuProcess
 
 # CUDA cores per multiprocessor by compute capability (CUDA C++ Programming Guide).
 _CORES_PER_MULTIPROCESSOR = {
-    (7, 0): 64,
-    (7, 2): 64,
-    (7, 5): 64,
-    (8, 0): 64,
-    (8, 6): 128,
-    (8, 7): 128,
-    (8, 9): 128,
-    (9, 0): 128,
-    (10, 0): 128,
-    (10, 3): 128,
-    (12, 0): 128,
-    (12, 1): 128,
+    **dict.fromkeys([(7, 0), (7, 2), (7, 5), (8, 0)], 64),
+    **dict.fromkeys([(8, 6), (8, 7), (8, 9), (9, 0), (10, 0), (10, 3), (12, 0), (12, 1)], 128),
 }
 _COMPUTE_MODES = {0: "Default", 1: "Exclusive_Thread", 2: "Prohibited", 3: "Exclusive_Process"}
 
 
-class GpuProbe(Protocol):
-    """Answers questions about GPUs: `NvmlProbe` from NVML, `FixedProbe` from a list."""
+class GpuProbe:
+    """Answers questions about GPUs; this one knows of none, as on a machine without a driver."""
 
     def gpus(self) -> tuple[Gpu, ...]:
-        """List all GPUs in PCI order; empty without a driver."""
+        """List all GPUs in PCI order."""
+        return ()
 
     def driver_version(self) -> str | None:
         """Return the version of the driver; None without one."""
+        return None
 
     def cuda_driver_version(self) -> str | None:
         """Return the newest CUDA version that the driver supports, such as ``13.0``; None without one."""
+        return None
 
-    def compute_processes(self, uuid: str) -> tuple[GpuProcess, ...]:
+    def compute_processes(self, uuid: str) -> tuple[GpuProcess, ...]:  # noqa: ARG002
         """List the processes with a compute context on the GPU."""
+        return ()
 
-    def memory_used_bytes(self, uuid: str) -> int | None:
+    def memory_used_bytes(self, uuid: str) -> int | None:  # noqa: ARG002
         """Return the device memory that all processes use together; None if unknown."""
+        return None
 
-    def meter(self, uuid: str) -> GpuMeter | None:
+    def meter(self, uuid: str) -> GpuMeter | None:  # noqa: ARG002
         """Return a meter that reads this GPU while workers run; None without one."""
+        return None
 
-    def mps_pids(self, uuid: str) -> tuple[int, ...] | None:
+    def mps_pids(self, uuid: str) -> tuple[int, ...] | None:  # noqa: ARG002
         """List the MPS clients on the GPU by pid; None if NVML cannot tell."""
+        return None
 
 
-class FixedProbe:
-    """A probe with fixed answers, for machines without NVML and for tests."""
+class FixedProbe(GpuProbe):
+    """A probe with fixed answers, for tests and before NVML was asked."""
 
     def __init__(self, gpus: tuple[Gpu, ...] = (), processes: tuple[GpuProcess, ...] = ()) -> None:
         self._gpus, self._processes = gpus, processes
@@ -74,17 +69,8 @@ class FixedProbe:
     def compute_processes(self, uuid: str) -> tuple[GpuProcess, ...]:  # noqa: ARG002
         return self._processes
 
-    def mps_pids(self, uuid: str) -> tuple[int, ...] | None:  # noqa: ARG002
-        return None
 
-    def memory_used_bytes(self, uuid: str) -> int | None:  # noqa: ARG002
-        return None
-
-    def meter(self, uuid: str) -> GpuMeter | None:  # noqa: ARG002
-        return None
-
-
-class NvmlProbe:
+class NvmlProbe(GpuProbe):
     """A probe that asks NVML, which must stay initialised meanwhile (see `open_probe`)."""
 
     def gpus(self) -> tuple[Gpu, ...]:
@@ -138,7 +124,7 @@ def open_probe() -> Iterator[GpuProbe]:
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError:
-        yield FixedProbe()
+        yield GpuProbe()
         return
     try:
         yield NvmlProbe()

@@ -12,17 +12,13 @@ from pathlib import Path
 LOCK_FOLDER = Path("/tmp")  # noqa: S108 - the same for all users and sessions, which TMPDIR is not
 _MAX_BYTES = 4096
 _MAX_SHOWN = 300  # characters of a command line
-_FLAGS = (
-    os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
-)  # anybody may have put a link there; no child holds the lock
+_FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC  # anybody may put a link there; no child holds the lock
 
 
 def try_to_lock(path: Path, command: str) -> int | None:
     """Return a descriptor that holds the lock; None if somebody else has it. The file stays for ever.
 
-    Args:
-        path: The file; created.
-        command: Written into it, for those that find it taken.
+    It holds the command, for those that find it taken.
 
     Raises:
         OSError: If there is something else of that name, or the folder cannot be used.
@@ -59,12 +55,10 @@ def holder_of(path: Path) -> str | None:
 
 def told_holder(path: Path) -> str:
     """Return what the file says of its holder, made harmless: anybody may write it."""
-    content = ""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(path, _FLAGS)
-        with os.fdopen(descriptor):
-            content = os.pread(descriptor, _MAX_BYTES, 0).decode(errors="replace")
-    pid, _, command = content.partition("\n")
+    content = b""
+    with contextlib.suppress(OSError), open(os.open(path, _FLAGS), "rb") as file:  # noqa: PTH123
+        content = file.read(_MAX_BYTES)
+    pid, _, command = content.decode(errors="replace").partition("\n")
     if not (pid.isascii() and pid.isdecimal()):
         return f"another sweep (owner unknown; see {path})"
     words = "".join(char if char.isprintable() else " " for char in command).split()

@@ -5,26 +5,26 @@ These are queries only: nothing here changes a setting of the GPU.
 
 import math
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import pynvml
 
-from mps_experiments.machine.nvml import or_none
 from mps_experiments.record.telemetry import GpuSample
 
-_REASONS = {
-    "gpu_idle": "GpuIdle",
-    "applications_clocks_setting": "ApplicationsClocksSetting",
-    "sw_power_cap": "SwPowerCap",
-    "hw_slowdown": "HwSlowdown",
-    "sync_boost": "SyncBoost",
-    "sw_thermal_slowdown": "SwThermalSlowdown",
-    "hw_thermal_slowdown": "HwThermalSlowdown",
-    "hw_power_brake_slowdown": "HwPowerBrakeSlowdown",
-    "display_clock_setting": "DisplayClockSetting",
+_T = TypeVar("_T")
+# The names with "Throttle" exist in every version of the bindings; the newer ones have the same bits.
+_REASON_BITS = {
+    "gpu_idle": pynvml.nvmlClocksThrottleReasonGpuIdle,
+    "applications_clocks_setting": pynvml.nvmlClocksThrottleReasonApplicationsClocksSetting,
+    "sw_power_cap": pynvml.nvmlClocksThrottleReasonSwPowerCap,
+    "hw_slowdown": pynvml.nvmlClocksThrottleReasonHwSlowdown,
+    "sync_boost": pynvml.nvmlClocksThrottleReasonSyncBoost,
+    "sw_thermal_slowdown": pynvml.nvmlClocksThrottleReasonSwThermalSlowdown,
+    "hw_thermal_slowdown": pynvml.nvmlClocksThrottleReasonHwThermalSlowdown,
+    "hw_power_brake_slowdown": pynvml.nvmlClocksThrottleReasonHwPowerBrakeSlowdown,
+    "display_clock_setting": pynvml.nvmlClocksThrottleReasonDisplayClockSetting,
 }
-# The older names exist in every version of the bindings and have the same bits.
-_REASON_BITS = {name: getattr(pynvml, f"nvmlClocksThrottleReason{nvml}") for name, nvml in _REASONS.items()}
 _GPM = {
     "sm_activity": pynvml.NVML_GPM_METRIC_SM_UTIL,
     "sm_occupancy": pynvml.NVML_GPM_METRIC_SM_OCCUPANCY,
@@ -32,12 +32,16 @@ _GPM = {
 }
 
 
-class NvmlMeter:
-    """A `sampler.GpuMeter` for NVML, which must stay initialised meanwhile.
+def or_none(ask: Callable[[], _T]) -> _T | None:
+    """Return the answer; None if this GPU or driver does not support the question."""
+    try:
+        return ask()
+    except pynvml.NVMLError:
+        return None
 
-    Args:
-        uuid: UUID of the GPU.
-    """
+
+class NvmlMeter:
+    """A `sampler.GpuMeter` for NVML, which must stay initialised meanwhile."""
 
     def __init__(self, uuid: str) -> None:
         self._handle = pynvml.nvmlDeviceGetHandleByUUID(uuid)
@@ -89,16 +93,12 @@ class NvmlMeter:
 
     def _gpm_since_last(self) -> dict[str, float]:
         """Return the mean activity since the last sample; empty for the first sample and without GPM."""
-        if not self._has_gpm:
-            return {}
-        now = or_none(self._gpm_sample)
-        last, self._last = self._last, now
+        last, self._last = self._last, or_none(self._gpm_sample) if self._has_gpm else None
         if last is None:
             return {}
-        try:
-            return {} if now is None else _between(last, now)
-        finally:
-            _free(last)
+        activity = {} if self._last is None else _between(last, self._last)
+        _free(last)
+        return activity
 
     def _gpm_sample(self) -> Any:
         sample = pynvml.nvmlGpmSampleAlloc()
@@ -122,10 +122,8 @@ def _between(first: Any, second: Any) -> dict[str, float]:
         request.metrics[index].metricId = metric
     if or_none(lambda: pynvml.nvmlGpmMetricsGet(request)) is None:
         return {}
-    answers = zip(_GPM, request.metrics, strict=False)
     return {
         name: answer.value / 100
-        for name, answer in answers
-        # Two samples a moment apart may give NaN.
-        if answer.nvmlReturn == pynvml.NVML_SUCCESS and math.isfinite(answer.value)
+        for name, answer in zip(_GPM, request.metrics, strict=False)
+        if answer.nvmlReturn == pynvml.NVML_SUCCESS and math.isfinite(answer.value)  # too short a time: NaN
     }

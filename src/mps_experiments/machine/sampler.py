@@ -3,11 +3,11 @@
 import contextlib
 import dataclasses
 import os
+import re
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import Protocol, Self, TypeVar
 
 from mps_experiments.record.telemetry import CoreUse, GpuSample, Telemetry
@@ -41,8 +41,8 @@ class Sampler:
     Args:
         meter: Reads the GPU and is closed at the end; None reads the CPU only.
         interval_s: Seconds between two readings; 0 reads the GPU not at all.
-        timeout_s: Seconds for a reading under way at the end to come back. NVML answers in milliseconds; one
-            that hangs in the driver is left behind.
+        timeout_s: Seconds that a reading under way at the end is waited for: NVML answers in milliseconds or
+            hangs in the driver.
     """
 
     def __init__(self, meter: GpuMeter | None, interval_s: float, timeout_s: float = 10.0) -> None:
@@ -64,22 +64,17 @@ class Sampler:
             self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stop.set()
         try:
-            self._end_thread()
+            if self._thread.is_alive():
+                self._thread.join(self._timeout_s)
+            if self._thread.is_alive():  # stuck in a reading: nobody else may touch the meter
+                self._meter = None
+                self._problem = f"a reading did not return within {self._timeout_s:g} s"
             self.telemetry = self._telemetry()
         finally:
             self._ask(lambda meter: meter.close())
-
-    def _end_thread(self) -> None:
-        if self._thread.is_alive():
-            self._thread.join(self._timeout_s)
-        if self._thread.is_alive():  # stuck in a reading: nobody else may touch the meter
-            self._meter = None
-            self._problem = f"a reading did not return within {self._timeout_s:g} s"
 
     def _telemetry(self) -> Telemetry:
         of_cpu = Telemetry(
@@ -104,8 +99,7 @@ class Sampler:
             self._read()
 
     def _read(self) -> None:
-        sample = self._ask(lambda meter: meter.sample())
-        if sample is not None:
+        if sample := self._ask(lambda meter: meter.sample()):
             self._samples.append(sample)
 
     def _ask(self, question: Callable[[GpuMeter], _T]) -> _T | None:
@@ -120,13 +114,13 @@ class Sampler:
 
     def _core_use(self) -> CoreUse | None:
         before, after = self._cores, read_cores()
-        if not before or not after:
+        kept = sorted(before.keys() & after.keys())  # a core can go offline meanwhile
+        if not kept:
             return None
-        kept = before.keys() & after.keys()
         return CoreUse(
             seconds=time.monotonic() - self._started,
-            busy_s={core: after[core][0] - before[core][0] for core in sorted(kept)},
-            stolen_s={core: after[core][1] - before[core][1] for core in sorted(kept)},
+            busy_s={core: after[core][0] - before[core][0] for core in kept},
+            stolen_s={core: after[core][1] - before[core][1] for core in kept},
         )
 
 
@@ -137,10 +131,8 @@ def read_cores() -> dict[int, tuple[float, float]]:
     """
     ticks = os.sysconf("SC_CLK_TCK")
     cores: dict[int, tuple[float, float]] = {}
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        for line in _STAT.read_text().splitlines():
-            name, *fields = line.split()
-            if name.startswith("cpu") and name != "cpu":
-                user, nice, system, _, _, irq, softirq, steal = map(int, fields[:8])
-                cores[int(name[3:])] = ((user + nice + system + irq + softirq) / ticks, steal / ticks)
+    with contextlib.suppress(OSError):
+        for number, text in re.findall(r"^cpu(\d+) (.*)$", _STAT.read_text(), re.MULTILINE):
+            user, nice, system, _, _, irq, softirq, steal = map(int, text.split()[:8])
+            cores[int(number)] = ((user + nice + system + irq + softirq) / ticks, steal / ticks)
     return cores

@@ -14,12 +14,7 @@ _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @dataclass
 class _Gate:
-    """Holds a signal back or lets it through. A signal mask would not do: other threads take the signal.
-
-    Attributes:
-        held: Whether signals are held back.
-        pending: The last signal that was held back; None without one.
-    """
+    """Holds signals back or lets them through. A signal mask would not do: other threads take the signal."""
 
     held: bool = False
     pending: int | None = None

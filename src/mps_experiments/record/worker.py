@@ -50,7 +50,7 @@ class Done:
         measured: Number of its own iterations; None in earlier records, where all are its own.
         beyond: Number of whole iterations whose times did not fit into shared memory.
         beyond_ns: Nanoseconds that these took.
-        core_speed_per_us: Speed of its core just afterwards, see `core_speed`; None in earlier records.
+        core_speed_per_us: Speed of its core just afterwards, see `workers.usage`; None in earlier records.
     """
 
     kind: Literal["done"] = "done"

@@ -9,7 +9,6 @@ from mps_experiments.record.findings import NOISE, Finding, Severity
 from mps_experiments.record.measurement import Measurement
 from mps_experiments.record.verdict import Status
 
-_MAX_WARNINGS = 8  # shown one by one up to this many, then together by their check
 _ONE_BLOCK = "one block: an interval covers what happened within a run, not between runs; add repeat=0,1,2,3"
 
 
@@ -34,7 +33,7 @@ def caption_lines(cells: Sequence[Measurement], by_ratio: dict[str, Ratio], told
     """
     with_lines = [m for m in cells if not told or m.verdict.status is Status.VALID]
     lines = [line for m in with_lines for line in _about(m, by_ratio[m.record_id])]
-    return list(dict.fromkeys([*lines, *_warnings(cells), *_spread(cells, by_ratio)]))
+    return list(dict.fromkeys([*lines, *warning_lines(cells), *_spread(cells, by_ratio)]))
 
 
 def _about(m: Measurement, ratio: Ratio) -> Iterator[str]:
@@ -48,17 +47,15 @@ def _about(m: Measurement, ratio: Ratio) -> Iterator[str]:
         yield f"{m.name}: contended: {'; '.join(m.contended)}"
 
 
-def _warnings(cells: Sequence[Measurement]) -> Iterator[str]:
-    """Yield each warning, or if there are many, each check with one example."""
-    found = [(m, finding) for m in cells for finding in warnings_of(m)]
-    if len(found) <= _MAX_WARNINGS:
-        yield from (f"{m.name}: warning: {finding.text}" for m, finding in found)
-        return
+def warning_lines(measurements: Sequence[Measurement]) -> Iterator[str]:
+    """Yield each check that warned of VALID runs once: in how many, with the text of the first."""
+    found = [(m, finding) for m in measurements for finding in warnings_of(m)]
     for check in dict.fromkeys(finding.check for _, finding in found):
         same = [(m, finding.text) for m, finding in found if finding.check == check]
         count = len({m.record_id for m, _ in same})
         example, text = same[0]
-        yield f"{check}: {count} cell{'s' if count > 1 else ''}, for example {example.name}: {text}"
+        among = f"{count} of {len(measurements)} runs, for example in " if count > 1 else ""
+        yield f"warning: {check} in {among}{example.name}: {text}"
 
 
 def _spread(cells: Sequence[Measurement], by_ratio: dict[str, Ratio]) -> Iterator[str]:

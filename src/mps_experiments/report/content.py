@@ -1,6 +1,6 @@
 """Describe a page as data, whatever it is written as: headings, paragraphs, tables, pictures."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rich.table import Table as RichTable
@@ -51,27 +51,39 @@ class Table:
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...] = ()
+    holds_text: bool = False  # cells are words, which may be wrapped, rather than numbers
 
-    @classmethod
-    def of(cls, table: RichTable) -> "Table":
-        """Convert a table that is made for the terminal."""
-        columns = [[_plain(cell) for cell in column.cells] for column in table.columns]
-        return cls(
-            title=_plain(table.title),
-            header=tuple(_plain(column.header) for column in table.columns),
-            rows=tuple(zip(*columns, strict=True)),
-            notes=tuple(_plain(table.caption).splitlines()),
+    def rich(self) -> RichTable:
+        """Return the same for the terminal; title and notes are neither read as markup nor folded."""
+        title, notes = (
+            Text(text, no_wrap=True, overflow="ignore") for text in (self.title, "\n".join(self.notes))
         )
+        table = RichTable(
+            title=title, title_justify="left", caption=notes if notes else None, caption_justify="left"
+        )
+        for name in self.header:
+            table.add_column(name, justify="left" if self.holds_text else "right")
+        for row in self.rows:
+            table.add_row(*row)
+        return table
 
 
 @dataclass(frozen=True, kw_only=True)
 class SideBySide:
-    """Charts that are read together."""
+    """Parts that are read together, where there is room."""
 
-    charts: tuple[Chart, ...]
+    blocks: tuple["Block", ...]
 
 
-Block = Heading | Paragraph | Bullets | Code | Table | Chart | SideBySide
+@dataclass(frozen=True, kw_only=True)
+class Details:
+    """A part that is folded until somebody wants it; in Markdown a section like any other."""
+
+    summary: str
+    blocks: tuple["Block", ...]
+
+
+Block = Heading | Paragraph | Bullets | Code | Table | Chart | SideBySide | Details
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,8 +95,16 @@ class Page:
 
     def pictures(self) -> dict[str, bytes]:
         """Return file name -> PNG of everything that is drawn."""
-        blocks = (block.charts if isinstance(block, SideBySide) else (block,) for block in self.blocks)
-        return {f"{each.name}.png": each.png for some in blocks for each in some if isinstance(each, Chart)}
+        return {f"{chart.name}.png": chart.png for chart in _charts(self.blocks)}
+
+
+def _charts(blocks: Iterable[Block]) -> Iterator[Chart]:
+    for block in blocks:
+        match block:
+            case Chart():
+                yield block
+            case SideBySide() | Details():
+                yield from _charts(block.blocks)
 
 
 def bullets(items: Sequence[str]) -> list[Block]:
@@ -99,7 +119,3 @@ def printable(text: str) -> str:
 
 def _shown(character: str) -> str:
     return character if character.isprintable() else "\N{REPLACEMENT CHARACTER}"
-
-
-def _plain(cell: object) -> str:
-    return cell.plain if isinstance(cell, Text) else str(cell or "")

@@ -6,7 +6,7 @@ from math import log
 from typing import TYPE_CHECKING, Any
 
 from mps_experiments.analysis.figures import Series
-from mps_experiments.report.ink import COLOURS, new_figure, style, to_png, to_svg
+from mps_experiments.report.ink import COLOURS, LEFT_IN, new_figure, style, to_png, to_svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,8 +16,10 @@ GUIDE: Mapping[str, Any] = {"color": COLOURS["muted"], "linewidth": 1.2}
 _DASHES = {"off": "--", "on": "-"}
 _MARKS = {"off": "sDvPhd", "on": "o^X*<p"}  # one for each stratum, in turn
 _FAINTEST = 0.4
-_WIDTH_IN, HEIGHT_IN = 6.4, 3.9  # as narrow as half a page or a small screen, so that the text stays readable
-_APART = 0.045  # of an axis; labels that are nearer to each other would touch
+_SMALL = 7.5  # points, of a legend of many lines
+_WIDTH_IN, HEIGHT_IN = 5.0, 3.5  # as narrow as a third of a page or a phone, so that the text stays readable
+_APART = 0.06  # of an axis; labels that are nearer to each other would touch
+_ROOM = 0.08  # of both axes, which a number beside a mark takes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,14 +42,6 @@ class Chart:
     note: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class NoChart:
-    """The reason why a chart is not there."""
-
-    title: str
-    reason: str
-
-
 def drawn(
     name: str,
     title: str,
@@ -55,23 +49,30 @@ def drawn(
     draw: Callable[["Axes"], None],
     note: str = "",
     height_in: float = HEIGHT_IN,
+    left_in: float = LEFT_IN,
 ) -> Chart:
     """Make the chart that `draw` draws; `values` are those it shows, in words."""
     with style():
-        figure = new_figure(_WIDTH_IN, height_in)
+        figure = new_figure(_WIDTH_IN, height_in, left_in)
         draw(figure.subplots())
         svg, png = to_svg(figure, name), to_png(figure)
     return Chart(name=name, title=title, alt=f"{title}. {values}.", note=note, svg=svg, png=png)
 
 
-def lines(axes: "Axes", series: Sequence[Series]) -> None:
-    """Draw each arm with its colour and dashes; strata get their own marks, and later ones are darker."""
+def lines(axes: "Axes", series: Sequence[Series], along: Sequence[Series] | None = None) -> None:
+    """Draw each arm with its colour and dashes; strata get their own marks, and later ones are darker.
+
+    Args:
+        axes: Where.
+        series: The heights.
+        along: The values to the right, where these are not the numbers of processes.
+    """
     strata = list(dict.fromkeys(each.stratum for each in series))
-    for each in series:
+    for number, each in enumerate(series):
         place = strata.index(each.stratum)
         marks = _MARKS[each.mps]
         axes.errorbar(
-            each.counts,
+            along[number].values if along else each.counts,
             each.values,
             yerr=each.errors,
             color=COLOURS[each.mps],
@@ -82,12 +83,31 @@ def lines(axes: "Axes", series: Sequence[Series]) -> None:
             clip_on=False,  # a mark on the edge stays whole
             label=each.label,
         )
-    axes.legend()
 
 
-def from_zero(axes: "Axes", top: float | None = None) -> None:
+def legend(axes: "Axes", series: Sequence[Series]) -> None:
+    """Name the lines, in small letters where they are many."""
+    axes.legend(fontsize=_SMALL if len(series) > len(_DASHES) else None)
+
+
+def name_points(axes: "Axes", series: Sequence[Series], along: Sequence[Series]) -> None:
+    """Write the number of processes beside each mark, the largest first, as far as there is room."""
+    marks = [
+        (count, x, y)
+        for ups, rights in zip(series, along, strict=True)
+        for count, x, y in zip(ups.counts, rights.values, ups.values, strict=True)
+    ]
+    right, top = axes.get_xlim()[1], axes.get_ylim()[1]
+    placed: list[tuple[float, float]] = []
+    for count, x, y in sorted(marks, reverse=True):
+        if all(abs(x - a) > _ROOM * right or abs(y - b) > _ROOM * top for a, b in placed):
+            axes.annotate(str(count), (x, y), xytext=(5, 4), textcoords="offset points")
+            placed.append((x, y))
+
+
+def from_zero(axes: "Axes") -> None:
     """Start the upright axis at 0, so that heights can be compared."""
-    axes.set_ylim(0, top or axes.get_ylim()[1] * 1.05)
+    axes.set_ylim(0, axes.get_ylim()[1] * 1.05)
 
 
 def label(axes: "Axes", series: Sequence[Series], text: str) -> None:
@@ -98,6 +118,7 @@ def label(axes: "Axes", series: Sequence[Series], text: str) -> None:
     axes.set_xticks([], minor=True)
     axes.set_xlabel("processes")
     axes.set_ylabel(text)
+    legend(axes, series)
 
 
 def doubling(axes: "Axes") -> None:

@@ -4,15 +4,16 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from rich.table import Table
-from rich.text import Text
+from rich.table import Table as RichTable
 
 from mps_experiments.analysis.fault_rows import FaultRow, fault_settings, median
 from mps_experiments.analysis.numbers import milliseconds, seconds
+from mps_experiments.analysis.panels import ARMS
 from mps_experiments.analysis.parity import difference_text
 from mps_experiments.record.axes import factor_words
 from mps_experiments.record.measurement import Measurement
 from mps_experiments.record.verdict import Status
+from mps_experiments.report.content import Table
 from mps_experiments.report.lines import shortened
 
 _COLUMNS = (
@@ -29,31 +30,71 @@ _COLUMNS = (
     "without MPS",
     "left over",
 )
+_MATRIX_NOTE = (
+    "others: trials in which all other processes finished; new client: in which one was served afterwards; "
+    "without MPS: how many of those were, silently."
+)
 _NONE = "-"
 _MIB = 2**20
 _MAX_TEXTS = 3
 
 
-def fault_tables(measurements: Sequence[Measurement]) -> Iterator[Table]:
-    """Yield the tables; none if nothing was made to go wrong."""
-    yield from map(_table, fault_settings(measurements))
+def fault_tables(measurements: Sequence[Measurement]) -> Iterator[RichTable]:
+    """Yield the tables for the terminal; none if nothing was made to go wrong."""
+    yield from (table.rich() for table in fault_figures(measurements))
 
 
-def _table(rows: Sequence[FaultRow]) -> Table:
+def fault_figures(measurements: Sequence[Measurement]) -> Iterator[Table]:
+    """Yield for each setting all figures of each fault, and what each process saw."""
+    for rows in fault_settings(measurements):
+        yield Table(
+            title=f"FAULTS · {_setting(rows)}",
+            header=_COLUMNS,
+            rows=tuple(tuple(_cells(row)) for row in rows),
+            notes=tuple(_lines(rows)),
+            holds_text=True,
+        )
+
+
+def fault_matrices(measurements: Sequence[Measurement]) -> Iterator[Table]:
+    """Yield for each setting what each fault did without MPS and with it."""
+    for rows in fault_settings(measurements):
+        found: dict[str, dict[str, list[str]]] = {}  # fault -> MPS state -> a text for each who and when
+        for row in rows:
+            states = found.setdefault(row.first.cell.fault, {"off": [], "on": []})
+            states[row.first.cell.mps].append(_outcome(row))
+        shown = [mps for mps in ARMS if any(states[mps] for states in found.values())]
+        yield Table(
+            title=_setting(rows),
+            header=("fault", *(f"MPS {mps}" for mps in shown)),
+            rows=tuple(
+                (fault, *("\n".join(states[mps]) for mps in shown)) for fault, states in found.items()
+            ),
+            notes=(_MATRIX_NOTE,),
+            holds_text=True,
+        )
+
+
+def _setting(rows: Sequence[FaultRow]) -> str:
     cell = rows[0].first.cell
     processes = f"{cell.procs} process{'es' if cell.procs > 1 else ''}"
-    setting = [processes, f"times={cell.times}", *factor_words(cell.axes)]
-    table = Table(
-        title=Text(f"FAULTS · {cell.model} · {', '.join(setting)}", no_wrap=True),
-        title_justify="left",
-        caption=Text("\n".join(_lines(rows)), no_wrap=True, overflow="ignore"),
-        caption_justify="left",
-    )
-    for name in _COLUMNS:
-        table.add_column(name)
-    for row in rows:
-        table.add_row(*_cells(row))
-    return table
+    return f"{cell.model} · {', '.join([processes, f'times={cell.times}', *factor_words(cell.axes)])}"
+
+
+def _outcome(row: FaultRow) -> str:
+    """Return the fate of the others and of a new client, a line each; the verdict if no trial is VALID."""
+    trials = row.trials
+    if not trials:
+        return row.first.verdict.status.value
+    lines = []
+    if any(trial.neighbours for trial in trials):
+        finished = sum(len(trial.survivors) == len(trial.neighbours) for trial in trials)
+        lines.append(f"others: {finished} of {len(trials)}")
+    served = len(row.served_s)
+    lines.append(f"new client: {served} of {len(trials)}")
+    if row.first.cell.mps == "on" and (fell_back := sum(bool(trial.fell_back_silently) for trial in trials)):
+        lines.append(f"without MPS: {fell_back} of {served}")
+    return "\n".join(lines)
 
 
 def _cells(row: FaultRow) -> Iterator[str]:

@@ -17,6 +17,11 @@ COLOURS = {
     "off": "#c04f01",
     "on": "#0067a6",
     "paper": "#fffffe",
+    # The parts of an iteration.
+    "running": "#00795a",
+    "behind": "#b3457c",
+    "idle": "#8a6d00",
+    "host": "#66669a",
 }
 _RC: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text: it can be searched, read aloud and scaled
@@ -39,17 +44,20 @@ _RC: dict[Any, Any] = {
     "lines.linewidth": 2.0,
 }
 _DPI = 110
-_MARGINS_IN = (0.8, 0.55, 0.12, 0.2)  # left, below, above, right: room for labels of five digits
+LEFT_IN = 0.8  # margin with room for labels of five digits
+_BELOW_IN, _ABOVE_IN, _RIGHT_IN = 0.55, 0.12, 0.2
 
 
-def new_figure(width_in: float, height_in: float) -> "Figure":
+def new_figure(width_in: float, height_in: float, left_in: float = LEFT_IN) -> "Figure":
     """Make an empty figure; draw in it inside `style()`."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width_in, height_in))  # a layout engine would draw each chart four times
-    left, below, above, right = _MARGINS_IN
     figure.subplots_adjust(
-        left=left / width_in, bottom=below / height_in, top=1 - above / height_in, right=1 - right / width_in
+        left=left_in / width_in,
+        bottom=_BELOW_IN / height_in,
+        top=1 - _ABOVE_IN / height_in,
+        right=1 - _RIGHT_IN / width_in,
     )
     return figure
 

@@ -7,6 +7,7 @@ from mps_experiments.report.content import (
     Block,
     Bullets,
     Code,
+    Details,
     Heading,
     Page,
     Paragraph,
@@ -65,7 +66,10 @@ def _block(block: Block, figures: str) -> str:
             note = f"\n\n{escaped(block.note)}" if block.note else ""
             return f"![{escaped(block.alt)}]({figures}/{block.name}.png){note}"
         case SideBySide():
-            return "\n\n".join(_block(each, figures) for each in block.charts)
+            return "\n\n".join(_block(each, figures) for each in block.blocks)
+        case Details():
+            parts = [f"## {escaped(block.summary)}", *(_block(each, figures) for each in block.blocks)]
+            return "\n\n".join(parts)
 
 
 def _table(table: Table) -> str:
@@ -73,7 +77,7 @@ def _table(table: Table) -> str:
         f"**{escaped(table.title)}**",
         "",
         _row([_cell(cell) for cell in table.header]),
-        _row(["---"] + ["---:"] * (len(table.header) - 1)),
+        _row(["---"] + ["---" if table.holds_text else "---:"] * (len(table.header) - 1)),
     ]
     lines += [_row([_cell(cell) for cell in row]) for row in table.rows]
     notes = [f"\n{escaped(note)}" for note in table.notes]

@@ -3,9 +3,10 @@
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from mps_experiments.analysis.comparison import Ratio, groups, ratios
-from mps_experiments.analysis.explanation import explain, explanations
+from mps_experiments.analysis.explanation import Explanation, explain, explanations
 from mps_experiments.analysis.noise import noise_line
 from mps_experiments.analysis.repeats import Group, paired
 from mps_experiments.analysis.short_windows import short_window_line
@@ -13,25 +14,60 @@ from mps_experiments.record.measurement import Measurement
 from mps_experiments.report.tables import TEXT_WIDTH, table_text
 
 
-def why_lines(measurements: Sequence[Measurement]) -> list[str]:
-    """Say for each cell with several workers why it takes longer than one.
+@dataclass(frozen=True, kw_only=True)
+class CellCause:
+    """Why a cell with several workers takes longer than one.
 
-    Of several blocks the one is compared whose ratio is nearest to that of the table, and named.
+    Attributes:
+        many: The run that is explained: of several blocks the one whose ratio is nearest to that of the cell.
+        one: The one-process run that it is compared with; None if there is none.
+        repeats: How many repeats, each with its own one-process run, have which cause.
     """
+
+    group: Group
+    many: Measurement
+    one: Measurement | None
+    explanation: Explanation
+    repeats: Counter[str]
+
+    @property
+    def line(self) -> str:
+        """Return all of it in words, with the repeats that are compared where there are several."""
+        return f"{self.group.first.cell_name}{self._compared}: {self.explanation.text}{self._disagreement}"
+
+    @property
+    def _compared(self) -> str:
+        if len(self.group) == 1 or self.one is None:
+            return ""
+        repeat, other = self.many.cell.repeat, self.one.cell.repeat
+        against = "" if repeat == other else f" against repeat={other} of one process"
+        return f" (repeat={repeat}{against})"
+
+    @property
+    def _disagreement(self) -> str:
+        if len(self.repeats) < 2:
+            return ""
+        each = ", ".join(f"{cause} in {count}" for cause, count in self.repeats.most_common())
+        return f" The repeats do not agree: {each} of {self.repeats.total()}."
+
+
+def causes(measurements: Sequence[Measurement]) -> list[CellCause]:
+    """Explain each cell with several workers, in the order of their first runs."""
     by_ratio, by_id = ratios(measurements), {m.record_id: m for m in measurements}
     by_repeat = explanations(measurements, by_ratio)
-    lines = []
+    found = []
     for group in groups(measurements):
-        partner_ids = by_ratio[group.first.record_id].partner_ids
-        ones = [by_id[partner] for partner in partner_ids if partner in by_id]
-        partner = Group.of(ones) if ones else None
-        many, one = _nearest(group, partner, by_ratio)
-        found = explain(many, one)
-        if found is not None:
-            causes = Counter(by_repeat[m.record_id].cause.value for m in group.measurements)
-            name = f"{group.first.cell_name}{_compared(group, many, one)}"
-            lines.append(f"{name}: {found.text}{_disagreement(causes)}")
-    return lines
+        ones = [by_id[each] for each in by_ratio[group.first.record_id].partner_ids if each in by_id]
+        many, one = _nearest(group, Group.of(ones) if ones else None, by_ratio)
+        if (explanation := explain(many, one)) is not None:
+            repeats = Counter(by_repeat[m.record_id].cause.value for m in group.measurements)
+            found.append(CellCause(group=group, many=many, one=one, explanation=explanation, repeats=repeats))
+    return found
+
+
+def why_lines(measurements: Sequence[Measurement]) -> list[str]:
+    """Say for each cell with several workers why it takes longer than one."""
+    return [cause.line for cause in causes(measurements)]
 
 
 def _nearest(
@@ -50,23 +86,6 @@ def _nearest(
 def _distance(group: Group, place: int, by_ratio: Mapping[str, Ratio], overall: float) -> float:
     value = by_ratio[group.measurements[place].record_id].value
     return math.inf if value is None else abs(math.log(value / overall))
-
-
-def _compared(group: Group, many: Measurement, one: Measurement | None) -> str:
-    """Name the repeats that are compared, where there are several."""
-    if len(group) == 1 or one is None:
-        return ""
-    if many.cell.repeat == one.cell.repeat:
-        return f" (repeat={many.cell.repeat})"
-    return f" (repeat={many.cell.repeat} against repeat={one.cell.repeat} of one process)"
-
-
-def _disagreement(causes: Counter[str]) -> str:
-    """Return a sentence where the repeats, each with its own one-process run, differ in their cause."""
-    if len(causes) < 2:
-        return ""
-    each = ", ".join(f"{cause} in {count}" for cause, count in causes.most_common())
-    return f" The repeats do not agree: {each} of {causes.total()}."
 
 
 def remark_lines(measurements: Sequence[Measurement]) -> list[str]:

@@ -5,8 +5,7 @@ from collections.abc import Iterator, Sequence
 from io import StringIO
 
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+from rich.table import Table as RichTable
 
 from mps_experiments.analysis.comparison import Ratio, groups, ratios
 from mps_experiments.analysis.estimates import Estimate
@@ -17,6 +16,7 @@ from mps_experiments.record.axes import EXTRA_FACTORS, varied_factors
 from mps_experiments.record.measurement import Measurement, Times, times_order
 from mps_experiments.record.verdict import Status
 from mps_experiments.report.captions import caption_lines
+from mps_experiments.report.content import Table
 from mps_experiments.report.fault_tables import fault_tables
 
 TEXT_WIDTH = 1000  # characters; wide enough that nothing is wrapped or cut
@@ -25,7 +25,7 @@ _COLUMNS = 3  # of an entry; one process has only the first
 _MAX_LISTED = 4  # per-process times shown one by one up to this many, then as a range
 
 
-def tables(measurements: Sequence[Measurement], told: bool = False) -> Iterator[Table]:
+def tables(measurements: Sequence[Measurement], told: bool = False) -> Iterator[RichTable]:
     """Yield a table per MPS state for each workload and setting that the sweep held, OFF before ON.
 
     Args:
@@ -39,7 +39,7 @@ def tables(measurements: Sequence[Measurement], told: bool = False) -> Iterator[
     for together in by_table.values():
         for state in ("off", "on"):
             if cells := [m for m in together if m.cell.mps == state]:
-                yield _table(state, cells, by_ratio, told)
+                yield _table(state, cells, by_ratio, told).rich()
 
 
 def table_text(measurements: Sequence[Measurement], width: int = TEXT_WIDTH) -> str:
@@ -53,24 +53,13 @@ def table_text(measurements: Sequence[Measurement], width: int = TEXT_WIDTH) -> 
 
 def _table(state: str, cells: Sequence[Measurement], by_ratio: dict[str, Ratio], told: bool) -> Table:
     procs = sorted({m.cell.procs for m in cells})
-    below = caption_lines(cells, by_ratio, told)
-    table = Table(
-        title=_verbatim(_title(state, cells)),
-        title_justify="left",
-        caption=_verbatim("\n".join(below)) if below else None,
-        caption_justify="left",
-    )
     extras = varied_factors([m.cell.axes for m in cells])
-    for axis in extras:
-        table.add_column(axis.label, justify="right")
-    table.add_column("times", justify="right")
+    header = [*(axis.label for axis in extras), "times"]
     for count in procs:
-        table.add_column(f"{count} proc" + ("s" if count > 1 else ""), justify="right")
-        if count > 1:
-            table.add_column("ratio", justify="right")
-            table.add_column("gain", justify="right")
-    rows = {(m.cell.extras, m.cell.times) for m in cells}
-    for values, times in sorted(rows, key=lambda row: (row[0], times_order(row[1]))):
+        header += [f"{count} procs", "ratio", "gain"] if count > 1 else ["1 proc"]
+    places = {(m.cell.extras, m.cell.times) for m in cells}
+    rows = []
+    for values, times in sorted(places, key=lambda place: (place[0], times_order(place[1]))):
         named = dict(zip(EXTRA_FACTORS, values, strict=True))
         row = [*(str(named[axis]) for axis in extras), _times_text(times, cells)]
         for count in procs:
@@ -79,8 +68,13 @@ def _table(state: str, cells: Sequence[Measurement], by_ratio: dict[str, Ratio],
             entries = [*_numbers(here, by_ratio), *_verdicts(here)]
             columns = list(zip(*entries, strict=True)) or [("-",)] * _COLUMNS
             row += ["\n".join(column) for column in columns[: _COLUMNS if count > 1 else 1]]
-        table.add_row(*row)
-    return table
+        rows.append(tuple(row))
+    return Table(
+        title=_title(state, cells),
+        header=tuple(header),
+        rows=tuple(rows),
+        notes=tuple(caption_lines(cells, by_ratio, told)),
+    )
 
 
 def _title(state: str, cells: Sequence[Measurement]) -> str:
@@ -142,8 +136,3 @@ def _time(group: Group) -> str:
 
 def _estimate(estimate: Estimate | None) -> str:
     return estimate.text if estimate else "-"
-
-
-def _verbatim(text: str) -> Text:
-    """Make a text that is not read as markup and not folded to the width of the table."""
-    return Text(text, no_wrap=True, overflow="ignore")

@@ -1,14 +1,22 @@
-"""Write the report as files: report.html, report.md and figures/."""
+"""Write the report as files: report.html, report.md and figures/.
 
+The HTML file needs nothing else: no address, no script, both colour schemes.
+"""
+
+import base64
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mps_experiments.record.disk import write_atomically
-from mps_experiments.report.content import printable
-from mps_experiments.report.html import to_html
+from mps_experiments.report.content import Page, printable
 from mps_experiments.report.markdown import to_markdown
 from mps_experiments.report.report_page import Subject, description, report_page
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 HTML, MARKDOWN, FIGURES = "report.html", "report.md", "figures"
 _PICTURE = re.compile(rf"\]\({FIGURES}/([\w.-]+\.png)\)")
@@ -64,3 +72,24 @@ def _pictures_of(markdown: Path) -> set[Path]:
 
 def _encoded(text: str) -> bytes:
     return printable(text).encode(errors="backslashreplace")  # a file's name need not be text
+
+
+def to_html(page: Page) -> str:
+    """Return the whole page; every text is escaped, since names and error texts come from anywhere."""
+    return _template().render(
+        page=page, kind=lambda block: type(block).__name__, base64=lambda png: base64.b64encode(png).decode()
+    )
+
+
+@cache
+def _template() -> "Template":
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("mps_experiments.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("page.html.j2")

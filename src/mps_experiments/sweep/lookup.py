@@ -152,7 +152,7 @@ class _Search:
         sweeps, paths = list(summaries_below(folder)), list(originals(folder))
         if not paths and not any(sweep.taken_over for sweep in sweeps):
             under_way = "its sweep is under way, or was cut off in its first cell" if sweeps else ""
-            what = f"no {FILE_NAME} below it; {under_way or folder_hint(folder) or _WOULD_WORK}"
+            what = f"no {FILE_NAME} below it; {folder_hint(folder) or under_way or _WOULD_WORK}"
             raise ConfigError("run", folder, what)
         for sweep in sweeps:
             for measurement, place in sweep.records_taken_over():

@@ -23,8 +23,8 @@ from mps_experiments.workers.check import check_workload
 from mps_experiments.workers.context import process_context, without_harm
 from mps_experiments.workers.messages import Checked
 from mps_experiments.workers.placement import taking_order
-from mps_experiments.workloads.imports import installed_imports
 from mps_experiments.workloads.inputs import remarks as image_remarks
+from mps_experiments.workloads.sources import installed_imports
 
 _NO_MPS = "/nonexistent"  # a pipe directory in which there is no daemon
 

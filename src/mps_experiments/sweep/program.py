@@ -34,7 +34,7 @@ def main(probe: Any = None, lock_folder: Any = None, can_resume: bool = True) ->
     arguments = sys.argv[1:]
     try:
         request = parse(arguments)
-        if not request.runs:
+        if request.grid is None:
             _run_hydra(lambda _: None)  # Hydra never calls the task of a command that only shows something
             return 0
         with (

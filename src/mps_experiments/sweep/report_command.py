@@ -14,6 +14,7 @@ from mps_experiments.config.schema import options
 from mps_experiments.errors import ConfigError, MpsExperimentsError
 from mps_experiments.record.summaries import NAME, Found, precision_of, summaries_in
 from mps_experiments.report.content import printable
+from mps_experiments.report.export import Export
 from mps_experiments.report.report_page import Subject
 from mps_experiments.report.terminal import Parser, Terminal, complain
 from mps_experiments.report.writing import write_report
@@ -37,7 +38,9 @@ def main(arguments: list[str] | None = None) -> int:
         if mistakes and not (found.runs or found.problems):
             raise mistakes[0]
         subject = _subject(words, found, args.gpu_hour)
-        if subject.runs:  # nothing is written of nothing
+        if subject.runs and args.export:
+            args.export.write(subject)
+        elif subject.runs:  # nothing is written of nothing
             _write(subject, _folder(words, subject, args))
     except ConfigError as error:
         complain(str(error))
@@ -62,6 +65,12 @@ def _parser() -> argparse.ArgumentParser:
         "side by side; default: the last sweep that has a record",
     )
     parser.add_argument("--out", type=Path, help="folder for the report; default: the sweep's own")
+    parser.add_argument(
+        "--export",
+        type=Export.parse,
+        metavar="KIND[=FILE]",
+        help="write the table of all cells instead of a report, as csv, json or markdown",
+    )
     add_places(parser, "--tracking.uri")
     parser.add_argument(
         *("--gpu-hour", "--cost.gpu_hour"),

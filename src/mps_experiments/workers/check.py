@@ -5,7 +5,6 @@ The parent cannot do it: it never imports torch and never runs the user's code.
 
 import difflib
 import os
-import sys
 import warnings
 from collections.abc import Mapping
 from multiprocessing.connection import Connection
@@ -15,9 +14,10 @@ from pathlib import Path
 from mps_experiments.errors import ConfigError, RunError, in_words
 from mps_experiments.machine.cell_variables import take_on
 from mps_experiments.record.workload import WorkloadSpec
-from mps_experiments.workers.errand import ask_child, begin_errand
-from mps_experiments.workers.messages import Checked, clipped, encode
-from mps_experiments.workloads.factory import import_factory, refuse_signature, refuse_without_batch
+from mps_experiments.workers.context import ask_child
+from mps_experiments.workers.keeper import begin_child, print_into
+from mps_experiments.workers.messages import Checked, clipped, send
+from mps_experiments.workloads.factory import import_factory, refuse_signature
 from mps_experiments.workloads.files import file_sha256
 
 
@@ -41,16 +41,17 @@ def check_workload(
     Raises:
         ConfigError: If the workload cannot work, or the check did not end in time.
     """
-    option = "workload.model" if spec.factory is None else "workload.factory"
     variables = {"CUDA_VISIBLE_DEVICES": ""} if environment is None else dict(environment)
     try:
         result = ask_child(context, _check_main, (spec, on_gpu, variables), timeout_s)
-    except TimeoutError as error:
-        raise ConfigError(option, spec.model, f"could not be checked in {timeout_s:g} s") from error
-    except EOFError as error:
-        raise ConfigError(option, spec.model, f"the process that checks it ended: {error}") from error
-    except RunError as error:
-        raise ConfigError(option, spec.model, f"the check failed: {error}") from error
+    except (TimeoutError, EOFError, RunError) as error:
+        what = f"the check failed: {error}"
+        if isinstance(error, TimeoutError):
+            what = f"could not be checked in {timeout_s:g} s"
+        elif isinstance(error, EOFError):
+            what = f"the process that checks it ended: {error}"
+        option = "workload.model" if spec.factory is None else "workload.factory"
+        raise ConfigError(option, spec.model, what) from error
     assert isinstance(result, Checked)  # noqa: S101 - a check sends nothing else
     if result.expected is not None:
         raise ConfigError(result.option, result.value, result.expected)
@@ -60,13 +61,15 @@ def check_workload(
 def _check_main(
     spec: WorkloadSpec, on_gpu: bool, environment: Mapping[str, str], channel: Connection
 ) -> None:
-    begin_errand()
+    begin_child()
     take_on(os.environ, environment)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for descriptor in (1, 2):  # silences C libraries and the user's processes, too
-        os.dup2(nowhere, descriptor)
-    sys.stdout = sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - for the rest of the process
-    channel.send_bytes(encode(_check(spec, on_gpu)))
+    print_into(os.devnull)
+    try:
+        checked = _check(spec, on_gpu)
+    except ConfigError as error:
+        value, expected = str(error.value), clipped(error.expected)
+        checked = Checked(option=error.option, value=value, expected=expected)
+    send(channel, checked)
     os._exit(0)  # a thread or exit handler of the user's code may never end
 
 
@@ -80,21 +83,18 @@ def _check(spec: WorkloadSpec, on_gpu: bool) -> Checked:
             from mps_experiments.workloads.vision import supported_models
     except Exception as error:  # what a broken installation raises is anything from OSError to RuntimeError
         what = f"torch cannot be used ({in_words(error)}); install torch and torchvision together"
-        return Checked(option="workload.model", value=spec.model, expected=clipped(what))
+        raise ConfigError("workload.model", spec.model, what) from error
     if on_gpu and (problem := _problem_with_cuda()):
-        return Checked(option="device", value="cuda", expected=f"{clipped(problem)}; device=cpu works")
+        raise ConfigError("device", "cuda", f"{problem}; device=cpu works")
     if spec.factory is not None:
-        try:
-            factory = import_factory(spec.factory, spec.import_path)
-            refuse_signature(factory, spec.factory)
-            if spec.batch > 1:
-                refuse_without_batch(factory, spec.factory, spec.batch)
-        except ConfigError as error:
-            return Checked(option=error.option, value=str(error.value), expected=clipped(error.expected))
+        factory = import_factory(spec.factory, spec.import_path)
+        refuse_signature(factory, spec.factory, spec.batch)
         return Checked()
     models = supported_models()
     if spec.model not in models:
-        return Checked(option="workload.model", value=spec.model, expected=_unknown_model(spec.model, models))
+        close = difflib.get_close_matches(spec.model, models, n=3) or ["maskrcnn_resnet50_fpn", "resnet50"]
+        what = "not a torchvision detection, classification or segmentation model"
+        raise ConfigError("workload.model", spec.model, f"{what}; try {', '.join(close)}")
     if spec.weights == "random" and spec.norm_layer == "auto":
         return Checked()
     # On the CPU torchvision downloads its weights, once for all workers; other checks need no memory.
@@ -102,13 +102,11 @@ def _check(spec: WorkloadSpec, on_gpu: bool) -> Checked:
     try:
         loaded = build_network(spec, torch.device(device)).loaded
         digest = file_sha256(Path(spec.weights_file)) if spec.weights_file else None
-    except ConfigError as error:
-        return Checked(option=error.option, value=str(error.value), expected=error.expected)
+    except ConfigError:
+        raise
     except Exception as error:  # a failed download raises anything from URLError to RuntimeError
         reason = " ".join(str(error).split())[:300]
-        return Checked(
-            option="workload.weights", value=spec.weights, expected=f"{reason}; random always works"
-        )
+        raise ConfigError("workload.weights", spec.weights, f"{reason}; random always works") from error
     remark = f"workload.weights={spec.weights}: {loaded}" if loaded else ""
     return Checked(weights_file_sha256=digest, remark=remark)
 
@@ -125,8 +123,3 @@ def _problem_with_cuda() -> str:
             return ""
     why = " ".join(" ".join(str(each.message).split()) for each in said)
     return f"torch, built with CUDA {torch.version.cuda}, finds no GPU ({why or 'see `nvidia-smi`'})"
-
-
-def _unknown_model(name: str, models: list[str]) -> str:
-    close = difflib.get_close_matches(name, models, n=3) or ["maskrcnn_resnet50_fpn", "resnet50"]
-    return f"not a torchvision detection, classification or segmentation model; try {', '.join(close)}"

@@ -10,7 +10,6 @@ import math
 import multiprocessing
 import os
 import resource
-import signal
 import sys
 import time
 import traceback
@@ -22,16 +21,12 @@ from typing import Any
 
 from mps_experiments.errors import in_words
 from mps_experiments.machine.cell_variables import take_on
-from mps_experiments.record.telemetry import CpuUsage
 from mps_experiments.record.worker import Done, Forward, WorkerFacts
 from mps_experiments.record.workload import WorkloadSpec
-from mps_experiments.workers.core_speed import core_speed_per_us
 from mps_experiments.workers.evidence import Witness
-from mps_experiments.workers.keeper import under_keeper
-from mps_experiments.workers.lifeline import die_with_parent
+from mps_experiments.workers.keeper import begin_child, print_into
 from mps_experiments.workers.messages import Failed, Go, Ready, Started, clipped, receive, send
 from mps_experiments.workers.misbehaviour import prepare
-from mps_experiments.workers.prctl import adopt_orphans
 from mps_experiments.workers.timing import (
     NEVER,
     Beyond,
@@ -41,7 +36,7 @@ from mps_experiments.workers.timing import (
     timed_loop,
     wait_until,
 )
-from mps_experiments.workers.usage import cpu_usage
+from mps_experiments.workers.usage import core_speed_per_us, cpu_usage
 from mps_experiments.workers.warmup import warm_up
 
 _MOST_PER_S = 50_000  # an iteration with a synchronisation takes longer than 20 microseconds
@@ -64,8 +59,7 @@ class WorkerSpec:
         cpu_cores: Cores the worker is bound to before it warms up; empty leaves it unpinned.
         environment: Variables set before the worker's first CUDA call; see `machine.cell_variables`.
         go_timeout_s: Seconds to wait for the start, and later for the order to exit.
-        misbehaviour: The fault it causes in its measured window; see `misbehaviour.prepare`.
-        misbehave_after: Number of iterations it does before that fault.
+        misbehaviour: The fault it causes in its measured window, after `misbehave_after` iterations.
     """
 
     rank: int
@@ -122,12 +116,7 @@ def worker_main(spec: WorkerSpec, boundaries_ns: Boundaries, measured: Counts, c
         measured: Shared memory of all workers: the number of iterations measured, by rank; zero until done.
         channel: Connection to the parent.
     """
-    under_keeper()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    die_with_parent()
-    adopt_orphans()
+    begin_child()
     with contextlib.suppress(OSError):  # the parent is gone, and so is this process in a moment
         send(channel, Started(pid=os.getpid()))
     # multiprocessing lets a daemonic process start no children. Ours need no join: the keeper ends them.
@@ -135,29 +124,19 @@ def worker_main(spec: WorkerSpec, boundaries_ns: Boundaries, measured: Counts, c
     take_on(os.environ, spec.environment)
     watch = _Stopwatch()
     try:
-        _print_into(spec.log_path)
+        print_into(spec.log_path)
         _run(spec, boundaries_ns, measured, channel, watch)
     except BaseException as error:
         text = "\n".join(line[:_MAX_LINE] for line in traceback.format_exc().splitlines())
         with contextlib.suppress(Exception):  # a factory may have closed or replaced it
             sys.stderr.write(f"{text}\n")
         _flush()
+        failed = Failed(phase=watch.current, error=clipped(in_words(error)), traceback=clipped(text))
         with contextlib.suppress(OSError):
-            send(
-                channel, Failed(phase=watch.current, error=clipped(in_words(error)), traceback=clipped(text))
-            )
+            send(channel, failed)
         os._exit(1)
     _flush()
     os._exit(0)  # the driver cleans up faster after the process than torch does within it
-
-
-def _print_into(path: str) -> None:
-    """Send what this process prints to a file, also what C libraries print."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    os.dup2(descriptor, 1)
-    os.dup2(descriptor, 2)
-    os.close(descriptor)
-    sys.stdout, sys.stderr = (os.fdopen(number, "w", 1, closefd=False) for number in (1, 2))
 
 
 def _run(
@@ -241,7 +220,18 @@ def _run(
             beyond = keep_up_load(workload.forward, synchronize, boundaries_ns, done, all_done)
         used = cpu_usage().since(before)
         watch.current = "after the measured window"
-        send(channel, _done(device, used, done, beyond))
+        on_gpu = device.type == "cuda"
+        last = Done(
+            peak_memory_allocated_bytes=torch.cuda.max_memory_allocated() if on_gpu else None,
+            peak_memory_reserved_bytes=torch.cuda.max_memory_reserved() if on_gpu else None,
+            peak_rss_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            cpu=used,
+            measured=done,
+            beyond=beyond.iterations,
+            beyond_ns=beyond.took_ns,
+            core_speed_per_us=core_speed_per_us(),
+        )
+        send(channel, last)
         Witness(
             rank=spec.rank,
             device=spec.device,
@@ -262,18 +252,18 @@ def _optional(what: str, missing: dict[str, str]) -> Iterator[None]:
         missing[what] = clipped(in_words(error))
 
 
-def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(Exception):  # a factory may have closed or replaced it
-            stream.flush()
-
-
 def _multiprocessors(device: Any) -> int | None:
     import torch
 
     if device.type != "cuda":
         return None
     return int(torch.cuda.get_device_properties(device).multi_processor_count)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):  # a factory may have closed or replaced it
+            stream.flush()
 
 
 def _reporting(
@@ -297,19 +287,3 @@ def _reporting(
         send(channel, Forward(iteration=next(numbers), stream=name, shape=shape))
 
     return forward_and_tell
-
-
-def _done(device: object, used: CpuUsage, measured: int, beyond: Beyond) -> Done:
-    import torch
-
-    on_gpu = getattr(device, "type", "cpu") == "cuda"
-    return Done(
-        peak_memory_allocated_bytes=torch.cuda.max_memory_allocated() if on_gpu else None,
-        peak_memory_reserved_bytes=torch.cuda.max_memory_reserved() if on_gpu else None,
-        peak_rss_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-        cpu=used,
-        measured=measured,
-        beyond=beyond.iterations,
-        beyond_ns=beyond.took_ns,
-        core_speed_per_us=core_speed_per_us(),
-    )

@@ -1,22 +1,22 @@
-"""Start worker processes by multiprocessing, from a fork server that has imported torch for them."""
+"""Start child processes by multiprocessing, from a fork server that has imported torch for them."""
 
 import contextlib
 import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import ForkServerContext, SpawnContext
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 from mps_experiments.errors import RunError
 from mps_experiments.machine.signals import blocked_for_children
 from mps_experiments.workers import preloading
-from mps_experiments.workers.errand import ask_child
-from mps_experiments.workers.messages import Preloaded
-from mps_experiments.workers.preloading import preload_words
+from mps_experiments.workers.messages import FromWorker, Preloaded, receive_from_worker
 
 _PRELOAD = [
     "mps_experiments.workers.forkserver_lifeline",  # first: the others take seconds
@@ -28,8 +28,11 @@ _PRELOAD = [
 ]
 _END_TIMEOUT_S = 30.0
 _POLL_S = 0.005
+_KILL_TIMEOUT_S = (
+    10.0  # no option: a child that is asked uses no GPU, and dies with this process at the latest
+)
 _server: Any = forkserver._forkserver  # multiprocessing has no way to ask for its pid
-_wanted: list[str] = list(_PRELOAD)
+_wanted: list[str] = []  # what the server imports beside these
 
 
 def process_context(
@@ -49,12 +52,16 @@ def process_context(
     if start_method == "spawn":
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    if preload is not None and (words := [*_PRELOAD, *preload_words(preload)]) != _wanted:
+    if preload is not None and [*preload] != _wanted:
         _end_server()
-        _wanted[:] = words
-    context.set_forkserver_preload(list(_wanted))
-    with blocked_for_children():  # Ctrl-C must not reach the server while it imports torch
-        forkserver.ensure_running()
+        _wanted[:] = preload
+    context.set_forkserver_preload([*_PRELOAD, *([preloading.__name__] if _wanted else [])])
+    os.environ[preloading.NAMES] = ",".join(_wanted)
+    try:
+        with blocked_for_children():  # Ctrl-C must not reach the server while it imports torch
+            forkserver.ensure_running()
+    finally:
+        del os.environ[preloading.NAMES]
     return context
 
 
@@ -74,22 +81,20 @@ def _start_tracker() -> None:
 def without_harm(preload: Sequence[str], timeout_s: float) -> dict[str, str]:
     """Have the fork server import these modules, without those that would harm the workers.
 
-    Args:
-        preload: As for `process_context`, which may have started to import them.
-        timeout_s: Seconds for the imports.
+    `process_context` may have started to import them.
 
     Returns:
         Module -> why it is not preloaded.
     """
     problems: dict[str, str] = {}
-    left, is_settled = list(preload), not preload
-    while not is_settled:
+    left = list(preload)
+    while left:
         answer = _answer(left, timeout_s)
         problems |= answer.problems
-        if answer.spoilt:
-            left = [name for name in left if name not in answer.problems]
-            process_context("forkserver", left)
-        is_settled = not (answer.spoilt and left)
+        if not answer.spoilt:
+            break
+        left = [name for name in left if name not in answer.problems]
+        process_context("forkserver", left)
     return problems
 
 
@@ -118,3 +123,66 @@ def _end_server() -> None:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"the fork server {pid} does not end")
             time.sleep(_POLL_S)
+
+
+def ask_child(
+    context: ForkServerContext | SpawnContext,
+    target: Callable[..., None],
+    arguments: tuple[Any, ...],
+    timeout_s: float,
+) -> FromWorker:
+    """Run a function in a child process, and return the one message that it sends before it ends.
+
+    Args:
+        context: Starts the child.
+        target: Called with the arguments and a connection; must call `keeper.begin_child` first.
+        arguments: Plain data.
+        timeout_s: Seconds from the child's start to its answer.
+
+    Raises:
+        TimeoutError: If no answer came in time.
+        EOFError: If the child died; the text contains its exit code.
+        RunError: If the answer is not a message.
+        OSError: If the child could not be started.
+    """
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=target, args=(*arguments, sender), daemon=True)
+    deadline = time.monotonic() + timeout_s
+    try:
+        started = _start(process, timeout_s)
+        sender.close()
+        if not started or not receiver.poll(max(0.0, deadline - time.monotonic())):
+            raise TimeoutError(f"no answer in {timeout_s:g} s")
+        return receive_from_worker(receiver)
+    except EOFError as error:
+        if process.pid is None:
+            raise EOFError("the fork server died") from error
+        process.join(timeout_s)
+        raise EOFError(f"exit code {process.exitcode}") from error
+    finally:
+        if process.pid is not None:
+            process.terminate()  # by way of its keeper
+            process.join(_KILL_TIMEOUT_S)
+        receiver.close()
+
+
+def _start(process: BaseProcess, timeout_s: float) -> bool:
+    """Start the process; return False if that was not done in time.
+
+    `Process.start` waits without a deadline for the fork server, which answers once it has imported torch.
+    So it runs in a thread, which is abandoned if it is late.
+    """
+    errors: list[BaseException] = []
+
+    def start() -> None:
+        try:
+            process.start()
+        except BaseException as error:
+            errors.append(error)
+
+    starting = threading.Thread(target=start, name="start of a child", daemon=True)
+    starting.start()
+    starting.join(timeout_s)
+    if errors:
+        raise errors[0]
+    return not starting.is_alive()

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 
-from mps_experiments.workers.prctl import be_killed_when_parent_ends
+from mps_experiments.workers.lifeline import be_killed_when_parent_ends
 
 
 def is_fork_server(command_line: list[str]) -> bool:

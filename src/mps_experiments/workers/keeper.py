@@ -9,14 +9,42 @@ import contextlib
 import os
 import resource
 import signal
+import sys
 import time
 from typing import NoReturn
 
 import psutil
 
-from mps_experiments.workers.prctl import adopt_orphans, be_killed_when_parent_ends, name_process
+from mps_experiments.workers.lifeline import (
+    adopt_orphans,
+    be_killed_when_parent_ends,
+    die_with_parent,
+    name_process,
+)
 
 _END_TIMEOUT_S = 10.0  # no option: what survives SIGKILL is another user's process or stuck in a driver
+
+
+def begin_child() -> None:
+    """Begin a child process: under a keeper, deaf to Ctrl-C, and dead as soon as its parent is.
+
+    Ctrl-C reaches the whole process group; the parent decides what becomes of its children.
+    """
+    under_keeper()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    die_with_parent()
+    adopt_orphans()
+
+
+def print_into(path: str) -> None:
+    """Send what this process and its children print to a file, also what C libraries print."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
+    sys.stdout, sys.stderr = (os.fdopen(number, "w", 1, closefd=False) for number in (1, 2))
 
 
 def under_keeper() -> None:

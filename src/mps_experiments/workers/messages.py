@@ -1,7 +1,6 @@
 """Messages between the parent and its workers: small JSON texts, validated on arrival.
 
-Each fits into one pipe write, so that a dying worker never leaves half a message behind. Timestamps are not
-sent: a worker writes them into shared memory, where they outlive it.
+Timestamps are not sent: a worker writes them into shared memory, where they outlive it.
 """
 
 import os
@@ -9,7 +8,7 @@ import struct
 import time
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -39,49 +38,6 @@ class Ready:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Computed:
-    """The output for the first input; None, with the problem, where there is none to compare."""
-
-    kind: Literal["computed"] = "computed"
-    output: OutputDigest | None
-    problem: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Tracing:
-    """The profiler runs and the traced pass can start, unless there is a problem."""
-
-    kind: Literal["tracing"] = "tracing"
-    problem: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Traced:
-    """The traced pass is written to its file, unless there is a problem."""
-
-    kind: Literal["traced"] = "traced"
-    problem: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Operators:
-    """Number of operators that each of some iterations ran on the device; or the problem in counting them."""
-
-    kind: Literal["operators"] = "operators"
-    counts: tuple[int, ...] = ()
-    problem: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Products:
-    """Relative errors of matrix products by data type, or the problem in computing them."""
-
-    kind: Literal["products"] = "products"
-    errors: dict[str, float] = field(default_factory=dict)
-    problem: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
 class Failed:
     """The worker gives up; `traceback` holds the end of its traceback."""
 
@@ -92,13 +48,56 @@ class Failed:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Answer:
+    """Answer to a question after the window; `problem` says why there is none."""
+
+    problem: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Computed(Answer):
+    """The output for the first input."""
+
+    kind: Literal["computed"] = "computed"
+    output: OutputDigest | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tracing(Answer):
+    """The profiler runs and the traced pass can start."""
+
+    kind: Literal["tracing"] = "tracing"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Traced(Answer):
+    """The traced pass is written to its file."""
+
+    kind: Literal["traced"] = "traced"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operators(Answer):
+    """Number of operators that each of some iterations ran on the device."""
+
+    kind: Literal["operators"] = "operators"
+    counts: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Products(Answer):
+    """Relative errors of matrix products by data type."""
+
+    kind: Literal["products"] = "products"
+    errors: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Checked:
-    """Result of checking a workload without a GPU.
+    """Result of checking a workload in a child.
 
     Attributes:
-        option: The option that cannot work.
-        value: Its value.
-        expected: A value that would work; None if the workload is all right.
+        expected: What would work in place of the option's value; None if the workload is all right.
         weights_file_sha256: Digest of the weights file's bytes.
         remark: Line about steps needed to read the weights file; empty if none.
     """
@@ -195,9 +194,8 @@ _to_worker: TypeAdapter[ToWorker] = TypeAdapter(Annotated[ToWorker, Field(discri
 
 def encode(message: FromWorker | ToWorker) -> bytes:
     """Return the message as JSON."""
-    adapter: TypeAdapter[FromWorker] | TypeAdapter[ToWorker]
-    adapter = _to_worker if isinstance(message, ToWorker) else _from_worker
-    return adapter.dump_json(message)  # type: ignore[arg-type]
+    adapter: TypeAdapter[Any] = _to_worker if isinstance(message, ToWorker) else _from_worker
+    return adapter.dump_json(message)
 
 
 def decode_from_worker(data: bytes) -> FromWorker:
@@ -210,18 +208,6 @@ def decode_from_worker(data: bytes) -> FromWorker:
         return _from_worker.validate_json(data)
     except ValidationError as error:
         raise RunError(f"a worker sent an invalid message ({error.error_count()} errors)") from error
-
-
-def decode_to_worker(data: bytes) -> ToWorker:
-    """Decode a message from the parent.
-
-    Raises:
-        RunError: If the bytes are not a valid message.
-    """
-    try:
-        return _to_worker.validate_json(data)
-    except ValidationError as error:
-        raise RunError("the parent sent an invalid message") from error
 
 
 def send(channel: Connection, message: FromWorker) -> None:
@@ -238,7 +224,7 @@ def receive(channel: Connection, timeout_s: float) -> ToWorker:
     if not channel.poll(timeout_s):
         raise TimeoutError(f"no message from the parent for {timeout_s:g} s")
     try:
-        return decode_to_worker(channel.recv_bytes())
+        return _to_worker.validate_json(channel.recv_bytes())
     except EOFError:
         return Exit()
 

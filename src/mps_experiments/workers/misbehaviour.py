@@ -8,6 +8,7 @@ import ctypes
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 
 from mps_experiments.errors import RunError
 
@@ -35,30 +36,24 @@ _BAD_STORE = b"""
 def prepare(kind: str, device: str) -> Callable[[], None]:
     """Prepare a fault, and return the function that causes it.
 
-    Args:
-        kind: ``exit``, ``exception``, ``oom``, ``device_assert``, ``illegal_address`` or ``hang``.
-        device: The device in torch's notation.
-
-    Returns:
-        A function that never returns: it raises the framework's own error, ends the process, or hangs.
+    That function never returns: it raises the framework's own error, ends the process, or hangs.
 
     Raises:
         RunError: If the fault cannot be prepared on this machine.
     """
-    on_gpu = device != "cpu"
     match kind:
         case "exit":
             return _exit
         case "exception":
             return _raise
         case "oom":
-            return lambda: _use_up_memory(device)
+            return partial(_use_up_memory, device)
         case "device_assert":
             return _out_of_bounds(device)
         case "illegal_address":
             return _bad_store()
         case "hang":
-            return _endless_kernel if on_gpu else _endless_loop
+            return partial(_hang, device)
     raise RunError(f"a worker cannot cause fault={kind} in itself")
 
 
@@ -125,13 +120,11 @@ def _succeed(code: int) -> None:
         raise RunError(f"the CUDA driver refused the kernel of fault=illegal_address with error {code}")
 
 
-def _endless_kernel() -> None:
+def _hang(device: str) -> None:
     import torch
 
-    torch.cuda._sleep(_NEVER_CYCLES)  # type: ignore[no-untyped-call]
-    torch.cuda.synchronize()
-
-
-def _endless_loop() -> None:
+    if device != "cpu":
+        torch.cuda._sleep(_NEVER_CYCLES)  # type: ignore[no-untyped-call]
+        torch.cuda.synchronize()
     while True:
         pass

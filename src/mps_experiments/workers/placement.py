@@ -40,9 +40,7 @@ def place(
     interrupts on low ones. A rank has the same core whatever the worker count, so that cells compare.
 
     Args:
-        worker_count: Number of workers.
-        usable: Core numbers of this sweep.
-        near: Core numbers near the GPU.
+        usable: Core numbers of this sweep; `near` are those near the GPU.
         siblings: Core number -> number of its physical core; None asks the kernel.
         rotating: True if the workers move from core to core.
     """
@@ -72,11 +70,7 @@ def taking_order(
     """Order cores for a sweep to take: near its GPUs first, hyperthreads of one physical core together.
 
     If two sweeps each had one hyperthread of every physical core, they would slow each other down.
-
-    Args:
-        usable: Core numbers to order.
-        near: Core numbers near any of the sweep's GPUs.
-        siblings: As for `place`.
+    The arguments are those of `place`.
     """
     cores, nearest = sorted(usable, reverse=True), set(near)
     physical = siblings if siblings is not None else physical_cores(cores)

@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from ctypes import c_longlong
@@ -11,6 +12,7 @@ from multiprocessing import connection
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
+from operator import not_
 from typing import Self, TypeVar
 
 from mps_experiments.errors import RunError, WorkerError
@@ -31,6 +33,7 @@ from mps_experiments.workers.messages import (
 from mps_experiments.workers.timing import Boundaries, Counts
 
 _LEAD_NS = 5_000_000  # from sending the start time until the start: enough to reach every worker
+_KILL_TIMEOUT_S = 30.0  # no option: what survives SIGKILL longer is stuck in the driver
 _T = TypeVar("_T")
 
 
@@ -44,8 +47,8 @@ class Worker:
             where the kernel offers none.
         boundaries_ns: Start and ends of its iterations, those after its own included, zero where not reached.
         measured: Number of their own iterations of all workers, by rank; zero until they are done.
-        ended: Its failure or death; None until then.
-        ended_ns: Time at which the parent noticed that.
+        asked: True until it has answered the last question.
+        ended: Its failure or death, which the parent noticed at `ended_ns`; None until then.
     """
 
     spec: WorkerSpec
@@ -85,10 +88,10 @@ class Worker:
         """Wait until it and its descendants are gone, or the time is over."""
         connection.wait([self.process.sentinel if self.keeper is None else self.keeper], timeout_s)
 
-    def close(self, timeout_s: float) -> None:
+    def close(self) -> None:
         """Wait until it and its descendants are gone, and close the handles to it."""
-        self.wait_gone(timeout_s)
-        self.process.join(timeout_s)
+        self.wait_gone(_KILL_TIMEOUT_S)
+        self.process.join(_KILL_TIMEOUT_S)
         if self.keeper is not None:
             os.close(self.keeper)
             self.keeper = None
@@ -109,15 +112,8 @@ class Worker:
         return self.measured[self.spec.rank] or min(self._recorded_iterations(), self.spec.limit)
 
     def _recorded_iterations(self) -> int:
-        """Count the iterations with a timestamp, by bisection, since they are written in order."""
-        low, high = 0, len(self.boundaries_ns)
-        while low < high:
-            middle = (low + high) // 2
-            if self.boundaries_ns[middle]:
-                low = middle + 1
-            else:
-                high = middle
-        return max(low - 1, 0)
+        """Count the iterations with a timestamp; these are written in order."""
+        return max(bisect_left(self.boundaries_ns, True, key=not_) - 1, 0)
 
 
 @dataclass
@@ -133,7 +129,6 @@ class WorkerPool:
     stop_timeout_s: float
     on_forward: Callable[[int, int, Forward], None]
     workers: list[Worker] = field(default_factory=list)
-    kill_timeout_s: float = 30.0
     measured: Counts = field(init=False)
 
     def __enter__(self) -> Self:
@@ -159,10 +154,9 @@ class WorkerPool:
             name=f"worker-{spec.rank}",
             daemon=True,
         )
-        started = time.monotonic_ns()
+        started_ns = time.monotonic_ns()
         try:
             process.start()
-            keeper = _handle_of(process)
         except (OSError, EOFError) as error:
             ours.close()
             raise WorkerError(spec.rank, f"could not be started: {error}") from error
@@ -172,11 +166,11 @@ class WorkerPool:
             Worker(
                 spec=spec,
                 process=process,
-                keeper=keeper,
+                keeper=_handle_of(process),
                 channel=ours,
                 boundaries_ns=boundaries,
                 measured=self.measured,
-                started_ns=started,
+                started_ns=started_ns,
             )
         )
 
@@ -191,12 +185,7 @@ class WorkerPool:
         Raises:
             WorkerError: If one failed, died, or was not ready in time.
         """
-        deadline = time.monotonic() + timeout_s
-        while waiting := [worker for worker in self.workers if worker.ready is None]:
-            remaining = deadline - time.monotonic()
-            if remaining <= 0:
-                raise WorkerError(waiting[0].spec.rank, f"was not ready within {timeout_s:g} s")
-            self._take_messages(waiting, remaining)
+        self._wait(self.workers, lambda worker: worker.ready is None, timeout_s, "was not ready")
 
     def release(self) -> int:
         """Start all workers at one time of the system-wide monotonic clock; return it, in nanoseconds."""
@@ -223,9 +212,9 @@ class WorkerPool:
         """
         finished, changed = -1, time.monotonic()
         while waiting := [worker for worker in self.workers if worker.done is None]:
-            counts = [worker.finished_iterations() for worker in self.workers]
-            if sum(counts) != finished:
-                finished, changed = sum(counts), time.monotonic()
+            count = sum(worker.finished_iterations() for worker in self.workers)
+            if count != finished:
+                finished, changed = count, time.monotonic()
                 on_tick(finished)
             remaining = changed + stall_timeout_s - time.monotonic()
             if remaining <= 0:
@@ -235,7 +224,7 @@ class WorkerPool:
                     f"hangs: no iteration finished for {stall_timeout_s:g} s, "
                     f"{slowest.finished_iterations()} of {slowest.spec.iterations or 'auto'} done",
                 )
-            self._take_messages(waiting, min(remaining, tick_s))
+            self._hear(waiting, min(remaining, tick_s))
 
     def ask(
         self,
@@ -244,31 +233,22 @@ class WorkerPool:
         timeout_s: float,
         workers: Sequence[Worker] | None = None,
     ) -> list[_T]:
-        """Put one question to each worker; return the answers, all of one kind, in the same order.
-
-        Args:
-            questions: One for each of the workers asked.
-            kind: Type of the answers.
-            timeout_s: Seconds for all of them to answer.
-            workers: The workers to ask; None asks all.
+        """Put one question to each of the workers, or to all; return the answers in the same order.
 
         Raises:
-            WorkerError: If a worker failed, died, sent another type or did not answer in time.
+            WorkerError: If a worker failed, died, gave an answer of another kind, or none in time.
         """
         workers = self.workers if workers is None else workers
         for worker, question in zip(workers, questions, strict=True):
             worker.asked, worker.answer = True, None
             self._send(worker, question)
-        deadline = time.monotonic() + timeout_s
-        while waiting := [worker for worker in workers if worker.answer is None]:
-            remaining = deadline - time.monotonic()
-            if remaining <= 0:
-                raise WorkerError(waiting[0].spec.rank, f"did not answer within {timeout_s:g} s")
-            self._take_messages(waiting, remaining)
-        answers = [worker.answer for worker in workers if isinstance(worker.answer, kind)]
-        if len(answers) < len(workers):
-            other = next(worker for worker in workers if not isinstance(worker.answer, kind))
-            raise WorkerError(other.spec.rank, f"answered {type(other.answer).__name__}, not {kind.__name__}")
+        self._wait(workers, lambda worker: worker.answer is None, timeout_s, "did not answer")
+        answers: list[_T] = []
+        for worker in workers:
+            if not isinstance(worker.answer, kind):
+                what = f"answered {type(worker.answer).__name__}, not {kind.__name__}"
+                raise WorkerError(worker.spec.rank, what)
+            answers.append(worker.answer)
         return answers
 
     def dismiss(self) -> None:
@@ -293,39 +273,46 @@ class WorkerPool:
             for worker in self.workers:
                 worker.kill()
             for worker in self.workers:
-                worker.close(self.kill_timeout_s)
+                worker.close()
 
-    def _take_messages(self, workers: Sequence[Worker], timeout_s: float) -> None:
-        """Wait for the next messages or deaths, note them, and raise the first failure or death."""
+    def _wait(
+        self, workers: Sequence[Worker], is_waited_for: Callable[[Worker], bool], timeout_s: float, what: str
+    ) -> None:
+        """Hear those workers that are waited for until there are none, or raise what they failed to do."""
+        deadline = time.monotonic() + timeout_s
+        while waiting := [worker for worker in workers if is_waited_for(worker)]:
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
+                raise WorkerError(waiting[0].spec.rank, f"{what} within {timeout_s:g} s")
+            self._hear(waiting, remaining)
+
+    def _hear(self, workers: Sequence[Worker], timeout_s: float) -> None:
+        """Listen, and raise the first failure or death."""
         for error in self.listen(workers, timeout_s):
             raise error
 
     def listen(self, workers: Sequence[Worker], timeout_s: float) -> list[WorkerError]:
         """Wait for the next messages or deaths, note them, and return the failures and deaths among them."""
-        by_channel: dict[object, Worker] = {worker.channel: worker for worker in workers}
-        ended = []
         heard = connection.wait([worker.channel for worker in workers], timeout_s)
         heard_ns = time.monotonic_ns()
-        for channel in heard:
-            worker = by_channel[channel]
-            try:
-                self._take_message(worker)
-            except WorkerError as error:
-                worker.ended, worker.ended_ns = error, heard_ns
-                ended.append(error)
+        ended = []
+        for worker in workers:
+            if worker.channel in heard:
+                try:
+                    self._take_message(worker)
+                except WorkerError as error:
+                    worker.ended, worker.ended_ns = error, heard_ns
+                    ended.append(error)
         return ended
 
     def _take_message(self, worker: Worker) -> None:
+        rank = worker.spec.rank
         try:
-            self._note(worker, receive_from_worker(worker.channel))
-        except WorkerError:
-            raise
+            message = receive_from_worker(worker.channel)
         except RunError as error:
-            raise WorkerError(worker.spec.rank, f"cannot be understood: {error}") from error
+            raise WorkerError(rank, f"cannot be understood: {error}") from error
         except (EOFError, OSError) as error:
-            raise WorkerError(worker.spec.rank, self._death(worker)) from error
-
-    def _note(self, worker: Worker, message: FromWorker) -> None:
+            raise WorkerError(rank, self._death(worker)) from error
         match message:
             case Started():
                 worker.started = message
@@ -334,11 +321,9 @@ class WorkerPool:
             case Done():
                 worker.done = message
             case Forward():
-                self.on_forward(worker.spec.rank, worker.pid, message)
+                self.on_forward(rank, worker.pid, message)
             case Failed():
-                raise WorkerError(
-                    worker.spec.rank, f"failed ({message.phase}): {message.error}", message.traceback
-                )
+                raise WorkerError(rank, f"failed ({message.phase}): {message.error}", message.traceback)
             case _:
                 worker.asked, worker.answer = False, message
 
@@ -350,7 +335,7 @@ class WorkerPool:
 
     def _death(self, worker: Worker) -> str:
         """Describe the end of a worker that closed its channel without a message."""
-        worker.process.join(self.kill_timeout_s)
+        worker.process.join(_KILL_TIMEOUT_S)
         code = worker.process.exitcode
         if code is None:
             return "closed its channel but is still alive"

@@ -5,7 +5,6 @@ fork. So the parent asks for a report before any worker exists, and starts a new
 modules that did harm.
 """
 
-import ast
 import contextlib
 import ctypes
 import os
@@ -17,35 +16,20 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from mps_experiments.errors import in_words
-from mps_experiments.workers.errand import begin_errand
-from mps_experiments.workers.forkserver_lifeline import is_fork_server
-from mps_experiments.workers.messages import Preloaded, clipped, encode
+from mps_experiments.workers.keeper import begin_child
+from mps_experiments.workers.messages import Preloaded, clipped, send
 
-_PREFIX = "preload:"  # not a module's name, so that multiprocessing itself finds nothing to import
+NAMES = "MPSX_PRELOAD"  # the variable that names the modules to a fork server
 _CUDA_ERROR_NOT_INITIALIZED = 3  # cuda.h
 
 problems: dict[str, str] = {}
 spoilt = False
 
 
-def preload_words(names: Sequence[str]) -> list[str]:
-    """Return the preload list for multiprocessing that makes its fork server import these modules here."""
-    return [__name__, f"{_PREFIX}{','.join(names)}"] if names else []
-
-
 def report(channel: Connection) -> None:
     """Report to the parent how the preload went; runs in a child of the fork server."""
-    begin_errand()
-    channel.send_bytes(encode(Preloaded(problems=problems, spoilt=spoilt)))
-
-
-def _names_in(command_line: Sequence[str]) -> list[str]:
-    """Return the names in the command line of a fork server; none for any other process."""
-    if not is_fork_server(list(command_line)):
-        return []
-    texts = (each.value for each in ast.walk(ast.parse(command_line[-1])) if isinstance(each, ast.Constant))
-    found = [text for text in texts if isinstance(text, str) and text.startswith(_PREFIX)]
-    return found[0].removeprefix(_PREFIX).split(",") if found else []
+    begin_child()
+    send(channel, Preloaded(problems=problems, spoilt=spoilt))
 
 
 def _preload(names: Sequence[str]) -> None:
@@ -89,9 +73,8 @@ def _asking_the_driver_through_nvml() -> Iterator[None]:
     try:
         yield
     finally:
-        if before is None:
-            os.environ.pop(name, None)
-        else:
+        del os.environ[name]
+        if before is not None:
             os.environ[name] = before
 
 
@@ -112,5 +95,5 @@ def _silent() -> Iterator[None]:
             os.close(copy)
 
 
-if _asked_for := _names_in(sys.orig_argv):
-    _preload(_asked_for)
+if _asked_for := os.environ.pop(NAMES, ""):  # in the fork server only: no child inherits it
+    _preload(_asked_for.split(","))

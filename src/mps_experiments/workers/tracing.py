@@ -7,6 +7,7 @@ import json
 import tempfile
 import warnings
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,13 +35,9 @@ class _Operation(NamedTuple):
 
 
 class KernelTracer:
-    """Records the operations of this process between `start` and `stop`.
+    """Records the GPU's operations between `start` and `stop`, or PyTorch's operators on the CPU.
 
     It runs an operation of its own at either end, which shows that the profiler records at all.
-
-    Args:
-        on_gpu: Record the GPU's operations; otherwise PyTorch's operators on the CPU.
-        synchronize: Returns when the device has finished what was launched.
     """
 
     def __init__(self, on_gpu: bool, synchronize: Callable[[], None] = lambda: None) -> None:
@@ -108,7 +105,7 @@ def _read(content: dict[str, Any], on_gpu: bool) -> tuple[list[_Operation], dict
     launches: dict[int, tuple[int, int]] = {}
     for event in content["traceEvents"]:
         category = event.get("cat")
-        if event.get("ph") != "X" or category is None:
+        if event.get("ph") != "X":
             continue
         if category in _LAUNCHES:
             if correlation := event.get("args", {}).get("correlation"):
@@ -156,17 +153,18 @@ def _kernel_trace(
 ) -> KernelTrace:
     names = {name: index for index, name in enumerate(dict.fromkeys(each.name for each in operations))}
     calls = [launches.get(each.correlation, (each.start_ns, each.start_ns)) for each in operations]
+    integers = partial(np.array, dtype=np.int64)
     return KernelTrace(
         rank=rank,
         pid=pid,
-        boundaries_ns=np.asarray(boundaries_ns, dtype=np.int64),
-        starts_ns=np.asarray([each.start_ns for each in operations], dtype=np.int64),
-        ends_ns=np.asarray([each.end_ns for each in operations], dtype=np.int64),
-        launches_ns=np.asarray([begin for begin, _ in calls], dtype=np.int64),
-        launched_ns=np.asarray([end for _, end in calls], dtype=np.int64),
-        streams=np.asarray([each.stream for each in operations], dtype=np.int64),
-        kinds=np.asarray([each.kind for each in operations], dtype=np.int8),
-        sm_fill=np.asarray([each.sm_fill for each in operations], dtype=np.float64),
-        name_ids=np.asarray([names[each.name] for each in operations], dtype=np.int64),
+        boundaries_ns=integers(boundaries_ns),
+        starts_ns=integers([each.start_ns for each in operations]),
+        ends_ns=integers([each.end_ns for each in operations]),
+        launches_ns=integers([begin for begin, _ in calls]),
+        launched_ns=integers([end for _, end in calls]),
+        streams=integers([each.stream for each in operations]),
+        kinds=np.array([each.kind for each in operations], dtype=np.int8),
+        sm_fill=np.array([each.sm_fill for each in operations], dtype=np.float64),
+        name_ids=integers([names[each.name] for each in operations]),
         names=tuple(names),
     )

@@ -1,9 +1,9 @@
 """Read a weights file without running code, and find the weights of one model in it."""
 
 import re
+import zipfile
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,19 @@ import torch
 from safetensors.torch import load_file
 
 from mps_experiments.errors import ConfigError
-from mps_experiments.workloads.checkpoint_kinds import is_safetensors, refuse_foreign, unreadable
+from mps_experiments.workloads.files import AGAIN, HEAD_BYTES, SAVE, first_bytes, no_weights
 
-_DEPTH = 6  # of dicts in dicts
+_SLACK_BYTES = 2**20
+_MAX_SAFETENSORS_HEADER = 100_000_000  # bytes, the library's own limit
+_LEGACY = b"l\xfc\x9cF\xf9 j\xa8P\x19."  # torch.save before 1.6 begins with this number, pickled
+_SHARD = re.compile(r"-\d+-of-(?!0*1\.)0*(\d+)\.\w+$")
+# Names of files in zip archives that are no checkpoints, though some hold a data.pkl, too.
+_ARCHIVES = {
+    "a TorchScript or torch.export archive, which is a program": re.compile(
+        r"(^|/)(constants\.pkl|code/.*|archive_format|serialized_exported_program\.json)$"
+    ),
+    "a Keras file": re.compile(r"(^|/)model\.weights\.h5$"),
+}
 # Parts that PyTorch's wrappers (DataParallel, compile, FSDP, checkpointing, AveragedModel) add to a name.
 _WRAPPER = re.compile(
     r"(?:^|(?<=\.))(?:module|_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.", re.ASCII
@@ -22,43 +32,66 @@ _WRAPPER = re.compile(
 _AVERAGED = {"ema", "swa", "avg", "averaged", "average", "shadow"}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Weights:
-    """The weights of one model, found in a checkpoint.
-
-    Attributes:
-        tensors: The tensors by the names of the model, or by those of the file where the model has none.
-        found: Description of where they were found; empty for a plain state dict.
-    """
-
-    tensors: dict[str, torch.Tensor]
-    found: str = ""
-
-
 def read_checkpoint(path: Path) -> Mapping[Any, Any]:
     """Read a weights file: safetensors, or anything that ``torch.load(weights_only=True)`` reads.
 
     Raises:
-        ValueError: If it is something else. The text names the kind of file.
+        ValueError: If it is something else. The text names the kind of file and what to do.
     """
-    refuse_foreign(path)
-    if is_safetensors(path):
+    head = first_bytes(path, HEAD_BYTES)
+    if shard := _SHARD.search(path.name):
+        raise ValueError(f"one shard of {shard[1]}; shards are not joined: save all weights as one file")
+    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= _MAX_SAFETENSORS_HEADER:
         try:
             return dict(load_file(path))
         except safetensors.SafetensorError as error:
-            raise ValueError(f"a damaged safetensors file ({error}); copy or download it again") from error
+            raise ValueError(f"a damaged safetensors file ({error}); {AGAIN}") from error
+    if head.startswith(b"PK"):
+        _refuse_archive(path)
+    elif kind := no_weights(head):
+        raise ValueError(kind)
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # UnpicklingError, RuntimeError, EOFError, ...: it depends on the damage
-        raise ValueError(unreadable(path, error)) from error
+        raise ValueError(_unreadable(head, error)) from error
     if not isinstance(loaded, Mapping):
         raise ValueError(f"not a state dict: it holds a {type(loaded).__name__}, not tensors by name")  # noqa: TRY004
     return loaded
 
 
+def _refuse_archive(path: Path) -> None:
+    """Refuse an archive that torch.save did not write, that is cut off, or that unpacks to far more bytes."""
+    size = path.stat().st_size
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+    except (zipfile.BadZipFile, NotImplementedError) as error:
+        raise ValueError(f"a checkpoint whose end is missing ({size} bytes are there); {AGAIN}") from error
+    for what, name in _ARCHIVES.items():
+        if any(name.search(entry.filename) for entry in entries):
+            raise ValueError(f"{what}; {SAVE}")
+    if not any(f"/{entry.filename}".endswith("/data.pkl") for entry in entries):
+        raise ValueError(f"a zip archive without a checkpoint; {SAVE}")
+    unpacked = sum(entry.file_size for entry in entries)
+    if unpacked > 2 * size + _SLACK_BYTES:  # torch.save does not compress
+        raise ValueError(f"unpacks to {unpacked} bytes, far more than it has; save it with torch.save")
+
+
+def _unreadable(head: bytes, error: Exception) -> str:
+    """Explain why torch refused a file that looked like a checkpoint; its text names a refused class."""
+    if refused := re.search(r"GLOBAL ([\w.<>]+)|but got <class '([\w.]+)'>", str(error)):
+        return (
+            f"holds {refused[1] or refused[2]}, which torch.load(weights_only=True) refuses, since a pickled "
+            f"class can run code; {SAVE}"
+        )
+    if head.startswith(b"PK") or _LEGACY in head[:40]:
+        return f"a checkpoint that is damaged or cut off ({type(error).__name__}); {AGAIN}, or {SAVE}"
+    return f"not a checkpoint that torch.load(weights_only=True) reads ({type(error).__name__}); {SAVE}"
+
+
 def find_weights(
     loaded: Mapping[Any, Any], names: Collection[str], optional: Collection[str], key: str | None = None
-) -> Weights:
+) -> tuple[dict[str, torch.Tensor], str]:
     """Find the set of weights that has the model's names, whatever it is wrapped in.
 
     Training programs store a state dict under a key or put a prefix before its names. Both become a prefix
@@ -70,95 +103,85 @@ def find_weights(
         optional: Names among them that a file may lack.
         key: The prefix that the user gave.
 
+    Returns:
+        The tensors by the names of the model, or by those of the file where the model has none; and a
+        description of where they were found, empty for a plain state dict.
+
     Raises:
         ConfigError: If several sets fit, or none is under `key`.
         ValueError: If the file holds no tensors by name, or tensors that a module cannot take.
     """
-    flat = dict(_flattened(loaded))
+    flat = dict(_flattened(loaded, set()))
     if not flat:
         keys = listed(map(str, loaded)) if loaded else "nothing"
         raise ValueError(f"not a state dict: it holds no tensors by name ({keys})")
-    unwrapped = {name: _WRAPPER.sub("", name) for name in flat}
-    if len(set(unwrapped.values())) < len(flat):
-        unwrapped = {name: name for name in flat}
-    prefix = _prefix(list(unwrapped.values()), set(names), set(optional), key)
+    unwrapped = {_WRAPPER.sub("", name): tensor for name, tensor in flat.items()}
+    if len(unwrapped) < len(flat):  # without the wrappers two would have one name
+        unwrapped = flat
+    prefix, told = _prefix(unwrapped, set(names), set(optional), key)
     inside = {
-        name: own.removeprefix(prefix.text) for name, own in unwrapped.items() if own.startswith(prefix.text)
+        name.removeprefix(prefix): tensor for name, tensor in unwrapped.items() if name.startswith(prefix)
     }
     top = {name.partition(".")[0] for name in names}
-    tensors = {own: flat[name] for name, own in inside.items() if own.partition(".")[0] in top}
-    if not tensors:
-        tensors = {own: flat[name] for name, own in inside.items()}
-    _refuse_unusual(tensors)
-    used = [name for name, own in inside.items() if own in tensors]
-    return Weights(tensors=tensors, found=", ".join(_told(loaded, used, unwrapped, prefix)))
+    tensors = {name: tensor for name, tensor in inside.items() if name.partition(".")[0] in top} or inside
+    for name, tensor in tensors.items():
+        unusual = tensor.is_quantized or tensor.is_meta or tensor.is_complex()
+        if unusual or tensor.layout != torch.strided:
+            what = f"{tensor.dtype}, {tensor.layout} on {tensor.device}".replace("torch.", "")
+            raise ValueError(f"{listed([name])} is {what}; save the weights as plain tensors")
+    return tensors, told
 
 
-def listed(names: Iterator[str] | Collection[str], most: int = 3) -> str:
+def listed(names: Iterable[str], most: int = 3) -> str:
     """List the first names, clipped and escaped: a file's names may be long or hold control characters."""
     every = list(names)
     shown = [name.encode("unicode_escape").decode()[:80] for name in every[:most]]
     return ", ".join(shown) + (f" and {len(every) - most} more" if len(every) > most else "")
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Prefix:
-    """The text before the model's names.
-
-    Attributes:
-        text: The prefix, with its final dot; empty for none.
-        others: Other prefixes that fit as well.
-    """
-
-    text: str
-    others: tuple[str, ...] = ()
-
-
 def _flattened(
-    node: Mapping[Any, Any], before: str = "", depth: int = _DEPTH, seen: set[int] | None = None
+    node: Mapping[Any, Any], seen: set[int], before: str = ""
 ) -> Iterator[tuple[str, torch.Tensor]]:
     """Yield each tensor with its dotted name. Visit a dict once, even if it occurs twice or in itself."""
-    seen = set() if seen is None else seen
     seen.add(id(node))
     for key, value in node.items():
-        if not isinstance(key, str):
-            continue
-        if isinstance(value, torch.Tensor):
+        if isinstance(value, torch.Tensor) and isinstance(key, str):
             yield f"{before}{key}", value
-        elif isinstance(value, Mapping) and depth and id(value) not in seen:
-            yield from _flattened(value, f"{before}{key}.", depth - 1, seen)
+        elif isinstance(value, Mapping) and isinstance(key, str) and id(value) not in seen:
+            yield from _flattened(value, seen, f"{before}{key}.")
 
 
-def _prefix(in_order: list[str], names: set[str], optional: set[str], key: str | None) -> _Prefix:
-    own = set(in_order)
-    counts = Counter(_prefixes(in_order, names))
+def _prefix(flat: Collection[str], names: set[str], optional: set[str], key: str | None) -> tuple[str, str]:
+    """Return the text before the model's names, with its final dot, and what to tell of the choice."""
+    counts = Counter(_prefixes(flat, names))
     required = names - optional
-    fitting = [prefix for prefix in counts if all(f"{prefix}{name}" in own for name in required)]
+    fitting = [prefix for prefix in counts if all(f"{prefix}{name}" in flat for name in required)]
+    candidates: Collection[str] = fitting or counts
     if key is not None:
         wanted = _WRAPPER.sub("", f"{key}.")
-        if not any(name.startswith(wanted) for name in own):
-            known = listed([label(prefix) for prefix in fitting or counts if prefix])
-            raise ConfigError(
-                "workload.weights_key", key, f"not in the file; it has {known or 'one set only'}"
-            )
-        inner = [prefix for prefix in counts if prefix.startswith(wanted)]
-        return _Prefix(text=max(inner, key=lambda prefix: (counts[prefix], -len(prefix)), default=wanted))
-    if len(fitting) > 1:
-        plain = [prefix for prefix in fitting if not _is_averaged(prefix)]
-        if len(plain) != 1:
-            known = listed([label(prefix) for prefix in fitting])
-            what = f"several sets of weights fit; name one, for example {label(fitting[0])}, of: {known}"
+        if not any(name.startswith(wanted) for name in flat):
+            known = listed(_label(prefix) for prefix in candidates if prefix) or "one set only"
+            raise ConfigError("workload.weights_key", key, f"not in the file; it has {known}")
+        candidates = [prefix for prefix in counts if prefix.startswith(wanted)] or [wanted]
+    elif len(fitting) > 1:
+        candidates = [prefix for prefix in fitting if not _AVERAGED & set(re.split(r"[._]", prefix.lower()))]
+        if len(candidates) != 1:
+            known = listed(map(_label, fitting))
+            what = f"several sets of weights fit; name one, for example {_label(fitting[0])}, of: {known}"
             raise ConfigError("workload.weights_key", "", what)
-        return _Prefix(text=plain[0], others=tuple(prefix for prefix in fitting if prefix != plain[0]))
-    if fitting:
-        return _Prefix(text=fitting[0])
     # Torchvision's own old files fit none, since it renames as it loads; they have most of the names.
-    return _Prefix(text=max(counts, key=lambda prefix: (counts[prefix], -len(prefix)), default=""))
+    prefix = max(candidates, key=lambda each: (counts[each], -len(each)), default="")
+    told = f"took the weights under {listed([_label(prefix)])}" if prefix else ""
+    others = [_label(other) for other in fitting if other != prefix]
+    if key is None and others:
+        told = f"{told or 'took the plain weights'}, not those under {listed(others)}"
+        told = f"{told} (workload.weights_key={others[0]} takes them)"
+    return prefix, told
 
 
-def _prefixes(own: list[str], names: set[str]) -> Iterator[str]:
+def _prefixes(flat: Collection[str], names: set[str]) -> Iterator[str]:
     """Yield, for each name, every prefix that is followed by one of the model's names."""
-    for name in own:
+    for name in flat:
         start = 0
         while start >= 0:
             if name[start:] in names:
@@ -166,53 +189,6 @@ def _prefixes(own: list[str], names: set[str]) -> Iterator[str]:
             start = name.find(".", start) + 1 or -1
 
 
-def label(prefix: str) -> str:
+def _label(prefix: str) -> str:
     """Write a prefix in the form that ``workload.weights_key`` takes."""
     return prefix.removesuffix(".") or "null"
-
-
-def _is_averaged(prefix: str) -> bool:
-    return bool(_AVERAGED & set(re.split(r"[._]", prefix.lower())))
-
-
-def _told(
-    loaded: Mapping[Any, Any],
-    used: list[str],
-    unwrapped: Mapping[str, str],
-    prefix: _Prefix,
-) -> Iterator[str]:
-    if prefix.text:
-        yield f"took the weights under {listed([label(prefix.text)])}"
-    if prefix.others:
-        others = listed([label(other) for other in prefix.others])
-        yield f"not those under {others} (workload.weights_key={label(prefix.others[0])} takes them)"
-    wrappers = dict.fromkeys(
-        found for name in used if unwrapped[name] != name for found in _WRAPPER.findall(name)
-    )
-    if wrappers:
-        yield f"without {' and '.join(wrappers)} in their names"
-    begun = {name[:end] for name in used for end in (*_dots(name), len(name))}
-    left = [key for key in map(str, loaded) if key not in begun and not f"{key}.".startswith(prefix.others)]
-    if left:
-        yield f"left out {listed(left)}"
-
-
-def _dots(name: str) -> Iterator[int]:
-    return (place for place, letter in enumerate(name) if letter == ".")
-
-
-def _refuse_unusual(tensors: Mapping[str, torch.Tensor]) -> None:
-    """Refuse tensors that a module cannot take as its own."""
-    for name, tensor in tensors.items():
-        if what := _unusual(tensor):
-            raise ValueError(f"{listed([name])} is {what}; save the weights as plain tensors")
-
-
-def _unusual(tensor: torch.Tensor) -> str | None:
-    if tensor.is_quantized:
-        return f"quantized ({tensor.dtype})"
-    if tensor.is_meta:
-        return "without data (on the meta device)"
-    if tensor.is_complex():
-        return f"complex ({tensor.dtype})"
-    return None if tensor.layout == torch.strided else f"not dense ({tensor.layout})"

@@ -41,36 +41,22 @@ def build(spec: WorkloadSpec, device: torch.device) -> tuple[Callable[..., objec
 
 def _described(built: Any) -> str:
     """Describe what a factory returned instead of (model, input)."""
-    name = type(built).__name__
-    if built is None:
-        return "None"
+    if isinstance(built, tuple | list):
+        return (
+            f"{type(built).__name__} of {len(built)} ({first_names(type(each).__name__ for each in built)})"
+        )
     if inspect.iscoroutine(built):
         built.close()  # otherwise Python warns that it was never awaited
-        return f"{name}: it must not be async"
-    if inspect.isgenerator(built) or inspect.isasyncgen(built):
-        return f"{name}: it must not yield"
-    if isinstance(built, Mapping):
-        return f"{name} of {first_names(str(key) for key in built)}"
-    if isinstance(built, tuple) and len(built) == 2:
-        swapped = "; are the two swapped?" if callable(built[1]) else ""
-        return f"({_types(built)}), of which the first cannot be called{swapped}"
-    if isinstance(built, tuple | list):
-        return f"{name} of {len(built)} ({_types(built)})"
-    return f"{name}, the model alone" if callable(built) else name
-
-
-def _types(values: Any) -> str:
-    return first_names(type(value).__name__ for value in values)
+        return "a coroutine; it must not be async"
+    return type(built).__name__
 
 
 def _one_shot(value: object, name: str) -> str | None:
     """Name an iterator that works only once, at any depth of an input; None without one."""
     if isinstance(value, Iterator | AsyncIterator) and not isinstance(value, _ENDLESS):
         return f"{type(value).__name__} as {name}"
-    parts: Iterable[tuple[object, object]] = ()
-    if isinstance(value, Mapping):
-        parts = value.items()
-    elif isinstance(value, tuple | list):
+    parts: Iterable[tuple[object, object]] = value.items() if isinstance(value, Mapping) else ()
+    if isinstance(value, tuple | list):
         parts = enumerate(value)
     found = (_one_shot(part, f"{name}[{key!r}]") for key, part in parts)
     return next(filter(None, found), None)

@@ -13,20 +13,6 @@ from mps_experiments.record.outputs import OutputDigest, TensorDigest
 _MAX_HASHED = 2**20  # elements per tensor: masks of 100 detections have 27 million
 _MAX_VALUES = 256  # of all tensors together: a digest travels in one message
 _MAX_TENSORS = 32
-# Types that NumPy has as well.
-_EXACT = (
-    torch.float16,
-    torch.float32,
-    torch.float64,
-    torch.int8,
-    torch.int16,
-    torch.int32,
-    torch.int64,
-    torch.uint8,
-    torch.bool,
-    torch.complex64,
-    torch.complex128,
-)
 
 
 def digest_output(output: object) -> OutputDigest:
@@ -35,7 +21,7 @@ def digest_output(output: object) -> OutputDigest:
     A dataclass counts as the mapping of its fields; a nested, sparse or quantized tensor as its parts.
     Of a large tensor, evenly spaced elements are hashed, the same ones in every worker.
     """
-    tensors = [(name, value) for name, value in _tensors(output, "") if value.size][:_MAX_TENSORS]
+    tensors = [(name, value) for name, value in _tensors(output, "") if value.kept.size][:_MAX_TENSORS]
     share = _MAX_VALUES // max(1, len(tensors))
     return tuple(_digest(name, value, share) for name, value in tensors)
 
@@ -49,10 +35,6 @@ class _Strided:
     kept: np.ndarray
     nonfinite: int
 
-    @property
-    def size(self) -> int:
-        return int(self.kept.size)
-
 
 def _tensors(output: object, name: str) -> Iterator[tuple[str, _Strided]]:
     match output:
@@ -64,12 +46,9 @@ def _tensors(output: object, name: str) -> Iterator[tuple[str, _Strided]]:
             flat = output.reshape(-1)
             nonfinite = flat.size - int(np.isfinite(flat).sum())
             yield name, _Strided(output.shape, str(output.dtype), flat[:: _stride(flat.size)], nonfinite)
-        case Mapping():
-            for key, value in output.items():
+        case Mapping() | list() | tuple():
+            for key, value in output.items() if isinstance(output, Mapping) else enumerate(output):
                 yield from _tensors(value, f"{name}.{key}" if name else str(key))
-        case list() | tuple():
-            for index, value in enumerate(output):
-                yield from _tensors(value, f"{name}.{index}" if name else str(index))
         case _ if dataclasses.is_dataclass(output) and not isinstance(output, type):
             fields = {each.name: getattr(output, each.name) for each in dataclasses.fields(output)}
             yield from _tensors(fields, name)
@@ -82,32 +61,26 @@ def _parts(tensor: torch.Tensor) -> object:
     """Return the parts of a tensor that is not one block of memory; None if it is one."""
     if tensor.is_nested:
         return tensor.unbind()
-    if tensor.layout is torch.sparse_coo:
-        whole = tensor.detach().coalesce()
-        return {"indices": whole.indices(), "values": whole.values()}
-    if tensor.layout in (torch.sparse_csr, torch.sparse_bsr):
-        crow, col = tensor.crow_indices(), tensor.col_indices()
-        return {"crow_indices": crow, "col_indices": col, "values": tensor.values()}
-    if tensor.layout in (torch.sparse_csc, torch.sparse_bsc):
-        ccol, row = tensor.ccol_indices(), tensor.row_indices()
-        return {"ccol_indices": ccol, "row_indices": row, "values": tensor.values()}
-    return tensor.dequantize() if tensor.is_quantized else None
+    if tensor.is_quantized:
+        return tensor.dequantize()
+    if tensor.layout is torch.strided:
+        return None
+    whole = tensor.detach().to_sparse().coalesce()
+    return {"indices": whole.indices(), "values": whole.values()}
 
 
 def _from_torch(tensor: torch.Tensor) -> _Strided:
     flat = tensor.detach().reshape(-1)
-    kept = flat[:: _stride(flat.numel())].resolve_conj().resolve_neg()
-    if kept.dtype not in _EXACT:  # NumPy has no bfloat16 or float8; float32 holds each of their values
-        kept = kept.to(torch.float32)
+    nonfinite = flat.numel() - int(torch.isfinite(_readable(flat)).sum())
+    kept = _readable(flat[:: _stride(flat.numel())].resolve_conj().resolve_neg())
     dtype = str(tensor.dtype).removeprefix("torch.")
-    return _Strided(tuple(tensor.shape), dtype, kept.cpu().numpy(), _nonfinite(flat))
+    return _Strided(tuple(tensor.shape), dtype, kept.cpu().numpy(), nonfinite)
 
 
-def _nonfinite(flat: torch.Tensor) -> int:
-    if not (flat.is_floating_point() or flat.is_complex()):
-        return 0
-    exact = flat if flat.dtype in _EXACT else flat.to(torch.float32)  # float8 has no isfinite
-    return flat.numel() - int(torch.isfinite(exact).sum())
+def _readable(tensor: torch.Tensor) -> torch.Tensor:
+    """Return bfloat16 and float8 as float32, which holds each of their values; NumPy has neither."""
+    narrow = tensor.is_floating_point() and tensor.itemsize < 4 and tensor.dtype is not torch.float16
+    return tensor.to(torch.float32) if narrow else tensor
 
 
 def _stride(size: int) -> int:

@@ -17,11 +17,7 @@ _SHOWN = 5  # names in a message
 
 
 def check_factory(factory: str | None) -> Path:
-    """Return the folder to import from, the current one. Refuse a text that cannot name a factory.
-
-    Raises:
-        ConfigError: If the text is not ``module:function``.
-    """
+    """Return the folder to import from, the current one. Refuse a text that cannot name a factory."""
     module_name, _, function = (factory or "").partition(":")
     if not all(part.isidentifier() for part in [*module_name.split("."), *function.split(".")]):
         raise ConfigError(_OPTION, factory, f"not a factory; {_meant(factory or '') or _EXPECTED}")
@@ -40,35 +36,28 @@ def _meant(factory: str) -> str:
     return f"write {module}:{function}" if all(name.isidentifier() for name in names) else ""
 
 
-def refuse_signature(factory: Callable[..., Any], name: str) -> None:
-    """Refuse a factory that cannot be called as ``factory(device, options)``.
+def refuse_signature(factory: Callable[..., Any], name: str, batch: int) -> None:
+    """Refuse a factory that cannot be called as ``factory(device, options)``, or not with a batch above 1.
 
-    Args:
-        factory: As it was imported.
-        name: As the user gave it.
-
-    Raises:
-        ConfigError: If it takes something else, such as a method that lacks its instance.
+    Where it takes none, items would be counted that it does not process. `name` is as the user gave it.
     """
+    given = {"batch": batch} if batch > 1 else {}
     try:
         signature = inspect.signature(factory)
-    except (TypeError, ValueError):  # of something built in
+    except (TypeError, ValueError):  # of something built in: the call will tell
         return
     try:
-        signature.bind("device", {})
+        signature.bind("device", {}, **given)
     except TypeError as error:
-        what = f"takes {signature}, but is called as {name.rpartition(':')[2]}(device, options)"
+        call = f"{name.rpartition(':')[2]}(device, options{f', batch={batch}' if given else ''})"
+        what = f"takes {signature}, but is called as {call}"
         if next(iter(signature.parameters), "") == "self":
             what = f"{what}; make it a function or a static method"
         raise ConfigError(_OPTION, name, what) from error
 
 
 def import_factory(factory: str, folder: str | None) -> Callable[..., Any]:
-    """Import a factory. This runs the user's code.
-
-    Args:
-        factory: ``module:function``, or ``module:Class.method``.
-        folder: The folder to import from.
+    """Import ``module:function`` or ``module:Class.method`` from this folder. This runs the user's code.
 
     Raises:
         ConfigError: If there is no such module, or nothing callable of that name in it.
@@ -87,31 +76,15 @@ def import_factory(factory: str, folder: str | None) -> Callable[..., Any]:
     return found  # type: ignore[no-any-return]
 
 
-def refuse_without_batch(factory: Callable[..., Any], name: str, batch: int) -> None:
-    """Refuse a batch for a factory that takes none.
-
-    Raises:
-        ConfigError: If it cannot be called as ``build(device, options, batch=N)``.
-    """
-    try:
-        inspect.signature(factory).bind(None, {}, batch=batch)
-    except TypeError as error:
-        what = f"{name} takes no batch ({error}); write build(device, options, batch=1)"
-        raise ConfigError("workload.batch", batch, what) from error
-    except ValueError:  # of code without a signature: the call will tell
-        return
-
-
 def _import(module_name: str, factory: str) -> object:
     try:
         return importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        expected = f"importing {module_name} raises {in_words(error)}"
-        if error.name and f"{module_name}.".startswith(f"{error.name}."):  # not a module that it imports
-            expected = f"there is no module {error.name}; {_EXPECTED}"
-        raise ConfigError(_OPTION, factory, expected) from error
     except BaseException as error:  # a script may call sys.exit
-        raise ConfigError(_OPTION, factory, f"importing {module_name} raises {in_words(error)}") from error
+        expected = f"importing {module_name} raises {in_words(error)}"
+        absent = error.name if isinstance(error, ModuleNotFoundError) else None
+        if absent and f"{module_name}.".startswith(f"{absent}."):  # not a module that it imports
+            expected = f"there is no module {absent}; {_EXPECTED}"
+        raise ConfigError(_OPTION, factory, expected) from error
 
 
 def _attribute(owner: object, name: str, where: str, factory: str) -> object:
@@ -119,10 +92,8 @@ def _attribute(owner: object, name: str, where: str, factory: str) -> object:
         return getattr(owner, name)
     except AttributeError as error:
         names = [each for each in dir(owner) if not each.startswith("_")]
-        close = difflib.get_close_matches(name, names, n=3)
-        known = (
-            f"did you mean {' or '.join(close)}?" if close else f"it has {first_names(names) or 'no names'}"
-        )
+        close = " or ".join(difflib.get_close_matches(name, names, n=3))
+        known = f"did you mean {close}?" if close else f"it has {first_names(names) or 'no names'}"
         raise ConfigError(_OPTION, factory, f"{where} has no {name}; {known}") from error
     except BaseException as error:  # a module's __getattr__ may raise anything
         raise ConfigError(_OPTION, factory, f"looking up {name} raises {in_words(error)}") from error
@@ -141,17 +112,11 @@ def find_module(module_name: str, path: list[str]) -> ModuleSpec | None:
     for part in module_name.split("."):
         # Without the parents' names, which a namespace package would look up in sys.modules.
         spec = None if search is None else PathFinder.find_spec(part, search)
-        if spec is None and search is path:
-            spec = _elsewhere(part)
+        if spec is None and search is path:  # built in, or of an editable installation
+            finders: list[Any] = sys.meta_path
+            spec = next(filter(None, (finder.find_spec(part, None) for finder in finders)), None)
         if spec is None:
             return None
         locations = spec.submodule_search_locations
         search = list(locations) if locations is not None else None
     return spec
-
-
-def _elsewhere(name: str) -> ModuleSpec | None:
-    """Find a top-level module that is not on the path: built in, or of an editable installation."""
-    finders: list[Any] = sys.meta_path
-    found = (finder.find_spec(name, None) for finder in finders)
-    return next((spec for spec in found if isinstance(spec, ModuleSpec)), None)

@@ -1,6 +1,5 @@
 """Read any image that Pillow itself decodes, upright, as RGB or 16-bit grey."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,16 +7,13 @@ from typing import Any
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, TiffImagePlugin
 
-# Pillow hands EPS, a program, to Ghostscript and WMF to Windows, and reads only the header of the others.
-_NEVER = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
-# Formats whose 16-bit pixels are measured values, in a unit of their own and perhaps signed.
-_MEASURED = {"FITS", "MCIDAS"}
+# Pillow hands EPS, a program, to Ghostscript and WMF to Windows, and reads only the header of BUFR to MPEG.
+# The pixels of FITS and MCIDAS are measured values, in a unit of their own.
+_NEVER = {"EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG", "FITS", "MCIDAS"}
 # Formats of at most 16 bits that Pillow returns as 32-bit integers: PGM, and PNG before Pillow 11.
 _AT_MOST_16 = {"PNG", "PPM"}
 _SUBFILE_TYPE, _DNG_VERSION = 254, 50706  # TIFF tags for which Pillow has no name
 _REDUCED, _SIGNED, _WHITE_IS_ZERO = 1, 2, 0  # and their values
-_GREY_STEPS = {"L;2": 85, "L;4": 17}  # step between greys of 2 and 4 bits, scaled to 8
-_PREFIX_BYTES = 16  # that Pillow passes to its plugins
 _ON_WHITE = "transparent pixels over white"
 
 
@@ -44,16 +40,6 @@ def formats() -> list[str]:
     return [name for name in Image.OPEN if name not in _NEVER]
 
 
-def begins_like(head: bytes) -> str | None:
-    """Return the image format that begins with these bytes; None if no plugin of Pillow is sure."""
-    prefix = head[:_PREFIX_BYTES].ljust(_PREFIX_BYTES, b"\0")
-    for name in formats():
-        accept = Image.OPEN[name][1]
-        if accept is not None and accept(prefix) is True:
-            return name
-    return None
-
-
 def read_image(path: Path) -> Picture:
     """Decode an image, turn it upright and bring its pixels to RGB or to 16-bit grey.
 
@@ -67,65 +53,29 @@ def read_image(path: Path) -> Picture:
 
 
 def picture_of(image: Image.Image) -> Picture:
-    """Convert an image of any of Pillow's modes to one of the two that models are fed with.
-
-    Args:
-        image: Opened and not yet loaded, or made in memory.
-    """
-    _refuse_preview(image)
-    _refuse_undefined_range(image)
-    _scale_hidden_colour(image)
-    notes = list(_frames(image))
+    """Convert an image of any of Pillow's modes to one of the two that models are fed with."""
+    _refuse_unsuitable(image)
+    count = getattr(image, "n_frames", 1)
+    # The frames of a PSD are layers, and the picture shows all of them.
+    frames = f"first of {count} frames" if count > 1 and image.format != "PSD" else ""
     upright, turned = _upright(image)
     pixels, converted = _grey(image, upright) if image.mode.startswith("I") else _rgb(upright)
-    return Picture(pixels=pixels, read_as="; ".join(filter(None, [*notes, turned, converted])))
+    return Picture(pixels=pixels, read_as="; ".join(filter(None, [frames, turned, converted])))
 
 
-def _refuse_preview(image: Image.Image) -> None:
-    """Refuse a raw camera file in TIFF form: its first page is a preview of the picture."""
+def _refuse_unsuitable(image: Image.Image) -> None:
+    """Refuse a raw camera file in TIFF form, and pixels for which nothing tells the value of white."""
     tags = _tags(image)
-    if _DNG_VERSION in tags or (_SUBFILE_TYPE in tags and tags[_SUBFILE_TYPE] & _REDUCED):
+    if _DNG_VERSION in tags or tags.get(_SUBFILE_TYPE, 0) & _REDUCED:
         raise UnsuitableImageError(
             "the first page is a preview, as in raw camera files (DNG, NEF, ARW); develop it to PNG or JPEG"
         )
-
-
-def _refuse_undefined_range(image: Image.Image) -> None:
-    """Refuse pixels for which nothing tells the value of white."""
-    match image.mode:
-        case "F":
-            what = "floating-point pixels"
-        case "I" if image.format not in _AT_MOST_16:
-            what = "32-bit or signed integer pixels"
-        case "L" if _tags(image).get(TiffImagePlugin.SAMPLEFORMAT) == (_SIGNED,):
-            what = "signed integer pixels"
-        case mode if mode.startswith("I;16") and image.format in _MEASURED:
-            what = f"16-bit pixels of a {image.format} file"
-        case _:
-            return
-    raise UnsuitableImageError(
-        f"{what} have no defined range; scale them to 16 bits, for example with "
-        "PIL.Image.fromarray((pixels / largest * 65535).astype('uint16'))"
-    )
-
-
-def _scale_hidden_colour(image: Image.Image) -> None:
-    """Scale a PNG's transparent colour to 8 bits: Pillow scales the pixels, but not this colour."""
-    colour = image.info.get("transparency")
-    if image.format != "PNG" or colour is None:
-        return
-    depth = image.tile[0][3]  # type: ignore[attr-defined] # an image that was opened has tiles
-    if depth in _GREY_STEPS:
-        image.info["transparency"] = colour * _GREY_STEPS[depth]
-    elif depth == "RGB;16B":
-        image.info["transparency"] = tuple(value >> 8 for value in colour)
-
-
-def _frames(image: Image.Image) -> Iterator[str]:
-    """Note that only the first frame is read, if there are more."""
-    count = getattr(image, "n_frames", 1)
-    if count > 1 and image.format != "PSD":  # whose frames are layers, and the picture shows all of them
-        yield f"first of {count} frames"
+    wide = image.mode == "F" or (image.mode == "I" and image.format not in _AT_MOST_16)
+    if wide or tags.get(TiffImagePlugin.SAMPLEFORMAT) == (_SIGNED,):
+        raise UnsuitableImageError(
+            "floating-point, 32-bit and signed pixels have no defined range; scale them to 16 bits, for "
+            "example with PIL.Image.fromarray((pixels / largest * 65535).astype('uint16'))"
+        )
 
 
 def _upright(image: Image.Image) -> tuple[Image.Image, str]:

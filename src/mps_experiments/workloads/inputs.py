@@ -3,7 +3,6 @@
 import glob
 import importlib.util
 import json
-import math
 import re
 import shlex
 import warnings
@@ -14,9 +13,8 @@ from PIL import Image, UnidentifiedImageError
 
 from mps_experiments.errors import ConfigError
 from mps_experiments.record.workload import ImageInput
-from mps_experiments.workloads.file_kinds import HEAD_BYTES, foreign_kind, shapeless_kind
-from mps_experiments.workloads.files import file_sha256, first_bytes
-from mps_experiments.workloads.images import Picture, UnsuitableImageError, begins_like, read_image
+from mps_experiments.workloads.files import HEAD_BYTES, file_sha256, first_bytes, no_image
+from mps_experiments.workloads.images import Picture, UnsuitableImageError, read_image
 
 SAMPLE = "sample"
 _OPTION = "workload.input"
@@ -67,13 +65,12 @@ def remarks(images: Iterable[ImageInput]) -> Iterator[str]:
 def _checked(name: str) -> ImageInput:
     path = sample_photo() if name == SAMPLE else _existing(name)
     try:
-        head = first_bytes(path, HEAD_BYTES)
-        if kind := foreign_kind(head):
+        if kind := no_image(first_bytes(path, HEAD_BYTES)):
             raise ConfigError(_OPTION, name, kind)
         digest = file_sha256(path)
     except OSError as error:
         raise ConfigError(_OPTION, name, f"cannot be read ({error.strerror}); {_EXPECTED}") from error
-    picture = _decoded(name, path, head)
+    picture = _decoded(name, path)
     width, height = picture.pixels.size
     return ImageInput(
         name=name if name == SAMPLE else str(path),
@@ -84,7 +81,7 @@ def _checked(name: str) -> ImageInput:
     )
 
 
-def _decoded(name: str, path: Path, head: bytes) -> Picture:
+def _decoded(name: str, path: Path) -> Picture:
     """Decode an image. Ignore Pillow's warnings, except about sizes that are not safe to decode."""
     try:
         with warnings.catch_warnings():
@@ -94,29 +91,14 @@ def _decoded(name: str, path: Path, head: bytes) -> Picture:
     except UnsuitableImageError as error:
         raise ConfigError(_OPTION, name, str(error)) from error
     except UnidentifiedImageError as error:
-        raise ConfigError(_OPTION, name, f"{_unidentified(head)}; {_EXPECTED}") from error
+        what = "not an image that Pillow can read, or a damaged one"
+        raise ConfigError(_OPTION, name, f"{what}; {_EXPECTED}") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ConfigError(_OPTION, name, _too_large(str(error))) from error
+        what = f"more than {Image.MAX_IMAGE_PIXELS:,} pixels, too many to decode safely; give a smaller image"
+        raise ConfigError(_OPTION, name, what) from error
     except Exception as error:  # OSError, ValueError, struct.error, ...: it depends on the damage
-        what, reason = shapeless_kind(head) or "damaged or cut off", str(error) or type(error).__name__
-        raise ConfigError(_OPTION, name, f"{what} ({reason}); {_EXPECTED}") from error
-
-
-def _unidentified(head: bytes) -> str:
-    if kind := shapeless_kind(head):
-        return kind
-    if begun := begins_like(head):
-        return f"begins like {begun}, but is damaged, cut off or of a kind that Pillow cannot read"
-    return "not an image that Pillow can read"
-
-
-def _too_large(error: str) -> str:
-    """Tell the number of pixels, the first number in Pillow's text, and the limit."""
-    pixels, most = int(re.findall(r"\d+", error)[0]), int(Image.MAX_IMAGE_PIXELS or 0)
-    return (
-        f"{pixels:,} pixels, too many to decode safely; give an image of at most {most:,} pixels, "
-        f"such as {math.isqrt(most):,} x {math.isqrt(most):,}"
-    )
+        reason = str(error) or type(error).__name__
+        raise ConfigError(_OPTION, name, f"damaged or cut off ({reason}); {_EXPECTED}") from error
 
 
 def _existing(name: str) -> Path:

@@ -5,6 +5,7 @@ import contextlib
 import dataclasses
 import hashlib
 import itertools
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,6 +16,7 @@ from mps_experiments.record.workload import WorkloadSpec
 
 _HASHERS = 4  # threads: one cannot hash half a gigabyte during the warm-up
 _MAX_SHAPE = 200  # characters
+_NORM = re.compile(r"Norm(\d[dD])?$")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +24,6 @@ class Workload:
     """A workload that is built and runs.
 
     Attributes:
-        model: The model, or any callable.
         forward: Launches one iteration on the next input and returns the output, perhaps before the device
             has finished.
         forward_first: The same on the first input.
@@ -36,11 +37,7 @@ class Workload:
 
     @staticmethod
     def shape_of(output: object) -> str:
-        """Return the shape of the predicted boxes of the first image, or of the first tensor, as text.
-
-        Raises:
-            Exception: Whatever an output of a user's model raises.
-        """
+        """Return the shape of the predicted boxes of the first image, or of the first tensor, as text."""
         return _shape(output)[:_MAX_SHAPE]
 
 
@@ -125,12 +122,16 @@ def describe_model(workload: Workload) -> dict[str, str]:
     """Describe the weights file, normalisation layers and parameter types; the last two of modules only."""
     facts = {"weights_read": workload.loaded} if workload.loaded else {}
     if isinstance(workload.model, torch.nn.Module):
-        from mps_experiments.workloads.norm_layers import norm_layers
-
         with contextlib.suppress(Exception):  # a user's module may override these methods
             types = sorted({str(each.dtype).removeprefix("torch.") for each in workload.model.parameters()})
-            facts |= {"norm_layer": norm_layers(workload.model), "parameters": ", ".join(types) or "none"}
+            facts |= {"norm_layer": _norm_layers(workload.model), "parameters": ", ".join(types) or "none"}
     return facts
+
+
+def _norm_layers(model: torch.nn.Module) -> str:
+    """Name the classes of the normalisation layers, each once; of a scripted module its original class."""
+    names = {str(getattr(module, "original_name", type(module).__name__)) for module in model.modules()}
+    return ", ".join(sorted(name for name in names if _NORM.search(name))) or "none"
 
 
 def describe_torch(device: torch.device) -> dict[str, str]:

@@ -11,19 +11,20 @@ import contextlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torchvision.models import WeightsEnum, get_model, get_model_builder, get_model_weights
+from torchvision.ops import FrozenBatchNorm2d
 
+from mps_experiments.errors import ConfigError
 from mps_experiments.record.workload import WorkloadSpec
 from mps_experiments.workloads.checkpoints import find_weights, listed, read_checkpoint
-from mps_experiments.workloads.norm_layers import exchange_norm_layers
 
 # Heads for training only. Torchvision builds a model without those that a file lacks.
 _AUXILIARY = ("aux_classifier", "aux1", "aux2", "AuxLogits")
+_DEFAULT_EPS = 1e-5  # of BatchNorm2d; with less, PyTorch does not use cuDNN's kernel
 PACKAGES = ("detection", "segmentation", "quantization", "video", "optical_flow")
 
 
@@ -32,7 +33,6 @@ class Network:
     """A model that was built.
 
     Attributes:
-        model: The model, in evaluation mode and on its device.
         weights: The torchvision entry whose modules and preprocessing it has.
         loaded: Description of how its weights file was read; empty without anything to say.
     """
@@ -60,7 +60,7 @@ def build_network(spec: WorkloadSpec, device: torch.device) -> Network:
     """
     torch.manual_seed(spec.seed)
     network = _built(spec, device)
-    exchange_norm_layers(network.model, spec.norm_layer, spec.model)
+    _exchange_norm_layers(network.model, spec.norm_layer, spec.model)
     network.model.to(device).eval()
     return network
 
@@ -72,10 +72,40 @@ def _built(spec: WorkloadSpec, device: torch.device) -> Network:
         entry = named_weights(spec.model, spec.weights)
         return Network(model=_call_builder(spec.model, entry, device), weights=entry)
     entry = get_model_weights(spec.model).DEFAULT
+    constant_work = {}
+    if kind_of(spec.model) == "detection":
+        constant_work["box_score_thresh" if "rcnn" in spec.model else "score_thresh"] = 0.0
     with _instead_of_download({}, lambda _model, _state: None):
-        return Network(
-            model=_call_builder(spec.model, entry, device, **_constant_work(spec.model)), weights=entry
-        )
+        return Network(model=_call_builder(spec.model, entry, device, **constant_work), weights=entry)
+
+
+def _exchange_norm_layers(model: torch.nn.Module, wanted: str, name: str) -> None:
+    """Give a model ``batch`` or ``frozen`` batch normalisation with the same values. No-op for ``auto``."""
+    if wanted == "auto":
+        return
+    places = [
+        (parent, child, layer)
+        for parent in model.modules()
+        for child, layer in parent.named_children()
+        if isinstance(layer, torch.nn.BatchNorm2d | FrozenBatchNorm2d)
+    ]
+    if not places:
+        raise ConfigError("workload.norm_layer", wanted, f"{name} has no batch normalisation; auto works")
+    to: type[torch.nn.Module] = torch.nn.BatchNorm2d if wanted == "batch" else FrozenBatchNorm2d
+    for parent, child, layer in places:
+        if not isinstance(layer, to):
+            setattr(parent, child, _converted(layer, to))
+
+
+def _converted(layer: torch.nn.Module, to: type[torch.nn.Module]) -> torch.nn.Module:
+    """Convert a layer to the other class. An eps of 0, as in torchvision's detectors, becomes the default."""
+    state = layer.state_dict()
+    eps = layer.__dict__["eps"]
+    eps = max(eps, _DEFAULT_EPS) if to is torch.nn.BatchNorm2d else eps
+    with state["weight"].device:
+        converted = to(len(state["weight"]), eps=eps)
+    converted.load_state_dict(state, strict=False, assign=True)
+    return converted
 
 
 def named_weights(model: str, name: str) -> WeightsEnum:
@@ -85,14 +115,11 @@ def named_weights(model: str, name: str) -> WeightsEnum:
         ValueError: If this model has no such weights.
     """
     entries = get_model_weights(model)
-    *before, member = name.split(".")
-    if (not before or before[-1] == entries.__name__) and (member.upper() in entries.__members__):
+    owner, _, member = name.rpartition(".")
+    if owner in ("", entries.__name__) and member.upper() in entries.__members__:
         return entries[member.upper()]
-    raise ValueError(f"{model} has no such weights; it has {', '.join(['DEFAULT', *_names(entries)])}")
-
-
-def _names(entries: type[WeightsEnum]) -> list[str]:
-    return [entry.name for entry in entries]
+    known = ", ".join(["DEFAULT", *(entry.name for entry in entries)])
+    raise ValueError(f"{model} has no such weights; it has {known}")
 
 
 def _from_file(spec: WorkloadSpec, path: Path, device: torch.device) -> Network:
@@ -101,36 +128,34 @@ def _from_file(spec: WorkloadSpec, path: Path, device: torch.device) -> Network:
     Entries of a model differ in more than values only for a few models, such as vit_b_16 in its image size.
     """
     loaded = read_checkpoint(path)
-    version = getattr(loaded, "_metadata", {}).get("", {}).get("version")
     entries = get_model_weights(spec.model)
     in_order = sorted(
         entries, key=lambda entry: (Path(entry.url).name != path.name, entry != entries.DEFAULT)
     )
-    first: ValueError | None = None
+    misfits = []
     for entry in in_order:
         told = list[str]()
-        load = partial(_load_into, spec=spec, version=version, told=told)
+
+        def load(model: torch.nn.Module, state: _State, told: list[str] = told) -> None:
+            told += _load_into(model, state, spec, getattr(loaded, "_metadata", {}))
+
         try:
             with _instead_of_download(loaded, load):
                 model = _call_builder(spec.model, entry, device)
         except ValueError as error:
-            first = first or error
+            misfits.append(error)
             continue
         if entry != entries.DEFAULT:
             told.append(f"read as {entries.__name__}.{entry.name}")
         return Network(model=model, weights=entry, loaded="; ".join(told))
-    assert first is not None, "each model of torchvision has weights"  # noqa: S101
-    raise first
+    raise misfits[0]
 
 
 def _call_builder(name: str, entry: WeightsEnum, device: torch.device, **arguments: Any) -> torch.nn.Module:
-    try:
-        with device:
-            model: torch.nn.Module = get_model(name, weights=entry, progress=False, **arguments)
-    except NotImplementedError:  # regnet computes its widths with tensors, which have no values on meta
-        if device.type != "meta":
-            raise
-        model = get_model(name, weights=entry, progress=False, **arguments)
+    # Regnet computes its widths with tensors, which have no values on meta.
+    on_meta = device.type == "meta" and not name.startswith("regnet")
+    with device if on_meta or device.type != "meta" else contextlib.nullcontext():
+        model: torch.nn.Module = get_model(name, weights=entry, progress=False, **arguments)
     return model
 
 
@@ -161,55 +186,45 @@ def _instead_of_download(
 
 
 def _load_into(
-    model: torch.nn.Module, state: Mapping[Any, Any], spec: WorkloadSpec, version: int | None, told: list[str]
-) -> None:
-    """Load the content of a weights file into the model.
+    model: torch.nn.Module, state: Mapping[Any, Any], spec: WorkloadSpec, metadata: Mapping[str, Any]
+) -> list[str]:
+    """Load the content of a weights file into the model, and describe what was done.
 
-    Args:
-        model: The model as its builder made it.
-        state: The content of the file.
-        spec: The workload.
-        version: Version of the model's class when the file was saved; None if the file does not tell.
-        told: Gets a description of what was done.
-
-    Raises:
-        ValueError: If names or shapes do not fit.
+    `metadata` is what the file says of the versions of the modules; empty if it does not. Names or shapes
+    that do not fit are a `ValueError`.
     """
     own = model.state_dict()
     optional = {name for name in own if _is_counter(name) or _top(name) in _AUXILIARY}
-    found = find_weights(state, own, optional, spec.weights_key)
-    if found.found:
-        told.append(found.found)
-    for head in sorted(
-        {_top(name) for name in own} & set(_AUXILIARY) - {_top(name) for name in found.tensors}
-    ):
+    given, found = find_weights(state, own, optional, spec.weights_key)
+    told = [found] if found else []
+    given_tops = {_top(name) for name in given}
+    for head in sorted({_top(name) for name in own} & set(_AUXILIARY) - given_tops):
         setattr(model, head, None)
         if head == "aux_classifier":  # the only one that would run outside training
             told.append(f"built without {head}, which the file lacks")
     if hasattr(model, "aux_logits"):
         setattr(model, "aux_logits", any(getattr(model, head, None) is not None for head in _AUXILIARY))  # noqa: B010
-    tensors = OrderedDict(found.tensors)
+    tensors = OrderedDict(given)
     # Layers rename the tensors of an old file, unless the file says that it has their version.
-    tensors._metadata = {"": {"version": version or getattr(model, "_version", None)}}  # type: ignore[attr-defined]
+    version = metadata.get("", {}).get("version") or getattr(model, "_version", None)
+    tensors._metadata = {"": {"version": version}}  # type: ignore[attr-defined]
+    on_meta = any(parameter.is_meta for parameter in model.parameters())
     try:
-        missing, unexpected = model.load_state_dict(tensors, strict=False, assign=_is_meta(model))
+        missing, unexpected = model.load_state_dict(tensors, strict=False, assign=on_meta)
     except RuntimeError as error:
-        raise ValueError(
-            f"does not fit {spec.model}: {_other_shapes(own, tensors) or _last_line(error)}"
-        ) from error
-    missing, unexpected = (
-        [name for name in names if not _is_counter(name)] for names in (missing, unexpected)
-    )
-    if missing or unexpected:
-        lacking = f"missing names: {len(missing)} of {len(own)} ({listed(missing)})" if missing else ""
-        beyond = f"unknown names: {len(unexpected)} ({listed(unexpected)})" if unexpected else ""
-        raise ValueError(f"does not fit {spec.model}: {'; '.join(filter(None, (lacking, beyond)))}")
-    pairs = [(tensors[name].dtype, kept.dtype) for name, kept in own.items() if name in tensors]
-    others = sorted({str(held) for held, kept in pairs if held != kept and kept.is_floating_point})
-    if others:
-        told.append(
-            f"holds {', '.join(others)}, runs as {next(iter(own.values())).dtype}".replace("torch.", "")
-        )
+        what = _other_shapes(own, tensors) or str(error).splitlines()[-1].strip()
+        raise ValueError(f"does not fit {spec.model}: {what}") from error
+    lacking = [name for name in missing if not _is_counter(name)]
+    unknown = [name for name in unexpected if not _is_counter(name)]
+    if lacking or unknown:
+        what = f"missing names: {len(lacking)} of {len(own)} ({listed(lacking)})" if lacking else ""
+        more = f"unknown names: {len(unknown)} ({listed(unknown)})" if unknown else ""
+        raise ValueError(f"does not fit {spec.model}: {'; '.join(filter(None, (what, more)))}")
+    held = {tensor.dtype for name, tensor in tensors.items() if name in own and own[name].is_floating_point()}
+    runs_as = next(iter(own.values())).dtype
+    if others := sorted(str(dtype) for dtype in held - {runs_as}):
+        told.append(f"holds {', '.join(others)}, runs as {runs_as}".replace("torch.", ""))
+    return told
 
 
 def _top(name: str) -> str:
@@ -219,10 +234,6 @@ def _top(name: str) -> str:
 def _is_counter(name: str) -> bool:
     """Return whether only training reads this tensor. Files from before PyTorch 1.0 lack it."""
     return name.endswith("num_batches_tracked")
-
-
-def _is_meta(model: torch.nn.Module) -> bool:
-    return any(parameter.is_meta for parameter in model.parameters())
 
 
 def _other_shapes(own: Mapping[str, torch.Tensor], given: Mapping[str, torch.Tensor]) -> str:
@@ -236,14 +247,3 @@ def _other_shapes(own: Mapping[str, torch.Tensor], given: Mapping[str, torch.Ten
     few = len(names) <= max(2, len(own) // 20)  # a head, not another network
     hint = "; a factory can build another number of classes (workload=custom)" if few else ""
     return f"{last} is {shapes}{more}{hint}"
-
-
-def _last_line(error: Exception) -> str:
-    return str(error).splitlines()[-1].strip()
-
-
-def _constant_work(name: str) -> dict[str, float]:
-    """Return the argument with which a detection model keeps every box; empty for other models."""
-    if kind_of(name) != "detection":
-        return {}
-    return {"box_score_thresh" if "rcnn" in name else "score_thresh": 0.0}

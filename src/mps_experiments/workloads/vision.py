@@ -3,16 +3,19 @@
 import itertools
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 from torchvision.models import WeightsEnum, get_model_weights, list_models
+from torchvision.transforms.v2.functional import pil_to_tensor, to_dtype
 
 from mps_experiments.errors import ConfigError
 from mps_experiments.record.workload import WorkloadSpec
+from mps_experiments.workloads.images import read_image
 from mps_experiments.workloads.inputs import path_of
 from mps_experiments.workloads.networks import kind_of
-from mps_experiments.workloads.pixels import read_pixels
 
 _UNSUPPORTED = ("quantization", "video", "optical_flow")
 
@@ -48,3 +51,15 @@ def build_inputs(
         what = f"{spec.model} stacks images of one size, but these have {sizes[0]} and {sizes[-1]}"
         raise ConfigError("workload.batch", spec.batch, f"{what}; give images of one shape")
     return tuple(torch.stack(batch) for batch in batches)
+
+
+def read_pixels(path: Path) -> Image.Image | torch.Tensor:
+    """Read an image: 8-bit RGB as it is, 16-bit grey as three float planes from 0 to 1.
+
+    The preprocessing takes both, but none of Pillow's 16-bit modes.
+    """
+    pixels = read_image(path).pixels
+    if pixels.mode == "RGB":
+        return pixels
+    grey: torch.Tensor = to_dtype(pil_to_tensor(pixels), torch.float32, scale=True)
+    return grey.repeat(3, 1, 1)

@@ -1,0 +1,197 @@
+"""Show one row for each cell: in the table of the page, and exported; pure."""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from mps_experiments.analysis.choice import memory_gib
+from mps_experiments.analysis.comparison import Ratio
+from mps_experiments.analysis.estimates import ENOUGH_BLOCKS, interval_name
+from mps_experiments.analysis.metrics import BY_NAME, METRICS, SHOWN
+from mps_experiments.analysis.panels import ARMS, Panel
+from mps_experiments.analysis.repeats import Group
+from mps_experiments.analysis.short_windows import short_window_line
+from mps_experiments.record.axes import FACTORS, varied_factors
+from mps_experiments.record.measurement import Cell, Measurement, times_order
+from mps_experiments.record.verdict import Status
+from mps_experiments.report.content import Table
+
+_DIGITS, _MOST_DIGITS, _MOST_DECIMALS = 3, 4, 4
+_NOTE = (
+    "percentiles over all workers and blocks; empty: not known. "
+    f"In brackets: interval, of 95 % from {ENOUGH_BLOCKS} blocks on, rough below."
+)
+_THROUGHPUT, _MAKESPAN = BY_NAME["throughput_per_s"], BY_NAME["makespan_s"]
+_LAST_PERCENTILE = BY_NAME["latency/p99_ms"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Row:
+    """One cell of a panel.
+
+    Attributes:
+        runs: All runs with its coordinates, whatever their verdict.
+        group: Its VALID repeats; None if there are none.
+    """
+
+    panel: Panel
+    runs: tuple[Measurement, ...]
+    group: Group | None = None
+
+    @property
+    def cell(self) -> Cell:
+        return self.runs[0].cell
+
+    @property
+    def id(self) -> str:
+        """Return the record id of its first VALID run; empty without one."""
+        return self.group.first.record_id if self.group else ""
+
+    @property
+    def ratio(self) -> Ratio:
+        return self.panel.ratio(self.group) if self.group else Ratio(value=None)
+
+    def count(self, status: Status) -> int:
+        """Count its runs with this verdict."""
+        return sum(m.verdict.status is status for m in self.runs)
+
+
+def cell_rows(panel: Panel) -> list[Row]:
+    """Return a row for each cell, off before on; what may not be compared is a row each."""
+    runs: dict[tuple[object, ...], list[Measurement]] = {}
+    groups: dict[tuple[object, ...], list[Group]] = {}
+    for m in panel.measurements:
+        if not m.cell.is_twin:
+            runs.setdefault(_order(m.cell), []).append(m)
+    for group in panel.groups:
+        groups.setdefault(_order(group.first.cell), []).append(group)
+    return [
+        Row(panel=panel, runs=tuple(runs[place]), group=group)
+        for place in sorted(runs)
+        for group in groups.get(place, [None])
+    ]
+
+
+def _order(cell: Cell) -> tuple[object, ...]:
+    return cell.extras, times_order(cell.times), ARMS.index(cell.mps), cell.procs
+
+
+def cell_name(cell: Cell, on_gpu: bool) -> str:
+    """Name a cell where there is little room; its other factors have columns of their own."""
+    return f"{cell.procs} · MPS {cell.mps}" if on_gpu or cell.mps == "on" else str(cell.procs)
+
+
+def cell_table(panel: Panel, roles: Mapping[str, str]) -> Table:
+    """Return the table of a panel: every figure that some cell has.
+
+    Args:
+        panel: What is shown.
+        roles: Record id of a cell's first VALID run -> what the decision calls the cell.
+    """
+    rows = cell_rows(panel)
+    header, columns = ["processes"], [[_named(row, roles) for row in rows]]
+    for heading, texts in _columns(panel, rows):
+        if any(texts):
+            header.append(heading)
+            columns.append(texts)
+    groups = [row.group for row in rows if row.group]
+    notes = ["No VALID run: no number."]
+    if groups:
+        blocks = max(map(len, groups))
+        over = f"Medians over up to {blocks} blocks" if blocks > 1 else "One block"
+        notes = [f"{over}; {_NOTE}", *filter(None, [short_window_line(groups)])]
+    return Table(
+        title=panel.title,
+        header=tuple(header),
+        rows=tuple(zip(*columns, strict=True)),
+        notes=tuple(notes),
+    )
+
+
+def _named(row: Row, roles: Mapping[str, str]) -> str:
+    role = roles.get(row.id)
+    return cell_name(row.cell, row.panel.on_gpu) + (f" ({role})" if role else "")
+
+
+def _columns(panel: Panel, rows: Sequence[Row]) -> Iterator[tuple[str, list[str]]]:
+    for axis in varied_factors([row.cell.axes for row in rows]):
+        yield axis.label, [str(row.cell.axes[axis.name]) for row in rows]
+    every_times = {row.cell.times for row in rows}
+    if len(every_times) > 1:
+        yield "iterations", [str(row.cell.times) for row in rows]
+    item = panel.first.cell.item
+    yield (
+        f"{item}s/s",
+        [text or _verdict(row) for row, text in zip(rows, _numbers(rows, _THROUGHPUT.of), strict=True)],
+    )
+    yield "gain", [row.ratio.gain.text if row.ratio.gain else "" for row in rows]
+    yield "ratio", [row.ratio.overall.text if row.ratio.overall else "" for row in rows]
+    for metric in SHOWN:
+        # A window of a given length has that makespan.
+        if metric is not _THROUGHPUT and not (metric is _MAKESPAN and every_times == {"auto"}):
+            yield metric.heading.format(item=item), _numbers(rows, metric.of)
+        if metric is _LAST_PERCENTILE:
+            yield "memory GiB", _numbers(rows, memory_gib)
+
+
+def _verdict(row: Row) -> str:
+    counts = Counter(m.verdict.status.value for m in row.runs)
+    return ", ".join(f"{status} ({count} runs)" if count > 1 else status for status, count in counts.items())
+
+
+def _numbers(rows: Sequence[Row], of: Callable[[Group], float | None]) -> list[str]:
+    """Write a column with as many decimals as its smallest number needs, its largest permitting."""
+    values = [of(row.group) if row.group else None for row in rows]
+    known = [abs(value) for value in values if value and math.isfinite(value)]
+    decimals = 0
+    if known:
+        smallest, largest = (int(f"{each:.2e}".partition("e")[2]) for each in (min(known), max(known)))
+        wanted = min(_DIGITS - 1 - smallest, _MOST_DIGITS - 1 - largest, _MOST_DECIMALS)
+        decimals = max(wanted, _DIGITS - 1 - largest, 0)
+    return ["" if v is None or not math.isfinite(v) else f"{v:,.{decimals}f}" for v in values]
+
+
+def exported(
+    panels: Sequence[Panel], roles: Mapping[str, str], causes: Mapping[str, str]
+) -> list[dict[str, str | float | None]]:
+    """Return name -> value for each cell of these panels; a name that no cell has a value of is left out.
+
+    Args:
+        panels: What is exported.
+        roles: Record id of a cell's first VALID run -> what the decision calls the cell.
+        causes: Likewise -> why its processes take longer than one.
+    """
+    found = [_exported(row, roles, causes) for panel in panels for row in cell_rows(panel)]
+    known = {name for row in found for name, value in row.items() if value not in (None, "")}
+    return [{name: value for name, value in row.items() if name in known} for row in found]
+
+
+def _exported(row: Row, roles: Mapping[str, str], causes: Mapping[str, str]) -> dict[str, str | float | None]:
+    cell, machine = row.cell, row.runs[0].machine
+    values: dict[str, str | float | None] = {
+        "gpu": machine.gpu.name if machine.gpu else "",
+        "driver": machine.driver_version,
+        "host": machine.hostname,
+        "model": cell.model,
+        "setting": row.panel.varied,
+        **{axis.name: cell.axes[axis.name] for axis in FACTORS},
+        **{f"{status.value.lower()}_runs": row.count(status) for status in Status},
+        "decision": roles.get(row.id, ""),
+        "cause": causes.get(row.id, ""),
+    }
+    for name, estimate in (("gain", row.ratio.gain), ("ratio", row.ratio.overall)):
+        low, high = (estimate.interval if estimate else None) or (None, None)
+        known = {name: estimate.value if estimate else None, f"{name}_low": low, f"{name}_high": high}
+        values |= {key: _rounded(value) for key, value in known.items()}
+    values["interval"] = interval_name(gain.rough) if (gain := row.ratio.gain) and gain.interval else ""
+    for metric in METRICS:
+        shown = metric.of(row.group) if row.group else None
+        as_logged = None if shown is None else shown / metric.shown_factor
+        values[metric.name.replace("/", "_")] = _rounded(as_logged)
+    return values
+
+
+def _rounded(value: float | None) -> float | None:
+    """Keep seven digits, as MLflow gets them."""
+    return None if value is None or not math.isfinite(value) else float(f"{value:.7g}")
