@@ -19,6 +19,7 @@ FLOORS: list[set[str]] = [
     {"cli"},
     {
         "__main__",
+        "compare",
         "doctor",
         "export",
         "recommend",

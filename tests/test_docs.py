@@ -30,6 +30,7 @@ README = (CHECKOUT / "README.md").read_text()
 DOCUMENTS = [*sorted(CHECKOUT.glob("*.md")), *sorted((CHECKOUT / "docs").rglob("*.md"))]
 LAUNCH = "python -m mps_experiments "
 TOOLS: Mapping[str, ModuleType] = {
+    "compare": import_module("mps_experiments.sweep.compare"),
     "doctor": doctor,
     "export": export,
     "recommend": recommend,

@@ -40,7 +40,7 @@ def test_a_pattern_is_one_line_with_the_list_that_works(tmp_path: Path, mps_expe
     for name in ("a.png", "b.png"):
         Image.new("RGB", (64, 48)).save(tmp_path / name)
     done = mps_experiments("workload.input=*.png", *SMALL)
-    assert (done.returncode, done.stdout) == (2, "")
+    assert done.returncode == 2
     assert done.stderr == (
         "mps_experiments: workload.input=*.png: no such file, and a pattern is not expanded; "
         "give the files as a list: 'workload.input=[a.png,b.png]'\n"

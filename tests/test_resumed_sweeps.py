@@ -8,7 +8,6 @@ import pytest
 
 from mps_experiments.record.measurement import (
     FILE_NAME,
-    SCHEMA_VERSION,
     Measurement,
     find_measurements,
     read_measurement,
@@ -16,12 +15,9 @@ from mps_experiments.record.measurement import (
 from mps_experiments.record.verdict import Status
 from mps_experiments.sweep.lookup import find_runs
 from tests.fakes.plans import wait_until
-from tests.fakes.stores import new_store
-from tests.fakes.warm import warm
 from tests.records import read_json
-from tests.sweep.test_sweep import DEADLINE_S, MOODY, Finished, begin, environment, sweep
+from tests.sweep.test_sweep import DEADLINE_S, MOODY, Finished, begin, sweep
 
-VERSION = f'"schema_version": {SCHEMA_VERSION}'
 SLOWLY = ("workload.options.sleep_s=0.02",)
 
 
@@ -164,35 +160,3 @@ def test_an_edited_workload_runs_again_and_says_why(tmp_path: Path) -> None:
         re.MULTILINE,
     )
     assert len(records(tmp_path)) == 2
-
-
-def test_damaged_records_and_those_of_another_version_are_one_line_and_stop_nothing(tmp_path: Path) -> None:
-    given = (*MOODY, "times=3", "tracking=none", *SLOWLY, "resume=true")
-    assert sweep(tmp_path, *given).result.returncode == 0
-    (good,) = find_measurements(tmp_path / "outputs")
-    for name, text in (("damaged", "{"), ("foreign", good.read_text().replace(VERSION, VERSION + "9", 1))):
-        (tmp_path / "outputs" / name).mkdir()
-        (tmp_path / "outputs" / name / FILE_NAME).write_text(text)
-    done = sweep(tmp_path, *given)
-    assert done.result.returncode == 0, done.result.stderr
-    assert ": RESUMED: VALID record of " in done.result.stdout
-    assert re.fullmatch(
-        r"mps_experiments: resume: 2 records are not used, they cannot be read: \S+damaged/measur\S+ .*\n",
-        done.result.stderr,
-    )
-
-
-def test_sync_knows_the_partner_of_a_run_although_it_was_resumed(tmp_path: Path) -> None:
-    """The sweep could not log at all; the ratio needs a run of the sweep before."""
-    assert sweep(tmp_path, *MOODY, "procs=1", "times=3", *SLOWLY, "tracking=none").result.returncode == 0
-    given = ("-m", *MOODY, "procs=1,2", "times=3", *SLOWLY, "resume=true", "tracking=none")
-    done = sweep(tmp_path, *given)
-    assert done.result.returncode == 0, done.result.stderr
-    match = re.search(r"^records: (.+)$", done.result.stdout, re.MULTILINE)
-    assert match
-    store = new_store(tmp_path / "outputs" / "mlflow.db")
-    synced = warm().run("mps_experiments.sync", (match[1], "--tracking-uri", store), tmp_path, environment())
-    assert synced.returncode == 0, synced.stderr
-    runs = {str(run.info.run_name): run for run in Finished(done.result, tmp_path).all_runs()}
-    two, one = runs["mps=off procs=2 times=3"], runs["mps=off procs=1 times=3"]
-    assert two.data.tags["ratio_partner"] == one.info.run_id

@@ -4,14 +4,24 @@ A worker started with `spawn` imports this module through the console script, an
 """
 
 import importlib
+import sys
 from typing import NoReturn
 
-from mps_experiments.report.terminal import run_and_exit
+from mps_experiments.report.terminal import announce, run_and_exit
+
+# With these the program only shows something: nothing else may stand in its output.
+_SHOWING = {"-h", "--help", "--hydra-help", "-c", "--cfg", "-i", "--info", "-sc", "--shell-completion"}
 
 
 def entry_point() -> NoReturn:
     """Run a sweep."""
-    _run("program")
+    only_shows = bool(_SHOWING & {word.partition("=")[0] for word in sys.argv[1:]})
+    _run("program", "" if only_shows else "composing the cells of the command line")
+
+
+def compare() -> NoReturn:
+    """Compare two stored sweeps."""
+    _run("compare")
 
 
 def doctor() -> NoReturn:
@@ -44,5 +54,10 @@ def sync() -> NoReturn:
     _run("sync")
 
 
-def _run(module: str) -> NoReturn:
-    run_and_exit(lambda: int(importlib.import_module(f"mps_experiments.sweep.{module}").main()))
+def _run(module: str, doing: str = "") -> NoReturn:
+    def main() -> int:
+        if doing:
+            announce(doing)  # at once: what follows takes seconds
+        return int(importlib.import_module(f"mps_experiments.sweep.{module}").main())
+
+    run_and_exit(main)

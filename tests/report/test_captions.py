@@ -38,9 +38,7 @@ def test_one_repeat_each_says_that_the_spread_is_unknown_and_what_to_do() -> Non
 
 
 def test_nothing_is_said_of_the_spread_where_there_are_no_numbers() -> None:
-    assert lines([make_measurement("1", verdict=SKIPPED)]) == [
-        "mps=off procs=1 times=2: SKIPPED: MPS needs an NVIDIA GPU"
-    ]
+    assert lines([make_measurement("1", verdict=SKIPPED)]) == ["SKIPPED: MPS needs an NVIDIA GPU"]
 
 
 def test_with_repeats_the_figures_are_explained() -> None:
@@ -64,7 +62,7 @@ def test_a_cell_whose_interval_came_about_in_another_way_is_named() -> None:
 
 def test_what_repeats_have_in_common_is_said_once_and_an_invalid_one_is_named() -> None:
     skipped = [replace(m, verdict=SKIPPED) for m in repeats(3)]
-    assert lines(skipped) == ["mps=off procs=2 times=2: SKIPPED: MPS needs an NVIDIA GPU"]
+    assert lines(skipped) == ["SKIPPED: MPS needs an NVIDIA GPU"]
     invalid = [replace(m, verdict=INVALID) for m in repeats(2)]
     assert lines(invalid) == [
         f"mps=off procs=2 times=2 repeat={n}: INVALID: worker 1 was killed by SIGKILL" for n in (0, 1)

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from rich.table import Table
 
 from mps_experiments.record.worker import Forward
 from mps_experiments.report.tables import tables
-from mps_experiments.report.terminal import Parser, Terminal, complain
+from mps_experiments.report.terminal import Parser, Terminal, announce, complain, status
 from tests.conftest import SRC
 from tests.records import make_measurement
 
@@ -44,9 +45,68 @@ def test_without_a_terminal_there_are_plain_lines_only() -> None:
 
 def test_on_a_terminal_the_sweep_and_the_run_have_bars() -> None:
     text = printed(is_terminal=True)
-    for expected in ("sweep", "measured window", "4/10", "1/2", "mps=off procs=2 times=5: VALID"):
+    for expected in ("sweep", "measured window", "4/10", "1/2", "mps=off procs=2 times=5: "):
         assert expected in text
-    assert ESCAPE in text
+    assert f"{ESCAPE}[32mVALID" in text
+
+
+def on_a_terminal(width: int = 40) -> tuple[Terminal, StringIO]:
+    file = StringIO()
+    return Terminal(1, Console(file=file, force_terminal=True, width=width)), file
+
+
+def test_on_a_terminal_words_are_wrapped_and_a_path_stays_in_one_piece() -> None:
+    terminal, file = on_a_terminal()
+    path = "/folder" * 10
+    terminal.text(f"{'word ' * 12}\n│ {'cell ' * 12}│\nrecords: {path}")
+    assert file.getvalue().splitlines() == [
+        *(" ".join(["word"] * 8), " ".join(["word"] * 4), f"│ {'cell ' * 12}│", "records:", path)
+    ]
+
+
+def test_on_a_terminal_the_decision_is_bold_and_no_color_is_respected(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    terminal, file = on_a_terminal()
+    terminal.decision("pack 16")
+    assert file.getvalue() == f"{ESCAPE}[1mpack 16{ESCAPE}[0m\n"
+    monkeypatch.setenv("NO_COLOR", "1")
+    terminal, file = on_a_terminal()
+    terminal.line("x: INVALID")
+    assert "[31m" not in file.getvalue()
+
+
+def test_on_a_terminal_words_below_a_table_have_its_whole_width() -> None:
+    terminal, file = on_a_terminal(30)
+    table = Table("a", title="the title", caption="caption " * 6)
+    terminal.show([table])
+    lines = [line.rstrip() for line in file.getvalue().splitlines()]
+    assert lines[-2:] == [" ".join(["caption"] * 3)] * 2
+
+
+def test_what_is_done_is_a_line_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    announce("composing")
+    status("checking")
+    assert capsys.readouterr().out == "composing ...\n"
+
+
+def test_the_time_that_is_left_is_in_the_bar_and_elsewhere_a_line_a_minute(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    moment = [0.0]
+    monkeypatch.setattr("mps_experiments.report.terminal.time.monotonic", lambda: moment[0])
+    file = StringIO()
+    terminal = Terminal(3, Console(file=file))
+    for moment[0] in (1.0, 61.0, 100.0):
+        terminal.cell_finished("")
+        terminal.remaining("about 5 min left")
+    assert file.getvalue() == "progress: 2 of 3 runs, about 5 min left\n"
+    bars, shown = on_a_terminal(100)
+    with bars:
+        bars.cell_started("a run", 1)
+        bars.remaining("about 7 min left")
+        bars.cell_finished("")
+    assert "about 7 min left" in shown.getvalue()
 
 
 def test_without_a_terminal_wide_tables_are_not_cut() -> None:
@@ -88,6 +148,36 @@ def test_a_mistake_on_a_command_line_is_one_line_with_code_2(capsys: pytest.Capt
         "mps_experiments: argument --count: invalid int value: 'many'; "
         "see python -m mps_experiments.tool --help\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["output_dir=x", "a"], ("x", False, ["a"])),
+        (["--output-dir", "x", "all=true"], ("x", True, [])),
+        (["output-dir=x", "all=false", "tracking.uri=y"], ("x", False, ["tracking.uri=y"])),
+        (["mps=on,procs=1.json"], ("outputs", False, ["mps=on,procs=1.json"])),
+    ],
+)
+def test_options_may_be_typed_as_those_of_the_program(words: list[str], expected: tuple[object, ...]) -> None:
+    parser = Parser(prog="tool")
+    parser.add_argument("word", nargs="*")
+    parser.add_argument("--output-dir", default="outputs")
+    parser.add_argument("--all", action="store_true")
+    args = parser.parse_intermixed_args(words)
+    assert (args.output_dir, args.all, args.word) == expected
+
+
+def test_a_file_of_such_a_name_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("all=1").touch()
+    parser = Parser(prog="tool")
+    parser.add_argument("word")
+    parser.add_argument("--all", action="store_true")
+    assert parser.parse_args(["all=1"]).word == "all=1"
+    with pytest.raises(SystemExit) as ended:
+        parser.parse_args(["all=2", "x"])
+    assert ended.value.code == 2
 
 
 SCRIPT = """

@@ -11,11 +11,6 @@ from mps_experiments.sweep.afterwork import Afterwork
 DEADLINE_S = 30.0
 
 
-def test_nothing_begun_is_done() -> None:
-    assert Afterwork().is_done(0.0)
-    assert Afterwork().settle(0.0)
-
-
 def test_a_job_is_waited_for_and_told_to_be_late() -> None:
     work, gate = Afterwork(), threading.Event()
 
@@ -66,19 +61,6 @@ def test_a_job_runs_only_when_the_one_before_is_done() -> None:
     gate.set()
     assert work.is_done(DEADLINE_S)
     assert order == ["first", "second"]
-
-
-def test_what_a_job_raises_is_raised_once_where_it_is_settled() -> None:
-    work = Afterwork()
-
-    def fails() -> None:
-        raise ValueError("a bug")
-
-    work.add(fails)
-    assert work.is_done(DEADLINE_S)  # a run's window is no place for it
-    with pytest.raises(ValueError, match="a bug"):
-        work.settle(DEADLINE_S)
-    assert work.settle(DEADLINE_S)
 
 
 def test_nothing_of_a_job_that_is_done_is_kept() -> None:

@@ -21,7 +21,6 @@ def shown(turns: list[Turn]) -> list[tuple[int, str, int, bool]]:
     ]
 
 
-FOUR_GROUPS = slots("times=5,50", "workload.seed=1,2", "procs=1,2", "mps=off,on")
 PACKING = slots("repeat=0,1,2", "procs=1,2,4,8", "mps=off,on")
 
 
@@ -46,14 +45,6 @@ def test_one_process_is_near_every_other_number(seed: int) -> None:
     counts = [turn.slot.procs for turn in in_blocks(PACKING, seed)][::2]
     for block in range(3):
         assert counts[4 * block : 4 * block + 4].index(1) in (1, 2)
-
-
-@pytest.mark.parametrize("seed", SEEDS)
-def test_cells_that_are_not_compared_are_apart(seed: int) -> None:
-    turns = in_blocks(FOUR_GROUPS, seed)
-    groups = [turn.slot.group for turn in turns]
-    assert len(set(groups)) == 4
-    assert all(len(set(groups[start : start + 4])) == 1 for start in range(0, 16, 4))
 
 
 def test_the_order_is_drawn_from_the_seed_for_each_block_anew() -> None:
@@ -89,13 +80,6 @@ def test_one_process_runs_at_the_start_and_at_the_end_of_the_first_block(seed: i
     assert [mps for _, mps, _, _ in first[:2]] == [mps for _, mps, _, _ in first[-2:]]
     assert not any(turn.is_twin for turn in turns[10:])
     assert len(turns) == 26
-
-
-def test_without_repeats_nothing_runs_twice() -> None:
-    once = PACKING[:8]
-    assert twins_of(once, repeated=False) == []
-    assert [(twin.procs, twin.mps) for twin in twins_of(once, repeated=True)] == [(1, False), (1, True)]
-    assert twins_of([], repeated=True) == []
 
 
 def test_only_what_has_repeats_and_can_run_here_runs_twice() -> None:

@@ -1,13 +1,14 @@
 """What becomes of each run of a sweep, with a tracker that remembers, or fails when it is told to."""
 
 import errno
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
-from mps_experiments.errors import TrackingError
+from mps_experiments.errors import RecordError, TrackingError
 from mps_experiments.record.measurement import (
     FILE_NAME,
     Measurement,
@@ -17,9 +18,10 @@ from mps_experiments.record.measurement import (
 )
 from mps_experiments.record.summaries import NAME as SUMMARY
 from mps_experiments.record.summaries import read_summary
-from mps_experiments.sweep.ledger import Ledger
+from mps_experiments.sweep.ledger import Ledger, check_room, write_somewhere
 from mps_experiments.tracking.tracker import SweepInfo, SweepReport, Tracker
 from tests.fakes.plans import run_plan
+from tests.fakes.stores import fill, mounted
 from tests.records import make_measurement, read_json
 
 INFO = SweepInfo(sweep_id="sweep", name="a sweep", command="python -m mps_experiments -m", is_sweep=True)
@@ -84,6 +86,8 @@ def test_after_its_first_failure_the_tracker_is_not_asked_again_and_every_record
     assert len(find_measurements(tmp_path)) == 3
     assert book.tracking_problem == "MLflow is not there"
     assert capsys.readouterr().err.count("MLflow is not there") == 1
+    *_, line = book.places_to_look(said(""))
+    assert line.endswith(f" -m mps_experiments.sync {tmp_path}")
 
 
 def test_a_run_taken_over_counts_under_its_new_name_and_is_logged_as_it_was(tmp_path: Path) -> None:
@@ -107,15 +111,6 @@ def test_a_record_taken_over_is_linked_into_the_sweep_and_named_relative_to_it(t
     assert [folder for _, folder in summary.records_taken_over()] == [earlier]
 
 
-def test_a_refused_run_is_counted_and_named_with_its_reason(tmp_path: Path) -> None:
-    book = ledger(tmp_path)
-    book.refuse("mps=off procs=1", "the disk is full")
-    assert book.refused == 1
-    assert read_json(tmp_path / SUMMARY)["cells"] == [
-        {"name": "mps=off procs=1", "verdict": "REFUSED", "reason": "the disk is full"}
-    ]
-
-
 def test_at_the_end_the_tables_lie_beside_the_records_and_the_sweep_is_closed(tmp_path: Path) -> None:
     tracker = Remembering()
     book = ledger(tmp_path, tracker)
@@ -124,14 +119,7 @@ def test_at_the_end_the_tables_lie_beside_the_records_and_the_sweep_is_closed(tm
     assert (tmp_path / "tables.txt").read_text() == "the tables\n"
     assert read_json(tmp_path / SUMMARY)["status"] == "KILLED"
     assert tracker.finished == ["KILLED"]
-    assert book.folders() == [tmp_path]
-
-
-def test_a_sweep_of_which_no_run_was_begun_leaves_nothing(tmp_path: Path) -> None:
-    book = Ledger(INFO, Remembering())
-    book.finish(said(""), "KILLED")
-    assert list(tmp_path.iterdir()) == []
-    assert book.folders() == []
+    assert list(book.places_to_look(said(""))) == [f"records: {tmp_path}", tracker.browse_hint()]
 
 
 def test_what_is_found_missing_later_is_in_the_record_in_the_tables_and_in_mlflow(tmp_path: Path) -> None:
@@ -177,3 +165,52 @@ def test_sweep_json_tells_what_a_run_took_and_what_was_done_beside_the_next(
     entries = read_json(tmp_path / SUMMARY)["cells"]
     times = [[entry[f"{name}_s"] for name in ("total", "record", "beside_next_run")] for entry in entries]
     assert times == [[6.0, 1.0, 4.0], [10.0, 5.0, 0.0]]
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    with mounted(tmp_path / "disk", "4m") as folder:
+        yield folder
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The temporary folder."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+def test_a_run_is_refused_where_less_is_free_than_was_asked_for(disk: Path) -> None:
+    check_room(disk / "run", 4)
+    assert (disk / "run").is_dir()
+    with pytest.raises(RecordError, match=r"only 4 MB are free in .*, less than min_free_disk_mb=5"):
+        check_room(disk / "run", 5)
+
+
+def test_a_record_is_in_its_place_where_there_is_room(disk: Path, elsewhere: Path) -> None:
+    measurement = make_measurement("one")
+    assert write_somewhere(measurement, disk / "run" / FILE_NAME) == disk / "run" / FILE_NAME
+    assert read_measurement(disk / "run" / FILE_NAME) == measurement
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_a_record_without_room_goes_to_the_temporary_folder(disk: Path, elsewhere: Path) -> None:
+    measurement = make_measurement("one", times=1000)
+    fill(disk)
+    kept = write_somewhere(measurement, disk / "run" / FILE_NAME)
+    assert kept == elsewhere / "mps_experiments-sweep" / "run" / FILE_NAME
+    assert read_measurement(kept) == measurement
+    assert kept.parents[1].stat().st_mode & 0o777 == 0o700
+
+
+def test_a_record_that_can_be_nowhere_is_an_error_that_names_both_places(
+    disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(disk))
+    fill(disk)
+    with pytest.raises(
+        RecordError, match=r"run/measurement\.json cannot be written: No space .* nor .*sweep"
+    ):
+        write_somewhere(make_measurement("one", times=1000), disk / "run" / FILE_NAME)

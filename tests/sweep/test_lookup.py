@@ -3,19 +3,30 @@
 import json
 import os
 import shutil
+import tarfile
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mps_experiments.errors import ConfigError
-from mps_experiments.record.measurement import FILE_NAME, Measurement, write_measurement
+from mps_experiments.record.measurement import (
+    FILE_NAME,
+    SCHEMA_VERSION,
+    Measurement,
+    to_json,
+    write_measurement,
+)
 from mps_experiments.record.summaries import Found
 from mps_experiments.sweep.lookup import find_runs, last_sweep
+from mps_experiments.sweep.report_command import main as report
+from mps_experiments.sweep.sync import main as sync
 from tests.fakes.stores import new_store
 from tests.records import make_measurement
 from tests.tracking.test_stored import log
 
+RECORD = to_json(make_measurement())
 MIDNIGHT = 1_700_000_000.0
 
 
@@ -117,13 +128,6 @@ def test_a_record_that_was_taken_over_may_come_with_a_later_word_and_is_named_wh
     assert (both.problems, ids(both)) == ((), ["earlier", "own"])
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"cells": {"a": 1}}', '{"cells": [{"resumed_from": 1}, 2]}'])
-def test_a_damaged_summary_costs_no_record(tmp_path: Path, content: str) -> None:
-    written(tmp_path / "run", "one")
-    (tmp_path / "sweep.json").write_text(content)
-    assert ids(find(tmp_path, tmp_path)) == ["one"]
-
-
 def test_an_empty_folder_is_a_mistake(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=f"run={tmp_path}: no {FILE_NAME} below it; give a run's"):
         find(tmp_path, tmp_path)
@@ -184,3 +188,61 @@ def test_a_sweep_that_only_took_over_counts_by_its_summary(tmp_path: Path) -> No
 def test_where_nothing_was_measured_there_is_no_last_sweep(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no sweep.json with a record below it"):
         last_sweep(tmp_path / "nowhere")
+
+
+def packed(name: str, mode: str) -> Path:
+    """An archive with one record, as docs/results has them."""
+    write_measurement(make_measurement(), Path("source/run") / FILE_NAME)
+    if mode == "zip":
+        with zipfile.ZipFile(name, "w") as archive:
+            archive.write(f"source/run/{FILE_NAME}")
+    else:
+        with tarfile.open(name, mode) as tar:  # type: ignore[call-overload]
+            tar.add("source")
+    return Path(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "mode"), [("a.tar", "w"), ("a.tar.xz", "w:xz"), ("a.tgz", "w:gz"), ("a.zip", "zip")]
+)
+def test_an_archive_is_named_with_what_to_do_and_nothing_is_written(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    mode: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = packed(name, mode)
+    before = sorted(tmp_path.rglob("*"))
+    for command in (report, sync):
+        assert command([str(path)]) == 2
+        assert f"={name}: is an archive; unpack it into a folder and give that\n" in capsys.readouterr().err
+    assert sorted(tmp_path.rglob("*")) == before
+    shutil.rmtree("source")
+    with pytest.raises(ConfigError, match="is an archive; unpack it"):
+        find(tmp_path, tmp_path)
+
+
+def test_records_of_other_names_are_pointed_to_in_a_folder_and_read_as_files(tmp_path: Path) -> None:
+    for procs in (1, 2):
+        record = to_json(make_measurement(f"record-{procs}", procs=procs))
+        (tmp_path / f"mps=on,procs={procs}.json").write_bytes(record)
+    (tmp_path / "cell_overhead.json").write_text('{"a": 1}')
+    with pytest.raises(
+        ConfigError, match=r"another name \(mps=on,procs=1\.json\): give such records as files"
+    ):
+        find(tmp_path, tmp_path)
+    assert len(find(tmp_path, *tmp_path.glob("mps*.json")).runs) == 2
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"<html>", RECORD[:-100], b"\xff\xd8\xff", b"\x1f"])
+def test_a_file_that_is_no_record_is_one_problem(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "x.json").write_bytes(content)
+    (problem,) = find(tmp_path, tmp_path / "x.json").problems
+    assert f"x.json is not a record of version {SCHEMA_VERSION}: " in problem
+
+
+def test_the_summary_of_a_sweep_is_told_from_a_record(tmp_path: Path) -> None:
+    summary(tmp_path)
+    assert find(tmp_path, tmp_path / "sweep.json").problems[0].endswith("is a sweep's: give its folder")

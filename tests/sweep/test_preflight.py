@@ -36,13 +36,6 @@ def test_the_output_folder_is_created_and_left_empty(tmp_path: Path) -> None:
     assert list(folder.iterdir()) == []
 
 
-def test_a_relative_output_folder_is_below_the_current_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert check_output_dir(Config(output_dir="out")) == tmp_path / "out"
-
-
 @pytest.mark.parametrize("name", ["file", "file/below", "~nobody-has-this-name/out"])
 def test_an_output_folder_that_cannot_be_written_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
@@ -129,18 +122,6 @@ def test_the_largest_cell_and_the_parent_have_a_core_each(
 ) -> None:
     cells = [pinned(tmp_path, NEAR_LOW, procs) for procs in (1, 5)]
     assert cores_of(tmp_path, monkeypatch, cells) == ((0, 1, 2, 3, 6, 7), True)
-
-
-def test_a_sweep_on_both_gpus_takes_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    cells = [pinned(tmp_path, gpu) for gpu in (NEAR_LOW, NEAR_HIGH)]
-    assert cores_of(tmp_path, monkeypatch, cells) == (tuple(range(8)), True)
-
-
-def test_cells_whose_workers_are_not_pinned_take_their_share_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    cells = [run_plan(tmp_path / "run", gpu=NEAR_LOW)]
-    assert cores_of(tmp_path, monkeypatch, cells) == ((0, 1, 2, 3), True)
 
 
 def test_cells_on_the_cpu_take_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,22 +2,17 @@
 
 import json
 import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from mlflow import MlflowClient
 
 from mps_experiments.record.measurement import FILE_NAME, Measurement, write_measurement
 from mps_experiments.sweep.report_command import main
-from tests.conftest import COMMAND_TIMEOUT_S, SRC, Command
-from tests.fakes.stores import new_store
+from tests.conftest import Command
 from tests.hostile_texts import HOSTILE
 from tests.records import INVALID, make_measurement
 from tests.report_panels import OTHER_MACHINE, arm, full_sweep
-from tests.tracking.test_stored import log
 
 MODULE = "mps_experiments.report"
 
@@ -67,35 +62,6 @@ def test_without_any_sweep_it_says_what_would_work(mps_experiments: Command) -> 
     assert done.returncode == 2
     assert done.stderr.startswith("mps_experiments: output_dir=outputs: no sweep.json with a record below it")
     assert done.stderr.count("\n") == 1
-
-
-def test_a_reader_that_stops_early_is_no_error_and_the_report_is_there(tmp_path: Path) -> None:
-    folder = sweep(tmp_path, *full_sweep())
-    reading, writing = os.pipe()
-    os.close(reading)
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", MODULE, str(folder)],
-            env=os.environ | {"PYTHONPATH": str(SRC)},
-            stdout=writing,
-            stderr=subprocess.PIPE,
-            text=True,
-            timeout=COMMAND_TIMEOUT_S,
-            check=False,
-        )
-    finally:
-        os.close(writing)
-    assert (done.returncode, done.stderr) == (141, "")
-    assert (folder / "report.html").is_file()
-
-
-def test_a_locale_without_lines_and_dots_is_no_reason_to_fail(
-    mps_experiments: Command, tmp_path: Path
-) -> None:
-    folder = sweep(tmp_path / "s", *full_sweep())
-    done = mps_experiments(str(folder), module=MODULE, PYTHONIOENCODING="ascii")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "seconds per process" in done.stdout
 
 
 def test_several_folders_become_one_report_of_their_own(
@@ -169,15 +135,6 @@ def test_an_unknown_word_is_said_and_the_others_are_reported(
     assert (out / "report.html").is_file()
 
 
-def test_nothing_but_unknown_words_is_a_mistake(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("nonsense", "0" * 32, "--output-dir", tmp_path) == 2
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert "run=nonsense: no such file or folder" in said.err
-    assert "Traceback" not in said.err
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_a_place_that_cannot_be_written_is_a_mistake(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -191,25 +148,12 @@ def test_a_price_given_to_the_report_is_told_as_cost(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = sweep(tmp_path, *arm("on", {1: 1.0, 2: 1.0}))
-    assert run(folder, "--gpu-hour", "3.6") == 0
+    assert run(folder, "cost.gpu_hour=3.6") == 0
     assert "50 per million images" in capsys.readouterr().out
     for wrong in ("-1", "much"):
         with pytest.raises(SystemExit, match="2"):
             run(folder, "--gpu-hour", wrong)
-        assert f"--gpu-hour: '{wrong}': must be a number from 0 to 1000000" in capsys.readouterr().err
-
-
-def test_a_sweep_without_a_finished_cell_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "s").mkdir()
-    assert run(sweep(tmp_path / "s")) == 2
-    assert "no measurement.json below it" in capsys.readouterr().err
-
-
-def test_a_sweep_of_failures_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = sweep(tmp_path / "s", make_measurement("bad", verdict=INVALID))
-    assert run(folder) == 0
-    assert "No VALID run" in capsys.readouterr().out
-    assert "worker 1 was killed by SIGKILL" in (folder / "report.html").read_text()
+        assert f"'{wrong}': must be a number from 0 to 1000000" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: repr(text[:20]))
@@ -220,13 +164,6 @@ def test_a_record_of_somebody_else_cannot_move_the_cursor(
     assert run(sweep(tmp_path / "s", hostile)) == 0
     printed = capsys.readouterr().out.replace("\n", "")
     assert not [character for character in printed if ord(character) < 32 or 127 <= ord(character) < 160]
-
-
-def test_no_record_is_changed(tmp_path: Path) -> None:
-    folder = sweep(tmp_path / "s", *full_sweep())
-    before = {path: path.read_bytes() for path in folder.rglob("*.json")}
-    assert run(folder) == 0
-    assert {path: path.read_bytes() for path in folder.rglob("*.json")} == before
 
 
 def with_cells(folder: Path, *measurements: Measurement) -> Path:
@@ -255,15 +192,6 @@ def test_a_report_that_lacks_runs_does_not_replace_one_that_has_them(
     assert "5 VALID" in page.read_text()
 
 
-def test_a_parent_run_of_mlflow_is_reported_with_what_was_typed(tmp_path: Path) -> None:
-    uri = new_store(tmp_path / "mlflow.db")
-    parent = log(uri, "mps_experiments", tmp_path, *full_sweep())
-    assert run(parent, "--output-dir", tmp_path, "--out", tmp_path / "report") == 0
-    page = (tmp_path / "report" / "report.md").read_text()
-    assert "6 VALID" in page
-    assert MlflowClient(tracking_uri=uri).get_run(parent).data.tags["command"] in page
-
-
 def test_the_table_of_cells_is_exported_instead_of_a_report(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -274,7 +202,7 @@ def test_the_table_of_cells_is_exported_instead_of_a_report(
     assert header.startswith("gpu,driver,host,model,mps,procs,")
     assert len(rows) == len(full_sweep())
     assert sorted(tmp_path.rglob("*")) == before
-    assert run(folder, "--export", f"json={tmp_path / 'cells.json'}") == 0
+    assert run(folder, f"export=json={tmp_path / 'cells.json'}") == 0
     assert (tmp_path / "cells.json").read_text().startswith("[")
     assert run(folder, "--export", f"json={folder}") == 2
     assert capsys.readouterr().err.count("\n") == 1

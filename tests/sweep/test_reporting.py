@@ -38,14 +38,6 @@ def test_the_report_of_a_sweep_is_written_into_its_folder(tmp_path: Path) -> Non
     )
 
 
-def test_charts_need_no_samples_that_were_dropped_and_no_record_on_disk(tmp_path: Path) -> None:
-    kept, _ = stored(tmp_path, *full_sweep())
-    sweep_report(kept, {}, tmp_path, "")
-    page = (tmp_path / "report.html").read_text()
-    assert "Throughput over p95 latency" in page
-    assert "Ratio over processes" in page
-
-
 def test_a_record_that_was_taken_over_has_the_name_of_this_sweep(tmp_path: Path) -> None:
     kept, places = stored(tmp_path, *full_sweep(), make_measurement("bad", verdict=INVALID))
     renamed = [replace(m, name=f"renamed {m.name}") for m in kept]

@@ -52,14 +52,6 @@ def test_a_record_kept_aside_counts_and_the_copy_in_mlflow_does_not(tmp_path: Pa
     ]
 
 
-def test_the_same_record_in_two_places_stands_for_one_run(tmp_path: Path) -> None:
-    for place in ("run", "copy of run"):
-        written(tmp_path, place, make_measurement("one"))
-    earlier = EarlierRuns(tmp_path)
-    assert earlier.take(WANTED) is not None
-    assert earlier.take(WANTED) is None
-
-
 @pytest.mark.parametrize("content", ["{", "", '{"schema_version": 3}', "[]"])
 def test_what_cannot_be_read_is_told_and_stops_nothing(tmp_path: Path, content: str) -> None:
     good = written(tmp_path, "good", make_measurement("good"))
@@ -71,16 +63,6 @@ def test_what_cannot_be_read_is_told_and_stops_nothing(tmp_path: Path, content: 
     kept = earlier.take(WANTED)
     assert kept is not None
     assert kept.folder == good
-
-
-def test_a_record_that_vanishes_after_it_was_seen_stands_for_nothing(tmp_path: Path) -> None:
-    written(tmp_path, "there", make_measurement("there"))
-    gone = written(tmp_path, "gone", make_measurement("gone"), 60)
-    earlier = EarlierRuns(tmp_path)
-    (gone / FILE_NAME).unlink()
-    kept = earlier.take(WANTED)
-    assert kept is not None
-    assert kept.measurement.record_id == "there"
 
 
 def test_without_any_record_all_runs_and_nothing_is_said(tmp_path: Path) -> None:

@@ -87,13 +87,18 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
 
 def test_a_sweep_without_a_gpu_succeeds_and_says_so(finished: Finished) -> None:
     assert finished.result.returncode == 0, finished.result.stderr
-    assert "the same pipeline runs on the CPU, mps=on is skipped" in finished.result.stdout.splitlines()[0]
+    assert finished.result.stdout.splitlines()[:4] == [
+        "composing the cells of the command line ...",
+        "no GPU in use: the same pipeline runs on the CPU",
+        "SKIPPED: 4 of 8 runs: MPS needs an NVIDIA GPU: device=cpu (mps=off runs here)",
+        "4 runs, how long is known after the first",
+    ]
 
 
-def test_each_finished_cell_is_one_line_with_its_verdict(finished: Finished) -> None:
+def test_each_measured_cell_is_one_line_with_its_verdict(finished: Finished) -> None:
     lines = [line for line in finished.result.stdout.splitlines() if re.match(r"mps=\w+ procs=\d", line)]
     assert sum(": VALID  makespan" in line for line in lines) == 4
-    assert "mps=on procs=2 times=3: SKIPPED: MPS needs an NVIDIA GPU: device=cpu (mps=off runs here)" in lines
+    assert not any("mps=on" in line for line in lines), "why they are skipped was said before"
 
 
 def test_the_two_tables_come_at_the_end_with_where_to_look_next(finished: Finished) -> None:
@@ -103,10 +108,6 @@ def test_the_two_tables_come_at_the_end_with_where_to_look_next(finished: Finish
     )
     store = finished.folder / "outputs" / "mlflow.db"
     assert f"-m mlflow ui --backend-store-uri sqlite:///{store}" in out
-
-
-def test_without_a_terminal_no_escape_code_is_printed(finished: Finished) -> None:
-    assert "\x1b" not in finished.result.stdout + finished.result.stderr
 
 
 def test_every_record_holds_the_raw_samples_of_each_worker(finished: Finished) -> None:
@@ -140,27 +141,7 @@ def test_mlflow_has_a_parent_and_a_child_for_each_cell(finished: Finished) -> No
     assert set(runs) == set(finished.measurements)
     assert {run.data.tags["mlflow.parentRunId"] for run in runs.values()} == {parent.info.run_id}
     assert {run.info.status for run in (parent, *runs.values())} == {"FINISHED"}
-    assert "MPS OFF" in parent.data.tags["mlflow.note.content"]
-
-
-def test_the_ratio_is_that_of_the_makespans_on_disk_whatever_the_order(finished: Finished) -> None:
-    """procs=2 ran before procs=1."""
-    for times in (2, 3):
-        makespan = {}
-        for procs in (1, 2):
-            figures = finished.measurements[f"mps=off procs={procs} times={times}"].statistics()
-            assert figures is not None
-            makespan[procs] = figures.makespan_s
-        ratio = finished.runs()[f"mps=off procs=2 times={times}"].data.metrics["ratio"]
-        assert ratio == pytest.approx(makespan[2] / makespan[1])
-
-
-def test_a_skipped_cell_has_its_reason_and_no_number(finished: Finished) -> None:
-    skipped = finished.runs()["mps=on procs=2 times=2"]
-    assert skipped.data.metrics == {}
-    assert skipped.data.tags["verdict"] == "SKIPPED"
-    assert "NVIDIA GPU" in skipped.data.tags["verdict_reason"]
-    assert skipped.data.tags["ratio_missing"] == "the run is SKIPPED"
+    assert "on the CPU: " in parent.data.tags["mlflow.note.content"].partition("\n")[0]
 
 
 @pytest.fixture(scope="module")
@@ -178,13 +159,6 @@ def test_a_failing_cell_fails_the_sweep_but_not_the_other_cells(failed: Finished
     assert "INVALID: worker 0 failed (load): RuntimeError: told to fail" in out
     assert out.count(": VALID  makespan") == 1
     assert "MPS OFF" in out
-
-
-def test_mlflow_calls_failed_what_failed(failed: Finished) -> None:
-    client = MlflowClient(tracking_uri=f"sqlite:///{failed.folder / 'outputs' / 'mlflow.db'}")
-    runs = client.search_runs([client.get_experiment_by_name("mps_experiments").experiment_id])
-    found = sorted((run.data.tags["verdict"], run.info.status) for run in runs)
-    assert found == [("1 INVALID, 1 VALID", "FAILED"), ("INVALID", "FAILED"), ("VALID", "FINISHED")]
 
 
 def test_what_a_worker_prints_is_in_its_log_only(failed: Finished) -> None:
@@ -261,14 +235,6 @@ def test_blocks_are_added_until_the_intervals_are_narrow_or_the_budget_is_used(t
     assert f"precision: {summary['stopped']}" in out.splitlines()
 
 
-def test_the_same_folder_twice_keeps_both_records(tmp_path: Path) -> None:
-    for _ in range(2):
-        done = sweep(tmp_path, *MOODY, "times=2", "tracking=none", "hydra.run.dir=same")
-        assert done.result.returncode == 0, done.result.stderr
-    records = [read_measurement(path).record_id for path in find_measurements(tmp_path / "same")]
-    assert len(set(records)) == 2
-
-
 def test_an_interrupted_sweep_keeps_what_it_measured_and_says_killed(tmp_path: Path) -> None:
     started = tmp_path / "started"
     runner = subprocess.Popen(
@@ -337,14 +303,6 @@ def read_all(descriptor: int, runner: subprocess.Popen[bytes]) -> str:
     return b"".join(parts).decode(errors="replace")
 
 
-def test_sweep_json_tells_what_each_cell_cost(finished: Finished) -> None:
-    (path,) = finished.folder.glob("outputs/*/*/sweep.json")
-    summary = json.loads(path.read_text())
-    assert summary["status"] == "FINISHED"
-    assert len(summary["cells"]) == 8
-    assert all(cell["total_s"] >= cell["record_s"] for cell in summary["cells"])
-
-
 def test_ctrl_c_while_the_fork_server_imports_torch_is_one_line(tmp_path: Path) -> None:
     """Ctrl-C reaches the whole process group, the fork server too."""
     runner = subprocess.Popen(
@@ -364,7 +322,7 @@ def test_ctrl_c_while_the_fork_server_imports_torch_is_one_line(tmp_path: Path) 
         runner.kill()
         runner.communicate()
     assert runner.returncode == 128 + signal.SIGINT
-    assert out == "mps_experiments: interrupted by SIGINT\n"
+    assert out.splitlines()[1:] == ["mps_experiments: interrupted by SIGINT"]
 
 
 def fork_server_of(runner: subprocess.Popen[str]) -> bool:

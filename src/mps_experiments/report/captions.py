@@ -38,7 +38,7 @@ def caption_lines(cells: Sequence[Measurement], by_ratio: dict[str, Ratio], told
 
 def _about(m: Measurement, ratio: Ratio) -> Iterator[str]:
     if m.verdict.status is Status.SKIPPED:
-        yield f"{m.cell_name}: SKIPPED: {m.verdict.reason}"
+        yield f"SKIPPED: {m.verdict.reason}"  # said once: the table shows of which cells
     elif m.verdict.status is not Status.VALID:
         yield f"{m.name}: {m.verdict.status.value}: {m.verdict.reason}"
     elif ratio.value is None and (m.cell.procs > 1 or ratio.repeats > 1):

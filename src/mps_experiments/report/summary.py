@@ -11,7 +11,7 @@ from mps_experiments.analysis.noise import noise_line
 from mps_experiments.analysis.repeats import Group, paired
 from mps_experiments.analysis.short_windows import short_window_line
 from mps_experiments.record.measurement import Measurement
-from mps_experiments.report.tables import table_text
+from mps_experiments.report.tables import TEXT_WIDTH, table_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,8 +99,8 @@ def closing_lines(measurements: Sequence[Measurement]) -> list[str]:
     return [*remark_lines(measurements), *why_lines(measurements)]
 
 
-def summary_text(measurements: Sequence[Measurement]) -> str:
-    """Return tables, remarks and causes as plain text."""
+def summary_text(measurements: Sequence[Measurement], width: int = TEXT_WIDTH) -> str:
+    """Return tables of this width, remarks and causes as plain text."""
     remarks = "".join(f"{line}\n" for line in remark_lines(measurements))
     why = "".join(f"{line}\n" for line in why_lines(measurements))
-    return table_text(measurements) + remarks + (f"WHY\n{why}" if why else "")
+    return table_text(measurements, width) + remarks + (f"WHY\n{why}" if why else "")

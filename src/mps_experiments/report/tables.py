@@ -19,7 +19,7 @@ from mps_experiments.report.captions import caption_lines
 from mps_experiments.report.content import Table
 from mps_experiments.report.fault_tables import fault_tables
 
-_TEXT_WIDTH = 1000  # characters; wide enough that nothing is wrapped or cut
+TEXT_WIDTH = 1000  # characters; wide enough that nothing is wrapped or cut
 Entry = tuple[str, str, str]
 _COLUMNS = 3  # of an entry; one process has only the first
 _MAX_LISTED = 4  # per-process times shown one by one up to this many, then as a range
@@ -42,12 +42,12 @@ def tables(measurements: Sequence[Measurement], told: bool = False) -> Iterator[
                 yield _table(state, cells, by_ratio, told).rich()
 
 
-def table_text(measurements: Sequence[Measurement]) -> str:
-    """Return the same tables as plain text."""
+def table_text(measurements: Sequence[Measurement], width: int = TEXT_WIDTH) -> str:
+    """Return the same tables as plain text, in lines of `width` characters but for titles and captions."""
     file = StringIO()
-    console = Console(file=file, width=_TEXT_WIDTH, force_terminal=False)
+    console = Console(file=file, width=width, force_terminal=False)
     for table in (*tables(measurements), *fault_tables(measurements)):
-        console.print(table)
+        console.print(table, crop=False)
     return file.getvalue()
 
 

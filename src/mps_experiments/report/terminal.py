@@ -1,16 +1,24 @@
-"""Show a sweep's progress: two progress bars, or plain lines where there is no terminal."""
+"""Print what people see: a sweep's progress, lines, tables; plain text where there is no terminal.
+
+On a terminal words are wrapped to its width, the decision is bold and verdicts have colours (not with
+NO_COLOR). Elsewhere nothing is wrapped, cut or coloured.
+"""
 
 import argparse
 import signal
 import sys
-from collections.abc import Callable, Iterable
+import textwrap
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from types import FrameType, TracebackType
-from typing import NoReturn, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
 
-from mps_experiments.record.worker import Forward
 from mps_experiments.report.standard_streams import (
     EXIT_UNWRITABLE,
     finish_output,
@@ -18,9 +26,19 @@ from mps_experiments.report.standard_streams import (
     is_closed_pipe,
 )
 
+if TYPE_CHECKING:
+    from mps_experiments.record.worker import Forward  # imports NumPy: the first line would come later
+
 _TICK_TERMINAL_S = 1.0  # one redraw a second is all that happens in the parent while workers are timed
 _TICK_PLAIN_S = 5.0
 _PLAIN_WIDTH = 1000  # characters; in a file no table needs to be cut
+_REMAINING_EVERY_S = 60.0  # without a terminal; on one the bar says it all the time
+_STYLES = {
+    r"\bVALID\b": "green",
+    r"\b(INVALID|REFUSED|FAILED)\b": "bold red",
+    r"\b(SKIPPED|WARNING|CONTENDED)\b|\bwarning:": "yellow",
+    r"\bRESUMED\b": "cyan",
+}
 
 
 class Terminal:
@@ -31,24 +49,29 @@ class Terminal:
     """
 
     def __init__(self, cell_count: int | None, console: Console | None = None) -> None:
-        self._console = console or Console(soft_wrap=True)
-        if not self._console.is_terminal:
+        self._console = console or Console()
+        self.is_terminal = self._console.is_terminal
+        self._console.soft_wrap = not self.is_terminal
+        if not self.is_terminal:
             self._console.width = _PLAIN_WIDTH
-        self.tick_s = _TICK_TERMINAL_S if self._console.is_terminal else _TICK_PLAIN_S
+        self.tick_s = _TICK_TERMINAL_S if self.is_terminal else _TICK_PLAIN_S
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}"),
             console=self._console,
             auto_refresh=False,
             transient=True,
-            disable=not self._console.is_terminal,
+            disable=not self.is_terminal,
         )
-        self._sweep: TaskID = self._progress.add_task("sweep", total=cell_count)
-        self._run: TaskID = self._progress.add_task("preparing", total=None, visible=False)
+        self._sweep: TaskID = self._progress.add_task("sweep", total=cell_count, left="")
+        self._run: TaskID = self._progress.add_task("preparing", total=None, visible=False, left="")
+        self._told_s = time.monotonic()
 
     def __enter__(self) -> Self:
+        _clear_status()
         self._progress.start()
         return self
 
@@ -57,14 +80,54 @@ class Terminal:
     ) -> None:
         self._progress.stop()
 
+    @property
+    def width(self) -> int:
+        """Return the width of a line in characters."""
+        return self._console.width
+
     def line(self, text: str) -> None:
         """Print a line that stays."""
-        self._progress.console.print(text, markup=False, highlight=False, emoji=False)
+        self._print(text)
+
+    def decision(self, text: str) -> None:
+        """Print what people came for; its first sentence is bold."""
+        sentence, stop, _ = text.partition(". ")
+        self._print(text, bold=len(sentence + stop.rstrip()))
+
+    def _print(self, text: str, bold: int = 0) -> None:
+        _clear_status()
+        if self.is_terminal:  # rich would break a long path, too
+            lines = (
+                textwrap.wrap(line, self.width, break_long_words=False, break_on_hyphens=False)
+                for line in text.splitlines()
+            )
+            text = "\n".join(part for line in lines for part in line)
+        shown = Text(text)
+        shown.stylize("bold", 0, bold)
+        for pattern, colour in _STYLES.items():
+            shown.highlight_regex(pattern, colour)
+        self._progress.console.print(shown, no_wrap=True, overflow="ignore", crop=False)
+
+    def text(self, text: str) -> None:
+        """Print a text with tables in it; only its words are wrapped."""
+        for line in text.splitlines():
+            if line[:1] in "┏┃┡│└├":
+                self._progress.console.print(Text(line), no_wrap=True, overflow="ignore", crop=False)
+            else:
+                self.line(line)
 
     def show(self, things: Iterable[RenderableType]) -> None:
-        """Print tables at the end."""
+        """Print tables; words above and below one are wrapped to the terminal, not to the table."""
         for thing in things:
-            self._progress.console.print(thing)
+            if self.is_terminal and isinstance(thing, Table):
+                title, caption = thing.title, thing.caption
+                thing.title = thing.caption = None
+                if title:
+                    self.decision(str(title))
+                self._progress.console.print(thing)
+                self.text(str(caption or ""))
+            else:
+                self._progress.console.print(thing)
 
     def expect(self, count: int) -> None:
         """Expect this many further cells."""
@@ -72,16 +135,25 @@ class Terminal:
         if task.total is not None:
             self._progress.update(self._sweep, total=task.total + count)
 
+    def remaining(self, text: str) -> None:
+        """Say how much time is left: in the bar, or without a terminal as a line a minute."""
+        self._progress.update(self._sweep, left=text)
+        if not self.is_terminal and text and time.monotonic() - self._told_s > _REMAINING_EVERY_S:
+            self._told_s = time.monotonic()
+            task = self._progress.tasks[self._sweep]
+            self.line(f"progress: {task.completed:.0f} of {task.total:.0f} runs, {text}")
+
     def cell_started(self, name: str, iterations: int | None) -> None:
         """Show that a cell begins; `iterations` counts those of all its workers, None if unknown."""
         self._progress.reset(self._run, description=name, total=iterations, visible=True)
         self._progress.refresh()
 
     def cell_finished(self, text: str) -> None:
-        """Print the line of a cell that ended."""
+        """Print the line of a cell that ended; nothing if the text is empty."""
         self._progress.update(self._run, visible=False)
         self._progress.advance(self._sweep)
-        self.line(text)
+        if text:
+            self.line(text)
         self._progress.refresh()
 
     def phase(self, name: str) -> None:
@@ -92,12 +164,64 @@ class Terminal:
         self._progress.update(self._run, completed=finished)
         self._progress.refresh()
 
-    def forward(self, rank: int, pid: int, message: Forward) -> None:
+    def forward(self, rank: int, pid: int, message: "Forward") -> None:
         self.line(f"worker {rank} pid {pid} stream {message.stream} #{message.iteration}: {message.shape}")
 
 
+_status_is_shown = False
+
+
+def status(text: str) -> None:
+    """Say on a terminal what is being done, until the next output takes its place; elsewhere nothing."""
+    global _status_is_shown
+    if sys.stdout.isatty():
+        _clear_status()
+        sys.stdout.write(f"{text} ...")
+        sys.stdout.flush()
+        _status_is_shown = True
+
+
+def announce(text: str) -> None:
+    """Say what is being done, as a line where there is no terminal."""
+    status(text)
+    if not sys.stdout.isatty():
+        sys.stdout.write(f"{text} ...\n")
+        sys.stdout.flush()
+
+
+def _clear_status() -> None:
+    global _status_is_shown
+    if _status_is_shown:
+        sys.stdout.write("\r\x1b[K")
+        sys.stdout.flush()
+        _status_is_shown = False
+
+
 class Parser(argparse.ArgumentParser):
-    """A command line whose mistakes are one line."""
+    """A command line whose mistakes are one line, and whose options may be typed as the program's are.
+
+    ``output_dir=x`` means ``--output-dir x``, and ``all=true`` means ``--all``.
+    """
+
+    def parse_known_args(  # type: ignore[override]  # two overloads of the same
+        self, args: Sequence[str] | None = None, namespace: Any = None
+    ) -> Any:
+        """Read both spellings."""
+        words = sys.argv[1:] if args is None else args
+        return super().parse_known_args([typed for word in words for typed in self._spelled(word)], namespace)
+
+    def _spelled(self, word: str) -> list[str]:
+        name, equals, value = word.partition("=")
+        flag = f"--{name}"
+        if flag not in self._option_string_actions:
+            flag = flag.replace("_", "-")
+        if not equals or flag not in self._option_string_actions or Path(word).exists():
+            return [word]
+        if self._option_string_actions[flag].nargs != 0:
+            return [f"{flag}={value}"]
+        if value.lower() not in ("true", "false"):
+            self.error(f"{name}={value}: must be true or false")
+        return [flag] if value.lower() == "true" else []
 
     def error(self, message: str) -> NoReturn:
         """Print the mistake and exit with code 2."""
@@ -137,4 +261,5 @@ def _terminated(number: int, _: FrameType | None) -> NoReturn:
 
 def complain(text: str) -> None:
     """Print one line on standard error."""
+    _clear_status()
     sys.stderr.write(f"mps_experiments: {text}\n")

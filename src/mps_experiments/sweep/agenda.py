@@ -26,14 +26,10 @@ Announce = Callable[[int, str], None]  # so many runs come beside those known, a
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One job to be: a cell that was asked for, or one of them again in an added block.
-
-    Attributes:
-        cell: The number of the cell that was asked for.
-    """
+    """One job to be: a cell that was asked for, or one of them again in an added block."""
 
     number: int
-    cell: int
+    cell: int  # the number of the cell that was asked for
     block: int
 
 
@@ -66,9 +62,7 @@ class Agenda:
     def arrange(self, measurements: Sequence[Measurement], announce: Announce) -> Iterator[Job]:
         """Yield jobs in the order in which they run; each has run when the next one is asked for.
 
-        Args:
-            measurements: The runs so far; more come while the jobs run.
-            announce: Told of runs that nobody asked for.
+        `measurements` grows while the jobs run. `announce` is told of runs that nobody asked for.
         """
         turns = self._in_order(self.slots, self.twins)
         announce(sum(turn.is_twin for turn in turns), "")
@@ -131,7 +125,7 @@ def agenda_of(
         request: What was asked for.
         plans: Of its cells.
         compare: What tells how precise the answer is.
-        started: When the sweep began, of the monotonic clock, in seconds; None for now.
+        started: As `Agenda.started`; None for now.
 
     Raises:
         ConfigError: If cells differ in an option of the whole sweep, or no blocks can be added for precision.

@@ -93,9 +93,7 @@ def as_given(slots: Sequence[Slot], twins: Collection[Slot] = ()) -> list[Turn]:
 def twins_of(slots: Sequence[Slot], repeated: bool) -> list[Slot]:
     """List the one-process cells of the first block that run twice: those that have repeats.
 
-    Args:
-        slots: All cells.
-        repeated: True if every cell has repeats, because blocks are added.
+    With `repeated` every cell has them, because blocks are added.
     """
     first = slots[0].block if slots else 0
     again = {slot.cell for slot in slots if slot.block != first}

@@ -2,8 +2,12 @@
 
 import contextlib
 import os
+import shlex
+import shutil
+import sys
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +19,6 @@ from mps_experiments.record.measurement import FILE_NAME, Measurement, write_mea
 from mps_experiments.record.summaries import write_summary
 from mps_experiments.report.terminal import complain
 from mps_experiments.run.plan import RunPlan
-from mps_experiments.sweep.keeping import keep
 from mps_experiments.tracking.tracker import SweepInfo, SweepReport, Tracker
 
 
@@ -25,11 +28,11 @@ class Ledger:
 
     Attributes:
         folder: The sweep's folder, once it is known.
-        measurements: Of each run what the tables need.
-        refused: How many runs could not be begun.
+        measurements: The runs, without the samples that no table needs.
         places: Record id -> the folder that holds it.
-        misplaced: How many records are not where they should be.
-        logged: How many records MLflow did not have before.
+        refused: Number of runs that could not be begun.
+        misplaced: Number of records that are not where they should be.
+        logged: Number of records that MLflow did not have before.
         order: What sweep.json says of the order of the runs and of the blocks that were added.
         tracking_problem: Why MLflow is missing runs; None if it is not. After its first failure it is not
             asked again: each time would cost a deadline.
@@ -55,7 +58,7 @@ class Ledger:
         self.measurements.append(condensed(measurement))
         self._untracked.append((measurement, plan.paths.folder))
         try:
-            path = keep(measurement, plan.paths.measurement)
+            path = write_somewhere(measurement, plan.paths.measurement)
         except RecordError as error:
             self.misplaced += 1
             complain(str(error))
@@ -112,12 +115,12 @@ class Ledger:
         begun: float | None = None,
         resumed_from: Path | None = None,
     ) -> None:
-        """Write one more run into sweep.json.
+        """Write one more run into sweep.json; times are of the monotonic clock, in seconds.
 
         Args:
             plan: The run.
             measurement: Its record.
-            started: When it began, of the monotonic clock, in seconds.
+            started: When it began.
             recorded: When its record was made.
             kept: When the next run could begin, without files and MLflow of this one; None if it had to wait
                 for all of it.
@@ -162,10 +165,19 @@ class Ledger:
             with contextlib.suppress(OSError):
                 write_atomically(self.folder / "tables.txt", report.tables.encode())
 
-    def folders(self) -> list[Path]:
-        """List the folders that hold the records."""
-        aside = dict.fromkeys(path.parent for path in self._kept_aside)
-        return [*([self.folder] if self.folder else []), *aside]
+    def places_to_look(self, report: SweepReport) -> Iterator[str]:
+        """Say where records, report and MLflow's runs are, or how MLflow gets those that it lacks."""
+        if self.folder is None:
+            return
+        yield f"records: {self.folder}"
+        if report.files:
+            yield f"report: {report.files[0]}"
+        if self.tracking_problem is None:
+            yield self.tracker.browse_hint()
+            return
+        folders = dict.fromkeys([self.folder, *(path.parent for path in self._kept_aside)])
+        command = shlex.join([sys.executable, "-m", "mps_experiments.sync", *map(str, folders)])
+        yield f"MLflow is missing runs ({self.tracking_problem}); log them later: {command}"
 
     def write_summary(self, status: str) -> None:
         """Write sweep.json, after each run: a sweep that is killed can then be logged as one later."""
@@ -191,3 +203,37 @@ class Ledger:
         except TrackingError as error:
             self.tracking_problem = str(error)
             complain(f"{error}; the records stay on disk and can be logged later")
+
+
+def check_room(folder: Path, min_free_mb: int) -> None:
+    """Refuse to begin a run without room for what it writes; its folder is created.
+
+    Raises:
+        RecordError: If fewer than `min_free_mb` megabytes are free, or the folder cannot be created.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        free_mb = shutil.disk_usage(folder).free // 10**6
+    except OSError as error:
+        raise RecordError(f"{folder} cannot be written: {error.strerror}") from error
+    if free_mb < min_free_mb:
+        raise RecordError(f"only {free_mb} MB are free in {folder}, less than min_free_disk_mb={min_free_mb}")
+
+
+def write_somewhere(measurement: Measurement, path: Path) -> Path:
+    """Write a record to its place or, if that cannot be, below the temporary folder; returns the file.
+
+    Raises:
+        RecordError: If neither can be written.
+    """
+    try:
+        write_measurement(measurement, path)
+    except RecordError as error:
+        aside = Path(tempfile.gettempdir()) / f"mps_experiments-{measurement.sweep_id}" / path.parent.name
+        try:
+            aside.parent.mkdir(mode=0o700, exist_ok=True)
+            write_measurement(measurement, aside / path.name)
+        except (RecordError, OSError) as second:
+            raise RecordError(f"{error}; nor {aside}: {second}") from error
+        return aside / path.name
+    return path

@@ -3,6 +3,7 @@
 import argparse
 import os
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,11 +20,13 @@ from mps_experiments.record.summaries import (
     read_summary,
     summaries_below,
 )
-from mps_experiments.sweep.mistaken import archive_hint, folder_hint
 from mps_experiments.tracking.addresses import store_named_outside
+from mps_experiments.workloads.files import first_bytes
 
 _WOULD_WORK = f"give a run's or a sweep's folder, a {FILE_NAME} or an MLflow run id"
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
+_ARCHIVE = re.compile(r".*\.(zip|tgz|tar(\.\w+)?)", re.IGNORECASE)
+_HEAD_BYTES = 1024  # a record begins with its version and id
 
 
 def find_runs(
@@ -36,8 +39,8 @@ def find_runs(
     """Find all runs that the words stand for; creates nothing.
 
     Args:
-        words: Each an existing folder (with all below it), an existing record file, or the id of an MLflow
-            run (of a parent run: its children); looked for in this order.
+        words: Each a folder (with all below it), a record file, or the id of an MLflow run (of a parent run:
+            its children).
         tracking_uri: MLflow address; None for that of MLFLOW_TRACKING_URI, or else the store in `output_dir`.
         output_dir: The program's output directory.
         mistakes: Receives one for each word that is none of these; None raises the first.
@@ -57,11 +60,11 @@ def find_runs(
     return search.found()
 
 
-def add_places(parser: argparse.ArgumentParser) -> None:
-    """Add where runs are looked for."""
+def add_places(parser: argparse.ArgumentParser, *more: str) -> None:
+    """Add where runs are looked for; `more` are further names of the MLflow address."""
     parser.add_argument("--output-dir", type=Path, default=Path(Config().output_dir), help="default: outputs")
     parser.add_argument(
-        "--tracking-uri",
+        *("--tracking-uri", *more),
         help="MLflow address of runs; default: MLFLOW_TRACKING_URI, or mlflow.db in the output directory",
     )
 
@@ -80,9 +83,26 @@ def last_sweep(output_dir: Path) -> Path:
     return max(with_records, key=with_records.__getitem__)
 
 
+def archive_hint(path: Path) -> str:
+    """Say what to do with an archive; empty for any other file."""
+    is_archive = path.is_file() and _ARCHIVE.fullmatch(path.name)
+    return "is an archive; unpack it into a folder and give that" if is_archive else ""
+
+
+def folder_hint(folder: Path) -> str:
+    """Say what a folder without a measurement.json holds instead; empty if nothing of use."""
+    for path in sorted(folder.rglob("*")):
+        if hint := archive_hint(path):
+            return f"{path.name} {hint}"
+        if path.suffix == ".json" and path.is_file() and b'"record_id"' in first_bytes(path, _HEAD_BYTES):
+            files = f"{shlex.quote(str(path.parent))}/*.json"
+            return f"a record has another name ({path.name}): give such records as files, {files}"
+    return ""
+
+
 @dataclass
 class _Search:
-    """What was found so far."""
+    """Runs found so far."""
 
     uri: str
     by_id: dict[str, FoundRun] = field(default_factory=dict)
@@ -120,11 +140,11 @@ class _Search:
         self.by_id.setdefault(run.measurement.record_id, run)
 
     def _add_file(self, path: Path) -> None:
+        if hint := archive_hint(path):
+            raise ConfigError("run", path, hint)
         try:
             self._add(FoundRun(measurement=read_measurement(path), folder=path.parent))
         except RecordError as error:
-            if hint := archive_hint(path):
-                raise ConfigError("run", path, hint) from error
             hint = f"; {path} is a sweep's: give its folder" if read_summary(path) else ""
             self.problems.append(f"{error}{hint}")
 

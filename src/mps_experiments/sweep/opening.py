@@ -7,6 +7,7 @@ import os
 import shlex
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -21,11 +22,13 @@ from mps_experiments.machine.gpus import GpuProbe
 from mps_experiments.machine.lock_file import LOCK_FOLDER
 from mps_experiments.mps.folders import parent_folder, remove_stale_folders
 from mps_experiments.mps.guardian import Guardian
-from mps_experiments.report.terminal import Terminal
+from mps_experiments.report.terminal import Terminal, status
 from mps_experiments.run.mps_check import MpsCheck
 from mps_experiments.run.plan import SMALL_MODEL, RunPlan
+from mps_experiments.run.skip import reason_to_skip
 from mps_experiments.run.trials import count_runs
 from mps_experiments.sweep.agenda import Agenda, agenda_of
+from mps_experiments.sweep.forecast import Forecast, opening_line
 from mps_experiments.sweep.ledger import Ledger
 from mps_experiments.sweep.preflight import (
     check_run_folder,
@@ -66,6 +69,7 @@ def open_sweep(
             started on the GPU, but a daemon for a moment to see whether MPS works.
     """
     started = time.monotonic()
+    status("checking GPUs, MPS, the workload and the tracking store")
     grid = request.grid
     assert grid is not None  # noqa: S101 - a request that runs nothing opens no sweep
     config = request.cells[0] if request.cells else grid.composer.config
@@ -74,7 +78,9 @@ def open_sweep(
     check_run_folder("hydra.sweep.dir" if request.multirun else "hydra.run.dir", grid.folder)
     agenda = make_agenda(request, plans, gains, started)
     info = _info(request, arguments, plans, module)
-    terminal = Terminal(count_runs(plans) or None)
+    runs_all = make_agenda is agenda_of  # another agenda may stop before all cells have run
+    count, forecast = count_runs(plans), Forecast.of(plans if runs_all else ())
+    terminal = Terminal(count or None)
     with contextlib.ExitStack() as stack:
         locks = stack.enter_context(GpuLocks(info.command, terminal.line, lock_folder))
         lock_gpus(locks, plans)  # first: whatever costs time would show in what another sweep measures
@@ -84,18 +90,15 @@ def open_sweep(
         mps_check = MpsCheck(guardian, probe.cuda_driver_version())
         _tidy_and_check_mps(plans, mps_check, terminal)
         prepared = prepare(config, plans)
-        for remark in filter(None, [*prepared.remarks, variables_line(config.tracking, os.environ)]):
-            terminal.line(remark)
-        if plans and plans[0].device.is_cpu:
-            skipped = ", mps=on is skipped" if any(plan.mps.enabled for plan in plans) else ""
-            terminal.line(f"no GPU in use: the same pipeline runs on the CPU{skipped}")
-        elif ignored := describe(not_passed_on(os.environ)):
-            terminal.line(ignored)
-        if SMALL_MODEL in _unnamed_models(request.cells, plans):
-            terminal.line(
-                f"no model is named: on the CPU that means a small one, {SMALL_MODEL}; "
-                "workload=maskrcnn (slow there), workload=resnet50 or workload.model=... names another"
-            )
+        for line in (*prepared.remarks, *_remarks(config, request, plans)):
+            terminal.line(line)
+        skipped = Counter(skip.reason for plan in plans if (skip := reason_to_skip(plan)))
+        if count > 1:
+            for reason, number in skipped.items():
+                terminal.line(f"SKIPPED: {number} of {count} runs: {reason}")
+            if runs_all and (left := count - skipped.total()):
+                budget_min = agenda.goal.budget_s / 60 if agenda.goal else None
+                terminal.line(opening_line(left, forecast, budget_min, config.resume))
         stack.enter_context(terminal)
         sweep = Sweep(
             ledger=Ledger(info, prepared.tracker, order=agenda.summary()),
@@ -110,6 +113,8 @@ def open_sweep(
             plans=plans,
             varied=request.varied | ({"repeat"} if agenda.goal else set()),
             planned=len(plans),
+            forecast=forecast,
+            told_skips=frozenset(skipped) if count > 1 else frozenset(),
             writes_report=request.multirun and all(cell.report for cell in request.cells or [config]),
         )
         sweep.ledger.start()
@@ -124,12 +129,20 @@ def open_sweep(
             sweep.finish()
 
 
-def _unnamed_models(cells: Sequence[Config], plans: Sequence[RunPlan]) -> set[str]:
-    return {
-        plan.workloads[0].model
-        for config, plan in zip(cells, plans, strict=True)
-        if config.workload.model == AUTO
-    }
+def _remarks(config: Config, request: Request, plans: Sequence[RunPlan]) -> Iterator[str]:
+    """Yield what a user may not expect: the store, the device, the model."""
+    if line := variables_line(config.tracking, os.environ):
+        yield line
+    if plans and plans[0].device.is_cpu:
+        yield "no GPU in use: the same pipeline runs on the CPU"
+    elif line := describe(not_passed_on(os.environ)):
+        yield line
+    pairs = zip(request.cells, plans, strict=True)
+    if any(cell.workload.model == AUTO and plan.workloads[0].model == SMALL_MODEL for cell, plan in pairs):
+        yield (
+            f"no model is named: on the CPU that means a small one, {SMALL_MODEL}; "
+            "workload=maskrcnn (slow there), workload=resnet50 or workload.model=... names another"
+        )
 
 
 @contextlib.contextmanager

@@ -44,12 +44,7 @@ class Prepared:
 
 
 def plan_cells(cells: Sequence[Config], probe: GpuProbe, folders: Sequence[Path] = ()) -> tuple[RunPlan, ...]:
-    """Return the plans of all cells; starts nothing.
-
-    Args:
-        cells: The cells.
-        probe: The machine's GPUs.
-        folders: Where each cell's run goes; empty if none of them is to be run.
+    """Return the plans of all cells; starts nothing. No folders: none of the cells is to be run.
 
     Raises:
         ConfigError: If any of them cannot work.
@@ -61,11 +56,7 @@ def plan_cells(cells: Sequence[Config], probe: GpuProbe, folders: Sequence[Path]
 
 
 def check_run_folder(option: str, folder: Path) -> None:
-    """Refuse a folder for runs that could not be made; makes nothing.
-
-    Args:
-        option: What names it.
-        folder: The folder, absolute.
+    """Refuse a folder for runs, named by `option`, that could not be made; makes nothing.
 
     Raises:
         ConfigError: If a file is in its way, or its parent cannot be written.
@@ -111,9 +102,7 @@ def take_cores(locks: CoreLocks, plans: Sequence[RunPlan], probe: GpuProbe) -> N
 def prepare(config: Config, plans: tuple[RunPlan, ...]) -> Prepared:
     """Check all cells of a sweep; leaves nothing behind where it refuses but an empty output folder.
 
-    Args:
-        config: What the cells share; a sweeper that decides as it goes has no plans yet.
-        plans: Of the cells.
+    A sweeper that decides as it goes has no plans yet.
 
     Raises:
         ConfigError: If any of them cannot work.
@@ -193,7 +182,6 @@ def check_output_dir(config: Config) -> Path:
     output_dir = look_at_output_dir(config)
     try:
         output_dir.mkdir(parents=True, exist_ok=True)
-        _try_to_write(output_dir / f".write-test-{os.getpid()}")
     except OSError as error:
         raise _not_writable("output_dir", config.output_dir, error) from error
     return output_dir
@@ -223,13 +211,6 @@ def look_at_output_dir(config: Config) -> Path:
 def _not_writable(option: str, folder: object, error: OSError | RuntimeError) -> ConfigError:
     why = getattr(error, "strerror", None) or str(error)
     return ConfigError(option, folder, f"cannot be written ({why}); name a folder of yours")
-
-
-def _try_to_write(path: Path) -> None:
-    try:
-        path.write_bytes(b"0" * 4096)
-    finally:
-        path.unlink(missing_ok=True)
 
 
 def check_workloads(plans: Sequence[RunPlan]) -> list[tuple[WorkloadSpec, Checked]]:

@@ -5,7 +5,6 @@ It measures nothing and changes no record.
 
 import argparse
 import math
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,12 +12,11 @@ from pathlib import Path
 from mps_experiments.analysis.metrics import priced
 from mps_experiments.config.schema import options
 from mps_experiments.errors import ConfigError, MpsExperimentsError
-from mps_experiments.record.measurement import Measurement
 from mps_experiments.record.summaries import NAME, Found, precision_of, summaries_in
 from mps_experiments.report.content import printable
 from mps_experiments.report.export import Export
 from mps_experiments.report.report_page import Subject
-from mps_experiments.report.terminal import Parser, complain
+from mps_experiments.report.terminal import Parser, Terminal, complain
 from mps_experiments.report.writing import write_report
 from mps_experiments.sweep.lookup import add_places, find_runs, last_sweep
 from mps_experiments.sweep.reporting import answer_lines, commands_of, lacking, sound_runs, tables_by_machine
@@ -73,9 +71,11 @@ def _parser() -> argparse.ArgumentParser:
         metavar="KIND[=FILE]",
         help="write the table of all cells instead of a report, as csv, json or markdown",
     )
-    add_places(parser)
+    add_places(parser, "--tracking.uri")
     parser.add_argument(
-        "--gpu-hour", type=_price, help="price of an hour of the GPU, for the cost of the work"
+        *("--gpu-hour", "--cost.gpu_hour"),
+        type=_price,
+        help="price of an hour of the GPU, for the cost of the work",
     )
     parser.add_argument("--no-mlflow", action="store_true", help=argparse.SUPPRESS)  # it did something once
     return parser
@@ -114,27 +114,21 @@ def _folder(words: Sequence[str], subject: Subject, args: argparse.Namespace) ->
     apart = Path(args.output_dir) / _REPORTS / time.strftime("%Y-%m-%d_%H-%M-%S")
     if len(words) != 1 or not (Path(words[0]) / NAME).is_file():
         return apart
-    if lacking(Path(words[0]), _measurements(subject)):
+    if lacking(Path(words[0]), [run.measurement for run in subject.runs]):
         complain(f"the sweep's own report stays as it is: this one lacks runs of it, and goes to {apart}")
         return apart
     return Path(words[0])
 
 
-def _measurements(subject: Subject) -> list[Measurement]:
-    return [run.measurement for run in subject.runs]
-
-
 def _write(subject: Subject, folder: Path) -> None:
-    """Write the report, and say the same here."""
+    """Say here what the report says, then write it: its charts take seconds."""
+    terminal = Terminal(None)
+    for line in answer_lines(subject):
+        terminal.decision(printable(line))
+    measurements = [run.measurement for run in subject.runs]
+    terminal.text(printable(tables_by_machine(measurements, terminal.width)))
     try:
         written = write_report(subject, folder)
     except OSError as error:
         raise ConfigError("--out", folder, f"cannot be written ({error.strerror}); name another") from error
-    _say(tables_by_machine(_measurements(subject)))
-    for line in answer_lines(subject):
-        _say(f"{line}\n")
-    _say(f"report: {written.html}\n")
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(printable(text))
+    terminal.line(printable(f"report: {written.html}"))

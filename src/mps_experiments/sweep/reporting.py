@@ -64,13 +64,15 @@ def sound_runs(runs: Iterable[tuple[Measurement, Path | None]]) -> tuple[list[Re
     return found, problems
 
 
-def tables_by_machine(measurements: Sequence[Measurement]) -> str:
+def tables_by_machine(measurements: Sequence[Measurement], width: int) -> str:
     """Return tables and causes as text; of several machines each by itself, after its line."""
     machines = Machines.of(measurements)
     if not machines.are_several:
-        return summary_text(measurements)
+        return summary_text(measurements, width)
     parts = zip(machines.lines, machines.apart(measurements), strict=True)
-    return "\n".join(f"MACHINE {machines.letter(m[0])}: {line}\n{summary_text(m)}" for line, m in parts)
+    return "\n".join(
+        f"MACHINE {machines.letter(runs[0])}: {line}\n{summary_text(runs, width)}" for line, runs in parts
+    )
 
 
 def answer_lines(subject: Subject) -> Iterator[str]:

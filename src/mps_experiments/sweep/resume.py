@@ -1,18 +1,14 @@
 """Records of earlier sweeps that make a run unnecessary, and why the others do not."""
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from mps_experiments.errors import RecordError
-from mps_experiments.record.machine import MachineFacts
 from mps_experiments.record.measurement import Measurement, read_measurement
 from mps_experiments.record.summaries import originals
 from mps_experiments.record.verdict import Status, Verdict
-from mps_experiments.run.fingerprint import Fingerprint, of_plan, of_record
-from mps_experiments.run.plan import RunPlan
+from mps_experiments.run.fingerprint import Fingerprint, of_record
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,19 +95,6 @@ class EarlierRuns:
         except RecordError as error:
             return f"runs: {error}"
         return f"{where} differs in {', '.join(differences)}"
-
-
-def look_up(
-    earlier: EarlierRuns,
-    plan: RunPlan,
-    config: Mapping[str, Any],
-    machine: MachineFacts,
-    weights_sha256: str | None,
-) -> tuple[Kept | None, str]:
-    """Find the record that stands for a run, or say why there is none where one might be expected."""
-    wanted = of_plan(plan, config, machine, weights_sha256)
-    kept = earlier.take(wanted)
-    return kept, "" if kept is not None else earlier.why_not(wanted)
 
 
 def _entry(path: Path, measurement: Measurement) -> _Entry:

@@ -1,7 +1,5 @@
 """All cells of one command line: refused together, run one by one, compared at the end."""
 
-import shlex
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -22,22 +20,25 @@ from mps_experiments.machine.gpus import GpuProbe
 from mps_experiments.machine.signals import held_back
 from mps_experiments.mps.guardian import Guardian
 from mps_experiments.record.axes import key_of
+from mps_experiments.record.measurement import Measurement
+from mps_experiments.record.verdict import Status
 from mps_experiments.report.fault_tables import fault_tables
 from mps_experiments.report.lines import cell_line
 from mps_experiments.report.summary import closing_lines
 from mps_experiments.report.tables import tables
 from mps_experiments.report.terminal import Terminal, complain
+from mps_experiments.run.fingerprint import of_plan
 from mps_experiments.run.mps_check import MpsCheck
 from mps_experiments.run.plan import RunPaths, RunPlan, build_plan
 from mps_experiments.run.runner import Outcome, Surroundings, run_cell
 from mps_experiments.run.trials import CellRun, runs_of
 from mps_experiments.sweep.afterwork import Afterwork
 from mps_experiments.sweep.agenda import Agenda, Job
-from mps_experiments.sweep.keeping import check_room
-from mps_experiments.sweep.ledger import Ledger
+from mps_experiments.sweep.forecast import Forecast
+from mps_experiments.sweep.ledger import Ledger, check_room
 from mps_experiments.sweep.preflight import lock_gpus, take_cores
 from mps_experiments.sweep.reporting import sweep_report
-from mps_experiments.sweep.resume import EarlierRuns, Kept, look_up
+from mps_experiments.sweep.resume import EarlierRuns, Kept
 from mps_experiments.workers.context import process_context
 
 _SETTLE_TIMEOUT_S = 600.0  # no option: what MLflow may take has a deadline of its own
@@ -59,6 +60,8 @@ class Sweep:
     plans: Sequence[RunPlan] = ()
     varied: frozenset[str] = frozenset()
     planned: int = 0
+    forecast: Forecast = field(default_factory=Forecast)
+    told_skips: frozenset[str] = frozenset()
     writes_report: bool = False
     can_resume: bool = True
     interruption: Interrupted | None = None
@@ -100,6 +103,7 @@ class Sweep:
 
     def _expect(self, runs: int, why: str) -> None:
         self.planned += runs
+        self.forecast.expect(runs)
         self.terminal.expect(runs)
         if why:
             self.terminal.line(why)
@@ -166,6 +170,7 @@ class Sweep:
         except RecordError as error:
             self._is_open = not is_last
             self._refuse(plan.name, error)
+            self._count_down(plan)
             return
         with held_back():  # until the record is on disk
             outcome = run_cell(
@@ -181,11 +186,21 @@ class Sweep:
             self._is_open = not is_last or outcome.interruption is not None
             times_s = (started, recorded, time.monotonic())
             self.afterwork.add(partial(self._complete, plan, outcome, times_s))
+        verdict = outcome.measurement.verdict
+        was_told = verdict.status is Status.SKIPPED and verdict.reason in self.told_skips
         remark = f"  ({run.remark})" if run.remark else ""
         line = cell_line(outcome.measurement, _from_here(plan.paths.folder))
-        self.terminal.cell_finished(f"{line}{remark}")
+        self.terminal.cell_finished("" if was_told else f"{line}{remark}")
+        self._count_down(plan, outcome.measurement, recorded - started)
         if outcome.interruption is not None:
             raise outcome.interruption
+
+    def _count_down(self, plan: RunPlan, measurement: Measurement | None = None, took_s: float = 0.0) -> None:
+        """Say how much time is left; once, if the first run shows that it is an hour or more."""
+        hint = self.forecast.finish(plan, measurement, took_s)
+        self.terminal.remaining(self.forecast.words)
+        if hint:
+            self.terminal.line(hint)
 
     def _complete(self, plan: RunPlan, outcome: Outcome, times_s: tuple[float, float, float]) -> None:
         """Write the files of a run whose record is on disk, log it, note it; while the next workers load."""
@@ -212,8 +227,9 @@ class Sweep:
                 complain(f"resume: {len(problems)} records are not used, they cannot be read: {problems[0]}")
         weights_sha256 = self.weights_sha256.get(run.plan.workloads[0].weights)
         machine = self._surroundings_of(run.plan).machine
-        kept, why_not = look_up(self._earlier, run.plan, run.config, machine, weights_sha256)
-        if why_not:
+        wanted = of_plan(run.plan, run.config, machine, weights_sha256)
+        kept = self._earlier.take(wanted)
+        if kept is None and (why_not := self._earlier.why_not(wanted)):
             self.terminal.line(f"{run.plan.name}: {why_not}")
         return kept
 
@@ -225,6 +241,7 @@ class Sweep:
         self.ledger.log()
         self.ledger.note(run.plan, kept.measurement, started, recorded, resumed_from=kept.path)
         self.terminal.cell_finished(f"{run.plan.name}: {kept.line}")
+        self._count_down(run.plan)
 
     def _refuse(self, name: str, error: Exception) -> None:
         self._settle()
@@ -253,19 +270,19 @@ class Sweep:
         return self._surroundings[uuid_or_none]
 
     def finish(self) -> None:
-        """Print tables, ratios and where to look next; also when cells failed or a signal came."""
+        """Print the answer, tables, and where to look next; also when cells failed or a signal came."""
         self._settle()
         ledger, measurements = self.ledger, self.ledger.measurements
-        if measurements:
-            self.terminal.show([*tables(measurements, told=True), *fault_tables(measurements)])
-            for line in closing_lines(measurements):
-                self.terminal.line(line)
         status = "KILLED" if self.interruption else "FINISHED" if self._cells_are_fine else "FAILED"
         folder = ledger.folder if self.writes_report else None
         precision = self.agenda.goal.precision if self.agenda.goal else 0.0
         report = sweep_report(measurements, ledger.places, folder, ledger.info.command, precision)
         for line in report.answers:
-            self.terminal.line(line)
+            self.terminal.decision(line)
+        if measurements:
+            self.terminal.show([*tables(measurements, told=True), *fault_tables(measurements)])
+            for line in closing_lines(measurements):
+                self.terminal.line(line)
         if self.agenda.stopped:
             self.terminal.line(f"precision: {self.agenda.stopped}")
         ledger.order = self.agenda.summary()
@@ -274,16 +291,8 @@ class Sweep:
             what = f"interrupted: {self._begun - self._is_open} of {self.planned} cells were finished"
             how = "; the same command with resume=true runs the others" if self.can_resume else ""
             self.terminal.line(f"{what}{how}")
-        if ledger.folder is None:
-            return
-        self.terminal.line(f"records: {ledger.folder}")
-        if report.files:
-            self.terminal.line(f"report: {report.files[0]}")
-        if ledger.tracking_problem is None:
-            self.terminal.line(ledger.tracker.browse_hint())
-            return
-        command = shlex.join([sys.executable, "-m", "mps_experiments.sync", *map(str, ledger.folders())])
-        self.terminal.line(f"MLflow is missing runs ({ledger.tracking_problem}); log them later: {command}")
+        for line in ledger.places_to_look(report):
+            self.terminal.line(line)
 
     @property
     def exit_code(self) -> int:

@@ -18,8 +18,7 @@ from mps_experiments.record.measurement import FILE_NAME, Measurement, read_meas
 from mps_experiments.record.summaries import NAME, Summary, originals, summaries_below, summary_of
 from mps_experiments.report.terminal import Parser, complain
 from mps_experiments.sweep.ledger import Ledger
-from mps_experiments.sweep.lookup import last_sweep
-from mps_experiments.sweep.mistaken import archive_hint
+from mps_experiments.sweep.lookup import archive_hint, last_sweep
 from mps_experiments.sweep.preflight import new_tracker
 from mps_experiments.sweep.reporting import sweep_report
 from mps_experiments.tracking.addresses import store_named_outside
@@ -92,9 +91,13 @@ def _parser() -> argparse.ArgumentParser:
         help="a sweep's or a run's folder, or outputs/; default: the last sweep",
     )
     parser.add_argument("--output-dir", type=Path, default=Path(Config().output_dir), help="default: outputs")
-    parser.add_argument("--tracking-uri", help="MLflow address; default: the run's, or MLFLOW_TRACKING_URI")
     parser.add_argument(
-        "--experiment", help="MLflow experiment; default: the one the run was configured with"
+        *("--tracking-uri", "--tracking.uri"),
+        help="MLflow address; default: the run's, or MLFLOW_TRACKING_URI",
+    )
+    parser.add_argument(
+        *("--experiment", "--tracking.experiment"),
+        help="MLflow experiment; default: the one the run was configured with",
     )
     return parser
 

@@ -3,7 +3,6 @@
 import contextlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from pathlib import Path
 
 from mps_experiments.machine.gpus import FixedProbe, GpuProbe
 from mps_experiments.record.machine import Gpu, GpuProcess
@@ -14,10 +13,7 @@ class DriverProbe(FixedProbe):
     """NVML of a driver, with device memory in use."""
 
     def __init__(
-        self,
-        gpu: Gpu = FAKE_GPU,
-        processes: tuple[GpuProcess, ...] = (),
-        used_bytes: int | None = 10**9,
+        self, gpu: Gpu = FAKE_GPU, processes: tuple[GpuProcess, ...] = (), used_bytes: int | None = 10**9
     ) -> None:
         super().__init__((gpu,), processes)
         self._used_bytes = used_bytes
@@ -35,9 +31,3 @@ class DriverProbe(FixedProbe):
 def opened(probe: GpuProbe) -> Callable[[], AbstractContextManager[GpuProbe]]:
     """Return what opens NVML, with this probe for NVML."""
     return lambda: contextlib.nullcontext(probe)
-
-
-def write(path: Path, text: str) -> None:
-    """Write a file, with the folders above it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)

@@ -33,14 +33,9 @@ def test_the_command_that_is_told_runs_the_file_where_it_is(outputs: Path, mps_e
     assert [cell.procs for cell in parse(command.split()[3:]).cells] == [1, 2]
 
 
-def test_a_file_in_another_folder_is_told_where_it_has_to_be(
-    outputs: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main([str(outputs), "-o", "mine.yaml"]) == 0
-    assert [line.strip() for line in capsys.readouterr().out.splitlines()] == [
-        *("wrote mine.yaml; run it with:", "mkdir -p experiment", "mv mine.yaml experiment"),
-        "python -m mps_experiments --config-dir . experiment=mine",
-    ]
+def test_a_file_lies_where_hydra_looks_for_it(outputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(outputs), "-o", "mine.yaml"]) == 2
+    assert "--output=mine.yaml: give experiment/NAME.yaml" in capsys.readouterr().err
     assert main([str(outputs), "-o", "shared/experiment/mine.yaml"]) == 0
     assert capsys.readouterr().out.endswith("--config-dir shared experiment=mine\n")
 
@@ -54,22 +49,24 @@ def test_a_dash_is_standard_output(outputs: Path, capsys: pytest.CaptureFixture[
 def test_a_file_that_is_there_stays_unless_it_is_to_be_replaced(
     outputs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    Path("mine.yaml").write_text("precious")
-    assert main([str(outputs), "-o", "mine.yaml"]) == 2
-    assert "--output=mine.yaml: is there already; --force replaces it" in capsys.readouterr().err
-    assert Path("mine.yaml").read_text() == "precious"
-    assert main([str(outputs), "-o", "mine.yaml", "--force"]) == 0
-    assert Path("mine.yaml").read_text().startswith("# @package")
+    Path("experiment").mkdir()
+    Path("experiment/mine.yaml").write_text("precious")
+    assert main([str(outputs), "-o", "experiment/mine.yaml"]) == 2
+    assert "--output=experiment/mine.yaml: is there already; --force replaces it" in capsys.readouterr().err
+    assert Path("experiment/mine.yaml").read_text() == "precious"
+    assert main([str(outputs), "-o", "experiment/mine.yaml", "force=true"]) == 0
+    assert Path("experiment/mine.yaml").read_text().startswith("# @package")
 
 
 def test_a_name_that_hydra_would_not_take_or_that_cannot_be_written_is_a_mistake(outputs: Path) -> None:
-    Path("folder.yaml").mkdir()
+    Path("experiment/folder.yaml").mkdir(parents=True)
     names = ["mine.txt", "two words.yaml", ".yaml", "a=b.yaml", "1.yaml", "a.b.yaml"]
     codes = {
-        name: main([str(outputs), "--force", "-o", name]) for name in [*names, "null.yaml", "folder.yaml"]
+        name: main([str(outputs), "--force", "-o", f"experiment/{name}"])
+        for name in [*names, "null.yaml", "folder.yaml"]
     }
     assert {name for name, code in codes.items() if code != 2} == set()
-    assert sorted(path.name for path in Path().iterdir()) == ["folder.yaml", "outputs"]
+    assert [path.name for path in Path("experiment").iterdir()] == ["folder.yaml"]
 
 
 def test_a_damaged_record_is_named_and_the_rest_is_written(

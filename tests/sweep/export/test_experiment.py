@@ -1,7 +1,6 @@
 """An exported experiment gives the same plans, byte for byte, in conf/experiment and with --config-dir."""
 
 import json
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -13,7 +12,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from mps_experiments.config.cells import parse
-from mps_experiments.config.schema import Config, conf_dir
+from mps_experiments.config.schema import Config
 from mps_experiments.errors import ConfigError
 from mps_experiments.machine.gpus import FixedProbe
 from mps_experiments.record.workload import ImageInput
@@ -86,15 +85,6 @@ def test_the_same_plans_come_back(
     assert plans(composed(experiment, tmp_path / "elsewhere")) == plans(cells)
 
 
-def test_it_is_found_in_the_tree_of_a_checkout_and_may_hold_every_option(tmp_path: Path) -> None:
-    cells = parse(["-m", "procs=1,2", "mps=off,on", "fault.at=0.25"]).cells
-    experiment = experiment_of(stored(cells), "mine", every_option=True)
-    assert "warmup: auto" in experiment.text
-    tree = shutil.copytree(conf_dir(), tmp_path / "conf")
-    experiment.place(tree)
-    assert plans(composed(experiment, tree, "--config-path")) == plans(cells)
-
-
 def test_settings_that_are_no_full_product_are_a_command_each(tmp_path: Path) -> None:
     cells = parse(["-m", "procs=1,2", "mps=off,on", "workload=custom", FACTORY]).cells[:3]
     experiment = experiment_of(stored(cells), "mine")
@@ -149,13 +139,6 @@ def test_what_looks_like_an_interpolation_in_a_record_is_only_a_text(tmp_path: P
     assert [cell.workload.input for cell in composed(experiment, tmp_path)] == [texts]
 
 
-def test_a_comment_stays_one_line_whatever_it_quotes() -> None:
-    (run,) = stored([Config()])
-    machine = replace(MACHINE, gpu=None, cpu="".join(f"a{end}b: 1" for end in "\n\r\x85\u2028"))
-    text = experiment_of([replace(run, measurement=replace(run.measurement, machine=machine))]).text
-    assert yaml.safe_load(text) == {}
-
-
 @pytest.mark.parametrize("value", ["http://me:secret@host/x", "s3://bucket/a?token=secret"])
 def test_a_password_is_not_written(value: str) -> None:
     with pytest.raises(ConfigError, match=r"workload\.options: it has an address with a password") as caught:
@@ -166,8 +149,3 @@ def test_a_password_is_not_written(value: str) -> None:
 def test_a_name_that_composes_something_else_is_refused() -> None:
     with pytest.raises(ConfigError, match="cannot be written as experiment=quickstart"):
         experiment_of(stored(parse(["procs=3"]).cells), "quickstart")
-
-
-def test_the_default_name_is_of_model_and_record() -> None:
-    run = stored_run(replace(make_measurement("0123abcdef", model="a.b:c d", inputs=()), config={}))
-    assert experiment_of([run]).name == "a-b-c-d-0123abcd"

@@ -56,12 +56,6 @@ def test_texts_are_typed_so_that_they_are_read_as_the_same() -> None:
     assert plain(cell)["workload.input"] == TYPED
 
 
-def test_numbers_and_mappings_are_typed_so_that_they_are_read_as_the_same() -> None:
-    options = {"a": [1, -2.5, 1e-7, "x y"], "b": {"c": None, "d": True}, "e": False}
-    (cell,) = parse(["workload=custom", f"workload.options={typed(options)}"]).cells
-    assert plain(cell)["workload.options"] == options
-
-
 @pytest.mark.parametrize(
     ("model", "weights", "norm_layer"),
     [

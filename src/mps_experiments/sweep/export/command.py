@@ -3,7 +3,6 @@
 import argparse
 import os
 import re
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 from mps_experiments.errors import ConfigError
 from mps_experiments.record.summaries import cut_off
 from mps_experiments.report.terminal import Parser, complain
-from mps_experiments.sweep.export.experiment import FOLDER, Experiment, experiment_of
+from mps_experiments.sweep.export.experiment import FOLDER, experiment_of
 from mps_experiments.sweep.export.values import StoredRun, asked_for
 from mps_experiments.sweep.lookup import add_places, find_runs
 
@@ -32,9 +31,9 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
 
 
-def add_reading(parser: argparse.ArgumentParser) -> None:
-    """Add where runs are looked for, and how their configurations are read."""
-    add_places(parser)
+def add_reading(parser: argparse.ArgumentParser, *more: str) -> None:
+    """Add where runs are looked for (see `add_places`), and how their configurations are read."""
+    add_places(parser, *more)
     parser.add_argument(
         "--drop-unknown", action="store_true", help="leave out options that this version does not have"
     )
@@ -59,30 +58,33 @@ def stored_runs(words: Sequence[str], args: argparse.Namespace) -> tuple[list[St
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog="python -m mps_experiments.export", description=__doc__)
     parser.add_argument("run", nargs="+", help="folder, measurement.json, MLflow run id or experiment")
-    parser.add_argument("-o", "--output", metavar="FILE", help="FILE.yaml, or - for standard output")
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", help="experiment/FILE.yaml, or - for standard output"
+    )
     parser.add_argument("--force", action="store_true", help="replace a file that is there")
-    parser.add_argument("--all", action="store_true", help="write the defaults of this version, too")
-    add_reading(parser)
+    add_reading(parser, "--tracking.uri")
     return parser
 
 
 def _export(args: argparse.Namespace) -> int:
     runs, is_all = stored_runs(args.run, args)
     name = "" if args.output in (None, "-") else _name_of(Path(args.output))
-    experiment = experiment_of(runs, name, args.all)
+    experiment = experiment_of(runs, name)
     if args.output == "-":
         sys.stdout.write(experiment.text)
     else:
         path = Path(args.output or Path(FOLDER) / f"{experiment.name}.yaml")
         _write(path, experiment.text, args.force)
         sys.stdout.write(f"wrote {path}; run it with:\n")
-        sys.stdout.writelines(f"  {line}\n" for line in _how_to_run(path, experiment))
+        for line in experiment.lines(os.path.relpath(path.absolute().parent.parent)):
+            sys.stdout.write(f"  {line}\n")
     return 0 if is_all else 1
 
 
 def _name_of(path: Path) -> str:
-    if not _FILE_NAME.fullmatch(path.name):
-        what = "give a name of letters, digits, - and _ that begins with a letter and ends in .yaml, or -"
+    """Return the experiment's name; Hydra looks for experiments in a folder of that name only."""
+    if not _FILE_NAME.fullmatch(path.name) or path.absolute().parent.name != FOLDER:
+        what = f"give {FOLDER}/NAME.yaml, a NAME of letters, digits, - and _ that begins with a letter, or -"
         raise ConfigError("--output", path, what)
     return path.stem
 
@@ -95,13 +97,3 @@ def _write(path: Path, text: str, force: bool) -> None:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ConfigError("--output", path, f"cannot be written ({error.strerror})") from error
-
-
-def _how_to_run(path: Path, experiment: Experiment) -> list[str]:
-    """Return shell lines; Hydra looks for experiments in a folder of that name only."""
-    folder = path.absolute().parent
-    if folder.name == FOLDER:
-        return experiment.lines(os.path.relpath(folder.parent))
-    place = os.path.relpath(folder / FOLDER)
-    moved = [shlex.join(["mkdir", "-p", place]), shlex.join(["mv", str(path), place])]
-    return [*moved, *experiment.lines(os.path.relpath(folder))]

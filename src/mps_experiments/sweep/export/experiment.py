@@ -60,13 +60,12 @@ def axes_of(settings: Sequence[Values]) -> dict[str, list[Any]]:
     return found
 
 
-def experiment_of(runs: Sequence[StoredRun], name: str = "", every_option: bool = False) -> Experiment:
+def experiment_of(runs: Sequence[StoredRun], name: str = "") -> Experiment:
     """Write down the settings of these runs, and see that they are composed again.
 
     Args:
         runs: At least one.
         name: Of the experiment; empty for one made of the model and the first record's id.
-        every_option: Whether to write the defaults of this version, too.
 
     Raises:
         ConfigError: If this version does not take a value, a value holds a password, or the file would give
@@ -78,7 +77,7 @@ def experiment_of(runs: Sequence[StoredRun], name: str = "", every_option: bool 
     default = re.sub(r"[^A-Za-z0-9_]+", "-", f"{first.cell.model} {first.record_id[:8]}").strip("-_")
     name = name or default
     is_product = math.prod(map(len, axes.values())) == len(settings)
-    tree = _tree(settings[0], axes, every_option)
+    tree = _tree(settings[0], axes)
     if axes and is_product:
         params = dict(_override(option, values) for option, values in axes.items() if option != FACTORY)
         tree["hydra"] = {"mode": "MULTIRUN", "sweeper": {"params": params}}
@@ -121,11 +120,11 @@ def _override(option: str, values: Sequence[Any]) -> tuple[str, str]:
     return _GROUP_OF.get(option, option), ",".join(map(typed, values))
 
 
-def _tree(values: Values, axes: Mapping[str, object], every_option: bool) -> dict[str, Any]:
+def _tree(values: Values, axes: Mapping[str, object]) -> dict[str, Any]:
     """Nest what all settings have in common and is no default."""
     defaults, tree = plain(Config()), dict[str, Any]()
     for option, value in values.items():
-        if option in axes or option == FACTORY or (value == defaults[option] and not every_option):
+        if option in axes or option == FACTORY or value == defaults[option]:
             continue
         group, _, key = option.rpartition(".")
         (tree.setdefault(group, {}) if group else tree)[key] = value

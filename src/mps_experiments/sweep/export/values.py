@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from operator import attrgetter
-from pathlib import Path
 from typing import Any
 
 from mps_experiments.config.schema import NO_LONGER, Config, options
@@ -29,14 +28,12 @@ class StoredRun:
     """One stored run that a user asked for.
 
     Attributes:
-        folder: Where its files lie, if they lie in a folder.
         values: Option -> value; a default of this version where the record says nothing.
         unknown: Keys of the record that this version does not have.
         missing: Options that the record does not have, each as it would be typed.
     """
 
     measurement: Measurement
-    folder: Path | None
     values: Values
     unknown: tuple[str, ...]
     missing: tuple[str, ...]
@@ -52,7 +49,7 @@ def asked_for(runs: Sequence[FoundRun], drop_unknown: bool = False) -> list[Stor
         raise ConfigError("run", "", "no record of it can be read; give another run, folder or file")
     with_faults = {m.sweep_id for run in runs if not (m := run.measurement).is_ordinary}
     wanted = [run for run in runs if not _is_added(run.measurement, with_faults)]
-    found = [stored_run(run.measurement, run.folder) for run in wanted or runs]
+    found = [stored_run(run.measurement) for run in wanted or runs]
     unknown = dict.fromkeys(key for run in found for key in run.unknown)
     if unknown and not drop_unknown:
         what = f"another version wrote this configuration: it has {', '.join(unknown)}, unknown here"
@@ -67,7 +64,7 @@ def _is_added(m: Measurement, with_faults: set[str]) -> bool:
     return m.cell.is_twin or is_reference
 
 
-def stored_run(measurement: Measurement, folder: Path | None = None) -> StoredRun:
+def stored_run(measurement: Measurement) -> StoredRun:
     """Read a record's configuration, perhaps of an earlier version."""
     defaults, cell = plain(Config()), measurement.cell
     given = dict(flattened(measurement.config))
@@ -78,7 +75,6 @@ def stored_run(measurement: Measurement, folder: Path | None = None) -> StoredRu
             found.setdefault("workload.norm_layer", "batch")
     return StoredRun(
         measurement=measurement,
-        folder=folder,
         values=defaults | found,
         unknown=tuple(name for name in given if name not in defaults and _is_of_the_run(name)),
         missing=tuple(f"{name}={typed(value)}" for name, value in defaults.items() if name not in found),

@@ -18,15 +18,16 @@ from mps_experiments.record.measurement import find_measurements
 from mps_experiments.record.verdict import Status
 from mps_experiments.report.terminal import Parser, Terminal, complain
 from mps_experiments.sweep import program
+from mps_experiments.sweep.compare import show
+from mps_experiments.sweep.comparison import compared
 from mps_experiments.sweep.export.command import add_reading, stored_runs
 from mps_experiments.sweep.export.experiment import FACTORY, experiment_of
 from mps_experiments.sweep.export.values import StoredRun, asked_for, typed
 from mps_experiments.sweep.lookup import find_runs
-from mps_experiments.sweep.replay.comparison import circumstances, compared, verdict_line
 from mps_experiments.sweep.replay.files import folder_of_code, with_files_of_now
-from mps_experiments.sweep.replay.tables import circumstance_table, number_table
 
 _MAX_REPEATS = 1000
+_NAMES = ("stored", "now")
 _FOLDER = "replayed"  # below output_dir; the files stay, so that the command in sweep.json works again
 # What may be said anew: it is of this machine, or changes no number.
 MAY_CHANGE = (
@@ -41,8 +42,8 @@ def main(arguments: list[str] | None = None, probe: Any = None, lock_folder: Any
 
     Args:
         arguments: The command line; None for that of the process.
-        probe: As for `command.main`.
-        lock_folder: As for `command.main`.
+        probe: As for `program.main`.
+        lock_folder: As for `program.main`.
 
     Returns:
         0 if every run is VALID now and was kept; 1 if not; 2 for a user's mistake; 128 + the signal's number
@@ -65,7 +66,9 @@ def main(arguments: list[str] | None = None, probe: Any = None, lock_folder: Any
     if code == program.EXIT_USER_ERROR or not find_measurements(sweep_dir):  # it has said why
         return code or 1
     now = asked_for(find_runs([str(sweep_dir)], tracking_uri=None, output_dir=output_dir).runs)
-    _show(runs, now)
+    cells = [cell for cell in compared(runs, now, _NAMES) if cell.a]
+    missing = list(dict.fromkeys(text for run in runs for text in run.missing))
+    show(Terminal(None), cells, _NAMES, missing=missing)
     command = shlex.join(["python", "-m", "mps_experiments.report", args.run, str(sweep_dir)])
     sys.stdout.write(f"report of both: {command}\n")
     return code or int(any(run.measurement.verdict.status is not Status.VALID for run in now))
@@ -146,18 +149,3 @@ def _run(commands: Sequence[Sequence[str]], probe: Any, lock_folder: Any) -> int
     finally:
         sys.argv = before
     return code
-
-
-def _show(stored: Sequence[StoredRun], now: Sequence[StoredRun]) -> None:
-    cells = compared(stored, now)
-    rows = circumstances(cells, list(dict.fromkeys(text for run in stored for text in run.missing)))
-    terminal = Terminal(None)
-    terminal.line(verdict_line(cells))
-    terminal.show([number_table(cells)])
-    for cell in cells:
-        if cell.why_not:
-            terminal.line(f"{cell.label}: not compared: {cell.why_not}")
-    if rows:
-        terminal.show([circumstance_table(rows)])
-    else:
-        terminal.line("nothing else that is recorded differs: GPU, driver, versions, code, host, files, load")

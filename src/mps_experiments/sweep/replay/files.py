@@ -1,12 +1,11 @@
-"""Find the files of a stored run again: where they were, next to the record, or in the current folder.
+"""Find the files of a stored run again: where they were, or in the current folder.
 
 A name such as photo.jpg was typed in some folder. The record holds where the file was and its digest; the
 digest decides, so that nothing else of the same name is measured in its place.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache, partial
 from pathlib import Path
 
 from mps_experiments.errors import ConfigError
@@ -18,8 +17,6 @@ from mps_experiments.workloads.inputs import SAMPLE
 from mps_experiments.workloads.sources import source_sha256
 
 INPUT, WEIGHTS = "workload.input", "workload.weights"
-_DigestOf = Callable[[Path], str | None]
-_LEVELS = 6  # folders above a record: outputs/DATE/TIME/RUN/trial, and the one that outputs/ is in
 
 
 def with_files_of_now(runs: Sequence[StoredRun], given: Sequence[str]) -> list[StoredRun]:
@@ -32,8 +29,27 @@ def with_files_of_now(runs: Sequence[StoredRun], given: Sequence[str]) -> list[S
     Raises:
         ConfigError: If a file is nowhere, or only with another content.
     """
-    digest_of = cache(_digest_of)  # hundreds of runs have the same files
-    return [replace(run, values=run.values | _located(run, given, digest_of)) for run in runs]
+    found: dict[tuple[str, str, str | None], str] = {}  # hundreds of runs have the same files
+
+    def find(option: str, recorded: str, digest: str | None) -> str:
+        key = (option, recorded, digest)
+        if key not in found:
+            found[key] = _find(option, recorded, digest)
+        return found[key]
+
+    def located(run: StoredRun) -> Values:
+        cell, values = run.measurement.cell, Values()
+        if INPUT not in given and any(image.name != SAMPLE for image in cell.inputs):
+            paths = [
+                SAMPLE if image.name == SAMPLE else find(INPUT, image.name, image.sha256)
+                for image in cell.inputs
+            ]
+            values[INPUT] = paths if isinstance(run.values[INPUT], list) else paths[0]
+        if WEIGHTS not in given and cell.inputs and is_weights_file(cell.weights):
+            values[WEIGHTS] = find(WEIGHTS, cell.weights, run.measurement.weights_file_sha256)
+        return values
+
+    return [replace(run, values=run.values | located(run)) for run in runs]
 
 
 def folder_of_code(runs: Sequence[StoredRun]) -> Path:
@@ -43,8 +59,8 @@ def folder_of_code(runs: Sequence[StoredRun]) -> Path:
     """
     specs = [worker.workload for run in runs for worker in run.measurement.workers[:1]]
     wanted = {(spec.factory, spec.source_sha256) for spec in specs if spec.factory and spec.source_sha256}
-    recorded = [Path(spec.import_path) for spec in specs if spec.import_path]
-    for folder in dict.fromkeys([Path.cwd(), *recorded, *(each for run in runs for each in _above(run))]):
+    folders = [Path.cwd(), *(Path(spec.import_path) for spec in specs if spec.import_path)]
+    for folder in dict.fromkeys(folders):
         if all(_holds(folder, factory, digest) for factory, digest in wanted):
             return folder
     return Path.cwd()
@@ -56,25 +72,7 @@ def _holds(folder: Path, factory: str, digest: str) -> bool:
     return found is not None and source_sha256(factory, folder) == digest
 
 
-def _located(run: StoredRun, given: Sequence[str], digest_of: _DigestOf) -> Values:
-    cell, typed, found = run.measurement.cell, run.values[INPUT], Values()
-    find = partial(_find, run, digest_of)
-    if INPUT not in given and any(image.name != SAMPLE for image in cell.inputs):
-        names = typed if isinstance(typed, list) else [typed]
-        paths = [
-            SAMPLE if image.name == SAMPLE else find(INPUT, image.name, str(name), image.sha256)
-            for image, name in zip(cell.inputs, names, strict=False)
-        ]
-        found[INPUT] = paths if isinstance(typed, list) else paths[0]
-    if WEIGHTS not in given and cell.inputs and is_weights_file(cell.weights):
-        digest = run.measurement.weights_file_sha256
-        found[WEIGHTS] = find(WEIGHTS, cell.weights, str(run.values[WEIGHTS]), digest)
-    return found
-
-
-def _find(
-    run: StoredRun, digest_of: _DigestOf, option: str, recorded: str, typed: str, digest: str | None
-) -> str:
+def _find(option: str, recorded: str, digest: str | None) -> str:
     """Return the path at which a file is with the content that it had.
 
     Raises:
@@ -82,36 +80,13 @@ def _find(
     """
     if digest is None:  # an earlier record: nothing tells whether another file is the same
         return recorded
-    other = ""
-    for path in _candidates(run, recorded, typed):
-        if (now := digest_of(path)) == digest:
+    what = f"is neither at {recorded} nor in the current folder (sha256 {digest})"
+    for path in (Path(recorded), Path.cwd() / Path(recorded).name):
+        try:
+            now = file_sha256(path)
+        except OSError:
+            continue
+        if now == digest:
             return str(path)
-        if now is not None and not other:
-            other = f"is not the file that was measured: {path} has sha256 {now}, the record {digest}"
-    nowhere = f"is neither at {recorded} nor next to the record or in the current folder (sha256 {digest})"
-    raise ConfigError(option, typed, f"{other or nowhere}; give its path with {option}=")
-
-
-def _candidates(run: StoredRun, recorded: str, typed: str) -> Iterator[Path]:
-    """Yield where it may be, the likeliest first."""
-    folders = [*_above(run), Path.cwd()]
-    yield Path(recorded)
-    if not Path(typed).expanduser().is_absolute():
-        yield from (folder / typed for folder in folders)
-    yield from (folder / Path(recorded).name for folder in folders)
-
-
-def _above(run: StoredRun) -> list[Path]:
-    """Return the record's folder and those around it."""
-    if run.folder is None:
-        return []
-    folder = run.folder.absolute()
-    return [folder, *folder.parents[: _LEVELS - 1]]
-
-
-def _digest_of(path: Path) -> str | None:
-    """Return the digest of a file; None where there is none that can be read."""
-    try:
-        return file_sha256(path) if path.is_file() else None
-    except OSError:
-        return None
+        what = f"is not the file that was measured: {path} has sha256 {now}, the record {digest}"
+    raise ConfigError(option, Path(recorded).name, f"{what}; give its path with {option}=")

@@ -1,4 +1,4 @@
-"""Stored against now: what is compared, how sure that is, and what differs around it."""
+"""A against B: which cells are compared, how sure that is, and what differs around them."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,8 +8,8 @@ import pytest
 
 from mps_experiments.record.measurement import Measurement
 from mps_experiments.record.workload import ImageInput
+from mps_experiments.sweep.comparison import Compared, circumstances, compared, verdict_line
 from mps_experiments.sweep.export.values import StoredRun, stored_run
-from mps_experiments.sweep.replay.comparison import Compared, circumstances, compared, verdict_line
 from tests.fault_records import FAILED, KILLED, faulty_run, make_trial
 from tests.records import GPU, INVALID, MACHINE, make_measurement
 
@@ -42,11 +42,20 @@ def ids(measurements: Sequence[Measurement]) -> list[str]:
 def test_repeats_meet_their_own_cell_whatever_their_order() -> None:
     stored = [*runs(1.0, procs=1), *runs(1.0, 1.1)]
     now = [*runs(2.0), *runs(2.0, procs=1), *runs(2.0, procs=4)]
-    found = {cell.label: (ids(cell.stored), ids(cell.now)) for cell in compared(stored, now)}
-    assert found == {
+    cells = compared(stored, now)
+    assert {cell.label: (ids(cell.a), ids(cell.b)) for cell in cells} == {
         "mps=off procs=1 times=2": (["1-0-1.0"], ["1-0-2.0"]),
         "mps=off procs=2 times=2": (["2-0-1.0", "2-1-1.1"], ["2-0-2.0"]),
+        "mps=off procs=4 times=2": ([], ["4-0-2.0"]),
     }
+    assert cells[-1].why_not == "only in B"
+
+
+def test_cells_of_other_factors_never_meet() -> None:
+    """Neither side varies anything."""
+    four, batch = runs(2.0, procs=4), runs(2.0, config={"workload": {"batch": 8}})
+    for other in (four, batch):
+        assert [cell.why_not for cell in compared(runs(1.0), other)] == ["only in A", "only in B"]
 
 
 def test_a_cell_is_named_by_the_options_in_which_the_stored_ones_differ() -> None:
@@ -86,29 +95,48 @@ def test_two_lone_runs_have_what_happened_within_them() -> None:
     assert one(runs(1.0), runs(1.0)).why_not.startswith("no interval: it needs ")
 
 
-def test_one_line_says_whether_now_is_as_it_was() -> None:
-    base, twice = [1.0, 1.01, 1.0, 1.01], [2.0, 2.02, 2.0, 2.02]
-    both = compared([*runs(*base), *runs(*base, procs=1)], [*runs(*twice), *runs(*base, procs=1)])
-    said = {
-        "same": verdict_line(compared(runs(*base), runs(*base))),
-        "differs": verdict_line(both),
-        "wide": verdict_line(compared(runs(1.0, 3.0), runs(1.0, 2.0))),
-        "lone": verdict_line(compared(runs(*base), runs(1.005))),
-        "lone differs": verdict_line(compared(runs(*base), runs(2.0))),
-        "nothing": verdict_line(compared(runs(1.0), [])),
-        "part": verdict_line(compared([*runs(*base), *runs(1.0, procs=1)], runs(*base))),
-    }
-    assert said == {
-        "same": "the same within ±1.0 %",
-        "differs": "differs: mps=off procs=2 times=2: now / stored 0.50 [0.50, 0.50] (1 of 2 cells differ)",
-        "wide": said["wide"],
-        "lone": "seems the same within ±2.1 %",
-        "lone differs": said["lone differs"],
-        "nothing": "cannot tell; 1 of 1 cells cannot be compared",
-        "part": "the same within ±1.0 %; 1 of 2 cells cannot be compared",
-    }
-    assert said["wide"].startswith("cannot tell: a change of up to a factor of ")
-    assert said["lone differs"].startswith("seems to differ: mps=off procs=2 times=2: now / stored 0.50 [")
+BASE, TWICE, SLOWER = [1.0, 1.01, 1.0, 1.01], [2.0, 2.02, 2.0, 2.02], [1.2, 1.21, 1.2, 1.21]
+VERDICTS = {
+    "the same": (runs(*BASE), runs(*BASE), "B and A: 1 cell does not differ within ±1.0 %"),
+    "slower": (runs(*BASE), runs(*SLOWER), "B is 17 % slower than A in 1 of 1 cell"),
+    "faster": (runs(*SLOWER), runs(*BASE), "B is 20 % faster than A in 1 of 1 cell"),
+    "two ways": (
+        [*runs(*BASE), *runs(*BASE, procs=1), *runs(*BASE, procs=4)],
+        [*runs(*SLOWER), *runs(*BASE, procs=1), *runs(*(0.8 * s for s in BASE), procs=4)],
+        "B is 17 % slower than A in 1 of 3 cells and 25 % faster in 1; 1 does not differ within ±1.0 %",
+    ),
+    "a range": (
+        [*runs(*BASE), *runs(*BASE, procs=1)],
+        [*runs(*SLOWER), *runs(*TWICE, procs=1)],
+        "B is 17 to 50 % slower than A in 2 of 2 cells",
+    ),
+    "wide": (
+        runs(1.0, 3.0),
+        runs(1.0, 2.0),
+        "cannot tell in 1: a change of up to a factor of {} would not show; repeat more",
+    ),
+    "a lone run": (runs(*BASE), runs(1.005), "B and A: 1 cell does not differ within ±2.1 % (rough)"),
+    "a lone run that differs": (runs(*BASE), runs(2.0), "B seems 50 % slower than A in 1 of 1 cell"),
+    "nothing": (runs(1.0), runs(1.0, procs=4), "cannot tell: no cell can be compared"),
+    "a part": (
+        [*runs(*BASE), *runs(1.0, procs=1)],
+        runs(*BASE),
+        "B and A: 1 cell does not differ within ±1.0 %; 1 cell cannot be compared",
+    ),
+    "foreign load": (
+        runs(*BASE),
+        runs(*BASE, contended=("pid 7",)),
+        "B and A: 1 cell does not differ within ±1.0 %; foreign load during B",
+    ),
+}
+
+
+@pytest.mark.parametrize(("stored", "now", "line"), VERDICTS.values(), ids=VERDICTS.keys())
+def test_one_line_says_whether_b_is_as_a(stored: list[StoredRun], now: list[StoredRun], line: str) -> None:
+    start, _, end = line.partition("{}")
+    said = verdict_line(compared(stored, now))
+    assert said.startswith(start)
+    assert said.endswith(end)
 
 
 def test_what_is_not_valid_or_computed_something_else_is_not_compared() -> None:
@@ -123,11 +151,11 @@ def test_what_is_not_valid_or_computed_something_else_is_not_compared() -> None:
         one(stored, []).why_not,
     ]
     assert found == [
-        "now INVALID: worker 1 was killed by SIGKILL",
-        "stored INVALID: worker 1 was killed by SIGKILL",
+        "B is INVALID: worker 1 was killed by SIGKILL",
+        "A is INVALID: worker 1 was killed by SIGKILL",
         "other work: window (fixed against kept)",
         "other work: model (maskrcnn_resnet50_fpn against resnet50)",
-        "not measured now",
+        "only in A",
     ]
 
 
@@ -179,8 +207,5 @@ def faults(*trials: bool) -> list[StoredRun]:
 
 def test_of_faults_the_share_of_trials_counts_in_which_all_others_finish() -> None:
     same, other = (compared(faults(True, True), now) for now in (faults(True), faults(True, False)))
-    assert verdict_line(same) == "the same: the others finish as often"
-    assert verdict_line(other) == (
-        "differs: mps=off procs=2 times=4 fault=kill: all others finish in 1 of 2 trials, stored 2 of 2 "
-        "(1 of 1 cells differ)"
-    )
+    assert verdict_line(same) == "with a fault the others finish as often in 1 of 1 cell"
+    assert verdict_line(other) == "with a fault the others finish as often in 0 of 1 cell"

@@ -1,0 +1,236 @@
+"""Compare two sets of runs cell by cell, A and B: two sweeps, two days, two machines; pure.
+
+Cells are matched by their factors, and by what else a side varies. What is computed must be equal, and the
+machine may differ: `circumstances` names how.
+"""
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mps_experiments.analysis.estimates import Estimate, change_interval, compare, t_half_width, throughput
+from mps_experiments.analysis.keys import differences, differing_keys, frozen
+from mps_experiments.analysis.numbers import width
+from mps_experiments.analysis.repeats import Group
+from mps_experiments.record.axes import FACTORS, name_of
+from mps_experiments.record.measurement import Cell, Measurement, times_order
+from mps_experiments.record.verdict import Status
+from mps_experiments.run.fingerprint import of_record
+from mps_experiments.sweep.export.experiment import axes_of
+from mps_experiments.sweep.export.values import StoredRun, Values, typed
+
+_NAMED = ("mps.enabled", "procs", "times", "fault.kind")  # in every label
+_ALWAYS = dict.fromkeys([*(axis.option for axis in FACTORS), "fault.kind"])
+_TELLS_NOTHING = 0.5  # from an interval that reaches further than this on nothing can be told
+_NO_CIRCUMSTANCE = ("input", "weights", "repeat", "trial", "twin")  # files are told by their digests
+Names = tuple[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """One cell in A and in B; one of the two may lack it.
+
+    Attributes:
+        change: Throughput of B over that of A; None without a number on both sides, or with a fault.
+        why_not: Why nothing is compared; empty if something is.
+    """
+
+    label: str
+    a: tuple[Measurement, ...]
+    b: tuple[Measurement, ...]
+    change: Estimate | None = None
+    why_not: str = ""
+
+    @property
+    def differs(self) -> bool:
+        """Tell if the interval holds no 1; with a fault, if the others finish more or less often."""
+        if self.change and self.change.interval:
+            return not self.change.interval[0] <= 1 <= self.change.interval[1]
+        shares = {finished / trials for finished, trials in map(survived, (self.a, self.b)) if trials}
+        return len(shares) > 1
+
+    @property
+    def reach(self) -> float:
+        """Return how large a change could hide in the interval, relative."""
+        ends = self.change.interval if self.change and self.change.interval else (1.0,)
+        return max(max(end, 1 / end) for end in ends) - 1
+
+
+def compared(a: Sequence[StoredRun], b: Sequence[StoredRun], names: Names = ("A", "B")) -> list[Compared]:
+    """Put the repeats of each cell of A beside those of B; the order is that of tables."""
+    sides = [[(run, _settings(run)) for run in runs] for runs in (a, b)]
+    varied = [axes_of([settings for _, settings in side]) for side in sides if side]
+    keys = list(_ALWAYS | {name: None for axes in varied for name in axes})
+    found: dict[str, tuple[list[StoredRun], list[StoredRun]]] = {}
+    for number, side in enumerate(sides):
+        for run, settings in side:
+            key = frozen({name: settings.get(name) for name in keys})
+            found.setdefault(key, ([], []))[number].append(run)
+    others = [name for name in keys if any(name in axes for axes in varied) and name not in _NAMED]
+    cells = [_compared(others, left, right, names) for left, right in found.values()]
+    return sorted(cells, key=lambda each: _place((each.a or each.b)[0].cell))
+
+
+def _settings(run: StoredRun) -> Values:
+    """Return what tells a run's cell from others; files count by content, not by place."""
+    work, weights = _work(run.measurement), run.measurement.weights_file_sha256
+    values = run.values | {"repeat": 0, "device": work["device"]}
+    if run.measurement.cell.inputs:
+        values["workload.input"] = work["input"]
+    return values | ({"workload.weights": weights} if weights else {})
+
+
+def _place(cell: Cell) -> tuple[str, float, int]:
+    return cell.mps, times_order(cell.times), cell.procs
+
+
+def _compared(
+    others: Sequence[str], left: Sequence[StoredRun], right: Sequence[StoredRun], names: Names
+) -> Compared:
+    run = (*left, *right)[0]
+    label = name_of(run.measurement.cell.axes, [f"{name}={typed(run.values[name])}" for name in others])
+    a, b = (tuple(each.measurement for each in side) for side in (left, right))
+    change, why_not = None, _why_not(a, b, names)
+    if not why_not and a[0].is_ordinary:
+        change = change_of(Group.of(b), Group.of(a))
+        why_not = "" if change.interval else change.why
+    return Compared(label=label, a=a, b=b, change=change, why_not=why_not)
+
+
+def _why_not(a: Sequence[Measurement], b: Sequence[Measurement], names: Names) -> str:
+    if not a or not b:
+        return f"only in {names[0] if a else names[1]}"
+    if others := differing_keys(_work(a[0]), _work(b[0])):
+        return f"other work: {', '.join(others)}"
+    for name, side in zip(names, (a, b), strict=True):
+        if all(m.verdict.status is not Status.VALID for m in side):
+            return f"{name} is {side[0].verdict.status.value}: {side[0].verdict.reason}"
+    return ""
+
+
+def _work(m: Measurement) -> dict[str, object]:
+    """Return what must be equal: what is computed, on what kind of device, and in which window."""
+    cell = m.cell
+    return {
+        **cell.work,
+        "weights": m.weights_file_sha256 or cell.weights,
+        "input": [f"{image.sha256} {image.read_as}".strip() for image in cell.inputs],
+        "device": "cpu" if cell.device == "cpu" else "a GPU",
+        "window": cell.window,
+        "window_s": cell.window_s,
+    }
+
+
+def change_of(b: Group, a: Group) -> Estimate:
+    """Divide the throughput of B by that of A, whose runs nothing pairs: Welch's t of the logarithms.
+
+    A lone run is taken to spread as the others do. Of two lone runs their own intervals are all there is.
+    """
+    logs = [[math.log(value) for value in group.throughputs_per_s] for group in (b, a)]
+    few, many = sorted(logs, key=len)
+    if len(many) < 2:
+        return compare(b, a, throughput)
+    middle = statistics.fmean(logs[0]) - statistics.fmean(logs[1])
+    if len(few) < 2:
+        half, why = t_half_width(many) * math.sqrt(len(many) + 1), "one run: taken to spread as the others"
+    else:
+        low, high = change_interval(*logs)
+        half, why = math.log(high / low) / 2, "Welch's t"
+    return Estimate(
+        value=math.exp(middle),
+        interval=(math.exp(middle - half), math.exp(middle + half)),
+        half_width=math.expm1(half),
+        blocks=0,
+        rough=len(few) < 2,
+        why=why,
+    )
+
+
+def survived(runs: Sequence[Measurement]) -> tuple[int, int]:
+    """Return in how many VALID trials of a fault all others finished, and of how many."""
+    trials = [m.fault for m in runs if m.fault and m.verdict.status is Status.VALID]
+    return sum(len(trial.survivors) == len(trial.neighbours) for trial in trials), len(trials)
+
+
+def verdict_line(cells: Sequence[Compared], names: Names = ("A", "B")) -> str:
+    """Say in one line whether B is as A was."""
+    told = [each for each in cells if not each.why_not]
+    parts = _judged(told, names) if told else ["cannot tell: no cell can be compared"]
+    if told and (left_out := len(cells) - len(told)):
+        parts.append(f"{_cells(left_out)} cannot be compared")
+    loaded = [
+        name
+        for name, side in zip(names, ([c.a for c in cells], [c.b for c in cells]), strict=True)
+        if any(m.contended for runs in side for m in runs)
+    ]
+    if loaded:
+        parts.append(f"foreign load during {' and '.join(loaded)}")
+    return "; ".join(parts)
+
+
+def _judged(told: Sequence[Compared], names: Names) -> list[str]:
+    a, b = names
+    measured = [each for each in told if each.change]
+    same = [each for each in measured if not each.differs]
+    moved = {"slower": list[Estimate](), "faster": list[Estimate]()}
+    for change in (each.change for each in measured if each.differs):
+        if change is not None:
+            moved["slower" if change.value < 1 else "faster"].append(change)
+    parts, found = [], [(word, changes) for word, changes in moved.items() if changes]
+    if found:
+        word, changes = found[0]
+        verb = "seems" if all(change.rough for change in changes) else "is"
+        among = f"{len(changes)} of {_cells(len(measured))}"
+        also = "".join(f" and {_span(other)} {word} in {len(other)}" for word, other in found[1:])
+        parts.append(f"{b} {verb} {_span(changes)} {word} than {a} in {among}{also}")
+    vague = [each for each in same if each.reach > _TELLS_NOTHING]
+    if vague:
+        widest = width(max(each.reach for each in vague))
+        parts.append(f"cannot tell in {len(vague)}: a change of up to {widest} would not show; repeat more")
+    if equal := [each for each in same if each.reach <= _TELLS_NOTHING]:
+        within = width(max(each.reach for each in equal), digits=1)
+        rough = " (rough)" if any(each.change and each.change.rough for each in equal) else ""
+        do = "does" if len(equal) == 1 else "do"
+        start = f"{len(equal)} {do}" if parts else f"{b} and {a}: {_cells(len(equal))} {do}"
+        parts.append(f"{start} not differ within {within}{rough}")
+    if faulty := [each for each in told if not each.change]:
+        count = sum(each.differs for each in faulty)
+        parts.append(
+            f"with a fault the others finish as often in {len(faulty) - count} of {_cells(len(faulty))}"
+        )
+    return parts
+
+
+def _span(changes: Sequence[Estimate]) -> str:
+    """Return by how many per cent the throughput changed, from the least to the most."""
+    ends = [abs(change.value - 1) * 100 for change in changes]
+    shown = dict.fromkeys(f"{end:.0f}" if end >= 9.5 else f"{end:.1f}" for end in (min(ends), max(ends)))
+    return f"{' to '.join(shown)} %"
+
+
+def _cells(count: int) -> str:
+    return f"{count} cell" if count == 1 else f"{count} cells"
+
+
+def circumstances(cells: Sequence[Compared], missing: Sequence[str] = ()) -> list[tuple[str, str, str]]:
+    """Return what differs around the runs, each once: name, in A, in B.
+
+    Args:
+        cells: The cells.
+        missing: Options that the records of A do not have, with the values of B.
+    """
+    rows: dict[tuple[str, str, str], None] = {}
+    for a, b in ((of_record(cell.a[0]), of_record(cell.b[0])) for cell in cells if cell.a and cell.b):
+        known = a.configuration.keys() & b.configuration.keys() - set(_NO_CIRCUMSTANCE)
+        left, right = (
+            side.circumstances | {name: value for name, value in side.configuration.items() if name in known}
+            for side in (a, b)
+        )
+        rows |= dict.fromkeys(differences(left, right))
+    loads = [
+        "; ".join(dict.fromkeys(text for runs in side for m in runs for text in m.contended))
+        for side in ([cell.a for cell in cells], [cell.b for cell in cells])
+    ]
+    rows |= {("foreign load", loads[0], loads[1]): None} if any(loads) else {}
+    return [*rows, *([("options that the record lacks", "", ", ".join(missing))] if missing else [])]
