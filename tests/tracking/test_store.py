@@ -214,3 +214,22 @@ def test_a_schema_that_this_mlflow_does_not_know_is_newer_and_an_older_one_is_no
     changed(tmp_path / "my mlflow.db", first, "DROP TABLE datasets")
     assert "an older MLflow wrote this database (revision 451aebb31d03)" in refused(uri)
     assert refused(uri).endswith(f"run: mlflow db upgrade '{uri}'")
+
+
+KILLED_WRITER = """
+import os, signal, sqlite3, sys
+connection = sqlite3.connect(sys.argv[1])
+connection.execute("PRAGMA cache_size=1")  # so that the file is written before the transaction ends
+connection.execute("BEGIN IMMEDIATE")
+connection.execute("CREATE TABLE large (text)")
+for _ in range(2000):
+    connection.execute("INSERT INTO large VALUES (?)", ("x" * 2000,))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_killed_writer_left_is_undone(tmp_path: Path) -> None:
+    uri = new_store(tmp_path / "mlflow.db")
+    subprocess.run([sys.executable, "-c", KILLED_WRITER, str(tmp_path / "mlflow.db")], check=False)
+    assert (tmp_path / "mlflow.db-journal").stat().st_size > 0
+    check_database(uri, may_be_new=False, patience_s=TIMEOUT_S)

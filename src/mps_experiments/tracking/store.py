@@ -186,7 +186,9 @@ def check_database(uri: str, may_be_new: bool, patience_s: float) -> None:
 
 def _tables_of(database: Path, patience_s: float) -> tuple[set[str], str | None]:
     """Return the names of all tables, and the revision of MLflow's schema."""
-    address = f"{database.absolute().as_uri()}?mode=ro"
+    # Not read-only where it need not be: what a killed writer began is undone when the database is opened.
+    mode = "rw" if os.access(database, os.W_OK) else "ro"
+    address = f"{database.absolute().as_uri()}?mode={mode}"
     with closing(sqlite3.connect(address, uri=True, timeout=patience_s)) as connection:
         names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
         tables = {str(name) for (name,) in names}
