@@ -67,7 +67,7 @@ def test_records_of_other_conditions_are_not_read_and_no_run_is_begun_without_ti
         (["procs="], "procs: must be a whole number from 1 to 1024"),
         (["procs=1,0"], "procs=0: must be a whole number from 1 to 1024"),
         (["repeat=0,1"], "repeat=0,1: the search adds blocks"),
-        (["budget_min=3"], "budget_min=3: it is --budget-min here"),
+        (["budget_min=0"], "--budget-min=0: must be a number above 0"),
         (["fault.kind=kill"], "fault.kind=kill: a search compares ordinary runs"),
         (["procs=1", "device=cpu", "--goal", "energy"], "--goal=energy: needs figures of a GPU"),
         (["procs=1", "device=cpu", "--memory-gib", "3"], "--memory-gib=3: needs figures of a GPU"),

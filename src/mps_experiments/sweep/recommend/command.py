@@ -43,7 +43,6 @@ _SET_WINDOW = {"times", "window_s", "experiment"}  # who gives one of them decid
 _OWN = {
     "repeat": "the search adds blocks as it needs them",
     "precision": "the search measures on until the answer is known",
-    "budget_min": "it is --budget-min here",
     "resume": "stored runs are read in any case",
     "fault": "a search compares ordinary runs",
 }
