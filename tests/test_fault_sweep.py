@@ -117,7 +117,7 @@ def test_mlflow_has_a_child_for_each_run_and_compares_the_ordinary_ones(finished
     assert {run.data.tags["mlflow.parentRunId"] for run in runs.values()} == {parent.info.run_id}
     assert {run.info.status for run in (parent, *runs.values())} == {"FINISHED"}
     assert parent.data.metrics["cells/valid"] == 4
-    assert "FAULTS" in parent.data.tags["mlflow.note.content"]
+    assert "| kill |" in parent.data.tags["mlflow.note.content"]
     two = runs[NAMES["ordinary"]].data
     assert two.tags["ratio_partner"] == runs[NAMES["reference"]].info.run_id
     assert two.metrics["ratio"] > 0

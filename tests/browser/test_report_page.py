@@ -38,7 +38,7 @@ def test_the_report_shows_its_tables_and_charts_and_loads_nothing_from_elsewhere
 ) -> None:
     browser.get((sweep.folder / "report.html").as_uri())
     tables = shown(browser, "table")
-    assert any("images/s" in table.text and "ratio" in table.text for table in tables)
+    assert any("items/s" in table.text and "ratio" in table.text for table in tables)
     charts_are_drawn(browser)
     elsewhere = [name for name in browser.execute_script(LOG) if not name.startswith(("data:", "file:"))]
     assert elsewhere == []

@@ -186,7 +186,7 @@ def test_a_lazy_module_has_its_digest_from_after_the_warm_up(worker_of: Worker) 
         ("closed_output", "ValueError: said all the same"),
         (
             "returns_none",
-            "TypeError: odd_factories:returns_none must return (model, input), but returned None",
+            "TypeError: odd_factories:returns_none must return (model, input), but returned NoneType",
         ),
     ],
 )

@@ -100,7 +100,7 @@ def test_an_output_that_cannot_be_digested_is_a_problem(pipe: Pipe) -> None:
     (answer,) = asked(pipe, Compute(), Exit(), model=lambda matrix: matrix.to("meta"))
     assert isinstance(answer, Computed)
     assert answer.output is None
-    assert answer.problem.startswith("NotImplementedError: ")
+    assert "meta tensors" in answer.problem
 
 
 def test_the_output_for_the_first_input_is_computed_whatever_came_before(pipe: Pipe, tmp_path: Path) -> None:
