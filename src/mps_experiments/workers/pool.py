@@ -256,8 +256,8 @@ class WorkerPool:
         for worker in self.workers:
             if not worker.dismissed:
                 worker.dismissed = True
-                with suppress(RunError):
-                    self._send(worker, Exit())
+                with suppress(OSError):  # it is gone, or has hung up
+                    worker.channel.send_bytes(encode(Exit()))
 
     def stop(self) -> None:
         """Tell the workers to exit, kill those that do not in time, wait for all. Raises no RunError."""
