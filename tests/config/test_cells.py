@@ -132,7 +132,7 @@ ASKING = ("hydra.sweeper._target_=my.AskingSweeper", "allow_code=true")
 
 @pytest.mark.parametrize("value", ["0.05", "0.05,0.1"])
 def test_blocks_are_added_only_where_the_cells_are_known(value: str) -> None:
-    line = f"precision={value}: adds blocks only with Hydra's basic sweeper; leave it away"
+    line = f"precision={value}: adds blocks only with Hydra's basic sweeper; leave it out"
     assert refused("-m", *ASKING, f"precision={value}") == line
 
 

@@ -66,7 +66,7 @@ MISTAKES = [
     ),
     (
         "trace.timeout_s=0.5",
-        f"trace.timeout_s=0.5: no such option any more: {NO_LONGER['trace.timeout_s']}; leave it away",
+        f"trace.timeout_s=0.5: no such option any more: {NO_LONGER['trace.timeout_s']}; leave it out",
     ),
     ("procs=1,2", "procs=1,2: several values need a sweep: add -m"),
     ("procs", "procs: has no value; write for example procs=1"),

@@ -69,8 +69,16 @@ def test_a_cell_that_can_run_here_is_not_skipped(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("gpu", "chosen", "reason"),
     [
-        (None, True, "MPS needs an NVIDIA GPU: device=cpu (mps=off runs here)"),
-        (None, False, "MPS needs an NVIDIA GPU: none here (mps=off runs)"),
+        (
+            None,
+            True,
+            "mps=on needs an NVIDIA GPU, and this run is on device=cpu; add mps=off to measure on the CPU",
+        ),
+        (
+            None,
+            False,
+            "mps=on needs an NVIDIA GPU, and there is none here; add mps=off to measure on the CPU",
+        ),
         (MIG, True, "MIG is enabled on Stand-in: MPS is measured on whole GPUs only"),
         (PROHIBITED, True, "Stand-in is in compute mode Prohibited"),
     ],

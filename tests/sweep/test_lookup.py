@@ -13,7 +13,6 @@ import pytest
 from mps_experiments.errors import ConfigError
 from mps_experiments.record.measurement import (
     FILE_NAME,
-    SCHEMA_VERSION,
     Measurement,
     to_json,
     write_measurement,
@@ -240,7 +239,7 @@ def test_records_of_other_names_are_pointed_to_in_a_folder_and_read_as_files(tmp
 def test_a_file_that_is_no_record_is_one_problem(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.json").write_bytes(content)
     (problem,) = find(tmp_path, tmp_path / "x.json").problems
-    assert f"x.json is not a record of version {SCHEMA_VERSION}: " in problem
+    assert "x.json is not a record" in problem
 
 
 def test_the_summary_of_a_sweep_is_told_from_a_record(tmp_path: Path) -> None:

@@ -90,7 +90,8 @@ def test_a_sweep_without_a_gpu_succeeds_and_says_so(finished: Finished) -> None:
     assert finished.result.stdout.splitlines()[:4] == [
         "composing the cells of the command line ...",
         "no GPU in use: the same pipeline runs on the CPU",
-        "SKIPPED: 4 of 8 runs: MPS needs an NVIDIA GPU: device=cpu (mps=off runs here)",
+        "SKIPPED: 4 of 8 runs: mps=on needs an NVIDIA GPU, and this run is on device=cpu; "
+        "add mps=off to measure on the CPU",
         "4 runs, how long is known after the first",
     ]
 

@@ -133,9 +133,7 @@ def _request(composer: Composer, flags: argparse.Namespace, given: list[Override
         typed = [str(override.input_line) for override in given if override.key_or_group == "precision"]
         if composer.config.precision or typed:
             value = mistakes.split(typed[-1])[1] if typed else composer.config.precision
-            raise ConfigError(
-                "precision", value, "adds blocks only with Hydra's basic sweeper; leave it away"
-            )
+            raise ConfigError("precision", value, "adds blocks only with Hydra's basic sweeper; leave it out")
     with read_write(master.hydra):
         master.hydra.overrides.task = list(texts)  # what cells vary, too: for multirun.yaml
     return Request(multirun=True, grid=Grid(composer=composer, folder=folder, cells=cells))

@@ -129,7 +129,7 @@ class Composer:
         except KeyError as error:
             if isinstance(error, OmegaConfBaseException):
                 raise
-            what = f"hydra.job.env_copy={error} names no environment variable; leave it away"
+            what = f"hydra.job.env_copy={error} names no environment variable; leave it out"
             raise ConfigError("configuration", "", what) from error
         for text in self._extra:  # --config-dir is a flag, no override
             config.hydra.overrides.hydra.remove(text)

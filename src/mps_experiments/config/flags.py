@@ -25,7 +25,7 @@ def read_flags(arguments: list[str]) -> argparse.Namespace:
     if args.config_path and not Path(args.config_path).is_absolute():  # Hydra would look inside our package
         raise ConfigError("--config-path", args.config_path, f"give the whole path: {folder}")
     if args.config_name and not (folder / args.config_name).with_suffix(".yaml").is_file():
-        raise ConfigError("--config-name", args.config_name, f"no such file in {folder}; leave it away")
+        raise ConfigError("--config-name", args.config_name, f"no such file in {folder}; leave it out")
     args.config_path, args.config_name = str(folder), args.config_name or CONFIG_NAME
     args.config_dir = args.config_dir and str(Path(args.config_dir).absolute())
     return args

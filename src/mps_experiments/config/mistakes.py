@@ -216,7 +216,7 @@ def _no_such_option(option: str) -> str:
         return "Hydra has no such option; --cfg hydra lists them"
     wanted = option.lstrip("+~").lower()
     if wanted in NO_LONGER:
-        return f"no such option any more: {NO_LONGER[wanted]}; leave it away"
+        return f"no such option any more: {NO_LONGER[wanted]}; leave it out"
     names = [*_by_name(), *(() if "." in wanted else GROUPS)]
     same_end = [name for name in names if name.rpartition(".")[2] == wanted]
     if close := same_end or difflib.get_close_matches(wanted, names, n=1, cutoff=_CLOSE):

@@ -71,7 +71,7 @@ def refuse_code(composed: DictConfig, trust: Trust, overrides: Sequence[str]) ->
     hydra = raw.pop("hydra")
     launcher = (hydra["launcher"] or {}).get("_target_")
     if launcher != BASIC_LAUNCHER:
-        what = "cannot be used: cells run one after another, or they would measure each other; leave it away"
+        what = "cannot be used: cells run one after another, or they would measure each other; leave it out"
         raise _refusal("hydra/launcher", launcher, what)
     if trust.allow_code:
         return

@@ -310,6 +310,8 @@ def read_measurement(path: Path) -> Measurement:
         raise RecordError(f"{path} cannot be read: {error.strerror}") from error
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
+        if first["type"] == "json_invalid":
+            raise RecordError(f"{path} is not a record: it is not valid JSON, or was cut off") from error
         where = ".".join(map(str, first["loc"])) or "the file"
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
         what = f"{where}: {first['msg']}{more}"

@@ -33,8 +33,8 @@ def _missing(plan: RunPlan) -> str | None:
         return f"fault={plan.fault.kind} happens on an NVIDIA GPU: this run is on the CPU"
     if plan.mps.enabled:
         if gpu is None:
-            why = "device=cpu (mps=off runs here)" if plan.device.chosen else "none here (mps=off runs)"
-            return f"MPS needs an NVIDIA GPU: {why}"
+            why = "this run is on device=cpu" if plan.device.chosen else "there is none here"
+            return f"mps=on needs an NVIDIA GPU, and {why}; add mps=off to measure on the CPU"
         if "microsoft" in _KERNEL_RELEASE.read_text().lower():
             return "MPS is not available under WSL"
         if gpu.mig_enabled:

@@ -70,7 +70,7 @@ def main(arguments: list[str] | None = None) -> int:
         for text in damaged:
             complain(text)
     if is_complete:
-        sys.stdout.write(f"logged {logged} records; {known} were in MLflow already\n")
+        sys.stdout.write(f"logged {logged} records; already in MLflow: {known}\n")
     if skipped:
         sys.stdout.write(
             f"skipped {skipped} records of tracking=none; name their sweep's folder to log them\n"
@@ -108,6 +108,8 @@ def _collect(folder: Path, is_given: bool, sweeps: dict[str, _Sweep]) -> list[st
     below = {each.sweep_id: each for each in summaries_below(folder)}
     taken_over = {cell.record_id for each in below.values() for cell in each.taken_over}
     paths, damaged = list(originals(folder)), []
+    if not folder.exists():
+        raise ConfigError("FOLDER", folder, "no such file or folder; give a folder under outputs/")
     if not paths and not taken_over:
         hint = archive_hint(folder) or f"no {FILE_NAME} below it; give a folder under outputs/"
         raise ConfigError("FOLDER", folder, hint)

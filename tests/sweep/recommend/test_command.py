@@ -104,7 +104,7 @@ def test_cells_that_cannot_run_here_are_skipped_with_the_reason(
     lines = capsys.readouterr().out.splitlines()
     assert one(lines, "NO ANSWER: no cell has a VALID run")
     for procs in (1, 2):
-        assert "SKIPPED: MPS needs an NVIDIA GPU" in one(lines, f"excluded: procs={procs}")
+        assert "SKIPPED: mps=on needs an NVIDIA GPU" in one(lines, f"excluded: procs={procs}")
 
 
 def recommend(folder: Path, *arguments: str) -> Running:

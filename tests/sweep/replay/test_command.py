@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mps_experiments.config.cells import parse
+from mps_experiments.machine.gpus import GpuProbe
 from mps_experiments.record.measurement import (
     Measurement,
     find_measurements,
@@ -17,7 +18,7 @@ from mps_experiments.record.measurement import (
 from mps_experiments.sweep.replay.command import main
 from tests.fakes.plans import wait_until
 from tests.fakes.warm import Running, warm
-from tests.records import read_json
+from tests.records import make_measurement, read_json
 from tests.sweep.test_sweep import MOODY, environment, sweep
 
 
@@ -77,7 +78,7 @@ def test_cells_that_are_no_product_are_run_and_one_that_cannot_be_is_exit_code_1
     assert done.returncode == 1, done.stderr
     assert sorted(m.verdict.status.value for m in records(tmp_path / "outputs")) == ["SKIPPED", "VALID"]
     assert "1 cell cannot be compared" in done.stdout
-    assert "not compared, now is SKIPPED: MPS needs an NVIDIA GPU" in done.stdout
+    assert "not compared, now is SKIPPED: mps=on needs an NVIDIA GPU" in done.stdout
 
 
 def test_ctrl_c_ends_it_in_order_and_shows_what_there_is(outputs: Path, tmp_path: Path) -> None:
@@ -93,12 +94,22 @@ def test_ctrl_c_ends_it_in_order_and_shows_what_there_is(outputs: Path, tmp_path
     assert "interrupted: 0 of 1 cells were finished\n" in done.stdout
 
 
+def test_what_a_gpu_did_is_not_replayed_on_the_cpu(
+    outputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (one, *_) = records(outputs)
+    on_gpu = replace(one, machine=replace(one.machine, gpu=make_measurement("1").machine.gpu))
+    write_measurement(on_gpu, tmp_path / "measurement.json")
+    assert main([str(tmp_path / "measurement.json"), "--allow-code"], GpuProbe()) == 2
+    assert "was measured on a GPU (NVIDIA H100), and there is none here" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["nowhere"], "run=nowhere: no such file or folder"),
         (["STORED"], "names code to run (tests.fakes.moody:build); if you trust it, add --allow-code"),
-        (["STORED", "--allow-code", "--repeats", "0"], "--repeats=0: must lie between 1 and 1000"),
+        (["STORED", "--allow-code", "--repeats", "0"], "--repeats=0: must be a whole number from 1 to 1000"),
         (
             ["STORED", "--allow-code", "procs=4"],
             "procs=4: would be another run; only these can be given anew",

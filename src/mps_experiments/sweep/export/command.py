@@ -84,7 +84,9 @@ def _export(args: argparse.Namespace) -> int:
 def _name_of(path: Path) -> str:
     """Return the experiment's name; Hydra looks for experiments in a folder of that name only."""
     if not _FILE_NAME.fullmatch(path.name) or path.absolute().parent.name != FOLDER:
-        what = f"give {FOLDER}/NAME.yaml, a NAME of letters, digits, - and _ that begins with a letter, or -"
+        what = (
+            f"must be {FOLDER}/NAME.yaml, where NAME has letters, digits, - and _; a single - prints the file"
+        )
         raise ConfigError("--output", path, what)
     return path.stem
 

@@ -14,6 +14,7 @@ from typing import Any
 from mps_experiments.analysis.keys import frozen
 from mps_experiments.config.cells import parse
 from mps_experiments.errors import ConfigError
+from mps_experiments.machine.gpus import open_probe
 from mps_experiments.record.measurement import find_measurements
 from mps_experiments.record.verdict import Status
 from mps_experiments.report.terminal import Parser, Terminal, complain
@@ -55,6 +56,8 @@ def main(arguments: list[str] | None = None, probe: Any = None, lock_folder: Any
     sweep_dir = output_dir / f"{moment}-replay-{uuid.uuid4().hex[:6]}"
     try:
         runs = _wanted(args)
+        with contextlib.nullcontext(probe) if probe else open_probe() as gpus:
+            _refuse_cpu_for_gpu(runs, args, bool(gpus.gpus()))
         commands = _commands(runs, args, sweep_dir, output_dir)
         if (folder := folder_of_code(runs)) != Path.cwd():
             sys.stdout.write(f"run in {folder}, where the factory is as it was\n")
@@ -95,17 +98,33 @@ def _wanted(args: argparse.Namespace) -> list[StoredRun]:
         ConfigError: If they cannot be had, name code to run, or an option is given that makes it another run.
     """
     if args.repeats is not None and not 1 <= args.repeats <= _MAX_REPEATS:
-        raise ConfigError("--repeats", args.repeats, f"must lie between 1 and {_MAX_REPEATS}")
+        raise ConfigError("--repeats", args.repeats, f"must be a whole number from 1 to {_MAX_REPEATS}")
     given = [text.partition("=")[0] for text in args.option]
     for option, text in zip(given, args.option, strict=True):
         if "=" not in text or option not in MAY_CHANGE:
             what = f"would be another run; only these can be given anew: {', '.join(MAY_CHANGE)}"
+            if "=" not in text:
+                what = "one RUN can be replayed at a time; give the folder of a sweep for all of its runs"
             raise ConfigError(option, text.partition("=")[2], what)
     runs, _ = stored_runs([args.run], args)
     named = ", ".join(dict.fromkeys(str(run.values[FACTORY]) for run in runs if run.values[FACTORY]))
     if named and not args.allow_code:
         raise ConfigError("run", args.run, f"names code to run ({named}); if you trust it, add --allow-code")
     return with_files_of_now(runs, given)
+
+
+def _refuse_cpu_for_gpu(runs: Sequence[StoredRun], args: argparse.Namespace, has_gpu: bool) -> None:
+    """Refuse to measure on the CPU, for hours perhaps, what was measured on a GPU: nothing would compare.
+
+    Raises:
+        ConfigError: If it would come to that for every run.
+    """
+    names = {gpu.name if (gpu := run.measurement.machine.gpu) else "" for run in runs}
+    on_cpu = not has_gpu or "device=cpu" in args.option
+    if on_cpu and "" not in names:
+        where = "device=cpu is none" if has_gpu else "there is none here"
+        what = f"was measured on a GPU ({', '.join(sorted(names))}), and {where}: nothing could be compared"
+        raise ConfigError("run", args.run, what)
 
 
 def _commands(
