@@ -21,6 +21,7 @@ def test_windows_of_a_given_length_are_known_before_the_first_run() -> None:
     assert (
         opening_line(2, forecast, None, resumes=True) == "2 runs, about 30 s, less what is measured already"
     )
+    assert opening_line(2, forecast, None, twins=1) == "2 runs, 1 of them twice (A/A), about 30 s"
     assert opening_line(2, forecast, 30.0) == "2 runs, about 30 s, then more blocks, 30 min in all at most"
 
 

@@ -106,7 +106,9 @@ def in_words(seconds: float) -> str:
     return f"about {seconds / 60:.0f} min" if seconds < LONG_S else f"about {seconds / 3600:.1f} h"
 
 
-def opening_line(runs: int, forecast: Forecast, budget_min: float | None, resumes: bool = False) -> str:
+def opening_line(
+    runs: int, forecast: Forecast, budget_min: float | None, resumes: bool = False, twins: int = 0
+) -> str:
     """Say before a sweep how many runs come and how long they take.
 
     Args:
@@ -114,9 +116,11 @@ def opening_line(runs: int, forecast: Forecast, budget_min: float | None, resume
         forecast: Of these runs.
         budget_min: The time within which blocks are added; None if none are.
         resumes: Whether records of earlier sweeps may stand for some of them.
+        twins: How many of them run twice.
     """
     left_s = forecast.left_s
-    parts = [f"{runs} runs", "how long is known after the first" if left_s is None else in_words(left_s)]
+    runs_text = f"{runs} runs, {twins} of them twice (A/A)" if twins else f"{runs} runs"
+    parts = [runs_text, "how long is known after the first" if left_s is None else in_words(left_s)]
     if resumes:
         parts.append("less what is measured already")
     if budget_min is not None:

@@ -98,7 +98,7 @@ def open_sweep(
                 terminal.line(f"SKIPPED: {number} of {count} runs: {reason}")
             if runs_all and (left := count - skipped.total()):
                 budget_min = agenda.goal.budget_s / 60 if agenda.goal else None
-                terminal.line(opening_line(left, forecast, budget_min, config.resume))
+                terminal.line(opening_line(left, forecast, budget_min, config.resume, len(agenda.twins)))
         stack.enter_context(terminal)
         sweep = Sweep(
             ledger=Ledger(info, prepared.tracker, order=agenda.summary()),
