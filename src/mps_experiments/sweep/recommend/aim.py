@@ -73,13 +73,13 @@ class Aim:
     """A goal under limits.
 
     Attributes:
-        gpu_hour: Price of an hour of the GPU.
+        gpu_hour: Price of an hour of the GPU; with the goal `cost` only.
         kwh: Price of a kilowatt hour, in the same money.
     """
 
     goal: Goal = Goal.throughput
     limits: tuple[Limit, ...] = ()
-    gpu_hour: float = 1.0
+    gpu_hour: float = 0.0
     kwh: float = 0.0
 
     def refuse_without_gpu(self) -> None:
@@ -145,28 +145,37 @@ def add_aim(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--goal", default=Goal.throughput.name, help=f"{goals}; default: throughput")
     for limit in LIMITS:
         parser.add_argument(limit.flag, metavar=limit.unit, help=f"limit of {limit.what}, in {limit.unit}")
-    parser.add_argument("--gpu-hour", default="1", help="with --goal cost: price of an hour of the GPU")
-    parser.add_argument("--kwh", default="0", help="with --goal cost: price of a kilowatt hour")
+    parser.add_argument("--gpu-hour", metavar="PRICE", help="with --goal cost: price of an hour of the GPU")
+    parser.add_argument(
+        "--kwh", metavar="PRICE", help="with --goal cost: price of a kilowatt hour; default: 0"
+    )
 
 
 def aim_of(args: argparse.Namespace) -> Aim:
     """Read goal and limits.
 
     Raises:
-        ConfigError: If one is none.
+        ConfigError: If one is none, the price that a goal needs is lacking, or one has no effect.
     """
     if args.goal not in Goal.__members__:
         raise ConfigError("--goal", args.goal, f"must be one of {', '.join(Goal.__members__)}")
+    goal = Goal[args.goal]
+    if goal is Goal.cost and args.gpu_hour is None:
+        raise ConfigError("--goal", goal.name, "needs --gpu-hour, the price of an hour of the GPU, as 2.5")
+    prices = {"--gpu-hour": args.gpu_hour, "--kwh": args.kwh}
+    for flag, text in prices.items():
+        if goal is not Goal.cost and text is not None:
+            raise ConfigError(flag, text, "has no effect without --goal cost")
     given = {limit: getattr(args, limit.flag.strip("-").replace("-", "_")) for limit in LIMITS}
     return Aim(
-        goal=Goal[args.goal],
+        goal=goal,
         limits=tuple(
             replace(limit, most=positive(limit.flag, text))
             for limit, text in given.items()
             if text is not None
         ),
-        gpu_hour=positive("--gpu-hour", args.gpu_hour),
-        kwh=positive("--kwh", args.kwh, zero=True),
+        gpu_hour=0.0 if args.gpu_hour is None else positive("--gpu-hour", args.gpu_hour),
+        kwh=0.0 if args.kwh is None else positive("--kwh", args.kwh, zero=True),
     )
 
 
