@@ -107,7 +107,7 @@ def _arguments(args: argparse.Namespace, given: set[str]) -> list[str]:
     """
     for text in args.option:
         if (why := _OWN.get(key_of(text).partition(".")[0])) is not None:
-            raise ConfigError(key_of(text), text.partition("=")[2], f"{why}; leave it away")
+            raise ConfigError(key_of(text), text.partition("=")[2], f"{why}; leave it out")
     defaults = [text for key, text in _DEFAULTS.items() if key not in given]
     if not given & _SET_WINDOW:
         defaults.append(_WINDOW)
@@ -186,7 +186,7 @@ def _set_up(
     grid = request.grid
     assert grid is not None  # noqa: S101 - the command line has no flag that only shows something
     if not grid.cells:
-        raise ConfigError("hydra.sweeper", "", "a search decides itself what runs; leave the sweeper away")
+        raise ConfigError("hydra.sweeper", "", "a search decides itself what runs; leave the sweeper out")
     plans = plan_cells(request.cells, probe, [cell.folder for cell in grid.cells])
     if all(plan.device.is_cpu for plan in plans):
         aim.refuse_without_gpu()
