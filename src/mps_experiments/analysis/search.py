@@ -22,6 +22,7 @@ NOISE_RUNS = 3
 _ERROR = 0.05  # probability with which any interval of a kind may miss
 _PAIRED = 4  # degrees of freedom from which on the differences within blocks tell the noise by themselves
 _LOG_ZONE = math.log1p(ZONE)
+_NONE_FITS = "no run would be done within the budget"
 
 
 class Fate(Enum):
@@ -87,6 +88,7 @@ class Search:
         excluded: Cells that are not, or no longer, searched.
         stopped: Why no run is added any more; empty before.
         rounds: How many blocks were begun after the first pass.
+        begun: Whether any run was begun.
     """
 
     arms: Sequence[Arm]
@@ -97,6 +99,7 @@ class Search:
     excluded: set[int] = field(default_factory=set)
     stopped: str = ""
     rounds: int = 0
+    begun: bool = False
 
     def __post_init__(self) -> None:
         self._all = range(len(self.arms))
@@ -167,8 +170,9 @@ class Search:
                 continue
             if fits(arm):
                 yield arm, block
+                self.begun = True
             else:
-                self.stopped = "the budget is used up"
+                self.stopped = "the budget is used up" if self.begun else _NONE_FITS
 
     def _drawn(self, arms: Sequence[int], block: int) -> list[int]:
         draw = random.Random(f"{self.seed} {block}")  # noqa: S311 - an order, no secret

@@ -49,6 +49,18 @@ def test_no_run_is_begun_that_would_not_be_done_in_time(cells: Cells) -> None:
     agenda.started = time.monotonic() - 45  # a run is expected to take 20 s
     assert not agenda.fits(0)
     assert played(cells, agenda, truth) == ([], [])
+    assert agenda.study.search.stopped == "no run would be done within the budget"
+
+
+def test_a_budget_that_ends_after_a_run_is_used_up(cells: Cells) -> None:
+    agenda = agenda_of(cells, budget_s=60.0)
+
+    def late(config: Config) -> Truth:
+        agenda.started = time.monotonic() - 55
+        return truth(config)
+
+    jobs, _ = played(cells, agenda, late)
+    assert len(jobs) == 1
     assert agenda.study.search.stopped == "the budget is used up"
 
 

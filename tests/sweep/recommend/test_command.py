@@ -52,7 +52,7 @@ def test_records_of_other_conditions_are_not_read_and_no_run_is_begun_without_ti
     )
     out = capsys.readouterr().out
     assert "runs: 0 measured, 0 stored" in out
-    assert out.count("not measured: the budget is used up") == 2
+    assert out.count("not measured: no run would be done within the budget") == 2
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,7 @@ class SearchAgenda(Agenda):
         """Run the reference once, and go on with the window that p99 takes."""
         study, block, before = self.study, self.study.search.first_block, len(measurements)
         yield self._job(study.search.reference, block, announce)
+        study.search.begun = True
         pilot = measurements[-1] if len(measurements) > before else None
         self.window_s = study.window_s(pilot, self.budget_s) if pilot is not None else None
         if self.window_s is None:
