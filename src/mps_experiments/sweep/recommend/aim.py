@@ -10,6 +10,7 @@ from mps_experiments.analysis.metrics import BY_NAME, Readings
 from mps_experiments.analysis.numbers import short
 from mps_experiments.analysis.repeats import Group
 from mps_experiments.errors import ConfigError
+from mps_experiments.record.latencies import ENOUGH
 from mps_experiments.record.measurement import Measurement
 
 _THROUGHPUT, _P50, _P99 = "throughput_per_s", "latency/p50_ms", "latency/p99_ms"
@@ -55,9 +56,31 @@ class Limit:
             value = median if median is not None and median > self.most else None
         return None if value is None else value * self.scale
 
-    def text(self, excess: float) -> str:
-        """Write the value of a cell beside the limit, from the logarithm of value over limit."""
-        return f"{self.what} {short(self.most * math.exp(excess))} {self.unit} (limit {short(self.most)})"
+    def text(self, excess: float, runs: Sequence[Measurement], is_broken: bool) -> str:
+        """Write the value of a cell beside the limit.
+
+        Args:
+            excess: Its mean logarithm of value over limit.
+            runs: Those of the cell.
+            is_broken: Whether the limit is known to be broken.
+        """
+        value, most = f"{short(self.most * math.exp(excess))} {self.unit}", short(self.most)
+        told = [run for run in runs if self.value(run) is not None]
+        by_median = [run for run in told if BY_NAME[self.metric].read(Readings(run)) is None]
+        if not by_median:
+            return f"{self.what} {value} (limit {most})"
+        if len(by_median) < len(told):  # of some runs it is the median, which p99 is no less than
+            return f"p99 at least {value} (limit {most})"
+        return (
+            f"p50 {value} is above the limit of p99, {most} {self.unit}" if is_broken else self.unknown(runs)
+        )
+
+    def unknown(self, runs: Sequence[Measurement]) -> str:
+        """Say why runs of a cell do not tell the value."""
+        if self.metric != _P99:
+            return f"{self.what} not known: its runs do not tell it"
+        most = max(figures.latencies.count for run in runs if (figures := run.statistics()))
+        return f"p99 not known ({most:,} of {ENOUGH[99]:,} iterations in a run)"
 
 
 LIMITS = (

@@ -128,9 +128,12 @@ class Answer:
             return f"not measured: {study.search.stopped}"
         limits = [(each, of[arm]) for each, of in zip(study.aim.limits, self._standing.excess, strict=True)]
         if fate is Fate.UNKNOWABLE:
-            unknown = ", ".join(limit.what for limit, excess in limits if not excess.blocks)
-            return f"{unknown} cannot be had from its runs (p99 takes 1,000 iterations in each)"
-        beyond = [limit.text(each.mean) for limit, each in limits if each.blocks and each.high > 0]
+            return ", ".join(limit.unknown(study.runs[arm]) for limit, excess in limits if not excess.blocks)
+        beyond = [
+            limit.text(each.mean, study.runs[arm], is_broken=each.low > 0)
+            for limit, each in limits
+            if each.blocks and each.high > 0
+        ]
         return ", ".join(beyond) if beyond and fate is not Fate.WORSE else self._against(arm)
 
     def points(self) -> tuple[str, list[Point]]:
