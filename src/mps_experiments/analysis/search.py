@@ -144,7 +144,7 @@ class Search:
             if len(self.excluded) == len(self.arms):
                 self.stopped = "no cell can be measured"
             elif not wanted:
-                self.stopped = "every cell is known to be tied, worse or outside a limit"
+                self.stopped = self._decided(standing)
             elif not fresh:
                 self.stopped = f"{MOST_BLOCKS} blocks were measured"
             else:
@@ -153,6 +153,13 @@ class Search:
                 block = 1 + max(own, default=self.first_block - 1)
                 arms = list(dict.fromkeys([*fresh, wanted[-1]]))
                 yield from self._run(self._drawn(arms, block), block, fits)
+
+    def _decided(self, standing: Standing) -> str:
+        """Say why nothing is left to measure."""
+        unknowable = len(standing.of(Fate.UNKNOWABLE))
+        if unknowable == len(self.arms) - len(self.excluded):
+            return "the runs of no cell tell whether it keeps the limits"
+        return f"every {'other ' if unknowable else ''}cell is known to be tied, worse or outside a limit"
 
     def _may_tell_more(self, arm: int, beside: int, standing: Standing) -> bool:
         common = self.blocks(arm) if arm == beside else self.over(beside)[arm].blocks

@@ -163,3 +163,16 @@ def test_an_interrupted_search_says_what_it_knows_and_keeps_its_records(tmp_path
     assert done.returncode == 128 + signal.SIGINT
     assert "the same command goes on from what is stored" in done.stdout
     assert [m for m in records(tmp_path) if m.verdict.status is Status.VALID]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"procs"}, "give a larger --budget-min"),
+        ({"procs", "window_s"}, "leave window_s out"),
+        ({"times", "window_s"}, "leave times and window_s out"),
+        ({"experiment", "window_s"}, "give a longer window_s"),
+    ],
+)
+def test_what_gives_p99_more_iterations_depends_on_what_was_typed(given: set[str], expected: str) -> None:
+    assert command._longer_window(given) == expected

@@ -55,7 +55,21 @@ class Answer:
         noise = study.search.noise()
         spread = "" if noise is None else f"; equal runs differ by {difference(noise)}"
         counts = f"runs: {study.measured} measured, {len(study.stored)} stored"
-        yield f"{counts}{spread}; {study.search.stopped}"
+        yield "; ".join([f"{counts}{spread}", *self._unknown_p99(), study.search.stopped])
+
+    def _unknown_p99(self) -> Iterator[str]:
+        """Say of how many cells p99 is not known, with which windows, and what would help."""
+        study, unknown = self._study, self._standing.of(Fate.UNKNOWABLE)
+        for limit, excess in zip(study.aim.limits, self._standing.excess, strict=True):
+            arms = [arm for arm in unknown if not excess[arm].blocks]
+            if limit.flag == "--p99-ms" and arms:
+                cells = [run.cell for arm in arms for run in study.runs[arm]]
+                windows = dict.fromkeys(
+                    f"times={cell.times}" if cell.window_s is None else f"window_s={cell.window_s:g}"
+                    for cell in cells
+                )
+                what = f"p99 of {len(arms)} cell{'s' if len(arms) > 1 else ''} cannot be known"
+                yield f"{what} with {', '.join(windows)}: {study.longer_window}"
 
     def _figures(self, arm: int) -> str:
         runs = self._study.runs[arm]

@@ -72,6 +72,7 @@ def main(arguments: list[str] | None = None, probe: Any = None, lock_folder: Any
         with contextlib.nullcontext(probe) if probe else open_probe() as gpus:
             adapts_window = not given & _SET_WINDOW
             task = _set_up(request, aim, gpus, budget_s, started, adapts_window)
+            task.study.longer_window = _longer_window(given)
             return task.run(typed, gpus, lock_folder or LOCK_FOLDER)
     except ConfigError as error:
         complain(str(error))
@@ -97,6 +98,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--budget-min", default="20", help="minutes that it may take; default: 20")
     parser.add_argument("--config-dir", metavar="DIR", help="folder with an experiment of yours")
     return parser
+
+
+def _longer_window(given: set[str]) -> str:
+    """Say what the user can do for more iterations in a run, by the options given."""
+    if "experiment" in given:
+        return "give a longer window_s"
+    typed = sorted(given & _SET_WINDOW)
+    return f"leave {' and '.join(typed)} out" if typed else "give a larger --budget-min"
 
 
 def _arguments(args: argparse.Namespace, given: set[str]) -> list[str]:

@@ -40,6 +40,7 @@ class Study:
         reasons: Why cells are not, or no longer, searched.
         stored: Cell and file of each stored run in use.
         measured: How many runs were made.
+        longer_window: What the user can do for more iterations in a run.
         lacks_hardware: Whether no cell can run for want of hardware.
     """
 
@@ -56,6 +57,7 @@ class Study:
         self.reasons: dict[int, str] = {}
         self.stored: list[tuple[int, Path]] = []
         self.measured = 0
+        self.longer_window = "give a longer window_s"
         self._failures: Counter[int] = Counter()
         verdicts = [reason_to_skip(plan) for plan in plans]
         for arm, verdict in enumerate(verdicts):
