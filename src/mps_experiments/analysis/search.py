@@ -165,6 +165,15 @@ class Search:
         common = self.blocks(arm) if arm == beside else self.over(beside)[arm].blocks
         return standing.fates[arm] is Fate.OPEN and common < MOST_BLOCKS
 
+    def least_runs(self) -> int:
+        """Return how many runs are to be made at least, as long as none rules a cell out."""
+        new = {arm for arm in self._all if not self.blocks(arm)} - self.excluded
+        if self._noise()[0]:
+            return max(1, len(new))
+        own = range(self.first_block, self.first_block + NOISE_RUNS)
+        noise_runs = sum(not self._has(self.reference, block) for block in own)
+        return noise_runs + len(new - {self.reference})
+
     def is_over(self, fits: Callable[[int], bool]) -> bool:
         """Tell whether there is no run to make; `fits` as for `trials`."""
         decided = next(self.trials(fits), None) is None

@@ -131,6 +131,7 @@ def test_what_is_lacking_is_measured_and_kept_as_a_sweep(tmp_path: Path) -> None
     options = ("window_s=0.3", "+workload.options.sleep_s=0.01")
     first = recommend(tmp_path, "procs=1", *options).finish()
     assert first.returncode == 0, first.stdout + first.stderr
+    assert first.stdout.startswith("1 cell, 3 runs at least, 20 min at most\n")
     assert one(first.stdout.splitlines(), "USE ").endswith("(3 blocks)")
     summary = read_json(newest(tmp_path) / "sweep.json")
     assert summary["command"].startswith("python -m mps_experiments.recommend workload=custom")
@@ -157,10 +158,10 @@ def test_what_is_lacking_is_measured_and_kept_as_a_sweep(tmp_path: Path) -> None
 
 def test_an_interrupted_search_says_what_it_knows_and_keeps_its_records(tmp_path: Path) -> None:
     running = recommend(tmp_path, "procs=1,2", "window_s=0.3", "+workload.options.sleep_s=0.01")
-    wait_until(lambda: find_measurements(tmp_path), "a record is written", 60.0)
+    wait_until(lambda: len(find_measurements(tmp_path)) > 1, "the search has the first record", 60.0)
     running.send_signal(signal.SIGINT)
     done = running.finish()
-    assert done.returncode == 128 + signal.SIGINT
+    assert done.returncode == 128 + signal.SIGINT, done.stdout + done.stderr
     assert "the same command goes on from what is stored" in done.stdout
     assert [m for m in records(tmp_path) if m.verdict.status is Status.VALID]
 

@@ -22,7 +22,7 @@ from mps_experiments.mps.logs import client_limit, cuda_version
 from mps_experiments.record.axes import key_of
 from mps_experiments.record.machine import MachineFacts
 from mps_experiments.record.measurement import read_measurement
-from mps_experiments.report.terminal import Parser, Terminal, complain
+from mps_experiments.report.terminal import Parser, Terminal, complain, status
 from mps_experiments.run.plan import RunPaths
 from mps_experiments.sweep.opening import open_sweep
 from mps_experiments.sweep.preflight import plan_cells
@@ -66,6 +66,7 @@ def main(arguments: list[str] | None = None, probe: Any = None, lock_folder: Any
     catch_signals()
     try:
         aim = aim_of(args)
+        status("composing the cells and reading stored runs")
         budget_s = 60 * positive("--budget-min", args.budget_min)
         given = {key_of(text) for text in args.option}
         request = parse(_arguments(args, given))
@@ -152,6 +153,7 @@ class _Task:
                 terminal.line(line)
         else:
             folder = self.grid.folder
+            terminal.line(self.agenda.opening_line())
             try:
                 code = self._measure(typed, probe, lock_folder)
             except Interrupted:
