@@ -52,6 +52,10 @@ def test_records_of_other_conditions_are_not_read_and_no_run_is_begun_without_ti
     )
     out = capsys.readouterr().out
     assert "runs: 0 measured, 0 stored" in out
+    assert out.startswith(
+        "6 stored runs are not used: 3 differ in mps (on against off); "
+        "2 differ in window_s (5.0 against 6.0); 1 differs in procs (8 against 1, 4)\n"
+    )
     assert out.count("not measured: no run would be done within the budget") == 2
 
 

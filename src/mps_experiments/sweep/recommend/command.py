@@ -33,6 +33,7 @@ from mps_experiments.sweep.recommend.answer import Answer
 from mps_experiments.sweep.recommend.files import write_answer
 from mps_experiments.sweep.recommend.stored import StoredRuns, fingerprints
 from mps_experiments.sweep.recommend.study import Study
+from mps_experiments.sweep.recommend.unused import unused_line
 from mps_experiments.sweep.sweep import Sweep
 
 _MODULE = "mps_experiments.recommend"
@@ -132,6 +133,7 @@ class _Task:
     Attributes:
         left_out: A line for each cell that no search can include.
         output_dir: Where stored runs were looked for.
+        unused: How many of them do not count, and why; empty if all do.
     """
 
     request: Request
@@ -139,6 +141,7 @@ class _Task:
     agenda: SearchAgenda
     left_out: Sequence[str]
     output_dir: Path
+    unused: str
 
     @property
     def study(self) -> Study:
@@ -147,6 +150,8 @@ class _Task:
     def run(self, typed: list[str], probe: GpuProbe, lock_folder: Path) -> int:
         """Measure what is lacking, then say, draw and write the answer."""
         terminal, code = Terminal(None), 0
+        if self.unused:
+            terminal.line(self.unused)
         if self.study.search.is_over(self.agenda.fits):
             folder = self.output_dir / "recommended" / time.strftime("%Y-%m-%d_%H-%M-%S")
             if line := self.agenda.noise_line():
@@ -216,7 +221,7 @@ def _set_up(
         adapts_window=adapts_window and any(limit.flag == "--p99-ms" for limit in aim.limits),
     )
     output_dir = Path(cells[0].config.output_dir).expanduser().absolute()
-    _read_stored(agenda, output_dir, machines)
+    unused = _read_stored(agenda, output_dir, machines)
     agenda.study.exclude_on_paper(agenda.machine)
     return _Task(
         request=request,
@@ -228,11 +233,15 @@ def _set_up(
             if plan not in left
         ],
         output_dir=output_dir,
+        unused=unused,
     )
 
 
-def _read_stored(agenda: SearchAgenda, output_dir: Path, machines: Mapping[str | None, MachineFacts]) -> None:
-    """Add the stored runs of all cells; a window for p99 is chosen by those of the reference."""
+def _read_stored(agenda: SearchAgenda, output_dir: Path, machines: Mapping[str | None, MachineFacts]) -> str:
+    """Add the stored runs of all cells, and say which runs do not count.
+
+    A window for p99 is chosen by the runs of the reference.
+    """
     study, stored = agenda.study, StoredRuns(output_dir)
     if stored.problems:
         complain(f"{len(stored.problems)} records are not used, they cannot be read: {stored.problems[0]}")
@@ -240,10 +249,13 @@ def _read_stored(agenda: SearchAgenda, output_dir: Path, machines: Mapping[str |
     if agenda.adapts_window and (pilots := stored.of(wanted[study.search.reference])):
         agenda.adapts_window = False
         agenda.window_s = study.window_s(pilots[0].run, agenda.budget_s)
-    axes = {} if agenda.window_s is None else {"window_s": agenda.window_s}
+    if agenda.window_s is not None:
+        axes = {"window_s": agenda.window_s}
+        wanted = [replace(each, configuration=each.configuration | axes) for each in wanted]
     for arm, fingerprint in enumerate(wanted):
-        for found in stored.of(fingerprint, **axes):
+        for found in stored.of(fingerprint):
             study.add_stored(arm, found.run, found.path)
+    return unused_line(stored.unused(wanted), wanted)
 
 
 def _take_over(sweep: Sweep, study: Study) -> None:
