@@ -10,7 +10,7 @@ from mps_experiments.analysis.repeats import Group
 from mps_experiments.analysis.search import ZONE, Fate
 from mps_experiments.record.axes import BY_NAME as AXES
 from mps_experiments.report.pareto import Point, front
-from mps_experiments.sweep.recommend.study import Study
+from mps_experiments.sweep.recommend.known import KnownCells
 
 _WORDS = {
     Fate.LEADER: "tied",
@@ -30,7 +30,7 @@ class Answer:
         chosen: The cell to use; None if none is known to keep the limits.
     """
 
-    def __init__(self, study: Study) -> None:
+    def __init__(self, study: KnownCells) -> None:
         self._study = study
         self._standing = study.search.standing()
         self.chosen = self._standing.chosen
@@ -54,7 +54,7 @@ class Answer:
             yield f"throughput over {percentile}, cells that no other beats in both: {values}"
         noise = study.search.noise()
         spread = "" if noise is None else f"; equal runs differ by {difference(noise)}"
-        counts = f"runs: {study.measured} measured, {len(study.stored)} stored"
+        counts = f"runs: {study.measured} measured, {study.taken} stored"
         yield "; ".join([f"{counts}{spread}", *self._unknown_p99(), study.search.stopped])
 
     def _unknown_p99(self) -> Iterator[str]:
@@ -104,8 +104,8 @@ class Answer:
     def _about_batches(self, chosen: int) -> Iterator[str]:
         """Say whether one process with larger batches beats several, or that it was not tried."""
         study, option = self._study, AXES["batch"].option
-        several = [arm for arm, plan in enumerate(study.plans) if plan.worker_count > 1]
-        if len({cell.config.workload.batch for cell in study.cells}) == 1:
+        several = [arm for arm, axes in enumerate(study.axes) if axes["procs"] > 1]
+        if len({axes["batch"] for axes in study.axes}) == 1:
             if chosen in several:
                 yield f"larger batches in one process were not tried: {option}=1,2,4,8 adds them"
             return

@@ -31,6 +31,7 @@ from mps_experiments.sweep.recommend.agenda import SearchAgenda, SearchGrid
 from mps_experiments.sweep.recommend.aim import Aim, add_aim, aim_of, positive
 from mps_experiments.sweep.recommend.answer import Answer
 from mps_experiments.sweep.recommend.files import write_answer
+from mps_experiments.sweep.recommend.known import KnownCells
 from mps_experiments.sweep.recommend.stored import StoredRuns, fingerprints
 from mps_experiments.sweep.recommend.study import Study
 from mps_experiments.sweep.recommend.unused import unused_line
@@ -153,7 +154,7 @@ class _Task:
         if self.unused:
             terminal.line(self.unused)
         if self.study.search.is_over(self.agenda.fits):
-            folder = self.output_dir / "recommended" / time.strftime("%Y-%m-%d_%H-%M-%S")
+            folder = _folder(self.output_dir)
             if line := self.agenda.noise_line():
                 terminal.line(line)
         else:
@@ -164,9 +165,9 @@ class _Task:
             except Interrupted:
                 self.study.search.stopped = "interrupted; the same command goes on from what is stored"
                 if any(self.study.runs):
-                    self._tell(terminal, folder, typed)
+                    _tell(self.study, folder, typed, self.left_out)
                 raise
-        answer = self._tell(terminal, folder, typed)
+        answer = _tell(self.study, folder, typed, self.left_out)
         return code or int(answer.chosen is None and not self.study.lacks_hardware)
 
     def _measure(self, typed: list[str], probe: GpuProbe, lock_folder: Path) -> int:
@@ -181,14 +182,21 @@ class _Task:
             sweep.run(request)
         return sweep.exit_code
 
-    def _tell(self, terminal: Terminal, folder: Path, typed: Sequence[str]) -> Answer:
-        answer = Answer(self.study)
-        lines = [*answer.lines(), *self.left_out]
-        lines += write_answer(self.study, answer, folder, lines)
-        lines.append(f"the same search: {shlex.join(['python', '-m', _MODULE, *typed])}")
-        for line in lines:
-            terminal.line(line)
-        return answer
+
+def _tell(study: KnownCells, folder: Path, typed: Sequence[str], more: Sequence[str] = ()) -> Answer:
+    """Print the answer, with more lines behind it, and write it into a folder."""
+    answer, terminal = Answer(study), Terminal(None)
+    lines = [*answer.lines(), *more]
+    lines += write_answer(study, answer, folder, lines)
+    lines.append(f"the same search: {shlex.join(['python', '-m', _MODULE, *typed])}")
+    for line in lines:
+        terminal.line(line)
+    return answer
+
+
+def _folder(output_dir: Path) -> Path:
+    """Return where the answer goes if nothing is measured."""
+    return output_dir / "recommended" / time.strftime("%Y-%m-%d_%H-%M-%S")
 
 
 def _set_up(
