@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mps_experiments.config.cells import Grid, Request, parse
+from mps_experiments.config.schema import Config
 from mps_experiments.errors import ConfigError, Interrupted
 from mps_experiments.machine.facts import collect_facts
 from mps_experiments.machine.gpus import GpuProbe, open_probe
@@ -24,6 +25,7 @@ from mps_experiments.record.machine import MachineFacts
 from mps_experiments.record.measurement import read_measurement
 from mps_experiments.report.terminal import Parser, Terminal, complain, status
 from mps_experiments.run.plan import RunPaths
+from mps_experiments.sweep.lookup import find_runs
 from mps_experiments.sweep.opening import open_sweep
 from mps_experiments.sweep.preflight import plan_cells
 from mps_experiments.sweep.program import EXIT_USER_ERROR
@@ -31,6 +33,7 @@ from mps_experiments.sweep.recommend.agenda import SearchAgenda, SearchGrid
 from mps_experiments.sweep.recommend.aim import Aim, add_aim, aim_of, positive
 from mps_experiments.sweep.recommend.answer import Answer
 from mps_experiments.sweep.recommend.files import write_answer
+from mps_experiments.sweep.recommend.given import FLAG, cells_of
 from mps_experiments.sweep.recommend.known import KnownCells
 from mps_experiments.sweep.recommend.stored import StoredRuns, fingerprints
 from mps_experiments.sweep.recommend.study import Study
@@ -40,6 +43,7 @@ from mps_experiments.sweep.sweep import Sweep
 _MODULE = "mps_experiments.recommend"
 _DEFAULTS = {"procs": "procs=1,2,4,8,16", "mps": "mps=off,on", "times": "times=auto"}
 _WINDOW = "window_s=5"
+_BUDGET_MIN = "20"
 _SET_WINDOW = {"times", "window_s", "experiment"}  # who gives one of them decides the window
 # Options of a sweep that a search decides.
 _OWN = {
@@ -68,8 +72,10 @@ def main(arguments: list[str] | None = None, probe: Any = None, lock_folder: Any
     catch_signals()
     try:
         aim = aim_of(args)
+        if args.stored:
+            return _choose(args, aim, typed)
         status("composing the cells and reading stored runs")
-        budget_s = 60 * positive("--budget-min", args.budget_min)
+        budget_s = 60 * positive("--budget-min", _BUDGET_MIN if args.budget_min is None else args.budget_min)
         given = {key_of(text) for text in args.option}
         request = parse(_arguments(args, given))
         with contextlib.nullcontext(probe) if probe else open_probe() as gpus:
@@ -98,9 +104,36 @@ def _parser() -> argparse.ArgumentParser:
         help=f"the cells, as for a sweep; default: {given}; or experiment=NAME",
     )
     add_aim(parser)
-    parser.add_argument("--budget-min", default="20", help="minutes that it may take; default: 20")
+    parser.add_argument("--budget-min", help=f"minutes that it may take; default: {_BUDGET_MIN}")
+    parser.add_argument(
+        FLAG,
+        metavar="RUN",
+        action="append",
+        help="measure nothing and decide among the cells of these runs (a folder, a record or an MLflow "
+        "run id); may be given several times",
+    )
     parser.add_argument("--config-dir", metavar="DIR", help="folder with an experiment of yours")
     return parser
+
+
+def _choose(args: argparse.Namespace, aim: Aim, typed: Sequence[str]) -> int:
+    """Choose among the cells of stored runs, and print the answer.
+
+    Raises:
+        ConfigError: If the runs do not allow a choice, or an option is given that a measurement needs.
+    """
+    flags = {"--budget-min": args.budget_min, "--config-dir": args.config_dir}
+    given = [(flag, value) for flag, value in flags.items() if value is not None]
+    given += [(key_of(text), text.partition("=")[2]) for text in args.option]
+    if given:
+        raise ConfigError(*given[0], f"has no effect with {FLAG}, which measures nothing; leave it out")
+    status("reading stored runs")
+    output_dir = Path(Config().output_dir).absolute()
+    found = find_runs(args.stored, tracking_uri=None, output_dir=output_dir)
+    if found.problems:
+        complain(f"{len(found.problems)} records are not used, they cannot be read: {found.problems[0]}")
+    answer = _tell(cells_of(aim, [run.measurement for run in found.runs]), _folder(output_dir), typed)
+    return int(answer.chosen is None)
 
 
 def _longer_window(given: set[str]) -> str:
@@ -263,7 +296,7 @@ def _read_stored(agenda: SearchAgenda, output_dir: Path, machines: Mapping[str |
     for arm, fingerprint in enumerate(wanted):
         for found in stored.of(fingerprint):
             study.add_stored(arm, found.run, found.path)
-    return unused_line(stored.unused(wanted), wanted)
+    return unused_line(list(stored.unused(wanted)), wanted)
 
 
 def _take_over(sweep: Sweep, study: Study) -> None:

@@ -1,18 +1,18 @@
-"""Say how many stored runs do not count in a search, and in what they differ from its cells; pure."""
+"""Say how many stored runs do not count for some cells, and in what they differ from them; pure."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from mps_experiments.analysis.keys import differences
 from mps_experiments.run.fingerprint import Fingerprint
 
 _TOLD = 3  # differences that are named
-_FIRST = ("gpu", "host")  # other circumstances follow from these
+_FIRST = ("model", "gpu", "host")  # other circumstances follow from these
 _NO_GPU = "cpu"
 
 
-def unused_line(left: Iterable[tuple[Fingerprint, int]], wanted: Sequence[Fingerprint]) -> str:
+def unused_line(left: Sequence[tuple[Fingerprint, int]], wanted: Sequence[Fingerprint]) -> str:
     """Say how many runs of the cells' models are not used, and why; empty if there are none.
 
     Args:
@@ -20,24 +20,34 @@ def unused_line(left: Iterable[tuple[Fingerprint, int]], wanted: Sequence[Finger
         wanted: Those of the cells.
     """
     models = {each.configuration["model"] for each in wanted}
+    alike = [(own, count) for own, count in left if own.configuration["model"] in models]
+    total = sum(count for _, count in alike)
+    if not total:
+        return ""
+    what = "1 stored run is not used" if total == 1 else f"{total} stored runs are not used"
+    told = main_differences(alike, wanted)
+    if len(told) > 1:
+        return f"{what}: {'; '.join(told)}"
+    words = told[0].partition(" in ")[2]
+    return f"{what}: {'it differs' if total == 1 else 'they differ'} in {words}"
+
+
+def main_differences(left: Sequence[tuple[Fingerprint, int]], wanted: Sequence[Fingerprint]) -> list[str]:
+    """Say of how many runs what is the main difference from the cells, the most frequent first."""
     counts: Counter[str] = Counter()
     owns: dict[str, list[Fingerprint]] = {}
     for own, count in left:
-        if own.configuration["model"] in models:
-            name = _main_difference(own, wanted)
-            counts[name] += count
-            owns.setdefault(name, []).append(own)
-    total = sum(counts.values())
-    if not total:
-        return ""
-    what = "1 stored run is not used: it differs" if total == 1 else f"{total} stored runs are not used:"
-    told = [(number, _words(name, owns[name], wanted)) for name, number in counts.most_common(_TOLD)]
-    if len(counts) == 1:
-        return f"{what} in {told[0][1]}" if total == 1 else f"{what} they differ in {told[0][1]}"
-    parts = [f"{number} differ{'s' if number == 1 else ''} in {words}" for number, words in told]
-    if rest := total - sum(number for number, _ in told):
+        name = _main_difference(own, wanted)
+        counts[name] += count
+        owns.setdefault(name, []).append(own)
+    told = counts.most_common(_TOLD)
+    parts = [
+        f"{number} differ{'s' if number == 1 else ''} in {_words(name, owns[name], wanted)}"
+        for name, number in told
+    ]
+    if rest := counts.total() - sum(number for _, number in told):
         parts.append(f"{rest} in something else")
-    return f"{what} {'; '.join(parts)}"
+    return parts
 
 
 def _main_difference(own: Fingerprint, wanted: Sequence[Fingerprint]) -> str:
