@@ -221,3 +221,12 @@ def test_the_noise_is_that_of_equal_runs_and_more_blocks_show_more() -> None:
 @pytest.mark.parametrize(("count", "expected"), [(1, [0]), (2, [0, 0]), (5, [0, 2, 1, 2, 0])])
 def test_the_ends_of_an_axis_come_first_then_the_middles(count: int, expected: list[int]) -> None:
     assert depths(count) == expected
+
+
+def test_a_search_in_which_no_run_tells_a_limit_says_so() -> None:
+    search = Search(arms=[Arm(cost=(procs,)) for procs in (1, 2)], limits=1)
+    for arm in (0, 1):
+        for block in range(NOISE_RUNS):
+            search.add(arm, block, float(arm), [None])
+    assert search.is_over(always)
+    assert search.stopped == "the runs of no cell tell whether it keeps the limits"

@@ -22,6 +22,7 @@ NOISE_RUNS = 3
 _ERROR = 0.05  # probability with which any interval of a kind may miss
 _PAIRED = 4  # degrees of freedom from which on the differences within blocks tell the noise by themselves
 _LOG_ZONE = math.log1p(ZONE)
+_NONE_FITS = "no run would be done within the budget"
 
 
 class Fate(Enum):
@@ -87,6 +88,7 @@ class Search:
         excluded: Cells that are not, or no longer, searched.
         stopped: Why no run is added any more; empty before.
         rounds: How many blocks were begun after the first pass.
+        begun: Whether any run was begun.
     """
 
     arms: Sequence[Arm]
@@ -97,6 +99,7 @@ class Search:
     excluded: set[int] = field(default_factory=set)
     stopped: str = ""
     rounds: int = 0
+    begun: bool = False
 
     def __post_init__(self) -> None:
         self._all = range(len(self.arms))
@@ -141,7 +144,7 @@ class Search:
             if len(self.excluded) == len(self.arms):
                 self.stopped = "no cell can be measured"
             elif not wanted:
-                self.stopped = "every cell is known to be tied, worse or outside a limit"
+                self.stopped = self._decided(standing)
             elif not fresh:
                 self.stopped = f"{MOST_BLOCKS} blocks were measured"
             else:
@@ -151,9 +154,25 @@ class Search:
                 arms = list(dict.fromkeys([*fresh, wanted[-1]]))
                 yield from self._run(self._drawn(arms, block), block, fits)
 
+    def _decided(self, standing: Standing) -> str:
+        """Say why nothing is left to measure."""
+        unknowable = len(standing.of(Fate.UNKNOWABLE))
+        if unknowable == len(self.arms) - len(self.excluded):
+            return "the runs of no cell tell whether it keeps the limits"
+        return f"every {'other ' if unknowable else ''}cell is known to be tied, worse or outside a limit"
+
     def _may_tell_more(self, arm: int, beside: int, standing: Standing) -> bool:
         common = self.blocks(arm) if arm == beside else self.over(beside)[arm].blocks
         return standing.fates[arm] is Fate.OPEN and common < MOST_BLOCKS
+
+    def least_runs(self) -> int:
+        """Return how many runs are to be made at least, as long as none rules a cell out."""
+        new = {arm for arm in self._all if not self.blocks(arm)} - self.excluded
+        if self._noise()[0]:
+            return max(1, len(new))
+        own = range(self.first_block, self.first_block + NOISE_RUNS)
+        noise_runs = sum(not self._has(self.reference, block) for block in own)
+        return noise_runs + len(new - {self.reference})
 
     def is_over(self, fits: Callable[[int], bool]) -> bool:
         """Tell whether there is no run to make; `fits` as for `trials`."""
@@ -167,8 +186,9 @@ class Search:
                 continue
             if fits(arm):
                 yield arm, block
+                self.begun = True
             else:
-                self.stopped = "the budget is used up"
+                self.stopped = "the budget is used up" if self.begun else _NONE_FITS
 
     def _drawn(self, arms: Sequence[int], block: int) -> list[int]:
         draw = random.Random(f"{self.seed} {block}")  # noqa: S311 - an order, no secret

@@ -43,12 +43,33 @@ def test_the_first_runs_are_those_that_were_composed_already(cells: Cells) -> No
     assert agenda.study.measured == len(jobs)
 
 
+def test_what_there_is_to_measure_is_said_first(cells: Cells) -> None:
+    agenda = agenda_of(cells, budget_s=90.0)
+    assert agenda.opening_line() == "6 cells, 8 runs at least, 1.5 min at most"
+    for block in range(3):
+        agenda.study.add(0, block, cells.run(0, truth, block))
+    agenda.study.exclude(5, "too large")
+    assert agenda.opening_line() == "5 cells, 4 runs at least, 1.5 min at most"
+
+
 def test_no_run_is_begun_that_would_not_be_done_in_time(cells: Cells) -> None:
     agenda = agenda_of(cells, budget_s=60.0)
     assert agenda.fits(0)
     agenda.started = time.monotonic() - 45  # a run is expected to take 20 s
     assert not agenda.fits(0)
     assert played(cells, agenda, truth) == ([], [])
+    assert agenda.study.search.stopped == "no run would be done within the budget"
+
+
+def test_a_budget_that_ends_after_a_run_is_used_up(cells: Cells) -> None:
+    agenda = agenda_of(cells, budget_s=60.0)
+
+    def late(config: Config) -> Truth:
+        agenda.started = time.monotonic() - 55
+        return truth(config)
+
+    jobs, _ = played(cells, agenda, late)
+    assert len(jobs) == 1
     assert agenda.study.search.stopped == "the budget is used up"
 
 

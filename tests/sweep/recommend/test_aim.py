@@ -10,7 +10,7 @@ from mps_experiments.errors import ConfigError
 from mps_experiments.sweep.recommend.aim import LIMITS, Aim, Goal, add_aim, aim_of, positive
 from tests.records import make_measurement, with_latencies
 from tests.sweep.recommend.conftest import truth
-from tests.sweep.recommend.stored_records import Cells
+from tests.sweep.recommend.stored_records import Cells, Truth
 
 
 def read(*typed: str) -> Aim:
@@ -56,6 +56,18 @@ def test_p99_is_not_known_with_few_iterations_unless_the_median_is_beyond_the_li
     (limit,) = (each for each in LIMITS if each.flag == "--p99-ms")
     assert replace(limit, most=20.0).value(run) is None
     assert replace(limit, most=5.0).value(run) == 10
+
+
+def test_a_value_has_the_name_of_what_it_is(cells: Cells) -> None:
+    (p99,) = (replace(each, most=2.0) for each in LIMITS if each.flag == "--p99-ms")
+    full, few = cells.run(0, truth), cells.run(0, lambda _: Truth(4.0, iterations=220))
+    excess = math.log(2)
+    assert p99.text(excess, [full], is_broken=True) == "p99 4 ms (limit 2)"
+    assert p99.text(excess, [full, few], is_broken=True) == "p99 at least 4 ms (limit 2)"
+    assert p99.text(excess, [few], is_broken=True) == "p50 4 ms is above the limit of p99, 2 ms"
+    not_known = "p99 not known (220 of 1,000 iterations in a run)"
+    assert p99.text(excess, [few], is_broken=False) == not_known
+    assert p99.unknown([few]) == not_known
 
 
 @pytest.mark.parametrize(

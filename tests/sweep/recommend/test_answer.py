@@ -64,7 +64,26 @@ def test_a_value_that_the_runs_do_not_tell_is_named(cells: Cells) -> None:
     assert few.search.is_over(lambda _: True)
     lines = list(Answer(few).lines())
     assert one(lines, "USE procs=8 mps=off")  # 8 x 200 iterations are enough for p99
-    assert "p99 cannot be had" in one(lines, "not known: procs=1 mps=off")
+    assert lines[-1].endswith(
+        "; p99 of 4 cells cannot be known with window_s=5: give a longer window_s; "
+        "every other cell is known to be tied, worse or outside a limit"
+    )
+    line = one(lines, "not known: procs=1 mps=off: ")
+    assert line.endswith(": p99 not known (200 of 1,000 iterations in a run)")
+
+
+@pytest.mark.parametrize(
+    ("blocks", "expected"),
+    [
+        (4, "excluded: procs=1 mps=off: p50 4 ms is above the limit of p99, 3 ms"),
+        (1, "not known: procs=1 mps=off: p99 not known (200 of 1,000 iterations in a run)"),
+    ],
+)
+def test_a_median_is_not_called_p99(cells: Cells, blocks: int, expected: str) -> None:
+    few = cells.study(
+        under("--p99-ms", 3), lambda config: Truth(4.0 * config.procs, iterations=200), blocks=blocks
+    )
+    assert one(list(Answer(few).lines()), expected.rpartition(": ")[0]) == expected
 
 
 def test_what_is_too_near_to_a_limit_is_not_known(cells: Cells) -> None:

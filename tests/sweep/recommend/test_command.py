@@ -52,7 +52,11 @@ def test_records_of_other_conditions_are_not_read_and_no_run_is_begun_without_ti
     )
     out = capsys.readouterr().out
     assert "runs: 0 measured, 0 stored" in out
-    assert out.count("not measured: the budget is used up") == 2
+    assert out.startswith(
+        "6 stored runs are not used: 3 differ in mps (on against off); "
+        "2 differ in window_s (5.0 against 6.0); 1 differs in procs (8 against 1, 4)\n"
+    )
+    assert out.count("not measured: no run would be done within the budget") == 2
 
 
 @pytest.mark.parametrize(
@@ -63,7 +67,12 @@ def test_records_of_other_conditions_are_not_read_and_no_run_is_begun_without_ti
         (["--p99-ms", "x"], "--p99-ms=x: must be a number above 0"),
         (["--memory-gib", "nan"], "--memory-gib=nan: must be a number above 0"),
         (["--budget-min", "0"], "--budget-min=0: must be a number above 0"),
-        (["--kwh", "-1"], "--kwh=-1: must be a number from 0 on"),
+        (["--goal", "cost", "--gpu-hour", "2", "--kwh", "-1"], "--kwh=-1: must be a number from 0 on"),
+        (["--goal", "cost", "--gpu-hour", ""], "--gpu-hour: must be a number above 0"),
+        (["--goal", "cost"], "--goal=cost: needs --gpu-hour, the price of an hour of the GPU"),
+        (["--goal", "cost", "--kwh", "0.3"], "--goal=cost: needs --gpu-hour"),
+        (["--gpu-hour", "2.5"], "--gpu-hour=2.5: has no effect without --goal cost"),
+        (["--kwh", "0.3", "--goal", "energy"], "--kwh=0.3: has no effect without --goal cost"),
         (["procs="], "procs: must be a whole number from 1 to 1024"),
         (["procs=1,0"], "procs=0: must be a whole number from 1 to 1024"),
         (["repeat=0,1"], "repeat=0,1: the search adds blocks"),
@@ -126,6 +135,7 @@ def test_what_is_lacking_is_measured_and_kept_as_a_sweep(tmp_path: Path) -> None
     options = ("window_s=0.3", "+workload.options.sleep_s=0.01")
     first = recommend(tmp_path, "procs=1", *options).finish()
     assert first.returncode == 0, first.stdout + first.stderr
+    assert first.stdout.startswith("1 cell, 3 runs at least, 20 min at most\n")
     assert one(first.stdout.splitlines(), "USE ").endswith("(3 blocks)")
     summary = read_json(newest(tmp_path) / "sweep.json")
     assert summary["command"].startswith("python -m mps_experiments.recommend workload=custom")
@@ -152,9 +162,22 @@ def test_what_is_lacking_is_measured_and_kept_as_a_sweep(tmp_path: Path) -> None
 
 def test_an_interrupted_search_says_what_it_knows_and_keeps_its_records(tmp_path: Path) -> None:
     running = recommend(tmp_path, "procs=1,2", "window_s=0.3", "+workload.options.sleep_s=0.01")
-    wait_until(lambda: find_measurements(tmp_path), "a record is written", 60.0)
+    wait_until(lambda: len(find_measurements(tmp_path)) > 1, "the search has the first record", 60.0)
     running.send_signal(signal.SIGINT)
     done = running.finish()
-    assert done.returncode == 128 + signal.SIGINT
+    assert done.returncode == 128 + signal.SIGINT, done.stdout + done.stderr
     assert "the same command goes on from what is stored" in done.stdout
     assert [m for m in records(tmp_path) if m.verdict.status is Status.VALID]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"procs"}, "give a larger --budget-min"),
+        ({"procs", "window_s"}, "leave window_s out"),
+        ({"times", "window_s"}, "leave times and window_s out"),
+        ({"experiment", "window_s"}, "give a longer window_s"),
+    ],
+)
+def test_what_gives_p99_more_iterations_depends_on_what_was_typed(given: set[str], expected: str) -> None:
+    assert command._longer_window(given) == expected

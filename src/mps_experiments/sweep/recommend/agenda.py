@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from mps_experiments.analysis.numbers import difference
+from mps_experiments.analysis.numbers import difference, short
 from mps_experiments.analysis.search import MOST_BLOCKS, Fate
 from mps_experiments.config.cells import Grid
 from mps_experiments.config.composer import Cell
@@ -61,6 +61,7 @@ class SearchAgenda(Agenda):
         """Run the reference once, and go on with the window that p99 takes."""
         study, block, before = self.study, self.study.search.first_block, len(measurements)
         yield self._job(study.search.reference, block, announce)
+        study.search.begun = True
         pilot = measurements[-1] if len(measurements) > before else None
         self.window_s = study.window_s(pilot, self.budget_s) if pilot is not None else None
         if self.window_s is None:
@@ -103,6 +104,13 @@ class SearchAgenda(Agenda):
     def fits(self, arm: int) -> bool:
         """Tell whether a run of the cell is done before the time is up."""
         return self._elapsed_s + self._expected_s(arm) <= self.budget_s
+
+    def opening_line(self) -> str:
+        """Say how much there is to measure."""
+        search = self.study.search
+        cells, runs = len(search.arms) - len(search.excluded), search.least_runs()
+        what = f"{cells} cell{'s' if cells > 1 else ''}, {runs} run{'s' if runs > 1 else ''} at least"
+        return f"{what}, {short(self.budget_s / 60)} min at most"
 
     def noise_line(self) -> str:
         """Say how much equal runs differ, and what cannot be told therefore; empty if it is not known."""

@@ -10,6 +10,7 @@ from mps_experiments.analysis.metrics import BY_NAME, Readings
 from mps_experiments.analysis.numbers import short
 from mps_experiments.analysis.repeats import Group
 from mps_experiments.errors import ConfigError
+from mps_experiments.record.latencies import ENOUGH
 from mps_experiments.record.measurement import Measurement
 
 _THROUGHPUT, _P50, _P99 = "throughput_per_s", "latency/p50_ms", "latency/p99_ms"
@@ -55,9 +56,31 @@ class Limit:
             value = median if median is not None and median > self.most else None
         return None if value is None else value * self.scale
 
-    def text(self, excess: float) -> str:
-        """Write the value of a cell beside the limit, from the logarithm of value over limit."""
-        return f"{self.what} {short(self.most * math.exp(excess))} {self.unit} (limit {short(self.most)})"
+    def text(self, excess: float, runs: Sequence[Measurement], is_broken: bool) -> str:
+        """Write the value of a cell beside the limit.
+
+        Args:
+            excess: Its mean logarithm of value over limit.
+            runs: Those of the cell.
+            is_broken: Whether the limit is known to be broken.
+        """
+        value, most = f"{short(self.most * math.exp(excess))} {self.unit}", short(self.most)
+        told = [run for run in runs if self.value(run) is not None]
+        by_median = [run for run in told if BY_NAME[self.metric].read(Readings(run)) is None]
+        if not by_median:
+            return f"{self.what} {value} (limit {most})"
+        if len(by_median) < len(told):  # of some runs it is the median, which p99 is no less than
+            return f"p99 at least {value} (limit {most})"
+        return (
+            f"p50 {value} is above the limit of p99, {most} {self.unit}" if is_broken else self.unknown(runs)
+        )
+
+    def unknown(self, runs: Sequence[Measurement]) -> str:
+        """Say why runs of a cell do not tell the value."""
+        if self.metric != _P99:
+            return f"{self.what} not known: its runs do not tell it"
+        most = max(figures.latencies.count for run in runs if (figures := run.statistics()))
+        return f"p99 not known ({most:,} of {ENOUGH[99]:,} iterations in a run)"
 
 
 LIMITS = (
@@ -73,13 +96,13 @@ class Aim:
     """A goal under limits.
 
     Attributes:
-        gpu_hour: Price of an hour of the GPU.
+        gpu_hour: Price of an hour of the GPU; with the goal `cost` only.
         kwh: Price of a kilowatt hour, in the same money.
     """
 
     goal: Goal = Goal.throughput
     limits: tuple[Limit, ...] = ()
-    gpu_hour: float = 1.0
+    gpu_hour: float = 0.0
     kwh: float = 0.0
 
     def refuse_without_gpu(self) -> None:
@@ -145,28 +168,37 @@ def add_aim(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--goal", default=Goal.throughput.name, help=f"{goals}; default: throughput")
     for limit in LIMITS:
         parser.add_argument(limit.flag, metavar=limit.unit, help=f"limit of {limit.what}, in {limit.unit}")
-    parser.add_argument("--gpu-hour", default="1", help="with --goal cost: price of an hour of the GPU")
-    parser.add_argument("--kwh", default="0", help="with --goal cost: price of a kilowatt hour")
+    parser.add_argument("--gpu-hour", metavar="PRICE", help="with --goal cost: price of an hour of the GPU")
+    parser.add_argument(
+        "--kwh", metavar="PRICE", help="with --goal cost: price of a kilowatt hour; default: 0"
+    )
 
 
 def aim_of(args: argparse.Namespace) -> Aim:
     """Read goal and limits.
 
     Raises:
-        ConfigError: If one is none.
+        ConfigError: If one is none, the price that a goal needs is lacking, or one has no effect.
     """
     if args.goal not in Goal.__members__:
         raise ConfigError("--goal", args.goal, f"must be one of {', '.join(Goal.__members__)}")
+    goal = Goal[args.goal]
+    if goal is Goal.cost and args.gpu_hour is None:
+        raise ConfigError("--goal", goal.name, "needs --gpu-hour, the price of an hour of the GPU, as 2.5")
+    prices = {"--gpu-hour": args.gpu_hour, "--kwh": args.kwh}
+    for flag, text in prices.items():
+        if goal is not Goal.cost and text is not None:
+            raise ConfigError(flag, text, "has no effect without --goal cost")
     given = {limit: getattr(args, limit.flag.strip("-").replace("-", "_")) for limit in LIMITS}
     return Aim(
-        goal=Goal[args.goal],
+        goal=goal,
         limits=tuple(
             replace(limit, most=positive(limit.flag, text))
             for limit, text in given.items()
             if text is not None
         ),
-        gpu_hour=positive("--gpu-hour", args.gpu_hour),
-        kwh=positive("--kwh", args.kwh, zero=True),
+        gpu_hour=0.0 if args.gpu_hour is None else positive("--gpu-hour", args.gpu_hour),
+        kwh=0.0 if args.kwh is None else positive("--kwh", args.kwh, zero=True),
     )
 
 

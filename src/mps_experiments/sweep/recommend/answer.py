@@ -10,7 +10,7 @@ from mps_experiments.analysis.repeats import Group
 from mps_experiments.analysis.search import ZONE, Fate
 from mps_experiments.record.axes import BY_NAME as AXES
 from mps_experiments.report.pareto import Point, front
-from mps_experiments.sweep.recommend.study import Study
+from mps_experiments.sweep.recommend.known import KnownCells
 
 _WORDS = {
     Fate.LEADER: "tied",
@@ -30,7 +30,7 @@ class Answer:
         chosen: The cell to use; None if none is known to keep the limits.
     """
 
-    def __init__(self, study: Study) -> None:
+    def __init__(self, study: KnownCells) -> None:
         self._study = study
         self._standing = study.search.standing()
         self.chosen = self._standing.chosen
@@ -54,8 +54,22 @@ class Answer:
             yield f"throughput over {percentile}, cells that no other beats in both: {values}"
         noise = study.search.noise()
         spread = "" if noise is None else f"; equal runs differ by {difference(noise)}"
-        counts = f"runs: {study.measured} measured, {len(study.stored)} stored"
-        yield f"{counts}{spread}; {study.search.stopped}"
+        counts = f"runs: {study.measured} measured, {study.taken} stored"
+        yield "; ".join([f"{counts}{spread}", *self._unknown_p99(), study.search.stopped])
+
+    def _unknown_p99(self) -> Iterator[str]:
+        """Say of how many cells p99 is not known, with which windows, and what would help."""
+        study, unknown = self._study, self._standing.of(Fate.UNKNOWABLE)
+        for limit, excess in zip(study.aim.limits, self._standing.excess, strict=True):
+            arms = [arm for arm in unknown if not excess[arm].blocks]
+            if limit.flag == "--p99-ms" and arms:
+                cells = [run.cell for arm in arms for run in study.runs[arm]]
+                windows = dict.fromkeys(
+                    f"times={cell.times}" if cell.window_s is None else f"window_s={cell.window_s:g}"
+                    for cell in cells
+                )
+                what = f"p99 of {len(arms)} cell{'s' if len(arms) > 1 else ''} cannot be known"
+                yield f"{what} with {', '.join(windows)}: {study.longer_window}"
 
     def _figures(self, arm: int) -> str:
         runs = self._study.runs[arm]
@@ -90,8 +104,8 @@ class Answer:
     def _about_batches(self, chosen: int) -> Iterator[str]:
         """Say whether one process with larger batches beats several, or that it was not tried."""
         study, option = self._study, AXES["batch"].option
-        several = [arm for arm, plan in enumerate(study.plans) if plan.worker_count > 1]
-        if len({cell.config.workload.batch for cell in study.cells}) == 1:
+        several = [arm for arm, axes in enumerate(study.axes) if axes["procs"] > 1]
+        if len({axes["batch"] for axes in study.axes}) == 1:
             if chosen in several:
                 yield f"larger batches in one process were not tried: {option}=1,2,4,8 adds them"
             return
@@ -128,9 +142,12 @@ class Answer:
             return f"not measured: {study.search.stopped}"
         limits = [(each, of[arm]) for each, of in zip(study.aim.limits, self._standing.excess, strict=True)]
         if fate is Fate.UNKNOWABLE:
-            unknown = ", ".join(limit.what for limit, excess in limits if not excess.blocks)
-            return f"{unknown} cannot be had from its runs (p99 takes 1,000 iterations in each)"
-        beyond = [limit.text(each.mean) for limit, each in limits if each.blocks and each.high > 0]
+            return ", ".join(limit.unknown(study.runs[arm]) for limit, excess in limits if not excess.blocks)
+        beyond = [
+            limit.text(each.mean, study.runs[arm], is_broken=each.low > 0)
+            for limit, each in limits
+            if each.blocks and each.high > 0
+        ]
         return ", ".join(beyond) if beyond and fate is not Fate.WORSE else self._against(arm)
 
     def points(self) -> tuple[str, list[Point]]:

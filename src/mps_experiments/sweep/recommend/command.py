@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mps_experiments.config.cells import Grid, Request, parse
+from mps_experiments.config.schema import Config
 from mps_experiments.errors import ConfigError, Interrupted
 from mps_experiments.machine.facts import collect_facts
 from mps_experiments.machine.gpus import GpuProbe, open_probe
@@ -22,8 +23,9 @@ from mps_experiments.mps.logs import client_limit, cuda_version
 from mps_experiments.record.axes import key_of
 from mps_experiments.record.machine import MachineFacts
 from mps_experiments.record.measurement import read_measurement
-from mps_experiments.report.terminal import Parser, Terminal, complain
+from mps_experiments.report.terminal import Parser, Terminal, complain, status
 from mps_experiments.run.plan import RunPaths
+from mps_experiments.sweep.lookup import find_runs
 from mps_experiments.sweep.opening import open_sweep
 from mps_experiments.sweep.preflight import plan_cells
 from mps_experiments.sweep.program import EXIT_USER_ERROR
@@ -31,13 +33,17 @@ from mps_experiments.sweep.recommend.agenda import SearchAgenda, SearchGrid
 from mps_experiments.sweep.recommend.aim import Aim, add_aim, aim_of, positive
 from mps_experiments.sweep.recommend.answer import Answer
 from mps_experiments.sweep.recommend.files import write_answer
+from mps_experiments.sweep.recommend.given import FLAG, cells_of
+from mps_experiments.sweep.recommend.known import KnownCells
 from mps_experiments.sweep.recommend.stored import StoredRuns, fingerprints
 from mps_experiments.sweep.recommend.study import Study
+from mps_experiments.sweep.recommend.unused import unused_line
 from mps_experiments.sweep.sweep import Sweep
 
 _MODULE = "mps_experiments.recommend"
 _DEFAULTS = {"procs": "procs=1,2,4,8,16", "mps": "mps=off,on", "times": "times=auto"}
 _WINDOW = "window_s=5"
+_BUDGET_MIN = "20"
 _SET_WINDOW = {"times", "window_s", "experiment"}  # who gives one of them decides the window
 # Options of a sweep that a search decides.
 _OWN = {
@@ -66,12 +72,16 @@ def main(arguments: list[str] | None = None, probe: Any = None, lock_folder: Any
     catch_signals()
     try:
         aim = aim_of(args)
-        budget_s = 60 * positive("--budget-min", args.budget_min)
+        if args.stored:
+            return _choose(args, aim, typed)
+        status("composing the cells and reading stored runs")
+        budget_s = 60 * positive("--budget-min", _BUDGET_MIN if args.budget_min is None else args.budget_min)
         given = {key_of(text) for text in args.option}
         request = parse(_arguments(args, given))
         with contextlib.nullcontext(probe) if probe else open_probe() as gpus:
             adapts_window = not given & _SET_WINDOW
             task = _set_up(request, aim, gpus, budget_s, started, adapts_window)
+            task.study.longer_window = _longer_window(given)
             return task.run(typed, gpus, lock_folder or LOCK_FOLDER)
     except ConfigError as error:
         complain(str(error))
@@ -94,9 +104,44 @@ def _parser() -> argparse.ArgumentParser:
         help=f"the cells, as for a sweep; default: {given}; or experiment=NAME",
     )
     add_aim(parser)
-    parser.add_argument("--budget-min", default="20", help="minutes that it may take; default: 20")
+    parser.add_argument("--budget-min", help=f"minutes that it may take; default: {_BUDGET_MIN}")
+    parser.add_argument(
+        FLAG,
+        metavar="RUN",
+        action="append",
+        help="measure nothing and decide among the cells of these runs (a folder, a record or an MLflow "
+        "run id); may be given several times",
+    )
     parser.add_argument("--config-dir", metavar="DIR", help="folder with an experiment of yours")
     return parser
+
+
+def _choose(args: argparse.Namespace, aim: Aim, typed: Sequence[str]) -> int:
+    """Choose among the cells of stored runs, and print the answer.
+
+    Raises:
+        ConfigError: If the runs do not allow a choice, or an option is given that a measurement needs.
+    """
+    flags = {"--budget-min": args.budget_min, "--config-dir": args.config_dir}
+    given = [(flag, value) for flag, value in flags.items() if value is not None]
+    given += [(key_of(text), text.partition("=")[2]) for text in args.option]
+    if given:
+        raise ConfigError(*given[0], f"has no effect with {FLAG}, which measures nothing; leave it out")
+    status("reading stored runs")
+    output_dir = Path(Config().output_dir).absolute()
+    found = find_runs(args.stored, tracking_uri=None, output_dir=output_dir)
+    if found.problems:
+        complain(f"{len(found.problems)} records are not used, they cannot be read: {found.problems[0]}")
+    answer = _tell(cells_of(aim, [run.measurement for run in found.runs]), _folder(output_dir), typed)
+    return int(answer.chosen is None)
+
+
+def _longer_window(given: set[str]) -> str:
+    """Say what the user can do for more iterations in a run, by the options given."""
+    if "experiment" in given:
+        return "give a longer window_s"
+    typed = sorted(given & _SET_WINDOW)
+    return f"leave {' and '.join(typed)} out" if typed else "give a larger --budget-min"
 
 
 def _arguments(args: argparse.Namespace, given: set[str]) -> list[str]:
@@ -107,7 +152,7 @@ def _arguments(args: argparse.Namespace, given: set[str]) -> list[str]:
     """
     for text in args.option:
         if (why := _OWN.get(key_of(text).partition(".")[0])) is not None:
-            raise ConfigError(key_of(text), text.partition("=")[2], f"{why}; leave it away")
+            raise ConfigError(key_of(text), text.partition("=")[2], f"{why}; leave it out")
     defaults = [text for key, text in _DEFAULTS.items() if key not in given]
     if not given & _SET_WINDOW:
         defaults.append(_WINDOW)
@@ -122,6 +167,7 @@ class _Task:
     Attributes:
         left_out: A line for each cell that no search can include.
         output_dir: Where stored runs were looked for.
+        unused: How many of them do not count, and why; empty if all do.
     """
 
     request: Request
@@ -129,6 +175,7 @@ class _Task:
     agenda: SearchAgenda
     left_out: Sequence[str]
     output_dir: Path
+    unused: str
 
     @property
     def study(self) -> Study:
@@ -137,20 +184,23 @@ class _Task:
     def run(self, typed: list[str], probe: GpuProbe, lock_folder: Path) -> int:
         """Measure what is lacking, then say, draw and write the answer."""
         terminal, code = Terminal(None), 0
+        if self.unused:
+            terminal.line(self.unused)
         if self.study.search.is_over(self.agenda.fits):
-            folder = self.output_dir / "recommended" / time.strftime("%Y-%m-%d_%H-%M-%S")
+            folder = _folder(self.output_dir)
             if line := self.agenda.noise_line():
                 terminal.line(line)
         else:
             folder = self.grid.folder
+            terminal.line(self.agenda.opening_line())
             try:
                 code = self._measure(typed, probe, lock_folder)
             except Interrupted:
                 self.study.search.stopped = "interrupted; the same command goes on from what is stored"
                 if any(self.study.runs):
-                    self._tell(terminal, folder, typed)
+                    _tell(self.study, folder, typed, self.left_out)
                 raise
-        answer = self._tell(terminal, folder, typed)
+        answer = _tell(self.study, folder, typed, self.left_out)
         return code or int(answer.chosen is None and not self.study.lacks_hardware)
 
     def _measure(self, typed: list[str], probe: GpuProbe, lock_folder: Path) -> int:
@@ -165,14 +215,21 @@ class _Task:
             sweep.run(request)
         return sweep.exit_code
 
-    def _tell(self, terminal: Terminal, folder: Path, typed: Sequence[str]) -> Answer:
-        answer = Answer(self.study)
-        lines = [*answer.lines(), *self.left_out]
-        lines += write_answer(self.study, answer, folder, lines)
-        lines.append(f"the same search: {shlex.join(['python', '-m', _MODULE, *typed])}")
-        for line in lines:
-            terminal.line(line)
-        return answer
+
+def _tell(study: KnownCells, folder: Path, typed: Sequence[str], more: Sequence[str] = ()) -> Answer:
+    """Print the answer, with more lines behind it, and write it into a folder."""
+    answer, terminal = Answer(study), Terminal(None)
+    lines = [*answer.lines(), *more]
+    lines += write_answer(study, answer, folder, lines)
+    lines.append(f"the same search: {shlex.join(['python', '-m', _MODULE, *typed])}")
+    for line in lines:
+        terminal.line(line)
+    return answer
+
+
+def _folder(output_dir: Path) -> Path:
+    """Return where the answer goes if nothing is measured."""
+    return output_dir / "recommended" / time.strftime("%Y-%m-%d_%H-%M-%S")
 
 
 def _set_up(
@@ -186,7 +243,7 @@ def _set_up(
     grid = request.grid
     assert grid is not None  # noqa: S101 - the command line has no flag that only shows something
     if not grid.cells:
-        raise ConfigError("hydra.sweeper", "", "a search decides itself what runs; leave the sweeper away")
+        raise ConfigError("hydra.sweeper", "", "a search decides itself what runs; leave the sweeper out")
     plans = plan_cells(request.cells, probe, [cell.folder for cell in grid.cells])
     if all(plan.device.is_cpu for plan in plans):
         aim.refuse_without_gpu()
@@ -205,7 +262,7 @@ def _set_up(
         adapts_window=adapts_window and any(limit.flag == "--p99-ms" for limit in aim.limits),
     )
     output_dir = Path(cells[0].config.output_dir).expanduser().absolute()
-    _read_stored(agenda, output_dir, machines)
+    unused = _read_stored(agenda, output_dir, machines)
     agenda.study.exclude_on_paper(agenda.machine)
     return _Task(
         request=request,
@@ -217,11 +274,15 @@ def _set_up(
             if plan not in left
         ],
         output_dir=output_dir,
+        unused=unused,
     )
 
 
-def _read_stored(agenda: SearchAgenda, output_dir: Path, machines: Mapping[str | None, MachineFacts]) -> None:
-    """Add the stored runs of all cells; a window for p99 is chosen by those of the reference."""
+def _read_stored(agenda: SearchAgenda, output_dir: Path, machines: Mapping[str | None, MachineFacts]) -> str:
+    """Add the stored runs of all cells, and say which runs do not count.
+
+    A window for p99 is chosen by the runs of the reference.
+    """
     study, stored = agenda.study, StoredRuns(output_dir)
     if stored.problems:
         complain(f"{len(stored.problems)} records are not used, they cannot be read: {stored.problems[0]}")
@@ -229,10 +290,13 @@ def _read_stored(agenda: SearchAgenda, output_dir: Path, machines: Mapping[str |
     if agenda.adapts_window and (pilots := stored.of(wanted[study.search.reference])):
         agenda.adapts_window = False
         agenda.window_s = study.window_s(pilots[0].run, agenda.budget_s)
-    axes = {} if agenda.window_s is None else {"window_s": agenda.window_s}
+    if agenda.window_s is not None:
+        axes = {"window_s": agenda.window_s}
+        wanted = [replace(each, configuration=each.configuration | axes) for each in wanted]
     for arm, fingerprint in enumerate(wanted):
-        for found in stored.of(fingerprint, **axes):
+        for found in stored.of(fingerprint):
             study.add_stored(arm, found.run, found.path)
+    return unused_line(list(stored.unused(wanted)), wanted)
 
 
 def _take_over(sweep: Sweep, study: Study) -> None:

@@ -11,12 +11,12 @@ from mps_experiments.report.terminal import complain
 from mps_experiments.sweep.export.experiment import FOLDER, Experiment, experiment_of
 from mps_experiments.sweep.export.values import stored_run
 from mps_experiments.sweep.recommend.answer import Answer
-from mps_experiments.sweep.recommend.study import Study
+from mps_experiments.sweep.recommend.known import KnownCells
 
 NAME = "recommended"
 
 
-def write_answer(study: Study, answer: Answer, folder: Path, lines: Sequence[str]) -> list[str]:
+def write_answer(study: KnownCells, answer: Answer, folder: Path, lines: Sequence[str]) -> list[str]:
     """Write what is to be had into a folder, and return a line for each file.
 
     A file that cannot be written is told on standard error: the answer was found all the same.
@@ -31,7 +31,7 @@ def write_answer(study: Study, answer: Answer, folder: Path, lines: Sequence[str
     return said
 
 
-def _write(study: Study, answer: Answer, folder: Path) -> Iterator[str]:
+def _write(study: KnownCells, answer: Answer, folder: Path) -> Iterator[str]:
     percentile, points = answer.points()
     if len(points) > 1:
         limit = next((each for each in study.aim.limits if each.flag == f"--{percentile}-ms"), None)
@@ -45,7 +45,7 @@ def _write(study: Study, answer: Answer, folder: Path) -> Iterator[str]:
         yield from (f"run it: {line}" for line in experiment.lines(str(folder)))
 
 
-def _experiment(study: Study, arm: int) -> Experiment | None:
+def _experiment(study: KnownCells, arm: int) -> Experiment | None:
     """Return the cell as an experiment; None, with a line on standard error, where it cannot be written."""
     run = stored_run(study.runs[arm][0])
     try:

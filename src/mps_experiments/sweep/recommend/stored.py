@@ -40,6 +40,7 @@ class StoredRuns:
     def __init__(self, output_dir: Path) -> None:
         self.problems: list[str] = []
         self._runs: dict[str, dict[str, Stored]] = {}
+        self._fingerprints: dict[str, Fingerprint] = {}
         for path in originals(output_dir):
             try:
                 run = read_measurement(path)
@@ -47,18 +48,22 @@ class StoredRuns:
                 self.problems.append(str(error))
                 continue
             if run.verdict.status is Status.VALID and run.is_ordinary:
-                same = self._runs.setdefault(_digest(of_record(run)), {})
+                fingerprint = of_record(run)
+                digest = _digest(fingerprint)
+                self._fingerprints.setdefault(digest, fingerprint)
+                same = self._runs.setdefault(digest, {})
                 same.setdefault(run.record_id, Stored(condensed(run), path))
 
-    def of(self, wanted: Fingerprint, **axes: Any) -> list[Stored]:
-        """Return the runs of a cell in any block, the oldest first.
+    def of(self, wanted: Fingerprint) -> list[Stored]:
+        """Return the runs of the cell with this fingerprint in any block, the oldest first."""
+        return sorted(self._runs.get(_digest(wanted), {}).values(), key=lambda each: each.run.started_at)
 
-        Args:
-            wanted: The fingerprint of a run of the cell.
-            axes: Axes on which it has another value.
-        """
-        found = self._runs.get(_digest(wanted, **axes), {}).values()
-        return sorted(found, key=lambda each: each.run.started_at)
+    def unused(self, wanted: Sequence[Fingerprint]) -> Iterator[tuple[Fingerprint, int]]:
+        """Yield the fingerprint of runs that stand for none of these cells, and how many there are."""
+        used = {_digest(each) for each in wanted}
+        for digest, fingerprint in self._fingerprints.items():
+            if digest not in used:
+                yield fingerprint, len(self._runs[digest])
 
 
 def fingerprints(
@@ -85,6 +90,6 @@ def options_of(cell: Cell) -> dict[str, Any]:
     return {str(name): value for name, value in converted.items()}
 
 
-def _digest(fingerprint: Fingerprint, **axes: Any) -> str:
+def _digest(fingerprint: Fingerprint) -> str:
     """Return what all blocks of a cell share."""
-    return replace(fingerprint, configuration=fingerprint.configuration | {"repeat": None} | axes).digest
+    return replace(fingerprint, configuration=fingerprint.configuration | {"repeat": None}).digest

@@ -4,12 +4,10 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from mps_experiments.analysis.numbers import short
-from mps_experiments.analysis.search import Arm, Search, depths
 from mps_experiments.config.composer import Cell
-from mps_experiments.record.axes import EXTRA_FACTORS, FACTORS, chosen, items_of, key_of
+from mps_experiments.record.axes import FACTORS, chosen, items_of, key_of
 from mps_experiments.record.latencies import ENOUGH
 from mps_experiments.record.machine import MachineFacts
 from mps_experiments.record.measurement import Measurement
@@ -17,6 +15,7 @@ from mps_experiments.record.verdict import Status
 from mps_experiments.run.plan import RunPlan
 from mps_experiments.run.skip import reason_to_skip
 from mps_experiments.sweep.recommend.aim import Aim
+from mps_experiments.sweep.recommend.known import KnownCells
 
 WINDOWS_S = (5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0)  # few, so that a later search finds the same again
 _SPARE = 1.1  # of iterations: other cells may be slower than the one that the window was chosen by
@@ -24,8 +23,8 @@ _ON_PAPER = 0.9  # share of the memory expected that a cell will take at least: 
 _GIB = 2**30
 
 
-class Study:
-    """What is searched. A cell is known by its position.
+class Study(KnownCells):
+    """What is searched.
 
     Args:
         aim: What is wanted.
@@ -34,28 +33,19 @@ class Study:
         varied: The options in which they differ.
 
     Attributes:
-        names: What sets each cell apart.
-        search: The search over them.
-        runs: The VALID runs of each cell.
-        reasons: Why cells are not, or no longer, searched.
         stored: Cell and file of each stored run in use.
-        measured: How many runs were made.
         lacks_hardware: Whether no cell can run for want of hardware.
     """
 
     def __init__(
         self, aim: Aim, cells: Sequence[Cell], plans: Sequence[RunPlan], varied: frozenset[str]
     ) -> None:
-        self.aim, self.cells, self.plans = aim, cells, plans
-        self._axes = [chosen(cell.config) for cell in cells]
+        self.cells, self.plans = cells, plans
         words = [[text for text in cell.overrides if key_of(text) in varied] for cell in cells]
-        self.names = [" ".join(own) or plan.name for own, plan in zip(words, plans, strict=True)]
-        seed = cells[0].config.order_seed
-        self.search = Search(arms=_arms(self._axes), limits=len(aim.limits), seed=seed)
-        self.runs: list[list[Measurement]] = [[] for _ in cells]
-        self.reasons: dict[int, str] = {}
+        names = [" ".join(own) or plan.name for own, plan in zip(words, plans, strict=True)]
+        axes = [chosen(cell.config) for cell in cells]
+        super().__init__(aim, axes, names, seed=cells[0].config.order_seed)
         self.stored: list[tuple[int, Path]] = []
-        self.measured = 0
         self._failures: Counter[int] = Counter()
         verdicts = [reason_to_skip(plan) for plan in plans]
         for arm, verdict in enumerate(verdicts):
@@ -65,16 +55,10 @@ class Study:
         left = [arm for arm, verdict in enumerate(verdicts) if verdict is None]
         self.search.reference = min(left, key=lambda arm: self.search.arms[arm].cost, default=0)
 
-    def exclude(self, arm: int, reason: str) -> None:
-        """Search a cell no longer."""
-        self.reasons.setdefault(arm, reason)
-        self.search.excluded.add(arm)
-
     def add_stored(self, arm: int, run: Measurement, path: Path) -> None:
         """Add a stored VALID run; its block is that of its sweep."""
         self.stored.append((arm, path))
-        self._add(arm, (run.sweep_id, run.cell.repeat), run)
-        self.search.first_block = max(self.search.first_block, run.cell.repeat + 1)
+        self.take(arm, run)
 
     def add(self, arm: int, block: int, run: Measurement | None) -> None:
         """Add the run that was just made; None if it could not be begun."""
@@ -88,14 +72,6 @@ class Study:
         self._failures[arm] += 1
         if self._failures[arm] > len(self.runs[arm]):  # once may be bad luck in a cell that worked before
             self.exclude(arm, f"{run.verdict.status.value}: {run.verdict.reason}")
-
-    def _add(self, arm: int, block: object, run: Measurement) -> None:
-        score = self.aim.score(run)
-        if score is None:
-            self.exclude(arm, f"its {self.aim.goal.name} is not known: the GPU's energy was not read")
-            return
-        self.runs[arm].append(run)
-        self.search.add(arm, block, score, self.aim.excess(run))
 
     def exclude_on_paper(self, machine: MachineFacts) -> None:
         """Rule out cells without a run that cannot work, or not well: too few cores, too little memory."""
@@ -134,7 +110,7 @@ class Study:
         return sum(counted) / len(counted) if counted else None
 
     def _but_procs(self, arm: int) -> list[object]:
-        return [self._axes[arm][axis.name] for axis in FACTORS if axis.name != "procs"]
+        return [self.axes[arm][axis.name] for axis in FACTORS if axis.name != "procs"]
 
     def window_s(self, pilot: Measurement, budget_s: float) -> float | None:
         """Return the window in which every cell should do the iterations that p99 takes.
@@ -149,36 +125,10 @@ class Study:
         figures, own_s = pilot.statistics(), pilot.cell.window_s
         if figures is None or own_s is None:
             return None
-        items = max(map(items_of, self._axes)) / pilot.cell.items
+        items = max(map(items_of, self.axes)) / pilot.cell.items
         needed_s = _SPARE * ENOUGH[99] * items / sum(figures.rates_per_s)
         most_s = budget_s / 2 / len(self.cells) - (pilot.wall_s - own_s)
         longer = [each for each in WINDOWS_S if own_s < each <= most_s]
         if needed_s <= own_s or not longer:
             return None
         return next((each for each in longer if each >= needed_s), longer[-1])
-
-
-def _arms(axes: Sequence[dict[str, Any]]) -> list[Arm]:
-    """Return the cost of each cell, and when it is measured first.
-
-    A cell costs by its processes, then by MPS, then by unusual values of other factors, by their size, and
-    last by its place. The cells with the fewest processes come first: they tell what the others need.
-    """
-    depth_of = {}
-    for axis in FACTORS:
-        numbers = sorted({each[axis.name] for each in axes if type(each[axis.name]) in (int, float)})
-        depth_of[axis.name] = dict(zip(numbers, depths(len(numbers)), strict=True))
-    fewest = min(each["procs"] for each in axes)
-    arms = []
-    for place, each in enumerate(axes):
-        extras = {axis: each[axis.name] for axis in EXTRA_FACTORS}
-        unusual = sum(value != axis.usual for axis, value in extras.items())
-        sizes = [value for value in extras.values() if type(value) in (int, float)]
-        depth = sum(found.get(each[name], 0) for name, found in depth_of.items())
-        arms.append(
-            Arm(
-                cost=(each["procs"], each["mps"], unusual, *sizes, place),
-                depth=-1 if each["procs"] == fewest else depth,
-            )
-        )
-    return arms

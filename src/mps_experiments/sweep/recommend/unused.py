@@ -1,0 +1,93 @@
+"""Say how many stored runs do not count for some cells, and in what they differ from them; pure."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+from mps_experiments.analysis.keys import differences
+from mps_experiments.run.fingerprint import Fingerprint
+
+_TOLD = 3  # differences that are named
+_FIRST = ("model", "gpu", "host")  # other circumstances follow from these
+_NO_GPU = "cpu"
+
+
+def unused_line(left: Sequence[tuple[Fingerprint, int]], wanted: Sequence[Fingerprint]) -> str:
+    """Say how many runs of the cells' models are not used, and why; empty if there are none.
+
+    Args:
+        left: The fingerprints of runs that are not used, and how many runs each has.
+        wanted: Those of the cells.
+    """
+    models = {each.configuration["model"] for each in wanted}
+    alike = [(own, count) for own, count in left if own.configuration["model"] in models]
+    total = sum(count for _, count in alike)
+    if not total:
+        return ""
+    what = "1 stored run is not used" if total == 1 else f"{total} stored runs are not used"
+    told = main_differences(alike, wanted)
+    if len(told) > 1:
+        return f"{what}: {'; '.join(told)}"
+    words = told[0].partition(" in ")[2]
+    return f"{what}: {'it differs' if total == 1 else 'they differ'} in {words}"
+
+
+def main_differences(left: Sequence[tuple[Fingerprint, int]], wanted: Sequence[Fingerprint]) -> list[str]:
+    """Say of how many runs what is the main difference from the cells, the most frequent first."""
+    counts: Counter[str] = Counter()
+    owns: dict[str, list[Fingerprint]] = {}
+    for own, count in left:
+        name = _main_difference(own, wanted)
+        counts[name] += count
+        owns.setdefault(name, []).append(own)
+    told = counts.most_common(_TOLD)
+    parts = [
+        f"{number} differ{'s' if number == 1 else ''} in {_words(name, owns[name], wanted)}"
+        for name, number in told
+    ]
+    if rest := counts.total() - sum(number for _, number in told):
+        parts.append(f"{rest} in something else")
+    return parts
+
+
+def _main_difference(own: Fingerprint, wanted: Sequence[Fingerprint]) -> str:
+    """Name what keeps runs from standing for those of the cell that is most like them."""
+    nearest = min(wanted, key=lambda each: _count_unlike(own, each))
+    names = [name for name, *_ in differences(own.circumstances, nearest.circumstances)]
+    names += [name for name, *_ in differences(_cell(own).configuration, _cell(nearest).configuration)]
+    return next((name for name in _FIRST if name in names), names[0])
+
+
+def _cell(fingerprint: Fingerprint) -> Fingerprint:
+    return replace(fingerprint, configuration=fingerprint.configuration | {"repeat": None})
+
+
+def _count_unlike(own: Fingerprint, other: Fingerprint) -> int:
+    one, two = own.configuration, other.configuration
+    return sum(one.get(name) != two.get(name) for name in one.keys() | two.keys())
+
+
+def _words(name: str, owns: Sequence[Fingerprint], wanted: Sequence[Fingerprint]) -> str:
+    """Write what differs, with the values of the runs and of the cells."""
+    pairs = [
+        values
+        for own in owns
+        for each in wanted
+        for _, *values in differences(_named(own, name), _named(each, name))
+    ]
+    ours, theirs = (list(dict.fromkeys(values)) for values in zip(*pairs, strict=True))
+    if name == "gpu":
+        short = [[_gpu_name(value) for value in values] for values in (ours, theirs)]
+        if not set(short[0]) & set(short[1]):
+            ours, theirs = (list(dict.fromkeys(values)) for values in short)
+    return f"{'GPU' if name == 'gpu' else name} ({', '.join(ours)} against {', '.join(theirs)})"
+
+
+def _named(fingerprint: Fingerprint, name: str) -> dict[str, object]:
+    everything = fingerprint.configuration | fingerprint.circumstances
+    return {name: everything[name]} if name in everything else {}
+
+
+def _gpu_name(text: str) -> str:
+    """Return the name without the UUID behind it."""
+    return "none" if text == _NO_GPU else text.rpartition(" ")[0]

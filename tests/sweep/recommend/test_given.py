@@ -1,0 +1,91 @@
+"""A choice among the cells of stored runs, without a measurement."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mps_experiments.errors import ConfigError
+from mps_experiments.record.measurement import Measurement
+from mps_experiments.record.verdict import Status, Verdict
+from mps_experiments.sweep.recommend import command
+from mps_experiments.sweep.recommend.aim import LIMITS, Aim
+from mps_experiments.sweep.recommend.answer import Answer
+from mps_experiments.sweep.recommend.given import cells_of
+from tests.sweep.recommend.conftest import truth
+from tests.sweep.recommend.stored_records import Cells
+
+
+def records(cells: Cells, blocks: int = 4) -> list[Measurement]:
+    return [cells.run(arm, truth, block) for arm in range(len(cells.plans)) for block in range(blocks)]
+
+
+def test_the_answer_is_that_of_a_search_which_knows_the_same_runs(cells: Cells) -> None:
+    aim = Aim(limits=tuple(replace(each, most=20.0) for each in LIMITS if each.flag == "--memory-gib"))
+    given = cells_of(aim, records(cells))
+    assert sorted(given.names) == sorted(cells.study(aim).names)
+    lines = list(Answer(given).lines())
+    searched = list(Answer(cells.study(aim, truth)).lines())
+    assert lines[0] == searched[0]
+    assert lines[0].startswith("USE procs=4 mps=on: 90")
+    assert set(lines[:-1]) == set(searched[:-1])
+    assert lines[-1].startswith("runs: 0 measured, 24 stored; ")
+    assert lines[-1].endswith("; stored runs only")
+
+
+def test_a_cell_alone_has_the_usual_three_coordinates(cells: Cells) -> None:
+    given = cells_of(Aim(), [cells.run(0, truth)])
+    assert given.names == ["procs=1 mps=off times=auto"]
+
+
+def test_runs_of_several_settings_are_refused_and_told_apart(cells: Cells) -> None:
+    runs = records(cells, blocks=1)
+    elsewhere = replace(runs[0], record_id="other", machine=replace(runs[0].machine, hostname="big"))
+    with pytest.raises(ConfigError) as refused:
+        cells_of(Aim(), [*runs, elsewhere])
+    host = runs[0].machine.hostname
+    assert str(refused.value) == (
+        f"--stored: the runs are of 2 settings: beside 6 alike, 1 differs in host (big against {host}); "
+        "give runs of one"
+    )
+
+
+def test_runs_that_are_not_valid_do_not_count(cells: Cells) -> None:
+    failed = replace(cells.run(0, truth), verdict=Verdict(status=Status.INVALID, reason="out of memory"))
+    with pytest.raises(ConfigError, match="no VALID ordinary run among 1 records"):
+        cells_of(Aim(), [failed])
+    assert cells_of(Aim(), [failed, cells.run(1, truth)]).taken == 1
+
+
+def test_the_command_measures_nothing(
+    cells: Cells, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    cells.store(tmp_path / "runs", truth)
+    assert command.main(["--stored", "runs/0", "--stored", "runs/3", "--p50-ms", "20"]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("USE procs=4 mps=on: 90")
+    assert "runs: 0 measured, 8 stored" in out
+    assert "stored runs only" in out
+    assert err == ""
+    (folder,) = (tmp_path / "outputs" / "recommended").iterdir()
+    assert (folder / "experiment" / "recommended.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["procs=1,2"], "procs=1,2: has no effect with --stored, which measures nothing; leave it out"),
+        (["--budget-min", "3"], "--budget-min=3: has no effect with --stored"),
+        (["--config-dir", "x"], "--config-dir=x: has no effect with --stored"),
+        (["--stored", "nowhere"], "run=nowhere: no such file or folder"),
+    ],
+)
+def test_what_goes_with_a_measurement_only_is_one_line_and_exit_code_2(
+    cells: Cells, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], expected: str
+) -> None:
+    cells.store(tmp_path, truth, blocks=1)
+    assert command.main(["--stored", str(tmp_path), *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert err.startswith(f"mps_experiments: {expected}")
