@@ -75,7 +75,7 @@ def _no_verdicts(panel: Panel, choice: Choice) -> Iterator[str]:
     for mps, shown in choice.slowed.items():
         state = f" {_STATES[mps]}" if panel.on_gpu else ""
         yield (
-            f"No verdict{state}: {shown}, which cannot be. Something slowed the one-process run: "
+            f"No verdict{state}: {shown}, which is impossible. Something slowed the one-process run: "
             "measure it again."
         )
 
