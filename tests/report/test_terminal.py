@@ -168,6 +168,36 @@ def test_options_may_be_typed_as_those_of_the_program(words: list[str], expected
     assert (args.output_dir, args.all, args.word) == expected
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--output-dir", "x", "--output-dir", "y"], "--output-dir=y: was given before as x; give one value"),
+        (["output_dir=a", "--output-dir", "b"], "--output-dir=b: was given before as a"),
+        (["output_dir=a", "output-dir=b"], "output-dir=b: was given before as a"),
+        (["--out", "x", "--output-dir=y"], "--output-dir=y: was given before as x"),
+        (["--all", "all=false"], "all=false: was given before as true"),
+        (["--output-dir", "x", "output_dir=x", "--all", "all=true"], ""),
+        (["--more", "x", "--more", "y"], ""),
+    ],
+)
+def test_an_option_given_twice_with_different_values_is_refused(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parser = Parser(prog="tool")
+    parser.add_argument("word", nargs="*")
+    parser.add_argument("--output-dir", default="outputs")
+    parser.add_argument("--all", action="store_true")
+    parser.add_argument("--more", action="append")
+    if not said:
+        assert parser.parse_intermixed_args(words).output_dir in ("x", "outputs")
+        return
+    with pytest.raises(SystemExit, match="2"):
+        parser.parse_intermixed_args(words)
+    error = capsys.readouterr().err
+    assert error.startswith(f"mps_experiments: {said}")
+    assert error.count("\n") == 1
+
+
 def test_a_file_of_such_a_name_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("all=1").touch()

@@ -5,6 +5,7 @@ NO_COLOR). Elsewhere nothing is wrapped, cut or coloured.
 """
 
 import argparse
+import itertools
 import signal
 import sys
 import textwrap
@@ -206,9 +207,35 @@ class Parser(argparse.ArgumentParser):
     def parse_known_args(  # type: ignore[override]  # two overloads of the same
         self, args: Sequence[str] | None = None, namespace: Any = None
     ) -> Any:
-        """Read both spellings."""
+        """Read both spellings; an option that is given twice is refused, since one of them would be lost."""
         words = sys.argv[1:] if args is None else args
+        self._refuse_contradictions(words)
         return super().parse_known_args([typed for word in words for typed in self._spelled(word)], namespace)
+
+    def _refuse_contradictions(self, words: Sequence[str]) -> None:
+        given: dict[str, str] = {}
+        for word, following in itertools.zip_longest(words, words[1:], fillvalue=""):
+            if word == "--":
+                return
+            name, equals, value = word.partition("=")
+            action = self._option_of(word)
+            if action is None or isinstance(action, argparse._AppendAction):
+                continue
+            if not equals:
+                value = "true" if action.nargs == 0 else following
+            if given.setdefault(action.dest, value) != value:
+                self.error(f"{name}={value}: was given before as {given[action.dest]}; give one value")
+
+    def _option_of(self, word: str) -> argparse.Action | None:
+        """Return the option that a word sets, in either spelling and if its name is cut short."""
+        name, equals, _ = word.partition("=")
+        options = self._option_string_actions
+        if not name.startswith("--"):
+            if not equals or Path(word).exists():
+                return None
+            return options.get(f"--{name}") or options.get(f"--{name.replace('_', '-')}")
+        found = [options[name]] if name in options else [options[o] for o in options if o.startswith(name)]
+        return found[0] if len(found) == 1 else None
 
     def _spelled(self, word: str) -> list[str]:
         name, equals, value = word.partition("=")
