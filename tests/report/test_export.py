@@ -42,7 +42,7 @@ def test_another_kind_is_refused_with_those_that_there_are(text: str) -> None:
 
 
 def test_what_cannot_be_written_and_nothing_to_export_are_mistakes(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="cannot be written"):
+    with pytest.raises(ConfigError, match=f"^--export=csv={tmp_path}: cannot be written"):
         Export.parse(f"csv={tmp_path}").write(subject_of(*full_sweep()))
     with pytest.raises(ConfigError, match="no cell"):
         Export.parse("csv").write(subject_of(faulty_run("a")))

@@ -206,3 +206,7 @@ def test_the_table_of_cells_is_exported_instead_of_a_report(
     assert (tmp_path / "cells.json").read_text().startswith("[")
     assert run(folder, "--export", f"json={folder}") == 2
     assert capsys.readouterr().err.count("\n") == 1
+    assert run(folder, "--export", "csv", "--out", tmp_path / "o") == 2
+    said = capsys.readouterr()
+    assert said.err.startswith(f"mps_experiments: --out={tmp_path / 'o'}: has no effect with --export;")
+    assert (said.out, said.err.count("\n")) == ("", 1)
