@@ -50,6 +50,17 @@ def test_on_a_terminal_the_sweep_and_the_run_have_bars() -> None:
     assert f"{ESCAPE}[32mVALID" in text
 
 
+def test_the_bar_has_words_for_a_phase_and_no_count_without_a_total() -> None:
+    terminal, file = on_a_terminal(100)
+    with terminal:
+        terminal.cell_started("a run", None)
+        for name in ("proof", "environment_teardown", "traced_pass"):
+            terminal.phase(name)
+    for words in ("proving the MPS state", "ending MPS", "traced pass", "0/1"):
+        assert words in file.getvalue()
+    assert "/?" not in file.getvalue()
+
+
 def on_a_terminal(width: int = 40) -> tuple[Terminal, StringIO]:
     file = StringIO()
     return Terminal(1, Console(file=file, force_terminal=True, width=width)), file

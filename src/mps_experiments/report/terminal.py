@@ -16,7 +16,7 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from rich.console import Console, RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -40,6 +40,22 @@ _STYLES = {
     r"\b(SKIPPED|WARNING|CONTENDED)\b|\bwarning:": "yellow",
     r"\bRESUMED\b": "cyan",
 }
+_PHASES = {  # words of the bar; a phase that is not here has its own name
+    "environment": "preparing the MPS state",
+    "environment_teardown": "ending MPS",
+    "workers": "starting the workers",
+    "workers_teardown": "ending the workers",
+    "afterwork": "finishing the last run's files",
+    "proof": "proving the MPS state",
+    "outputs": "comparing outputs",
+}
+
+
+class _Count(MofNCompleteColumn):
+    """Shows how many of how many; nothing where the total is unknown."""
+
+    def render(self, task: Task) -> Text:
+        return Text("") if task.total is None else super().render(task)
 
 
 class Terminal:
@@ -59,7 +75,7 @@ class Terminal:
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
-            MofNCompleteColumn(),
+            _Count(),
             TimeElapsedColumn(),
             TextColumn("{task.fields[left]}"),
             console=self._console,
@@ -158,7 +174,7 @@ class Terminal:
         self._progress.refresh()
 
     def phase(self, name: str) -> None:
-        self._progress.update(self._run, description=name.replace("_", " "))
+        self._progress.update(self._run, description=_PHASES.get(name, name.replace("_", " ")))
         self._progress.refresh()
 
     def progress(self, finished: int) -> None:
