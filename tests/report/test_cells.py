@@ -1,9 +1,10 @@
 """One row for each cell: on the page, and exported."""
 
+from mps_experiments.analysis.panels import panels
 from mps_experiments.report.cells import cell_rows, cell_table, exported
 from mps_experiments.report.content import Table
 from tests.records import INVALID, SKIPPED, make_measurement
-from tests.report_panels import CPU_ONLY, arm, full_sweep, panel_of
+from tests.report_panels import CPU_ONLY, OTHER_MACHINE, arm, as_runs, full_sweep, panel_of
 
 
 def rows_of(table: Table) -> list[dict[str, str]]:
@@ -115,3 +116,19 @@ def test_the_export_has_stable_names_intervals_and_counts_of_verdicts() -> None:
     assert {"gain_low", "gain_high", "ratio_low", "ratio_high"} <= row.keys()
     assert "latency_p99_ms" not in row
     assert all(each.keys() == row.keys() for each in rows)
+
+
+def test_exported_rows_of_several_machines_are_told_apart() -> None:
+    cells = {1: 1.0, 2: 1.5}
+    runs = [*arm("on", cells), *arm("on", cells, machine=OTHER_MACHINE, record="b")]
+    rows = exported(panels(as_runs(runs)), {}, {})
+    assert [(row["machine"], row["gpu_uuid"], row["procs"]) for row in rows] == [
+        *(("A", "GPU-1", 1), ("A", "GPU-1", 2), ("B", "GPU-2", 1), ("B", "GPU-2", 2)),
+    ]
+    assert "machine" not in exported(panels(as_runs(runs[:2])), {}, {})[0]
+    assert "window_s" not in rows[0]
+
+
+def test_a_window_of_a_given_length_is_exported() -> None:
+    timed = make_measurement(times="auto", window_s=5.0)
+    assert exported([panel_of(timed)], {}, {})[0]["window_s"] == 5.0

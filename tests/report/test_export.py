@@ -32,7 +32,7 @@ def test_all_kinds_have_the_same_rows_under_the_same_names(tmp_path: Path) -> No
 
 def test_without_a_file_it_goes_to_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
     Export.parse("csv").write(subject_of(*full_sweep()))
-    assert capsys.readouterr().out.startswith("gpu,driver,host,model,")
+    assert capsys.readouterr().out.startswith("gpu,gpu_uuid,driver,host,model,")
 
 
 @pytest.mark.parametrize("text", ["xml", "csv=", "", "CSV"])

@@ -199,7 +199,7 @@ def test_the_table_of_cells_is_exported_instead_of_a_report(
     before = sorted(tmp_path.rglob("*"))
     assert run(folder, "--export", "csv") == 0
     header, *rows = capsys.readouterr().out.splitlines()
-    assert header.startswith("gpu,driver,host,model,mps,procs,")
+    assert header.startswith("gpu,gpu_uuid,driver,host,model,mps,procs,")
     assert len(rows) == len(full_sweep())
     assert sorted(tmp_path.rglob("*")) == before
     assert run(folder, f"export=json={tmp_path / 'cells.json'}") == 0

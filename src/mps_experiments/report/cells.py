@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from mps_experiments.analysis.choice import memory_gib
 from mps_experiments.analysis.comparison import Ratio
 from mps_experiments.analysis.estimates import ENOUGH_BLOCKS, interval_name
+from mps_experiments.analysis.machines import Machines
 from mps_experiments.analysis.metrics import BY_NAME, METRICS, SHOWN
 from mps_experiments.analysis.panels import ARMS, Panel
 from mps_experiments.analysis.repeats import Group
@@ -162,20 +163,27 @@ def exported(
         roles: Record id of a cell's first VALID run -> what the decision calls the cell.
         causes: Likewise -> why its processes take longer than one.
     """
-    found = [_exported(row, roles, causes) for panel in panels for row in cell_rows(panel)]
+    rows = [row for panel in panels for row in cell_rows(panel)]
+    machines = Machines.of(m for row in rows for m in row.runs)
+    found = [_exported(row, machines, roles, causes) for row in rows]
     known = {name for row in found for name, value in row.items() if value not in (None, "")}
     return [{name: value for name, value in row.items() if name in known} for row in found]
 
 
-def _exported(row: Row, roles: Mapping[str, str], causes: Mapping[str, str]) -> dict[str, str | float | None]:
+def _exported(
+    row: Row, machines: Machines, roles: Mapping[str, str], causes: Mapping[str, str]
+) -> dict[str, str | float | None]:
     cell, machine = row.cell, row.runs[0].machine
     values: dict[str, str | float | None] = {
+        "machine": machines.letter(row.runs[0]) if machines.are_several else "",
         "gpu": machine.gpu.name if machine.gpu else "",
+        "gpu_uuid": machine.gpu.uuid if machine.gpu else "",
         "driver": machine.driver_version,
         "host": machine.hostname,
         "model": cell.model,
         "setting": row.panel.varied,
         **{axis.name: cell.axes[axis.name] for axis in FACTORS},
+        "window_s": cell.window_s if cell.times == "auto" else None,
         **{f"{status.value.lower()}_runs": row.count(status) for status in Status},
         "decision": roles.get(row.id, ""),
         "cause": causes.get(row.id, ""),
