@@ -87,6 +87,16 @@ def test_on_a_terminal_the_decision_is_bold_and_no_color_is_respected(
     assert "[31m" not in file.getvalue()
 
 
+def test_an_answer_has_its_headline_bold_and_a_line_for_each_further_sentence() -> None:
+    terminal, file = on_a_terminal(20)
+    terminal.decision("Pack 16. It pays.\n- One does less than sixteen.\n- Open.")
+    bold = f"{ESCAPE}[1mPack 16. It pays.{ESCAPE}[0m"
+    assert file.getvalue().splitlines() == [bold, "- One does less than", "  sixteen.", "- Open."]
+    plain = StringIO()
+    Terminal(None, Console(file=plain)).decision("Pack 16.\n- One does less.")
+    assert plain.getvalue() == "Pack 16.\n- One does less.\n"
+
+
 def test_on_a_terminal_words_below_a_table_have_its_whole_width() -> None:
     terminal, file = on_a_terminal(30)
     table = Table("a", title="the title", caption="caption " * 6)

@@ -107,15 +107,21 @@ class Terminal:
         self._print(text)
 
     def decision(self, text: str) -> None:
-        """Print what people came for; its first sentence is bold."""
-        sentence, stop, _ = text.partition(". ")
+        """Print what people came for; its first line is bold, of a single line the first sentence."""
+        sentence, stop, _ = text.partition("\n" if "\n" in text else ". ")
         self._print(text, bold=len(sentence + stop.rstrip()))
 
     def _print(self, text: str, bold: int = 0) -> None:
         _clear_status()
         if self.is_terminal:  # rich would break a long path, too
             lines = (
-                textwrap.wrap(line, self.width, break_long_words=False, break_on_hyphens=False)
+                textwrap.wrap(
+                    line,
+                    self.width,
+                    subsequent_indent="  " if line.startswith("- ") else "",
+                    break_long_words=False,
+                    break_on_hyphens=False,
+                )
                 for line in text.splitlines()
             )
             text = "\n".join(part for line in lines for part in line)
