@@ -11,7 +11,7 @@ def test_the_decision_comes_first_then_what_to_try_next() -> None:
     found, decision = answer(panel), decide(panel)
     assert decision is not None
     assert (found.headline, *found.details) == (decision.headline, decision.next_step, *decision.details)
-    assert found.text == " ".join((found.headline, *found.details))
+    assert found.text == "\n- ".join((found.headline, *found.details))
     assert answer(panel_of(*arm("on", {1: 1.0, 2: 1.9}))).details[0] != ""  # without a next step
 
 

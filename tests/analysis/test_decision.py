@@ -47,6 +47,43 @@ def test_best_is_the_most_throughput_and_knee_the_fewest_with_nine_tenths_of_it(
     assert found.knee.first.cell.mps == best[0]
 
 
+def test_the_best_never_does_less_than_one_process() -> None:
+    """By medians 2 do more than 1, within blocks 0.95, 1.02 and 0.51 times as much."""
+    found = decided(*arm("off", {1: (1.0, 1.0, 0.5), 2: (2.1, 1.96, 1.96)}, machine=CPU_ONLY))
+    medians = {count: group.throughput_median_per_s for count, group in found.arm.items()}
+    assert medians == pytest.approx({1: 10.0, 2: 10.204082})
+    assert (found.best.procs, found.knee.procs, found.over_one) == (1, 1, None)
+    assert found.headline.startswith("1 replica on the CPU: 10.0 images/s; p50")
+    assert "whether more pay is open: 2 replicas do 0.79 times that" in found.headline
+    assert found.metrics["best_procs"] == found.metrics["knee_procs"] == 1
+    assert found.metrics["best_throughput_per_s"] == pytest.approx(10.0)
+    assert "gain_best" not in found.metrics
+
+
+def test_fewer_that_do_as_much_are_the_best_and_more_do_not_pay() -> None:
+    on, off = {1: 1.0, 2: 1.1, 4: 1.2, 8: 2.39}, {1: 1.2, 2: 1.5, 4: 2.99}
+    found = both(on, off)  # under MPS 4 do 33.3 and 8 do 33.5, without 2 do 13.33 and 4 do 13.38
+    assert (found.best.procs, found.knee.procs) == (4, 4)
+    assert found.headline.startswith("4 replicas under MPS: 33.3 images/s, 3.33 times one process")
+    assert found.headline.endswith(
+        "no fewer reach 90 % of that; more do not pay: 8 replicas do 1.00 times that [rough: 1.00 to 1.00]."
+    )
+    assert (found.metrics["best_procs"], found.metrics["knee_procs"]) == (4, 4)
+    assert found.metrics["best_throughput_per_s"] == pytest.approx(4 / 0.12)
+    assert found.metrics["gain_over_off"] == pytest.approx((4 / 1.2) / (2 / 1.5))
+    assert any(
+        text.startswith("2 replicas without MPS: 13.3 images/s, 1.60 times one process")
+        and "more do not pay: 4 replicas do 1.00 times that" in text
+        for text in found.details
+    )
+
+
+@pytest.mark.parametrize(("makespan_s", "best"), [(1.985, 2), (1.975, 4)])
+def test_as_much_is_99_per_cent(makespan_s: float, best: int) -> None:
+    """Two do 20 images/s: that is 99.25 % or 98.75 % of what 4 do."""
+    assert decided(*arm("on", {1: 1.0, 2: 1.0, 4: makespan_s})).best.procs == best
+
+
 def test_the_best_is_compared_with_one_process_and_with_the_best_without_mps() -> None:
     found = both({1: 1.0, 2: 1.0, 4: 1.96}, {1: 1.0, 2: 3.7})
     assert found.over_one is not None

@@ -52,8 +52,8 @@ def test_free_concurrency_is_the_hosts_where_one_worker_leaves_the_gpu_idle() ->
     shown = (
         "2 processes take 1.02 times",
         "10.2 ms against 10 ms",
-        "40% of its time (4 ms of 10 ms)",
-        "12.5%",
+        "40 % of its time (4 ms of 10 ms)",
+        "12.5 %",
     )
     assert [words for words in shown if words not in found.text] == []
 
@@ -64,7 +64,7 @@ def test_a_free_run_is_not_the_hosts_where_one_worker_fills_the_gpu(running_ms: 
     found = explained(traced_run(mps="on", iteration_ms=10.4, running_ms=running_ms), alone)
     assert found.cause is cause
     assert (
-        f"One worker keeps the GPU busy {running_ms / 10:.0%} of its time ({running_ms:g} ms of 10 ms)."
+        f"One worker keeps the GPU busy {running_ms * 10:.0f} % of its time ({running_ms:g} ms of 10 ms)."
         in (found.text)
     )
 
@@ -96,10 +96,10 @@ def test_time_slices_show_as_waiting_while_nothing_and_while_anothers_ran() -> N
     assert found.cause is Cause.TIME_SLICED
     shown = (
         "2.00 times",
-        "together in 1.9%",
-        "7.5 ms of an iteration (38%)",
+        "together in 1.9 %",
+        "7.5 ms of an iteration (38 %)",
         "in 0.5 ms)",
-        "in 2.6 ms (13%)",
+        "in 2.6 ms (13 %)",
     )
     assert [words for words in shown if words not in found.text] == []
 
@@ -110,7 +110,10 @@ def test_operations_longer_than_a_slice_tell_no_overlap() -> None:
     )
     found = explained(many, full())
     assert found.cause is Cause.TIME_SLICED
-    shown = ("97% of the time; 90% of their time is in operations over 1 ms", "operations took 9.5 ms longer")
+    shown = (
+        "97 % of the time; 90 % of their time is in operations over 1 ms",
+        "operations took 9.5 ms longer",
+    )
     assert [words for words in shown if words not in found.text] == []
     assert "together" not in found.text
 
@@ -151,7 +154,7 @@ def test_the_gpus_resource_is_the_cause_where_the_growth_is_on_the_gpu(
         "grew by 8 ms",
         "longer +5.5 ms",
         "operations +2.5 ms",
-        "operations 14% of its time",
+        "operations 14 % of its time",
     )
     assert [words for words in shown if words not in found.text] == []
     assert ("neither is used up" in found.text) == (cause is Cause.CONTENTION)
@@ -165,7 +168,7 @@ def test_a_clock_held_down_by_the_power_limit_that_explains_the_growth_is_the_ca
     )
     assert found.cause is Cause.POWER
     assert "1.20 times as high with one process" in found.text
-    assert "in 90% of the readings" in found.text
+    assert "in 90 % of the readings" in found.text
 
 
 def starved(*shares: float | None, mps: str = "on") -> Measurement:
@@ -179,7 +182,7 @@ def test_workers_without_a_core_are_cpu_starved(mps: str) -> None:
     assert found.cause is Cause.CPU
     shown = (
         "1.90 times",
-        "no CPU core for 48% of its time (with one process 3%)",
+        "no CPU core for 48 % of its time (with one process 3 %)",
         "2 workers ran on 1 core.",
     )
     assert [words for words in shown if words not in found.text] == []
@@ -189,7 +192,7 @@ def test_the_wait_of_the_worker_that_ended_last_counts() -> None:
     """Two of five workers share a core: the makespan is theirs."""
     waits = (0.0, 0.0, 0.0, 0.5, 0.5)
     last = with_late_start(starved(*waits), 0.01)
-    assert "no CPU core for 50%" in explained(last, with_core_waits(one(), 0.0)).text
+    assert "no CPU core for 50 %" in explained(last, with_core_waits(one(), 0.0)).text
     first = with_late_start(starved(*waits[::-1]), 0.01)
     assert explained(first, with_core_waits(one(), 0.0)).cause is Cause.HOST
 

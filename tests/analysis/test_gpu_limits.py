@@ -29,10 +29,14 @@ def found(many: Measurement, before: Measurement | None = None) -> tuple[Cause, 
 @pytest.mark.parametrize(
     ("gpu", "cause", "shown"),
     [
-        ({"sm_activity": 0.79, "dram_activity": 0.59}, Cause.CONTENTION, ("79%", "59%", "neither")),
-        ({"sm_activity": 0.81, "dram_activity": 0.59}, Cause.MULTIPROCESSORS, ("81%", "multiprocessors are")),
-        ({"sm_activity": 0.79, "dram_activity": 0.61}, Cause.MEMORY, ("61%", "memory bandwidth is used up")),
-        ({"sm_activity": 0.99, "dram_activity": 0.61}, Cause.MEMORY, ("99%", "61%")),
+        ({"sm_activity": 0.79, "dram_activity": 0.59}, Cause.CONTENTION, ("79 %", "59 %", "neither")),
+        (
+            {"sm_activity": 0.81, "dram_activity": 0.59},
+            Cause.MULTIPROCESSORS,
+            ("81 %", "multiprocessors are"),
+        ),
+        ({"sm_activity": 0.79, "dram_activity": 0.61}, Cause.MEMORY, ("61 %", "memory bandwidth is used up")),
+        ({"sm_activity": 0.99, "dram_activity": 0.61}, Cause.MEMORY, ("99 %", "61 %")),
         # GPM counts before the coarser figures; half of it is none
         (
             {
@@ -43,14 +47,14 @@ def found(many: Measurement, before: Measurement | None = None) -> tuple[Cause, 
                 "sm_fill": 1.0,
             },
             Cause.CONTENTION,
-            ("30%", "20%"),
+            ("30 %", "20 %"),
         ),
         ({"sm_activity": 0.9}, Cause.GPU, ("unknown",)),
         ({"dram_activity": 0.9}, Cause.GPU, ("unknown",)),
         ({"sm_activity": math.nan, "dram_activity": 0.9}, Cause.GPU, ("unknown",)),
         ({"memory_utilization": 0.79}, Cause.GPU, ("unknown",)),
-        ({"memory_utilization": 0.81}, Cause.MEMORY, ("81%", "coarse")),
-        ({"sm_fill": 0.81, "busy": 0.91}, Cause.MULTIPROCESSORS, ("81%", "91%", "was not read")),
+        ({"memory_utilization": 0.81}, Cause.MEMORY, ("81 %", "coarse")),
+        ({"sm_fill": 0.81, "busy": 0.91}, Cause.MULTIPROCESSORS, ("81 %", "91 %", "was not read")),
         ({"sm_fill": 0.79, "busy": 0.91}, Cause.GPU, ("unknown",)),
         ({"sm_fill": 0.81, "busy": 0.89}, Cause.GPU, ("unknown",)),
         ({"sm_fill": None, "busy": 1.0}, Cause.GPU, ("unknown",)),
@@ -91,7 +95,7 @@ def test_the_power_limit_counts_if_the_clock_explains_most_of_the_growth(
 
 @pytest.mark.parametrize(
     ("clock_mhz", "capped", "said"),
-    [(1923, 0.2, ()), (1900, 0.2, ("1.04 times", "20% of the readings")), (1900, 0.0, ("1.04 times",))],
+    [(1923, 0.2, ()), (1900, 0.2, ("1.04 times", "20 % of the readings")), (1900, 0.0, ("1.04 times",))],
 )
 def test_a_lower_clock_is_told_beside_another_limit(
     clock_mhz: int, capped: float, said: tuple[str, ...]

@@ -1,9 +1,13 @@
 """One row for each cell: on the page, and exported."""
 
-from mps_experiments.report.cells import cell_rows, cell_table, exported
+from mps_experiments.analysis.panels import panels
+from mps_experiments.record.measurement import Measurement
+from mps_experiments.report.cells import cell_rows, cell_table, cost_tables, exported
 from mps_experiments.report.content import Table
+from mps_experiments.report.tables import as_text
+from tests.evidence_records import with_telemetry
 from tests.records import INVALID, SKIPPED, make_measurement
-from tests.report_panels import CPU_ONLY, arm, full_sweep, panel_of
+from tests.report_panels import CPU_ONLY, OTHER_MACHINE, arm, as_runs, full_sweep, panel_of
 
 
 def rows_of(table: Table) -> list[dict[str, str]]:
@@ -115,3 +119,53 @@ def test_the_export_has_stable_names_intervals_and_counts_of_verdicts() -> None:
     assert {"gain_low", "gain_high", "ratio_low", "ratio_high"} <= row.keys()
     assert "latency_p99_ms" not in row
     assert all(each.keys() == row.keys() for each in rows)
+
+
+def test_exported_rows_of_several_machines_are_told_apart() -> None:
+    cells = {1: 1.0, 2: 1.5}
+    runs = [*arm("on", cells), *arm("on", cells, machine=OTHER_MACHINE, record="b")]
+    rows = exported(panels(as_runs(runs)), {}, {})
+    assert [(row["machine"], row["gpu_uuid"], row["procs"]) for row in rows] == [
+        *(("A", "GPU-1", 1), ("A", "GPU-1", 2), ("B", "GPU-2", 1), ("B", "GPU-2", 2)),
+    ]
+    assert "machine" not in exported(panels(as_runs(runs[:2])), {}, {})[0]
+    assert "window_s" not in rows[0]
+
+
+def test_a_window_of_a_given_length_is_exported() -> None:
+    timed = make_measurement(times="auto", window_s=5.0)
+    assert exported([panel_of(timed)], {}, {})[0]["window_s"] == 5.0
+
+
+def cost_lines(runs: list[Measurement]) -> list[list[str]]:
+    lines = as_text(cost_tables(runs), 80).splitlines()
+    assert max(map(len, lines)) <= 80
+    return [
+        [cell.strip() for cell in line[1:-1].replace("┃", "│").split("│")]
+        for line in lines
+        if line[0] in "┃│"
+    ]
+
+
+def test_what_each_cell_costs_is_a_table_of_80_columns() -> None:
+    runs = [
+        with_telemetry(run, memory_used_bytes=29 * 2**30) for run in arm("on", {1: 1.0, 16: 2.0}, times=500)
+    ]
+    assert cost_lines(runs) == [
+        ["cell", "images/s", "p50 ms", "p99 ms", "memory GiB"],
+        ["1 · MPS on", "500", "2.00", "", "29.0"],
+        ["16 · MPS on", "4,000", "4.00", "4.00", "29.0"],
+    ]
+    header, *rows = cost_lines(full_sweep())
+    assert header == ["cell", "images/s", "p50 ms", "p99 ms", "J per item"]
+    assert rows[4] == ["2 · MPS on", "181.8", "11.0", "", "0.200"]
+    on_cpu = cost_lines(arm("off", {1: 1.0, 2: 1.5}, machine=CPU_ONLY))
+    assert on_cpu == [
+        ["cell", "images/s", "p50 ms", "p99 ms"],
+        ["1", "10.0", "100", ""],
+        ["2", "13.3", "150", ""],
+    ]
+
+
+def test_no_costs_are_told_without_a_valid_run() -> None:
+    assert list(cost_tables([make_measurement(verdict=INVALID)])) == []

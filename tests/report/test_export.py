@@ -32,7 +32,7 @@ def test_all_kinds_have_the_same_rows_under_the_same_names(tmp_path: Path) -> No
 
 def test_without_a_file_it_goes_to_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
     Export.parse("csv").write(subject_of(*full_sweep()))
-    assert capsys.readouterr().out.startswith("gpu,driver,host,model,")
+    assert capsys.readouterr().out.startswith("gpu,gpu_uuid,driver,host,model,")
 
 
 @pytest.mark.parametrize("text", ["xml", "csv=", "", "CSV"])
@@ -42,7 +42,7 @@ def test_another_kind_is_refused_with_those_that_there_are(text: str) -> None:
 
 
 def test_what_cannot_be_written_and_nothing_to_export_are_mistakes(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="cannot be written"):
+    with pytest.raises(ConfigError, match=f"^--export=csv={tmp_path}: cannot be written"):
         Export.parse(f"csv={tmp_path}").write(subject_of(*full_sweep()))
     with pytest.raises(ConfigError, match="no cell"):
         Export.parse("csv").write(subject_of(faulty_run("a")))

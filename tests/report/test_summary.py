@@ -9,8 +9,9 @@ import pytest
 from mps_experiments.analysis.explanation import explain
 from mps_experiments.record.findings import Finding, Severity
 from mps_experiments.record.measurement import Measurement
+from mps_experiments.report.cells import cost_tables
 from mps_experiments.report.summary import closing_lines, remark_lines, summary_text, why_lines
-from mps_experiments.report.tables import table_text
+from mps_experiments.report.tables import as_text, table_text
 from tests.evidence_records import TIMES, traced_run
 from tests.fault_records import make_trial
 
@@ -76,7 +77,9 @@ def test_without_a_comparable_partner_the_line_claims_nothing() -> None:
 def test_the_summary_is_the_tables_what_is_said_once_and_why() -> None:
     cells = [*repeats(1, 10.0), *repeats(2, 20.0)]
     (why,) = why_lines(cells)
-    assert summary_text(cells) == f"{table_text(cells)}{TOO_SHORT}\nWHY\n{why}\n"
+    costs = as_text(cost_tables(cells), 100)
+    assert "COSTS" in costs
+    assert summary_text(cells) == f"{table_text(cells)}{costs}{TOO_SHORT}\nWHY\n{why}\n"
     assert closing_lines(cells) == [TOO_SHORT, why]
     assert table_text(cells).endswith("\n")
 

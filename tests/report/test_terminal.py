@@ -50,6 +50,17 @@ def test_on_a_terminal_the_sweep_and_the_run_have_bars() -> None:
     assert f"{ESCAPE}[32mVALID" in text
 
 
+def test_the_bar_has_words_for_a_phase_and_no_count_without_a_total() -> None:
+    terminal, file = on_a_terminal(100)
+    with terminal:
+        terminal.cell_started("a run", None)
+        for name in ("proof", "environment_teardown", "traced_pass"):
+            terminal.phase(name)
+    for words in ("proving the MPS state", "ending MPS", "traced pass", "0/1"):
+        assert words in file.getvalue()
+    assert "/?" not in file.getvalue()
+
+
 def on_a_terminal(width: int = 40) -> tuple[Terminal, StringIO]:
     file = StringIO()
     return Terminal(1, Console(file=file, force_terminal=True, width=width)), file
@@ -74,6 +85,16 @@ def test_on_a_terminal_the_decision_is_bold_and_no_color_is_respected(
     terminal, file = on_a_terminal()
     terminal.line("x: INVALID")
     assert "[31m" not in file.getvalue()
+
+
+def test_an_answer_has_its_headline_bold_and_a_line_for_each_further_sentence() -> None:
+    terminal, file = on_a_terminal(20)
+    terminal.decision("Pack 16. It pays.\n- One does less than sixteen.\n- Open.")
+    bold = f"{ESCAPE}[1mPack 16. It pays.{ESCAPE}[0m"
+    assert file.getvalue().splitlines() == [bold, "- One does less than", "  sixteen.", "- Open."]
+    plain = StringIO()
+    Terminal(None, Console(file=plain)).decision("Pack 16.\n- One does less.")
+    assert plain.getvalue() == "Pack 16.\n- One does less.\n"
 
 
 def test_on_a_terminal_words_below_a_table_have_its_whole_width() -> None:
@@ -166,6 +187,36 @@ def test_options_may_be_typed_as_those_of_the_program(words: list[str], expected
     parser.add_argument("--all", action="store_true")
     args = parser.parse_intermixed_args(words)
     assert (args.output_dir, args.all, args.word) == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--output-dir", "x", "--output-dir", "y"], "--output-dir=y: was given before as x; give one value"),
+        (["output_dir=a", "--output-dir", "b"], "--output-dir=b: was given before as a"),
+        (["output_dir=a", "output-dir=b"], "output-dir=b: was given before as a"),
+        (["--out", "x", "--output-dir=y"], "--output-dir=y: was given before as x"),
+        (["--all", "all=false"], "all=false: was given before as true"),
+        (["--output-dir", "x", "output_dir=x", "--all", "all=true"], ""),
+        (["--more", "x", "--more", "y"], ""),
+    ],
+)
+def test_an_option_given_twice_with_different_values_is_refused(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parser = Parser(prog="tool")
+    parser.add_argument("word", nargs="*")
+    parser.add_argument("--output-dir", default="outputs")
+    parser.add_argument("--all", action="store_true")
+    parser.add_argument("--more", action="append")
+    if not said:
+        assert parser.parse_intermixed_args(words).output_dir in ("x", "outputs")
+        return
+    with pytest.raises(SystemExit, match="2"):
+        parser.parse_intermixed_args(words)
+    error = capsys.readouterr().err
+    assert error.startswith(f"mps_experiments: {said}")
+    assert error.count("\n") == 1
 
 
 def test_a_file_of_such_a_name_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -199,10 +199,14 @@ def test_the_table_of_cells_is_exported_instead_of_a_report(
     before = sorted(tmp_path.rglob("*"))
     assert run(folder, "--export", "csv") == 0
     header, *rows = capsys.readouterr().out.splitlines()
-    assert header.startswith("gpu,driver,host,model,mps,procs,")
+    assert header.startswith("gpu,gpu_uuid,driver,host,model,mps,procs,")
     assert len(rows) == len(full_sweep())
     assert sorted(tmp_path.rglob("*")) == before
     assert run(folder, f"export=json={tmp_path / 'cells.json'}") == 0
     assert (tmp_path / "cells.json").read_text().startswith("[")
     assert run(folder, "--export", f"json={folder}") == 2
     assert capsys.readouterr().err.count("\n") == 1
+    assert run(folder, "--export", "csv", "--out", tmp_path / "o") == 2
+    said = capsys.readouterr()
+    assert said.err.startswith(f"mps_experiments: --out={tmp_path / 'o'}: has no effect with --export;")
+    assert (said.out, said.err.count("\n")) == ("", 1)

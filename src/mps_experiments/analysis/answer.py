@@ -16,8 +16,8 @@ class Answer:
 
     @property
     def text(self) -> str:
-        """Return all of it, as one paragraph."""
-        return " ".join((self.headline, *self.details))
+        """Return all of it: the headline, then a line for each sentence after it."""
+        return "\n".join((self.headline, *(f"- {each}" for each in self.details)))
 
 
 def answer(panel: Panel) -> Answer:

@@ -12,6 +12,7 @@ from mps_experiments.analysis.panels import ARMS, Panel
 from mps_experiments.analysis.repeats import Group
 
 KNEE = 0.9  # share of the best throughput from which fewer processes are as good for most purposes
+AS_GOOD = 0.99  # share of the most throughput from which more processes do not pay
 Arm = Mapping[int, Group]
 
 
@@ -20,11 +21,12 @@ class Choice:
     """The cells that matter of a panel.
 
     Attributes:
-        best: The cell with the most throughput.
+        best: That of the leaders with the most throughput.
         knee: The fewest processes, in the arm of `best`, that have at least `KNEE` of its throughput.
         over_one: Best over one process of its arm; None where best is that, or where it is not known.
         knee_over_one: The knee over one process, likewise.
         over_off: Best over the best cell without MPS; None unless best is under MPS.
+        leaders: MPS state -> the best cell of its arm; see `best_of`.
         arms: MPS state -> number of processes -> cell, of the cells that may be compared.
         slowed: MPS state -> what shows that something slowed its one-process run; its gains are not told.
     """
@@ -34,6 +36,7 @@ class Choice:
     over_one: Gain | None
     knee_over_one: Gain | None
     over_off: Gain | None
+    leaders: Mapping[str, Group] = field(default_factory=dict, repr=False)
     arms: Mapping[str, Arm] = field(default_factory=dict, repr=False)
     slowed: Mapping[str, str] = field(default_factory=dict)
 
@@ -80,17 +83,19 @@ def choose(panel: Panel) -> Choice | None:
     if len(every) < 2:
         return None
     slowed = {mps: text for mps in ("on", "off") if (text := _slowed(panel, arms[mps]))}
-    best = most_of(every)
+    leaders = {mps: best_of(arm, mps in slowed) for mps, arm in arms.items() if arm}
+    best = most_of(leaders.values())
     mps = best.first.cell.mps
-    knee = knee_of(arms[mps])
+    knee = knee_of(arms[mps], best)
     one = None if mps in slowed else arms[mps].get(1)
-    off = most_of(arms["off"].values()) if mps == "on" and arms["off"] else None
+    off = leaders.get("off") if mps == "on" else None
     return Choice(
         best=best,
         knee=knee,
         over_one=_over(best, one),
         knee_over_one=_over(knee, one),
         over_off=None if off is None or output_refusal(best, off) else Gain.between(best, off),
+        leaders=leaders,
         arms=arms,
         slowed=slowed,
     )
@@ -127,9 +132,28 @@ def most_of(groups: Iterable[Group]) -> Group:
     return max(groups, key=lambda group: group.throughput_median_per_s)
 
 
-def knee_of(arm: Arm) -> Group:
-    """Return the fewest processes that have at least `KNEE` of the arm's best throughput."""
-    enough = KNEE * most_of(arm.values()).throughput_median_per_s
+def best_of(arm: Arm, is_slowed: bool) -> Group:
+    """Return the fewest processes that do `AS_GOOD` of what any number does, but never fewer than one does.
+
+    Where the gain of that cell over one process is below 1, it is one process: the medians of throughput may
+    say otherwise, since blocks differ and each median may be of another one.
+
+    Args:
+        arm: The cells.
+        is_slowed: Whether something slowed the one-process run, so that gains over it say nothing.
+    """
+    found, one = _fewest(arm, AS_GOOD * most_of(arm.values()).throughput_median_per_s), arm.get(1)
+    if one is None or one is found or is_slowed or Gain.between(found, one).value >= 1:
+        return found
+    return one
+
+
+def knee_of(arm: Arm, best: Group) -> Group:
+    """Return the fewest processes that have at least `KNEE` of the throughput of the arm's best."""
+    return _fewest(arm, KNEE * best.throughput_median_per_s)
+
+
+def _fewest(arm: Arm, enough: float) -> Group:
     return next(group for group in arm.values() if group.throughput_median_per_s >= enough)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from mps_experiments.analysis.certainty import caveats, certainty_lines
 from mps_experiments.analysis.choice import (
+    AS_GOOD,
     KNEE,
     Arm,
     Choice,
@@ -75,7 +76,7 @@ def _no_verdicts(panel: Panel, choice: Choice) -> Iterator[str]:
     for mps, shown in choice.slowed.items():
         state = f" {_STATES[mps]}" if panel.on_gpu else ""
         yield (
-            f"No verdict{state}: {shown}, which cannot be. Something slowed the one-process run: "
+            f"No verdict{state}: {shown}, which is impossible. Something slowed the one-process run: "
             "measure it again."
         )
 
@@ -86,7 +87,7 @@ def _headline(panel: Panel, choice: Choice) -> str:
     if choice.over_one is not None and is_open(choice.over_one):
         parts.append("whether packing pays is open")
     if best.first.cell.mps == "off" and choice.arms["on"]:
-        most = most_of(choice.arms["on"].values())
+        most = choice.leaders["on"]
         gain = Gain.between(most, best)
         parts.append(f"the best under MPS ({_replicas(most)}) does {times_text(gain, 'that')}")
     compared = [each.denominator for each in (choice.over_one, choice.over_off) if each]
@@ -107,15 +108,19 @@ def _arm_text(panel: Panel, choice: Choice, best: Group, knee: Group, over_off: 
 
 
 def _fewer(arm: Arm, best: Group, knee: Group) -> Iterator[str]:
-    """Say how close fewer replicas come; where the fewest are best, what more do."""
+    """Say how close fewer replicas come; where the fewest are best or more do not pay, what more do."""
+    most = most_of(arm.values())
     if best is not knee:
         percent = 100 * knee.throughput_median_per_s / best.throughput_median_per_s
         yield f"{_replicas(knee)} {'reaches' if knee.procs == 1 else 'reach'} {percent:.0f} % of that"
     elif best.procs > min(arm):
         yield f"no fewer reach {100 * KNEE:.0f} % of that"
-    elif len(arm) > 1:
-        more = Gain.between(most_of(group for group in arm.values() if group is not best), best)
-        verdict = "whether more pay is open" if is_open(more) else "more do not pay"
+    if most is not best or (best.procs == min(arm) and len(arm) > 1):
+        more = Gain.between(most_of(group for group in arm.values() if group.procs > best.procs), best)
+        is_as_good = (
+            most is not best and best.throughput_median_per_s >= AS_GOOD * most.throughput_median_per_s
+        )
+        verdict = "more do not pay" if is_as_good or not is_open(more) else "whether more pay is open"
         yield f"{verdict}: {_replicas(more.numerator)} do {times_text(more, 'that')}"
 
 
@@ -128,14 +133,15 @@ def _details(panel: Panel, choice: Choice) -> Iterator[str]:
         yield "What one process does is not known: it has no VALID run."
     elif best.procs > 1:
         yield f"{cell_text(panel, arm[1])}; {costs_text(arm[1])}."
-    other = choice.arms["on" if best.first.cell.mps == "off" else "off"]
-    if len(other) > 1:
-        yield f"{_arm_text(panel, choice, most_of(other.values()), knee_of(other), None)}."
+    state = "on" if best.first.cell.mps == "off" else "off"
+    other, leader = choice.arms[state], choice.leaders.get(state)
+    if leader is not None and len(other) > 1:
+        yield f"{_arm_text(panel, choice, leader, knee_of(other, leader), None)}."
     if best is not knee and is_open(step := Gain.between(best, knee)):
         yield f"Whether {best.procs} do more than {knee.procs} is open: {times_text(step, 'that')}."
-    if other and is_open(choice.over_off or Gain.between(most_of(other.values()), best)):
+    if leader is not None and is_open(choice.over_off or Gain.between(leader, best)):
         yield "Whether MPS gains anything is open."
-    if best.first.cell.mps == "on" and other and (refusal := output_refusal(best, most_of(other.values()))):
+    if best.first.cell.mps == "on" and leader is not None and (refusal := output_refusal(best, leader)):
         yield f"MPS on and off are not compared: {refusal}."
     if larger := _larger_tried(panel, choice):
         yield f"procs={','.join(map(str, larger))} has no VALID run."

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from mps_experiments.analysis.comparison import Ratio
 from mps_experiments.analysis.gpu_limits import Cause, gpu_limit, is_power_limited, lower_clock
 from mps_experiments.analysis.growth import Growth
+from mps_experiments.analysis.numbers import per_cent
 from mps_experiments.record.measurement import Measurement
 
 TOO_FAST = 0.95  # ratio below which the one-process run was slowed down by something else
@@ -102,26 +103,27 @@ def _room(growth: Growth) -> str:
     room = int(round(1 / busy, 6)) if busy > 0 else 0
     fits = f", so about {room} fit beside each other even without overlap" if 1 < room < 100 else ""
     run, iteration = _ms(growth.one.run_s), _ms(growth.one.iteration_s)
-    return f"One worker keeps the GPU busy {busy:.0%} of its time ({run} of {iteration}){fits}."
+    return f"One worker keeps the GPU busy {per_cent(busy)} of its time ({run} of {iteration}){fits}."
 
 
 def _overlap(growth: Growth) -> str:
     activity = growth.activity
-    busy = f"In the traced pass the GPU ran operations {activity.busy_share:.0%} of the time"
+    busy = f"In the traced pass the GPU ran operations {per_cent(activity.busy_share)} of the time"
     if not activity.tells_overlap(growth.run.cell.mps == "on"):
         return (
-            f"{busy}; {activity.long_share:.0%} of their time is in operations over 1 ms, which may span "
-            "time slices, so whether any overlapped cannot be told."
+            f"{busy}; {per_cent(activity.long_share)} of their time is in operations over 1 ms, which may "
+            "span time slices, so whether any overlapped cannot be told."
         )
-    return f"{busy}, of two workers or more together in {activity.overlap_share:.1%} of that."
+    return f"{busy}, of two workers or more together in {per_cent(activity.overlap_share, digits=1)} of that."
 
 
 def _slices(growth: Growth) -> str:
     many = growth.many
     text = (
-        f"In {_ms(many.idle_s)} of an iteration ({many.idle_s / many.iteration_s:.0%}) a launched operation "
-        f"waited while the GPU ran nothing (with one process in {_ms(growth.one.idle_s)}), "
-        f"in {_ms(many.behind_s)} ({many.behind_s / many.iteration_s:.0%}) while it ran another worker's"
+        f"In {_ms(many.idle_s)} of an iteration ({per_cent(many.idle_s / many.iteration_s)}) a launched "
+        f"operation waited while the GPU ran nothing (with one process in {_ms(growth.one.idle_s)}), "
+        f"in {_ms(many.behind_s)} ({per_cent(many.behind_s / many.iteration_s)}) while it ran another "
+        "worker's"
     )
     if growth.is_mostly(growth.kernels_s):
         return f"{text}; operations took {_ms(growth.kernels_s)} longer, the slices of others included."
@@ -144,7 +146,7 @@ def _parts(growth: Growth) -> str:
 
 def _behind(growth: Growth) -> str:
     share = growth.many.behind_s / growth.many.iteration_s
-    return f"A worker waited behind the others' operations {share:.0%} of its time."
+    return f"A worker waited behind the others' operations {per_cent(share)} of its time."
 
 
 def _starved(growth: Growth) -> str | None:
@@ -158,8 +160,9 @@ def _starved(growth: Growth) -> str | None:
     run = growth.run
     cores = len({core for worker in run.workers if worker.facts for core in worker.facts.cpu_cores})
     return (
-        f"The slowest worker was ready to run but had no CPU core for {waited:.0%} of its time "
-        f"(with one process {alone:.0%}); {run.cell.procs} workers ran on {cores} core{'s' * (cores > 1)}."
+        f"The slowest worker was ready to run but had no CPU core for {per_cent(waited)} of its time "
+        f"(with one process {per_cent(alone)}); {run.cell.procs} workers ran on "
+        f"{cores} core{'s' * (cores > 1)}."
     )
 
 

@@ -6,6 +6,7 @@ from enum import StrEnum
 import numpy as np
 
 from mps_experiments.analysis.growth import Growth
+from mps_experiments.analysis.numbers import per_cent
 from mps_experiments.record.telemetry import POWER_CAP
 
 # Shares from which a resource counts as used up. On an H100, copies reach 0.88 of the memory's peak and large
@@ -54,7 +55,7 @@ def lower_clock(growth: Growth) -> list[str]:
     if growth.clock_factor <= _CLOCK_FELL:
         return []
     capped = _capped_share(growth)
-    why = f", the power limit held it down in {capped:.0%} of the readings" if capped else ""
+    why = f", the power limit held it down in {per_cent(capped)} of the readings" if capped else ""
     return [f"The SM clock was {growth.clock_factor:.2f} times as high with one process{why}."]
 
 
@@ -75,22 +76,22 @@ def _by_gpm(growth: Growth) -> tuple[Cause, str] | None:
         cause = Cause.CONTENTION
         conclusion = "neither is used up, so something else makes the operations delay each other"
     return cause, (
-        f"In the timed window the multiprocessors were active {sm:.0%} of the time and the device memory "
-        f"moved {dram:.0%} of its peak: {conclusion}."
+        f"In the timed window the multiprocessors were active {per_cent(sm)} of the time and the device "
+        f"memory moved {per_cent(dram)} of its peak: {conclusion}."
     )
 
 
 def _by_nvml(growth: Growth) -> tuple[Cause, str]:
     memory = growth.gpu.mean.get("memory_utilization") if growth.gpu else None
     if memory is not None and memory >= _NVML_MEMORY_USED_UP:
-        text = f"NVML counted the device memory as in use {memory:.0%} of the time (a coarse figure)."
+        text = f"NVML counted the device memory as in use {per_cent(memory)} of the time (a coarse figure)."
         return Cause.MEMORY, text
     fills = [worker.sm_fill for worker in growth.activity.workers if worker.sm_fill is not None]
     fill, busy = float(np.mean(fills)) if fills else 0.0, growth.activity.busy_share
     if fill >= _LAUNCHES_FILL and busy >= _ALWAYS_BUSY:
         return Cause.MULTIPROCESSORS, (
-            f"In the traced pass operations ran {busy:.0%} of the time, and their launches reach {fill:.0%} "
-            "of the multiprocessors (by their size: how active these were was not read)."
+            f"In the traced pass operations ran {per_cent(busy)} of the time, and their launches reach "
+            f"{per_cent(fill)} of the multiprocessors (by their size: how active these were was not read)."
         )
     return Cause.GPU, (
         "How active the multiprocessors were and how much the device memory moved was not read: "

@@ -52,6 +52,15 @@ def width(share: float, digits: int = 0) -> str:
     return _factor(share) or f"±{share * 100:.{digits}f} %"
 
 
+def per_cent(share: float, digits: int = 0) -> str:
+    """Write a share as per cent.
+
+    >>> per_cent(0.41), per_cent(0.025, digits=1)
+    ('41 %', '2.5 %')
+    """
+    return f"{share:.{digits}%}".replace("%", " %")
+
+
 def difference(share: float) -> str:
     """Say by how much two numbers differ, relative to the smaller one; above a half as a factor.
 

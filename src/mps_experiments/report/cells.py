@@ -5,12 +5,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from mps_experiments.analysis.choice import memory_gib
+from rich.table import Table as RichTable
+
+from mps_experiments.analysis.choice import energy_per_item_j, memory_gib
 from mps_experiments.analysis.comparison import Ratio
 from mps_experiments.analysis.estimates import ENOUGH_BLOCKS, interval_name
+from mps_experiments.analysis.machines import Machines
 from mps_experiments.analysis.metrics import BY_NAME, METRICS, SHOWN
-from mps_experiments.analysis.panels import ARMS, Panel
+from mps_experiments.analysis.panels import ARMS, Panel, panels
 from mps_experiments.analysis.repeats import Group
+from mps_experiments.analysis.runs import ReportRun
 from mps_experiments.analysis.short_windows import short_window_line
 from mps_experiments.record.axes import FACTORS, varied_factors
 from mps_experiments.record.measurement import Cell, Measurement, times_order
@@ -109,6 +113,31 @@ def cell_table(panel: Panel, roles: Mapping[str, str]) -> Table:
     )
 
 
+def cost_tables(measurements: Sequence[Measurement]) -> Iterator[RichTable]:
+    """Yield for the terminal what each cell costs, a table for each setting: at most 80 columns."""
+    found = panels(tuple(ReportRun.of(m) for m in measurements))
+    strata = [stratum for panel in found for stratum in panel.strata]
+    yield from (_cost_table(stratum).rich() for stratum in strata if stratum.groups)
+
+
+def _cost_table(panel: Panel) -> Table:
+    rows = cell_rows(panel)
+    wanted = [
+        ("times", [str(row.cell.times) for row in rows] if len({row.cell.times for row in rows}) > 1 else []),
+        (f"{panel.first.cell.item}s/s", _numbers(rows, _THROUGHPUT.of)),
+        *((f"p{n} ms", _numbers(rows, BY_NAME[f"latency/p{n}_ms"].of)) for n in (50, 99)),
+        ("memory GiB", _numbers(rows, memory_gib)),
+        ("J per item", _numbers(rows, energy_per_item_j)),
+    ]
+    kept = [(name, texts) for name, texts in wanted if any(texts) or name == "p99 ms"]
+    names = [cell_name(row.cell, panel.on_gpu) for row in rows]
+    return Table(
+        title=f"COSTS · {panel.title}",
+        header=("cell", *(name for name, _ in kept)),
+        rows=tuple(zip(names, *(texts for _, texts in kept), strict=True)),
+    )
+
+
 def _named(row: Row, roles: Mapping[str, str]) -> str:
     role = roles.get(row.id)
     return cell_name(row.cell, row.panel.on_gpu) + (f" ({role})" if role else "")
@@ -153,29 +182,36 @@ def _numbers(rows: Sequence[Row], of: Callable[[Group], float | None]) -> list[s
 
 
 def exported(
-    panels: Sequence[Panel], roles: Mapping[str, str], causes: Mapping[str, str]
+    found: Sequence[Panel], roles: Mapping[str, str], causes: Mapping[str, str]
 ) -> list[dict[str, str | float | None]]:
     """Return name -> value for each cell of these panels; a name that no cell has a value of is left out.
 
     Args:
-        panels: What is exported.
+        found: What is exported.
         roles: Record id of a cell's first VALID run -> what the decision calls the cell.
         causes: Likewise -> why its processes take longer than one.
     """
-    found = [_exported(row, roles, causes) for panel in panels for row in cell_rows(panel)]
-    known = {name for row in found for name, value in row.items() if value not in (None, "")}
-    return [{name: value for name, value in row.items() if name in known} for row in found]
+    rows = [row for panel in found for row in cell_rows(panel)]
+    machines = Machines.of(m for row in rows for m in row.runs)
+    exports = [_exported(row, machines, roles, causes) for row in rows]
+    known = {name for row in exports for name, value in row.items() if value not in (None, "")}
+    return [{name: value for name, value in row.items() if name in known} for row in exports]
 
 
-def _exported(row: Row, roles: Mapping[str, str], causes: Mapping[str, str]) -> dict[str, str | float | None]:
+def _exported(
+    row: Row, machines: Machines, roles: Mapping[str, str], causes: Mapping[str, str]
+) -> dict[str, str | float | None]:
     cell, machine = row.cell, row.runs[0].machine
     values: dict[str, str | float | None] = {
+        "machine": machines.letter(row.runs[0]) if machines.are_several else "",
         "gpu": machine.gpu.name if machine.gpu else "",
+        "gpu_uuid": machine.gpu.uuid if machine.gpu else "",
         "driver": machine.driver_version,
         "host": machine.hostname,
         "model": cell.model,
         "setting": row.panel.varied,
         **{axis.name: cell.axes[axis.name] for axis in FACTORS},
+        "window_s": cell.window_s if cell.times == "auto" else None,
         **{f"{status.value.lower()}_runs": row.count(status) for status in Status},
         "decision": roles.get(row.id, ""),
         "cause": causes.get(row.id, ""),

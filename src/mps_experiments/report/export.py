@@ -54,7 +54,7 @@ class Export:
             write_atomically(self.file, text.encode())
         except OSError as error:
             why = f"cannot be written ({error.strerror}); name another file"
-            raise ConfigError("--export", self.file, why) from error
+            raise ConfigError("--export", f"{self.kind}={self.file}", why) from error
 
 
 def export_text(found: Sequence[Panel], kind: str) -> str:

@@ -32,8 +32,7 @@ def cell_line(measurement: Measurement, folder: Path = Path()) -> str:
     text = (
         f"{measurement.name}: {status}  makespan {seconds(figures.makespan_s)} s  "
         f"throughput {figures.throughput_per_s:.1f} {measurement.cell.item}s/s{_interval(figures)}  "
-        f"latency p50 {milliseconds(figures.latency_p50_s)} ms, "
-        f"p99 {_tail(figures)}"
+        f"latency p50 {milliseconds(figures.latency_p50_s)} ms{_tail(figures)}"
     )
     checks = dict.fromkeys(finding.check for finding in warnings_of(measurement))
     warning = f"  WARNING: {', '.join(checks)}" if checks else ""
@@ -46,8 +45,8 @@ def _interval(figures: Statistics) -> str:
 
 
 def _tail(figures: Statistics) -> str:
-    """Return p99; the end of the sweep says once why it is blank."""
-    return "-" if figures.latency_p99_s is None else f"{milliseconds(figures.latency_p99_s)} ms"
+    """Return p99; nothing without one: the end of the sweep says once why."""
+    return "" if figures.latency_p99_s is None else f", p99 {milliseconds(figures.latency_p99_s)} ms"
 
 
 def shortened(text: str) -> str:

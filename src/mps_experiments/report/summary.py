@@ -11,7 +11,8 @@ from mps_experiments.analysis.noise import noise_line
 from mps_experiments.analysis.repeats import Group, paired
 from mps_experiments.analysis.short_windows import short_window_line
 from mps_experiments.record.measurement import Measurement
-from mps_experiments.report.tables import TEXT_WIDTH, table_text
+from mps_experiments.report.cells import cost_tables
+from mps_experiments.report.tables import TEXT_WIDTH, as_text, table_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,4 +104,5 @@ def summary_text(measurements: Sequence[Measurement], width: int = TEXT_WIDTH) -
     """Return tables of this width, remarks and causes as plain text."""
     remarks = "".join(f"{line}\n" for line in remark_lines(measurements))
     why = "".join(f"{line}\n" for line in why_lines(measurements))
-    return table_text(measurements, width) + remarks + (f"WHY\n{why}" if why else "")
+    costs = as_text(cost_tables(measurements), width)
+    return table_text(measurements, width) + costs + remarks + (f"WHY\n{why}" if why else "")

@@ -1,7 +1,7 @@
 """Make the two tables people came for: MPS off and on, times x procs, times, ratio and gain."""
 
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from io import StringIO
 
 from rich.console import Console
@@ -44,9 +44,14 @@ def tables(measurements: Sequence[Measurement], told: bool = False) -> Iterator[
 
 def table_text(measurements: Sequence[Measurement], width: int = TEXT_WIDTH) -> str:
     """Return the same tables as plain text, in lines of `width` characters but for titles and captions."""
+    return as_text((*tables(measurements), *fault_tables(measurements)), width)
+
+
+def as_text(found: Iterable[RichTable], width: int) -> str:
+    """Return tables as plain text, in lines of `width` characters but for titles and captions."""
     file = StringIO()
     console = Console(file=file, width=width, force_terminal=False)
-    for table in (*tables(measurements), *fault_tables(measurements)):
+    for table in found:
         console.print(table, crop=False)
     return file.getvalue()
 

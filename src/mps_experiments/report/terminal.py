@@ -5,6 +5,7 @@ NO_COLOR). Elsewhere nothing is wrapped, cut or coloured.
 """
 
 import argparse
+import itertools
 import signal
 import sys
 import textwrap
@@ -15,7 +16,7 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from rich.console import Console, RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -39,6 +40,22 @@ _STYLES = {
     r"\b(SKIPPED|WARNING|CONTENDED)\b|\bwarning:": "yellow",
     r"\bRESUMED\b": "cyan",
 }
+_PHASES = {  # words of the bar; a phase that is not here has its own name
+    "environment": "preparing the MPS state",
+    "environment_teardown": "ending MPS",
+    "workers": "starting the workers",
+    "workers_teardown": "ending the workers",
+    "afterwork": "finishing the last run's files",
+    "proof": "proving the MPS state",
+    "outputs": "comparing outputs",
+}
+
+
+class _Count(MofNCompleteColumn):
+    """Shows how many of how many; nothing where the total is unknown."""
+
+    def render(self, task: Task) -> Text:
+        return Text("") if task.total is None else super().render(task)
 
 
 class Terminal:
@@ -58,7 +75,7 @@ class Terminal:
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
-            MofNCompleteColumn(),
+            _Count(),
             TimeElapsedColumn(),
             TextColumn("{task.fields[left]}"),
             console=self._console,
@@ -90,15 +107,21 @@ class Terminal:
         self._print(text)
 
     def decision(self, text: str) -> None:
-        """Print what people came for; its first sentence is bold."""
-        sentence, stop, _ = text.partition(". ")
+        """Print what people came for; its first line is bold, of a single line the first sentence."""
+        sentence, stop, _ = text.partition("\n" if "\n" in text else ". ")
         self._print(text, bold=len(sentence + stop.rstrip()))
 
     def _print(self, text: str, bold: int = 0) -> None:
         _clear_status()
         if self.is_terminal:  # rich would break a long path, too
             lines = (
-                textwrap.wrap(line, self.width, break_long_words=False, break_on_hyphens=False)
+                textwrap.wrap(
+                    line,
+                    self.width,
+                    subsequent_indent="  " if line.startswith("- ") else "",
+                    break_long_words=False,
+                    break_on_hyphens=False,
+                )
                 for line in text.splitlines()
             )
             text = "\n".join(part for line in lines for part in line)
@@ -157,7 +180,7 @@ class Terminal:
         self._progress.refresh()
 
     def phase(self, name: str) -> None:
-        self._progress.update(self._run, description=name.replace("_", " "))
+        self._progress.update(self._run, description=_PHASES.get(name, name.replace("_", " ")))
         self._progress.refresh()
 
     def progress(self, finished: int) -> None:
@@ -206,9 +229,35 @@ class Parser(argparse.ArgumentParser):
     def parse_known_args(  # type: ignore[override]  # two overloads of the same
         self, args: Sequence[str] | None = None, namespace: Any = None
     ) -> Any:
-        """Read both spellings."""
+        """Read both spellings; an option that is given twice is refused, since one of them would be lost."""
         words = sys.argv[1:] if args is None else args
+        self._refuse_contradictions(words)
         return super().parse_known_args([typed for word in words for typed in self._spelled(word)], namespace)
+
+    def _refuse_contradictions(self, words: Sequence[str]) -> None:
+        given: dict[str, str] = {}
+        for word, following in itertools.zip_longest(words, words[1:], fillvalue=""):
+            if word == "--":
+                return
+            name, equals, value = word.partition("=")
+            action = self._option_of(word)
+            if action is None or isinstance(action, argparse._AppendAction):
+                continue
+            if not equals:
+                value = "true" if action.nargs == 0 else following
+            if given.setdefault(action.dest, value) != value:
+                self.error(f"{name}={value}: was given before as {given[action.dest]}; give one value")
+
+    def _option_of(self, word: str) -> argparse.Action | None:
+        """Return the option that a word sets, in either spelling and if its name is cut short."""
+        name, equals, _ = word.partition("=")
+        options = self._option_string_actions
+        if not name.startswith("--"):
+            if not equals or Path(word).exists():
+                return None
+            return options.get(f"--{name}") or options.get(f"--{name.replace('_', '-')}")
+        found = [options[name]] if name in options else [options[o] for o in options if o.startswith(name)]
+        return found[0] if len(found) == 1 else None
 
     def _spelled(self, word: str) -> list[str]:
         name, equals, value = word.partition("=")

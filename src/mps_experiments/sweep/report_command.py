@@ -32,6 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     """
     args, mistakes = _parser().parse_intermixed_args(arguments), list[ConfigError]()
     try:
+        _refuse_useless(args)
         words = args.runs or [str(last_sweep(args.output_dir))]
         places = {"tracking_uri": args.tracking_uri, "output_dir": args.output_dir}
         found = find_runs(words, **places, mistakes=mistakes)
@@ -53,6 +54,13 @@ def main(arguments: list[str] | None = None) -> int:
     return 2 if mistakes else 1 if subject.problems else 0
 
 
+def _refuse_useless(args: argparse.Namespace) -> None:
+    """Refuse a folder for a report that is not written."""
+    if args.export and args.out is not None:
+        what = "has no effect with --export; leave it away, or name a file: --export csv=FILE"
+        raise ConfigError("--out", args.out, what)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="python -m mps_experiments.report",
@@ -69,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
         "--export",
         type=Export.parse,
         metavar="KIND[=FILE]",
-        help="write the table of all cells instead of a report, as csv, json or markdown",
+        help="write the table of all cells instead of a report, as csv, json or markdown; without --out",
     )
     add_places(parser, "--tracking.uri")
     parser.add_argument(

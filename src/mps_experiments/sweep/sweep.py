@@ -22,6 +22,7 @@ from mps_experiments.mps.guardian import Guardian
 from mps_experiments.record.axes import key_of
 from mps_experiments.record.measurement import Measurement
 from mps_experiments.record.verdict import Status
+from mps_experiments.report.cells import cost_tables
 from mps_experiments.report.fault_tables import fault_tables
 from mps_experiments.report.lines import cell_line
 from mps_experiments.report.summary import closing_lines
@@ -280,7 +281,8 @@ class Sweep:
         for line in report.answers:
             self.terminal.decision(line)
         if measurements:
-            self.terminal.show([*tables(measurements, told=True), *fault_tables(measurements)])
+            shown = [*tables(measurements, told=True), *fault_tables(measurements)]
+            self.terminal.show([*shown, *cost_tables(measurements)])
             for line in closing_lines(measurements):
                 self.terminal.line(line)
         if self.agenda.stopped:
