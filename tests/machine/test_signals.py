@@ -24,6 +24,23 @@ finally:
     print("still here", flush=True)
 """
 
+IN_A_DESTRUCTOR = """
+import os, signal, threading
+from mps_experiments.errors import Interrupted
+from mps_experiments.machine.signals import catch_signals
+
+class Dying:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+catch_signals()
+try:
+    Dying()
+    threading.Event().wait(60)
+except Interrupted as error:
+    print("ended by", error.signal_number, flush=True)
+"""
+
 
 @pytest.fixture(autouse=True)
 def other_thread() -> Iterator[None]:
@@ -41,8 +58,10 @@ def caught() -> Iterator[None]:
     """Install our handlers, and pytest's again afterwards."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     signal.signal(signal.SIGHUP, signal.SIG_DFL)  # pytest itself may run under nohup
+    hook = sys.unraisablehook
     catch_signals()
     yield
+    sys.unraisablehook = hook
     for number, handler in before.items():
         signal.signal(number, handler)
 
@@ -96,3 +115,13 @@ def test_a_second_signal_ends_the_program_at_once() -> None:
         check=False,
     )
     assert (result.returncode, result.stdout) == (128 + signal.SIGTERM, b"")
+
+
+def test_a_signal_that_arrives_in_a_destructor_is_not_lost() -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", IN_A_DESTRUCTOR],
+        env=os.environ | {"PYTHONPATH": str(SRC)},
+        capture_output=True,
+        check=False,
+    )
+    assert (result.returncode, result.stdout, result.stderr) == (0, b"ended by 15\n", b"")

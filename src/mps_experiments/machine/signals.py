@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import FrameType
@@ -10,6 +11,7 @@ from types import FrameType
 from mps_experiments.errors import Interrupted
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_AGAIN_S = 0.01
 
 
 @dataclass
@@ -47,6 +49,18 @@ def catch_signals() -> None:
     for number in _ENDING:
         if signal.getsignal(number) is not signal.SIG_IGN:  # it is under nohup, say
             signal.signal(number, stop)
+    earlier = sys.unraisablehook
+
+    def raise_again(unraisable: "sys.UnraisableHookArgs") -> None:
+        """Raise `Interrupted` a moment later where Python drops it: what a destructor raises is lost."""
+        if not isinstance(unraisable.exc_value, Interrupted):
+            earlier(unraisable)
+            return
+        _gate.pending = unraisable.exc_value.signal_number
+        signal.signal(signal.SIGALRM, lambda *_: None if _gate.held else _gate.raise_pending())
+        signal.setitimer(signal.ITIMER_REAL, _AGAIN_S)
+
+    sys.unraisablehook = raise_again
 
 
 @contextlib.contextmanager
