@@ -78,7 +78,7 @@ def test_a_cell_goes_once_more_of_its_runs_fail_than_are_valid(cells: Cells) -> 
 def test_cells_that_cannot_run_here_are_ruled_out_at_once() -> None:
     study = Cells.of([*CUSTOM, "procs=1", "mps=on"], FixedProbe()).study(Aim())
     assert study.lacks_hardware
-    assert ruled_out(study)[study.names[0]].startswith("SKIPPED: MPS needs an NVIDIA GPU")
+    assert ruled_out(study)[study.names[0]].startswith("SKIPPED: mps=on needs an NVIDIA GPU")
 
 
 @pytest.mark.parametrize(
