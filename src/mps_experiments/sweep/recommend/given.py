@@ -8,10 +8,9 @@ from mps_experiments.analysis.runs import Condensed, condensed
 from mps_experiments.errors import ConfigError
 from mps_experiments.record.axes import FACTORS
 from mps_experiments.record.measurement import Measurement
-from mps_experiments.record.verdict import Status
 from mps_experiments.run.fingerprint import Fingerprint, of_record
 from mps_experiments.sweep.recommend.aim import Aim
-from mps_experiments.sweep.recommend.known import KnownCells
+from mps_experiments.sweep.recommend.known import KnownCells, counts
 from mps_experiments.sweep.recommend.unused import main_differences
 
 FLAG = "--stored"
@@ -24,7 +23,7 @@ def cells_of(aim: Aim, records: Sequence[Measurement]) -> KnownCells:
     Raises:
         ConfigError: If there is no such run, or they are of several settings, or lack what the aim needs.
     """
-    runs = [condensed(run) for run in records if _counts(run)]
+    runs = [condensed(run) for run in records if counts(run)]
     if not runs:
         what = f"there is no VALID ordinary run among {len(records)} records; give RUNs that hold one"
         raise ConfigError(FLAG, "", what)
@@ -42,10 +41,6 @@ def cells_of(aim: Aim, records: Sequence[Measurement]) -> KnownCells:
         for run in own:
             known.take(arm, run)
     return known
-
-
-def _counts(run: Measurement) -> bool:
-    return run.verdict.status is Status.VALID and run.is_ordinary and not run.cell.is_twin
 
 
 def _refuse_several(runs: Sequence[Measurement]) -> None:

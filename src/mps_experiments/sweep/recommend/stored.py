@@ -13,9 +13,9 @@ from mps_experiments.errors import RecordError
 from mps_experiments.record.machine import MachineFacts
 from mps_experiments.record.measurement import Measurement, read_measurement
 from mps_experiments.record.summaries import originals
-from mps_experiments.record.verdict import Status
 from mps_experiments.run.fingerprint import Fingerprint, of_plan, of_record
 from mps_experiments.run.plan import RunPlan
+from mps_experiments.sweep.recommend.known import counts
 from mps_experiments.workloads.files import file_sha256
 
 
@@ -47,7 +47,7 @@ class StoredRuns:
             except RecordError as error:
                 self.problems.append(str(error))
                 continue
-            if run.verdict.status is Status.VALID and run.is_ordinary:
+            if counts(run):
                 fingerprint = of_record(run)
                 digest = _digest(fingerprint)
                 self._fingerprints.setdefault(digest, fingerprint)
