@@ -44,6 +44,21 @@ def test_enough_samples_are_those_whose_longest_bound_the_percentile_with_99_per
     assert 838 <= ENOUGH[99] < 1001
 
 
+@pytest.mark.parametrize(
+    ("count", "bound"), [(458, None), (459, 459), (661, 661), (662, 661), (838, 836), (1001, 998)]
+)
+def test_p99_is_bounded_by_the_shortest_latency_that_is_above_it_with_99_percent_confidence(
+    count: int, bound: int | None
+) -> None:
+    assert of(*range(1, count + 1)).bound_s(99) == bound
+
+
+def test_a_bound_holds_in_99_of_100_samples() -> None:
+    true_s = 0.01 * np.exp(0.5 * 2.3263)
+    misses = sum(bound < true_s for seed in range(2000) if (bound := lognormal(700, seed).bound_s(99)))
+    assert misses <= 40  # 20 are expected at most
+
+
 def test_pooling_counts_each_latency_once_however_many_there_are_of_each_run() -> None:
     pooled = Latencies.pooled([of(*[1.0] * 60), of(*[2.0] * 40)])
     assert pooled.count == 100

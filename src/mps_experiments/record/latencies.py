@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 ENOUGH = {50: 1, 95: 100, 99: 1000}  # samples below which a percentile is not reported
+_DOUBT = 0.01  # probability with which a bound of a percentile may miss
 _KEPT = 2000  # values of a run that are kept for pooling
 _TAIL = 0.95  # quantile above which half of these values lie
 
@@ -65,6 +66,18 @@ class Latencies:
     def percentile_s(self, percent: int) -> float | None:
         """Return a percentile in seconds; None if there are too few samples for it."""
         return self.quantile_s(percent / 100) if self.count >= ENOUGH[percent] else None
+
+    def bound_s(self, percent: int) -> float | None:
+        """Return a latency in seconds that the percentile is not above, with 99 % confidence.
+
+        It is the shortest that the rule of this class allows; None if there are too few samples for any.
+        """
+        from scipy.stats import binom  # takes a while to import
+
+        above = int(binom.ppf(_DOUBT, self.count, 1 - percent / 100))  # so many are too probable by a little
+        if binom.cdf(above, self.count, 1 - percent / 100) > _DOUBT:
+            above -= 1
+        return None if above < 0 else self.quantile_s((self.count - above) / self.count)
 
     def quantile_s(self, share: float) -> float:
         """Return the smallest latency, in seconds, that at least this share of all does not exceed.

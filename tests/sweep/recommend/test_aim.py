@@ -58,6 +58,16 @@ def test_p99_is_not_known_with_few_iterations_unless_the_median_is_beyond_the_li
     assert replace(limit, most=5.0).value(run) == 10
 
 
+def test_p99_of_fewer_iterations_is_bounded_where_that_decides(cells: Cells) -> None:
+    (limit,) = (each for each in LIMITS if each.flag == "--p99-ms")
+    run = cells.run(0, lambda _: Truth(4.0, iterations=700))  # 1 % apart
+    clear, narrow = replace(limit, most=5.0), replace(limit, most=4.05)
+    assert clear.value(run) == pytest.approx(4.1, abs=0.05)
+    assert clear.text(math.log(4.1 / 5), [run], is_broken=False) == "p99 at most 4.1 ms (limit 5)"
+    assert narrow.value(run) is None
+    assert narrow.unknown([run]) == "p99 not known (700 of 1,000 iterations in a run)"
+
+
 def test_a_value_has_the_name_of_what_it_is(cells: Cells) -> None:
     (p99,) = (replace(each, most=2.0) for each in LIMITS if each.flag == "--p99-ms")
     full, few = cells.run(0, truth), cells.run(0, lambda _: Truth(4.0, iterations=220))

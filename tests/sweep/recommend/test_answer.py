@@ -60,16 +60,16 @@ def test_limits_and_goals_change_the_answer(cells: Cells, aim: Aim, expected: li
 
 
 def test_a_value_that_the_runs_do_not_tell_is_named(cells: Cells) -> None:
-    few = cells.study(under("--p99-ms", 50), lambda config: Truth(4.0 * config.procs, iterations=200))
+    few = cells.study(under("--p99-ms", 50), lambda config: Truth(4.0 * config.procs, iterations=100))
     assert few.search.is_over(lambda _: True)
     lines = list(Answer(few).lines())
-    assert one(lines, "USE procs=8 mps=off")  # 8 x 200 iterations are enough for p99
+    assert one(lines, "USE procs=8 mps=off")  # 8 x 100 iterations are enough for a bound of p99
     assert lines[-1].endswith(
         "; p99 of 4 cells cannot be known with window_s=5: give a longer window_s; "
         "every other cell is known to be tied, worse or outside a limit"
     )
     line = one(lines, "not known: procs=1 mps=off: ")
-    assert line.endswith(": p99 not known (200 of 1,000 iterations in a run)")
+    assert line.endswith(": p99 not known (100 of 1,000 iterations in a run)")
 
 
 @pytest.mark.parametrize(

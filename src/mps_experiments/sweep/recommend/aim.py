@@ -51,10 +51,20 @@ class Limit:
         """Return the value of a run in the limit's unit; None where the run does not tell it."""
         readings = Readings(run)
         value = BY_NAME[self.metric].read(readings)
-        if value is None and self.metric == _P99:  # p99 is no less than the median, which may be too much
-            median = BY_NAME[_P50].read(readings)
-            value = median if median is not None and median > self.most else None
+        if value is None and self.metric == _P99:
+            value = self._bound_of_p99_ms(run)
         return None if value is None else value * self.scale
+
+    def _bound_of_p99_ms(self, run: Measurement) -> float | None:
+        """Return a bound of p99 that decides: the median if it is too much, or a latency that is not."""
+        figures = run.statistics()
+        if figures is None:
+            return None
+        bounds = figures.latencies.bound_s(99), figures.latency_p50_s
+        above_ms, below_ms = (None if bound is None else 1e3 * bound for bound in bounds)
+        if below_ms is not None and below_ms > self.most:
+            return below_ms
+        return above_ms if above_ms is not None and above_ms <= self.most else None
 
     def text(self, excess: float, runs: Sequence[Measurement], is_broken: bool) -> str:
         """Write the value of a cell beside the limit.
@@ -65,11 +75,14 @@ class Limit:
             is_broken: Whether the limit is known to be broken.
         """
         value, most = f"{short(self.most * math.exp(excess))} {self.unit}", short(self.most)
-        told = [run for run in runs if self.value(run) is not None]
-        by_median = [run for run in told if BY_NAME[self.metric].read(Readings(run)) is None]
-        if not by_median:
+        told = [(run, found) for run in runs if (found := self.value(run)) is not None]
+        bounds = [found for run, found in told if BY_NAME[self.metric].read(Readings(run)) is None]
+        by_median = [found for found in bounds if found > self.most]
+        if not bounds:
             return f"{self.what} {value} (limit {most})"
-        if len(by_median) < len(told):  # of some runs it is the median, which p99 is no less than
+        if not by_median:
+            return f"p99 at most {value} (limit {most})"
+        if len(by_median) < len(told):
             return f"p99 at least {value} (limit {most})"
         return (
             f"p50 {value} is above the limit of p99, {most} {self.unit}" if is_broken else self.unknown(runs)
