@@ -11,7 +11,7 @@ from tests.conftest import Command
 
 @pytest.mark.gpu
 def test_both_states_of_mps_are_in_the_answer(mps_experiments: Command, tmp_path: Path) -> None:
-    limits = ("--p50-ms", "1000", "--memory-gib", "70", "--budget-min", "2")
+    limits = ("--p50-ms", "1000", "--memory-gib", "70", "--budget-min", "1")
     cells = ("workload=resnet50", "procs=1,2", "mps=off,on", "window_s=2", "tracking=none")
     done = mps_experiments(*cells, *limits, module="mps_experiments.recommend")
     assert done.returncode == 0, done.stdout + done.stderr

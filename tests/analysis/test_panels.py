@@ -33,6 +33,11 @@ def test_models_and_machines_have_panels_of_their_own() -> None:
     ]
 
 
+def test_what_leaves_nothing_to_choose_comes_last() -> None:
+    runs = [*arm("off", {1: 1.0}, seed=7, record="seven"), *arm("off", {1: 1.0, 2: 2.0})]
+    assert [len(panel.groups) for panel in panels(as_runs(runs))] == [2, 1]
+
+
 def test_a_panel_is_named_by_what_the_sweep_varied() -> None:
     run = make_measurement()
     named = replace(run, varied=("repeat=0", "workers.start_method=spawn"))

@@ -213,8 +213,8 @@ def test_the_noise_is_that_of_equal_runs_and_more_blocks_show_more() -> None:
     few, many = search.detectable(4), search.detectable(12)
     assert few is not None
     assert many is not None
-    # t(1 - 0.05 / 2, 4 - 1) = 3.1824 and a difference has the variance of both runs
-    assert math.log1p(few) == pytest.approx(3.1824 * 0.02 * math.sqrt(2 / 4), rel=1e-4)
+    # t(1 - 0.05 / 2, 6) = 2.4469 and a difference has the variance of both runs
+    assert math.log1p(few) == pytest.approx(2.4469 * 0.02 * math.sqrt(2 / 4), rel=1e-4)
     assert many < few
 
 

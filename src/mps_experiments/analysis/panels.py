@@ -142,7 +142,10 @@ class Panel:
 
 
 def panels(runs: Sequence[ReportRun], precision: float = 0.0) -> list[Panel]:
-    """Divide the ordinary runs by machine, workload and setting, in the order in which they came."""
+    """Divide the ordinary runs by machine, workload and setting, in the order in which they came.
+
+    Those of a single cell, which leaves nothing to choose, come last.
+    """
     by_key: dict[str, list[ReportRun]] = {}
     for run in runs:
         if run.measurement.is_ordinary:
@@ -157,6 +160,7 @@ def panels(runs: Sequence[ReportRun], precision: float = 0.0) -> list[Panel]:
         )
         for together in by_key.values()
     ]
+    found.sort(key=lambda panel: len(panel.groups) == 1)
     return [_told_apart(panel, [each for each in found if _place(each) == _place(panel)]) for panel in found]
 
 

@@ -316,11 +316,15 @@ class Search:
         return math.sqrt(variance / 2) if freedom else None
 
     def detectable(self, blocks: int) -> float | None:
-        """Return the smallest relative difference of two cells that shows over so many blocks."""
+        """Return the smallest relative difference of two cells that shows over so many blocks.
+
+        Several blocks of several cells will bring the degrees of freedom that the runs so far may lack.
+        """
         freedom, variance = self._noise()
         if not freedom:
             return None
-        t = quantile(self._confidence, np.array([max(blocks - 1, min(freedom, ENOUGH))]))
+        then = max(blocks - 1, ENOUGH if blocks > 1 else min(freedom, ENOUGH))
+        t = quantile(self._confidence, np.array([then]))
         return math.expm1(float(t[0]) * math.sqrt(variance / blocks))
 
 

@@ -21,6 +21,7 @@ from mps_experiments.report.sections import (
     reading_section,
     reproduce_section,
     roles,
+    search_section,
 )
 
 _NO_RECORD = "No record could be read: what is wrong with each stands below."
@@ -35,12 +36,14 @@ class Subject:
         commands: What was typed, one for each sweep.
         problems: Why records could not be read.
         precision: The goal of the one sweep that it is about; 0 for none, and for several sweeps.
+        decided: The decision of the search that the one sweep was made for, a line each.
     """
 
     runs: tuple[ReportRun, ...]
     commands: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
     precision: float = 0.0
+    decided: tuple[str, ...] = ()
 
 
 def report_page(subject: Subject) -> Page:
@@ -58,7 +61,7 @@ def description(subject: Subject, has_page: bool) -> str:
     found = panels(subject.runs, subject.precision)
     measurements = [run.measurement for run in subject.runs]
     blocks: list[Block] = [Paragraph(text=text, strong=True) for text in fault_answers(measurements)]
-    blocks += decision_section(found)
+    blocks += [*search_section(subject.decided), *decision_section(found)]
     blocks += [cell_table(panel, roles(panel)) for panel in found]
     blocks += fault_matrices(measurements)
     blocks += care_section(measurements, (), Machines.of(measurements))
@@ -92,6 +95,7 @@ def _blocks(subject: Subject) -> Iterator[Block]:
     yield from fault_section(measurements, machines)
     if found:
         yield Heading(text="The decision")
+        yield from search_section(subject.decided)
         yield from _decisions(found, machines)
     for number, panel in enumerate(found):
         where = f" · machine {machines.letter(panel.first)}" if machines.are_several else ""

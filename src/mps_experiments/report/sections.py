@@ -50,6 +50,14 @@ _WORDS = (
 )
 
 
+def search_section(decided: Sequence[str]) -> Iterator[Block]:
+    """Yield the decision of a search, which knows of limits; nothing if there was none."""
+    if decided:
+        yield Paragraph(text=decided[0], strong=True)
+        yield from bullets(decided[1:])
+        yield Heading(text="What the runs say without goal and limits", level=3)
+
+
 def decision_section(panels: Sequence[Panel]) -> Iterator[Block]:
     """Yield the decision of each setting, the first thing on the page."""
     several = [stratum for panel in panels for stratum in panel.strata]

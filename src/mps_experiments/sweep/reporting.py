@@ -24,6 +24,7 @@ def sweep_report(
     folder: Path | None,
     command: str,
     precision: float = 0.0,
+    decided: tuple[str, ...] = (),
 ) -> SweepReport:
     """Write the report into the sweep's folder; without a folder only what MLflow shows is made.
 
@@ -33,12 +34,13 @@ def sweep_report(
         folder: Where the report goes; None for no files.
         command: What was typed.
         precision: The sweep's own goal, whatever the records that it took over say; 0 for none.
+        decided: The decision of the search that the sweep was made for; empty if there was none.
     """
     tables = summary_text(measurements)
     try:
         runs = tuple(ReportRun.of(m, places.get(m.record_id)) for m in measurements)
-        subject = Subject(runs=runs, commands=(command,), precision=precision)
-        said = tuple(answer_lines(subject))
+        subject = Subject(runs=runs, commands=(command,), precision=precision, decided=decided)
+        said = decided or tuple(answer_lines(subject))
         if folder is None:
             words = description(subject, has_page=False)
             return SweepReport(tables=tables, answers=said, description=words)

@@ -1,7 +1,7 @@
 """All cells of one command line: refused together, run one by one, compared at the end."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -47,7 +47,12 @@ _SETTLE_TIMEOUT_S = 600.0  # no option: what MLflow may take has a deadline of i
 
 @dataclass
 class Sweep:
-    """One command line while it runs."""
+    """One command line while it runs.
+
+    Attributes:
+        decide: Returns the decision, a line each, of the search that the sweep is made for; None if the
+            runs are to speak for themselves.
+    """
 
     ledger: Ledger
     probe: GpuProbe
@@ -65,6 +70,7 @@ class Sweep:
     told_skips: frozenset[str] = frozenset()
     writes_report: bool = False
     can_resume: bool = True
+    decide: Callable[[], Sequence[str]] | None = None
     interruption: Interrupted | None = None
     afterwork: Afterwork = field(default_factory=Afterwork)
     _surroundings: dict[str | None, Surroundings] = field(default_factory=dict)
@@ -277,14 +283,13 @@ class Sweep:
         status = "KILLED" if self.interruption else "FINISHED" if self._cells_are_fine else "FAILED"
         folder = ledger.folder if self.writes_report else None
         precision = self.agenda.goal.precision if self.agenda.goal else 0.0
-        report = sweep_report(measurements, ledger.places, folder, ledger.info.command, precision)
-        for line in report.answers:
-            self.terminal.decision(line)
-        if measurements:
-            shown = [*tables(measurements, told=True), *fault_tables(measurements)]
-            self.terminal.show([*shown, *cost_tables(measurements)])
-            for line in closing_lines(measurements):
-                self.terminal.line(line)
+        decided = tuple(self.decide()) if self.decide is not None else ()
+        report = sweep_report(measurements, ledger.places, folder, ledger.info.command, precision, decided)
+        if decided:  # tables and causes are in the report: this is what was asked
+            self.terminal.decision("\n".join(decided))
+            self.terminal.show(cost_tables(measurements))
+        else:
+            self._print_all(report.answers)
         if self.agenda.stopped:
             self.terminal.line(f"precision: {self.agenda.stopped}")
         ledger.order = self.agenda.summary()
@@ -295,6 +300,15 @@ class Sweep:
             self.terminal.line(f"{what}{how}")
         for line in ledger.places_to_look(report):
             self.terminal.line(line)
+
+    def _print_all(self, answers: Sequence[str]) -> None:
+        for line in answers:
+            self.terminal.decision(line)
+        if measurements := self.ledger.measurements:
+            shown = [*tables(measurements, told=True), *fault_tables(measurements)]
+            self.terminal.show([*shown, *cost_tables(measurements)])
+            for line in closing_lines(measurements):
+                self.terminal.line(line)
 
     @property
     def exit_code(self) -> int:

@@ -137,6 +137,10 @@ def test_what_is_lacking_is_measured_and_kept_as_a_sweep(tmp_path: Path) -> None
     assert first.returncode == 0, first.stdout + first.stderr
     assert first.stdout.startswith("1 cell, 3 runs at least, 20 min at most\n")
     assert one(first.stdout.splitlines(), "USE ").endswith("(3 blocks)")
+    assert "COSTS" in first.stdout.partition("USE ")[2]  # the answer first, and no other answer
+    assert "one process" not in first.stdout
+    page = (newest(tmp_path) / "report.md").read_text()
+    assert page.index("USE mps=off procs=1") < page.index("What the runs say without goal and limits")
     summary = read_json(newest(tmp_path) / "sweep.json")
     assert summary["command"].startswith("python -m mps_experiments.recommend workload=custom")
     assert summary["status"] == "FINISHED"

@@ -27,17 +27,18 @@ class Answer:
     """The outcome of a search in words.
 
     Attributes:
+        study: What was searched.
         chosen: The cell to use; None if none is known to keep the limits.
     """
 
     def __init__(self, study: KnownCells) -> None:
-        self._study = study
+        self.study = study
         self._standing = study.search.standing()
         self.chosen = self._standing.chosen
 
     def lines(self) -> Iterator[str]:
         """Yield the answer: the cell to use, each other cell with the reason, and how sure that is."""
-        study, chosen, fates = self._study, self.chosen, self._standing.fates
+        study, chosen, fates = self.study, self.chosen, self._standing.fates
         if chosen is None:
             yield from self._without_choice()
         else:
@@ -59,7 +60,7 @@ class Answer:
 
     def _unknown_p99(self) -> Iterator[str]:
         """Say of how many cells p99 is not known, with which windows, and what would help."""
-        study, unknown = self._study, self._standing.of(Fate.UNKNOWABLE)
+        study, unknown = self.study, self._standing.of(Fate.UNKNOWABLE)
         for limit, excess in zip(study.aim.limits, self._standing.excess, strict=True):
             arms = [arm for arm in unknown if not excess[arm].blocks]
             if limit.flag == "--p99-ms" and arms:
@@ -72,12 +73,12 @@ class Answer:
                 yield f"{what} with {', '.join(windows)}: {study.longer_window}"
 
     def _figures(self, arm: int) -> str:
-        runs = self._study.runs[arm]
-        return f"{self._study.aim.figures(runs)} ({len(runs)} block{'s' if len(runs) > 1 else ''})"
+        runs = self.study.runs[arm]
+        return f"{self.study.aim.figures(runs)} ({len(runs)} block{'s' if len(runs) > 1 else ''})"
 
     def _without_choice(self) -> Iterator[str]:
         """Say that nothing is known to keep the limits, and what comes nearest."""
-        study, standing = self._study, self._standing
+        study, standing = self.study, self._standing
         if not any(study.runs):
             yield "NO ANSWER: no cell has a VALID run"
             return
@@ -94,7 +95,7 @@ class Answer:
 
     def _beside(self, chosen: int) -> Iterator[str]:
         """Compare the cell with the best one and with the smallest one."""
-        study, leader, reference = self._study, self._standing.leader, self._study.search.reference
+        study, leader, reference = self.study, self._standing.leader, self.study.search.reference
         if leader is not None and leader != chosen:
             yield f"it is the cheapest within {short(100 * ZONE)} % of the best, {study.names[leader]}"
         over = study.search.over(reference)[chosen]
@@ -103,7 +104,7 @@ class Answer:
 
     def _about_batches(self, chosen: int) -> Iterator[str]:
         """Say whether one process with larger batches beats several, or that it was not tried."""
-        study, option = self._study, AXES["batch"].option
+        study, option = self.study, AXES["batch"].option
         several = [arm for arm, axes in enumerate(study.axes) if axes["procs"] > 1]
         if len({axes["batch"] for axes in study.axes}) == 1:
             if chosen in several:
@@ -119,12 +120,12 @@ class Answer:
     def _against(self, arm: int) -> str:
         if self.chosen is None:
             return "no cell to compare with"
-        over = self._study.search.over(self.chosen)[arm]
-        return f"{self._times(over)} of {self._study.names[self.chosen]}"
+        over = self.study.search.over(self.chosen)[arm]
+        return f"{self._times(over)} of {self.study.names[self.chosen]}"
 
     def _times(self, over: Interval) -> str:
         """Write a difference of scores as so many times the throughput, latency, energy or cost."""
-        aim = self._study.aim
+        aim = self.study.aim
         if not over.blocks:
             return f"not compared with the {aim.goal.name}"
         value = f"{math.exp(aim.sign * over.mean):.2f}"
@@ -135,7 +136,7 @@ class Answer:
 
     def _why(self, arm: int) -> str:
         """Say why a cell is not the one, in one line."""
-        study, fate = self._study, self._standing.fates[arm]
+        study, fate = self.study, self._standing.fates[arm]
         if arm in study.reasons:
             return study.reasons[arm]
         if not study.runs[arm]:
@@ -152,13 +153,13 @@ class Answer:
 
     def points(self) -> tuple[str, list[Point]]:
         """Return the percentile that two cells have at least, p99 rather than p50, and the cells."""
-        groups = {arm: Group.of(runs) for arm, runs in enumerate(self._study.runs) if runs}
+        groups = {arm: Group.of(runs) for arm, runs in enumerate(self.study.runs) if runs}
         found: list[Point] = []
         for name in ("p99", "p50"):
             values = {arm: BY_NAME[f"latency/{name}_ms"].of(group) for arm, group in groups.items()}
             found = [
                 Point(
-                    name=self._study.names[arm],
+                    name=self.study.names[arm],
                     mps=group.first.cell.mps,
                     latency_s=value / 1e3,
                     per_s=group.throughput_median_per_s,

@@ -34,7 +34,6 @@ from mps_experiments.sweep.recommend.aim import Aim, add_aim, aim_of, positive
 from mps_experiments.sweep.recommend.answer import Answer
 from mps_experiments.sweep.recommend.files import write_answer
 from mps_experiments.sweep.recommend.given import FLAG, cells_of
-from mps_experiments.sweep.recommend.known import KnownCells
 from mps_experiments.sweep.recommend.stored import StoredRuns, fingerprints
 from mps_experiments.sweep.recommend.study import Study
 from mps_experiments.sweep.recommend.unused import unused_line
@@ -132,7 +131,10 @@ def _choose(args: argparse.Namespace, aim: Aim, typed: Sequence[str]) -> int:
     found = find_runs(args.stored, tracking_uri=None, output_dir=output_dir)
     if found.problems:
         complain(f"{len(found.problems)} records are not used, they cannot be read: {found.problems[0]}")
-    answer = _tell(cells_of(aim, [run.measurement for run in found.runs]), _folder(output_dir), typed)
+    answer = Answer(cells_of(aim, [run.measurement for run in found.runs]))
+    lines = list(answer.lines())
+    Terminal(None).decision("\n".join(lines))
+    _keep(answer, lines, _folder(output_dir), typed)
     return int(answer.chosen is None)
 
 
@@ -190,18 +192,22 @@ class _Task:
             folder = _folder(self.output_dir)
             if line := self.agenda.noise_line():
                 terminal.line(line)
+            terminal.decision("\n".join(self._decision()))
         else:
             folder = self.grid.folder
             terminal.line(self.agenda.opening_line())
             try:
                 code = self._measure(typed, probe, lock_folder)
             except Interrupted:
-                self.study.search.stopped = "interrupted; the same command goes on from what is stored"
                 if any(self.study.runs):
-                    _tell(self.study, folder, typed, self.left_out)
+                    _keep(Answer(self.study), self._decision(), folder, typed)
                 raise
-        answer = _tell(self.study, folder, typed, self.left_out)
+        answer = Answer(self.study)
+        _keep(answer, self._decision(), folder, typed)
         return code or int(answer.chosen is None and not self.study.lacks_hardware)
+
+    def _decision(self) -> list[str]:
+        return [*Answer(self.study).lines(), *self.left_out]
 
     def _measure(self, typed: list[str], probe: GpuProbe, lock_folder: Path) -> int:
         grid = SearchGrid(**vars(self.grid), agenda=self.agenda)
@@ -209,22 +215,23 @@ class _Task:
         with open_sweep(
             request, typed, probe, lock_folder, make_agenda=lambda *_: self.agenda, module=_MODULE
         ) as sweep:
-            sweep.can_resume = False
+            sweep.can_resume, sweep.decide = False, self._decision
             sweep.varied |= {"repeat", "window_s"} if self.agenda.adapts_window else {"repeat"}
             self.agenda.begin = partial(_take_over, sweep, self.study)
-            sweep.run(request)
+            try:
+                sweep.run(request)
+            except Interrupted:
+                self.study.search.stopped = "interrupted; the same command goes on from what is stored"
+                raise
         return sweep.exit_code
 
 
-def _tell(study: KnownCells, folder: Path, typed: Sequence[str], more: Sequence[str] = ()) -> Answer:
-    """Print the answer, with more lines behind it, and write it into a folder."""
-    answer, terminal = Answer(study), Terminal(None)
-    lines = [*answer.lines(), *more]
-    lines += write_answer(study, answer, folder, lines)
-    lines.append(f"the same search: {shlex.join(['python', '-m', _MODULE, *typed])}")
-    for line in lines:
+def _keep(answer: Answer, lines: Sequence[str], folder: Path, typed: Sequence[str]) -> None:
+    """Write the answer, which was printed, into a folder, and say where it is."""
+    terminal = Terminal(None)
+    for line in write_answer(answer, folder, lines):
         terminal.line(line)
-    return answer
+    terminal.line(f"the same search: {shlex.join(['python', '-m', _MODULE, *typed])}")
 
 
 def _folder(output_dir: Path) -> Path:

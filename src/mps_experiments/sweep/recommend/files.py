@@ -16,14 +16,14 @@ from mps_experiments.sweep.recommend.known import KnownCells
 NAME = "recommended"
 
 
-def write_answer(study: KnownCells, answer: Answer, folder: Path, lines: Sequence[str]) -> list[str]:
+def write_answer(answer: Answer, folder: Path, lines: Sequence[str]) -> list[str]:
     """Write what is to be had into a folder, and return a line for each file.
 
     A file that cannot be written is told on standard error: the answer was found all the same.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        said = list(_write(study, answer, folder))
+        said = list(_write(answer, folder))
         write_atomically(folder / "recommendation.txt", "\n".join([*lines, *said, ""]).encode())
     except OSError as error:
         complain(f"the answer cannot be written to {folder}: {error.strerror or error}")
@@ -31,7 +31,8 @@ def write_answer(study: KnownCells, answer: Answer, folder: Path, lines: Sequenc
     return said
 
 
-def _write(study: KnownCells, answer: Answer, folder: Path) -> Iterator[str]:
+def _write(answer: Answer, folder: Path) -> Iterator[str]:
+    study = answer.study
     percentile, points = answer.points()
     if len(points) > 1:
         limit = next((each for each in study.aim.limits if each.flag == f"--{percentile}-ms"), None)
