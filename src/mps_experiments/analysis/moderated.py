@@ -10,7 +10,7 @@ lack to six. With seven values a mean stands on its own: some cells are far nois
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,9 @@ class Interval:
     mean: float
     half: float
     blocks: int
+
+    def __neg__(self) -> "Interval":
+        return replace(self, mean=-self.mean)
 
     @property
     def low(self) -> float:

@@ -1,5 +1,7 @@
 """The answer over cells whose truth is known: each cell is in one line, with its numbers."""
 
+import re
+
 import pytest
 
 from mps_experiments.config.schema import Config
@@ -30,12 +32,16 @@ def test_every_cell_is_in_one_line_and_the_cheapest_that_ties_is_used(cells: Cel
     used = one(lines, "USE procs=4 mps=on: 90")
     for figure in ("p50 4.4", "p99 4.", "12 GiB", "J per item", "(4 blocks)"):
         assert figure in used
-    assert one(lines, "3.6").endswith("] times the throughput of procs=1 mps=off")
+    times = one(lines, "3.6")
+    assert times.endswith("] times the throughput of procs=1 mps=off")
     assert "workload.batch=1,2,4,8" in one(lines, "larger batches")
     assert one(lines, "tied: procs=8 mps=on: 1.01 [1.0")
     worse = [line for line in lines if line.startswith("worse: ")]
     assert len(worse) == 4
     assert worse[0].startswith("worse: procs=1 mps=off: 0.28 [0.2")
+    bounds = [re.findall(r"\[(\S+) to (\S+)\]", line)[0] for line in (times, worse[0])]
+    (low, high), (low_of_other, high_of_other) = [tuple(map(float, pair)) for pair in bounds]
+    assert (low * high_of_other, high * low_of_other) == pytest.approx((1, 1), abs=0.03)
     assert "procs=4 mps=on 909/s at 4.5" in one(lines, "throughput over p99")
     assert "equal runs differ by 0." in one(lines, "runs: 0 measured, 24 stored")
 

@@ -50,6 +50,21 @@ def test_runs_of_several_settings_are_refused_and_told_apart(cells: Cells) -> No
     )
 
 
+def with_window(run: Measurement, window_s: float) -> Measurement:
+    cell = replace(run.cell, axes=run.cell.axes | {"window_s": window_s})
+    return replace(run, record_id=f"{run.record_id}-{window_s}", cell=cell)
+
+
+def test_a_few_runs_with_another_window_are_left_out_and_told(cells: Cells) -> None:
+    runs = records(cells, blocks=1)
+    given = cells_of(Aim(), [*runs, with_window(runs[0], 7.0)])
+    assert given.taken == 6
+    assert given.unused == "1 stored run is not used: it differs in window_s (7.0 against 5.0)"
+    halves = [*runs[:3], *(with_window(run, 7.0) for run in runs[3:])]
+    with pytest.raises(ConfigError, match="of 2 settings: beside 3 alike, 3 differ in window_s"):
+        cells_of(Aim(), halves)
+
+
 def test_runs_that_are_not_valid_do_not_count(cells: Cells) -> None:
     failed = replace(cells.run(0, truth), verdict=Verdict(status=Status.INVALID, reason="out of memory"))
     with pytest.raises(ConfigError, match="no VALID ordinary run among 1 records"):

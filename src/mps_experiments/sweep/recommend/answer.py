@@ -98,7 +98,7 @@ class Answer:
         study, leader, reference = self.study, self._standing.leader, self.study.search.reference
         if leader is not None and leader != chosen:
             yield f"it is the cheapest within {short(100 * ZONE)} % of the best, {study.names[leader]}"
-        over = study.search.over(reference)[chosen]
+        over = -study.search.over(chosen)[reference]  # as the other lines: by the differences to the chosen
         if over.blocks:
             yield f"{self._times(over)} of {study.names[reference]}"
 

@@ -131,7 +131,10 @@ def _choose(args: argparse.Namespace, aim: Aim, typed: Sequence[str]) -> int:
     found = find_runs(args.stored, tracking_uri=None, output_dir=output_dir)
     if found.problems:
         complain(f"{len(found.problems)} records are not used, they cannot be read: {found.problems[0]}")
-    answer = Answer(cells_of(aim, [run.measurement for run in found.runs]))
+    known = cells_of(aim, [run.measurement for run in found.runs])
+    if known.unused:
+        Terminal(None).line(known.unused)
+    answer = Answer(known)
     lines = list(answer.lines())
     Terminal(None).decision("\n".join(lines))
     _keep(answer, lines, _folder(output_dir), typed)

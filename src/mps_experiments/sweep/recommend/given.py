@@ -11,7 +11,7 @@ from mps_experiments.record.measurement import Measurement
 from mps_experiments.run.fingerprint import Fingerprint, of_record
 from mps_experiments.sweep.recommend.aim import Aim
 from mps_experiments.sweep.recommend.known import KnownCells, counts
-from mps_experiments.sweep.recommend.unused import main_differences
+from mps_experiments.sweep.recommend.unused import main_differences, unused_line
 
 FLAG = "--stored"
 _SHORT = ("procs", "mps", "times")  # known by their names rather than by their options
@@ -20,6 +20,8 @@ _SHORT = ("procs", "mps", "times")  # known by their names rather than by their 
 def cells_of(aim: Aim, records: Sequence[Measurement]) -> KnownCells:
     """Return the cells of the VALID ordinary runs, which must be of one machine and one setting.
 
+    A few runs that differ in the window only are left out, such as the pilot run of a search for p99.
+
     Raises:
         ConfigError: If there is no such run, or they are of several settings, or lack what the aim needs.
     """
@@ -27,39 +29,43 @@ def cells_of(aim: Aim, records: Sequence[Measurement]) -> KnownCells:
     if not runs:
         what = f"there is no VALID ordinary run among {len(records)} records; give RUNs that hold one"
         raise ConfigError(FLAG, "", what)
-    _refuse_several(runs)
+    runs, unused = _of_one_setting(runs)
     if runs[0].cell.device == "cpu":
         aim.refuse_without_gpu()
     by_cell: dict[tuple[Any, ...], list[Condensed]] = {}
     for run in runs:
         by_cell.setdefault(tuple(run.cell.axes[axis.name] for axis in FACTORS), []).append(run)
-    axes = [own[0].cell.axes for own in by_cell.values()]
+    together = sorted(by_cell.values(), key=lambda own: (own[0].cell.procs, own[0].cell.mps))
+    axes = [own[0].cell.axes for own in together]
     known = KnownCells(aim, axes, _names(axes))
     known.longer_window = "measure with a longer window_s"
-    known.search.stopped = "stored runs only"
-    for arm, own in enumerate(by_cell.values()):
+    known.search.stopped, known.unused = "stored runs only", unused
+    for arm, own in enumerate(together):
         for run in own:
             known.take(arm, run)
     return known
 
 
-def _refuse_several(runs: Sequence[Measurement]) -> None:
-    by_setting: dict[str, list[Fingerprint]] = {}
+def _of_one_setting(runs: Sequence[Condensed]) -> tuple[list[Condensed], str]:
+    """Return the runs to choose among, and how many are left out and why; refuse several settings."""
+    by_setting: dict[str, list[Condensed]] = {}
     for run in runs:
-        setting = _setting(of_record(run))
-        by_setting.setdefault(setting.digest, []).append(setting)
+        by_setting.setdefault(_setting(run).digest, []).append(run)
     first, *others = sorted(by_setting.values(), key=len, reverse=True)
-    if others:
-        left = [(own[0], len(own)) for own in others]
-        apart = "; ".join(main_differences(left, first[:1]))
-        what = f"the runs are of {len(by_setting)} settings: beside {len(first)} alike, {apart}"
-        raise ConfigError(FLAG, "", f"{what}; give runs of one")
+    left = [(_setting(own[0]), len(own)) for own in others]
+    but_window = {_setting(own[0], "window_s").digest for own in by_setting.values()}
+    if len(but_window) == 1 and all(count < len(first) for _, count in left):
+        return first, unused_line(left, [_setting(first[0])])
+    apart = "; ".join(main_differences(left, [_setting(first[0])]))
+    what = f"the runs are of {len(by_setting)} settings: beside {len(first)} alike, {apart}"
+    raise ConfigError(FLAG, "", f"{what}; give runs of one")
 
 
-def _setting(own: Fingerprint) -> Fingerprint:
-    """Return what all cells of a choice share."""
-    free = dict.fromkeys(["repeat", *(axis.name for axis in FACTORS)])
-    return replace(own, configuration=own.configuration | free)
+def _setting(run: Measurement, *free: str) -> Fingerprint:
+    """Return what all cells of a choice share; `free` are further keys in which they may differ."""
+    own = of_record(run)
+    names = dict.fromkeys(["repeat", *(axis.name for axis in FACTORS), *free])
+    return replace(own, configuration=own.configuration | names)
 
 
 def _names(axes: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -30,6 +30,7 @@ class KnownCells:
         reasons: Why cells are not, or no longer, searched.
         taken: How many stored runs are in use.
         measured: How many runs were made.
+        unused: How many stored runs are not used, and why; empty if all are.
         longer_window: What the user can do for more iterations in a run.
     """
 
@@ -41,6 +42,7 @@ class KnownCells:
         self.runs: list[list[Measurement]] = [[] for _ in axes]
         self.reasons: dict[int, str] = {}
         self.taken = self.measured = 0
+        self.unused = ""
         self.longer_window = "give a longer window_s"
 
     def exclude(self, arm: int, reason: str) -> None:
