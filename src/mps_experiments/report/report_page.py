@@ -61,7 +61,7 @@ def description(subject: Subject, has_page: bool) -> str:
     found = panels(subject.runs, subject.precision)
     measurements = [run.measurement for run in subject.runs]
     blocks: list[Block] = [Paragraph(text=text, strong=True) for text in fault_answers(measurements)]
-    blocks += [*search_section(subject.decided), *decision_section(found)]
+    blocks += search_section(subject.decided, list(decision_section(found)))
     blocks += [cell_table(panel, roles(panel)) for panel in found]
     blocks += fault_matrices(measurements)
     blocks += care_section(measurements, (), Machines.of(measurements))
@@ -95,8 +95,7 @@ def _blocks(subject: Subject) -> Iterator[Block]:
     yield from fault_section(measurements, machines)
     if found:
         yield Heading(text="The decision")
-        yield from search_section(subject.decided)
-        yield from _decisions(found, machines)
+        yield from search_section(subject.decided, list(_decisions(found, machines)))
     for number, panel in enumerate(found):
         where = f" · machine {machines.letter(panel.first)}" if machines.are_several else ""
         if len(found) > 1:

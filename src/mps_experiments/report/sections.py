@@ -50,12 +50,14 @@ _WORDS = (
 )
 
 
-def search_section(decided: Sequence[str]) -> Iterator[Block]:
-    """Yield the decision of a search, which knows of limits; nothing if there was none."""
-    if decided:
-        yield Paragraph(text=decided[0], strong=True)
-        yield from bullets(decided[1:])
-        yield Heading(text="What the runs say without goal and limits", level=3)
+def search_section(decided: Sequence[str], without: Sequence[Block]) -> Iterator[Block]:
+    """Yield the decision of a search, which knows of goal and limits; `without` is what is said else."""
+    if not decided:
+        yield from without
+        return
+    yield Paragraph(text=decided[0], strong=True)
+    yield from bullets(decided[1:])
+    yield Details(summary="What the runs say without goal and limits", blocks=tuple(without))
 
 
 def decision_section(panels: Sequence[Panel]) -> Iterator[Block]:

@@ -15,11 +15,11 @@ from mps_experiments.sweep.recommend.known import KnownCells
 _WORDS = {
     Fate.LEADER: "tied",
     Fate.TIED: "tied",
+    Fate.OPEN: "not known",
+    Fate.UNKNOWABLE: "not known",
     Fate.WORSE: "worse",
     Fate.BROKEN: "excluded",
     Fate.EXCLUDED: "excluded",
-    Fate.UNKNOWABLE: "not known",
-    Fate.OPEN: "not known",
 }
 
 
