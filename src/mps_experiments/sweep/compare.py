@@ -14,7 +14,8 @@ from mps_experiments.errors import ConfigError
 from mps_experiments.record.measurement import Measurement
 from mps_experiments.record.summaries import Found
 from mps_experiments.record.verdict import Status
-from mps_experiments.report.terminal import Parser, Terminal, complain
+from mps_experiments.report.command_line import Parser
+from mps_experiments.report.terminal import Terminal, complain
 from mps_experiments.sweep.comparison import (
     Compared,
     Names,

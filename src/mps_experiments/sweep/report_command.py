@@ -13,10 +13,11 @@ from mps_experiments.analysis.metrics import priced
 from mps_experiments.config.schema import options
 from mps_experiments.errors import ConfigError, MpsExperimentsError
 from mps_experiments.record.summaries import NAME, Found, precision_of, summaries_in
+from mps_experiments.report.command_line import Parser
 from mps_experiments.report.content import printable
 from mps_experiments.report.export import Export
 from mps_experiments.report.report_page import Subject
-from mps_experiments.report.terminal import Parser, Terminal, complain
+from mps_experiments.report.terminal import Terminal, complain
 from mps_experiments.report.writing import write_report
 from mps_experiments.sweep.lookup import add_places, find_runs, last_sweep
 from mps_experiments.sweep.reporting import answer_lines, commands_of, lacking, sound_runs, tables_by_machine

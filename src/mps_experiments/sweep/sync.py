@@ -16,7 +16,8 @@ from mps_experiments.errors import ConfigError, RecordError
 from mps_experiments.record.disk import alone_in
 from mps_experiments.record.measurement import FILE_NAME, Measurement, read_measurement
 from mps_experiments.record.summaries import NAME, Summary, originals, summaries_below, summary_of
-from mps_experiments.report.terminal import Parser, complain
+from mps_experiments.report.command_line import Parser
+from mps_experiments.report.terminal import complain
 from mps_experiments.sweep.ledger import Ledger
 from mps_experiments.sweep.lookup import archive_hint, last_sweep
 from mps_experiments.sweep.preflight import new_tracker

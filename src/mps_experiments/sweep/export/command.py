@@ -9,7 +9,8 @@ from pathlib import Path
 
 from mps_experiments.errors import ConfigError
 from mps_experiments.record.summaries import cut_off
-from mps_experiments.report.terminal import Parser, complain
+from mps_experiments.report.command_line import Parser
+from mps_experiments.report.terminal import complain
 from mps_experiments.sweep.export.experiment import FOLDER, experiment_of
 from mps_experiments.sweep.export.values import StoredRun, asked_for
 from mps_experiments.sweep.lookup import add_places, find_runs

@@ -23,7 +23,8 @@ from mps_experiments.mps.logs import client_limit, cuda_version
 from mps_experiments.record.axes import key_of
 from mps_experiments.record.machine import MachineFacts
 from mps_experiments.record.measurement import read_measurement
-from mps_experiments.report.terminal import Parser, Terminal, complain, status
+from mps_experiments.report.command_line import Parser
+from mps_experiments.report.terminal import Terminal, complain, status
 from mps_experiments.run.plan import RunPaths
 from mps_experiments.sweep.lookup import find_runs
 from mps_experiments.sweep.opening import open_sweep

@@ -17,7 +17,8 @@ from mps_experiments.errors import ConfigError
 from mps_experiments.machine.gpus import open_probe
 from mps_experiments.record.measurement import find_measurements
 from mps_experiments.record.verdict import Status
-from mps_experiments.report.terminal import Parser, Terminal, complain
+from mps_experiments.report.command_line import Parser
+from mps_experiments.report.terminal import Terminal, complain
 from mps_experiments.sweep import program
 from mps_experiments.sweep.compare import show
 from mps_experiments.sweep.comparison import compared
