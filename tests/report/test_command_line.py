@@ -1,13 +1,15 @@
 """Options in both spellings, mistakes in one line, and the exit code of a console script."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from mps_experiments.report.command_line import Parser
+from mps_experiments.errors import ConfigError, Interrupted
+from mps_experiments.report.command_line import Parser, as_command
 from tests.conftest import SRC
 
 
@@ -81,6 +83,38 @@ def test_a_file_of_such_a_name_is_a_file(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(SystemExit) as ended:
         parser.parse_args(["all=2", "x"])
     assert ended.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (ConfigError("procs", 0, "must be a whole number from 1 on"), 2, "procs=0: must be a whole number"),
+        (Interrupted(signal.SIGTERM), 143, "interrupted by SIGTERM"),
+        (Interrupted(signal.SIGINT), 130, "interrupted by SIGINT"),
+    ],
+)
+def test_what_ends_a_command_early_is_one_line_and_an_exit_code(
+    error: BaseException, code: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @as_command
+    def main(number: int) -> int:
+        if number:
+            raise error
+        return number
+
+    assert (main(0), main(1)) == (0, code)
+    shown = capsys.readouterr().err
+    assert shown.startswith(f"mps_experiments: {said}")
+    assert shown.count("\n") == 1
+
+
+def test_an_error_of_the_program_itself_stays_an_error() -> None:
+    @as_command
+    def main() -> int:
+        raise ValueError("a bug")
+
+    with pytest.raises(ValueError, match="a bug"):
+        main()
 
 
 SCRIPT = """

@@ -1,14 +1,16 @@
 """The frame of every command: its options, its exit code, and one line for what ends it."""
 
 import argparse
+import functools
 import itertools
 import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, ParamSpec
 
+from mps_experiments.errors import ConfigError, Interrupted
 from mps_experiments.report.standard_streams import (
     EXIT_UNWRITABLE,
     finish_output,
@@ -16,6 +18,10 @@ from mps_experiments.report.standard_streams import (
     is_closed_pipe,
 )
 from mps_experiments.report.terminal import complain
+
+EXIT_USER_ERROR = 2
+
+_Arguments = ParamSpec("_Arguments")
 
 
 class Parser(argparse.ArgumentParser):
@@ -73,7 +79,27 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print the mistake and exit with code 2."""
         complain(f"{message}; see {self.prog} --help")
-        sys.exit(2)
+        sys.exit(EXIT_USER_ERROR)
+
+
+def as_command(main: Callable[_Arguments, int]) -> Callable[_Arguments, int]:
+    """Make a function a command: what ends it early is one line and an exit code.
+
+    The code is 2 for a user's mistake (`ConfigError`), and 128 + the number of a signal (`Interrupted`).
+    """
+
+    @functools.wraps(main)
+    def framed(*args: _Arguments.args, **keywords: _Arguments.kwargs) -> int:
+        try:
+            return main(*args, **keywords)
+        except ConfigError as error:
+            complain(str(error))
+            return EXIT_USER_ERROR
+        except Interrupted as error:
+            complain(str(error))
+            return 128 + error.signal_number
+
+    return framed
 
 
 def run_and_exit(main: Callable[[], int]) -> NoReturn:

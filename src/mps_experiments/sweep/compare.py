@@ -14,7 +14,7 @@ from mps_experiments.errors import ConfigError
 from mps_experiments.record.measurement import Measurement
 from mps_experiments.record.summaries import Found
 from mps_experiments.record.verdict import Status
-from mps_experiments.report.command_line import Parser
+from mps_experiments.report.command_line import Parser, as_command
 from mps_experiments.report.terminal import Terminal, complain
 from mps_experiments.sweep.comparison import (
     Compared,
@@ -30,6 +30,7 @@ from mps_experiments.sweep.lookup import add_places, find_runs
 _LATENCIES = (BY_NAME["latency/p50_ms"], BY_NAME["latency/p99_ms"])
 
 
+@as_command
 def main(arguments: list[str] | None = None) -> int:
     """Print the verdict, both numbers of each cell, and what else differs.
 
@@ -37,14 +38,6 @@ def main(arguments: list[str] | None = None) -> int:
         0 if cells were compared and every record could be read, 1 if not, 2 for a user's mistake.
     """
     args = _parser().parse_args(arguments)
-    try:
-        return _compare(args)
-    except ConfigError as error:
-        complain(str(error))
-        return 2
-
-
-def _compare(args: argparse.Namespace) -> int:
     words = (args.a, args.b)
     found = [find_runs([word], tracking_uri=args.tracking_uri, output_dir=args.output_dir) for word in words]
     runs = [asked_for(side.runs, drop_unknown=True) for side in found]

@@ -16,7 +16,7 @@ from mps_experiments.errors import ConfigError, RecordError
 from mps_experiments.record.disk import alone_in
 from mps_experiments.record.measurement import FILE_NAME, Measurement, read_measurement
 from mps_experiments.record.summaries import NAME, Summary, originals, summaries_below, summary_of
-from mps_experiments.report.command_line import Parser
+from mps_experiments.report.command_line import Parser, as_command
 from mps_experiments.report.terminal import complain
 from mps_experiments.sweep.ledger import Ledger
 from mps_experiments.sweep.lookup import archive_hint, last_sweep
@@ -45,6 +45,7 @@ class _Sweep:
         return [*self.own.values(), *(self.summary.records_taken_over() if self.summary else ())]
 
 
+@as_command
 def main(arguments: list[str] | None = None) -> int:
     """Log every record below the folders; 0 if all are in MLflow now, 1 if not, 2 for a user's mistake."""
     args = _parser().parse_args(arguments)
@@ -64,9 +65,6 @@ def main(arguments: list[str] | None = None) -> int:
             logged += ledger.logged
             known += len(records) - ledger.logged
             is_complete = is_complete and ledger.tracking_problem is None
-    except ConfigError as error:
-        complain(str(error))
-        return 2
     finally:
         for text in damaged:
             complain(text)

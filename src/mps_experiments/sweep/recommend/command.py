@@ -1,7 +1,6 @@
 """Find the cell to use: the cheapest within 5 % of the best that keeps the limits."""
 
 import argparse
-import contextlib
 import shlex
 import sys
 import time
@@ -23,13 +22,12 @@ from mps_experiments.mps.logs import client_limit, cuda_version
 from mps_experiments.record.axes import key_of
 from mps_experiments.record.machine import MachineFacts
 from mps_experiments.record.measurement import read_measurement
-from mps_experiments.report.command_line import Parser
+from mps_experiments.report.command_line import Parser, as_command
 from mps_experiments.report.terminal import Terminal, complain, status
 from mps_experiments.run.plan import RunPaths
 from mps_experiments.sweep.lookup import find_runs
 from mps_experiments.sweep.opening import open_sweep
 from mps_experiments.sweep.preflight import plan_cells
-from mps_experiments.sweep.program import EXIT_USER_ERROR
 from mps_experiments.sweep.recommend.agenda import SearchAgenda, SearchGrid
 from mps_experiments.sweep.recommend.aim import Aim, add_aim, aim_of, positive
 from mps_experiments.sweep.recommend.answer import Answer
@@ -55,6 +53,7 @@ _OWN = {
 }
 
 
+@as_command
 def main(arguments: list[str] | None = None, probe: Any = None, lock_folder: Any = None) -> int:
     """Search and print the answer.
 
@@ -71,25 +70,18 @@ def main(arguments: list[str] | None = None, probe: Any = None, lock_folder: Any
     typed = sys.argv[1:] if arguments is None else arguments
     args = _parser().parse_intermixed_args(typed)
     catch_signals()
-    try:
-        aim = aim_of(args)
-        if args.stored:
-            return _choose(args, aim, typed)
-        status("composing the cells and reading stored runs")
-        budget_s = 60 * positive("--budget-min", _BUDGET_MIN if args.budget_min is None else args.budget_min)
-        given = {key_of(text) for text in args.option}
-        request = parse(_arguments(args, given))
-        with contextlib.nullcontext(probe) if probe else open_probe() as gpus:
-            adapts_window = not given & _SET_WINDOW
-            task = _set_up(request, aim, gpus, budget_s, started, adapts_window)
-            task.study.longer_window = _longer_window(given)
-            return task.run(typed, gpus, lock_folder or LOCK_FOLDER)
-    except ConfigError as error:
-        complain(str(error))
-        return EXIT_USER_ERROR
-    except Interrupted as error:
-        complain(str(error))
-        return 128 + error.signal_number
+    aim = aim_of(args)
+    if args.stored:
+        return _choose(args, aim, typed)
+    status("composing the cells and reading stored runs")
+    budget_s = 60 * positive("--budget-min", _BUDGET_MIN if args.budget_min is None else args.budget_min)
+    given = {key_of(text) for text in args.option}
+    request = parse(_arguments(args, given))
+    with open_probe(probe) as gpus:
+        adapts_window = not given & _SET_WINDOW
+        task = _set_up(request, aim, gpus, budget_s, started, adapts_window)
+        task.study.longer_window = _longer_window(given)
+        return task.run(typed, gpus, lock_folder or LOCK_FOLDER)
 
 
 def _parser() -> argparse.ArgumentParser:
