@@ -83,6 +83,11 @@ def last_sweep(output_dir: Path) -> Path:
     return max(with_records, key=with_records.__getitem__)
 
 
+def unreadable(problems: Sequence[str]) -> str:
+    """Say how many records cannot be read, and why the first; empty if all can."""
+    return f"{len(problems)} records are not used, they cannot be read: {problems[0]}" if problems else ""
+
+
 def archive_hint(path: Path) -> str:
     """Say what to do with an archive; empty for any other file."""
     is_archive = path.is_file() and _ARCHIVE.fullmatch(path.name)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mps_experiments.errors import RecordError
 from mps_experiments.record.measurement import Measurement, read_measurement
-from mps_experiments.record.summaries import originals
+from mps_experiments.record.summaries import records_below
 from mps_experiments.record.verdict import Status, Verdict
 from mps_experiments.run.fingerprint import Fingerprint, of_record
 
@@ -34,7 +34,6 @@ class _Entry:
     """What is kept in memory of a record: there may be thousands."""
 
     path: Path
-    record_id: str
     started_at: float
     verdict: Verdict
     digest: str
@@ -53,15 +52,8 @@ class EarlierRuns:
 
     def __init__(self, output_dir: Path) -> None:
         self.problems: list[str] = []
-        by_id: dict[str, _Entry] = {}
-        for path in originals(output_dir):
-            try:
-                measurement = read_measurement(path)
-            except RecordError as error:
-                self.problems.append(str(error))
-                continue
-            by_id.setdefault(measurement.record_id, _entry(path, measurement))
-        self._entries = sorted(by_id.values(), key=lambda entry: entry.started_at, reverse=True)
+        entries = [_entry(*found) for found in records_below(output_dir, self.problems)]
+        self._entries = sorted(entries, key=lambda entry: entry.started_at, reverse=True)
 
     def take(self, wanted: Fingerprint) -> Kept | None:
         """Take the newest VALID record of this fingerprint that was not taken yet; None if there is none."""
@@ -97,11 +89,10 @@ class EarlierRuns:
         return f"{where} differs in {', '.join(differences)}"
 
 
-def _entry(path: Path, measurement: Measurement) -> _Entry:
+def _entry(measurement: Measurement, path: Path) -> _Entry:
     fingerprint = of_record(measurement)
     return _Entry(
         path=path,
-        record_id=measurement.record_id,
         started_at=measurement.started_at,
         verdict=measurement.verdict,
         digest=fingerprint.digest,

@@ -37,6 +37,7 @@ from mps_experiments.sweep.afterwork import Afterwork
 from mps_experiments.sweep.agenda import Agenda, Job
 from mps_experiments.sweep.forecast import Forecast
 from mps_experiments.sweep.ledger import Ledger, check_room
+from mps_experiments.sweep.lookup import unreadable
 from mps_experiments.sweep.preflight import lock_gpus, take_cores
 from mps_experiments.sweep.reporting import sweep_report
 from mps_experiments.sweep.resume import EarlierRuns, Kept
@@ -224,8 +225,8 @@ class Sweep:
             return None
         if self._earlier is None:
             self._earlier = EarlierRuns(Path(run.config["output_dir"]))
-            if problems := self._earlier.problems:
-                complain(f"resume: {len(problems)} records are not used, they cannot be read: {problems[0]}")
+            if line := unreadable(self._earlier.problems):
+                complain(f"resume: {line}")
         weights_sha256 = self.weights_sha256.get(run.plan.workloads[0].weights)
         machine = self._surroundings_of(run.plan).machine
         wanted = of_plan(run.plan, run.config, machine, weights_sha256)

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from mps_experiments.config.schema import EXPERIMENT_VARIABLE, Config, TrackingConfig
-from mps_experiments.errors import ConfigError, RecordError
+from mps_experiments.errors import ConfigError
 from mps_experiments.record.disk import alone_in
-from mps_experiments.record.measurement import FILE_NAME, Measurement, read_measurement
-from mps_experiments.record.summaries import NAME, Summary, originals, summaries_below, summary_of
+from mps_experiments.record.measurement import FILE_NAME, Measurement
+from mps_experiments.record.summaries import NAME, Summary, records_below, summaries_below, summary_of
 from mps_experiments.report.command_line import Parser, as_command
 from mps_experiments.report.terminal import complain
 from mps_experiments.sweep.ledger import Ledger
@@ -106,18 +106,14 @@ def _collect(folder: Path, is_given: bool, sweeps: dict[str, _Sweep]) -> list[st
     is_named = is_given and any((folder / name).is_file() for name in (NAME, FILE_NAME))
     below = {each.sweep_id: each for each in summaries_below(folder)}
     taken_over = {cell.record_id for each in below.values() for cell in each.taken_over}
-    paths, damaged = list(originals(folder)), []
+    damaged: list[str] = []
+    records = list(records_below(folder, damaged))
     if not folder.exists():
         raise ConfigError("FOLDER", folder, "no such file or folder; give a folder under outputs/")
-    if not paths and not taken_over:
+    if not (records or damaged or taken_over):
         hint = archive_hint(folder) or f"no {FILE_NAME} below it; give a folder under outputs/"
         raise ConfigError("FOLDER", folder, hint)
-    for path in paths:
-        try:
-            measurement = read_measurement(path)
-        except RecordError as error:
-            damaged.append(str(error))
-            continue
+    for measurement, path in records:
         sweep_id, record_id = measurement.sweep_id, measurement.record_id
         if record_id in taken_over and sweep_id not in below:
             continue  # linked here by the sweep that took it over

@@ -25,7 +25,7 @@ from mps_experiments.record.measurement import read_measurement
 from mps_experiments.report.command_line import Parser, as_command
 from mps_experiments.report.terminal import Terminal, complain, status
 from mps_experiments.run.plan import RunPaths
-from mps_experiments.sweep.lookup import find_runs
+from mps_experiments.sweep.lookup import find_runs, unreadable
 from mps_experiments.sweep.opening import open_sweep
 from mps_experiments.sweep.preflight import plan_cells
 from mps_experiments.sweep.recommend.agenda import SearchAgenda, SearchGrid
@@ -123,8 +123,8 @@ def _choose(args: argparse.Namespace, aim: Aim, typed: Sequence[str]) -> int:
     status("reading stored runs")
     output_dir = Path(Config().output_dir).absolute()
     found = find_runs(args.stored, tracking_uri=None, output_dir=output_dir)
-    if found.problems:
-        complain(f"{len(found.problems)} records are not used, they cannot be read: {found.problems[0]}")
+    if line := unreadable(found.problems):
+        complain(line)
     answer = _tell(cells_of(aim, [run.measurement for run in found.runs]), _folder(output_dir), typed)
     return int(answer.chosen is None)
 
@@ -277,8 +277,8 @@ def _read_stored(agenda: SearchAgenda, output_dir: Path, machines: Mapping[str |
     A window for p99 is chosen by the runs of the reference.
     """
     study, stored = agenda.study, StoredRuns(output_dir)
-    if stored.problems:
-        complain(f"{len(stored.problems)} records are not used, they cannot be read: {stored.problems[0]}")
+    if line := unreadable(stored.problems):
+        complain(line)
     wanted = list(fingerprints(study.cells, study.plans, machines))
     if agenda.adapts_window and (pilots := stored.of(wanted[study.search.reference])):
         agenda.adapts_window = False

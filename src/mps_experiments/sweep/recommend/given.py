@@ -1,7 +1,6 @@
 """The cells of stored runs that a user names: a choice among them measures nothing."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from mps_experiments.analysis.runs import Condensed, condensed
@@ -46,7 +45,7 @@ def cells_of(aim: Aim, records: Sequence[Measurement]) -> KnownCells:
 def _refuse_several(runs: Sequence[Measurement]) -> None:
     by_setting: dict[str, list[Fingerprint]] = {}
     for run in runs:
-        setting = _setting(of_record(run))
+        setting = of_record(run).without("repeat", *(axis.name for axis in FACTORS))
         by_setting.setdefault(setting.digest, []).append(setting)
     first, *others = sorted(by_setting.values(), key=len, reverse=True)
     if others:
@@ -54,12 +53,6 @@ def _refuse_several(runs: Sequence[Measurement]) -> None:
         apart = "; ".join(main_differences(left, first[:1]))
         what = f"the runs are of {len(by_setting)} settings: beside {len(first)} alike, {apart}"
         raise ConfigError(FLAG, "", f"{what}; give runs of one")
-
-
-def _setting(own: Fingerprint) -> Fingerprint:
-    """Return what all cells of a choice share."""
-    free = dict.fromkeys(["repeat", *(axis.name for axis in FACTORS)])
-    return replace(own, configuration=own.configuration | free)
 
 
 def _names(axes: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -1,7 +1,7 @@
 """Read the stored VALID runs that nothing tells apart from runs of these cells but their block."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +9,9 @@ from omegaconf import OmegaConf, flag_override
 
 from mps_experiments.analysis.runs import condensed
 from mps_experiments.config.composer import Cell
-from mps_experiments.errors import RecordError
 from mps_experiments.record.machine import MachineFacts
-from mps_experiments.record.measurement import Measurement, read_measurement
-from mps_experiments.record.summaries import originals
+from mps_experiments.record.measurement import Measurement
+from mps_experiments.record.summaries import records_below
 from mps_experiments.run.fingerprint import Fingerprint, of_plan, of_record
 from mps_experiments.run.plan import RunPlan
 from mps_experiments.sweep.recommend.known import counts
@@ -39,24 +38,18 @@ class StoredRuns:
 
     def __init__(self, output_dir: Path) -> None:
         self.problems: list[str] = []
-        self._runs: dict[str, dict[str, Stored]] = {}
+        self._runs: dict[str, list[Stored]] = {}
         self._fingerprints: dict[str, Fingerprint] = {}
-        for path in originals(output_dir):
-            try:
-                run = read_measurement(path)
-            except RecordError as error:
-                self.problems.append(str(error))
-                continue
+        for run, path in records_below(output_dir, self.problems):
             if counts(run):
                 fingerprint = of_record(run)
                 digest = _digest(fingerprint)
                 self._fingerprints.setdefault(digest, fingerprint)
-                same = self._runs.setdefault(digest, {})
-                same.setdefault(run.record_id, Stored(condensed(run), path))
+                self._runs.setdefault(digest, []).append(Stored(condensed(run), path))
 
     def of(self, wanted: Fingerprint) -> list[Stored]:
         """Return the runs of the cell with this fingerprint in any block, the oldest first."""
-        return sorted(self._runs.get(_digest(wanted), {}).values(), key=lambda each: each.run.started_at)
+        return sorted(self._runs.get(_digest(wanted), []), key=lambda each: each.run.started_at)
 
     def unused(self, wanted: Sequence[Fingerprint]) -> Iterator[tuple[Fingerprint, int]]:
         """Yield the fingerprint of runs that stand for none of these cells, and how many there are."""
@@ -92,4 +85,4 @@ def options_of(cell: Cell) -> dict[str, Any]:
 
 def _digest(fingerprint: Fingerprint) -> str:
     """Return what all blocks of a cell share."""
-    return replace(fingerprint, configuration=fingerprint.configuration | {"repeat": None}).digest
+    return fingerprint.without("repeat").digest
