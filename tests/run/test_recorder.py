@@ -376,7 +376,7 @@ def test_who_used_the_gpu_is_a_finding_though_nobody_saw_it(tmp_path: Path) -> N
     telemetry = replace(TOLD, gpu_share_by_pid={100: 0.5, 101: 0.4, 7: 0.2})
     measurement = measured(tmp_path, finished_state(telemetry))
     assert measurement.contended == ()
-    assert measurement.verdict.reason == "other processes (pid 7) used 20% of the GPU"
+    assert measurement.verdict.reason == "other processes (pid 7) used 20 % of the GPU"
 
 
 def test_our_own_mps_server_is_nobody_else(tmp_path: Path) -> None:

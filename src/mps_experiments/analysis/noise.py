@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 
 from mps_experiments.analysis.gains import gains
-from mps_experiments.analysis.numbers import milliseconds
+from mps_experiments.analysis.numbers import milliseconds, per_cent
 from mps_experiments.record.measurement import Measurement
 from mps_experiments.record.verdict import Status
 
@@ -44,7 +44,7 @@ def _latencies(runs: Sequence[Measurement]) -> str:
 
 
 def _up_to(share: float) -> str:
-    return f"up to {share * 100:.0f} %"
+    return f"up to {per_cent(share)}"
 
 
 def _per_core(workers: float) -> str:

@@ -49,7 +49,7 @@ def width(share: float, digits: int = 0) -> str:
     >>> width(0.184), width(0.05, digits=1), width(1.4)
     ('±18 %', '±5.0 %', 'a factor of 2.4')
     """
-    return _factor(share) or f"±{share * 100:.{digits}f} %"
+    return _factor(share) or f"±{per_cent(share, digits)}"
 
 
 def per_cent(share: float, digits: int = 0) -> str:
@@ -67,7 +67,7 @@ def difference(share: float) -> str:
     >>> difference(0.1), difference(1.4), difference(9.25)
     ('10.0 %', 'a factor of 2.4', 'a factor of 10.2')
     """
-    return _factor(share) or f"{share * 100:.1f} %"
+    return _factor(share) or per_cent(share, digits=1)
 
 
 def _factor(share: float) -> str:

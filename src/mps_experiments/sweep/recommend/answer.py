@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from mps_experiments.analysis.metrics import BY_NAME
 from mps_experiments.analysis.moderated import Interval
-from mps_experiments.analysis.numbers import difference, short
+from mps_experiments.analysis.numbers import difference, per_cent
 from mps_experiments.analysis.repeats import Group
 from mps_experiments.analysis.search import ZONE, Fate
 from mps_experiments.record.axes import BY_NAME as AXES
@@ -96,7 +96,7 @@ class Answer:
         """Compare the cell with the best one and with the smallest one."""
         study, leader, reference = self._study, self._standing.leader, self._study.search.reference
         if leader is not None and leader != chosen:
-            yield f"it is the cheapest within {short(100 * ZONE)} % of the best, {study.names[leader]}"
+            yield f"it is the cheapest within {per_cent(ZONE)} of the best, {study.names[leader]}"
         over = study.search.over(reference)[chosen]
         if over.blocks:
             yield f"{self._times(over)} of {study.names[reference]}"
