@@ -7,6 +7,7 @@ import pytest
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 
 from mps_experiments.config.cells import parse
+from mps_experiments.config.composer import recorded
 from mps_experiments.errors import ConfigError
 
 
@@ -44,3 +45,13 @@ def test_a_caller_may_change_what_a_cell_gives_back() -> None:
     composed = grid.cells[0].composed()
     composed.procs = 9
     assert grid.cells[0].composed().procs == grid.cells[0].config.procs == 2
+
+
+def test_a_record_has_the_options_without_hydras_own_and_an_absolute_folder() -> None:
+    grid = parse(["procs=2", "output_dir=mine", "workload.options.size=3"]).grid
+    assert grid is not None
+    options = recorded(grid.cells[0].composed())
+    assert options["output_dir"] == str(Path("mine").absolute())
+    assert (options["procs"], options["workload"]["options"]) == (2, {"size": 3})
+    assert options["workload"]["kind"] == "torchvision"
+    assert "hydra" not in options

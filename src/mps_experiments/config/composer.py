@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.hydra_config import HydraConfig
@@ -52,6 +52,16 @@ def to_config(config: DictConfig) -> Config:
     converted = OmegaConf.to_object(config)
     assert isinstance(converted, Config)  # noqa: S101 - the schema is the root of the tree
     return converted
+
+
+def recorded(composed: DictConfig) -> dict[str, Any]:
+    """Return the configuration as a record has it; output_dir is absolute, for `sync` from any folder."""
+    with flag_override(composed, ["struct", "readonly"], [False, False]):
+        composed.pop("hydra", None)
+    converted = OmegaConf.to_container(composed, resolve=True, enum_to_str=True)
+    assert isinstance(converted, dict)  # noqa: S101 - a DictConfig
+    options = {str(name): value for name, value in converted.items()}
+    return options | {"output_dir": str(Path(composed.output_dir).expanduser().absolute())}
 
 
 class Composer:

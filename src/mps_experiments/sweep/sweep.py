@@ -7,10 +7,10 @@ from functools import partial
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from mps_experiments.config.cells import Grid, Request
-from mps_experiments.config.composer import Cell, to_config
+from mps_experiments.config.composer import Cell, recorded, to_config
 from mps_experiments.config.jobs import hydra_jobs
 from mps_experiments.errors import ConfigError, Interrupted, RecordError
 from mps_experiments.machine.core_locks import CoreLocks
@@ -22,11 +22,7 @@ from mps_experiments.mps.guardian import Guardian
 from mps_experiments.record.axes import key_of
 from mps_experiments.record.measurement import Measurement
 from mps_experiments.record.verdict import Status
-from mps_experiments.report.cells import cost_tables
-from mps_experiments.report.fault_tables import fault_tables
 from mps_experiments.report.lines import cell_line
-from mps_experiments.report.summary import closing_lines
-from mps_experiments.report.tables import tables
 from mps_experiments.report.terminal import Terminal, complain
 from mps_experiments.run.fingerprint import of_plan
 from mps_experiments.run.mps_check import MpsCheck
@@ -39,7 +35,7 @@ from mps_experiments.sweep.forecast import Forecast
 from mps_experiments.sweep.ledger import Ledger, check_room
 from mps_experiments.sweep.lookup import unreadable
 from mps_experiments.sweep.preflight import lock_gpus, take_cores
-from mps_experiments.sweep.reporting import sweep_report
+from mps_experiments.sweep.reporting import show_sweep, sweep_report
 from mps_experiments.sweep.resume import EarlierRuns, Kept
 from mps_experiments.workers.context import process_context
 
@@ -143,7 +139,7 @@ class Sweep:
         """Run one cell: for each of its runs record on disk, then MLflow, then the line."""
         self._found(plan.paths.folder)
         plan = self._twin(replace(plan, varied=self._varied(overrides)))
-        runs = list(runs_of(plan, _plain(composed), overrides))
+        runs = list(runs_of(plan, recorded(composed), overrides))
         for run in runs:
             self._run(run, is_last=run is runs[-1])
 
@@ -279,13 +275,7 @@ class Sweep:
         folder = ledger.folder if self.writes_report else None
         precision = self.agenda.goal.precision if self.agenda.goal else 0.0
         report = sweep_report(measurements, ledger.places, folder, ledger.info.command, precision)
-        for line in report.answers:
-            self.terminal.decision(line)
-        if measurements:
-            shown = [*tables(measurements, told=True), *fault_tables(measurements)]
-            self.terminal.show([*shown, *cost_tables(measurements)])
-            for line in closing_lines(measurements):
-                self.terminal.line(line)
+        show_sweep(self.terminal, report, measurements)
         if self.agenda.stopped:
             self.terminal.line(f"precision: {self.agenda.stopped}")
         ledger.order = self.agenda.summary()
@@ -314,11 +304,3 @@ class Sweep:
 def _from_here(folder: Path) -> Path:
     """Shorten a path below the current folder."""
     return folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
-
-
-def _plain(composed: DictConfig) -> dict[str, object]:
-    """Return the configuration for the record; output_dir is absolute, for `sync` from any folder."""
-    converted = OmegaConf.to_container(composed, resolve=True, enum_to_str=True)
-    assert isinstance(converted, dict)  # noqa: S101 - a DictConfig
-    plain = {str(key): value for key, value in converted.items()}
-    return plain | {"output_dir": str(Path(composed.output_dir).expanduser().absolute())}

@@ -3,12 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from omegaconf import OmegaConf, flag_override
 
 from mps_experiments.analysis.runs import condensed
-from mps_experiments.config.composer import Cell
+from mps_experiments.config.composer import Cell, recorded
 from mps_experiments.record.machine import MachineFacts
 from mps_experiments.record.measurement import Measurement
 from mps_experiments.record.summaries import records_below
@@ -70,17 +67,7 @@ def fingerprints(
             digests[file] = file_sha256(Path(file))
         gpu = plan.device.gpu
         facts = machine[gpu.uuid if gpu else None]
-        yield of_plan(plan, options_of(cell), facts, digests[file] if file else None)
-
-
-def options_of(cell: Cell) -> dict[str, Any]:
-    """Return the configuration as a record of the cell has it."""
-    composed = cell.composed()
-    with flag_override(composed, ["struct", "readonly"], [False, False]):
-        composed.pop("hydra")
-    converted = OmegaConf.to_container(composed, resolve=True, enum_to_str=True)
-    assert isinstance(converted, dict)  # noqa: S101 - a DictConfig
-    return {str(name): value for name, value in converted.items()}
+        yield of_plan(plan, recorded(cell.composed()), facts, digests[file] if file else None)
 
 
 def _digest(fingerprint: Fingerprint) -> str:
