@@ -24,9 +24,10 @@ from mps_experiments.mps.folders import parent_folder, remove_stale_folders
 from mps_experiments.mps.guardian import Guardian
 from mps_experiments.report.terminal import Terminal, status
 from mps_experiments.run.mps_check import MpsCheck
-from mps_experiments.run.plan import SMALL_MODEL, RunPlan
+from mps_experiments.run.plan import RunPlan
 from mps_experiments.run.skip import reason_to_skip
 from mps_experiments.run.trials import count_runs
+from mps_experiments.run.workload import SMALL_MODEL
 from mps_experiments.sweep.agenda import Agenda, agenda_of
 from mps_experiments.sweep.forecast import Forecast, opening_line
 from mps_experiments.sweep.ledger import Ledger

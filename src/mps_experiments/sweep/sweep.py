@@ -26,7 +26,7 @@ from mps_experiments.report.lines import cell_line
 from mps_experiments.report.terminal import Terminal, complain
 from mps_experiments.run.fingerprint import of_plan
 from mps_experiments.run.mps_check import MpsCheck
-from mps_experiments.run.plan import RunPaths, RunPlan, build_plan
+from mps_experiments.run.plan import RunPlan, build_plan
 from mps_experiments.run.runner import Outcome, Surroundings, run_cell
 from mps_experiments.run.trials import CellRun, runs_of
 from mps_experiments.sweep.afterwork import Afterwork
@@ -138,18 +138,12 @@ class Sweep:
     def _run_cell(self, plan: RunPlan, overrides: Sequence[str], composed: DictConfig) -> None:
         """Run one cell: for each of its runs record on disk, then MLflow, then the line."""
         self._found(plan.paths.folder)
-        plan = self._twin(replace(plan, varied=self._varied(overrides)))
+        plan = replace(plan, varied=self._varied(overrides))
+        if self.agenda.turn is not None and self.agenda.turn.is_twin:
+            plan = plan.as_twin()
         runs = list(runs_of(plan, recorded(composed), overrides))
         for run in runs:
             self._run(run, is_last=run is runs[-1])
-
-    def _twin(self, plan: RunPlan) -> RunPlan:
-        """Give the second of two equal runs (A/A) a name and a folder of its own."""
-        if self.agenda.turn is None or not self.agenda.turn.is_twin:
-            return plan
-        folder = plan.paths.folder
-        paths = RunPaths(folder=folder.with_name(f"{folder.name},twin"))
-        return replace(plan, twin=1, paths=paths)
 
     def _run(self, run: CellRun, is_last: bool) -> None:
         """Run one run of a cell.
