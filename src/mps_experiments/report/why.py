@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 from mps_experiments.analysis.numbers import short
 from mps_experiments.analysis.panels import ARMS, Panel
 from mps_experiments.record.axes import varied_factors
+from mps_experiments.record.cell import times_order
 from mps_experiments.record.decomposition import decompose
-from mps_experiments.record.measurement import Measurement, times_order
+from mps_experiments.record.measurement import Measurement
 from mps_experiments.report.content import Table
 from mps_experiments.report.drawing import Chart, drawn
 from mps_experiments.report.ink import COLOURS

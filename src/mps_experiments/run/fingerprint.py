@@ -8,8 +8,9 @@ from typing import Any
 
 from mps_experiments.analysis.keys import differing_keys, frozen, telling_environment
 from mps_experiments.record.axes import settings_beside
+from mps_experiments.record.cell import Cell
 from mps_experiments.record.machine import MachineFacts
-from mps_experiments.record.measurement import Cell, Measurement
+from mps_experiments.record.measurement import Measurement
 from mps_experiments.run.plan import RunPlan
 from mps_experiments.run.recorder import cell_of
 

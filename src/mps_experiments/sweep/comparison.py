@@ -14,7 +14,8 @@ from mps_experiments.analysis.keys import differences, differing_keys, frozen
 from mps_experiments.analysis.numbers import width
 from mps_experiments.analysis.repeats import Group
 from mps_experiments.record.axes import FACTORS, name_of
-from mps_experiments.record.measurement import Cell, Measurement, times_order
+from mps_experiments.record.cell import Cell, times_order
+from mps_experiments.record.measurement import Measurement
 from mps_experiments.record.verdict import Status
 from mps_experiments.run.fingerprint import of_record
 from mps_experiments.sweep.export.experiment import axes_of
