@@ -7,7 +7,7 @@ from mps_experiments.analysis.metrics import BY_NAME
 from mps_experiments.analysis.moderated import Interval
 from mps_experiments.analysis.numbers import difference, per_cent
 from mps_experiments.analysis.repeats import Group
-from mps_experiments.analysis.search import ZONE, Fate
+from mps_experiments.analysis.standing import ZONE, Fate
 from mps_experiments.record.axes import BY_NAME as AXES
 from mps_experiments.report.pareto import Point, front
 from mps_experiments.sweep.recommend.known import KnownCells

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from mps_experiments.analysis.search import Arm, Search, depths
+from mps_experiments.analysis.search import Search, depths
+from mps_experiments.analysis.standing import Arm
 from mps_experiments.record.axes import EXTRA_FACTORS, FACTORS
 from mps_experiments.record.measurement import Measurement
 from mps_experiments.record.verdict import Status
