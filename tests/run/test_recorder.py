@@ -24,7 +24,7 @@ from mps_experiments.run.recorder import make_measurement
 from mps_experiments.run.run_state import RunState
 from mps_experiments.workers.child import WorkerSpec
 from mps_experiments.workers.messages import Ready
-from mps_experiments.workers.pool import Worker
+from mps_experiments.workers.worker import Worker
 from tests.fakes.plans import FAKE_GPU, attaching, fault_plan, run_plan
 from tests.fault_records import make_trial
 

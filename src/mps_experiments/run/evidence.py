@@ -34,7 +34,8 @@ from mps_experiments.workers.messages import (
     Traced,
     Tracing,
 )
-from mps_experiments.workers.pool import Worker, WorkerPool
+from mps_experiments.workers.pool import WorkerPool
+from mps_experiments.workers.worker import Worker
 
 _Answer = TypeVar("_Answer", Computed, Tracing, Traced, Operators, Products)
 # To load CUPTI, and again to run and write a pass; longer where workers.stall_timeout_s allows it.

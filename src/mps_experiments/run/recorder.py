@@ -18,7 +18,7 @@ from mps_experiments.record.verdict import Verdict, judge, judge_fault
 from mps_experiments.run.checks import Evidence, check
 from mps_experiments.run.plan import RunPlan
 from mps_experiments.run.run_state import RunState
-from mps_experiments.workers.pool import Worker
+from mps_experiments.workers.worker import Worker
 
 # Reading of the GPU -> what is unknown without it.
 _TELLING = {
