@@ -78,7 +78,11 @@ def test_a_message_to_a_worker_that_is_gone_says_how_it_ended(
 
 def test_a_pidfd_stands_for_the_process_until_it_is_closed(make_specs: MakeSpecs) -> None:
     process = FORK.Process(target=signal.pause)
-    process.start()
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)  # another test may have left a handler
+    try:
+        process.start()
+    finally:
+        signal.signal(signal.SIGTERM, before)
     worker = worker_of(make_specs, process, [0] * 7)
     worker.keeper = handle_of(process)
     assert worker.keeper is not None

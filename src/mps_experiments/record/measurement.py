@@ -141,26 +141,26 @@ class Measurement:
         failure = self.failure
         return failure is not None and failure.rank is None and failure.reason.startswith("interrupted by ")
 
+    @property
+    def samples(self) -> list[WorkerSamples]:
+        """Return the samples of the workers that started their window."""
+        return [worker.samples for worker in self.workers if worker.samples is not None]
+
     def statistics(self) -> Statistics | None:
         """Return the figures of a VALID ordinary run; None for any other, which has no numbers."""
         if self.verdict.status is not Status.VALID or not self.is_ordinary:
             return None
-        samples = [worker.samples for worker in self.workers if worker.samples is not None]
-        return summarise(samples, self.cell.window == "kept", self.cell.items)
+        return summarise(self.samples, self.cell.window == "kept", self.cell.items)
 
     def survivor_figures(self) -> SurvivorFigures | None:
         """Return the survivors' figures of a VALID run with a fault; None if there is none."""
         if self.fault is None or self.verdict.status is not Status.VALID:
             return None
-        samples = {worker.rank: worker.samples for worker in self.workers if worker.samples is not None}
-        return survivor_figures(self.fault, samples)
+        return survivor_figures(self.fault, {samples.rank: samples for samples in self.samples})
 
     def window_ns(self) -> tuple[int, int] | None:
         """Return the first start and the last end, of the monotonic clock; None if no worker was measured."""
-        samples = [worker.samples for worker in self.workers if worker.samples is not None]
-        if not samples:
-            return None
-        return whole_window_ns(samples)
+        return whole_window_ns(self.samples) if self.samples else None
 
     def telemetry_summary(self) -> TelemetrySummary | None:
         """Summarise the GPU's readings inside the window; None if there are none."""
@@ -231,10 +231,9 @@ def read_measurement(path: Path) -> Measurement:
 
 
 def _contradiction(m: Measurement) -> str:
-    cell, samples = m.cell, [worker.samples for worker in m.workers if worker.samples]
-    procs = cell.procs if m.is_ordinary else None
-    times = cell.times if m.is_ordinary and cell.times != "auto" else None
-    return contradiction(m.verdict, m.wall_s, samples, procs, times)
+    procs = m.cell.procs if m.is_ordinary else None
+    times = m.cell.times if m.is_ordinary and m.cell.times != "auto" else None
+    return contradiction(m.verdict, m.wall_s, m.samples, procs, times)
 
 
 def _varied_in_name(measurement: Measurement) -> tuple[str, ...]:

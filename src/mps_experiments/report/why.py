@@ -89,7 +89,7 @@ def _name(panel: Panel, m: Measurement) -> str:
 
 def _parts_ms(m: Measurement) -> tuple[float, ...]:
     assert m.activity is not None  # noqa: S101 - the caller looked
-    parts = decompose([worker.samples for worker in m.workers if worker.samples], m.activity)
+    parts = decompose(m.samples, m.activity)
     return tuple(s * 1e3 for s in (parts.run_s, parts.behind_s, parts.idle_s, parts.host_s))
 
 
