@@ -135,7 +135,7 @@ class RunPlan:
             "times": AUTO if self.window.iterations is None else self.window.iterations,
             "model": workload.model,
             "weights": workload.weights,
-            "device": self.device.gpu.uuid if self.device.gpu else "cpu",
+            "device": self.device.uuid or "cpu",
             "cpu_affinity": self.workers.cpu_affinity.value,
             "window": "kept" if self.window.kept else "fixed",
             "window_s": self.window.seconds,

@@ -224,13 +224,12 @@ def check_workloads(plans: Sequence[RunPlan]) -> list[tuple[WorkloadSpec, Checke
         spec = plan.workloads[0]
         if any(spec == known for known, _ in checked):
             continue
-        gpu = plan.device.gpu
         found = check_workload(
             _context(plan.workers.start_method.value),
             spec,
             plan.device.torch_device != "cpu",
             plan.workers.ready_timeout_s,
-            {PIPE_DIRECTORY: _NO_MPS, "CUDA_VISIBLE_DEVICES": gpu.uuid if gpu else ""},
+            {PIPE_DIRECTORY: _NO_MPS, "CUDA_VISIBLE_DEVICES": plan.device.uuid or ""},
         )
         checked.append((spec, found))
     return checked

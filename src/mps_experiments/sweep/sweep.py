@@ -246,9 +246,9 @@ class Sweep:
         return tuple(text for text in overrides if key_of(text) in varied)
 
     def _surroundings_of(self, plan: RunPlan) -> Surroundings:
-        uuid_or_none = plan.device.gpu.uuid if plan.device.gpu else None
-        if uuid_or_none not in self._surroundings:
-            self._surroundings[uuid_or_none] = Surroundings(
+        uuid = plan.device.uuid
+        if uuid not in self._surroundings:
+            self._surroundings[uuid] = Surroundings(
                 sweep_id=self.ledger.info.sweep_id,
                 machine=collect_facts(self.probe, plan.device.gpu, self.cores.usable),
                 probe=self.probe,
@@ -259,7 +259,7 @@ class Sweep:
                 meanwhile=self.afterwork.begin,
                 is_quiet=self.afterwork.is_done,
             )
-        return self._surroundings[uuid_or_none]
+        return self._surroundings[uuid]
 
     def finish(self) -> None:
         """Print the answer, tables, and where to look next; also when cells failed or a signal came."""

@@ -65,8 +65,7 @@ def fingerprints(
         file = plan.workloads[0].weights_file
         if file and file not in digests:
             digests[file] = file_sha256(Path(file))
-        gpu = plan.device.gpu
-        facts = machine[gpu.uuid if gpu else None]
+        facts = machine[plan.device.uuid]
         yield of_plan(plan, recorded(cell.composed()), facts, digests[file] if file else None)
 
 

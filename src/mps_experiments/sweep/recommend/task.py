@@ -105,7 +105,7 @@ def set_up(
     if not any(kept):
         raise ConfigError("procs", "", f"an MPS server takes {clients} clients here; give {clients} at most")
     cells, left = tuple(compress(grid.cells, kept)), tuple(compress(plans, kept))
-    gpus = {plan.device.gpu.uuid if plan.device.gpu else None: plan.device.gpu for plan in left}
+    gpus = {plan.device.uuid: plan.device.gpu for plan in left}
     machines = {uuid: collect_facts(probe, gpu) for uuid, gpu in gpus.items()}
     agenda = SearchAgenda(
         study=Study(aim, cells, left, request.varied),
