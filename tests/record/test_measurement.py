@@ -1,9 +1,7 @@
 """The record on disk: whole or not there, never overwritten, never silently misread."""
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +16,7 @@ from mps_experiments.record.measurement import (
     read_measurement,
     write_measurement,
 )
-from tests.conftest import CHECKOUT, SRC
+from tests.conftest import CHECKOUT, SRC, run_python
 from tests.records import INVALID, SKIPPED, interrupted, make_measurement, read_json
 
 WRITER = """
@@ -207,14 +205,7 @@ def test_a_writer_that_dies_before_the_end_leaves_the_earlier_record(tmp_path: P
 
 
 def _write_later(path: Path, trouble: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", WRITER.format(trouble=trouble), str(path)],
-        env=os.environ | {"PYTHONPATH": f"{SRC}{os.pathsep}{CHECKOUT}"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return run_python("-c", WRITER.format(trouble=trouble), path, path=(SRC, CHECKOUT))
 
 
 def test_an_earlier_record_tells_what_its_sweep_varied_by_its_name(tmp_path: Path) -> None:

@@ -1,16 +1,13 @@
 """Options in both spellings, mistakes in one line, and the exit code of a console script."""
 
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from mps_experiments.errors import ConfigError, Interrupted
 from mps_experiments.report.command_line import Parser, as_command
-from tests.conftest import SRC
+from tests.conftest import run_python
 
 
 def test_a_mistake_on_a_command_line_is_one_line_with_code_2(capsys: pytest.CaptureFixture[str]) -> None:
@@ -142,14 +139,6 @@ run_and_exit(main)
 def test_a_console_script_ends_without_a_traceback_and_leaves_nothing(
     what: str, code: int, said: str
 ) -> None:
-    environment = os.environ | {"PYTHONPATH": str(SRC)}
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT.format(what)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        restore_signals=True,
-    )
+    done = run_python("-c", SCRIPT.format(what))
     assert (done.returncode, done.stderr) == (code, said)
     assert not Path(done.stdout.strip()).exists()
