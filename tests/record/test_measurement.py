@@ -77,6 +77,23 @@ def test_statistics_are_derived_and_only_a_valid_run_has_them() -> None:
     assert invalid.overhead_s() is None
 
 
+@pytest.mark.parametrize(
+    ("run", "has_figures", "tells"),
+    [
+        (make_measurement(), True, True),
+        (make_measurement(verdict=INVALID), False, False),
+        (replace(make_measurement(), cell=make_measurement().cell.moved(twin=1)), True, False),
+        (replace(make_measurement(), cell=make_measurement().cell.moved(fault="kill")), False, False),
+    ],
+    ids=["valid", "invalid", "twin", "fault"],
+)
+def test_only_a_valid_ordinary_run_has_figures_and_a_twin_tells_nothing_of_its_cell(
+    run: Measurement, has_figures: bool, tells: bool
+) -> None:
+    assert (run.has_figures, run.tells_of_its_cell) == (has_figures, tells)
+    assert (run.statistics() is not None) is has_figures
+
+
 def test_only_a_signal_to_the_runner_counts_as_an_interruption() -> None:
     assert interrupted("a").was_interrupted
     assert not make_measurement(verdict=INVALID).was_interrupted

@@ -27,7 +27,6 @@ from mps_experiments.analysis.numbers import milliseconds, per_cent, rate, short
 from mps_experiments.analysis.panels import ARMS, Panel
 from mps_experiments.analysis.repeats import Group
 from mps_experiments.record.latencies import ENOUGH
-from mps_experiments.record.verdict import Status
 
 _ONE = "one process"
 _STATES = {"on": "under MPS", "off": "without MPS"}
@@ -173,7 +172,7 @@ def _why_missing(mps: str, panel: Panel) -> str:
         return f"mps={mps} is not among these runs: add mps=on,off for the other half of the answer."
     if not several:
         return f"mps={mps} has no run of several processes: add procs=1,2."
-    failed = [m for m in several if m.verdict.status is not Status.VALID]
+    failed = [m for m in several if not m.verdict.is_valid]
     if not failed:
         return f"mps={mps} has no VALID run of several processes with times={panel.times} as well."
     why = failed[0].verdict

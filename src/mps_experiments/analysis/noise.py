@@ -5,12 +5,11 @@ from collections.abc import Callable, Iterator, Sequence
 from mps_experiments.analysis.gains import gains
 from mps_experiments.analysis.numbers import milliseconds, per_cent
 from mps_experiments.record.measurement import Measurement
-from mps_experiments.record.verdict import Status
 
 
 def noise_line(measurements: Sequence[Measurement]) -> str | None:
     """Say in how many VALID runs there was which noise, and how much; None if there was none."""
-    runs = [m for m in measurements if m.verdict.status is Status.VALID and m.is_ordinary]
+    runs = [m for m in measurements if m.has_figures]
     parts = list(_parts(runs))
     if not parts:
         return None

@@ -22,7 +22,7 @@ from mps_experiments.record.samples import WorkerSamples
 from mps_experiments.record.soundness import contradiction
 from mps_experiments.record.statistics import Statistics, summarise, whole_window_ns
 from mps_experiments.record.telemetry import Telemetry, TelemetrySummary, summarise_telemetry
-from mps_experiments.record.verdict import Status, Verdict
+from mps_experiments.record.verdict import Verdict
 from mps_experiments.record.worker import Done, WorkerFacts
 from mps_experiments.record.workload import WorkloadSpec
 
@@ -136,6 +136,16 @@ class Measurement:
         return self.cell.fault == "none"
 
     @property
+    def has_figures(self) -> bool:
+        """Tell if it is VALID and ordinary: no other run has figures."""
+        return self.verdict.is_valid and self.is_ordinary
+
+    @property
+    def tells_of_its_cell(self) -> bool:
+        """Tell if its figures are its cell's; a twin (A/A) would count its block twice."""
+        return self.has_figures and not self.cell.is_twin
+
+    @property
     def was_interrupted(self) -> bool:
         """Tell if a signal to the runner cut the run short."""
         failure = self.failure
@@ -148,13 +158,13 @@ class Measurement:
 
     def statistics(self) -> Statistics | None:
         """Return the figures of a VALID ordinary run; None for any other, which has no numbers."""
-        if self.verdict.status is not Status.VALID or not self.is_ordinary:
+        if not self.has_figures:
             return None
         return summarise(self.samples, self.cell.window == "kept", self.cell.items)
 
     def survivor_figures(self) -> SurvivorFigures | None:
         """Return the survivors' figures of a VALID run with a fault; None if there is none."""
-        if self.fault is None or self.verdict.status is not Status.VALID:
+        if self.fault is None or not self.verdict.is_valid:
             return None
         return survivor_figures(self.fault, {samples.rank: samples for samples in self.samples})
 

@@ -122,7 +122,7 @@ def care_section(
         yield from _listed(problems)
     counts = {status: sum(m.verdict.status is status for m in measurements) for status in Status}
     yield Paragraph(text=", ".join(f"{count} {status.value}" for status, count in counts.items()) + ".")
-    failed = [m for m in measurements if m.verdict.status is not Status.VALID]
+    failed = [m for m in measurements if not m.verdict.is_valid]
     if failed:
         lines = list(dict.fromkeys(f"{machines.label(m)}{_reason(m)}" for m in failed))
         yield Details(

@@ -13,7 +13,6 @@ from mps_experiments.analysis.repeats import Group
 from mps_experiments.errors import ConfigError
 from mps_experiments.record.measurement import Measurement
 from mps_experiments.record.summaries import Found
-from mps_experiments.record.verdict import Status
 from mps_experiments.report.command_line import Parser, as_command
 from mps_experiments.report.terminal import Terminal, complain
 from mps_experiments.sweep.comparison import (
@@ -128,7 +127,7 @@ def _line(cell: Compared) -> list[str]:
 
 def _figures(runs: Sequence[Measurement]) -> list[str]:
     """Return throughput, or why there is none, and percentiles."""
-    valid = [m for m in runs if m.verdict.status is Status.VALID]
+    valid = [m for m in runs if m.verdict.is_valid]
     if not valid:
         return [runs[0].verdict.status.value, *("" for _ in _LATENCIES)]
     group = Group.of(valid)

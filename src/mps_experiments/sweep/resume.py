@@ -58,7 +58,7 @@ class EarlierRuns:
     def take(self, wanted: Fingerprint) -> Kept | None:
         """Take the newest VALID record of this fingerprint that was not taken yet; None if there is none."""
         for entry in [each for each in self._entries if each.digest == wanted.digest]:
-            if entry.verdict.status is not Status.VALID:
+            if not entry.verdict.is_valid:
                 continue
             self._entries.remove(entry)
             try:
@@ -77,7 +77,7 @@ class EarlierRuns:
         ]
         if not same:
             return ""
-        valid = [entry for entry in same if entry.verdict.status is Status.VALID]
+        valid = [entry for entry in same if entry.verdict.is_valid]
         entry = (valid or same)[0]
         where = f"runs: the record of {_date(entry.started_at)} in {entry.path.parent}"
         if not valid:

@@ -1,14 +1,11 @@
-"""What a cell costs, which is measured first, and which stored runs tell of one."""
+"""What a cell costs, and which is measured first."""
 
 from dataclasses import replace
 from typing import Any
 
-import pytest
-
-from mps_experiments.record.measurement import Measurement
 from mps_experiments.sweep.recommend.aim import Aim
-from mps_experiments.sweep.recommend.known import KnownCells, counts
-from tests.records import INVALID, make_measurement
+from mps_experiments.sweep.recommend.known import KnownCells
+from tests.records import make_measurement
 
 USUAL = make_measurement().cell.axes
 
@@ -29,18 +26,6 @@ def test_the_fewest_processes_are_measured_first_then_the_most_then_the_middle()
     procs = (1, 2, 4, 8, 16)
     known = KnownCells(Aim(), [cell(each) for each in procs], [f"procs={each}" for each in procs])
     assert [arm.depth for arm in known.search.arms] == [-1, 2, 1, 2, 0]
-
-
-@pytest.mark.parametrize(
-    ("run", "expected"),
-    [
-        (make_measurement(), True),
-        (make_measurement(verdict=INVALID), False),
-        (replace(make_measurement(), cell=make_measurement().cell.moved(twin=1)), False),
-    ],
-)
-def test_only_a_valid_run_that_is_no_twin_tells_of_a_cell(run: Measurement, expected: bool) -> None:
-    assert counts(run) is expected
 
 
 def test_a_stored_run_puts_the_first_block_behind_its_own() -> None:

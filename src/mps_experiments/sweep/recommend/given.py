@@ -9,7 +9,7 @@ from mps_experiments.record.axes import FACTORS
 from mps_experiments.record.measurement import Measurement
 from mps_experiments.run.fingerprint import Fingerprint, of_record
 from mps_experiments.sweep.recommend.aim import Aim
-from mps_experiments.sweep.recommend.known import KnownCells, counts
+from mps_experiments.sweep.recommend.known import KnownCells
 from mps_experiments.sweep.recommend.unused import main_differences
 
 FLAG = "--stored"
@@ -22,7 +22,7 @@ def cells_of(aim: Aim, records: Sequence[Measurement]) -> KnownCells:
     Raises:
         ConfigError: If there is no such run, or they are of several settings, or lack what the aim needs.
     """
-    runs = [condensed(run) for run in records if counts(run)]
+    runs = [condensed(run) for run in records if run.tells_of_its_cell]
     if not runs:
         what = f"there is no VALID ordinary run among {len(records)} records; give RUNs that hold one"
         raise ConfigError(FLAG, "", what)

@@ -11,7 +11,6 @@ from mps_experiments.record.measurement import Measurement
 from mps_experiments.record.summaries import records_below
 from mps_experiments.run.fingerprint import Fingerprint, of_plan, of_record
 from mps_experiments.run.plan import RunPlan
-from mps_experiments.sweep.recommend.known import counts
 from mps_experiments.workloads.files import file_sha256
 
 
@@ -38,7 +37,7 @@ class StoredRuns:
         self._runs: dict[str, list[Stored]] = {}
         self._fingerprints: dict[str, Fingerprint] = {}
         for run, path in records_below(output_dir, self.problems):
-            if counts(run):
+            if run.tells_of_its_cell:
                 fingerprint = of_record(run)
                 digest = _digest(fingerprint)
                 self._fingerprints.setdefault(digest, fingerprint)

@@ -16,7 +16,6 @@ from mps_experiments.config.cells import parse
 from mps_experiments.errors import ConfigError
 from mps_experiments.machine.gpus import open_probe
 from mps_experiments.record.measurement import find_measurements
-from mps_experiments.record.verdict import Status
 from mps_experiments.report.command_line import EXIT_USER_ERROR, Parser, as_command
 from mps_experiments.report.terminal import Terminal
 from mps_experiments.sweep import program
@@ -72,7 +71,7 @@ def main(arguments: list[str] | None = None, probe: Any = None, lock_folder: Any
     show(Terminal(None), cells, _NAMES, missing=missing)
     command = shlex.join(["python", "-m", "mps_experiments.report", args.run, str(sweep_dir)])
     sys.stdout.write(f"report of both: {command}\n")
-    return code or int(any(run.measurement.verdict.status is not Status.VALID for run in now))
+    return code or int(any(not run.measurement.verdict.is_valid for run in now))
 
 
 def _parser() -> argparse.ArgumentParser:
