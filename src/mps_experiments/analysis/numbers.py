@@ -1,5 +1,7 @@
 """Write numbers for people: two decimals where they are enough, three digits where the number is small."""
 
+import time
+
 _FACTOR_FROM = 0.5  # ±50 % of the logarithm is -33 % to +50 %: beyond, per cent mislead
 
 
@@ -68,6 +70,16 @@ def difference(share: float) -> str:
     ('10.0 %', 'a factor of 2.4', 'a factor of 10.2')
     """
     return _factor(share) or per_cent(share, digits=1)
+
+
+def day(at_s: float) -> str:
+    """Write the local date of a time since the epoch, as 2026-11-29."""
+    return time.strftime("%Y-%m-%d", time.localtime(at_s))
+
+
+def moment(at_s: float) -> str:
+    """Write the local date and time of a time since the epoch, to the second."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at_s))
 
 
 def _factor(share: float) -> str:

@@ -1,14 +1,13 @@
 """Compare two sweeps, A and B: of two days, two machines, two versions."""
 
 import argparse
-import time
 from collections.abc import Sequence
 
 from rich.table import Table
 from rich.text import Text
 
 from mps_experiments.analysis.metrics import BY_NAME
-from mps_experiments.analysis.numbers import seconds
+from mps_experiments.analysis.numbers import day, seconds
 from mps_experiments.analysis.repeats import Group
 from mps_experiments.errors import ConfigError
 from mps_experiments.record.measurement import Measurement
@@ -61,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _about(found: Found) -> str:
-    days = sorted({time.strftime("%Y-%m-%d", time.localtime(r.measurement.started_at)) for r in found.runs})
+    days = sorted({day(r.measurement.started_at) for r in found.runs})
     return f"{len(found.runs)} runs, {' to '.join(dict.fromkeys((days[0], days[-1])))}"
 
 

@@ -194,7 +194,7 @@ def look_at_output_dir(config: Config) -> Path:
         ConfigError: If it cannot, or has less room than asked for.
     """
     try:
-        output_dir = Path(config.output_dir).expanduser().absolute()
+        output_dir = config.output_path
         free_mb = shutil.disk_usage(_existing(output_dir)).free // 10**6
     except (OSError, RuntimeError) as error:  # RuntimeError: a home directory that there is not
         raise _not_writable("output_dir", config.output_dir, error) from error

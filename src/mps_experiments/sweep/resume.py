@@ -1,9 +1,9 @@
 """Records of earlier sweeps that make a run unnecessary, and why the others do not."""
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from mps_experiments.analysis.numbers import moment
 from mps_experiments.errors import RecordError
 from mps_experiments.record.measurement import Measurement, read_measurement
 from mps_experiments.record.summaries import records_below
@@ -26,7 +26,7 @@ class Kept:
     @property
     def line(self) -> str:
         """Return what is said instead of running."""
-        return f"RESUMED: VALID record of {_date(self.measurement.started_at)} in {self.folder}"
+        return f"RESUMED: VALID record of {moment(self.measurement.started_at)} in {self.folder}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +79,7 @@ class EarlierRuns:
             return ""
         valid = [entry for entry in same if entry.verdict.is_valid]
         entry = (valid or same)[0]
-        where = f"runs: the record of {_date(entry.started_at)} in {entry.path.parent}"
+        where = f"runs: the record of {moment(entry.started_at)} in {entry.path.parent}"
         if not valid:
             return f"{where} is {entry.verdict.status.value}: {entry.verdict.reason}"
         try:
@@ -98,7 +98,3 @@ def _entry(measurement: Measurement, path: Path) -> _Entry:
         digest=fingerprint.digest,
         configuration_digest=fingerprint.configuration_digest,
     )
-
-
-def _date(started_at: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(started_at))

@@ -6,12 +6,12 @@ A run is known by its record id, so calling this again logs nothing twice.
 import argparse
 import os
 import sys
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mps_experiments.config.schema import EXPERIMENT_VARIABLE, Config, TrackingConfig
+from mps_experiments.analysis.numbers import moment
+from mps_experiments.config.schema import EXPERIMENT_VARIABLE, TrackingConfig
 from mps_experiments.errors import ConfigError
 from mps_experiments.record.disk import alone_in
 from mps_experiments.record.measurement import FILE_NAME, Measurement
@@ -19,7 +19,7 @@ from mps_experiments.record.summaries import NAME, Summary, records_below, summa
 from mps_experiments.report.command_line import Parser, as_command
 from mps_experiments.report.terminal import complain
 from mps_experiments.sweep.ledger import Ledger
-from mps_experiments.sweep.lookup import archive_hint, last_sweep
+from mps_experiments.sweep.lookup import add_output_dir, archive_hint, last_sweep
 from mps_experiments.sweep.preflight import new_tracker
 from mps_experiments.sweep.reporting import sweep_report
 from mps_experiments.tracking.addresses import store_named_outside
@@ -89,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         help="a sweep's or a run's folder, or outputs/; default: the last sweep",
     )
-    parser.add_argument("--output-dir", type=Path, default=Path(Config().output_dir), help="default: outputs")
+    add_output_dir(parser)
     parser.add_argument(
         *("--tracking-uri", "--tracking.uri"),
         help="MLflow address; default: the run's, or MLFLOW_TRACKING_URI",
@@ -138,10 +138,9 @@ def _log(
         _where(first, args), Path(str(first.config.get("output_dir", "outputs"))).absolute()
     )
     tracker.open()
-    started = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(first.started_at))
     info = SweepInfo(
         sweep_id=sweep_id,
-        name=f"{first.cell.model} {started} (logged later)",
+        name=f"{first.cell.model} {moment(first.started_at)} (logged later)",
         command=command or "unknown",
         is_sweep=summary is not None,
     )

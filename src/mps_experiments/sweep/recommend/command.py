@@ -4,7 +4,6 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from mps_experiments.config.cells import parse
@@ -103,7 +102,7 @@ def _choose(args: argparse.Namespace, aim: Aim, typed: Sequence[str]) -> int:
     if given:
         raise ConfigError(*given[0], f"has no effect with {FLAG}, which measures nothing; leave it out")
     status("reading stored runs")
-    output_dir = Path(Config().output_dir).absolute()
+    output_dir = Config().output_path
     found = find_runs(args.stored, tracking_uri=None, output_dir=output_dir)
     if line := unreadable(found.problems):
         complain(line)

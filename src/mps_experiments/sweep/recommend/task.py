@@ -114,7 +114,7 @@ def set_up(
         started=started,
         adapts_window=adapts_window and any(limit.flag == "--p99-ms" for limit in aim.limits),
     )
-    output_dir = Path(cells[0].config.output_dir).expanduser().absolute()
+    output_dir = cells[0].config.output_path
     unused = _read_stored(agenda, output_dir, machines)
     agenda.study.exclude_on_paper(agenda.machine)
     return Task(
