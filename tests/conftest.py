@@ -5,7 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import psutil
@@ -84,6 +84,36 @@ def lab(request: pytest.FixtureRequest, guardian: Guardian) -> Iterator[Lab]:
 def fake_lab(guardian: Guardian) -> Iterator[Lab]:
     with open_lab(guardian, real=False) as opened:
         yield opened
+
+
+def run_python(
+    *words: object,
+    path: Sequence[Path] = (SRC,),
+    cwd: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Run a Python of its own to its end, with these words, such as ``-c CODE``, on its command line."""
+    return subprocess.run(
+        [sys.executable, *map(str, words)],
+        cwd=cwd,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, path)), **(environment or {})},
+        capture_output=True,
+        text=True,
+        timeout=COMMAND_TIMEOUT_S,
+        check=False,
+    )
+
+
+def run_bash(command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run a line of Bash."""
+    return subprocess.run(
+        ["bash", "-c", command],
+        cwd=cwd,
+        env=os.environ | {"PYTHONPATH": str(SRC)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 Command = Callable[..., subprocess.CompletedProcess[str]]

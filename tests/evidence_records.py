@@ -4,6 +4,7 @@ Times are in milliseconds per iteration, so that a test can be checked in the he
 """
 
 from dataclasses import replace
+from inspect import signature
 from typing import Any
 
 from mps_experiments.record.measurement import Measurement
@@ -30,7 +31,16 @@ def make_activity(
     sm_fill: float | None = None,
     on_gpu: bool = True,
 ) -> Activity:
-    """A traced pass in which all workers did the same; what is left of an iteration is the host's."""
+    """A traced pass in which all workers did the same; what is left of an iteration is the host's.
+
+    Args:
+        procs: Workers.
+        iteration_ms: Each iteration of each worker.
+        running_ms, behind_ms, idle_ms: Parts of it.
+        busy, overlap, long: Shares of the pass: in which anything ran, of that together, in long operations.
+        sm_fill: Share of the multiprocessors that launches reach.
+        on_gpu: Whether the operations were the GPU's.
+    """
     workers = tuple(
         WorkerActivity(
             rank=rank,
@@ -64,16 +74,8 @@ def traced_run(
     *,
     procs: int = 2,
     iteration_ms: float = 10.0,
-    running_ms: float = 4.0,
-    behind_ms: float = 0.0,
-    idle_ms: float = 0.0,
     times: int = TIMES,
-    busy: float = BUSY,
-    overlap: float = OVERLAP,
-    long: float = 0.0,
-    sm_fill: float | None = None,
-    on_gpu: bool = True,
-    **of_run: Any,
+    **more: Any,
 ) -> Measurement:
     """A run whose traced iterations were as long as its timed ones.
 
@@ -81,29 +83,12 @@ def traced_run(
         record_id: The record's.
         procs: Workers.
         iteration_ms: Each timed iteration of each worker.
-        running_ms, behind_ms, idle_ms: Parts of it; the host has the rest.
         times: Iterations per worker.
-        busy, overlap, long: Shares of the traced pass: in which anything ran, of that together, in long
-            operations.
-        sm_fill: Share of the multiprocessors that launches reach.
-        on_gpu: Whether the operations were the GPU's.
-        of_run: For `make_measurement`.
+        more: For `make_activity`; what it does not take is for `make_measurement`.
     """
-    activity = make_activity(
-        procs,
-        iteration_ms=iteration_ms,
-        running_ms=running_ms,
-        behind_ms=behind_ms,
-        idle_ms=idle_ms,
-        busy=busy,
-        overlap=overlap,
-        long=long,
-        sm_fill=sm_fill,
-        on_gpu=on_gpu,
-    )
-    run = make_measurement(
-        record_id, procs=procs, times=times, makespan_s=iteration_ms * times / 1e3, **of_run
-    )
+    of_activity = {name: more.pop(name) for name in signature(make_activity).parameters if name in more}
+    activity = make_activity(procs, iteration_ms=iteration_ms, **of_activity)
+    run = make_measurement(record_id, procs=procs, times=times, makespan_s=iteration_ms * times / 1e3, **more)
     return replace(run, activity=activity)
 
 

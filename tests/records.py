@@ -6,15 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from mps_experiments.record.axes import AXES, BY_NAME
+from mps_experiments.record.cell import Cell, Times
 from mps_experiments.record.machine import Gpu, GpuProcess, MachineFacts
-from mps_experiments.record.measurement import (
-    SCHEMA_VERSION,
-    Cell,
-    FailureRecord,
-    Measurement,
-    Times,
-    WorkerRecord,
-)
+from mps_experiments.record.measurement import SCHEMA_VERSION, FailureRecord, Measurement, WorkerRecord
 from mps_experiments.record.proof import ForeignDaemon, Observation, Proof
 from mps_experiments.record.samples import WorkerSamples
 from mps_experiments.record.verdict import Status, Verdict

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mps_experiments.config.schema import options
-from tests.conftest import SRC, Command
+from tests.conftest import SRC, Command, run_bash
 
 SWEEP = """\
 import json, os, sys
@@ -80,15 +80,7 @@ def test_what_hydra_users_expect_is_shown(
 
 
 def test_a_reader_that_goes_early_gets_no_traceback(tmp_path: Path) -> None:
-    command = f"{sys.executable} -m mps_experiments --info all | :"
-    done = subprocess.run(
-        ["bash", "-c", command],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(SRC)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_bash(f"{sys.executable} -m mps_experiments --info all | :", tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
 
 

@@ -12,7 +12,7 @@ from mps_experiments.config.schema import (
     WorkloadKind,
     conf_dir,
 )
-from mps_experiments.record.measurement import Times
+from mps_experiments.record.cell import Times
 
 OPTIONS = sorted(
     path.relative_to(conf_dir()).with_suffix("").parts

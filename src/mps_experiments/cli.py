@@ -7,7 +7,8 @@ import importlib
 import sys
 from typing import NoReturn
 
-from mps_experiments.report.terminal import announce, run_and_exit
+from mps_experiments.report.command_line import run_and_exit
+from mps_experiments.report.terminal import announce
 
 # With these the program only shows something: nothing else may stand in its output.
 _SHOWING = {"-h", "--help", "--hydra-help", "-c", "--cfg", "-i", "--info", "-sc", "--shell-completion"}

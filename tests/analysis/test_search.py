@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from mps_experiments.analysis.search import MOST_BLOCKS, NOISE_RUNS, ZONE, Arm, Fate, Search, depths
+from mps_experiments.analysis.search import MOST_BLOCKS, NOISE_RUNS, Search, depths
+from mps_experiments.analysis.standing import ZONE, Arm, Fate
 
 PROCS = (1, 2, 4, 8, 16)
 ENOUGH_BLOCKS = 4  # that an exhaustive search takes at least, for t intervals
@@ -155,7 +156,7 @@ def test_what_is_known_already_is_not_measured_again() -> None:
     before = first.search
     again = Search(arms=before.arms, first_block=MOST_BLOCKS)
     for arm, block in first.trials:
-        again.add(arm, ("stored", block), before._scores[arm, before._blocks[block]])
+        again.add(arm, ("stored", block), before.scores[arm, before.places[block]])
     assert again.is_over(always)
     assert again.standing().chosen == before.standing().chosen
     assert not Search(arms=before.arms).is_over(always)
@@ -202,20 +203,6 @@ def test_a_cell_that_is_excluded_in_the_middle_of_a_pass_is_not_measured() -> No
         search.excluded |= {2, 3}
     assert set(seen) == {0, 1}
     assert search.standing().of(Fate.EXCLUDED) == [2, 3]
-
-
-def test_the_noise_is_that_of_equal_runs_and_more_blocks_show_more() -> None:
-    search = Search(arms=[Arm(cost=(1.0,)), Arm(cost=(2.0,))])
-    assert (search.noise(), search.detectable(4)) == (None, None)
-    for block, score in enumerate((-0.02, 0.0, 0.02)):
-        search.add(0, block, score)
-    assert search.noise() == pytest.approx(0.02)
-    few, many = search.detectable(4), search.detectable(12)
-    assert few is not None
-    assert many is not None
-    # t(1 - 0.05 / 2, 6) = 2.4469 and a difference has the variance of both runs
-    assert math.log1p(few) == pytest.approx(2.4469 * 0.02 * math.sqrt(2 / 4), rel=1e-4)
-    assert many < few
 
 
 @pytest.mark.parametrize(("count", "expected"), [(1, [0]), (2, [0, 0]), (5, [0, 2, 1, 2, 0])])

@@ -1,10 +1,8 @@
 """From the command line to cells: what is asked for, in Hydra's own order."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
 
 from mps_experiments.config.cells import parse
 from mps_experiments.errors import ConfigError
@@ -175,23 +173,6 @@ def test_what_would_count_as_repeats_or_scatter_a_sweep_is_refused(arguments: st
     assert refused("-m", *arguments.split()) == line
 
 
-def test_every_cell_is_composed_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    composed: list[list[str]] = []
-    load = ConfigLoaderImpl.load_configuration
-
-    def counting(self: Any, name: Any, overrides: list[str], *more: Any, **others: Any) -> Any:
-        composed.append(overrides)
-        return load(self, name, overrides, *more, **others)
-
-    parse([])  # what Hydra ships is read once a process
-    monkeypatch.setattr(ConfigLoaderImpl, "load_configuration", counting)
-    parse(["-m", "procs=1,2", "times=3"])
-    assert composed == [["times=3"], ["procs=1", "times=3"], ["procs=2", "times=3"]]
-    composed.clear()
-    parse(["procs=2"])
-    assert composed == [["procs=2"]]
-
-
 def test_a_cell_that_is_added_is_the_cell_once_more_with_another_repeat() -> None:
     request = parse(["-m", "procs=1,2", "precision=0.1"])
     assert request.grid is not None
@@ -201,14 +182,6 @@ def test_a_cell_that_is_added_is_the_cell_once_more_with_another_repeat() -> Non
     assert (added.config.procs, added.config.repeat, added.folder.name) == (2, 3, "procs=2,repeat=3")
     assert added.folder.parent == request.grid.folder
     assert added.composed().hydra.job.num == 7
-
-
-def test_a_folder_of_configurations_is_a_flag_and_no_override(config_dir: Path) -> None:
-    grid = parse(["--config-dir", str(config_dir), "experiment=mine"]).grid
-    assert grid is not None
-    assert grid.cells[0].composed().hydra.overrides.hydra == []
-    line = refused("--config-dir", str(config_dir), f"hydra.searchpath=[{config_dir.parent}]")
-    assert line == "hydra.searchpath: stands alone or as --config-dir; give one of them"
 
 
 def test_what_differs_between_the_cells_is_told() -> None:

@@ -101,13 +101,7 @@ MISTAKES = [
         "workload.input=/a,b.jpg: several values need a sweep: add -m; "
         "or, if the comma belongs to it, quote it: 'workload.input=\"/a,b.jpg\"'",
     ),
-    ("--nope", "--nope: not understood here; --help lists the flags"),
     ("workers.zzz=8", f"workers.zzz=8: no such option; workers has {WORKERS}"),
-    ("--procs", "--procs: not understood here; write for example procs=1"),
-    ("--procs=2", "--procs=2: not understood here; options have no dashes: procs=2"),
-    ("--resolve", "--resolve: works only with --cfg or --help"),
-    ("--config-dir=/nope", "--config-dir=/nope: no such folder"),
-    ("--config-path=/nope", "--config-path=/nope: no such folder"),
 ]
 
 
@@ -148,23 +142,6 @@ def test_without_assertions_hydra_reads_no_functions(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(OverridesParser, "parse_overrides", unreadable)
     line = mistake("-m", "procs=range(1,3)")
     assert line.startswith("procs=range(1,3): its grammar needs Python's assertions: unset PYTHONOPTIMIZE")
-
-
-@pytest.mark.parametrize(
-    ("arguments", "line"),
-    [
-        (["--procs", "2"], "--procs: not understood here; options have no dashes: procs=2"),
-        (["workload.zzz=8"], "workload.zzz=8: no such option; workload has kind, model, "),
-        (["procs=2", "-m", "times=5"], "times=5: not understood here; all option=value belong together"),
-        (["-m", "--cfg", "job"], "--multirun --cfg: these cannot be combined"),
-        (["--cfg", "nope"], "--cfg/-c: invalid choice: 'nope'"),
-        (["--config-name", "nope"], "--config-name=nope: no such file in "),
-    ],
-)
-def test_a_mistake_with_a_flag_is_told_in_one_line(arguments: list[str], line: str) -> None:
-    told = mistake(*arguments)
-    assert told.startswith(line)
-    assert "\n" not in told
 
 
 def test_a_number_out_of_bounds_is_named_also_where_a_file_sets_it(tmp_path: Path) -> None:

@@ -1,13 +1,11 @@
 """Environments and permissions: a wrong one is one line, an odd one changes nothing."""
 
-import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import SRC, Command
+from tests.conftest import Command, run_bash
 from tests.hostile.conftest import Bad, Refused, rows
 
 WRITABLE = "name a folder of yours"
@@ -62,14 +60,7 @@ def test_the_command_refuses_it_too(bad: Bad, refused_by_command: Refused) -> No
 def test_a_folder_that_is_gone_is_refused_in_one_line(tmp_path: Path) -> None:
     """The shell stands in a folder that somebody removed."""
     command = f"mkdir gone && cd gone && rmdir ../gone && {sys.executable} -m mps_experiments device=cpu"
-    done = subprocess.run(
-        ["bash", "-c", command],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(SRC)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_bash(command, tmp_path)
     line = "mps_experiments: current folder: is not there any more; change to one that is\n"
     assert (done.returncode, done.stderr) == (2, line)
 

@@ -4,7 +4,6 @@ import os
 import platform
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ from mps_experiments.machine.gpus import FixedProbe
 from mps_experiments.machine.topology import hyperthreads
 from mps_experiments.record.disk import digest_of_files
 from mps_experiments.record.machine import Gpu
-from tests.conftest import SRC
+from tests.conftest import SRC, run_python
 
 PRINT_COMMIT = (
     "from mps_experiments.machine.facts import collect_facts\n"
@@ -32,14 +31,7 @@ def git(folder: Path, *arguments: str) -> str:
 
 
 def commit_seen_from(src: Path) -> str:
-    done = subprocess.run(
-        [sys.executable, "-c", PRINT_COMMIT],
-        env=os.environ | {"PYTHONPATH": str(src)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return done.stdout.strip()
+    return run_python("-c", PRINT_COMMIT, path=[src]).stdout.strip()
 
 
 @pytest.fixture

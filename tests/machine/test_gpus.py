@@ -2,26 +2,20 @@
 
 import os
 import subprocess
-import sys
 
 import pytest
 
 from mps_experiments.machine.gpus import FixedProbe, _multiprocessors, open_probe
 from mps_experiments.record.machine import Gpu, GpuProcess
-from tests.conftest import SRC
+from tests.conftest import run_python
 
 GPU = Gpu(index=0, uuid="GPU-1", name="NVIDIA H100", memory_total_bytes=80 * 10**9)
 
 
 def run(code: str, **environment: str) -> str:
     """Run code in a fresh process: other tests may have used the GPU in this one."""
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env=os.environ | {"PYTHONPATH": str(SRC)} | environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = run_python("-c", code, environment=environment)
+    assert done.returncode == 0, done.stderr
     return done.stdout
 
 

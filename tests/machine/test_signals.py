@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ import pytest
 
 from mps_experiments.errors import Interrupted
 from mps_experiments.machine.signals import catch_signals, held_back, let_through
-from tests.conftest import SRC
+from tests.conftest import run_python
 
 TWICE = """
 import os, signal
@@ -108,20 +107,10 @@ def test_what_is_held_back_is_let_through_inside() -> None:
 
 
 def test_a_second_signal_ends_the_program_at_once() -> None:
-    result = subprocess.run(
-        [sys.executable, "-c", TWICE],
-        env=os.environ | {"PYTHONPATH": str(SRC)},
-        capture_output=True,
-        check=False,
-    )
-    assert (result.returncode, result.stdout) == (128 + signal.SIGTERM, b"")
+    result = run_python("-c", TWICE)
+    assert (result.returncode, result.stdout) == (128 + signal.SIGTERM, "")
 
 
 def test_a_signal_that_arrives_in_a_destructor_is_not_lost() -> None:
-    result = subprocess.run(
-        [sys.executable, "-c", IN_A_DESTRUCTOR],
-        env=os.environ | {"PYTHONPATH": str(SRC)},
-        capture_output=True,
-        check=False,
-    )
-    assert (result.returncode, result.stdout, result.stderr) == (0, b"ended by 15\n", b"")
+    result = run_python("-c", IN_A_DESTRUCTOR)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "ended by 15\n", "")

@@ -1,9 +1,7 @@
 """The record on disk: whole or not there, never overwritten, never silently misread."""
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +16,7 @@ from mps_experiments.record.measurement import (
     read_measurement,
     write_measurement,
 )
-from tests.conftest import CHECKOUT, SRC
+from tests.conftest import CHECKOUT, SRC, run_python
 from tests.records import INVALID, SKIPPED, interrupted, make_measurement, read_json
 
 WRITER = """
@@ -77,6 +75,23 @@ def test_statistics_are_derived_and_only_a_valid_run_has_them() -> None:
     assert valid.overhead_s() == pytest.approx(2.0)
     assert invalid.statistics() is None
     assert invalid.overhead_s() is None
+
+
+@pytest.mark.parametrize(
+    ("run", "has_figures", "tells"),
+    [
+        (make_measurement(), True, True),
+        (make_measurement(verdict=INVALID), False, False),
+        (replace(make_measurement(), cell=make_measurement().cell.moved(twin=1)), True, False),
+        (replace(make_measurement(), cell=make_measurement().cell.moved(fault="kill")), False, False),
+    ],
+    ids=["valid", "invalid", "twin", "fault"],
+)
+def test_only_a_valid_ordinary_run_has_figures_and_a_twin_tells_nothing_of_its_cell(
+    run: Measurement, has_figures: bool, tells: bool
+) -> None:
+    assert (run.has_figures, run.tells_of_its_cell) == (has_figures, tells)
+    assert (run.statistics() is not None) is has_figures
 
 
 def test_only_a_signal_to_the_runner_counts_as_an_interruption() -> None:
@@ -207,14 +222,7 @@ def test_a_writer_that_dies_before_the_end_leaves_the_earlier_record(tmp_path: P
 
 
 def _write_later(path: Path, trouble: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", WRITER.format(trouble=trouble), str(path)],
-        env=os.environ | {"PYTHONPATH": f"{SRC}{os.pathsep}{CHECKOUT}"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return run_python("-c", WRITER.format(trouble=trouble), path, path=(SRC, CHECKOUT))
 
 
 def test_an_earlier_record_tells_what_its_sweep_varied_by_its_name(tmp_path: Path) -> None:

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from mps_experiments.record.measurement import FILE_NAME, read_measurement
 from mps_experiments.record.summaries import (
     NAME,
     Summary,
     cut_off,
     precision_of,
     read_summary,
+    records_below,
     summaries_below,
     summary_of,
     write_summary,
@@ -43,6 +45,22 @@ def test_copies_do_not_count(tmp_path: Path) -> None:
     summary(tmp_path / "a", {"name": "original"})
     summary(tmp_path / "mlartifacts" / "x", {"name": "copy"})
     assert [found.cells[0].name for found in summaries_below(tmp_path)] == ["original"]
+
+
+def test_each_record_comes_once_and_what_cannot_be_read_is_told(tmp_path: Path) -> None:
+    for folder, record_id in (("a", "one"), ("b", "two"), ("c", "one"), ("mlartifacts/d", "three")):
+        written(tmp_path / folder, record_id)
+    (tmp_path / "e").mkdir()
+    (tmp_path / "e" / FILE_NAME).write_text("{")
+    problems: list[str] = []
+    found = list(records_below(tmp_path, problems))
+    assert [(path, record.record_id) for record, path in found] == [
+        (tmp_path / "a" / FILE_NAME, "one"),
+        (tmp_path / "b" / FILE_NAME, "two"),
+    ]
+    assert found[0][0] == read_measurement(tmp_path / "a" / FILE_NAME)
+    assert len(problems) == 1
+    assert str(tmp_path / "e" / FILE_NAME) in problems[0]
 
 
 def test_a_sweep_began_with_the_first_run_that_it_did_itself(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ SWEEP += ["times=5", "tracking=none"]
 FACTORY = "def build(device, options):\n    return (lambda x: x), 1\n"
 PRINTS = """
 import sys
-from mps_experiments.report.terminal import run_and_exit
+from mps_experiments.report.command_line import run_and_exit
 def main():
     sys.stdout.write({text!r})
     return {code}
@@ -27,7 +27,7 @@ run_and_exit(main)
 """
 OPENS = """
 import errno, os, sys
-from mps_experiments.report.terminal import run_and_exit
+from mps_experiments.report.command_line import run_and_exit
 def main():
     with open("record", "wb"):
         try:

@@ -1,10 +1,6 @@
 """What is printed, without a terminal and on one."""
 
-import os
-import subprocess
-import sys
 from io import StringIO
-from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -12,8 +8,7 @@ from rich.table import Table
 
 from mps_experiments.record.worker import Forward
 from mps_experiments.report.tables import tables
-from mps_experiments.report.terminal import Parser, Terminal, announce, complain, status
-from tests.conftest import SRC
+from mps_experiments.report.terminal import Terminal, announce, complain, status
 from tests.records import make_measurement
 
 ESCAPE = "\x1b"
@@ -157,113 +152,3 @@ def test_a_complaint_is_one_line_on_standard_error(capsys: pytest.CaptureFixture
     captured = capsys.readouterr()
     assert captured.err == "mps_experiments: procs=0: must be a whole number\n"
     assert captured.out == ""
-
-
-def test_a_mistake_on_a_command_line_is_one_line_with_code_2(capsys: pytest.CaptureFixture[str]) -> None:
-    parser = Parser(prog="python -m mps_experiments.tool")
-    parser.add_argument("--count", type=int)
-    with pytest.raises(SystemExit) as ended:
-        parser.parse_args(["--count", "many"])
-    assert ended.value.code == 2
-    assert capsys.readouterr().err == (
-        "mps_experiments: argument --count: invalid int value: 'many'; "
-        "see python -m mps_experiments.tool --help\n"
-    )
-
-
-@pytest.mark.parametrize(
-    ("words", "expected"),
-    [
-        (["output_dir=x", "a"], ("x", False, ["a"])),
-        (["--output-dir", "x", "all=true"], ("x", True, [])),
-        (["output-dir=x", "all=false", "tracking.uri=y"], ("x", False, ["tracking.uri=y"])),
-        (["mps=on,procs=1.json"], ("outputs", False, ["mps=on,procs=1.json"])),
-    ],
-)
-def test_options_may_be_typed_as_those_of_the_program(words: list[str], expected: tuple[object, ...]) -> None:
-    parser = Parser(prog="tool")
-    parser.add_argument("word", nargs="*")
-    parser.add_argument("--output-dir", default="outputs")
-    parser.add_argument("--all", action="store_true")
-    args = parser.parse_intermixed_args(words)
-    assert (args.output_dir, args.all, args.word) == expected
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (["--output-dir", "x", "--output-dir", "y"], "--output-dir=y: was given before as x; give one value"),
-        (["output_dir=a", "--output-dir", "b"], "--output-dir=b: was given before as a"),
-        (["output_dir=a", "output-dir=b"], "output-dir=b: was given before as a"),
-        (["--out", "x", "--output-dir=y"], "--output-dir=y: was given before as x"),
-        (["--all", "all=false"], "all=false: was given before as true"),
-        (["--output-dir", "x", "output_dir=x", "--all", "all=true"], ""),
-        (["--more", "x", "--more", "y"], ""),
-    ],
-)
-def test_an_option_given_twice_with_different_values_is_refused(
-    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    parser = Parser(prog="tool")
-    parser.add_argument("word", nargs="*")
-    parser.add_argument("--output-dir", default="outputs")
-    parser.add_argument("--all", action="store_true")
-    parser.add_argument("--more", action="append")
-    if not said:
-        assert parser.parse_intermixed_args(words).output_dir in ("x", "outputs")
-        return
-    with pytest.raises(SystemExit, match="2"):
-        parser.parse_intermixed_args(words)
-    error = capsys.readouterr().err
-    assert error.startswith(f"mps_experiments: {said}")
-    assert error.count("\n") == 1
-
-
-def test_a_file_of_such_a_name_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("all=1").touch()
-    parser = Parser(prog="tool")
-    parser.add_argument("word")
-    parser.add_argument("--all", action="store_true")
-    assert parser.parse_args(["all=1"]).word == "all=1"
-    with pytest.raises(SystemExit) as ended:
-        parser.parse_args(["all=2", "x"])
-    assert ended.value.code == 2
-
-
-SCRIPT = """
-import os, signal, sys, tempfile
-from mps_experiments.report.terminal import run_and_exit
-def main():
-    with tempfile.TemporaryDirectory() as folder:
-        sys.stdout.write(folder + chr(10))
-        sys.stdout.flush()
-        {}
-    return 0
-run_and_exit(main)
-"""
-
-
-@pytest.mark.parametrize(
-    ("what", "code", "said"),
-    [
-        ("pass", 0, ""),
-        ("os.kill(os.getpid(), signal.SIGINT)", 130, "mps_experiments: interrupted by SIGINT\n"),
-        ("os.kill(os.getpid(), signal.SIGTERM)", 143, ""),
-        ("sys.exit(5)", 5, ""),
-    ],
-)
-def test_a_console_script_ends_without_a_traceback_and_leaves_nothing(
-    what: str, code: int, said: str
-) -> None:
-    environment = os.environ | {"PYTHONPATH": str(SRC)}
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT.format(what)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        restore_signals=True,
-    )
-    assert (done.returncode, done.stderr) == (code, said)
-    assert not Path(done.stdout.strip()).exists()

@@ -290,7 +290,7 @@ ONE_FINDING: dict[str, tuple[Evidence, Expected]] = {
     ),
     "a GPU that hardly computes": (
         evidence(gpu_work=[traced(0, busy_share=0.4), traced(1, busy_share=0.0099)]),
-        finding("little_gpu_work", WARNING, "worker 1 in only 0.99% of the traced pass", 0.0099, 0.01),
+        finding("little_gpu_work", WARNING, "worker 1 in only 0.99 % of the traced pass", 0.0099, 0.01),
     ),
     **{
         f"products with an error of {error}": (
@@ -325,23 +325,27 @@ ONE_FINDING: dict[str, tuple[Evidence, Expected]] = {
     },
     "a late start": (
         evidence(*starting_at(101)),
-        finding("start_skew", WARNING, "101.0 ms after the first, 1.0% of the makespan", 0.0101, 0.01),
+        finding("start_skew", WARNING, "101.0 ms after the first, 1.0 % of the makespan", 0.0101, 0.01),
     ),
     **{
         f"{reason} in 6 %": (
             evidence(telemetry=clocks(reason, of_100=6, low_mhz=1200)),
-            finding("throttling", INVALID, f"({reason}) in 6% of 100 readings, down to 1200 MHz", 0.06, 0.05),
+            finding(
+                "throttling", INVALID, f"({reason}) in 6 % of 100 readings, down to 1200 MHz", 0.06, 0.05
+            ),
         )
         for reason in sorted(THROTTLING)
     },
     "throttling for two reasons at the end of the window": (
         evidence(telemetry=reading(1000, "sw_thermal_slowdown", "hw_slowdown")),
-        finding("throttling", INVALID, "(hw_slowdown, sw_thermal_slowdown) in 100% of 1 readings", 1.0, 0.05),
+        finding(
+            "throttling", INVALID, "(hw_slowdown, sw_thermal_slowdown) in 100 % of 1 readings", 1.0, 0.05
+        ),
     ),
     **{
         f"the power limit in {of_100} % at {mean} MHz of {most}": (
             evidence(telemetry=clocks("sw_power_cap", of_100, mean, most, low)),
-            finding("power_cap", WARNING, f"{of_100}% of 100 readings, {down}", of_100 / 100, 0.05),
+            finding("power_cap", WARNING, f"{of_100} % of 100 readings, {down}", of_100 / 100, 0.05),
         )
         for of_100, mean, most, low, down in (
             (6, 1500, 1980, 1400, "down to 1400 MHz of 1980 MHz"),
@@ -350,21 +354,23 @@ ONE_FINDING: dict[str, tuple[Evidence, Expected]] = {
         )
     },
     **{
-        f"other processes with {others:.0%}": (
+        f"other processes with {others * 100:.0f} %": (
             evidence(
                 telemetry=shares(pid100=0.9, pid8=others - 0.02, pid7=0.02, pid9=0.0), foreign_load=SEEN
             ),
-            finding("foreign_gpu", severity, f"(pid 7, 8) used {others:.0%} of the GPU", others, limit),
+            finding(
+                "foreign_gpu", severity, f"(pid 7, 8) used {others * 100:.0f} % of the GPU", others, limit
+            ),
         )
         for others, severity, limit in ((0.05, WARNING, 0.0), (0.06, INVALID, 0.05))
     },
     "a listed process, short window": (
         evidence(*SHORT, telemetry=shares(pid100=0.9, pid7=0.3), listed_pids=frozenset({100, 101, 7})),
-        finding("foreign_gpu", INVALID, "(pid 7) used 30% of the GPU", 0.3, 0.05),
+        finding("foreign_gpu", INVALID, "(pid 7) used 30 % of the GPU", 0.3, 0.05),
     ),
     "an MPS server that is not ours": (
         evidence(telemetry=shares(pid100=0.4, pid101=0.4, pid4242=0.9)),
-        finding("foreign_gpu", INVALID, "(pid 4242) used 90% of the GPU", 0.9, 0.05),
+        finding("foreign_gpu", INVALID, "(pid 4242) used 90 % of the GPU", 0.9, 0.05),
     ),
     **{
         f"processes that were seen, {name}": (
@@ -383,24 +389,24 @@ ONE_FINDING: dict[str, tuple[Evidence, Expected]] = {
     ),
     "a wait of 6 %": (
         evidence(usage=[usage(wait_s=0.05), usage(wait_s=0.06)]),
-        finding("core_wait", WARNING, "worker 1 waited for a CPU core in 6%", 0.06, 0.05),
+        finding("core_wait", WARNING, "worker 1 waited for a CPU core in 6 %", 0.06, 0.05),
     ),
     "a wait longer than the window": (
         evidence(alone(*[100] * 10), usage=[usage(wait_s=5.0)]),
-        finding("core_wait", WARNING, "worker 0 waited for a CPU core in 100%", 1.0, 0.05),
+        finding("core_wait", WARNING, "worker 0 waited for a CPU core in 100 %", 1.0, 0.05),
     ),
     # 1.2 s busy, 1.0 s of it ours, over two cores for one second; core 5 does not count.
     "others on the workers' cores": (
         evidence(telemetry=on_cores({0: 0.7, 1: 0.5, 5: 1.0}), usage=HALF),
-        finding("foreign_cpu", WARNING, "used 10%", 0.1, 0.05),
+        finding("foreign_cpu", WARNING, "used 10 %", 0.1, 0.05),
     ),
     "others with 5.1 %": (
         evidence(telemetry=on_cores({0: 0.102, 1: 0.0})),
-        finding("foreign_cpu", WARNING, "used 5%", 0.051, 0.05),
+        finding("foreign_cpu", WARNING, "used 5 %", 0.051, 0.05),
     ),
     "the hypervisor": (
         evidence(telemetry=on_cores({0: 0.5, 1: 0.5}, stolen={0: 0.5, 1: 0.7, 5: 9.0}), usage=HALF),
-        finding("foreign_cpu", WARNING, "used 60%", 0.6, 0.05),
+        finding("foreign_cpu", WARNING, "used 60 %", 0.6, 0.05),
     ),
     **{
         f"a last third of {last_ms} ms": (
@@ -408,10 +414,10 @@ ONE_FINDING: dict[str, tuple[Evidence, Expected]] = {
             finding("drift", WARNING, f"worker 0 became {word} from", abs(last_ms - 100) / 100, 0.1),
         )
         for last_ms, word in (
-            (111, "11% slower"),
-            (151, "51% slower"),
-            (89, "11% faster"),
-            (49, "51% faster"),
+            (111, "11 % slower"),
+            (151, "51 % slower"),
+            (89, "11 % faster"),
+            (49, "51 % faster"),
         )
     },
     "two outliers of 99 iterations": (
@@ -457,7 +463,7 @@ def test_on_the_cpu_only_different_outputs_make_a_run_invalid() -> None:
 def test_workers_that_never_ran_together_have_no_common_window() -> None:
     found = {each.check: each for each in findings(alone(400), samples(1, 600, 400), kept=False)}
     assert (found["common_window"].value, found["common_window"].severity) == (0.0, WARNING)
-    assert "for only 0% of the makespan" in found["common_window"].text
+    assert "for only 0 % of the makespan" in found["common_window"].text
 
 
 def test_outliers_are_counted_over_all_workers_against_the_median_of_each() -> None:

@@ -133,9 +133,9 @@ def test_a_throttled_clock_and_another_process_on_the_gpu_make_the_run_invalid(
     measurement = measured(fake_lab, plan_of(fake_lab, tmp_path, {}), Status.INVALID, probe=probe)
     throttled, foreign = (finding(measurement, name) for name in ("throttling", "foreign_gpu"))
     assert (throttled.value, foreign.severity) == (1.0, Severity.INVALID)
-    assert "(hw_thermal_slowdown) in 100%" in throttled.text
+    assert "(hw_thermal_slowdown) in 100 %" in throttled.text
     assert "down to 1200 MHz of 1980 MHz" in throttled.text
-    assert "(pid 4711) used 30% of the GPU" in foreign.text
+    assert "(pid 4711) used 30 % of the GPU" in foreign.text
     assert meter.closed
 
 

@@ -249,3 +249,10 @@ def test_an_edited_program_is_another_program() -> None:
 def test_the_differences_name_what_differs_with_the_earlier_value_first() -> None:
     then, now = of_record(ONE), of_record(edited(driver_version="581.0", python="3.12.0"))
     assert then.differences(now) == ["driver (580.1 against 581.0)", "python (3.11.9 against 3.12.0)"]
+
+
+def test_runs_that_differ_in_an_option_alone_are_the_same_without_it() -> None:
+    first, second = fingerprint(repeat=0), fingerprint(repeat=1)
+    assert first.digest != second.digest
+    assert first.without("repeat").digest == second.without("repeat").digest
+    assert first.without("repeat").digest != fingerprint(repeat=0, procs=3).without("repeat").digest

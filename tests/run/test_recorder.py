@@ -24,7 +24,7 @@ from mps_experiments.run.recorder import make_measurement
 from mps_experiments.run.run_state import RunState
 from mps_experiments.workers.child import WorkerSpec
 from mps_experiments.workers.messages import Ready
-from mps_experiments.workers.pool import Worker
+from mps_experiments.workers.worker import Worker
 from tests.fakes.plans import FAKE_GPU, attaching, fault_plan, run_plan
 from tests.fault_records import make_trial
 
@@ -376,7 +376,7 @@ def test_who_used_the_gpu_is_a_finding_though_nobody_saw_it(tmp_path: Path) -> N
     telemetry = replace(TOLD, gpu_share_by_pid={100: 0.5, 101: 0.4, 7: 0.2})
     measurement = measured(tmp_path, finished_state(telemetry))
     assert measurement.contended == ()
-    assert measurement.verdict.reason == "other processes (pid 7) used 20% of the GPU"
+    assert measurement.verdict.reason == "other processes (pid 7) used 20 % of the GPU"
 
 
 def test_our_own_mps_server_is_nobody_else(tmp_path: Path) -> None:

@@ -266,23 +266,21 @@ def test_a_cell_that_cannot_run_is_skipped_and_starts_nothing(
     assert (witness.phases, measurement.workers, measurement.proof) == ([], (), None)
 
 
-def test_a_daemon_that_does_not_start_makes_the_run_invalid(
-    fake_lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("daemon", "workers", "reason"),
+    [
+        ("exit=1", 0, "the MPS daemon ended at once with code 1"),
+        ("drop_clients", 2, "they ran without MPS"),
+    ],
+)
+def test_a_daemon_that_ends_or_does_not_list_those_it_serves_makes_the_run_invalid(
+    fake_lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, daemon: str, workers: int, reason: str
 ) -> None:
-    monkeypatch.setenv("FAKE_MPS", "exit=1")
+    monkeypatch.setenv("FAKE_MPS", daemon)
     measurement = fake_lab.run(two_workers(fake_lab, tmp_path)).measurement
     assert measurement.verdict.status is Status.INVALID
-    assert "the MPS daemon ended at once with code 1" in measurement.verdict.reason
-    assert measurement.workers == ()
-
-
-def test_workers_that_are_served_but_not_listed_are_not_believed(
-    fake_lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("FAKE_MPS", "drop_clients")
-    measurement = fake_lab.run(two_workers(fake_lab, tmp_path)).measurement
-    assert measurement.verdict.status is Status.INVALID
-    assert "they ran without MPS" in measurement.verdict.reason
+    assert reason in measurement.verdict.reason
+    assert len(measurement.workers) == workers
 
 
 @pytest.mark.gpu

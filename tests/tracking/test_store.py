@@ -1,6 +1,5 @@
 """A store is seen before it is opened, and no call into MLflow holds the program up."""
 
-import os
 import shutil
 import sqlite3
 import ssl
@@ -17,7 +16,7 @@ from mlflow.exceptions import MlflowException
 from mps_experiments.errors import TrackingError
 from mps_experiments.tracking.addresses import database_of
 from mps_experiments.tracking.store import StoreError, check_address, check_database, within
-from tests.conftest import SRC
+from tests.conftest import run_python
 from tests.fakes.stores import new_store
 from tests.tracking.conftest import answering
 
@@ -50,14 +49,7 @@ def test_any_error_becomes_a_tracking_error_of_one_line(error: BaseException) ->
 
 
 def test_a_call_that_hangs_is_late_and_does_not_keep_the_program_from_ending() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", HANGS],
-        env=os.environ | {"PYTHONPATH": str(SRC)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
+    done = run_python("-c", HANGS)
     assert done.stdout == "MLflow did not log within 0.1 s"
 
 

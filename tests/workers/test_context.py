@@ -1,15 +1,12 @@
 """How worker processes are started."""
 
-import os
-import subprocess
-import sys
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext, SpawnContext
 from pathlib import Path
 from typing import Any
 
 from mps_experiments.workers.context import process_context
-from tests.conftest import SRC
+from tests.conftest import run_python
 
 
 def test_one_fork_server_serves_all_cells_and_has_what_workers_import() -> None:
@@ -42,13 +39,5 @@ if __name__ == "__main__":
 
 def test_semaphores_that_a_worker_leaves_are_removed_without_a_word(tmp_path: Path) -> None:
     (tmp_path / "leaving.py").write_text(LEAVING)
-    done = subprocess.run(
-        [sys.executable, "leaving.py"],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(SRC)},
-        capture_output=True,
-        text=True,
-        timeout=60.0,
-        check=True,
-    )
+    done = run_python("leaving.py", cwd=tmp_path)
     assert (done.stdout, done.stderr) == ("0\n", "")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mps_experiments.workers.lifeline import die_with_parent
-from tests.conftest import SRC
+from tests.conftest import SRC, run_python
 
 DEADLINE_S = 30.0
 CHILD = """\
@@ -92,13 +92,6 @@ child.wait()
 
 
 def test_a_process_whose_parent_ended_stays_among_the_descendants() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", ADOPTING],
-        env=os.environ | {"PYTHONPATH": str(SRC)},
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=DEADLINE_S,
-    )
+    done = run_python("-c", ADOPTING)
     orphan, child = done.stdout.split()
     assert orphan == child

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from mps_experiments.errors import WorkerError
-from mps_experiments.workers import pool as pool_module
+from mps_experiments.workers import worker as worker_module
 from mps_experiments.workers.child import WorkerSpec
 from mps_experiments.workers.context import process_context
 from mps_experiments.workers.messages import Compute, Computed, Traced
@@ -197,7 +197,7 @@ def test_a_worker_that_hangs_up_and_lives_on_is_not_waited_for_without_end(
     forkserver: Context, make_specs: MakeSpecs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pool_of(forkserver, make_specs("hangs_up")) as pool, monkeypatch.context() as patch:
-        patch.setattr(pool_module, "_KILL_TIMEOUT_S", 0.1)
+        patch.setattr(worker_module, "_KILL_TIMEOUT_S", 0.1)
         with pytest.raises(WorkerError, match="worker 0 closed its channel but is still alive"):
             pool.wait_ready(READY_S)
     assert all_gone(pool)

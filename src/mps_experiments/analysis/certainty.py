@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from mps_experiments.analysis.estimates import ENOUGH_BLOCKS
 from mps_experiments.analysis.gains import Gain, gains, sensitivity
-from mps_experiments.analysis.numbers import difference, width
+from mps_experiments.analysis.numbers import difference, per_cent, width
 from mps_experiments.analysis.panels import Panel
 from mps_experiments.analysis.repeats import Group
 
@@ -13,8 +13,8 @@ _CAVEATS = {
     "gpu_work": "GPU work not proved",
     "descendants": "with more processes on the GPU than procs",
     "little_gpu_work": "with work that hardly touches the GPU",
-    "foreign_cpu": "while others took up to {:.0f} % of the workers' CPU cores",
-    "foreign_gpu": "while others took up to {:.0f} % of the GPU",
+    "foreign_cpu": "while others took up to {} of the workers' CPU cores",
+    "foreign_gpu": "while others took up to {} of the GPU",
 }
 
 
@@ -24,7 +24,7 @@ def caveats(groups: Sequence[Group]) -> Iterator[str]:
     for check, words in _CAVEATS.items():
         shares = [finding.value or 0.0 for m in runs for finding in m.findings if finding.check == check]
         if shares and ("{" not in words or max(shares) >= _MATTERS):
-            yield words.format(100 * max(shares))
+            yield words.format(per_cent(max(shares)))
     if any(m.contended for m in runs):
         yield "on a GPU or with an MPS daemon that others used, too"
 
@@ -82,7 +82,7 @@ def _tail(used: Sequence[Group]) -> Iterator[str]:
     if known:
         yield (
             f"window=fixed: in {len(known)} of {len(runs)} runs of several processes a worker was done "
-            f"early, at the earliest after {min(known) * 100:.0f} % of the makespan. Throughput, latency and "
+            f"early, at the earliest after {per_cent(min(known))} of the makespan. Throughput, latency and "
             "gain are partly those of fewer processes."
         )
 

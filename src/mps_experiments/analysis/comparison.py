@@ -10,7 +10,6 @@ from mps_experiments.analysis.keys import comparison_keys, differing_keys, froze
 from mps_experiments.analysis.parity import difference_text, worst_difference
 from mps_experiments.analysis.repeats import Group, paired
 from mps_experiments.record.measurement import Measurement
-from mps_experiments.record.verdict import Status
 
 _REFUSED = "not comparable with the one-process run: "
 _TWIN = "the second of two equal runs (A/A), which only shows what equal runs differ by"
@@ -60,7 +59,7 @@ def groups(measurements: Sequence[Measurement]) -> list[Group]:
     """Group the VALID ordinary runs by cell; cells in the order of their first run."""
     by_cell: dict[tuple[str, int], list[Measurement]] = defaultdict(list)
     for m in measurements:
-        if m.verdict.status is Status.VALID and m.is_ordinary and not m.cell.is_twin:
+        if m.tells_of_its_cell:
             by_cell[frozen(comparison_keys(m)), m.cell.procs].append(m)
     return [Group.of(repeats) for repeats in by_cell.values()]
 

@@ -23,11 +23,10 @@ from mps_experiments.analysis.estimates import Estimate
 from mps_experiments.analysis.explanation import explanations
 from mps_experiments.analysis.gains import Gain
 from mps_experiments.analysis.gpu_limits import Cause
-from mps_experiments.analysis.numbers import milliseconds, rate, short
+from mps_experiments.analysis.numbers import milliseconds, per_cent, rate, short
 from mps_experiments.analysis.panels import ARMS, Panel
 from mps_experiments.analysis.repeats import Group
 from mps_experiments.record.latencies import ENOUGH
-from mps_experiments.record.verdict import Status
 
 _ONE = "one process"
 _STATES = {"on": "under MPS", "off": "without MPS"}
@@ -111,10 +110,10 @@ def _fewer(arm: Arm, best: Group, knee: Group) -> Iterator[str]:
     """Say how close fewer replicas come; where the fewest are best or more do not pay, what more do."""
     most = most_of(arm.values())
     if best is not knee:
-        percent = 100 * knee.throughput_median_per_s / best.throughput_median_per_s
-        yield f"{_replicas(knee)} {'reaches' if knee.procs == 1 else 'reach'} {percent:.0f} % of that"
+        share = per_cent(knee.throughput_median_per_s / best.throughput_median_per_s)
+        yield f"{_replicas(knee)} {'reaches' if knee.procs == 1 else 'reach'} {share} of that"
     elif best.procs > min(arm):
-        yield f"no fewer reach {100 * KNEE:.0f} % of that"
+        yield f"no fewer reach {per_cent(KNEE)} of that"
     if most is not best or (best.procs == min(arm) and len(arm) > 1):
         more = Gain.between(most_of(group for group in arm.values() if group.procs > best.procs), best)
         is_as_good = (
@@ -173,7 +172,7 @@ def _why_missing(mps: str, panel: Panel) -> str:
         return f"mps={mps} is not among these runs: add mps=on,off for the other half of the answer."
     if not several:
         return f"mps={mps} has no run of several processes: add procs=1,2."
-    failed = [m for m in several if m.verdict.status is not Status.VALID]
+    failed = [m for m in several if not m.verdict.is_valid]
     if not failed:
         return f"mps={mps} has no VALID run of several processes with times={panel.times} as well."
     why = failed[0].verdict

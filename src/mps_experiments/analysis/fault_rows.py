@@ -13,7 +13,6 @@ from mps_experiments.analysis.repeats import Group
 from mps_experiments.record.faults import FaultTrial, Outcome, SurvivorFigures
 from mps_experiments.record.measurement import Measurement
 from mps_experiments.record.outputs import OutputDifference
-from mps_experiments.record.verdict import Status
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +28,7 @@ class FaultRow:
 
     @property
     def valid(self) -> list[Measurement]:
-        return [m for m in self.measurements if m.verdict.status is Status.VALID]
+        return [m for m in self.measurements if m.verdict.is_valid]
 
     @property
     def trials(self) -> list[FaultTrial]:

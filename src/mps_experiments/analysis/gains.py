@@ -9,7 +9,6 @@ from mps_experiments.analysis.estimates import Estimate, compare, throughput
 from mps_experiments.analysis.keys import comparison_keys, frozen
 from mps_experiments.analysis.repeats import Group
 from mps_experiments.record.measurement import Measurement
-from mps_experiments.record.verdict import Status
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,9 +94,9 @@ def _equals(twin: Measurement, measurements: Sequence[Measurement]) -> list[Meas
 
 def _is_pair(twin: Measurement, m: Measurement) -> bool:
     return (
-        not m.cell.is_twin
+        m.tells_of_its_cell
+        and twin.has_figures
         and (m.cell.procs, m.cell.repeat) == (twin.cell.procs, twin.cell.repeat)
-        and all(each.verdict.status is Status.VALID and each.is_ordinary for each in (m, twin))
         and frozen(comparison_keys(m)) == frozen(comparison_keys(twin))
     )
 

@@ -118,4 +118,4 @@ _MOST = 0.6
 
 def _decomposed(run: Measurement) -> Decomposition:
     assert run.activity is not None  # noqa: S101 - the caller looked
-    return decompose([worker.samples for worker in run.workers if worker.samples], run.activity)
+    return decompose(run.samples, run.activity)

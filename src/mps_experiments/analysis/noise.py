@@ -3,14 +3,13 @@
 from collections.abc import Callable, Iterator, Sequence
 
 from mps_experiments.analysis.gains import gains
-from mps_experiments.analysis.numbers import milliseconds
+from mps_experiments.analysis.numbers import milliseconds, per_cent
 from mps_experiments.record.measurement import Measurement
-from mps_experiments.record.verdict import Status
 
 
 def noise_line(measurements: Sequence[Measurement]) -> str | None:
     """Say in how many VALID runs there was which noise, and how much; None if there was none."""
-    runs = [m for m in measurements if m.verdict.status is Status.VALID and m.is_ordinary]
+    runs = [m for m in measurements if m.has_figures]
     parts = list(_parts(runs))
     if not parts:
         return None
@@ -44,7 +43,7 @@ def _latencies(runs: Sequence[Measurement]) -> str:
 
 
 def _up_to(share: float) -> str:
-    return f"up to {share * 100:.0f} %"
+    return f"up to {per_cent(share)}"
 
 
 def _per_core(workers: float) -> str:

@@ -1,5 +1,7 @@
 """Write numbers for people: two decimals where they are enough, three digits where the number is small."""
 
+import time
+
 _FACTOR_FROM = 0.5  # ±50 % of the logarithm is -33 % to +50 %: beyond, per cent mislead
 
 
@@ -49,7 +51,7 @@ def width(share: float, digits: int = 0) -> str:
     >>> width(0.184), width(0.05, digits=1), width(1.4)
     ('±18 %', '±5.0 %', 'a factor of 2.4')
     """
-    return _factor(share) or f"±{share * 100:.{digits}f} %"
+    return _factor(share) or f"±{per_cent(share, digits)}"
 
 
 def per_cent(share: float, digits: int = 0) -> str:
@@ -67,7 +69,17 @@ def difference(share: float) -> str:
     >>> difference(0.1), difference(1.4), difference(9.25)
     ('10.0 %', 'a factor of 2.4', 'a factor of 10.2')
     """
-    return _factor(share) or f"{share * 100:.1f} %"
+    return _factor(share) or per_cent(share, digits=1)
+
+
+def day(at_s: float) -> str:
+    """Write the local date of a time since the epoch, as 2026-11-29."""
+    return time.strftime("%Y-%m-%d", time.localtime(at_s))
+
+
+def moment(at_s: float) -> str:
+    """Write the local date and time of a time since the epoch, to the second."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at_s))
 
 
 def _factor(share: float) -> str:

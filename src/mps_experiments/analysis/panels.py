@@ -12,7 +12,8 @@ from mps_experiments.analysis.machines import machine_line
 from mps_experiments.analysis.repeats import Group
 from mps_experiments.analysis.runs import ReportRun
 from mps_experiments.record.axes import FACTORS, varied_factors
-from mps_experiments.record.measurement import Measurement, Times, times_order
+from mps_experiments.record.cell import Times, times_order
+from mps_experiments.record.measurement import Measurement
 
 ARMS = ("off", "on")
 _MAX_VALUE = 60  # characters of what sets a panel apart

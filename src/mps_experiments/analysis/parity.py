@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from mps_experiments.record.measurement import Measurement
 from mps_experiments.record.outputs import ATOL, RTOL, OutputDifference, OutputDigest, compare_outputs
-from mps_experiments.record.verdict import Status
 
 
 def output_references(measurements: Sequence[Measurement]) -> dict[str, Measurement]:
@@ -19,7 +18,7 @@ def output_references(measurements: Sequence[Measurement]) -> dict[str, Measurem
     """
     by_workload: dict[str, list[Measurement]] = defaultdict(list)
     for measurement in filter(lambda m: m.is_ordinary, measurements):
-        if measurement.verdict.status is Status.VALID and _output(measurement) is not None:
+        if measurement.verdict.is_valid and _output(measurement) is not None:
             by_workload[_workload_key(measurement)].append(measurement)
     return {m.record_id: min(group, key=_rank) for group in by_workload.values() for m in group}
 

@@ -5,9 +5,10 @@ import functools
 import pickle
 import zlib
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.hydra_config import HydraConfig
@@ -52,6 +53,21 @@ def to_config(config: DictConfig) -> Config:
     converted = OmegaConf.to_object(config)
     assert isinstance(converted, Config)  # noqa: S101 - the schema is the root of the tree
     return converted
+
+
+def _unlocked(composed: DictConfig) -> AbstractContextManager[object]:
+    """Let what Hydra composed be changed in the block."""
+    return flag_override(composed, ["struct", "readonly"], [False, False])
+
+
+def recorded(composed: DictConfig) -> dict[str, Any]:
+    """Return the configuration as a record has it; output_dir is absolute, for `sync` from any folder."""
+    with _unlocked(composed):
+        composed.pop("hydra", None)
+    converted = OmegaConf.to_container(composed, resolve=True, enum_to_str=True)
+    assert isinstance(converted, dict)  # noqa: S101 - a DictConfig
+    options = {str(name): value for name, value in converted.items()}
+    return options | {"output_dir": str(Path(composed.output_dir).expanduser().absolute())}
 
 
 class Composer:
@@ -103,7 +119,7 @@ class Composer:
         self, composed: DictConfig, config: Config, overrides: tuple[str, ...], number: int | None
     ) -> Cell:
         """Make a cell of what was composed; one whose folder cannot be is a `ConfigError`."""
-        with flag_override(composed, ["struct", "readonly"], [False, False]):
+        with _unlocked(composed):
             hydra = composed.hydra
             hydra.mode = RunMode.RUN if number is None else RunMode.MULTIRUN
             if number is not None:
@@ -134,7 +150,7 @@ class Composer:
         for text in self._extra:  # --config-dir is a flag, no override
             config.hydra.overrides.hydra.remove(text)
         refuse_code(config, self._trust, overrides)
-        with flag_override(config, ["struct", "readonly"], [False, False]):
+        with _unlocked(config):
             hydra = config.pop("hydra")
             typed = to_config(config)
             config["hydra"] = hydra

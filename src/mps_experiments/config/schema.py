@@ -334,6 +334,11 @@ class Config:
     min_free_disk_mb: int = number(200, low=0, high=2**40)
     """Refuse to start with less free space than this under output_dir."""
 
+    @property
+    def output_path(self) -> Path:
+        """Return the whole path of `output_dir`."""
+        return Path(self.output_dir).expanduser().absolute()
+
     def __post_init__(self) -> None:
         """Refuse the first number that is out of its bounds."""
         for option in options():

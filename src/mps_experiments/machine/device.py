@@ -24,6 +24,11 @@ class Device:
         return self.gpu is None
 
     @property
+    def uuid(self) -> str | None:
+        """Return the UUID of its GPU; None for the CPU."""
+        return None if self.gpu is None else self.gpu.uuid
+
+    @property
     def torch_device(self) -> str:
         """Return the name that a worker passes to torch."""
         return "cpu" if self.gpu is None else self.gpu.torch_device

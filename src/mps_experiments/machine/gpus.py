@@ -119,8 +119,14 @@ class NvmlProbe(GpuProbe):
 
 
 @contextmanager
-def open_probe() -> Iterator[GpuProbe]:
-    """Keep NVML initialised in the block and yield its probe; without a driver, a probe without GPUs."""
+def open_probe(given: GpuProbe | None = None) -> Iterator[GpuProbe]:
+    """Yield the probe that is given, or keep NVML initialised in the block and yield its probe.
+
+    Without a driver that is a probe without GPUs.
+    """
+    if given is not None:
+        yield given
+        return
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError:

@@ -1,15 +1,15 @@
 """The record of one run: what `measurement.json` holds, and how it gets to disk and back."""
 
-import math
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError, with_config
 
 from mps_experiments.errors import RecordError
-from mps_experiments.record.axes import AXES, EXTRA_FACTORS, WORK, items_of, name_of, without
+from mps_experiments.record.axes import name_of, without
+from mps_experiments.record.cell import Cell, cell_of_any_version
 from mps_experiments.record.disk import write_or_refuse
 from mps_experiments.record.faults import FaultTrial, SurvivorFigures, survivor_figures
 from mps_experiments.record.findings import Finding
@@ -22,24 +22,14 @@ from mps_experiments.record.samples import WorkerSamples
 from mps_experiments.record.soundness import contradiction
 from mps_experiments.record.statistics import Statistics, summarise, whole_window_ns
 from mps_experiments.record.telemetry import Telemetry, TelemetrySummary, summarise_telemetry
-from mps_experiments.record.verdict import Status, Verdict
+from mps_experiments.record.verdict import Verdict
 from mps_experiments.record.worker import Done, WorkerFacts
-from mps_experiments.record.workload import ImageInput, WorkloadSpec
+from mps_experiments.record.workload import WorkloadSpec
 
 SCHEMA_VERSION = 5
 _READABLE = (1, 2, 3, 4, 5)  # what versions 2 to 5 added has defaults that say what earlier runs did
 _VARIED_SINCE = 5
-_WHOLE = ("procs", "repeat", "trial", "twin")
 _IN_EVERY_NAME = ("mps", "procs", "times", "fault")
-Times = int | Literal["auto"]
-_T = TypeVar("_T")
-
-
-def times_order(times: Times) -> float:
-    """Return what sorts cells by their iterations, ``auto`` last."""
-    return math.inf if times == "auto" else times
-
-
 FILE_NAME = "measurement.json"
 _ANY_NAME = re.compile(r"measurement(\.\d+)?\.json")  # an earlier record kept aside has a number
 
@@ -78,91 +68,6 @@ class FailureRecord:
     traceback: str
 
 
-class _Of(Generic[_T]):
-    """An axis of a cell, read by its name: ``cell.procs`` is ``cell.axes["procs"]``."""
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self._name = name
-
-    def __get__(self, cell: Any, owner: type) -> _T:
-        found: _T = cell.axes[self._name]
-        return found
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cell:
-    """The coordinates of a run in its sweep, and what a comparison must hold equal.
-
-    Attributes:
-        axes: Name -> value of each row of `axes.AXES`, in their order.
-        inputs: The images; empty for a workload of the user's own.
-    """
-
-    axes: dict[str, Any]
-    inputs: tuple[ImageInput, ...] = ()
-
-    mps = _Of[Literal["on", "off"]]()
-    procs = _Of[int]()
-    times = _Of[Times]()
-    model = _Of[str]()
-    weights = _Of[str]()
-    options = _Of[dict[str, Any]]()
-    device = _Of[str]()
-    window = _Of[Literal["kept", "fixed"]]()
-    window_s = _Of[float | None]()
-    repeat = _Of[int]()
-    fault = _Of[str]()
-    trial = _Of[int]()
-
-    def moved(self, **axes: Any) -> "Cell":
-        """Return the cell with other values on some axes."""
-        return replace(self, axes=self.axes | axes)
-
-    @property
-    def items(self) -> int:
-        """Return how many items one iteration processes."""
-        return items_of(self.axes)
-
-    @property
-    def item(self) -> str:
-        """Return the word for one item."""
-        return "image" if self.inputs else "item"
-
-    @property
-    def extras(self) -> tuple[Any, ...]:
-        """Return the values of the factors beside mps, procs and times."""
-        return tuple(self.axes[axis.name] for axis in EXTRA_FACTORS)
-
-    @property
-    def work(self) -> dict[str, Any]:
-        """Return the axes that say what is computed: where they agree, outputs must be equal."""
-        return {axis.name: self.axes[axis.name] for axis in WORK}
-
-    @property
-    def is_twin(self) -> bool:
-        """Tell the second of two equal one-process runs (A/A), which shows what equal runs differ by."""
-        return bool(self.axes["twin"])
-
-
-def _cell_of_any_version(stored: Any) -> Any:
-    """Return a cell as it is stored now; until version 4 each axis was a field of its own."""
-    if not isinstance(stored, dict):
-        return stored
-    if "axes" in stored:
-        known = stored["axes"] if isinstance(stored["axes"], dict) else {}
-    else:
-        known = {name: value for name, value in stored.items() if name != "inputs"}
-        pinned, rotated = known.pop("pinned", False), known.pop("rotated", False)
-        known["cpu_affinity"] = "none" if not pinned else "rotate" if rotated else "auto"
-    axes = {axis.name: known.get(axis.name, axis.usual) for axis in AXES} | known
-    wrong = [name for name in _WHOLE if type(axes[name]) is not int]
-    wrong += ["times"] if type(axes["times"]) is not int and axes["times"] != "auto" else []
-    wrong += ["options"] if not isinstance(axes["options"], dict) else []
-    if wrong:
-        raise ValueError(", ".join(f"{name}={axes[name]!r}" for name in wrong))
-    return {"axes": axes, "inputs": stored.get("inputs", ())}
-
-
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
     """Everything known of one run; statistics are derived from it, never stored.
@@ -190,7 +95,7 @@ class Measurement:
     record_id: str
     sweep_id: str
     name: str
-    cell: Annotated[Cell, BeforeValidator(_cell_of_any_version)]
+    cell: Annotated[Cell, BeforeValidator(cell_of_any_version)]
     started_at: float
     wall_s: float
     phases_s: dict[str, float]
@@ -231,31 +136,41 @@ class Measurement:
         return self.cell.fault == "none"
 
     @property
+    def has_figures(self) -> bool:
+        """Tell if it is VALID and ordinary: no other run has figures."""
+        return self.verdict.is_valid and self.is_ordinary
+
+    @property
+    def tells_of_its_cell(self) -> bool:
+        """Tell if its figures are its cell's; a twin (A/A) would count its block twice."""
+        return self.has_figures and not self.cell.is_twin
+
+    @property
     def was_interrupted(self) -> bool:
         """Tell if a signal to the runner cut the run short."""
         failure = self.failure
         return failure is not None and failure.rank is None and failure.reason.startswith("interrupted by ")
 
+    @property
+    def samples(self) -> list[WorkerSamples]:
+        """Return the samples of the workers that started their window."""
+        return [worker.samples for worker in self.workers if worker.samples is not None]
+
     def statistics(self) -> Statistics | None:
         """Return the figures of a VALID ordinary run; None for any other, which has no numbers."""
-        if self.verdict.status is not Status.VALID or not self.is_ordinary:
+        if not self.has_figures:
             return None
-        samples = [worker.samples for worker in self.workers if worker.samples is not None]
-        return summarise(samples, self.cell.window == "kept", self.cell.items)
+        return summarise(self.samples, self.cell.window == "kept", self.cell.items)
 
     def survivor_figures(self) -> SurvivorFigures | None:
         """Return the survivors' figures of a VALID run with a fault; None if there is none."""
-        if self.fault is None or self.verdict.status is not Status.VALID:
+        if self.fault is None or not self.verdict.is_valid:
             return None
-        samples = {worker.rank: worker.samples for worker in self.workers if worker.samples is not None}
-        return survivor_figures(self.fault, samples)
+        return survivor_figures(self.fault, {samples.rank: samples for samples in self.samples})
 
     def window_ns(self) -> tuple[int, int] | None:
         """Return the first start and the last end, of the monotonic clock; None if no worker was measured."""
-        samples = [worker.samples for worker in self.workers if worker.samples is not None]
-        if not samples:
-            return None
-        return whole_window_ns(samples)
+        return whole_window_ns(self.samples) if self.samples else None
 
     def telemetry_summary(self) -> TelemetrySummary | None:
         """Summarise the GPU's readings inside the window; None if there are none."""
@@ -326,10 +241,9 @@ def read_measurement(path: Path) -> Measurement:
 
 
 def _contradiction(m: Measurement) -> str:
-    cell, samples = m.cell, [worker.samples for worker in m.workers if worker.samples]
-    procs = cell.procs if m.is_ordinary else None
-    times = cell.times if m.is_ordinary and cell.times != "auto" else None
-    return contradiction(m.verdict, m.wall_s, samples, procs, times)
+    procs = m.cell.procs if m.is_ordinary else None
+    times = m.cell.times if m.is_ordinary and m.cell.times != "auto" else None
+    return contradiction(m.verdict, m.wall_s, m.samples, procs, times)
 
 
 def _varied_in_name(measurement: Measurement) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from mps_experiments.record.samples import WorkerSamples
-from mps_experiments.record.verdict import Status, Verdict
+from mps_experiments.record.verdict import Verdict
 
 
 def contradiction(
@@ -18,7 +18,7 @@ def contradiction(
         procs: Number of workers that must have been; None where a fault may have stopped some.
         times: Iterations that each must have done; None likewise, and with times=auto.
     """
-    if verdict.status is not Status.VALID:
+    if not verdict.is_valid:
         return ""
     counts = [worker.iteration_count for worker in samples]
     if procs is not None and len(counts) != procs:

@@ -160,6 +160,25 @@ def originals(folder: Path) -> Iterator[Path]:
     return _not_copied(folder, find_measurements(folder))
 
 
+def records_below(folder: Path, problems: list[str]) -> Iterator[tuple[Measurement, Path]]:
+    """Yield each record below a folder and its file; one that lies there twice comes once.
+
+    Args:
+        folder: Where to look; MLflow's copies in it do not count.
+        problems: Receives why a record cannot be read.
+    """
+    seen = set()
+    for path in originals(folder):
+        try:
+            measurement = read_measurement(path)
+        except RecordError as error:
+            problems.append(str(error))
+            continue
+        if measurement.record_id not in seen:
+            seen.add(measurement.record_id)
+            yield measurement, path
+
+
 def precision_of(summaries: Iterable[Summary]) -> float:
     """Return the precision that all these sweeps added blocks for; 0 for none, or if they differ."""
     values = {summary.precision for summary in summaries}

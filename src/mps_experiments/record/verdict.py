@@ -38,10 +38,14 @@ class Verdict:
             raise ValueError("a verdict needs a reason")
 
     @property
+    def is_valid(self) -> bool:
+        return self.status is Status.VALID
+
+    @property
     def is_success(self) -> bool:
         """Tell if a sweep with only such cells succeeds."""
         skipped = self.status is Status.SKIPPED and (self.for_want_of_hardware or self.not_applicable)
-        return self.status is Status.VALID or skipped
+        return self.is_valid or skipped
 
 
 def judge(

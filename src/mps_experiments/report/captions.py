@@ -17,7 +17,7 @@ def warnings_of(measurement: Measurement) -> list[Finding]:
 
     Noise is none of it: it is in the intervals, and told once for all runs (`noise`).
     """
-    if measurement.verdict.status is not Status.VALID:
+    if not measurement.verdict.is_valid:
         return []
     found = measurement.findings
     return [each for each in found if each.severity is Severity.WARNING and each.check not in NOISE]
@@ -31,7 +31,7 @@ def caption_lines(cells: Sequence[Measurement], by_ratio: dict[str, Ratio], told
         by_ratio: Record id -> its ratio.
         told: Leave out runs without a number: each one's own line said why.
     """
-    with_lines = [m for m in cells if not told or m.verdict.status is Status.VALID]
+    with_lines = [m for m in cells if not told or m.verdict.is_valid]
     lines = [line for m in with_lines for line in _about(m, by_ratio[m.record_id])]
     return list(dict.fromkeys([*lines, *warning_lines(cells), *_spread(cells, by_ratio)]))
 
@@ -39,7 +39,7 @@ def caption_lines(cells: Sequence[Measurement], by_ratio: dict[str, Ratio], told
 def _about(m: Measurement, ratio: Ratio) -> Iterator[str]:
     if m.verdict.status is Status.SKIPPED:
         yield f"SKIPPED: {m.verdict.reason}"  # said once: the table shows of which cells
-    elif m.verdict.status is not Status.VALID:
+    elif not m.verdict.is_valid:
         yield f"{m.name}: {m.verdict.status.value}: {m.verdict.reason}"
     elif ratio.value is None and (m.cell.procs > 1 or ratio.repeats > 1):
         yield f"{m.cell_name}: no ratio: {ratio.reason}"

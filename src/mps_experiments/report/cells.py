@@ -17,7 +17,8 @@ from mps_experiments.analysis.repeats import Group
 from mps_experiments.analysis.runs import ReportRun
 from mps_experiments.analysis.short_windows import short_window_line
 from mps_experiments.record.axes import FACTORS, varied_factors
-from mps_experiments.record.measurement import Cell, Measurement, times_order
+from mps_experiments.record.cell import Cell, times_order
+from mps_experiments.record.measurement import Measurement
 from mps_experiments.record.verdict import Status
 from mps_experiments.report.content import Table
 

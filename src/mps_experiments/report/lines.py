@@ -7,7 +7,6 @@ from mps_experiments.analysis.numbers import milliseconds, seconds
 from mps_experiments.record.faults import FaultTrial
 from mps_experiments.record.measurement import Measurement
 from mps_experiments.record.statistics import Statistics
-from mps_experiments.record.verdict import Status
 from mps_experiments.report.captions import warnings_of
 
 _MAX_ERROR = 140  # characters
@@ -20,7 +19,7 @@ def cell_line(measurement: Measurement, folder: Path = Path()) -> str:
         measurement: The run.
         folder: Its folder, for the place of a traceback.
     """
-    if measurement.fault is not None and measurement.verdict.status is Status.VALID:
+    if measurement.fault is not None and measurement.verdict.is_valid:
         return f"{measurement.name}: VALID  {fault_text(measurement.fault, measurement)}"
     figures = measurement.statistics()
     status = measurement.verdict.status.value

@@ -1,12 +1,12 @@
 """Compose the report of any runs."""
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from textwrap import shorten
 
 from mps_experiments.analysis.fault_answer import fault_answers
 from mps_experiments.analysis.machines import Machines, letter
+from mps_experiments.analysis.numbers import day
 from mps_experiments.analysis.panels import Panel, panels
 from mps_experiments.analysis.runs import ReportRun
 from mps_experiments.report.cells import cell_table
@@ -72,7 +72,7 @@ def description(subject: Subject, has_page: bool) -> str:
 
 def _title(subject: Subject) -> str:
     models = dict.fromkeys(run.measurement.cell.model for run in subject.runs)
-    dates = sorted({_date(run) for run in subject.runs})
+    dates = sorted({day(run.measurement.started_at) for run in subject.runs})
     if not dates:
         return "No runs"
     shown = shorten(", ".join(models), _MAX_MODELS, placeholder=" ...")
@@ -80,10 +80,6 @@ def _title(subject: Subject) -> str:
     where = "several machines" if len(gpus) > 1 else gpus.pop()
     one = "" if where in ("several machines", "the CPU") else "one "
     return f"Processes on {one}{where}: {shown}, {' to '.join(dict.fromkeys((dates[0], dates[-1])))}"
-
-
-def _date(run: ReportRun) -> str:
-    return time.strftime("%Y-%m-%d", time.localtime(run.measurement.started_at))
 
 
 def _blocks(subject: Subject) -> Iterator[Block]:

@@ -9,6 +9,7 @@ from mps_experiments.analysis.choice import AS_GOOD, KNEE, choose
 from mps_experiments.analysis.fault_answer import fault_answers
 from mps_experiments.analysis.machines import Machines
 from mps_experiments.analysis.noise import noise_line
+from mps_experiments.analysis.numbers import per_cent
 from mps_experiments.analysis.panels import ARMS, Panel
 from mps_experiments.record.axes import without
 from mps_experiments.record.measurement import Measurement
@@ -38,8 +39,8 @@ _WORDS = (
     "ratio: time per iteration of the slowest of N processes over that of one. 1.0: the others ran for free. "
     "N: as slow as one after the other.",
     "makespan: last worker's end minus first worker's start, over the workers' own iterations.",
-    f"best: the cell with the most throughput, or the fewest processes that reach {100 * AS_GOOD:.0f} % of "
-    f"it; never one that does less than one process. knee: the fewest that reach {100 * KNEE:.0f} % of the "
+    f"best: the cell with the most throughput, or the fewest processes that reach {per_cent(AS_GOOD)} of "
+    f"it; never one that does less than one process. knee: the fewest that reach {per_cent(KNEE)} of the "
     "best, with MPS as it is there.",
     "interval: computed from the ratios within blocks (repeats). From four blocks on it is a 95 % interval "
     "by Student's t. With fewer it is called rough and holds the truth less often. It does not cover what "
@@ -131,7 +132,7 @@ def care_section(
         yield from _listed(problems)
     counts = {status: sum(m.verdict.status is status for m in measurements) for status in Status}
     yield Paragraph(text=", ".join(f"{count} {status.value}" for status, count in counts.items()) + ".")
-    failed = [m for m in measurements if m.verdict.status is not Status.VALID]
+    failed = [m for m in measurements if not m.verdict.is_valid]
     if failed:
         lines = list(dict.fromkeys(f"{machines.label(m)}{_reason(m)}" for m in failed))
         yield Details(

@@ -13,7 +13,8 @@ from mps_experiments.analysis.keys import shared_settings, table_key
 from mps_experiments.analysis.numbers import milliseconds, seconds
 from mps_experiments.analysis.repeats import Group
 from mps_experiments.record.axes import EXTRA_FACTORS, varied_factors
-from mps_experiments.record.measurement import Measurement, Times, times_order
+from mps_experiments.record.cell import Times, times_order
+from mps_experiments.record.measurement import Measurement
 from mps_experiments.record.verdict import Status
 from mps_experiments.report.captions import caption_lines
 from mps_experiments.report.content import Table

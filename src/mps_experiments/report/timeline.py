@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from mps_experiments.analysis.numbers import per_cent
 from mps_experiments.record.intervals import Intervals, Times
 from mps_experiments.record.overlap import KernelTrace
 
@@ -175,7 +176,7 @@ def _write_shares(axes: "Axes", timeline: Timeline, begin_ns: int, end_ns: int) 
     shares = timeline.shares(begin_ns, end_ns)[:, 0]
     size = _font_size(len(shares))
     for lane, share in enumerate(shares):
-        text = "< 0.1 %" if 0 < share < 0.001 else f"{100 * share:.{1 if 0 < share < 0.0995 else 0}f} %"
+        text = "< 0.1 %" if 0 < share < 0.001 else per_cent(share, digits=int(0 < share < 0.0995))
         axes.text(1.005, lane + 0.5, text, transform=axes.get_yaxis_transform(), va="center", fontsize=size)
 
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 from mps_experiments.analysis.numbers import short
 from mps_experiments.analysis.panels import ARMS, Panel
 from mps_experiments.record.axes import varied_factors
+from mps_experiments.record.cell import times_order
 from mps_experiments.record.decomposition import decompose
-from mps_experiments.record.measurement import Measurement, times_order
+from mps_experiments.record.measurement import Measurement
 from mps_experiments.report.content import Table
 from mps_experiments.report.drawing import Chart, drawn
 from mps_experiments.report.ink import COLOURS
@@ -88,7 +89,7 @@ def _name(panel: Panel, m: Measurement) -> str:
 
 def _parts_ms(m: Measurement) -> tuple[float, ...]:
     assert m.activity is not None  # noqa: S101 - the caller looked
-    parts = decompose([worker.samples for worker in m.workers if worker.samples], m.activity)
+    parts = decompose(m.samples, m.activity)
     return tuple(s * 1e3 for s in (parts.run_s, parts.behind_s, parts.idle_s, parts.host_s))
 
 

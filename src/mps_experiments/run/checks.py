@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from mps_experiments.analysis.numbers import per_cent
 from mps_experiments.config.schema import Thresholds
 from mps_experiments.record.findings import Finding, Severity, too_little, too_much
 from mps_experiments.record.gpu_work import GpuWork
@@ -127,7 +128,7 @@ def _gpu_work(evidence: Evidence, _: Thresholds) -> Iterator[Finding | None]:
     shares = [(each.busy_share, each.rank) for each in work if each.busy_share is not None]
     if shares:  # a small one: the model computes on the CPU except for a few small operations
         share, rank = min(shares)
-        text = f"the GPU computed for worker {rank} in only {share:.2%} of the traced pass"
+        text = f"the GPU computed for worker {rank} in only {per_cent(share, digits=2)} of the traced pass"
         yield too_little("little_gpu_work", share, text, warn=_LITTLE)
 
 
@@ -161,13 +162,14 @@ def _windows(evidence: Evidence, limits: Thresholds) -> Iterator[Finding | None]
         first = min(evidence.samples, key=lambda worker: worker.end_ns)
         text = (
             f"window=fixed: worker {first.rank} finished early; all workers ran together for only "
-            f"{common:.0%} of the makespan, so throughput, latency and ratio partly describe fewer workers"
+            f"{per_cent(common)} of the makespan, so throughput, latency and ratio partly describe "
+            "fewer workers"
         )
         yield too_little("common_window", common, text, warn=limits.common_window_warn)
     skew = figures.start_skew_s / figures.makespan_s
     text = (
         f"the last worker started {figures.start_skew_s * 1e3:.1f} ms after the first, "
-        f"{skew:.1%} of the makespan"
+        f"{per_cent(skew, digits=1)} of the makespan"
     )
     yield too_much("start_skew", skew, text, warn=limits.start_skew_warn)
     # Blame the cores only where their measured speeds differ.
@@ -189,12 +191,13 @@ def _clocks(evidence: Evidence, limits: Thresholds) -> Iterator[Finding | None]:
     if clock:
         lowest += f", down to {clock} MHz" + (f" of {highest} MHz" if highest else "")
     why = [reason for reason in sorted(THROTTLING) if summary.reason_shares.get(reason)]
-    text = f"the GPU's clock was held down ({', '.join(why)}) in {summary.throttled_share:.0%} of {lowest}"
-    yield too_much("throttling", summary.throttled_share, text, invalid=limits.throttled_invalid)
+    throttled = summary.throttled_share
+    text = f"the GPU's clock was held down ({', '.join(why)}) in {per_cent(throttled)} of {lowest}"
+    yield too_much("throttling", throttled, text, invalid=limits.throttled_invalid)
     mean = summary.mean.get("sm_clock_mhz")
     if not (mean and highest and mean > _CLOCK_FELL * highest):
         capped = summary.reason_shares.get(POWER_CAP, 0.0)
-        text = f"the power limit held the GPU's clock down in {capped:.0%} of {lowest}"
+        text = f"the power limit held the GPU's clock down in {per_cent(capped)} of {lowest}"
         yield too_much("power_cap", capped, text, warn=limits.power_capped_warn)
 
 
@@ -213,7 +216,7 @@ def _foreign_gpu(evidence: Evidence, limits: Thresholds) -> Iterator[Finding | N
         }
         total = sum(foreign.values())
         pids = ", ".join(map(str, sorted(foreign)))
-        text = f"other processes (pid {pids}) used {total:.0%} of the GPU"
+        text = f"other processes (pid {pids}) used {per_cent(total)} of the GPU"
         if finding := too_much("foreign_gpu", total, text, warn=0.0, invalid=limits.foreign_gpu_invalid):
             yield finding
             return
@@ -232,11 +235,11 @@ def _cores(evidence: Evidence, limits: Thresholds) -> Iterator[Finding | None]:
         waited = usage.run_queue_wait_s if usage else None
         if waited is not None and worker.at_work_s >= _MIN_WAIT_WINDOW_S:
             share = min(1.0, waited / worker.at_work_s)
-            text = f"worker {worker.rank} waited for a CPU core in {share:.0%} of its time at work"
+            text = f"worker {worker.rank} waited for a CPU core in {per_cent(share)} of its time at work"
             yield too_much("core_wait", share, text, warn=limits.core_wait_warn)
     foreign = foreign_cpu_share(evidence)
     if foreign is not None:
-        text = f"other processes or the hypervisor used {foreign:.0%} of the workers' CPU cores"
+        text = f"other processes or the hypervisor used {per_cent(foreign)} of the workers' CPU cores"
         yield too_much("foreign_cpu", foreign, text, warn=limits.foreign_cpu_warn)
 
 
@@ -262,8 +265,8 @@ def _latency(evidence: Evidence, limits: Thresholds) -> Iterator[Finding | None]
         if len(latencies) >= _MIN_FOR_THIRDS:
             third = len(latencies) // 3
             drift = float(np.median(latencies[-third:]) / np.median(latencies[:third])) - 1
-            word = "slower" if drift > 0 else "faster"
-            text = f"worker {worker.rank} became {abs(drift):.0%} {word} from the first third to the last"
+            change = f"{per_cent(abs(drift))} {'slower' if drift > 0 else 'faster'}"
+            text = f"worker {worker.rank} became {change} from the first third to the last"
             yield too_much("drift", abs(drift), text, warn=limits.drift_warn)
     if slow >= _MIN_OUTLIERS:
         text = f"{slow} of {total} iterations took over twice their worker's median"

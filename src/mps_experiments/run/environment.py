@@ -61,22 +61,22 @@ def open_environment(plan: RunPlan, probe: GpuProbe, guardian: Guardian) -> Iter
     Raises:
         DaemonError: If the daemon does not start or the compute mode cannot be set.
     """
-    gpu = plan.device.gpu
+    uuid = plan.device.uuid
     with contextlib.ExitStack() as stack:
         stack.enter_context(_compute_mode(plan, guardian))
         folder = stack.enter_context(private_folder(guardian))
         pipe_dir = folder / "pipe"
         pipe_dir.mkdir(mode=0o700)
-        foreign_processes = probe.compute_processes(gpu.uuid) if gpu else ()
+        foreign_processes = probe.compute_processes(uuid) if uuid else ()
         daemon = stack.enter_context(new_daemon(plan, folder)) if plan.mps.enabled else None
         yield Environment(
-            variables={PIPE_DIRECTORY: str(pipe_dir), "CUDA_VISIBLE_DEVICES": gpu.uuid if gpu else ""},
+            variables={PIPE_DIRECTORY: str(pipe_dir), "CUDA_VISIBLE_DEVICES": uuid or ""},
             scratch=folder,
             foreign_daemons=find_foreign_daemons(pipe_dir, FOREIGN_TIMEOUT_S),
             foreign_processes=foreign_processes,
             daemon=daemon,
             _probe=probe,
-            _gpu_uuid=gpu.uuid if gpu else None,
+            _gpu_uuid=uuid,
             _pipe_dir=pipe_dir,
         )
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from mps_experiments.analysis.numbers import per_cent
 from mps_experiments.config.schema import MAX_TRACED
 from mps_experiments.errors import EvidenceError, MpsExperimentsError
 from mps_experiments.machine.gpus import GpuProbe
@@ -33,7 +34,8 @@ from mps_experiments.workers.messages import (
     Traced,
     Tracing,
 )
-from mps_experiments.workers.pool import Worker, WorkerPool
+from mps_experiments.workers.pool import WorkerPool
+from mps_experiments.workers.worker import Worker
 
 _Answer = TypeVar("_Answer", Computed, Tracing, Traced, Operators, Products)
 # To load CUPTI, and again to run and write a pass; longer where workers.stall_timeout_s allows it.
@@ -183,7 +185,8 @@ def artifacts_of(plan: RunPlan, state: RunState) -> Artifacts | None:
         return None
     title = f"{plan.name} · {plan.workloads[0].model}"
     if plan.worker_count > 1 and state.activity.tells_overlap(plan.mps.enabled):
-        title += f" · {state.activity.overlap_share:.1%} of busy time with two workers or more"
+        share = per_cent(state.activity.overlap_share, digits=1)
+        title += f" · {share} of busy time with two workers or more"
     elif plan.worker_count > 1:
         title += " · operations longer than time slices: overlapping spans may not be real overlap"
     return Artifacts(paths=plan.paths, title=title, traces=tuple(state.traces))

@@ -3,13 +3,14 @@
 import hashlib
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mps_experiments.analysis.keys import differing_keys, frozen, telling_environment
 from mps_experiments.record.axes import settings_beside
+from mps_experiments.record.cell import Cell
 from mps_experiments.record.machine import MachineFacts
-from mps_experiments.record.measurement import Cell, Measurement
+from mps_experiments.record.measurement import Measurement
 from mps_experiments.run.plan import RunPlan
 from mps_experiments.run.recorder import cell_of
 
@@ -33,6 +34,10 @@ class Fingerprint:
     @property
     def configuration_digest(self) -> str:
         return _digest(self.configuration)
+
+    def without(self, *options: str) -> "Fingerprint":
+        """Return what it shares with runs that differ in these options alone."""
+        return replace(self, configuration=self.configuration | dict.fromkeys(options))
 
     def differences(self, now: "Fingerprint") -> list[str]:
         """List each circumstance that differs, with both values."""

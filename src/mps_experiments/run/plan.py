@@ -1,7 +1,6 @@
 """The frozen plan of one run, made from a composed configuration; what cannot work is refused here."""
 
 import os
-import re
 import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,27 +12,19 @@ from mps_experiments.config.schema import (
     CpuAffinity,
     FaultKind,
     MpsConfig,
-    NormLayer,
     Thresholds,
     TraceConfig,
     Window,
     WorkersConfig,
-    WorkloadConfig,
-    WorkloadKind,
 )
 from mps_experiments.errors import ConfigError
 from mps_experiments.machine.device import Device, resolve_device
 from mps_experiments.machine.gpus import GpuProbe
 from mps_experiments.record.axes import chosen, name_of
 from mps_experiments.record.faults import HITS_EVERY_CLIENT
-from mps_experiments.record.workload import WorkloadSpec, is_weights_file
-from mps_experiments.workloads.factory import check_factory, find_module
-from mps_experiments.workloads.inputs import resolve_inputs
-from mps_experiments.workloads.sources import source_sha256
-
-LARGE_MODEL = "maskrcnn_resnet50_fpn"
-SMALL_MODEL = "ssdlite320_mobilenet_v3_large"
-_WEIGHTS_OF_TORCHVISION = re.compile(r"(?:\w+\.)*[A-Z][A-Z0-9_]*", re.ASCII)  # ResNet50_Weights.IMAGENET1K_V2
+from mps_experiments.record.workload import WorkloadSpec
+from mps_experiments.run.workload import workload_of
+from mps_experiments.workloads.factory import find_module
 
 
 class _File:
@@ -144,7 +135,7 @@ class RunPlan:
             "times": AUTO if self.window.iterations is None else self.window.iterations,
             "model": workload.model,
             "weights": workload.weights,
-            "device": self.device.gpu.uuid if self.device.gpu else "cpu",
+            "device": self.device.uuid or "cpu",
             "cpu_affinity": self.workers.cpu_affinity.value,
             "window": "kept" if self.window.kept else "fixed",
             "window_s": self.window.seconds,
@@ -163,6 +154,11 @@ class RunPlan:
     def iteration_count(self) -> int | None:
         """Return the iterations of all workers together; None where the time decides."""
         return None if self.window.iterations is None else self.worker_count * self.window.iterations
+
+    def as_twin(self) -> "RunPlan":
+        """Return the second of two equal runs (A/A), with a name and a folder of its own."""
+        folder = self.paths.folder
+        return replace(self, twin=1, paths=RunPaths(folder=folder.with_name(f"{folder.name},twin")))
 
 
 def build_plan(config: Config, probe: GpuProbe, folder: Path, user_id: int | None = None) -> RunPlan:
@@ -190,7 +186,7 @@ def build_plan(config: Config, probe: GpuProbe, folder: Path, user_id: int | Non
         ),
         mps=config.mps,
         device=device,
-        workloads=(_workload(config.workload, device),) * config.procs,
+        workloads=(workload_of(config.workload, device),) * config.procs,
         workers=workers,
         trace=config.trace,
         telemetry_interval_s=config.telemetry.interval_s,
@@ -234,71 +230,3 @@ def _fault(config: Config) -> FaultPlan:
         trials=fault.trials,
         newcomer_after_s=fault.newcomer_after_s,
     )
-
-
-def _workload(workload: WorkloadConfig, device: Device) -> WorkloadSpec:
-    """Return what each worker executes, with every path absolute and every file read once."""
-    spec = WorkloadSpec(
-        kind=workload.kind.value,
-        model=workload.model,
-        batch=workload.batch,
-        seed=workload.seed,
-        synchronize=workload.synchronize.value,
-    )
-    if workload.kind is WorkloadKind.custom:
-        what = "is for torchvision's models; a factory builds its own"
-        if workload.norm_layer is not NormLayer.auto:
-            raise ConfigError("workload.norm_layer", workload.norm_layer.value, what)
-        if workload.weights_key is not None:
-            raise ConfigError("workload.weights_key", workload.weights_key, what)
-        module_path = check_factory(workload.factory)
-        return replace(
-            spec,
-            model=str(workload.factory),
-            factory=workload.factory,
-            import_path=str(module_path),
-            options=dict(workload.options),
-            source_sha256=source_sha256(str(workload.factory), module_path),
-        )
-    if workload.options:
-        raise ConfigError("workload.options", dict(workload.options), "needs workload=custom")
-    if workload.factory is not None:
-        raise ConfigError("workload.factory", workload.factory, "needs workload=custom")
-    weights = _weights(workload.weights)
-    has_file = is_weights_file(weights)
-    if workload.weights_key is not None and not has_file:
-        what = "needs the path of a checkpoint as workload.weights"
-        raise ConfigError("workload.weights_key", workload.weights_key, what)
-    # Weights from a file are taken for those of the model for a GPU.
-    unnamed = SMALL_MODEL if device.is_cpu and not has_file else LARGE_MODEL
-    return replace(
-        spec,
-        model=unnamed if workload.model == AUTO else workload.model,
-        weights=weights,
-        inputs=resolve_inputs(workload.input),
-        norm_layer=workload.norm_layer.value,
-        weights_key=workload.weights_key,
-    )
-
-
-def _weights(given: str) -> str:
-    """Return ``random``, ``default``, a name of torchvision's, or the absolute path of a readable file."""
-    if given.lower() in ("random", "default"):
-        return given.lower()
-    if _WEIGHTS_OF_TORCHVISION.fullmatch(given) and not Path(given).exists():
-        return given  # whether the model has them is seen where torchvision is imported
-    try:
-        path = Path(given).expanduser().absolute()
-        if path.exists() and not (path.is_file() or path.is_dir()):
-            raise ValueError("a pipe or a device, not a file")  # noqa: TRY301 - opening it might never end
-        with path.open("rb") as file:
-            file.read(1)
-    except (OSError, RuntimeError, ValueError) as error:  # a ~user nobody has, a zero byte in the name
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise ConfigError(
-            "workload.weights",
-            given,
-            f"cannot be read ({reason}); give random, default, a name of torchvision's (IMAGENET1K_V1) "
-            "or the path of a checkpoint",
-        ) from error
-    return str(path)

@@ -6,9 +6,10 @@ from typing import Any
 
 from mps_experiments.mps.attachment import prove
 from mps_experiments.record.axes import AXES
+from mps_experiments.record.cell import Cell
 from mps_experiments.record.findings import Finding
 from mps_experiments.record.machine import MachineFacts
-from mps_experiments.record.measurement import SCHEMA_VERSION, Cell, Measurement, WorkerRecord
+from mps_experiments.record.measurement import SCHEMA_VERSION, Measurement, WorkerRecord
 from mps_experiments.record.proof import Observation, Proof
 from mps_experiments.record.samples import WorkerSamples
 from mps_experiments.record.statistics import common_window_ns, whole_window_ns
@@ -17,7 +18,7 @@ from mps_experiments.record.verdict import Verdict, judge, judge_fault
 from mps_experiments.run.checks import Evidence, check
 from mps_experiments.run.plan import RunPlan
 from mps_experiments.run.run_state import RunState
-from mps_experiments.workers.pool import Worker
+from mps_experiments.workers.worker import Worker
 
 # Reading of the GPU -> what is unknown without it.
 _TELLING = {

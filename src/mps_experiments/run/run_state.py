@@ -15,7 +15,7 @@ from mps_experiments.record.proof import Observation
 from mps_experiments.record.telemetry import Telemetry
 from mps_experiments.run.environment import Environment
 from mps_experiments.workers.placement import Placement
-from mps_experiments.workers.pool import Worker
+from mps_experiments.workers.worker import Worker
 
 
 @dataclass

@@ -142,7 +142,7 @@ def _measure(plan: RunPlan, around: Surroundings, state: RunState) -> None:
     plan.paths.folder.mkdir(parents=True, exist_ok=True)
     context = around.context(plan.workers.start_method.value)
     with contextlib.ExitStack() as stack:
-        gpu_uuid = plan.device.gpu.uuid if plan.device.gpu and plan.fault else None
+        gpu_uuid = plan.device.uuid if plan.fault else None
         note_workers_gone = stack.enter_context(watching_memory(around.probe, gpu_uuid, state))
         with state.phase("environment"):
             opening = open_environment(plan, around.probe, around.guardian)

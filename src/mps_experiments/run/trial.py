@@ -11,7 +11,8 @@ from mps_experiments.record.faults import Fate, FaultTrial, Outcome
 from mps_experiments.run.environment import Environment
 from mps_experiments.run.fault_watch import NewClients, ServerWatch
 from mps_experiments.run.plan import RunPlan
-from mps_experiments.workers.pool import Worker, WorkerPool
+from mps_experiments.workers.pool import WorkerPool
+from mps_experiments.workers.worker import Worker
 
 # Over all attempts. A new server is there in a second; a minute means that none will come.
 _NEW_CLIENT_TIMEOUT_S = 60.0

@@ -1,20 +1,19 @@
 """Compare two sweeps, A and B: of two days, two machines, two versions."""
 
 import argparse
-import time
 from collections.abc import Sequence
 
 from rich.table import Table
 from rich.text import Text
 
 from mps_experiments.analysis.metrics import BY_NAME
-from mps_experiments.analysis.numbers import seconds
+from mps_experiments.analysis.numbers import day, seconds
 from mps_experiments.analysis.repeats import Group
 from mps_experiments.errors import ConfigError
 from mps_experiments.record.measurement import Measurement
 from mps_experiments.record.summaries import Found
-from mps_experiments.record.verdict import Status
-from mps_experiments.report.terminal import Parser, Terminal, complain
+from mps_experiments.report.command_line import Parser, as_command
+from mps_experiments.report.terminal import Terminal, complain
 from mps_experiments.sweep.comparison import (
     Compared,
     Names,
@@ -29,6 +28,7 @@ from mps_experiments.sweep.lookup import add_places, find_runs
 _LATENCIES = (BY_NAME["latency/p50_ms"], BY_NAME["latency/p99_ms"])
 
 
+@as_command
 def main(arguments: list[str] | None = None) -> int:
     """Print the verdict, both numbers of each cell, and what else differs.
 
@@ -36,14 +36,6 @@ def main(arguments: list[str] | None = None) -> int:
         0 if cells were compared and every record could be read, 1 if not, 2 for a user's mistake.
     """
     args = _parser().parse_args(arguments)
-    try:
-        return _compare(args)
-    except ConfigError as error:
-        complain(str(error))
-        return 2
-
-
-def _compare(args: argparse.Namespace) -> int:
     words = (args.a, args.b)
     found = [find_runs([word], tracking_uri=args.tracking_uri, output_dir=args.output_dir) for word in words]
     runs = [asked_for(side.runs, drop_unknown=True) for side in found]
@@ -68,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _about(found: Found) -> str:
-    days = sorted({time.strftime("%Y-%m-%d", time.localtime(r.measurement.started_at)) for r in found.runs})
+    days = sorted({day(r.measurement.started_at) for r in found.runs})
     return f"{len(found.runs)} runs, {' to '.join(dict.fromkeys((days[0], days[-1])))}"
 
 
@@ -134,7 +126,7 @@ def _line(cell: Compared) -> list[str]:
 
 def _figures(runs: Sequence[Measurement]) -> list[str]:
     """Return throughput, or why there is none, and percentiles."""
-    valid = [m for m in runs if m.verdict.status is Status.VALID]
+    valid = [m for m in runs if m.verdict.is_valid]
     if not valid:
         return [runs[0].verdict.status.value, *("" for _ in _LATENCIES)]
     group = Group.of(valid)

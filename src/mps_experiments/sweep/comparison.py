@@ -14,8 +14,8 @@ from mps_experiments.analysis.keys import differences, differing_keys, frozen
 from mps_experiments.analysis.numbers import width
 from mps_experiments.analysis.repeats import Group
 from mps_experiments.record.axes import FACTORS, name_of
-from mps_experiments.record.measurement import Cell, Measurement, times_order
-from mps_experiments.record.verdict import Status
+from mps_experiments.record.cell import Cell, times_order
+from mps_experiments.record.measurement import Measurement
 from mps_experiments.run.fingerprint import of_record
 from mps_experiments.sweep.export.experiment import axes_of
 from mps_experiments.sweep.export.values import StoredRun, Values, typed
@@ -104,7 +104,7 @@ def _why_not(a: Sequence[Measurement], b: Sequence[Measurement], names: Names) -
     if others := differing_keys(_work(a[0]), _work(b[0])):
         return f"other work: {', '.join(others)}"
     for name, side in zip(names, (a, b), strict=True):
-        if all(m.verdict.status is not Status.VALID for m in side):
+        if not any(m.verdict.is_valid for m in side):
             return f"{name} is {side[0].verdict.status.value}: {side[0].verdict.reason}"
     return ""
 
@@ -149,7 +149,7 @@ def change_of(b: Group, a: Group) -> Estimate:
 
 def survived(runs: Sequence[Measurement]) -> tuple[int, int]:
     """Return in how many VALID trials of a fault all others finished, and of how many."""
-    trials = [m.fault for m in runs if m.fault and m.verdict.status is Status.VALID]
+    trials = [m.fault for m in runs if m.fault and m.verdict.is_valid]
     return sum(len(trial.survivors) == len(trial.neighbours) for trial in trials), len(trials)
 
 

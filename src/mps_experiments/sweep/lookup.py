@@ -62,11 +62,16 @@ def find_runs(
 
 def add_places(parser: argparse.ArgumentParser, *more: str) -> None:
     """Add where runs are looked for; `more` are further names of the MLflow address."""
-    parser.add_argument("--output-dir", type=Path, default=Path(Config().output_dir), help="default: outputs")
+    add_output_dir(parser)
     parser.add_argument(
         *("--tracking-uri", *more),
         help="MLflow address of runs; default: MLFLOW_TRACKING_URI, or mlflow.db in the output directory",
     )
+
+
+def add_output_dir(parser: argparse.ArgumentParser) -> None:
+    """Add the folder that the last sweep and MLflow's own store are looked for in."""
+    parser.add_argument("--output-dir", type=Path, default=Path(Config().output_dir), help="default: outputs")
 
 
 def last_sweep(output_dir: Path) -> Path:
@@ -81,6 +86,11 @@ def last_sweep(output_dir: Path) -> Path:
         what = f"no {NAME} with a record below it; measure first, or name a folder"
         raise ConfigError("output_dir", output_dir, what)
     return max(with_records, key=with_records.__getitem__)
+
+
+def unreadable(problems: Sequence[str]) -> str:
+    """Say how many records cannot be read, and why the first; empty if all can."""
+    return f"{len(problems)} records are not used, they cannot be read: {problems[0]}" if problems else ""
 
 
 def archive_hint(path: Path) -> str:

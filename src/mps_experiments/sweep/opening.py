@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from mps_experiments.analysis.gains import gains
+from mps_experiments.analysis.numbers import moment
 from mps_experiments.config.cells import Request
 from mps_experiments.config.schema import AUTO, Config
 from mps_experiments.errors import Interrupted
@@ -24,9 +25,10 @@ from mps_experiments.mps.folders import parent_folder, remove_stale_folders
 from mps_experiments.mps.guardian import Guardian
 from mps_experiments.report.terminal import Terminal, status
 from mps_experiments.run.mps_check import MpsCheck
-from mps_experiments.run.plan import SMALL_MODEL, RunPlan
+from mps_experiments.run.plan import RunPlan
 from mps_experiments.run.skip import reason_to_skip
 from mps_experiments.run.trials import count_runs
+from mps_experiments.run.workload import SMALL_MODEL
 from mps_experiments.sweep.agenda import Agenda, agenda_of
 from mps_experiments.sweep.forecast import Forecast, opening_line
 from mps_experiments.sweep.ledger import Ledger
@@ -162,10 +164,9 @@ def _tidy_and_check_mps(plans: Sequence[RunPlan], mps_check: MpsCheck, terminal:
 
 def _info(request: Request, arguments: list[str], plans: Sequence[RunPlan], module: str) -> SweepInfo:
     model = plans[0].workloads[0].model if plans else "sweep"
-    moment = time.strftime("%Y-%m-%d %H:%M:%S")
     return SweepInfo(
         sweep_id=uuid.uuid4().hex,
-        name=f"{model} {moment}",
+        name=f"{model} {moment(time.time())}",
         command=shlex.join(["python", "-m", module, *arguments]),
         is_sweep=request.multirun,
     )

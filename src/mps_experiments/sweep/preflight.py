@@ -194,7 +194,7 @@ def look_at_output_dir(config: Config) -> Path:
         ConfigError: If it cannot, or has less room than asked for.
     """
     try:
-        output_dir = Path(config.output_dir).expanduser().absolute()
+        output_dir = config.output_path
         free_mb = shutil.disk_usage(_existing(output_dir)).free // 10**6
     except (OSError, RuntimeError) as error:  # RuntimeError: a home directory that there is not
         raise _not_writable("output_dir", config.output_dir, error) from error
@@ -224,13 +224,12 @@ def check_workloads(plans: Sequence[RunPlan]) -> list[tuple[WorkloadSpec, Checke
         spec = plan.workloads[0]
         if any(spec == known for known, _ in checked):
             continue
-        gpu = plan.device.gpu
         found = check_workload(
             _context(plan.workers.start_method.value),
             spec,
             plan.device.torch_device != "cpu",
             plan.workers.ready_timeout_s,
-            {PIPE_DIRECTORY: _NO_MPS, "CUDA_VISIBLE_DEVICES": gpu.uuid if gpu else ""},
+            {PIPE_DIRECTORY: _NO_MPS, "CUDA_VISIBLE_DEVICES": plan.device.uuid or ""},
         )
         checked.append((spec, found))
     return checked

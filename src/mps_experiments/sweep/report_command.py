@@ -11,12 +11,13 @@ from pathlib import Path
 
 from mps_experiments.analysis.metrics import priced
 from mps_experiments.config.schema import options
-from mps_experiments.errors import ConfigError, MpsExperimentsError
+from mps_experiments.errors import ConfigError
 from mps_experiments.record.summaries import NAME, Found, precision_of, summaries_in
+from mps_experiments.report.command_line import EXIT_USER_ERROR, Parser, as_command
 from mps_experiments.report.content import printable
 from mps_experiments.report.export import Export
 from mps_experiments.report.report_page import Subject
-from mps_experiments.report.terminal import Parser, Terminal, complain
+from mps_experiments.report.terminal import Terminal, complain
 from mps_experiments.report.writing import write_report
 from mps_experiments.sweep.lookup import add_places, find_runs, last_sweep
 from mps_experiments.sweep.reporting import answer_lines, commands_of, lacking, sound_runs, tables_by_machine
@@ -24,6 +25,7 @@ from mps_experiments.sweep.reporting import answer_lines, commands_of, lacking, 
 _REPORTS = "reports"
 
 
+@as_command
 def main(arguments: list[str] | None = None) -> int:
     """Write and print the report of what can be reported.
 
@@ -31,27 +33,22 @@ def main(arguments: list[str] | None = None) -> int:
         0 if every record could be read, 1 if not, 2 for a user's mistake.
     """
     args, mistakes = _parser().parse_intermixed_args(arguments), list[ConfigError]()
-    try:
-        _refuse_useless(args)
-        words = args.runs or [str(last_sweep(args.output_dir))]
-        places = {"tracking_uri": args.tracking_uri, "output_dir": args.output_dir}
-        found = find_runs(words, **places, mistakes=mistakes)
-        if mistakes and not (found.runs or found.problems):
-            raise mistakes[0]
-        subject = _subject(words, found, args.gpu_hour)
-        if subject.runs and args.export:
-            args.export.write(subject)
-        elif subject.runs:  # nothing is written of nothing
-            _write(subject, _folder(words, subject, args))
-    except ConfigError as error:
-        complain(str(error))
-        return 2
-    except MpsExperimentsError as error:
-        complain(str(error))
-        return 1
+    _refuse_useless(args)
+    words = args.runs or [str(last_sweep(args.output_dir))]
+    places = {"tracking_uri": args.tracking_uri, "output_dir": args.output_dir}
+    found = find_runs(words, **places, mistakes=mistakes)
+    if mistakes and not (found.runs or found.problems):
+        raise mistakes[0]
+    subject = _subject(words, found, args.gpu_hour)
+    if subject.runs and args.export:
+        args.export.write(subject)
+    elif subject.runs:  # nothing is written of nothing
+        _write(subject, _folder(words, subject, args))
     for problem in (*subject.problems, *map(str, mistakes)):
         complain(problem)
-    return 2 if mistakes else 1 if subject.problems else 0
+    if mistakes:
+        return EXIT_USER_ERROR
+    return 1 if subject.problems else 0
 
 
 def _refuse_useless(args: argparse.Namespace) -> None:

@@ -11,9 +11,12 @@ from mps_experiments.analysis.panels import panels
 from mps_experiments.analysis.runs import ReportRun
 from mps_experiments.record.measurement import Measurement
 from mps_experiments.record.summaries import NAME, read_summary, summary_of
+from mps_experiments.report.cells import cost_tables
+from mps_experiments.report.fault_tables import fault_tables
 from mps_experiments.report.report_page import Subject, description, report_page
-from mps_experiments.report.summary import summary_text
-from mps_experiments.report.terminal import complain
+from mps_experiments.report.summary import closing_lines, summary_text
+from mps_experiments.report.tables import tables
+from mps_experiments.report.terminal import Terminal, complain
 from mps_experiments.report.writing import write_report
 from mps_experiments.tracking.tracker import SweepReport
 
@@ -36,19 +39,36 @@ def sweep_report(
         precision: The sweep's own goal, whatever the records that it took over say; 0 for none.
         decided: The decision of the search that the sweep was made for; empty if there was none.
     """
-    tables = summary_text(measurements)
+    text = summary_text(measurements)
     try:
         runs = tuple(ReportRun.of(m, places.get(m.record_id)) for m in measurements)
         subject = Subject(runs=runs, commands=(command,), precision=precision, decided=decided)
         said = decided or tuple(answer_lines(subject))
         if folder is None:
             words = description(subject, has_page=False)
-            return SweepReport(tables=tables, answers=said, description=words)
+            return SweepReport(tables=text, answers=said, description=words)
         written = write_report(subject, folder)
-        return SweepReport(tables=tables, answers=said, description=written.description, files=written.files)
+        return SweepReport(tables=text, answers=said, description=written.description, files=written.files)
     except Exception as error:
         complain(f"the report could not be made ({type(error).__name__}: {error}); the records are complete")
-        return SweepReport(tables=tables, description=f"```\n{tables}\n```")
+        return SweepReport(tables=text, description=f"```\n{text}\n```")
+
+
+def show_sweep(
+    terminal: Terminal, report: SweepReport, measurements: Sequence[Measurement], decided: Sequence[str] = ()
+) -> None:
+    """Print the answer, then the tables and what is to be known of them; of a search what was decided."""
+    if decided:  # tables and causes are in the report: this is what was asked
+        terminal.decision("\n".join(decided))
+        terminal.show(cost_tables(measurements))
+        return
+    for line in report.answers:
+        terminal.decision(line)
+    if measurements:
+        shown = [*tables(measurements, told=True), *fault_tables(measurements)]
+        terminal.show([*shown, *cost_tables(measurements)])
+        for line in closing_lines(measurements):
+            terminal.line(line)
 
 
 def sound_runs(runs: Iterable[tuple[Measurement, Path | None]]) -> tuple[list[ReportRun], list[str]]:

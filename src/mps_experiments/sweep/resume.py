@@ -1,12 +1,12 @@
 """Records of earlier sweeps that make a run unnecessary, and why the others do not."""
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from mps_experiments.analysis.numbers import moment
 from mps_experiments.errors import RecordError
 from mps_experiments.record.measurement import Measurement, read_measurement
-from mps_experiments.record.summaries import originals
+from mps_experiments.record.summaries import records_below
 from mps_experiments.record.verdict import Status, Verdict
 from mps_experiments.run.fingerprint import Fingerprint, of_record
 
@@ -26,7 +26,7 @@ class Kept:
     @property
     def line(self) -> str:
         """Return what is said instead of running."""
-        return f"RESUMED: VALID record of {_date(self.measurement.started_at)} in {self.folder}"
+        return f"RESUMED: VALID record of {moment(self.measurement.started_at)} in {self.folder}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,6 @@ class _Entry:
     """What is kept in memory of a record: there may be thousands."""
 
     path: Path
-    record_id: str
     started_at: float
     verdict: Verdict
     digest: str
@@ -53,20 +52,13 @@ class EarlierRuns:
 
     def __init__(self, output_dir: Path) -> None:
         self.problems: list[str] = []
-        by_id: dict[str, _Entry] = {}
-        for path in originals(output_dir):
-            try:
-                measurement = read_measurement(path)
-            except RecordError as error:
-                self.problems.append(str(error))
-                continue
-            by_id.setdefault(measurement.record_id, _entry(path, measurement))
-        self._entries = sorted(by_id.values(), key=lambda entry: entry.started_at, reverse=True)
+        entries = [_entry(*found) for found in records_below(output_dir, self.problems)]
+        self._entries = sorted(entries, key=lambda entry: entry.started_at, reverse=True)
 
     def take(self, wanted: Fingerprint) -> Kept | None:
         """Take the newest VALID record of this fingerprint that was not taken yet; None if there is none."""
         for entry in [each for each in self._entries if each.digest == wanted.digest]:
-            if entry.verdict.status is not Status.VALID:
+            if not entry.verdict.is_valid:
                 continue
             self._entries.remove(entry)
             try:
@@ -85,9 +77,9 @@ class EarlierRuns:
         ]
         if not same:
             return ""
-        valid = [entry for entry in same if entry.verdict.status is Status.VALID]
+        valid = [entry for entry in same if entry.verdict.is_valid]
         entry = (valid or same)[0]
-        where = f"runs: the record of {_date(entry.started_at)} in {entry.path.parent}"
+        where = f"runs: the record of {moment(entry.started_at)} in {entry.path.parent}"
         if not valid:
             return f"{where} is {entry.verdict.status.value}: {entry.verdict.reason}"
         try:
@@ -97,17 +89,12 @@ class EarlierRuns:
         return f"{where} differs in {', '.join(differences)}"
 
 
-def _entry(path: Path, measurement: Measurement) -> _Entry:
+def _entry(measurement: Measurement, path: Path) -> _Entry:
     fingerprint = of_record(measurement)
     return _Entry(
         path=path,
-        record_id=measurement.record_id,
         started_at=measurement.started_at,
         verdict=measurement.verdict,
         digest=fingerprint.digest,
         configuration_digest=fingerprint.configuration_digest,
     )
-
-
-def _date(started_at: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(started_at))

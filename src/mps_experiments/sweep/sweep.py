@@ -7,10 +7,10 @@ from functools import partial
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from mps_experiments.config.cells import Grid, Request
-from mps_experiments.config.composer import Cell, to_config
+from mps_experiments.config.composer import Cell, recorded, to_config
 from mps_experiments.config.jobs import hydra_jobs
 from mps_experiments.errors import ConfigError, Interrupted, RecordError
 from mps_experiments.machine.core_locks import CoreLocks
@@ -22,23 +22,20 @@ from mps_experiments.mps.guardian import Guardian
 from mps_experiments.record.axes import key_of
 from mps_experiments.record.measurement import Measurement
 from mps_experiments.record.verdict import Status
-from mps_experiments.report.cells import cost_tables
-from mps_experiments.report.fault_tables import fault_tables
 from mps_experiments.report.lines import cell_line
-from mps_experiments.report.summary import closing_lines
-from mps_experiments.report.tables import tables
 from mps_experiments.report.terminal import Terminal, complain
 from mps_experiments.run.fingerprint import of_plan
 from mps_experiments.run.mps_check import MpsCheck
-from mps_experiments.run.plan import RunPaths, RunPlan, build_plan
+from mps_experiments.run.plan import RunPlan, build_plan
 from mps_experiments.run.runner import Outcome, Surroundings, run_cell
 from mps_experiments.run.trials import CellRun, runs_of
 from mps_experiments.sweep.afterwork import Afterwork
 from mps_experiments.sweep.agenda import Agenda, Job
 from mps_experiments.sweep.forecast import Forecast
 from mps_experiments.sweep.ledger import Ledger, check_room
+from mps_experiments.sweep.lookup import unreadable
 from mps_experiments.sweep.preflight import lock_gpus, take_cores
-from mps_experiments.sweep.reporting import sweep_report
+from mps_experiments.sweep.reporting import show_sweep, sweep_report
 from mps_experiments.sweep.resume import EarlierRuns, Kept
 from mps_experiments.workers.context import process_context
 
@@ -147,18 +144,12 @@ class Sweep:
     def _run_cell(self, plan: RunPlan, overrides: Sequence[str], composed: DictConfig) -> None:
         """Run one cell: for each of its runs record on disk, then MLflow, then the line."""
         self._found(plan.paths.folder)
-        plan = self._twin(replace(plan, varied=self._varied(overrides)))
-        runs = list(runs_of(plan, _plain(composed), overrides))
+        plan = replace(plan, varied=self._varied(overrides))
+        if self.agenda.turn is not None and self.agenda.turn.is_twin:
+            plan = plan.as_twin()
+        runs = list(runs_of(plan, recorded(composed), overrides))
         for run in runs:
             self._run(run, is_last=run is runs[-1])
-
-    def _twin(self, plan: RunPlan) -> RunPlan:
-        """Give the second of two equal runs (A/A) a name and a folder of its own."""
-        if self.agenda.turn is None or not self.agenda.turn.is_twin:
-            return plan
-        folder = plan.paths.folder
-        paths = RunPaths(folder=folder.with_name(f"{folder.name},twin"))
-        return replace(plan, twin=1, paths=paths)
 
     def _run(self, run: CellRun, is_last: bool) -> None:
         """Run one run of a cell.
@@ -230,8 +221,8 @@ class Sweep:
             return None
         if self._earlier is None:
             self._earlier = EarlierRuns(Path(run.config["output_dir"]))
-            if problems := self._earlier.problems:
-                complain(f"resume: {len(problems)} records are not used, they cannot be read: {problems[0]}")
+            if line := unreadable(self._earlier.problems):
+                complain(f"resume: {line}")
         weights_sha256 = self.weights_sha256.get(run.plan.workloads[0].weights)
         machine = self._surroundings_of(run.plan).machine
         wanted = of_plan(run.plan, run.config, machine, weights_sha256)
@@ -261,9 +252,9 @@ class Sweep:
         return tuple(text for text in overrides if key_of(text) in varied)
 
     def _surroundings_of(self, plan: RunPlan) -> Surroundings:
-        uuid_or_none = plan.device.gpu.uuid if plan.device.gpu else None
-        if uuid_or_none not in self._surroundings:
-            self._surroundings[uuid_or_none] = Surroundings(
+        uuid = plan.device.uuid
+        if uuid not in self._surroundings:
+            self._surroundings[uuid] = Surroundings(
                 sweep_id=self.ledger.info.sweep_id,
                 machine=collect_facts(self.probe, plan.device.gpu, self.cores.usable),
                 probe=self.probe,
@@ -274,7 +265,7 @@ class Sweep:
                 meanwhile=self.afterwork.begin,
                 is_quiet=self.afterwork.is_done,
             )
-        return self._surroundings[uuid_or_none]
+        return self._surroundings[uuid]
 
     def finish(self) -> None:
         """Print the answer, tables, and where to look next; also when cells failed or a signal came."""
@@ -285,11 +276,7 @@ class Sweep:
         precision = self.agenda.goal.precision if self.agenda.goal else 0.0
         decided = tuple(self.decide()) if self.decide is not None else ()
         report = sweep_report(measurements, ledger.places, folder, ledger.info.command, precision, decided)
-        if decided:  # tables and causes are in the report: this is what was asked
-            self.terminal.decision("\n".join(decided))
-            self.terminal.show(cost_tables(measurements))
-        else:
-            self._print_all(report.answers)
+        show_sweep(self.terminal, report, measurements, decided)
         if self.agenda.stopped:
             self.terminal.line(f"precision: {self.agenda.stopped}")
         ledger.order = self.agenda.summary()
@@ -300,15 +287,6 @@ class Sweep:
             self.terminal.line(f"{what}{how}")
         for line in ledger.places_to_look(report):
             self.terminal.line(line)
-
-    def _print_all(self, answers: Sequence[str]) -> None:
-        for line in answers:
-            self.terminal.decision(line)
-        if measurements := self.ledger.measurements:
-            shown = [*tables(measurements, told=True), *fault_tables(measurements)]
-            self.terminal.show([*shown, *cost_tables(measurements)])
-            for line in closing_lines(measurements):
-                self.terminal.line(line)
 
     @property
     def exit_code(self) -> int:
@@ -327,11 +305,3 @@ class Sweep:
 def _from_here(folder: Path) -> Path:
     """Shorten a path below the current folder."""
     return folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
-
-
-def _plain(composed: DictConfig) -> dict[str, object]:
-    """Return the configuration for the record; output_dir is absolute, for `sync` from any folder."""
-    converted = OmegaConf.to_container(composed, resolve=True, enum_to_str=True)
-    assert isinstance(converted, dict)  # noqa: S101 - a DictConfig
-    plain = {str(key): value for key, value in converted.items()}
-    return plain | {"output_dir": str(Path(composed.output_dir).expanduser().absolute())}

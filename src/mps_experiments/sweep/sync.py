@@ -6,19 +6,20 @@ A run is known by its record id, so calling this again logs nothing twice.
 import argparse
 import os
 import sys
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mps_experiments.config.schema import EXPERIMENT_VARIABLE, Config, TrackingConfig
-from mps_experiments.errors import ConfigError, RecordError
+from mps_experiments.analysis.numbers import moment
+from mps_experiments.config.schema import EXPERIMENT_VARIABLE, TrackingConfig
+from mps_experiments.errors import ConfigError
 from mps_experiments.record.disk import alone_in
-from mps_experiments.record.measurement import FILE_NAME, Measurement, read_measurement
-from mps_experiments.record.summaries import NAME, Summary, originals, summaries_below, summary_of
-from mps_experiments.report.terminal import Parser, complain
+from mps_experiments.record.measurement import FILE_NAME, Measurement
+from mps_experiments.record.summaries import NAME, Summary, records_below, summaries_below, summary_of
+from mps_experiments.report.command_line import Parser, as_command
+from mps_experiments.report.terminal import complain
 from mps_experiments.sweep.ledger import Ledger
-from mps_experiments.sweep.lookup import archive_hint, last_sweep
+from mps_experiments.sweep.lookup import add_output_dir, archive_hint, last_sweep
 from mps_experiments.sweep.preflight import new_tracker
 from mps_experiments.sweep.reporting import sweep_report
 from mps_experiments.tracking.addresses import store_named_outside
@@ -44,6 +45,7 @@ class _Sweep:
         return [*self.own.values(), *(self.summary.records_taken_over() if self.summary else ())]
 
 
+@as_command
 def main(arguments: list[str] | None = None) -> int:
     """Log every record below the folders; 0 if all are in MLflow now, 1 if not, 2 for a user's mistake."""
     args = _parser().parse_args(arguments)
@@ -63,9 +65,6 @@ def main(arguments: list[str] | None = None) -> int:
             logged += ledger.logged
             known += len(records) - ledger.logged
             is_complete = is_complete and ledger.tracking_problem is None
-    except ConfigError as error:
-        complain(str(error))
-        return 2
     finally:
         for text in damaged:
             complain(text)
@@ -90,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         help="a sweep's or a run's folder, or outputs/; default: the last sweep",
     )
-    parser.add_argument("--output-dir", type=Path, default=Path(Config().output_dir), help="default: outputs")
+    add_output_dir(parser)
     parser.add_argument(
         *("--tracking-uri", "--tracking.uri"),
         help="MLflow address; default: the run's, or MLFLOW_TRACKING_URI",
@@ -107,18 +106,14 @@ def _collect(folder: Path, is_given: bool, sweeps: dict[str, _Sweep]) -> list[st
     is_named = is_given and any((folder / name).is_file() for name in (NAME, FILE_NAME))
     below = {each.sweep_id: each for each in summaries_below(folder)}
     taken_over = {cell.record_id for each in below.values() for cell in each.taken_over}
-    paths, damaged = list(originals(folder)), []
+    damaged: list[str] = []
+    records = list(records_below(folder, damaged))
     if not folder.exists():
         raise ConfigError("FOLDER", folder, "no such file or folder; give a folder under outputs/")
-    if not paths and not taken_over:
+    if not (records or damaged or taken_over):
         hint = archive_hint(folder) or f"no {FILE_NAME} below it; give a folder under outputs/"
         raise ConfigError("FOLDER", folder, hint)
-    for path in paths:
-        try:
-            measurement = read_measurement(path)
-        except RecordError as error:
-            damaged.append(str(error))
-            continue
+    for measurement, path in records:
         sweep_id, record_id = measurement.sweep_id, measurement.record_id
         if record_id in taken_over and sweep_id not in below:
             continue  # linked here by the sweep that took it over
@@ -143,10 +138,9 @@ def _log(
         _where(first, args), Path(str(first.config.get("output_dir", "outputs"))).absolute()
     )
     tracker.open()
-    started = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(first.started_at))
     info = SweepInfo(
         sweep_id=sweep_id,
-        name=f"{first.cell.model} {started} (logged later)",
+        name=f"{first.cell.model} {moment(first.started_at)} (logged later)",
         command=command or "unknown",
         is_sweep=summary is not None,
     )

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from mps_experiments.analysis.metrics import logged_values
 from mps_experiments.record.axes import AXES, FACTORS, Role
 from mps_experiments.record.measurement import Measurement
-from mps_experiments.record.verdict import Status
 
 _OF_A_SWEEP = ("torch", "host", "mps_experiments", "git_commit")
 _ALWAYS = ("window", "repeat")  # worth a filter though they have a usual value
@@ -115,7 +114,7 @@ def _usage(measurement: Measurement) -> dict[str, float]:
 def _fault_metrics(measurement: Measurement) -> dict[str, float]:
     """Return what became of everybody in a run with a fault; empty unless it is VALID."""
     trial, figures = measurement.fault, measurement.survivor_figures()
-    if trial is None or measurement.verdict.status is not Status.VALID:
+    if trial is None or not measurement.verdict.is_valid:
         return {}
     newcomer = trial.newcomer
     metrics: dict[str, float | None] = {

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from mps_experiments.record.measurement import Measurement
 from mps_experiments.record.telemetry import GpuSample
-from mps_experiments.record.verdict import Status
 
 _MAX_POINTS = 1000  # of the latencies of all workers together; of each series of telemetry
 # MLflow's own names where it has one, so that its page of system metrics shows them.
@@ -38,7 +37,7 @@ def latency_series(measurement: Measurement) -> Iterator[Point]:
     At most 1,000 points for all workers together: where there are more, every so many iterations one.
     """
     measured = [(w.rank, w.samples) for w in measurement.workers if w.samples and w.samples.latencies_ns]
-    if measurement.verdict.status is not Status.VALID or not measured:
+    if not measurement.verdict.is_valid or not measured:
         return
     each = max(1, _MAX_POINTS // len(measured))  # (of more than 1,000 workers the last ones have none)
     telemetry, run_end_ms = measurement.telemetry, round((measurement.started_at + measurement.wall_s) * 1000)

@@ -1,28 +1,20 @@
 """Parent side: start workers, wait for them with deadlines, release them together, end them."""
 
-import os
-import signal
 import time
-from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from ctypes import c_longlong
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from multiprocessing import connection
-from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, SpawnContext
-from multiprocessing.process import BaseProcess
-from operator import not_
 from typing import Self, TypeVar
 
 from mps_experiments.errors import RunError, WorkerError
-from mps_experiments.record.samples import WorkerSamples
 from mps_experiments.record.worker import Done, Forward
 from mps_experiments.workers.child import WorkerSpec, worker_main
 from mps_experiments.workers.messages import (
     Exit,
     Failed,
-    FromWorker,
     Go,
     Ready,
     Started,
@@ -30,90 +22,11 @@ from mps_experiments.workers.messages import (
     encode,
     receive_from_worker,
 )
-from mps_experiments.workers.timing import Boundaries, Counts
+from mps_experiments.workers.timing import Counts
+from mps_experiments.workers.worker import Worker, handle_of
 
 _LEAD_NS = 5_000_000  # from sending the start time until the start: enough to reach every worker
-_KILL_TIMEOUT_S = 30.0  # no option: what survives SIGKILL longer is stuck in the driver
 _T = TypeVar("_T")
-
-
-@dataclass
-class Worker:
-    """One worker as the parent sees it.
-
-    Attributes:
-        process: Its keeper, which ends as it did once all its descendants are gone; see `keeper`.
-        keeper: A pidfd of the keeper, since multiprocessing loses sight of it when the fork server dies; None
-            where the kernel offers none.
-        boundaries_ns: Start and ends of its iterations, those after its own included, zero where not reached.
-        measured: Number of their own iterations of all workers, by rank; zero until they are done.
-        asked: True until it has answered the last question.
-        ended: Its failure or death, which the parent noticed at `ended_ns`; None until then.
-    """
-
-    spec: WorkerSpec
-    process: BaseProcess
-    keeper: int | None
-    channel: Connection
-    boundaries_ns: Boundaries
-    measured: Counts
-    started: Started | None = None
-    ready: Ready | None = None
-    done: Done | None = None
-    asked: bool = False
-    dismissed: bool = False
-    answer: FromWorker | None = None
-    ended: WorkerError | None = None
-    started_ns: int = 0
-    ready_ns: int = 0
-    ended_ns: int = 0
-
-    @property
-    def pid(self) -> int:
-        """Return the worker's process id; its keeper's until the worker has sent its own."""
-        if self.started is not None:
-            return self.started.pid
-        assert self.process.pid is not None  # noqa: S101 - the pool keeps started processes only
-        return self.process.pid
-
-    def kill(self) -> None:
-        """Have its keeper kill it and its descendants. No-op if they are gone."""
-        if self.keeper is None:
-            self.process.terminate()
-            return
-        with suppress(OSError):
-            signal.pidfd_send_signal(self.keeper, signal.SIGTERM)
-
-    def wait_gone(self, timeout_s: float) -> None:
-        """Wait until it and its descendants are gone, or the time is over."""
-        connection.wait([self.process.sentinel if self.keeper is None else self.keeper], timeout_s)
-
-    def close(self) -> None:
-        """Wait until it and its descendants are gone, and close the handles to it."""
-        self.wait_gone(_KILL_TIMEOUT_S)
-        self.process.join(_KILL_TIMEOUT_S)
-        if self.keeper is not None:
-            os.close(self.keeper)
-            self.keeper = None
-        self.channel.close()
-
-    def samples(self) -> WorkerSamples | None:
-        """Return the samples measured so far; None before the start."""
-        if not self.boundaries_ns[0]:
-            return None
-        boundaries = tuple(self.boundaries_ns[: self._recorded_iterations() + 1])
-        samples = WorkerSamples.from_boundaries(self.spec.rank, boundaries, self.finished_iterations())
-        if self.done is None:
-            return samples
-        return replace(samples, beyond=self.done.beyond, beyond_ns=self.done.beyond_ns)
-
-    def finished_iterations(self) -> int:
-        """Return the number of its own iterations that are done."""
-        return self.measured[self.spec.rank] or min(self._recorded_iterations(), self.spec.limit)
-
-    def _recorded_iterations(self) -> int:
-        """Count the iterations with a timestamp; these are written in order."""
-        return max(bisect_left(self.boundaries_ns, True, key=not_) - 1, 0)
 
 
 @dataclass
@@ -166,7 +79,7 @@ class WorkerPool:
             Worker(
                 spec=spec,
                 process=process,
-                keeper=_handle_of(process),
+                keeper=handle_of(process),
                 channel=ours,
                 boundaries_ns=boundaries,
                 measured=self.measured,
@@ -191,7 +104,7 @@ class WorkerPool:
         """Start all workers at one time of the system-wide monotonic clock; return it, in nanoseconds."""
         go = self.next_start()
         for worker in self.workers:
-            self._send(worker, go)
+            worker.send(go)
         return go.start_at_ns
 
     @staticmethod
@@ -241,7 +154,7 @@ class WorkerPool:
         workers = self.workers if workers is None else workers
         for worker, question in zip(workers, questions, strict=True):
             worker.asked, worker.answer = True, None
-            self._send(worker, question)
+            worker.send(question)
         self._wait(workers, lambda worker: worker.answer is None, timeout_s, "did not answer")
         answers: list[_T] = []
         for worker in workers:
@@ -312,7 +225,7 @@ class WorkerPool:
         except RunError as error:
             raise WorkerError(rank, f"cannot be understood: {error}") from error
         except (EOFError, OSError) as error:
-            raise WorkerError(rank, self._death(worker)) from error
+            raise WorkerError(rank, worker.death()) from error
         match message:
             case Started():
                 worker.started = message
@@ -326,27 +239,3 @@ class WorkerPool:
                 raise WorkerError(rank, f"failed ({message.phase}): {message.error}", message.traceback)
             case _:
                 worker.asked, worker.answer = False, message
-
-    def _send(self, worker: Worker, message: ToWorker) -> None:
-        try:
-            worker.channel.send_bytes(encode(message))
-        except OSError as error:
-            raise WorkerError(worker.spec.rank, self._death(worker)) from error
-
-    def _death(self, worker: Worker) -> str:
-        """Describe the end of a worker that closed its channel without a message."""
-        worker.process.join(_KILL_TIMEOUT_S)
-        code = worker.process.exitcode
-        if code is None:
-            return "closed its channel but is still alive"
-        if code < 0:
-            return f"was killed by {signal.Signals(-code).name}"
-        return f"exited with code {code} without a word"
-
-
-def _handle_of(process: BaseProcess) -> int | None:
-    assert process.pid is not None  # noqa: S101 - it was started
-    try:
-        return os.pidfd_open(process.pid)
-    except OSError:  # an old kernel, a sandbox, or the process has ended already
-        return None

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mps_experiments.config.cells import Grid, parse
+from mps_experiments.config.composer import recorded
 from mps_experiments.config.schema import Config
 from mps_experiments.machine.facts import collect_facts
 from mps_experiments.machine.gpus import GpuProbe
@@ -16,7 +17,6 @@ from mps_experiments.record.telemetry import GpuSample, Telemetry
 from mps_experiments.run.plan import RunPlan, build_plan
 from mps_experiments.run.recorder import cell_of
 from mps_experiments.sweep.recommend.aim import Aim
-from mps_experiments.sweep.recommend.stored import options_of
 from mps_experiments.sweep.recommend.study import Study
 from tests.records import make_measurement
 
@@ -49,7 +49,7 @@ class Cells:
         assert request.grid is not None
         plans = [build_plan(cell.config, probe, cell.folder) for cell in request.grid.cells]
         likes = [
-            _record(plan, probe, options_of(cell))
+            _record(plan, probe, recorded(cell.composed()))
             for plan, cell in zip(plans, request.grid.cells, strict=True)
         ]
         return cls(request.grid, request.varied, plans, likes)

@@ -20,7 +20,7 @@ from mps_experiments.config.schema import Config, MpsConfig, TrackingConfig
 from mps_experiments.errors import ConfigError, in_words, without_passwords
 from mps_experiments.machine.gpus import FixedProbe, GpuProbe, open_probe
 from mps_experiments.machine.lock_file import LOCK_FOLDER
-from mps_experiments.report.terminal import Parser
+from mps_experiments.report.command_line import Parser
 from mps_experiments.run.plan import RunPlan
 from mps_experiments.sweep.doctor import findings
 from mps_experiments.sweep.doctor.findings import Finding, Level

@@ -245,7 +245,6 @@ def store_findings(config: Config) -> Iterator[Finding]:
     Raises:
         ConfigError: If a sweep would be refused for it.
     """
-    folder = Path(config.output_dir).expanduser().absolute()
-    new_tracker(config.tracking, folder).look()
-    found = without_passwords(config.tracking.uri or str(folder / "mlflow.db"))
+    new_tracker(config.tracking, config.output_path).look()
+    found = without_passwords(config.tracking.uri or str(config.output_path / "mlflow.db"))
     yield _ok("tracking store", found if config.tracking.enabled else "none: records on disk only")

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from mps_experiments.errors import ConfigError
 from mps_experiments.record.summaries import cut_off
-from mps_experiments.report.terminal import Parser, complain
+from mps_experiments.report.command_line import Parser, as_command
+from mps_experiments.report.terminal import complain
 from mps_experiments.sweep.export.experiment import FOLDER, experiment_of
 from mps_experiments.sweep.export.values import StoredRun, asked_for
 from mps_experiments.sweep.lookup import add_places, find_runs
@@ -17,6 +18,7 @@ from mps_experiments.sweep.lookup import add_places, find_runs
 _FILE_NAME = re.compile(r"[A-Za-z][\w-]*\.yaml", re.ASCII)
 
 
+@as_command
 def main(arguments: list[str] | None = None) -> int:
     """Write the file.
 
@@ -24,11 +26,18 @@ def main(arguments: list[str] | None = None) -> int:
         0 if it was written, 1 if it was without some of the runs asked for, 2 for a user's mistake.
     """
     args = _parser().parse_args(arguments)
-    try:
-        return _export(args)
-    except ConfigError as error:
-        complain(str(error))
-        return 2
+    runs, is_all = stored_runs(args.run, args)
+    name = "" if args.output in (None, "-") else _name_of(Path(args.output))
+    experiment = experiment_of(runs, name)
+    if args.output == "-":
+        sys.stdout.write(experiment.text)
+    else:
+        path = Path(args.output or Path(FOLDER) / f"{experiment.name}.yaml")
+        _write(path, experiment.text, args.force)
+        sys.stdout.write(f"wrote {path}; run it with:\n")
+        for line in experiment.lines(os.path.relpath(path.absolute().parent.parent)):
+            sys.stdout.write(f"  {line}\n")
+    return 0 if is_all else 1
 
 
 def add_reading(parser: argparse.ArgumentParser, *more: str) -> None:
@@ -64,21 +73,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--force", action="store_true", help="replace a file that is there")
     add_reading(parser, "--tracking.uri")
     return parser
-
-
-def _export(args: argparse.Namespace) -> int:
-    runs, is_all = stored_runs(args.run, args)
-    name = "" if args.output in (None, "-") else _name_of(Path(args.output))
-    experiment = experiment_of(runs, name)
-    if args.output == "-":
-        sys.stdout.write(experiment.text)
-    else:
-        path = Path(args.output or Path(FOLDER) / f"{experiment.name}.yaml")
-        _write(path, experiment.text, args.force)
-        sys.stdout.write(f"wrote {path}; run it with:\n")
-        for line in experiment.lines(os.path.relpath(path.absolute().parent.parent)):
-            sys.stdout.write(f"  {line}\n")
-    return 0 if is_all else 1
 
 
 def _name_of(path: Path) -> str:

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from mps_experiments.analysis.numbers import difference, short
-from mps_experiments.analysis.search import MOST_BLOCKS, Fate
+from mps_experiments.analysis.search import MOST_BLOCKS
+from mps_experiments.analysis.standing import Fate
 from mps_experiments.config.cells import Grid
 from mps_experiments.config.composer import Cell
 from mps_experiments.record.axes import key_of

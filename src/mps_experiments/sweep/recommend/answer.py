@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 from mps_experiments.analysis.metrics import BY_NAME
 from mps_experiments.analysis.moderated import Interval
-from mps_experiments.analysis.numbers import difference, short
+from mps_experiments.analysis.numbers import difference, per_cent
 from mps_experiments.analysis.repeats import Group
-from mps_experiments.analysis.search import ZONE, Fate
+from mps_experiments.analysis.standing import ZONE, Fate
 from mps_experiments.record.axes import BY_NAME as AXES
 from mps_experiments.report.pareto import Point, front
 from mps_experiments.sweep.recommend.known import KnownCells
@@ -97,7 +97,7 @@ class Answer:
         """Compare the cell with the best one and with the smallest one."""
         study, leader, reference = self.study, self._standing.leader, self.study.search.reference
         if leader is not None and leader != chosen:
-            yield f"it is the cheapest within {short(100 * ZONE)} % of the best, {study.names[leader]}"
+            yield f"it is the cheapest within {per_cent(ZONE)} of the best, {study.names[leader]}"
         over = -study.search.over(chosen)[reference]  # as the other lines: by the differences to the chosen
         if over.blocks:
             yield f"{self._times(over)} of {study.names[reference]}"

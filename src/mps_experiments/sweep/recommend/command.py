@@ -1,45 +1,26 @@
 """Find the cell to use: the cheapest within 5 % of the best that keeps the limits."""
 
 import argparse
-import contextlib
-import shlex
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
-from itertools import compress
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
-from mps_experiments.config.cells import Grid, Request, parse
+from mps_experiments.config.cells import parse
 from mps_experiments.config.schema import Config
-from mps_experiments.errors import ConfigError, Interrupted
-from mps_experiments.machine.facts import collect_facts
-from mps_experiments.machine.gpus import GpuProbe, open_probe
+from mps_experiments.errors import ConfigError
+from mps_experiments.machine.gpus import open_probe
 from mps_experiments.machine.lock_file import LOCK_FOLDER
 from mps_experiments.machine.signals import catch_signals
-from mps_experiments.mps.logs import client_limit, cuda_version
 from mps_experiments.record.axes import key_of
-from mps_experiments.record.machine import MachineFacts
-from mps_experiments.record.measurement import read_measurement
-from mps_experiments.report.terminal import Parser, Terminal, complain, status
-from mps_experiments.run.plan import RunPaths
-from mps_experiments.sweep.lookup import find_runs
-from mps_experiments.sweep.opening import open_sweep
-from mps_experiments.sweep.preflight import plan_cells
-from mps_experiments.sweep.program import EXIT_USER_ERROR
-from mps_experiments.sweep.recommend.agenda import SearchAgenda, SearchGrid
+from mps_experiments.report.command_line import Parser, as_command
+from mps_experiments.report.terminal import Terminal, complain, status
+from mps_experiments.sweep.lookup import find_runs, unreadable
 from mps_experiments.sweep.recommend.aim import Aim, add_aim, aim_of, positive
-from mps_experiments.sweep.recommend.answer import Answer
-from mps_experiments.sweep.recommend.files import write_answer
+from mps_experiments.sweep.recommend.files import MODULE, new_folder, tell
 from mps_experiments.sweep.recommend.given import FLAG, cells_of
-from mps_experiments.sweep.recommend.stored import StoredRuns, fingerprints
-from mps_experiments.sweep.recommend.study import Study
-from mps_experiments.sweep.recommend.unused import unused_line
-from mps_experiments.sweep.sweep import Sweep
+from mps_experiments.sweep.recommend.task import set_up
 
-_MODULE = "mps_experiments.recommend"
 _DEFAULTS = {"procs": "procs=1,2,4,8,16", "mps": "mps=off,on", "times": "times=auto"}
 _WINDOW = "window_s=5"
 _BUDGET_MIN = "20"
@@ -53,6 +34,7 @@ _OWN = {
 }
 
 
+@as_command
 def main(arguments: list[str] | None = None, probe: Any = None, lock_folder: Any = None) -> int:
     """Search and print the answer.
 
@@ -69,30 +51,23 @@ def main(arguments: list[str] | None = None, probe: Any = None, lock_folder: Any
     typed = sys.argv[1:] if arguments is None else arguments
     args = _parser().parse_intermixed_args(typed)
     catch_signals()
-    try:
-        aim = aim_of(args)
-        if args.stored:
-            return _choose(args, aim, typed)
-        status("composing the cells and reading stored runs")
-        budget_s = 60 * positive("--budget-min", _BUDGET_MIN if args.budget_min is None else args.budget_min)
-        given = {key_of(text) for text in args.option}
-        request = parse(_arguments(args, given))
-        with contextlib.nullcontext(probe) if probe else open_probe() as gpus:
-            adapts_window = not given & _SET_WINDOW
-            task = _set_up(request, aim, gpus, budget_s, started, adapts_window)
-            task.study.longer_window = _longer_window(given)
-            return task.run(typed, gpus, lock_folder or LOCK_FOLDER)
-    except ConfigError as error:
-        complain(str(error))
-        return EXIT_USER_ERROR
-    except Interrupted as error:
-        complain(str(error))
-        return 128 + error.signal_number
+    aim = aim_of(args)
+    if args.stored:
+        return _choose(args, aim, typed)
+    status("composing the cells and reading stored runs")
+    budget_s = 60 * positive("--budget-min", _BUDGET_MIN if args.budget_min is None else args.budget_min)
+    given = {key_of(text) for text in args.option}
+    request = parse(_arguments(args, given))
+    with open_probe(probe) as gpus:
+        adapts_window = not given & _SET_WINDOW
+        task = set_up(request, aim, gpus, budget_s, started, adapts_window)
+        task.study.longer_window = _longer_window(given)
+        return task.run(typed, gpus, lock_folder or LOCK_FOLDER)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
-        prog=f"python -m {_MODULE}",
+        prog=f"python -m {MODULE}",
         description=f"{__doc__} It reads stored runs first and measures only what it lacks.",
     )
     given = " ".join([*_DEFAULTS.values(), _WINDOW])
@@ -127,17 +102,14 @@ def _choose(args: argparse.Namespace, aim: Aim, typed: Sequence[str]) -> int:
     if given:
         raise ConfigError(*given[0], f"has no effect with {FLAG}, which measures nothing; leave it out")
     status("reading stored runs")
-    output_dir = Path(Config().output_dir).absolute()
+    output_dir = Config().output_path
     found = find_runs(args.stored, tracking_uri=None, output_dir=output_dir)
-    if found.problems:
-        complain(f"{len(found.problems)} records are not used, they cannot be read: {found.problems[0]}")
+    if line := unreadable(found.problems):
+        complain(line)
     known = cells_of(aim, [run.measurement for run in found.runs])
     if known.unused:
         Terminal(None).line(known.unused)
-    answer = Answer(known)
-    lines = list(answer.lines())
-    Terminal(None).decision("\n".join(lines))
-    _keep(answer, lines, _folder(output_dir), typed)
+    answer = tell(known, new_folder(output_dir), typed)
     return int(answer.chosen is None)
 
 
@@ -163,165 +135,3 @@ def _arguments(args: argparse.Namespace, given: set[str]) -> list[str]:
         defaults.append(_WINDOW)
     folder = ["--config-dir", args.config_dir] if args.config_dir else []
     return ["-m", *folder, *([] if "experiment" in given else defaults), *args.option, "repeat=0"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Task:
-    """A search that is set up.
-
-    Attributes:
-        left_out: A line for each cell that no search can include.
-        output_dir: Where stored runs were looked for.
-        unused: How many of them do not count, and why; empty if all do.
-    """
-
-    request: Request
-    grid: Grid
-    agenda: SearchAgenda
-    left_out: Sequence[str]
-    output_dir: Path
-    unused: str
-
-    @property
-    def study(self) -> Study:
-        return self.agenda.study
-
-    def run(self, typed: list[str], probe: GpuProbe, lock_folder: Path) -> int:
-        """Measure what is lacking, then say, draw and write the answer."""
-        terminal, code = Terminal(None), 0
-        if self.unused:
-            terminal.line(self.unused)
-        if self.study.search.is_over(self.agenda.fits):
-            folder = _folder(self.output_dir)
-            if line := self.agenda.noise_line():
-                terminal.line(line)
-            terminal.decision("\n".join(self._decision()))
-        else:
-            folder = self.grid.folder
-            terminal.line(self.agenda.opening_line())
-            try:
-                code = self._measure(typed, probe, lock_folder)
-            except Interrupted:
-                if any(self.study.runs):
-                    _keep(Answer(self.study), self._decision(), folder, typed)
-                raise
-        answer = Answer(self.study)
-        _keep(answer, self._decision(), folder, typed)
-        return code or int(answer.chosen is None and not self.study.lacks_hardware)
-
-    def _decision(self) -> list[str]:
-        return [*Answer(self.study).lines(), *self.left_out]
-
-    def _measure(self, typed: list[str], probe: GpuProbe, lock_folder: Path) -> int:
-        grid = SearchGrid(**vars(self.grid), agenda=self.agenda)
-        request = replace(self.request, grid=grid)
-        with open_sweep(
-            request, typed, probe, lock_folder, make_agenda=lambda *_: self.agenda, module=_MODULE
-        ) as sweep:
-            sweep.can_resume, sweep.decide = False, self._decision
-            sweep.varied |= {"repeat", "window_s"} if self.agenda.adapts_window else {"repeat"}
-            self.agenda.begin = partial(_take_over, sweep, self.study)
-            try:
-                sweep.run(request)
-            except Interrupted:
-                self.study.search.stopped = "interrupted; the same command goes on from what is stored"
-                raise
-        return sweep.exit_code
-
-
-def _keep(answer: Answer, lines: Sequence[str], folder: Path, typed: Sequence[str]) -> None:
-    """Write the answer, which was printed, into a folder, and say where it is."""
-    terminal = Terminal(None)
-    for line in write_answer(answer, folder, lines):
-        terminal.line(line)
-    terminal.line(f"the same search: {shlex.join(['python', '-m', _MODULE, *typed])}")
-
-
-def _folder(output_dir: Path) -> Path:
-    """Return where the answer goes if nothing is measured."""
-    return output_dir / "recommended" / time.strftime("%Y-%m-%d_%H-%M-%S")
-
-
-def _set_up(
-    request: Request, aim: Aim, probe: GpuProbe, budget_s: float, started: float, adapts_window: bool
-) -> _Task:
-    """Read what is stored, and rule out what cannot work on paper.
-
-    Raises:
-        ConfigError: If a cell cannot work, or there are no figures here for what is asked.
-    """
-    grid = request.grid
-    assert grid is not None  # noqa: S101 - the command line has no flag that only shows something
-    if not grid.cells:
-        raise ConfigError("hydra.sweeper", "", "a search decides itself what runs; leave the sweeper out")
-    plans = plan_cells(request.cells, probe, [cell.folder for cell in grid.cells])
-    if all(plan.device.is_cpu for plan in plans):
-        aim.refuse_without_gpu()
-    clients = client_limit(cuda_version(probe.cuda_driver_version()))
-    kept = [not plan.mps.enabled or plan.worker_count <= clients for plan in plans]
-    if not any(kept):
-        raise ConfigError("procs", "", f"an MPS server takes {clients} clients here; give {clients} at most")
-    cells, left = tuple(compress(grid.cells, kept)), tuple(compress(plans, kept))
-    gpus = {plan.device.gpu.uuid if plan.device.gpu else None: plan.device.gpu for plan in left}
-    machines = {uuid: collect_facts(probe, gpu) for uuid, gpu in gpus.items()}
-    agenda = SearchAgenda(
-        study=Study(aim, cells, left, request.varied),
-        machine=next(iter(machines.values())),
-        budget_s=budget_s,
-        started=started,
-        adapts_window=adapts_window and any(limit.flag == "--p99-ms" for limit in aim.limits),
-    )
-    output_dir = Path(cells[0].config.output_dir).expanduser().absolute()
-    unused = _read_stored(agenda, output_dir, machines)
-    agenda.study.exclude_on_paper(agenda.machine)
-    return _Task(
-        request=request,
-        grid=replace(grid, cells=cells),
-        agenda=agenda,
-        left_out=[
-            f"excluded: {plan.name}: an MPS server takes {clients} clients here"
-            for plan in plans
-            if plan not in left
-        ],
-        output_dir=output_dir,
-        unused=unused,
-    )
-
-
-def _read_stored(agenda: SearchAgenda, output_dir: Path, machines: Mapping[str | None, MachineFacts]) -> str:
-    """Add the stored runs of all cells, and say which runs do not count.
-
-    A window for p99 is chosen by the runs of the reference.
-    """
-    study, stored = agenda.study, StoredRuns(output_dir)
-    if stored.problems:
-        complain(f"{len(stored.problems)} records are not used, they cannot be read: {stored.problems[0]}")
-    wanted = list(fingerprints(study.cells, study.plans, machines))
-    if agenda.adapts_window and (pilots := stored.of(wanted[study.search.reference])):
-        agenda.adapts_window = False
-        agenda.window_s = study.window_s(pilots[0].run, agenda.budget_s)
-    if agenda.window_s is not None:
-        axes = {"window_s": agenda.window_s}
-        wanted = [replace(each, configuration=each.configuration | axes) for each in wanted]
-    for arm, fingerprint in enumerate(wanted):
-        for found in stored.of(fingerprint):
-            study.add_stored(arm, found.run, found.path)
-    return unused_line(list(stored.unused(wanted)), wanted)
-
-
-def _take_over(sweep: Sweep, study: Study) -> None:
-    """Let the stored runs be part of the sweep: its report, its MLflow run and its sweep.json have them."""
-    ledger, folder = sweep.ledger, sweep.ledger.folder
-    assert folder is not None  # noqa: S101 - the sweep was begun
-    in_names = sweep.varied - {"mps", "procs", "times", "repeat"}
-    for arm, path in study.stored:
-        now, run = time.monotonic(), read_measurement(path)
-        words = (text for text in study.cells[arm].overrides if key_of(text) in in_names)
-        plan = replace(
-            study.plans[arm],
-            varied=(*words, f"repeat={run.cell.repeat}"),
-            paths=RunPaths(folder=folder / "stored" / run.record_id),
-        )
-        ledger.take_over(run, path.parent, plan.name)
-        ledger.log()
-        ledger.note(plan, run, now, time.monotonic(), resumed_from=path)

@@ -1,5 +1,7 @@
-"""Write the answer: the experiment to use, the picture and the words."""
+"""Print and write the answer: the words, the picture and the experiment to use."""
 
+import shlex
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -7,13 +9,33 @@ from pathlib import Path
 from mps_experiments.errors import ConfigError
 from mps_experiments.record.disk import write_atomically
 from mps_experiments.report.pareto import pareto_chart
-from mps_experiments.report.terminal import complain
+from mps_experiments.report.terminal import Terminal, complain
 from mps_experiments.sweep.export.experiment import FOLDER, Experiment, experiment_of
 from mps_experiments.sweep.export.values import stored_run
 from mps_experiments.sweep.recommend.answer import Answer
 from mps_experiments.sweep.recommend.known import KnownCells
 
+MODULE = "mps_experiments.recommend"
 NAME = "recommended"
+
+
+def tell(
+    study: KnownCells, folder: Path, typed: Sequence[str], more: Sequence[str] = (), is_printed: bool = False
+) -> Answer:
+    """Print the answer, with more lines behind it, unless the sweep did; write it into a folder."""
+    answer, terminal = Answer(study), Terminal(None)
+    lines = [*answer.lines(), *more]
+    if not is_printed:
+        terminal.decision("\n".join(lines))
+    for line in write_answer(answer, folder, lines):
+        terminal.line(line)
+    terminal.line(f"the same search: {shlex.join(['python', '-m', MODULE, *typed])}")
+    return answer
+
+
+def new_folder(output_dir: Path) -> Path:
+    """Return a folder for the answer where nothing is measured."""
+    return output_dir / NAME / time.strftime("%Y-%m-%d_%H-%M-%S")
 
 
 def write_answer(answer: Answer, folder: Path, lines: Sequence[str]) -> list[str]:

@@ -1,7 +1,6 @@
 """The cells of stored runs that a user names: a choice among them measures nothing."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from mps_experiments.analysis.runs import Condensed, condensed
@@ -10,7 +9,7 @@ from mps_experiments.record.axes import FACTORS
 from mps_experiments.record.measurement import Measurement
 from mps_experiments.run.fingerprint import Fingerprint, of_record
 from mps_experiments.sweep.recommend.aim import Aim
-from mps_experiments.sweep.recommend.known import KnownCells, counts
+from mps_experiments.sweep.recommend.known import KnownCells
 from mps_experiments.sweep.recommend.unused import main_differences, unused_line
 
 FLAG = "--stored"
@@ -25,7 +24,7 @@ def cells_of(aim: Aim, records: Sequence[Measurement]) -> KnownCells:
     Raises:
         ConfigError: If there is no such run, or they are of several settings, or lack what the aim needs.
     """
-    runs = [condensed(run) for run in records if counts(run)]
+    runs = [condensed(run) for run in records if run.tells_of_its_cell]
     if not runs:
         what = f"there is no VALID ordinary run among {len(records)} records; give RUNs that hold one"
         raise ConfigError(FLAG, "", what)
@@ -63,9 +62,7 @@ def _of_one_setting(runs: Sequence[Condensed]) -> tuple[list[Condensed], str]:
 
 def _setting(run: Measurement, *free: str) -> Fingerprint:
     """Return what all cells of a choice share; `free` are further keys in which they may differ."""
-    own = of_record(run)
-    names = dict.fromkeys(["repeat", *(axis.name for axis in FACTORS), *free])
-    return replace(own, configuration=own.configuration | names)
+    return of_record(run).without("repeat", *(axis.name for axis in FACTORS), *free)
 
 
 def _names(axes: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -3,16 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from mps_experiments.analysis.search import Arm, Search, depths
+from mps_experiments.analysis.search import Search, depths
+from mps_experiments.analysis.standing import Arm
 from mps_experiments.record.axes import EXTRA_FACTORS, FACTORS
 from mps_experiments.record.measurement import Measurement
-from mps_experiments.record.verdict import Status
 from mps_experiments.sweep.recommend.aim import Aim
-
-
-def counts(run: Measurement) -> bool:
-    """Tell whether a stored run tells of a cell. A twin (A/A) does not: it would count its block twice."""
-    return run.verdict.status is Status.VALID and run.is_ordinary and not run.cell.is_twin
 
 
 class KnownCells:

@@ -1,21 +1,16 @@
 """Read the stored VALID runs that nothing tells apart from runs of these cells but their block."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from omegaconf import OmegaConf, flag_override
 
 from mps_experiments.analysis.runs import condensed
-from mps_experiments.config.composer import Cell
-from mps_experiments.errors import RecordError
+from mps_experiments.config.composer import Cell, recorded
 from mps_experiments.record.machine import MachineFacts
-from mps_experiments.record.measurement import Measurement, read_measurement
-from mps_experiments.record.summaries import originals
+from mps_experiments.record.measurement import Measurement
+from mps_experiments.record.summaries import records_below
 from mps_experiments.run.fingerprint import Fingerprint, of_plan, of_record
 from mps_experiments.run.plan import RunPlan
-from mps_experiments.sweep.recommend.known import counts
 from mps_experiments.workloads.files import file_sha256
 
 
@@ -39,24 +34,18 @@ class StoredRuns:
 
     def __init__(self, output_dir: Path) -> None:
         self.problems: list[str] = []
-        self._runs: dict[str, dict[str, Stored]] = {}
+        self._runs: dict[str, list[Stored]] = {}
         self._fingerprints: dict[str, Fingerprint] = {}
-        for path in originals(output_dir):
-            try:
-                run = read_measurement(path)
-            except RecordError as error:
-                self.problems.append(str(error))
-                continue
-            if counts(run):
+        for run, path in records_below(output_dir, self.problems):
+            if run.tells_of_its_cell:
                 fingerprint = of_record(run)
                 digest = _digest(fingerprint)
                 self._fingerprints.setdefault(digest, fingerprint)
-                same = self._runs.setdefault(digest, {})
-                same.setdefault(run.record_id, Stored(condensed(run), path))
+                self._runs.setdefault(digest, []).append(Stored(condensed(run), path))
 
     def of(self, wanted: Fingerprint) -> list[Stored]:
         """Return the runs of the cell with this fingerprint in any block, the oldest first."""
-        return sorted(self._runs.get(_digest(wanted), {}).values(), key=lambda each: each.run.started_at)
+        return sorted(self._runs.get(_digest(wanted), []), key=lambda each: each.run.started_at)
 
     def unused(self, wanted: Sequence[Fingerprint]) -> Iterator[tuple[Fingerprint, int]]:
         """Yield the fingerprint of runs that stand for none of these cells, and how many there are."""
@@ -75,21 +64,10 @@ def fingerprints(
         file = plan.workloads[0].weights_file
         if file and file not in digests:
             digests[file] = file_sha256(Path(file))
-        gpu = plan.device.gpu
-        facts = machine[gpu.uuid if gpu else None]
-        yield of_plan(plan, options_of(cell), facts, digests[file] if file else None)
-
-
-def options_of(cell: Cell) -> dict[str, Any]:
-    """Return the configuration as a record of the cell has it."""
-    composed = cell.composed()
-    with flag_override(composed, ["struct", "readonly"], [False, False]):
-        composed.pop("hydra")
-    converted = OmegaConf.to_container(composed, resolve=True, enum_to_str=True)
-    assert isinstance(converted, dict)  # noqa: S101 - a DictConfig
-    return {str(name): value for name, value in converted.items()}
+        facts = machine[plan.device.uuid]
+        yield of_plan(plan, recorded(cell.composed()), facts, digests[file] if file else None)
 
 
 def _digest(fingerprint: Fingerprint) -> str:
     """Return what all blocks of a cell share."""
-    return replace(fingerprint, configuration=fingerprint.configuration | {"repeat": None}).digest
+    return fingerprint.without("repeat").digest

@@ -11,7 +11,6 @@ from mps_experiments.record.axes import FACTORS, chosen, items_of, key_of
 from mps_experiments.record.latencies import ENOUGH
 from mps_experiments.record.machine import MachineFacts
 from mps_experiments.record.measurement import Measurement
-from mps_experiments.record.verdict import Status
 from mps_experiments.run.plan import RunPlan
 from mps_experiments.run.skip import reason_to_skip
 from mps_experiments.sweep.recommend.aim import Aim
@@ -66,7 +65,7 @@ class Study(KnownCells):
             self.exclude(arm, "its run could not be begun")
             return
         self.measured += 1
-        if run.verdict.status is Status.VALID:
+        if run.verdict.is_valid:
             self._add(arm, block, run)
             return
         self._failures[arm] += 1

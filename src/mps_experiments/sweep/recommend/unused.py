@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 
 from mps_experiments.analysis.keys import differences
 from mps_experiments.run.fingerprint import Fingerprint
@@ -54,12 +53,9 @@ def _main_difference(own: Fingerprint, wanted: Sequence[Fingerprint]) -> str:
     """Name what keeps runs from standing for those of the cell that is most like them."""
     nearest = min(wanted, key=lambda each: _count_unlike(own, each))
     names = [name for name, *_ in differences(own.circumstances, nearest.circumstances)]
-    names += [name for name, *_ in differences(_cell(own).configuration, _cell(nearest).configuration)]
+    configurations = (each.without("repeat").configuration for each in (own, nearest))
+    names += [name for name, *_ in differences(*configurations)]
     return next((name for name in _FIRST if name in names), names[0])
-
-
-def _cell(fingerprint: Fingerprint) -> Fingerprint:
-    return replace(fingerprint, configuration=fingerprint.configuration | {"repeat": None})
 
 
 def _count_unlike(own: Fingerprint, other: Fingerprint) -> int:

@@ -16,8 +16,8 @@ from mps_experiments.config.cells import parse
 from mps_experiments.errors import ConfigError
 from mps_experiments.machine.gpus import open_probe
 from mps_experiments.record.measurement import find_measurements
-from mps_experiments.record.verdict import Status
-from mps_experiments.report.terminal import Parser, Terminal, complain
+from mps_experiments.report.command_line import EXIT_USER_ERROR, Parser, as_command
+from mps_experiments.report.terminal import Terminal
 from mps_experiments.sweep import program
 from mps_experiments.sweep.compare import show
 from mps_experiments.sweep.comparison import compared
@@ -38,6 +38,7 @@ MAY_CHANGE = (
 )
 
 
+@as_command
 def main(arguments: list[str] | None = None, probe: Any = None, lock_folder: Any = None) -> int:
     """Run them again.
 
@@ -54,19 +55,15 @@ def main(arguments: list[str] | None = None, probe: Any = None, lock_folder: Any
     output_dir = args.output_dir.expanduser().absolute()
     moment = time.strftime("%Y-%m-%d/%H-%M-%S")
     sweep_dir = output_dir / f"{moment}-replay-{uuid.uuid4().hex[:6]}"
-    try:
-        runs = _wanted(args)
-        with contextlib.nullcontext(probe) if probe else open_probe() as gpus:
-            _refuse_cpu_for_gpu(runs, args, bool(gpus.gpus()))
-        commands = _commands(runs, args, sweep_dir, output_dir)
-        if (folder := folder_of_code(runs)) != Path.cwd():
-            sys.stdout.write(f"run in {folder}, where the factory is as it was\n")
-        with contextlib.chdir(folder):
-            code = _run(commands, probe, lock_folder)
-    except ConfigError as error:
-        complain(str(error))
-        return program.EXIT_USER_ERROR
-    if code == program.EXIT_USER_ERROR or not find_measurements(sweep_dir):  # it has said why
+    runs = _wanted(args)
+    with open_probe(probe) as gpus:
+        _refuse_cpu_for_gpu(runs, args, bool(gpus.gpus()))
+    commands = _commands(runs, args, sweep_dir, output_dir)
+    if (folder := folder_of_code(runs)) != Path.cwd():
+        sys.stdout.write(f"run in {folder}, where the factory is as it was\n")
+    with contextlib.chdir(folder):
+        code = _run(commands, probe, lock_folder)
+    if code == EXIT_USER_ERROR or not find_measurements(sweep_dir):  # it has said why
         return code or 1
     now = asked_for(find_runs([str(sweep_dir)], tracking_uri=None, output_dir=output_dir).runs)
     cells = [cell for cell in compared(runs, now, _NAMES) if cell.a]
@@ -74,7 +71,7 @@ def main(arguments: list[str] | None = None, probe: Any = None, lock_folder: Any
     show(Terminal(None), cells, _NAMES, missing=missing)
     command = shlex.join(["python", "-m", "mps_experiments.report", args.run, str(sweep_dir)])
     sys.stdout.write(f"report of both: {command}\n")
-    return code or int(any(run.measurement.verdict.status is not Status.VALID for run in now))
+    return code or int(any(not run.measurement.verdict.is_valid for run in now))
 
 
 def _parser() -> argparse.ArgumentParser:

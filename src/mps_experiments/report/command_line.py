@@ -1,0 +1,132 @@
+"""The frame of every command: its options, its exit code, and one line for what ends it."""
+
+import argparse
+import functools
+import itertools
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn, ParamSpec
+
+from mps_experiments.errors import ConfigError, Interrupted
+from mps_experiments.report.standard_streams import (
+    EXIT_UNWRITABLE,
+    finish_output,
+    guard_streams,
+    is_closed_pipe,
+)
+from mps_experiments.report.terminal import complain
+
+EXIT_USER_ERROR = 2
+
+_Arguments = ParamSpec("_Arguments")
+
+
+class Parser(argparse.ArgumentParser):
+    """A command line whose mistakes are one line, and whose options may be typed as the program's are.
+
+    ``output_dir=x`` means ``--output-dir x``, and ``all=true`` means ``--all``.
+    """
+
+    def parse_known_args(  # type: ignore[override]  # two overloads of the same
+        self, args: Sequence[str] | None = None, namespace: Any = None
+    ) -> Any:
+        """Read both spellings; an option that is given twice is refused, since one of them would be lost."""
+        words = sys.argv[1:] if args is None else args
+        self._refuse_contradictions(words)
+        return super().parse_known_args([typed for word in words for typed in self._spelled(word)], namespace)
+
+    def _refuse_contradictions(self, words: Sequence[str]) -> None:
+        given: dict[str, str] = {}
+        for word, following in itertools.zip_longest(words, words[1:], fillvalue=""):
+            if word == "--":
+                return
+            name, equals, value = word.partition("=")
+            action = self._option_of(word)
+            if action is None or isinstance(action, argparse._AppendAction):
+                continue
+            if not equals:
+                value = "true" if action.nargs == 0 else following
+            if given.setdefault(action.dest, value) != value:
+                self.error(f"{name}={value}: was given before as {given[action.dest]}; give one value")
+
+    def _option_of(self, word: str) -> argparse.Action | None:
+        """Return the option that a word sets, in either spelling and if its name is cut short."""
+        name, equals, _ = word.partition("=")
+        options = self._option_string_actions
+        if not name.startswith("--"):
+            if not equals or Path(word).exists():
+                return None
+            return options.get(f"--{name}") or options.get(f"--{name.replace('_', '-')}")
+        found = [options[name]] if name in options else [options[o] for o in options if o.startswith(name)]
+        return found[0] if len(found) == 1 else None
+
+    def _spelled(self, word: str) -> list[str]:
+        name, equals, value = word.partition("=")
+        flag = f"--{name}"
+        if flag not in self._option_string_actions:
+            flag = flag.replace("_", "-")
+        if not equals or flag not in self._option_string_actions or Path(word).exists():
+            return [word]
+        if self._option_string_actions[flag].nargs != 0:
+            return [f"{flag}={value}"]
+        if value.lower() not in ("true", "false"):
+            self.error(f"{name}={value}: must be true or false")
+        return [flag] if value.lower() == "true" else []
+
+    def error(self, message: str) -> NoReturn:
+        """Print the mistake and exit with code 2."""
+        complain(f"{message}; see {self.prog} --help")
+        sys.exit(EXIT_USER_ERROR)
+
+
+def as_command(main: Callable[_Arguments, int]) -> Callable[_Arguments, int]:
+    """Make a function a command: what ends it early is one line and an exit code.
+
+    The code is 2 for a user's mistake (`ConfigError`), and 128 + the number of a signal (`Interrupted`).
+    """
+
+    @functools.wraps(main)
+    def framed(*args: _Arguments.args, **keywords: _Arguments.kwargs) -> int:
+        try:
+            return main(*args, **keywords)
+        except ConfigError as error:
+            complain(str(error))
+            return EXIT_USER_ERROR
+        except Interrupted as error:
+            complain(str(error))
+            return 128 + error.signal_number
+
+    return framed
+
+
+def run_and_exit(main: Callable[[], int]) -> NoReturn:
+    """Run a console script. Printing cannot end it, and Ctrl-C and SIGTERM leave no traceback.
+
+    The exit code is that of `main`. If that is 0 and standard output is incomplete, the exit code is 141 for
+    a reader that left, as after SIGPIPE, and otherwise 74, with one line on standard error.
+    """
+    guard_streams()
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        code = main()
+    except KeyboardInterrupt:
+        complain("interrupted by SIGINT")
+        code = 128 + signal.SIGINT
+    except SystemExit as ended:  # argparse, after --help
+        if not isinstance(ended.code, int | None):
+            raise
+        code = ended.code or 0
+    problem = finish_output()
+    if problem is not None and is_closed_pipe(problem):
+        code = code or 128 + signal.SIGPIPE
+    elif problem is not None:
+        complain(f"standard output cannot be written ({problem.strerror})")
+        code = code or EXIT_UNWRITABLE
+    sys.exit(code)
+
+
+def _terminated(number: int, _: FrameType | None) -> NoReturn:
+    sys.exit(128 + number)
