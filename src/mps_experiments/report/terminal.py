@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TextIO
 
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TaskID, TextColumn, TimeElapsedColumn
@@ -191,33 +191,38 @@ class Terminal:
         self.line(f"worker {rank} pid {pid} stream {message.stream} #{message.iteration}: {message.shape}")
 
 
-_status_is_shown = False
+_status_stream: TextIO | None = None  # shows a status now
 
 
 def status(text: str) -> None:
-    """Say on a terminal what is being done, until the next output takes its place; elsewhere nothing."""
-    global _status_is_shown
-    if sys.stdout.isatty():
-        _clear_status()
-        sys.stdout.write(f"{text} ...")
-        sys.stdout.flush()
-        _status_is_shown = True
+    """Say on a terminal what is being done, until the next output takes its place; elsewhere nothing.
+
+    Standard error serves where standard output leads elsewhere, as with `| tee log`.
+    """
+    global _status_stream
+    _clear_status()
+    _status_stream = next((each for each in (sys.stdout, sys.stderr) if each.isatty()), None)
+    if _status_stream is not None:
+        _status_stream.write(f"{text} ...")
+        _status_stream.flush()
 
 
 def announce(text: str) -> None:
-    """Say what is being done, as a line where there is no terminal."""
-    status(text)
-    if not sys.stdout.isatty():
+    """Say what is being done; as a line of standard output if that is no terminal."""
+    if sys.stdout.isatty():
+        status(text)
+    else:
+        _clear_status()
         sys.stdout.write(f"{text} ...\n")
         sys.stdout.flush()
 
 
 def _clear_status() -> None:
-    global _status_is_shown
-    if _status_is_shown:
-        sys.stdout.write("\r\x1b[K")
-        sys.stdout.flush()
-        _status_is_shown = False
+    global _status_stream
+    if _status_stream is not None:
+        _status_stream.write("\r\x1b[K")
+        _status_stream.flush()
+        _status_stream = None
 
 
 class Parser(argparse.ArgumentParser):
@@ -295,6 +300,7 @@ def run_and_exit(main: Callable[[], int]) -> NoReturn:
         if not isinstance(ended.code, int | None):
             raise
         code = ended.code or 0
+    _clear_status()
     problem = finish_output()
     if problem is not None and is_closed_pipe(problem):
         code = code or 128 + signal.SIGPIPE
