@@ -118,7 +118,7 @@ def test_of_nothing_but_damaged_records_nothing_is_written(
 ) -> None:
     folder = sweep(tmp_path / "s", *full_sweep()[:1])
     (folder / "off-1" / FILE_NAME).write_text("{")
-    assert run(folder) == 1
+    assert run(folder) == 2
     assert not (folder / "report.html").exists()
     assert "measurement.json is not a record" in capsys.readouterr().err
 

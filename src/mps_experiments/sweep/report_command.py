@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
         words = args.runs or [str(last_sweep(args.output_dir))]
         places = {"tracking_uri": args.tracking_uri, "output_dir": args.output_dir}
         found = find_runs(words, **places, mistakes=mistakes)
-        if mistakes and not (found.runs or found.problems):
+        if mistakes and not found.runs:
             raise mistakes[0]
         subject = _subject(words, found, args.gpu_hour)
         if subject.runs and args.export:

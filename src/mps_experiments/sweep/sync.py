@@ -18,7 +18,7 @@ from mps_experiments.record.measurement import FILE_NAME, Measurement, read_meas
 from mps_experiments.record.summaries import NAME, Summary, originals, summaries_below, summary_of
 from mps_experiments.report.terminal import Parser, complain
 from mps_experiments.sweep.ledger import Ledger
-from mps_experiments.sweep.lookup import archive_hint, last_sweep
+from mps_experiments.sweep.lookup import archive_hint, last_sweep, none_readable
 from mps_experiments.sweep.preflight import new_tracker
 from mps_experiments.sweep.reporting import sweep_report
 from mps_experiments.tracking.addresses import store_named_outside
@@ -110,9 +110,12 @@ def _collect(folder: Path, is_given: bool, sweeps: dict[str, _Sweep]) -> list[st
     paths, damaged = list(originals(folder)), []
     if not folder.exists():
         raise ConfigError("FOLDER", folder, "no such file or folder; give a folder under outputs/")
+    if folder.is_file():
+        raise ConfigError(
+            "FOLDER", folder, archive_hint(folder) or "is a file; give the folder that holds it"
+        )
     if not paths and not taken_over:
-        hint = archive_hint(folder) or f"no {FILE_NAME} below it; give a folder under outputs/"
-        raise ConfigError("FOLDER", folder, hint)
+        raise ConfigError("FOLDER", folder, f"no {FILE_NAME} below it; give a folder under outputs/")
     for path in paths:
         try:
             measurement = read_measurement(path)
@@ -126,6 +129,8 @@ def _collect(folder: Path, is_given: bool, sweeps: dict[str, _Sweep]) -> list[st
         sweep = sweeps.setdefault(sweep_id, _Sweep(summary))
         sweep.is_named |= is_named
         sweep.own.setdefault(record_id, (measurement, path.parent))
+    if damaged and len(damaged) == len(paths) and not taken_over:
+        raise ConfigError("FOLDER", folder, none_readable(damaged))
     for sweep_id, summary in below.items():
         if any(summary.records_taken_over()):
             sweeps.setdefault(sweep_id, _Sweep(summary)).is_named |= is_named

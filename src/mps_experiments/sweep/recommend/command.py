@@ -63,8 +63,9 @@ def main(arguments: list[str] | None = None, probe: Any = None, lock_folder: Any
         lock_folder: As for `program.main`.
 
     Returns:
-        0 if a cell is recommended and every run made is VALID and was kept, or if no cell can run here for
-        want of hardware; 1 if not; 2 for a user's mistake; 128 + the signal's number if one ended it.
+        0 if a cell is recommended, every run made is VALID and was kept, and all of --stored could be read,
+        or if no cell can run here for want of hardware; 1 if not; 2 for a user's mistake; 128 + the signal's
+        number if one ended it.
     """
     started = time.monotonic()
     typed = sys.argv[1:] if arguments is None else arguments
@@ -129,11 +130,11 @@ def _choose(args: argparse.Namespace, aim: Aim, typed: Sequence[str]) -> int:
         raise ConfigError(*given[0], f"has no effect with {FLAG}, which measures nothing; leave it out")
     status("reading stored runs")
     output_dir = Path(Config().output_dir).absolute()
-    found = find_runs(args.stored, tracking_uri=None, output_dir=output_dir)
+    found = find_runs(args.stored, tracking_uri=None, output_dir=output_dir, option=FLAG)
     if found.problems:
         complain(f"{len(found.problems)} records are not used, they cannot be read: {found.problems[0]}")
     answer = _tell(cells_of(aim, [run.measurement for run in found.runs]), _folder(output_dir), typed)
-    return int(answer.chosen is None)
+    return int(answer.chosen is None or bool(found.problems))
 
 
 def _longer_window(given: set[str]) -> str:
