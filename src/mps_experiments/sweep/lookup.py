@@ -24,6 +24,7 @@ from mps_experiments.tracking.addresses import store_named_outside
 from mps_experiments.workloads.files import first_bytes
 
 _WOULD_WORK = f"give a run's or a sweep's folder, a {FILE_NAME} or an MLflow run id"
+_OTHER_STORE = "--tracking-uri names another"
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
 _ARCHIVE = re.compile(r".*\.(zip|tgz|tar(\.\w+)?)", re.IGNORECASE)
 _HEAD_BYTES = 1024  # a record begins with its version and id
@@ -51,8 +52,8 @@ def find_runs(
         ConfigError: If a word is none of these or has no record that can be read, or MLflow is needed and
             cannot be read.
     """
-    store = f"sqlite:///{output_dir.expanduser().absolute() / 'mlflow.db'}"
-    search = _Search(tracking_uri or store_named_outside() or store, option)
+    own_store = output_dir.expanduser().absolute() / "mlflow.db"
+    search = _Search(tracking_uri or store_named_outside(), own_store, option)
     for word in words:
         try:
             search.look_for(word)
@@ -113,7 +114,8 @@ def none_readable(problems: Sequence[str]) -> str:
 class _Search:
     """Runs found so far."""
 
-    uri: str
+    named_uri: str | None
+    own_store: Path
     option: str
     by_id: dict[str, FoundRun] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
@@ -185,10 +187,14 @@ class _Search:
         # Imported here: MLflow costs a second, which a folder does not need.
         from mps_experiments.tracking.stored import stored_records
 
+        if self.named_uri is None and not self.own_store.exists():
+            what = f"no such file or folder, and no MLflow store at {self.own_store}; {_OTHER_STORE}"
+            raise ConfigError(self.option, run_id, what)
+        uri = self.named_uri or f"sqlite:///{self.own_store}"
         try:
-            logged = stored_records(self.uri, run_id)
+            logged = stored_records(uri, run_id)
         except TrackingError as error:
-            what = f"no such file or folder, and not in MLflow at {self.uri}: {error}"
+            what = f"no such file or folder, and not in MLflow at {uri}: {error}"
             raise ConfigError(self.option, run_id, what) from error
         self.commands += logged.commands
         return list(logged.runs), list(logged.problems)

@@ -45,6 +45,7 @@ _DEFAULTS = {"procs": "procs=1,2,4,8,16", "mps": "mps=off,on", "times": "times=a
 _WINDOW = "window_s=5"
 _BUDGET_MIN = "20"
 _SET_WINDOW = {"times", "window_s", "experiment"}  # who gives one of them decides the window
+_PLACES = ("output_dir", "tracking.uri")  # all of a sweep's options that a choice among stored runs takes
 # Options of a sweep that a search decides.
 _OWN = {
     "repeat": "the search adds blocks as it needs them",
@@ -113,6 +114,11 @@ def _parser() -> argparse.ArgumentParser:
         help="measure nothing and decide among the cells of these runs (a folder, a record or an MLflow "
         "run id); may be given several times",
     )
+    parser.add_argument(
+        "--tracking-uri",
+        metavar="URI",
+        help=f"MLflow address of the runs of {FLAG}; default: MLFLOW_TRACKING_URI, or output_dir/mlflow.db",
+    )
     parser.add_argument("--config-dir", metavar="DIR", help="folder with an experiment of yours")
     return parser
 
@@ -125,12 +131,14 @@ def _choose(args: argparse.Namespace, aim: Aim, typed: Sequence[str]) -> int:
     """
     flags = {"--budget-min": args.budget_min, "--config-dir": args.config_dir}
     given = [(flag, value) for flag, value in flags.items() if value is not None]
-    given += [(key_of(text), text.partition("=")[2]) for text in args.option]
+    options = {key_of(text): text.partition("=")[2] for text in args.option}
+    given += [(key, value) for key, value in options.items() if key not in _PLACES]
     if given:
         raise ConfigError(*given[0], f"has no effect with {FLAG}, which measures nothing; leave it out")
     status("reading stored runs")
-    output_dir = Path(Config().output_dir).absolute()
-    found = find_runs(args.stored, tracking_uri=None, output_dir=output_dir, option=FLAG)
+    output_dir = Path(options.get("output_dir", Config().output_dir)).expanduser().absolute()
+    uri = args.tracking_uri or options.get("tracking.uri")
+    found = find_runs(args.stored, tracking_uri=uri, output_dir=output_dir, option=FLAG)
     if found.problems:
         complain(f"{len(found.problems)} records are not used, they cannot be read: {found.problems[0]}")
     answer = _tell(cells_of(aim, [run.measurement for run in found.runs]), _folder(output_dir), typed)
@@ -151,6 +159,9 @@ def _arguments(args: argparse.Namespace, given: set[str]) -> list[str]:
     Raises:
         ConfigError: If an option is set that the search decides.
     """
+    if args.tracking_uri is not None:
+        what = f"is where the runs of {FLAG} are; tracking.uri=... is where a search logs its runs"
+        raise ConfigError("--tracking-uri", args.tracking_uri, what)
     for text in args.option:
         if (why := _OWN.get(key_of(text).partition(".")[0])) is not None:
             raise ConfigError(key_of(text), text.partition("=")[2], f"{why}; leave it out")
