@@ -1,7 +1,8 @@
 """Print what people see: a sweep's progress, lines, tables; plain text where there is no terminal.
 
-On a terminal words are wrapped to its width, the decision is bold and verdicts have colours (not with
-NO_COLOR). Elsewhere nothing is wrapped, cut or coloured.
+On a terminal words and tables have its width (COLUMNS, if that is set), the decision is bold and verdicts
+have colours (not with NO_COLOR). In a file or a pipe, whose width is nobody's, each line and each table is as
+wide as what it says, whatever COLUMNS is, and nothing is coloured (but with FORCE_COLOR).
 """
 
 import argparse
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 _TICK_TERMINAL_S = 1.0  # one redraw a second is all that happens in the parent while workers are timed
 _TICK_PLAIN_S = 5.0
-_PLAIN_WIDTH = 1000  # characters; in a file no table needs to be cut
+PLAIN_WIDTH = 1000  # characters; in a file no table needs to be cut
 _REMAINING_EVERY_S = 60.0  # without a terminal; on one the bar says it all the time
 _STYLES = {
     r"\bVALID\b": "green",
@@ -67,10 +68,11 @@ class Terminal:
 
     def __init__(self, cell_count: int | None, console: Console | None = None) -> None:
         self._console = console or Console()
-        self.is_terminal = self._console.is_terminal
+        # rich takes a file for a terminal if FORCE_COLOR is set: colours are meant, not a width or a bar.
+        self.is_terminal = sys.stdout.isatty() if console is None else console.is_terminal
         self._console.soft_wrap = not self.is_terminal
         if not self.is_terminal:
-            self._console.width = _PLAIN_WIDTH
+            self._console.width = PLAIN_WIDTH
         self.tick_s = _TICK_TERMINAL_S if self.is_terminal else _TICK_PLAIN_S
         self._progress = Progress(
             TextColumn("{task.description}"),

@@ -20,7 +20,7 @@ from mps_experiments.config.schema import Config, MpsConfig, TrackingConfig
 from mps_experiments.errors import ConfigError, in_words, without_passwords
 from mps_experiments.machine.gpus import FixedProbe, GpuProbe, open_probe
 from mps_experiments.machine.lock_file import LOCK_FOLDER
-from mps_experiments.report.terminal import Parser
+from mps_experiments.report.terminal import PLAIN_WIDTH, Parser
 from mps_experiments.run.plan import RunPlan
 from mps_experiments.sweep.doctor import findings
 from mps_experiments.sweep.doctor.findings import Finding, Level
@@ -54,7 +54,8 @@ def main(
     uri = args.tracking_uri or store_named_outside()
     tracking = TrackingConfig(enabled=uri != "none", uri=None if uri == "none" else uri)
     config = Config(device=args.device, output_dir=args.output_dir, tracking=tracking)
-    console = Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
+    width = None if sys.stdout.isatty() else PLAIN_WIDTH
+    console = Console(width=width, soft_wrap=True, highlight=False, markup=False, emoji=False)
     found = []
     for finding in examine(config, args.try_mps, open_gpus, lock_folder):
         found.append(finding)
