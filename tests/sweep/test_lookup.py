@@ -131,7 +131,7 @@ def test_an_empty_folder_is_a_mistake(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=f"run={tmp_path}: no {FILE_NAME} below it; give a run's"):
         find(tmp_path, tmp_path)
     (tmp_path / "sweep.json").write_text('{"status": "RUNNING", "cells": []}')
-    with pytest.raises(ConfigError, match="its sweep is under way, or was cut off in its first cell"):
+    with pytest.raises(ConfigError, match="its sweep is under way, or was cut off in its first run"):
         find(tmp_path, tmp_path)
 
 

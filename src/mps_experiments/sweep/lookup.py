@@ -166,7 +166,7 @@ class _Search:
     def _in_folder(self, folder: Path) -> tuple[list[FoundRun], list[str]]:
         sweeps, paths = list(summaries_below(folder)), list(originals(folder))
         if not paths and not any(sweep.taken_over for sweep in sweeps):
-            under_way = "its sweep is under way, or was cut off in its first cell" if sweeps else ""
+            under_way = "its sweep is under way, or was cut off in its first run" if sweeps else ""
             what = f"no {FILE_NAME} below it; {folder_hint(folder) or under_way or _WOULD_WORK}"
             raise ConfigError(self.option, folder, what)
         runs = [

@@ -57,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _refuse_useless(args: argparse.Namespace) -> None:
     """Refuse a folder for a report that is not written."""
     if args.export and args.out is not None:
-        what = "has no effect with --export; leave it away, or name a file: --export csv=FILE"
+        what = "has no effect with --export; leave it out, or name a file: --export csv=FILE"
         raise ConfigError("--out", args.out, what)
 
 

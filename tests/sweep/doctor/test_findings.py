@@ -101,12 +101,12 @@ def test_another_sweep_on_the_gpu_is_named_and_nothing_is_created(tmp_path: Path
 @pytest.mark.parametrize(
     ("finding", "level", "found"),
     [
-        (findings.cores_finding(16, None), Level.OK, "16 can be used: enough for up to 16 workers"),
-        (findings.cores_finding(16, 16.0), Level.OK, "16 can be used: enough for up to 16 workers"),
+        (findings.cores_finding(16, None), Level.OK, "16 can be used: enough for up to 16 processes"),
+        (findings.cores_finding(16, 16.0), Level.OK, "16 can be used: enough for up to 16 processes"),
         (
             findings.cores_finding(16, 2.5),
             Level.WARN,
-            "16 can be used, but a CPU limit allows the time of 2.5",
+            "16 can be used, but a CPU limit allows the time of 2.5 cores",
         ),
         (findings.cores_finding(2, None), Level.WARN, "2 can be used"),
         (findings.memory_finding(8 * GIB, None), Level.OK, "8.0 GiB available"),

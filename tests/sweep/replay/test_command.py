@@ -101,7 +101,7 @@ def test_ctrl_c_ends_it_in_order_and_shows_what_there_is(outputs: Path, tmp_path
     done = runner.finish()
     assert done.returncode == 130
     assert "not compared, now is INVALID: interrupted by SIGINT" in done.stdout
-    assert "interrupted: 0 of 1 cells were finished\n" in done.stdout
+    assert "interrupted: 0 of 1 runs were finished\n" in done.stdout
 
 
 def test_what_a_gpu_did_is_not_replayed_on_the_cpu(

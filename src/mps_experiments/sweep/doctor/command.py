@@ -161,7 +161,7 @@ def findings_of(
             what, _, todo = str(error).partition("; ")
             fail(what, todo or "see `python -m mps_experiments --help`")
         except Exception as error:  # a driver that is lost must not hide the other findings
-            fail(f"cannot be looked at ({in_words(error)})", "mend that and ask again")
+            fail(f"cannot be checked ({in_words(error)})", "fix that and run the doctor again")
 
     thread = threading.Thread(target=run, name=f"doctor: {name}", daemon=True)
     thread.start()

@@ -93,18 +93,20 @@ def cores_finding(usable: int, quota: float | None) -> Finding:
     """Judge the CPU cores that this process may use, and the cores' worth of time that a container allows."""
     if quota is not None and quota < usable:
         todo = "lift the container's CPU limit: it stops workers on cores of their own again and again"
-        return _warn("cores", f"{usable} can be used, but a CPU limit allows the time of {quota:g}", todo)
+        return _warn(
+            "cores", f"{usable} can be used, but a CPU limit allows the time of {quota:g} cores", todo
+        )
     if usable < _FEW_CORES:
         todo = f"use {_FEW_CORES} or more, procs plus one: workers short of cores look as if MPS did not help"
         return _warn("cores", f"{usable} can be used", todo)
-    return _ok("cores", f"{usable} can be used: enough for up to {usable} workers")
+    return _ok("cores", f"{usable} can be used: enough for up to {usable} processes")
 
 
 def memory_finding(available: int, limit: int | None) -> Finding:
     """Judge the main memory that is left, or a container's limit if that is less; in bytes."""
     size = min(available, limit or available)
     found = f"{size / _GIB:.1f} GiB {'available' if size == available else 'allowed by a memory limit'}"
-    todo = "have 2 GiB for each worker: end other programs, lift a container's limit, or use fewer procs"
+    todo = "have 2 GiB for each process: end other programs, lift a container's limit, or use fewer"
     return _warn("memory", found, todo) if size < 2 * _WORKER_BYTES else _ok("memory", found)
 
 
@@ -131,7 +133,7 @@ def gpu_findings(device: Device, probe: GpuProbe) -> Iterator[Finding]:
     if (used := probe.memory_used_bytes(gpu.uuid)) is not None:
         left = gpu.memory_total_bytes - used
         found = f"{left / _GIB:.1f} of {gpu.memory_total_bytes / _GIB:.1f} GiB are free"
-        todo = "end what holds it (see `nvidia-smi`): a worker of the default model takes 2 GiB"
+        todo = "end what holds it (see `nvidia-smi`): a replica of the default model takes 2 GiB"
         few = left < 2 * _WORKER_BYTES
         yield _warn("GPU memory", found, todo) if few else _ok("GPU memory", found)
     if processes := probe.compute_processes(gpu.uuid):

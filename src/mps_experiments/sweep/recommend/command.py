@@ -140,7 +140,7 @@ def _choose(args: argparse.Namespace, aim: Aim, typed: Sequence[str]) -> int:
     uri = args.tracking_uri or options.get("tracking.uri")
     found = find_runs(args.stored, tracking_uri=uri, output_dir=output_dir, option=FLAG)
     if found.problems:
-        complain(f"{len(found.problems)} records are not used, they cannot be read: {found.problems[0]}")
+        complain(f"stored records that cannot be read: {len(found.problems)}, such as {found.problems[0]}")
     answer = _tell(cells_of(aim, [run.measurement for run in found.runs]), _folder(output_dir), typed)
     return int(answer.chosen is None or bool(found.problems))
 
@@ -297,7 +297,7 @@ def _read_stored(agenda: SearchAgenda, output_dir: Path, machines: Mapping[str |
     """
     study, stored = agenda.study, StoredRuns(output_dir)
     if stored.problems:
-        complain(f"{len(stored.problems)} records are not used, they cannot be read: {stored.problems[0]}")
+        complain(f"stored records that cannot be read: {len(stored.problems)}, such as {stored.problems[0]}")
     wanted = list(fingerprints(study.cells, study.plans, machines))
     if agenda.adapts_window and (pilots := stored.of(wanted[study.search.reference])):
         agenda.adapts_window = False
