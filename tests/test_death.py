@@ -128,7 +128,7 @@ def test_a_signal_ends_the_sweep_in_order_with_its_record_and_tables(
         assert MEASURED - 2 <= len(worker.samples.latencies_ns) < TIMES
     assert "MPS ON" in output
     assert f"interrupted by {number.name}" in output
-    assert re.search(r"interrupted: \d of \d cells were finished; the same command with resume=true", output)
+    assert re.search(r"interrupted: \d of \d runs were finished; the same command with resume=true", output)
     assert f"records: {scene.outputs}" in output
 
 

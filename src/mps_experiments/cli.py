@@ -8,7 +8,7 @@ import sys
 from typing import NoReturn
 
 from mps_experiments.report.command_line import run_and_exit
-from mps_experiments.report.terminal import announce
+from mps_experiments.report.terminal import status
 
 # With these the program only shows something: nothing else may stand in its output.
 _SHOWING = {"-h", "--help", "--hydra-help", "-c", "--cfg", "-i", "--info", "-sc", "--shell-completion"}
@@ -58,7 +58,7 @@ def sync() -> NoReturn:
 def _run(module: str, doing: str = "") -> NoReturn:
     def main() -> int:
         if doing:
-            announce(doing)  # at once: what follows takes seconds
+            status(doing)  # at once: what follows takes seconds
         return int(importlib.import_module(f"mps_experiments.sweep.{module}").main())
 
     run_and_exit(main)

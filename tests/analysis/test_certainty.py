@@ -101,7 +101,7 @@ def test_the_tail_of_a_fixed_window_is_told() -> None:
     runs = arm("on", {1: (1.0,) * 4, 2: (1.1,) * 4})
     (said,) = [text for text in lines(*found(runs, "common_window", 0.62)) if "window=fixed" in text]
     assert said == (
-        "window=fixed: in 1 of 4 runs of several processes a worker was done early, at the earliest "
+        "window=fixed: in 1 of 4 runs of several processes one finished early, at the earliest "
         "after 62 % of the makespan. Throughput, latency and gain are partly those of fewer processes."
     )
     assert not any("window=fixed" in text for text in lines(*runs))

@@ -37,14 +37,14 @@ def test_what_kills_all_comes_first_then_new_clients_then_what_is_survived() -> 
         *trials("kill", None, mps="off"),
     ]
     assert said(*runs) == (
-        "maskrcnn_resnet50_fpn: Under MPS a bad address or a dead daemon kills all other processes. "
+        "maskrcnn_resnet50_fpn: Under MPS a bad address or a dead daemon kills all other workers. "
         "After a dead daemon new clients run without MPS (2 of 2). The others finish after a SIGKILL. "
         "Without MPS the others finish after a SIGKILL."
     )
 
 
 def test_a_fault_that_stops_others_in_some_trials_is_counted() -> None:
-    assert "a hung process stops others in 1 of 3 trials" in said(*trials("hang", None, deadly("hang"), None))
+    assert "a hung worker stops others in 1 of 3 trials" in said(*trials("hang", None, deadly("hang"), None))
 
 
 def test_new_clients_that_are_refused_and_wrong_outputs_are_told() -> None:

@@ -80,7 +80,7 @@ def test_a_users_own_experiment_is_found_through_config_dir(config_dir: Path) ->
         (
             "resnet50",
             "nope",
-            "experiment=mine: it asks for workload=nope, which is not an option; choose one of",
+            "experiment=mine: it asks for workload=nope: no such value; choose one of",
         ),
         ("times: 9", "times: [9", "experiment=mine: {file} line 11: did not find expected ',' or ']'"),
         ("procs: 3,5", "procs: 3,x", "procs=x: must be a whole number"),
@@ -146,7 +146,7 @@ def test_a_sweeper_that_decides_has_no_cells_and_the_users_options() -> None:
 @pytest.mark.parametrize("trust", ["allow_code=true", "allow_code=false"])
 def test_another_launcher_is_refused_whoever_is_trusted(trust: str) -> None:
     line = refused("-m", "hydra.launcher._target_=hydra_plugins.joblib.Launcher", trust)
-    assert "hydra/launcher=hydra_plugins.joblib.Launcher cannot be used: cells run one after another" in line
+    assert "hydra/launcher=hydra_plugins.joblib.Launcher cannot be used: runs come one after another" in line
     assert "allow_code" not in line
 
 

@@ -63,9 +63,9 @@ def test_any_command_line_gives_cells_or_one_line(overrides: list[str], multirun
         ),
         (
             ["procs=range(1,1000)", "times=range(1,1000)"],
-            "command line: 998001 cells are more than 10000; sweep over fewer values",
+            "command line: 998001 runs are more than 10000; sweep over fewer values",
         ),
-        (["fault.at=interval(0,1)"], "fault.at=interval(0,1): has no single values; list them, such as 1,2"),
+        (["fault.at=interval(0,1)"], "fault.at=interval(0,1): is no list of values; write one, such as 1,2"),
     ],
 )
 def test_a_sweep_that_would_never_end_is_refused(arguments: list[str], line: str) -> None:

@@ -32,7 +32,7 @@ def test_what_hydra_would_fill_in_is_there(tmp_path: Path, monkeypatch: pytest.M
         (["-m", "--cfg", "job"], "--multirun --cfg: these cannot be combined"),
         (["--cfg", "nope"], "--cfg/-c: invalid choice: 'nope'"),
         (["--config-path", "."], "--config-path=.: give the whole path: /"),
-        (["--hydra-help", "procs=2"], "--hydra-help: stands alone; leave the options away"),
+        (["--hydra-help", "procs=2"], "--hydra-help: stands alone; leave out the options"),
         (["--config-name", "nope"], "--config-name=nope: no such file in "),
     ],
 )

@@ -27,21 +27,21 @@ MISTAKES = [
     ("+workload.modle=x", "+workload.modle=x: no such option; did you mean workload.model?"),
     ("+foo=1", "+foo=1: no such option; --help lists them all"),
     ("hydra.foo=1", "hydra.foo=1: Hydra has no such option; --cfg hydra lists them"),
-    ("mps=maybe", "mps=maybe: not an option; choose one of off, on"),
-    ("mps=null", "mps=null: not an option; choose one of off, on"),
-    ("mps=[on,off]", "mps=[on,off]: not an option; choose one of off, on"),
+    ("mps=maybe", "mps=maybe: no such value; choose one of off, on"),
+    ("mps=null", "mps=null: no such value; choose one of off, on"),
+    ("mps=[on,off]", "mps=[on,off]: no such value; choose one of off, on"),
     (
         "workload=nope",
-        "workload=nope: not an option; choose one of auto, custom, maskrcnn, resnet50, ssdlite; "
+        "workload=nope: no such value; choose one of auto, custom, maskrcnn, resnet50, ssdlite; "
         "another model of torchvision is workload.model=NAME, your own is workload=custom",
     ),
     (
         "experiment=nope",
-        "experiment=nope: not an option; choose one of fault_table, packing, quickstart, seed_table",
+        "experiment=nope: no such value; choose one of fault_table, packing, quickstart, seed_table",
     ),
-    ("fault=nope", f"fault=nope: not an option; choose one of {FAULTS}"),
+    ("fault=nope", f"fault=nope: no such value; choose one of {FAULTS}"),
     ("fault.kind=nope", f"fault.kind=nope: must be one of {KINDS}; write for example fault.kind=none"),
-    ("hydra/launcher=foo", "hydra/launcher=foo: not an option; choose one of basic"),
+    ("hydra/launcher=foo", "hydra/launcher=foo: no such value; choose one of basic"),
     ("procs=abc", f"procs=abc: {WHOLE} procs=1"),
     ("procs=null", f"procs=null: {WHOLE} procs=1"),
     ("procs=", f"procs: {WHOLE} procs=1"),
@@ -75,10 +75,10 @@ MISTAKES = [
     ("", "'': not an option; write option=value"),
     ("~procs", "~procs: nothing can be removed; write for example procs=1"),
     ("~tracking", "~tracking: nothing can be removed; choose one of auto, none, server, sqlite"),
-    ("+mps=on", "+mps=on: is there already; leave the + away: mps=on"),
+    ("+mps=on", "+mps=on: exists already; leave out the +: mps=on"),
     (
         "+experiment=quickstart",
-        "+experiment=quickstart: is there already; leave the + away: experiment=quickstart",
+        "+experiment=quickstart: exists already; leave out the +: experiment=quickstart",
     ),
     (
         "workers=slow",
@@ -122,8 +122,8 @@ def test_a_mistake_is_told_in_one_line(argument: str, line: str) -> None:
     ("arguments", "line"),
     [
         ("times=1,2 procs=1,x workload=resnet50 device=cpu", f"procs=x: {WHOLE} procs=1"),
-        ("times=5 mps=on,maybe", "mps=maybe: not an option; choose one of off, on"),
-        ("mps=on,null", "mps=on,null: not an option; choose one of off, on"),
+        ("times=5 mps=on,maybe", "mps=maybe: no such value; choose one of off, on"),
+        ("mps=on,null", "mps=on,null: no such value; choose one of off, on"),
         ("procs=1,", f"procs=1,: {WHOLE} procs=1"),
         ("procs=1,0", "procs=0: must be a whole number from 1 to 1024"),
         ("procs=1,1", "procs=1,1: the same value twice would give two runs one folder"),

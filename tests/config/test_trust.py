@@ -61,7 +61,7 @@ def test_what_is_on_the_list_or_shipped_or_typed_needs_no_allowance(override: st
     ["verbose=true", "job.chdir=true", "job.name=x", "output_subdir=notes", "sweeper.max_batch_size=3"],
 )
 def test_every_other_setting_of_hydra_needs_allow_code(setting: str) -> None:
-    with pytest.raises(ConfigError, match="is a setting of Hydra, which can run code; if you trust it, add"):
+    with pytest.raises(ConfigError, match="is an option of Hydra, which can run code; if you trust it, add"):
         parse([f"hydra.{setting}"])
     assert parse([f"hydra.{setting}", "allow_code=true"]).cells
 
@@ -69,7 +69,7 @@ def test_every_other_setting_of_hydra_needs_allow_code(setting: str) -> None:
 def test_a_setting_deep_in_hydras_part_is_found_whatever_package_it_comes_through(tmp_path: Path) -> None:
     (tmp_path / "tracking").mkdir()
     (tmp_path / "tracking" / "mine.yaml").write_text("# @package hydra.job.env_set\nLD_PRELOAD: evil.so\n")
-    with pytest.raises(ConfigError, match=r"hydra\.job\.env_set\.LD_PRELOAD=evil\.so is a setting of Hydra"):
+    with pytest.raises(ConfigError, match=r"hydra\.job\.env_set\.LD_PRELOAD=evil\.so is an option of Hydra"):
         parse([f"--config-dir={tmp_path}", "tracking=mine"])
 
 

@@ -39,7 +39,7 @@ CHARACTERS = [
 ]
 
 HYDRA = [
-    typed("a library", "+hydra.job.env_set.LD_PRELOAD=evil.so", says=("is a setting of Hydra", "allow_code")),
+    typed("a library", "+hydra.job.env_set.LD_PRELOAD=evil.so", says=("is an option of Hydra", "allow_code")),
     typed("a package", "hydra.searchpath=[pkg://evil]", says=("pkg://evil is imported", "give a folder")),
     typed(
         "help of a package", "--hydra-help", "hydra.searchpath=[pkg://evil]", says=("--hydra-help: stands",)

@@ -40,7 +40,7 @@ def primary(name: str, text: str, *says: str) -> Bad:
 ALIASES = "\n".join(f"a{level}: &a{level} [{f'*a{level - 1}, ' * 10}]" for level in range(1, 12))
 SMALLER = "; make it smaller"
 
-SETTING = "is a setting of Hydra, which can run code"
+SETTING = "is an option of Hydra, which can run code"
 LOGGING = "hydra: {{{name}: {{root: {{level: INFO}}, {what}}}}}"
 
 CODE = [

@@ -26,7 +26,7 @@ def test_a_process_takes_on_what_is_passed_on() -> None:
 def test_one_line_names_what_is_not_passed_on() -> None:
     assert describe({}) == ""
     assert describe({"CUDA_MPS_ACTIVE_THREAD_PERCENTAGE": "10"}) == (
-        "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE=10 of the shell is not passed on: each cell sets its own"
+        "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE=10 of the shell is not passed on: each run sets its own"
     )
     assert describe(not_passed_on(SHELL)).startswith("CUDA_DEVICE_MAX_CONNECTIONS=1, CUDA_MPS_ACTIVE_")
     assert " of the shell are not passed on" in describe(not_passed_on(SHELL))

@@ -106,6 +106,25 @@ def test_what_is_done_is_a_line_without_a_terminal(capsys: pytest.CaptureFixture
     assert capsys.readouterr().out == "composing ...\n"
 
 
+class Screen(StringIO):
+    """A stream that is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_with_output_into_a_file_the_status_is_on_standard_error_until_something_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    screen = Screen()
+    monkeypatch.setattr("sys.stderr", screen)
+    status("composing")
+    announce("checking")
+    complain("procs=x: no")
+    assert screen.getvalue() == f"composing ...\r{ESCAPE}[Kmps_experiments: procs=x: no\n"
+    assert capsys.readouterr().out == "checking ...\n"
+
+
 def test_the_time_that_is_left_is_in_the_bar_and_elsewhere_a_line_a_minute(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

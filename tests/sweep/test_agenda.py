@@ -156,7 +156,7 @@ def test_a_block_that_is_added_has_the_number_after_the_last() -> None:
         (
             "-m procs=1,2 fault=none,kill precision=0.1",
             "precision=0.1: a fault is tried several times with fault.trials; "
-            "leave precision or the fault away",
+            "leave out precision or the fault",
         ),
     ],
 )

@@ -71,7 +71,7 @@ def test_a_file_is_one_run_and_words_that_overlap_give_each_run_once(tmp_path: P
 def test_a_damaged_record_is_one_line_and_the_rest_is_found(tmp_path: Path) -> None:
     written(tmp_path / "good", "good")
     (tmp_path / FILE_NAME).write_text("{")
-    found = find(tmp_path, tmp_path, tmp_path / FILE_NAME)
+    found = find(tmp_path, tmp_path)
     assert ids(found) == ["good"]
     assert len(found.problems) == 1
     assert found.problems[0].startswith(str(tmp_path / FILE_NAME))
@@ -131,7 +131,7 @@ def test_an_empty_folder_is_a_mistake(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=f"run={tmp_path}: no {FILE_NAME} below it; give a run's"):
         find(tmp_path, tmp_path)
     (tmp_path / "sweep.json").write_text('{"status": "RUNNING", "cells": []}')
-    with pytest.raises(ConfigError, match="its sweep is under way, or was cut off in its first cell"):
+    with pytest.raises(ConfigError, match="its sweep is under way, or was cut off in its first run"):
         find(tmp_path, tmp_path)
 
 
@@ -236,12 +236,29 @@ def test_records_of_other_names_are_pointed_to_in_a_folder_and_read_as_files(tmp
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"<html>", RECORD[:-100], b"\xff\xd8\xff", b"\x1f"])
-def test_a_file_that_is_no_record_is_one_problem(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_no_record_is_a_mistake(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.json").write_bytes(content)
-    (problem,) = find(tmp_path, tmp_path / "x.json").problems
-    assert "x.json is not a record" in problem
+    with pytest.raises(
+        ConfigError, match=r"^run=.*x\.json: is not a record( of version 5)?: .*; give a run's"
+    ):
+        find(tmp_path, tmp_path / "x.json")
 
 
 def test_the_summary_of_a_sweep_is_told_from_a_record(tmp_path: Path) -> None:
     summary(tmp_path)
-    assert find(tmp_path, tmp_path / "sweep.json").problems[0].endswith("is a sweep's: give its folder")
+    with pytest.raises(ConfigError, match=r"it is a sweep's: give its folder$"):
+        find(tmp_path, tmp_path / "sweep.json")
+
+
+def test_of_a_folder_whose_records_are_all_damaged_the_first_is_named(tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        (tmp_path / name / FILE_NAME).write_text("{")
+    with pytest.raises(
+        ConfigError, match=rf"no record of it can be read: such as {tmp_path}/a/.*; give another$"
+    ):
+        find(tmp_path, tmp_path)
+    with pytest.raises(
+        ConfigError, match=rf"^--stored={tmp_path}/a: no record of it can be read: {tmp_path}/a"
+    ):
+        find_runs([str(tmp_path / "a")], tracking_uri=None, output_dir=tmp_path, option="--stored")

@@ -145,7 +145,7 @@ def test_when_the_first_and_its_guardian_were_killed_the_next_removes_what_is_le
     story: Story,
 ) -> None:
     assert len(story.left) == 2
-    assert story.third.stdout.splitlines()[0] == f"removed what a dead runner left: {story.folder}"
+    assert story.third.stdout.splitlines()[1] == f"removed what a dead runner left: {story.folder}"
     assert story.third.returncode == 0, story.third
     assert story.third.stderr == ""
     assert story.records["third"] == 1
@@ -153,7 +153,7 @@ def test_when_the_first_and_its_guardian_were_killed_the_next_removes_what_is_le
 
 
 def test_a_variable_of_the_shell_that_reaches_nobody_is_told_once(story: Story) -> None:
-    line = "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE=10 of the shell is not passed on: each cell sets its own"
+    line = "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE=10 of the shell is not passed on: each run sets its own"
     assert story.third.stdout.splitlines().count(line) == 1
 
 

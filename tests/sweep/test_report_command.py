@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,6 +43,24 @@ def test_the_last_sweep_is_reported_into_its_own_folder(mps_experiments: Command
     assert done.stdout.endswith("report: outputs/a day/a time/report.html\n")
     assert "what was typed" in (folder / "report.html").read_text()
     assert (folder / "figures" / "ratio.png").is_file()
+
+
+def test_a_width_that_is_nobodys_breaks_no_table_in_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = sweep(tmp_path / "s", *full_sweep())
+    monkeypatch.delenv("COLUMNS", raising=False)
+    run(folder)
+    said = capsys.readouterr().out
+    assert max(map(len, said.splitlines())) > 200
+    monkeypatch.setenv("COLUMNS", "60")
+    run(folder)
+    assert capsys.readouterr().out == said
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as in many CI systems
+    run(folder)
+    coloured = capsys.readouterr().out
+    assert coloured.startswith("\x1b[1m")
+    assert re.sub(r"\x1b\[[\d;]*m", "", coloured) == said
 
 
 def test_the_precision_is_that_of_the_sweep_and_not_of_the_records(
@@ -118,7 +137,7 @@ def test_of_nothing_but_damaged_records_nothing_is_written(
 ) -> None:
     folder = sweep(tmp_path / "s", *full_sweep()[:1])
     (folder / "off-1" / FILE_NAME).write_text("{")
-    assert run(folder) == 1
+    assert run(folder) == 2
     assert not (folder / "report.html").exists()
     assert "measurement.json is not a record" in capsys.readouterr().err
 

@@ -274,13 +274,13 @@ DENIED = b'{"error_code": "PERMISSION_DENIED", "message": "not yours"}'
     ],
 )
 @pytest.mark.parametrize("health", [(200, b"OK"), None], ids=["healthy", "guarded"])
-def test_a_server_that_says_no_is_told_from_none(
+def test_a_server_that_refuses_is_told_from_none(
     tmp_path: Path, status: int, body: bytes, said: str, health: tuple[int, bytes] | None
 ) -> None:
     with answering(status, body, answers={"/health": health} if health else {}) as address:
         line = refusal(address, tmp_path)
     assert line.startswith(f"tracking.uri={address}: ")
-    assert f"the server there says no {said}" in line
+    assert f"the server there refuses {said}" in line
     assert line.endswith(", or use tracking=sqlite or tracking=none")
 
 
@@ -289,7 +289,7 @@ def test_an_account_that_may_only_read_is_told_so(tmp_path: Path) -> None:
     answers = {"/health": (200, b"OK"), "/api/2.0/mlflow/experiments/get": (200, known)}
     with answering(403, b"Permission denied", answers=answers) as address:
         said = refusal(address, tmp_path)
-    assert "MLflow could not write to the store: the server there says no (403: Permission denied)" in said
+    assert "MLflow could not write to the store: the server there refuses (403: Permission denied)" in said
 
 
 def test_a_folder_is_a_store_only_where_mlflow_itself_is_told_so(

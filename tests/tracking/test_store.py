@@ -97,7 +97,7 @@ def test_mlflow_answers(uri: str) -> None:
         (200, b"OK\n", ""),
         (401, b"", ""),  # who may enter is the store's to say
         (404, b"", ""),  # Databricks has no such page
-        (503, b"", "the server there says no (503); see its log"),
+        (503, b"", "the server there refuses (503); see its log"),
     ],
 )
 def test_others_are_told_by_what_they_say(status: int, body: bytes, problem: str) -> None:

@@ -81,9 +81,9 @@ def _tail(used: Sequence[Group]) -> Iterator[str]:
     known = [share for share in shares if share is not None]
     if known:
         yield (
-            f"window=fixed: in {len(known)} of {len(runs)} runs of several processes a worker was done "
-            f"early, at the earliest after {per_cent(min(known))} of the makespan. Throughput, latency and "
-            "gain are partly those of fewer processes."
+            f"window=fixed: in {len(known)} of {len(runs)} runs of several processes one finished early, at "
+            f"the earliest after {per_cent(min(known))} of the makespan. Throughput, latency and gain are "
+            "partly those of fewer processes."
         )
 
 

@@ -16,7 +16,7 @@ _CAUSES = {
     "illegal_address": "a bad address",
     "server_kill": "a dead server",
     "daemon_kill": "a dead daemon",
-    "hang": "a hung process",
+    "hang": "a hung worker",
 }
 _STATES = {"on": "Under MPS", "off": "Without MPS"}
 
@@ -50,7 +50,7 @@ def _findings(rows: Sequence[FaultRow]) -> Iterator[str]:
         elif trials:
             harmless.append(_cause(row))
     if deadly:
-        yield f"{_listed(deadly)} kills all other processes"
+        yield f"{_listed(deadly)} kills all other workers"
     yield from mixed
     for row in rows:
         yield from _afterwards(row)

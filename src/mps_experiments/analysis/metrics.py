@@ -202,7 +202,7 @@ METRICS = (
     _run(
         "trace/overlap_share",
         "%",
-        "Overlap of the workers on the GPU",
+        "Overlap of the processes on the GPU",
         _overlap_share,
         better="higher",
         shown_factor=100,

@@ -158,7 +158,7 @@ def _lists(composer: Composer, given: list[Override]) -> list[tuple[str, ...]]:
         columns["repeat"] = [f"repeat={composer.config.repeat}"]
     count = math.prod(map(len, columns.values()))
     if count > mistakes.MAX_CELLS:
-        what = f"{count} cells are more than {mistakes.MAX_CELLS}; sweep over fewer values"
+        what = f"{count} runs are more than {mistakes.MAX_CELLS}; sweep over fewer values"
         raise ConfigError("command line", "", what)
     return list(itertools.product(*columns.values()))
 

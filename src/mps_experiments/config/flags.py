@@ -49,7 +49,7 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
         what = "a pickle can run code; repeat the run with the command in sweep.json"
         raise ConfigError("--experimental-rerun", args.experimental_rerun, what)
     if args.hydra_help and args.overrides:
-        raise ConfigError("--hydra-help", "", "stands alone; leave the options away")
+        raise ConfigError("--hydra-help", "", "stands alone; leave out the options")
     if args.resolve and not (args.cfg or args.help):
         raise ConfigError("--resolve", "", "works only with --cfg or --help")
     return args

@@ -92,7 +92,7 @@ def refuse_form(override: Override, choices: Choices) -> None:
     elif "=" not in text or not key:
         raise ConfigError(option or text, "", f"not an option; {_what_works(key, choices)}")
     elif key in GROUPS and not all(_names_choice(key, each) for each in values_of(override)):
-        raise ConfigError(option, value, f"not an option; {_what_works(key, choices)}")
+        raise ConfigError(option, value, f"no such value; {_what_works(key, choices)}")
 
 
 def values_of(override: Override) -> list[object]:
@@ -120,7 +120,7 @@ def refuse_sweep(override: Override, multirun: bool) -> None:
             hint = f"; or, if the comma belongs to it, quote it: {quoted}"
         raise ConfigError(option, value, f"several values need a sweep: add -m{hint}")
     if not override.is_discrete_sweep():
-        raise ConfigError(option, value, "has no single values; list them, such as 1,2")
+        raise ConfigError(option, value, "is no list of values; write one, such as 1,2")
     swept = list(itertools.islice(override.sweep_string_iterator(), MAX_CELLS + 1))
     if len(swept) > MAX_CELLS:
         raise ConfigError(option, value, f"more than {MAX_CELLS} values; sweep over fewer")
@@ -152,17 +152,17 @@ def explain(error: Exception, override: str, choices: Choices) -> ConfigError:
         return ConfigError(option, value, error.expected.removeprefix(f"{override} ")) if override else error
     message = str(error)
     if any(text in message for text in _ALREADY_THERE):
-        return ConfigError(option, value, f"is there already; leave the + away: {override.lstrip('+')}")
+        return ConfigError(option, value, f"exists already; leave out the +: {override.lstrip('+')}")
     return ConfigError(option, value, _reason(error, message, option.lstrip("+"), choices))
 
 
 def _reason(error: Exception, message: str, option: str, choices: Choices) -> str:
     if option in GROUPS and type(error) is ValueError:
-        return f"not an option; {_what_works(option, choices)}"
+        return f"no such value; {_what_works(option, choices)}"
     if match := _NO_CHOICE.search(message):
-        inner = "" if match[1] == option else f"it asks for {match[1]}={match[2]}, which is "
+        inner = "" if match[1] == option else f"it asks for {match[1]}={match[2]}: "
         more = _OTHER_MODELS if match[1] == "workload" else ""
-        return f"{inner}not an option; choose one of {', '.join(match[3].split())}{more}"
+        return f"{inner}no such value; choose one of {', '.join(match[3].split())}{more}"
     cause = error.__cause__ or error
     text = str(cause)
     if isinstance(cause, YAMLError):

@@ -141,7 +141,7 @@ class WorkloadConfig:
     """Images in each forward, filled from the inputs in turn. With kind=custom the items in each iteration:
     above 1 the factory is called as build(device, options, batch=N)."""
     seed: int = number(0, low=0, high=2**63 - 1)
-    """Seed of the random weights, the same in every worker."""
+    """Seed of the random weights, the same in every replica."""
     synchronize: Synchronize = Synchronize.stream
     """What ends an iteration: the worker's own stream, or all of its work on the device."""
     factory: str | None = None
@@ -157,7 +157,7 @@ class WorkersConfig:
     start_method: StartMethod = StartMethod.forkserver
     """forkserver: torch is imported once for the sweep; spawn: every worker imports it again."""
     cpu_affinity: CpuAffinity = CpuAffinity.none
-    """none: where the kernel puts them, like processes in production; auto: one CPU core for each worker
+    """none: where the kernel puts them, like processes in production; auto: one CPU core for each process
     where there are enough; rotate: so, and all move on by one core every rotate_s, so that fast and slow
     cores are shared out: steadier, but on a virtual machine one process is slower than left alone."""
     rotate_s: float = number(0.05, low=0.001, high=60)
@@ -199,7 +199,7 @@ class TraceConfig:
     """The traced pass after the measured window: which kernels ran together."""
 
     iterations: int = number(3, low=0, high=MAX_TRACED)
-    """Traced iterations per worker, after the measured window and never inside it; 0: no traced pass."""
+    """Traced iterations per process, after the measured window and never inside it; 0: no traced pass."""
     min_s: float = number(0.1, low=0, high=10)
     """Trace at least as many iterations as took this many seconds in the measured window."""
 
@@ -274,7 +274,7 @@ class TrackingConfig:
     experiment: str = "mps_experiments"
     """Name of the MLflow experiment. Where none is given, that of MLFLOW_EXPERIMENT_NAME."""
     timeout_s: float = number(30.0, low=_LEAST_S, high=_MOST_S)
-    """Seconds for MLflow to take one cell."""
+    """Seconds for MLflow to take one run."""
     connect_timeout_s: float = number(10.0, low=_LEAST_S, high=_MOST_S)
     """Seconds for an MLflow server to say that it is there, before anything starts."""
 
@@ -303,14 +303,14 @@ class Config:
     procs: int = number(1, low=1, high=1024)
     """Number of worker processes, each with a replica of the model."""
     times: Any = number(50, low=1, high=_MOST, word=AUTO)
-    """Iterations per worker in the measured window; auto: as many as window_s seconds hold."""
+    """Iterations per process in the measured window; auto: as many as window_s seconds hold."""
     window: Window = Window.kept
-    """kept: a worker that is done goes on, unmeasured, until all are; fixed: it stops and leaves the GPU to
-    the others, as in the first experiment."""
+    """kept: a process that finishes early keeps up the load, unmeasured, until all have finished; fixed: it
+    stops and leaves the GPU to the others, as in the first experiment."""
     window_s: float = number(10.0, low=0.01, high=86_400)
-    """With times=auto: seconds that each worker is measured."""
+    """With times=auto: seconds that each process is measured."""
     repeat: int = number(0, low=0, high=_MOST)
-    """Number of the repeat, or block: repeat=0,1,2 measures each cell three times, each with new workers."""
+    """Number of the repeat, or block: repeat=0,1,2 measures each cell three times, with new processes."""
     order: Order = Order.blocks
     """blocks: every cell once per repeat, in an order drawn from order_seed; as_given: as it was typed."""
     order_seed: int = number(0, low=0, high=2**32 - 1)
@@ -326,7 +326,7 @@ class Config:
     report: bool = True
     """At the end of a sweep write report.html, report.md and figures/ into its folder."""
     resume: bool = False
-    """Skip cells that have a VALID record under output_dir of the same configuration, code and machine."""
+    """Skip runs that have a VALID record under output_dir of the same configuration, code and machine."""
     allow_code: bool = False
     """On the command line only: let the configuration name code to run (_target_, logging classes, ...)."""
     output_dir: str = "outputs"

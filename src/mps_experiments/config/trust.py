@@ -71,7 +71,7 @@ def refuse_code(composed: DictConfig, trust: Trust, overrides: Sequence[str]) ->
     hydra = raw.pop("hydra")
     launcher = (hydra["launcher"] or {}).get("_target_")
     if launcher != BASIC_LAUNCHER:
-        what = "cannot be used: cells run one after another, or they would measure each other; leave it out"
+        what = "cannot be used: runs come one after another, or they would disturb each other; leave it out"
         raise _refusal("hydra/launcher", launcher, what)
     if trust.allow_code:
         return
@@ -87,7 +87,7 @@ def refuse_code(composed: DictConfig, trust: Trust, overrides: Sequence[str]) ->
     for key, value in leaves(hydra):
         is_free = any(f"{key}.".startswith(f"{name}.") for name in FREE + _WRITTEN_BY_HYDRA)
         if not is_free and not any((key, value) in shipped.items() for shipped in shipped_settings()):
-            what = "is a setting of Hydra, which can run code"
+            what = "is an option of Hydra, which can run code"
             raise _refusal(f"hydra.{key}", value, f"{what}; {_IF_TRUSTED}")
     for override in [*hydra["overrides"]["hydra"], *hydra["overrides"]["task"]]:
         if override not in overrides:

@@ -36,4 +36,4 @@ def describe(variables: Mapping[str, str]) -> str:
         f"{name}={value if value.isprintable() else ascii(value)}" for name, value in variables.items()
     )
     plural = "are" if len(variables) > 1 else "is"
-    return f"{named} of the shell {plural} not passed on: each cell sets its own"
+    return f"{named} of the shell {plural} not passed on: each run sets its own"

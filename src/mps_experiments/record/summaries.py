@@ -191,7 +191,7 @@ def cut_off(word: str) -> str:
     state = {"KILLED": "was cut off", "RUNNING": "is under way, or was cut off"}
     if summary is None or summary.status not in state:
         return ""
-    what = f"the sweep {state[summary.status]}; only cells that were begun are here"
+    what = f"the sweep {state[summary.status]}; only runs that were begun are here"
     return f"{word}: {what}, its whole command is in {NAME}"
 
 

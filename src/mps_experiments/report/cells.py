@@ -24,7 +24,7 @@ from mps_experiments.report.content import Table
 
 _DIGITS, _MOST_DIGITS, _MOST_DECIMALS = 3, 4, 4
 _NOTE = (
-    "percentiles over all workers and blocks; empty: not known. "
+    "percentiles over all processes and blocks; empty: not known. "
     f"In brackets: interval, of 95 % from {ENOUGH_BLOCKS} blocks on, rough below."
 )
 _THROUGHPUT, _MAKESPAN = BY_NAME["throughput_per_s"], BY_NAME["makespan_s"]

@@ -17,7 +17,7 @@ from mps_experiments.report.standard_streams import (
     guard_streams,
     is_closed_pipe,
 )
-from mps_experiments.report.terminal import complain
+from mps_experiments.report.terminal import clear_status, complain
 
 EXIT_USER_ERROR = 2
 
@@ -119,6 +119,7 @@ def run_and_exit(main: Callable[[], int]) -> NoReturn:
         if not isinstance(ended.code, int | None):
             raise
         code = ended.code or 0
+    clear_status()
     problem = finish_output()
     if problem is not None and is_closed_pipe(problem):
         code = code or 128 + signal.SIGPIPE

@@ -31,7 +31,7 @@ _COLUMNS = (
     "left over",
 )
 _MATRIX_NOTE = (
-    "others: trials in which all other processes finished; new client: in which one was served afterwards; "
+    "others: trials in which all other workers finished; new client: in which one was served afterwards; "
     "without MPS: how many of those were, silently."
 )
 _NONE = "-"

@@ -38,7 +38,7 @@ _WORDS = (
     "gain: throughput of N processes over that of one, all else equal. N: the others ran for free.",
     "ratio: time per iteration of the slowest of N processes over that of one. 1.0: the others ran for free. "
     "N: as slow as one after the other.",
-    "makespan: last worker's end minus first worker's start, over the workers' own iterations.",
+    "makespan: from the first process's start to the last one's end, over their measured iterations.",
     f"best: the cell with the most throughput, or the fewest processes that reach {per_cent(AS_GOOD)} of "
     f"it; never one that does less than one process. knee: the fewest that reach {per_cent(KNEE)} of the "
     "best, with MPS as it is there.",

@@ -1,7 +1,8 @@
 """Print what people see: a sweep's progress, lines, tables; plain text where there is no terminal.
 
-On a terminal words are wrapped to its width, the decision is bold and verdicts have colours (not with
-NO_COLOR). Elsewhere nothing is wrapped, cut or coloured.
+On a terminal words and tables have its width (COLUMNS, if that is set), the decision is bold and verdicts
+have colours (not with NO_COLOR). In a file or a pipe, whose width is nobody's, each line and each table is as
+wide as what it says, whatever COLUMNS is, and nothing is coloured (but with FORCE_COLOR).
 """
 
 import sys
@@ -9,7 +10,7 @@ import textwrap
 import time
 from collections.abc import Iterable
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TextIO
 
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TaskID, TextColumn, TimeElapsedColumn
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 _TICK_TERMINAL_S = 1.0  # one redraw a second is all that happens in the parent while workers are timed
 _TICK_PLAIN_S = 5.0
-_PLAIN_WIDTH = 1000  # characters; in a file no table needs to be cut
+PLAIN_WIDTH = 1000  # characters; in a file no table needs to be cut
 _REMAINING_EVERY_S = 60.0  # without a terminal; on one the bar says it all the time
 _STYLES = {
     r"\bVALID\b": "green",
@@ -56,10 +57,11 @@ class Terminal:
 
     def __init__(self, cell_count: int | None, console: Console | None = None) -> None:
         self._console = console or Console()
-        self.is_terminal = self._console.is_terminal
+        # rich takes a file for a terminal if FORCE_COLOR is set: colours are meant, not a width or a bar.
+        self.is_terminal = sys.stdout.isatty() if console is None else console.is_terminal
         self._console.soft_wrap = not self.is_terminal
         if not self.is_terminal:
-            self._console.width = _PLAIN_WIDTH
+            self._console.width = PLAIN_WIDTH
         self.tick_s = _TICK_TERMINAL_S if self.is_terminal else _TICK_PLAIN_S
         self._progress = Progress(
             TextColumn("{task.description}"),
@@ -77,7 +79,7 @@ class Terminal:
         self._told_s = time.monotonic()
 
     def __enter__(self) -> Self:
-        _clear_status()
+        clear_status()
         self._progress.start()
         return self
 
@@ -101,7 +103,7 @@ class Terminal:
         self._print(text, bold=len(sentence + stop.rstrip()))
 
     def _print(self, text: str, bold: int = 0) -> None:
-        _clear_status()
+        clear_status()
         if self.is_terminal:  # rich would break a long path, too
             lines = (
                 textwrap.wrap(
@@ -180,36 +182,42 @@ class Terminal:
         self.line(f"worker {rank} pid {pid} stream {message.stream} #{message.iteration}: {message.shape}")
 
 
-_status_is_shown = False
+_status_stream: TextIO | None = None  # shows a status now
 
 
 def status(text: str) -> None:
-    """Say on a terminal what is being done, until the next output takes its place; elsewhere nothing."""
-    global _status_is_shown
-    if sys.stdout.isatty():
-        _clear_status()
-        sys.stdout.write(f"{text} ...")
-        sys.stdout.flush()
-        _status_is_shown = True
+    """Say on a terminal what is being done, until the next output takes its place; elsewhere nothing.
+
+    Standard error serves where standard output leads elsewhere, as with `| tee log`.
+    """
+    global _status_stream
+    clear_status()
+    _status_stream = next((each for each in (sys.stdout, sys.stderr) if each.isatty()), None)
+    if _status_stream is not None:
+        _status_stream.write(f"{text} ...")
+        _status_stream.flush()
 
 
 def announce(text: str) -> None:
-    """Say what is being done, as a line where there is no terminal."""
-    status(text)
-    if not sys.stdout.isatty():
+    """Say what is being done; as a line of standard output if that is no terminal."""
+    if sys.stdout.isatty():
+        status(text)
+    else:
+        clear_status()
         sys.stdout.write(f"{text} ...\n")
         sys.stdout.flush()
 
 
-def _clear_status() -> None:
-    global _status_is_shown
-    if _status_is_shown:
-        sys.stdout.write("\r\x1b[K")
-        sys.stdout.flush()
-        _status_is_shown = False
+def clear_status() -> None:
+    """Remove what `status` shows."""
+    global _status_stream
+    if _status_stream is not None:
+        _status_stream.write("\r\x1b[K")
+        _status_stream.flush()
+        _status_stream = None
 
 
 def complain(text: str) -> None:
     """Print one line on standard error."""
-    _clear_status()
+    clear_status()
     sys.stderr.write(f"mps_experiments: {text}\n")

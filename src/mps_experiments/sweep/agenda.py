@@ -167,7 +167,7 @@ def _refuse_precision(request: Request, with_fault: bool) -> None:
         what = "adds blocks to a sweep; add -m and the cells to compare, such as procs=1,2"
         raise ConfigError("precision", precision, what)
     if with_fault:
-        what = "a fault is tried several times with fault.trials; leave precision or the fault away"
+        what = "a fault is tried several times with fault.trials; leave out precision or the fault"
         raise ConfigError("precision", precision, what)
     if all(cell.procs != 1 for cell in request.cells):
         given = ",".join(str(procs) for procs in dict.fromkeys(cell.procs for cell in request.cells))

@@ -24,6 +24,7 @@ from mps_experiments.tracking.addresses import store_named_outside
 from mps_experiments.workloads.files import first_bytes
 
 _WOULD_WORK = f"give a run's or a sweep's folder, a {FILE_NAME} or an MLflow run id"
+_OTHER_STORE = "--tracking-uri names another"
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
 _ARCHIVE = re.compile(r".*\.(zip|tgz|tar(\.\w+)?)", re.IGNORECASE)
 _HEAD_BYTES = 1024  # a record begins with its version and id
@@ -35,6 +36,7 @@ def find_runs(
     tracking_uri: str | None,
     output_dir: Path,
     mistakes: list[ConfigError] | None = None,
+    option: str = "run",
 ) -> Found:
     """Find all runs that the words stand for; creates nothing.
 
@@ -44,12 +46,14 @@ def find_runs(
         tracking_uri: MLflow address; None for that of MLFLOW_TRACKING_URI, or else the store in `output_dir`.
         output_dir: The program's output directory.
         mistakes: Receives one for each word that is none of these; None raises the first.
+        option: What the words were given to, for a mistake.
 
     Raises:
-        ConfigError: If a word is none of these, or MLflow is needed and cannot be read.
+        ConfigError: If a word is none of these or has no record that can be read, or MLflow is needed and
+            cannot be read.
     """
-    store = f"sqlite:///{output_dir.expanduser().absolute() / 'mlflow.db'}"
-    search = _Search(tracking_uri or store_named_outside() or store)
+    own_store = output_dir.expanduser().absolute() / "mlflow.db"
+    search = _Search(tracking_uri or store_named_outside(), own_store, option)
     for word in words:
         try:
             search.look_for(word)
@@ -90,7 +94,7 @@ def last_sweep(output_dir: Path) -> Path:
 
 def unreadable(problems: Sequence[str]) -> str:
     """Say how many records cannot be read, and why the first; empty if all can."""
-    return f"{len(problems)} records are not used, they cannot be read: {problems[0]}" if problems else ""
+    return f"stored records that cannot be read: {len(problems)}, such as {problems[0]}" if problems else ""
 
 
 def archive_hint(path: Path) -> str:
@@ -110,11 +114,19 @@ def folder_hint(folder: Path) -> str:
     return ""
 
 
+def none_readable(problems: Sequence[str]) -> str:
+    """Say that there are records but none can be read, and why the first cannot."""
+    first = f"such as {problems[0]}" if problems[1:] else problems[0]
+    return f"no record of it can be read: {first}; give another"
+
+
 @dataclass
 class _Search:
     """Runs found so far."""
 
-    uri: str
+    named_uri: str | None
+    own_store: Path
+    option: str
     by_id: dict[str, FoundRun] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     commands: list[str] = field(default_factory=list)
@@ -123,13 +135,18 @@ class _Search:
     def look_for(self, word: str) -> None:
         path = Path(word).expanduser() if word.startswith("~/") else Path(word)
         if word and os.path.isdir(path):  # noqa: PTH112 - unlike Path it takes any text, however long
-            self._add_folder(path)
+            runs, problems = self._in_folder(path)
         elif os.path.isfile(path):  # noqa: PTH113
-            self._add_file(path)
+            runs, problems = [self._in_file(path)], []
         elif _RUN_ID.fullmatch(word):
-            self._add_logged(word)
+            runs, problems = self._logged(word)
         else:
-            raise ConfigError("run", word, f"no such file or folder; {_WOULD_WORK}")
+            raise ConfigError(self.option, word, f"no such file or folder; {_WOULD_WORK}")
+        if problems and not runs:
+            raise ConfigError(self.option, word, none_readable(problems))
+        for run in runs:
+            self.by_id.setdefault(run.measurement.record_id, run)
+        self.problems += problems
 
     def found(self) -> Found:
         """Return it in order; a record that a sweep took over may have come with a later word."""
@@ -146,41 +163,52 @@ class _Search:
             commands=tuple(dict.fromkeys(self.commands)),
         )
 
-    def _add(self, run: FoundRun) -> None:
-        self.by_id.setdefault(run.measurement.record_id, run)
-
-    def _add_file(self, path: Path) -> None:
+    def _in_file(self, path: Path) -> FoundRun:
         if hint := archive_hint(path):
-            raise ConfigError("run", path, hint)
+            raise ConfigError(self.option, path, hint)
         try:
-            self._add(FoundRun(measurement=read_measurement(path), folder=path.parent))
+            return _read(path)
         except RecordError as error:
-            hint = f"; {path} is a sweep's: give its folder" if read_summary(path) else ""
-            self.problems.append(f"{error}{hint}")
+            hint = "it is a sweep's: give its folder" if read_summary(path) else _WOULD_WORK
+            why = str(error).removeprefix(f"{path}").lstrip(": ")
+            raise ConfigError(self.option, path, f"{why}; {hint}") from error
 
-    def _add_folder(self, folder: Path) -> None:
+    def _in_folder(self, folder: Path) -> tuple[list[FoundRun], list[str]]:
         sweeps, paths = list(summaries_below(folder)), list(originals(folder))
         if not paths and not any(sweep.taken_over for sweep in sweeps):
-            under_way = "its sweep is under way, or was cut off in its first cell" if sweeps else ""
+            under_way = "its sweep is under way, or was cut off in its first run" if sweeps else ""
             what = f"no {FILE_NAME} below it; {folder_hint(folder) or under_way or _WOULD_WORK}"
-            raise ConfigError("run", folder, what)
-        for sweep in sweeps:
-            for measurement, place in sweep.records_taken_over():
-                self._add(FoundRun(measurement=measurement, folder=place))
+            raise ConfigError(self.option, folder, what)
+        runs = [
+            FoundRun(measurement=measurement, folder=place)
+            for sweep in sweeps
+            for measurement, place in sweep.records_taken_over()
+        ]
+        problems = []
         for path in paths:
-            self._add_file(path)
+            try:
+                runs.append(_read(path))
+            except RecordError as error:
+                problems.append(str(error))
         self.sweeps += sweeps
+        return runs, problems
 
-    def _add_logged(self, run_id: str) -> None:
+    def _logged(self, run_id: str) -> tuple[list[FoundRun], list[str]]:
         # Imported here: MLflow costs a second, which a folder does not need.
         from mps_experiments.tracking.stored import stored_records
 
+        if self.named_uri is None and not self.own_store.exists():
+            what = f"no such file or folder, and no MLflow store at {self.own_store}; {_OTHER_STORE}"
+            raise ConfigError(self.option, run_id, what)
+        uri = self.named_uri or f"sqlite:///{self.own_store}"
         try:
-            logged = stored_records(self.uri, run_id)
+            logged = stored_records(uri, run_id)
         except TrackingError as error:
-            what = f"no such file or folder, and not in MLflow at {self.uri}: {error}"
-            raise ConfigError("run", run_id, what) from error
-        for each in logged.runs:
-            self._add(each)
-        self.problems += logged.problems
+            what = f"no such file or folder, and not in MLflow at {uri}: {error}"
+            raise ConfigError(self.option, run_id, what) from error
         self.commands += logged.commands
+        return list(logged.runs), list(logged.problems)
+
+
+def _read(path: Path) -> FoundRun:
+    return FoundRun(measurement=read_measurement(path), folder=path.parent)

@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     words = args.runs or [str(last_sweep(args.output_dir))]
     places = {"tracking_uri": args.tracking_uri, "output_dir": args.output_dir}
     found = find_runs(words, **places, mistakes=mistakes)
-    if mistakes and not (found.runs or found.problems):
+    if mistakes and not found.runs:
         raise mistakes[0]
     subject = _subject(words, found, args.gpu_hour)
     if subject.runs and args.export:
@@ -54,7 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _refuse_useless(args: argparse.Namespace) -> None:
     """Refuse a folder for a report that is not written."""
     if args.export and args.out is not None:
-        what = "has no effect with --export; leave it away, or name a file: --export csv=FILE"
+        what = "has no effect with --export; leave it out, or name a file: --export csv=FILE"
         raise ConfigError("--out", args.out, what)
 
 

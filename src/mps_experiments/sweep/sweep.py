@@ -213,7 +213,7 @@ class Sweep:
     def _settle(self) -> None:
         """Wait for what is left of the run before: only one thread at a time has the ledger."""
         if not self.afterwork.settle(_SETTLE_TIMEOUT_S):
-            complain(f"the files of the run before are still being written after {_SETTLE_TIMEOUT_S:g} s")
+            complain(f"the files of the previous run are still being written after {_SETTLE_TIMEOUT_S:g} s")
 
     def _kept_for(self, run: CellRun) -> Kept | None:
         """Return the VALID record of an earlier sweep that stands for this run, if it is to be looked for."""
@@ -222,7 +222,7 @@ class Sweep:
         if self._earlier is None:
             self._earlier = EarlierRuns(Path(run.config["output_dir"]))
             if line := unreadable(self._earlier.problems):
-                complain(f"resume: {line}")
+                complain(line)
         weights_sha256 = self.weights_sha256.get(run.plan.workloads[0].weights)
         machine = self._surroundings_of(run.plan).machine
         wanted = of_plan(run.plan, run.config, machine, weights_sha256)
@@ -282,7 +282,7 @@ class Sweep:
         ledger.order = self.agenda.summary()
         ledger.finish(report, status)
         if self.interruption is not None and self.planned:
-            what = f"interrupted: {self._begun - self._is_open} of {self.planned} cells were finished"
+            what = f"interrupted: {self._begun - self._is_open} of {self.planned} runs were finished"
             how = "; the same command with resume=true runs the others" if self.can_resume else ""
             self.terminal.line(f"{what}{how}")
         for line in ledger.places_to_look(report):

@@ -19,7 +19,7 @@ from mps_experiments.record.summaries import NAME, Summary, records_below, summa
 from mps_experiments.report.command_line import Parser, as_command
 from mps_experiments.report.terminal import complain
 from mps_experiments.sweep.ledger import Ledger
-from mps_experiments.sweep.lookup import add_output_dir, archive_hint, last_sweep
+from mps_experiments.sweep.lookup import add_output_dir, archive_hint, last_sweep, none_readable
 from mps_experiments.sweep.preflight import new_tracker
 from mps_experiments.sweep.reporting import sweep_report
 from mps_experiments.tracking.addresses import store_named_outside
@@ -110,9 +110,13 @@ def _collect(folder: Path, is_given: bool, sweeps: dict[str, _Sweep]) -> list[st
     records = list(records_below(folder, damaged))
     if not folder.exists():
         raise ConfigError("FOLDER", folder, "no such file or folder; give a folder under outputs/")
-    if not (records or damaged or taken_over):
-        hint = archive_hint(folder) or f"no {FILE_NAME} below it; give a folder under outputs/"
+    if folder.is_file():
+        hint = archive_hint(folder) or "is a file; give the folder that holds it"
         raise ConfigError("FOLDER", folder, hint)
+    if not (records or damaged or taken_over):
+        raise ConfigError("FOLDER", folder, f"no {FILE_NAME} below it; give a folder under outputs/")
+    if damaged and not (records or taken_over):
+        raise ConfigError("FOLDER", folder, none_readable(damaged))
     for measurement, path in records:
         sweep_id, record_id = measurement.sweep_id, measurement.record_id
         if record_id in taken_over and sweep_id not in below:

@@ -200,7 +200,7 @@ def _tables_of(database: Path, patience_s: float) -> tuple[set[str], str | None]
 
 def refusal(status: int, text: str = "") -> str:
     """Return what is said of a server that answers with an HTTP error, and with `text` besides."""
-    what = f"the server there says no ({status}{f': {text}' if text else ''})"
+    what = f"the server there refuses ({status}{f': {text}' if text else ''})"
     if status in (401, 403):
         return f"{what}; {_LOGIN}, or ask for the permission"
     if status >= 500:

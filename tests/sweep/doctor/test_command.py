@@ -128,7 +128,7 @@ def test_an_nvml_that_breaks_is_one_line_with_its_reason(tmp_path: Path) -> None
 
     driver = examined(tmp_path, lost, device="cuda")["driver"]
     assert driver.level is Level.FAIL
-    assert driver.found.startswith("cannot be looked at (NVMLError")
+    assert driver.found.startswith("cannot be checked (NVMLError")
 
 
 def test_a_check_that_hangs_is_left_behind_and_what_it_found_is_kept() -> None:

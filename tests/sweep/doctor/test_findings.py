@@ -33,7 +33,7 @@ from tests.fakes.plans import (
 )
 from tests.sweep.doctor.conftest import DriverProbe
 
-GB = 10**9
+GIB = 2**30
 ON_GPU = Device(gpu=FAKE_GPU)
 SMALL = WorkloadSpec(kind="torchvision", model="mobilenet_v3_small")
 
@@ -47,8 +47,8 @@ def test_the_driver_and_the_gpu_that_is_meant_are_named() -> None:
     probe = DriverProbe()
     assert named(*findings.driver_findings(probe), *findings.gpu_findings(ON_GPU, probe)) == {
         "driver": (Level.OK, "580.159.04, CUDA up to 13.0"),
-        "GPU": (Level.OK, "Stand-in, 69 GB, compute mode Default"),
-        "GPU memory": (Level.OK, "67.7 of 68.7 GB are free"),
+        "GPU": (Level.OK, "Stand-in, 64 GiB, compute mode Default"),
+        "GPU memory": (Level.OK, "63.1 of 64.0 GiB are free"),
         "GPU processes": (Level.OK, "none of others"),
     }
 
@@ -64,9 +64,9 @@ def test_a_driver_whose_library_does_not_answer_fails(
 
 def test_who_else_is_on_the_gpu_is_a_warning() -> None:
     processes = (GpuProcess(pid=os.getpid(), memory_bytes=None), GpuProcess(pid=2**30, memory_bytes=None))
-    probe = DriverProbe(processes=processes, used_bytes=FAKE_GPU.memory_total_bytes - GB)
+    probe = DriverProbe(processes=processes, used_bytes=FAKE_GPU.memory_total_bytes - GIB)
     found = named(*findings.gpu_findings(ON_GPU, probe))
-    assert found["GPU memory"] == (Level.WARN, "1.0 of 68.7 GB are free")
+    assert found["GPU memory"] == (Level.WARN, "1.0 of 64.0 GiB are free")
     level, text = found["GPU processes"]
     assert level is Level.WARN
     assert text.startswith(f"2 of others: pid {os.getpid()} (")
@@ -101,17 +101,17 @@ def test_another_sweep_on_the_gpu_is_named_and_nothing_is_created(tmp_path: Path
 @pytest.mark.parametrize(
     ("finding", "level", "found"),
     [
-        (findings.cores_finding(16, None), Level.OK, "16 can be used: enough for up to 16 workers"),
-        (findings.cores_finding(16, 16.0), Level.OK, "16 can be used: enough for up to 16 workers"),
+        (findings.cores_finding(16, None), Level.OK, "16 can be used: enough for up to 16 processes"),
+        (findings.cores_finding(16, 16.0), Level.OK, "16 can be used: enough for up to 16 processes"),
         (
             findings.cores_finding(16, 2.5),
             Level.WARN,
-            "16 can be used, but a CPU limit allows the time of 2.5",
+            "16 can be used, but a CPU limit allows the time of 2.5 cores",
         ),
         (findings.cores_finding(2, None), Level.WARN, "2 can be used"),
-        (findings.memory_finding(8 * GB, None), Level.OK, "8.0 GB available"),
-        (findings.memory_finding(3 * GB, 8 * GB), Level.WARN, "3.0 GB available"),
-        (findings.memory_finding(8 * GB, 3 * GB), Level.WARN, "3.0 GB allowed by a memory limit"),
+        (findings.memory_finding(8 * GIB, None), Level.OK, "8.0 GiB available"),
+        (findings.memory_finding(3 * GIB, 8 * GIB), Level.WARN, "3.0 GiB available"),
+        (findings.memory_finding(8 * GIB, 3 * GIB), Level.WARN, "3.0 GiB allowed by a memory limit"),
     ],
 )
 def test_cores_and_memory_are_judged_by_what_a_container_allows(

@@ -97,4 +97,4 @@ def test_of_a_sweep_that_was_cut_off_only_a_part_is_written_and_that_is_said(
 ) -> None:
     (outputs / "sweep.json").write_text(json.dumps({"status": "KILLED", "cells": []}))
     assert main([str(outputs), "-o", "-"]) == 1
-    assert "the sweep was cut off; only cells that were begun are here" in capsys.readouterr().err
+    assert "the sweep was cut off; only runs that were begun are here" in capsys.readouterr().err

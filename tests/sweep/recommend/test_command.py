@@ -3,13 +3,17 @@
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
 from mps_experiments.config.cells import parse
 from mps_experiments.machine.gpus import FixedProbe
 from mps_experiments.record.measurement import find_measurements
 from mps_experiments.sweep.recommend import command
+from tests.fakes.stores import new_store
+from tests.fakes.warm import warm
 from tests.sweep.recommend.conftest import CUSTOM, GRID, ON_GPU, truth
 from tests.sweep.recommend.stored_records import Cells
+from tests.sweep.test_sweep import MOODY, environment
 
 
 def one(lines: list[str], beginning: str) -> str:
@@ -71,6 +75,7 @@ def test_records_of_other_conditions_are_not_read_and_no_run_is_begun_without_ti
         (["procs=1,0"], "procs=0: must be a whole number from 1 to 1024"),
         (["repeat=0,1"], "repeat=0,1: the search adds blocks"),
         (["budget_min=0"], "--budget-min=0: must be a number above 0"),
+        (["--tracking-uri", "x"], "--tracking-uri=x: is where the runs of --stored are; tracking.uri=..."),
         (["fault.kind=kill"], "fault.kind=kill: a search compares ordinary runs"),
         (["procs=1", "device=cpu", "--goal", "energy"], "--goal=energy: needs figures of a GPU"),
         (["procs=1", "device=cpu", "--memory-gib", "3"], "--memory-gib=3: needs figures of a GPU"),
@@ -121,3 +126,50 @@ def test_cells_that_cannot_run_here_are_skipped_with_the_reason(
 )
 def test_what_gives_p99_more_iterations_depends_on_what_was_typed(given: set[str], expected: str) -> None:
     assert command._longer_window(given) == expected
+
+
+@pytest.fixture
+def logged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """MLflow's run ids of a small CPU sweep that was really run, by name; the parent run is "sweep"."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    new_store(tmp_path / "outputs" / "mlflow.db")
+    options = ("procs=1,2", "repeat=0,1", "times=30", "trace.iterations=0", "report=false")
+    done = warm().start("mps_experiments", ["-m", *MOODY, *options], tmp_path, environment()).finish()
+    assert done.returncode == 0, done.stdout + done.stderr
+    client = MlflowClient("sqlite:///outputs/mlflow.db")
+    runs = client.search_runs([each.experiment_id for each in client.search_experiments()])
+    names = {run.info.run_id: str(run.info.run_name) for run in runs}
+    return {name if name.startswith("mps=") else "sweep": run_id for run_id, name in names.items()}
+
+
+def test_an_mlflow_run_id_stands_for_its_sweep_or_its_run(
+    logged: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    one_run = next(run_id for name, run_id in logged.items() if "procs=2" in name)
+    assert command.main(["--stored", logged["sweep"]]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "(2 blocks)" in one(lines, "USE procs=")
+    assert one(lines, "runs: ").startswith("runs: 0 measured, 4 stored")
+    assert (tmp_path / "outputs" / "recommended").is_dir()
+
+    assert command.main(["--stored", one_run]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert one(lines, "USE ").startswith("USE procs=2 mps=off times=30: ")
+    assert one(lines, "runs: ").startswith("runs: 0 measured, 1 stored")
+
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    store = f"sqlite:///{tmp_path}/outputs/mlflow.db"
+    for place in (["--tracking-uri", store], [f"tracking.uri={store}"], ["output_dir=../outputs"]):
+        assert command.main(["--stored", logged["sweep"], "--stored", one_run, *place]) == 0
+        assert "4 stored" in capsys.readouterr().out
+
+    assert command.main(["--stored", one_run]) == 2
+    expected = f"--stored={one_run}: no such file or folder, and no MLflow store at {Path.cwd()}/outputs"
+    assert expected in capsys.readouterr().err
+    assert command.main(["--stored", "0" * 32, "--tracking-uri", store]) == 2
+    assert "there is no such run; --tracking-uri names another store" in capsys.readouterr().err

@@ -93,7 +93,7 @@ def test_the_command_measures_nothing(
         (["procs=1,2"], "procs=1,2: has no effect with --stored, which measures nothing; leave it out"),
         (["--budget-min", "3"], "--budget-min=3: has no effect with --stored"),
         (["--config-dir", "x"], "--config-dir=x: has no effect with --stored"),
-        (["--stored", "nowhere"], "run=nowhere: no such file or folder"),
+        (["--stored", "nowhere"], "--stored=nowhere: no such file or folder"),
     ],
 )
 def test_what_goes_with_a_measurement_only_is_one_line_and_exit_code_2(

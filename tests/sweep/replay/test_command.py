@@ -81,6 +81,16 @@ def test_cells_that_are_no_product_are_run_and_one_that_cannot_be_is_exit_code_1
     assert "not compared, now is SKIPPED: mps=on needs an NVIDIA GPU" in done.stdout
 
 
+def test_a_damaged_record_beside_the_others_is_exit_code_1(outputs: Path, tmp_path: Path) -> None:
+    one = next(m for m in records(outputs) if m.cell.procs == 1)
+    write_measurement(one, tmp_path / "stored" / "1" / "measurement.json")
+    (tmp_path / "stored" / "measurement.json").write_text("{")
+    done = replay(tmp_path, "stored").finish()
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
+    assert done.stderr.startswith("mps_experiments: stored/measurement.json is not a record")
+    assert [m.verdict.status.value for m in records(tmp_path / "outputs")] == ["VALID"]
+
+
 def test_ctrl_c_ends_it_in_order_and_shows_what_there_is(outputs: Path, tmp_path: Path) -> None:
     one = records(outputs)[0]
     long = replace(one, config=one.config | {"times": 100_000})
@@ -91,7 +101,7 @@ def test_ctrl_c_ends_it_in_order_and_shows_what_there_is(outputs: Path, tmp_path
     done = runner.finish()
     assert done.returncode == 130
     assert "not compared, now is INVALID: interrupted by SIGINT" in done.stdout
-    assert "interrupted: 0 of 1 cells were finished\n" in done.stdout
+    assert "interrupted: 0 of 1 runs were finished\n" in done.stdout
 
 
 def test_what_a_gpu_did_is_not_replayed_on_the_cpu(

@@ -21,6 +21,7 @@ from mps_experiments.errors import ConfigError, in_words, without_passwords
 from mps_experiments.machine.gpus import FixedProbe, GpuProbe, open_probe
 from mps_experiments.machine.lock_file import LOCK_FOLDER
 from mps_experiments.report.command_line import Parser
+from mps_experiments.report.terminal import PLAIN_WIDTH
 from mps_experiments.run.plan import RunPlan
 from mps_experiments.sweep.doctor import findings
 from mps_experiments.sweep.doctor.findings import Finding, Level
@@ -54,7 +55,8 @@ def main(
     uri = args.tracking_uri or store_named_outside()
     tracking = TrackingConfig(enabled=uri != "none", uri=None if uri == "none" else uri)
     config = Config(device=args.device, output_dir=args.output_dir, tracking=tracking)
-    console = Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
+    width = None if sys.stdout.isatty() else PLAIN_WIDTH
+    console = Console(width=width, soft_wrap=True, highlight=False, markup=False, emoji=False)
     found = []
     for finding in examine(config, args.try_mps, open_gpus, lock_folder):
         found.append(finding)
@@ -160,7 +162,7 @@ def findings_of(
             what, _, todo = str(error).partition("; ")
             fail(what, todo or "see `python -m mps_experiments --help`")
         except Exception as error:  # a driver that is lost must not hide the other findings
-            fail(f"cannot be looked at ({in_words(error)})", "mend that and ask again")
+            fail(f"cannot be checked ({in_words(error)})", "fix that and run the doctor again")
 
     thread = threading.Thread(target=run, name=f"doctor: {name}", daemon=True)
     thread.start()

@@ -28,7 +28,8 @@ from mps_experiments.sweep.preflight import check_workloads, look_at_output_dir,
 
 _KERNEL_DRIVER = Path("/proc/driver/nvidia/version")
 _FEW_CORES = 3  # two workers and this program
-_WORKER_BYTES = 2 * 10**9  # a worker of the default model takes so much memory, on the GPU and beside it
+_GIB = 2**30
+_WORKER_BYTES = 2 * _GIB  # a worker of the default model takes so much memory, on the GPU and beside it
 _SLOWER = "CUDA_LAUNCH_BLOCKING"
 _NO_DAEMON_OF_OURS = Path("/dev/null/pipe")
 
@@ -92,18 +93,20 @@ def cores_finding(usable: int, quota: float | None) -> Finding:
     """Judge the CPU cores that this process may use, and the cores' worth of time that a container allows."""
     if quota is not None and quota < usable:
         todo = "lift the container's CPU limit: it stops workers on cores of their own again and again"
-        return _warn("cores", f"{usable} can be used, but a CPU limit allows the time of {quota:g}", todo)
+        return _warn(
+            "cores", f"{usable} can be used, but a CPU limit allows the time of {quota:g} cores", todo
+        )
     if usable < _FEW_CORES:
         todo = f"use {_FEW_CORES} or more, procs plus one: workers short of cores look as if MPS did not help"
         return _warn("cores", f"{usable} can be used", todo)
-    return _ok("cores", f"{usable} can be used: enough for up to {usable} workers")
+    return _ok("cores", f"{usable} can be used: enough for up to {usable} processes")
 
 
 def memory_finding(available: int, limit: int | None) -> Finding:
     """Judge the main memory that is left, or a container's limit if that is less; in bytes."""
     size = min(available, limit or available)
-    found = f"{size / 10**9:.1f} GB {'available' if size == available else 'allowed by a memory limit'}"
-    todo = "have 2 GB for each worker: end other programs, lift a container's limit, or use fewer procs"
+    found = f"{size / _GIB:.1f} GiB {'available' if size == available else 'allowed by a memory limit'}"
+    todo = "have 2 GiB for each process: end other programs, lift a container's limit, or use fewer"
     return _warn("memory", found, todo) if size < 2 * _WORKER_BYTES else _ok("memory", found)
 
 
@@ -125,12 +128,12 @@ def gpu_findings(device: Device, probe: GpuProbe) -> Iterator[Finding]:
             yield _warn("GPU", f"{found}: what is measured says nothing about MPS", todo)
         return
     others = ", ".join(f"{each.uuid} {each.name}" for each in probe.gpus() if each.uuid != gpu.uuid)
-    size = f"{gpu.name}, {gpu.memory_total_bytes / 10**9:.0f} GB, compute mode {gpu.compute_mode}"
+    size = f"{gpu.name}, {gpu.memory_total_bytes / _GIB:.0f} GiB, compute mode {gpu.compute_mode}"
     yield _ok("GPU", f"{size}; others: {others}" if others else size)
     if (used := probe.memory_used_bytes(gpu.uuid)) is not None:
         left = gpu.memory_total_bytes - used
-        found = f"{left / 10**9:.1f} of {gpu.memory_total_bytes / 10**9:.1f} GB are free"
-        todo = "end what holds it (see `nvidia-smi`): a worker of the default model takes 2 GB"
+        found = f"{left / _GIB:.1f} of {gpu.memory_total_bytes / _GIB:.1f} GiB are free"
+        todo = "end what holds it (see `nvidia-smi`): a replica of the default model takes 2 GiB"
         few = left < 2 * _WORKER_BYTES
         yield _warn("GPU memory", found, todo) if few else _ok("GPU memory", found)
     if processes := probe.compute_processes(gpu.uuid):
@@ -236,7 +239,7 @@ def output_findings(config: Config) -> Iterator[Finding]:
     folder = look_at_output_dir(config)
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     made = "" if existing == folder else ", which will be made"
-    yield _ok("output folder", f"{folder}{made}; {shutil.disk_usage(existing).free / 10**9:.1f} GB free")
+    yield _ok("output folder", f"{folder}{made}; {shutil.disk_usage(existing).free / _GIB:.1f} GiB free")
 
 
 def store_findings(config: Config) -> Iterator[Finding]:

@@ -115,7 +115,8 @@ class Answer:
         if chosen not in several and best is not None:
             is_clear = study.search.over(chosen)[best].high < 0
             what = "beats" if is_clear else "does as much as"
-            yield f"one process {what} packing: {study.names[best]}, the best pack: {self._against(best)}"
+            pack = f"{study.names[best]}, the best of several processes"
+            yield f"one process {what} packing: {pack}: {self._against(best)}"
 
     def _against(self, arm: int) -> str:
         if self.chosen is None:

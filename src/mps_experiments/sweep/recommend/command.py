@@ -25,6 +25,7 @@ _DEFAULTS = {"procs": "procs=1,2,4,8,16", "mps": "mps=off,on", "times": "times=a
 _WINDOW = "window_s=5"
 _BUDGET_MIN = "20"
 _SET_WINDOW = {"times", "window_s", "experiment"}  # who gives one of them decides the window
+_PLACES = ("output_dir", "tracking.uri")  # all of a sweep's options that a choice among stored runs takes
 # Options of a sweep that a search decides.
 _OWN = {
     "repeat": "the search adds blocks as it needs them",
@@ -44,8 +45,9 @@ def main(arguments: list[str] | None = None, probe: Any = None, lock_folder: Any
         lock_folder: As for `program.main`.
 
     Returns:
-        0 if a cell is recommended and every run made is VALID and was kept, or if no cell can run here for
-        want of hardware; 1 if not; 2 for a user's mistake; 128 + the signal's number if one ended it.
+        0 if a cell is recommended, every run made is VALID and was kept, and all of --stored could be read,
+        or if no cell can run here for want of hardware; 1 if not; 2 for a user's mistake; 128 + the signal's
+        number if one ended it.
     """
     started = time.monotonic()
     typed = sys.argv[1:] if arguments is None else arguments
@@ -86,6 +88,11 @@ def _parser() -> argparse.ArgumentParser:
         help="measure nothing and decide among the cells of these runs (a folder, a record or an MLflow "
         "run id); may be given several times",
     )
+    parser.add_argument(
+        "--tracking-uri",
+        metavar="URI",
+        help=f"MLflow address of the runs of {FLAG}; default: MLFLOW_TRACKING_URI, or output_dir/mlflow.db",
+    )
     parser.add_argument("--config-dir", metavar="DIR", help="folder with an experiment of yours")
     return parser
 
@@ -98,19 +105,21 @@ def _choose(args: argparse.Namespace, aim: Aim, typed: Sequence[str]) -> int:
     """
     flags = {"--budget-min": args.budget_min, "--config-dir": args.config_dir}
     given = [(flag, value) for flag, value in flags.items() if value is not None]
-    given += [(key_of(text), text.partition("=")[2]) for text in args.option]
+    options = {key_of(text): text.partition("=")[2] for text in args.option}
+    given += [(key, value) for key, value in options.items() if key not in _PLACES]
     if given:
         raise ConfigError(*given[0], f"has no effect with {FLAG}, which measures nothing; leave it out")
     status("reading stored runs")
-    output_dir = Config().output_path
-    found = find_runs(args.stored, tracking_uri=None, output_dir=output_dir)
+    output_dir = Config(output_dir=options.get("output_dir", Config().output_dir)).output_path
+    uri = args.tracking_uri or options.get("tracking.uri")
+    found = find_runs(args.stored, tracking_uri=uri, output_dir=output_dir, option=FLAG)
     if line := unreadable(found.problems):
         complain(line)
     known = cells_of(aim, [run.measurement for run in found.runs])
     if known.unused:
         Terminal(None).line(known.unused)
     answer = tell(known, new_folder(output_dir), typed)
-    return int(answer.chosen is None)
+    return int(answer.chosen is None or bool(found.problems))
 
 
 def _longer_window(given: set[str]) -> str:
@@ -127,6 +136,9 @@ def _arguments(args: argparse.Namespace, given: set[str]) -> list[str]:
     Raises:
         ConfigError: If an option is set that the search decides.
     """
+    if args.tracking_uri is not None:
+        what = f"is where the runs of {FLAG} are; tracking.uri=... is where a search logs its runs"
+        raise ConfigError("--tracking-uri", args.tracking_uri, what)
     for text in args.option:
         if (why := _OWN.get(key_of(text).partition(".")[0])) is not None:
             raise ConfigError(key_of(text), text.partition("=")[2], f"{why}; leave it out")

@@ -48,14 +48,14 @@ def main(arguments: list[str] | None = None, probe: Any = None, lock_folder: Any
         lock_folder: As for `program.main`.
 
     Returns:
-        0 if every run is VALID now and was kept; 1 if not; 2 for a user's mistake; 128 + the signal's number
-        if one ended it.
+        0 if every stored run could be read, is VALID now and was kept; 1 if not; 2 for a user's mistake;
+        128 + the signal's number if one ended it.
     """
     args = _parser().parse_intermixed_args(arguments)
     output_dir = args.output_dir.expanduser().absolute()
     moment = time.strftime("%Y-%m-%d/%H-%M-%S")
     sweep_dir = output_dir / f"{moment}-replay-{uuid.uuid4().hex[:6]}"
-    runs = _wanted(args)
+    runs, is_all = _wanted(args)
     with open_probe(probe) as gpus:
         _refuse_cpu_for_gpu(runs, args, bool(gpus.gpus()))
     commands = _commands(runs, args, sweep_dir, output_dir)
@@ -71,7 +71,8 @@ def main(arguments: list[str] | None = None, probe: Any = None, lock_folder: Any
     show(Terminal(None), cells, _NAMES, missing=missing)
     command = shlex.join(["python", "-m", "mps_experiments.report", args.run, str(sweep_dir)])
     sys.stdout.write(f"report of both: {command}\n")
-    return code or int(any(not run.measurement.verdict.is_valid for run in now))
+    is_valid = all(run.measurement.verdict.is_valid for run in now)
+    return code or int(not (is_all and is_valid))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -88,8 +89,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _wanted(args: argparse.Namespace) -> list[StoredRun]:
-    """Return the stored runs, their files found.
+def _wanted(args: argparse.Namespace) -> tuple[list[StoredRun], bool]:
+    """Return the stored runs, their files found, and whether that is all of them.
 
     Raises:
         ConfigError: If they cannot be had, name code to run, or an option is given that makes it another run.
@@ -103,11 +104,11 @@ def _wanted(args: argparse.Namespace) -> list[StoredRun]:
             if "=" not in text:
                 what = "one RUN can be replayed at a time; give the folder of a sweep for all of its runs"
             raise ConfigError(option, text.partition("=")[2], what)
-    runs, _ = stored_runs([args.run], args)
+    runs, is_all = stored_runs([args.run], args)
     named = ", ".join(dict.fromkeys(str(run.values[FACTORY]) for run in runs if run.values[FACTORY]))
     if named and not args.allow_code:
         raise ConfigError("run", args.run, f"names code to run ({named}); if you trust it, add --allow-code")
-    return with_files_of_now(runs, given)
+    return with_files_of_now(runs, given), is_all
 
 
 def _refuse_cpu_for_gpu(runs: Sequence[StoredRun], args: argparse.Namespace, has_gpu: bool) -> None:
