@@ -102,7 +102,7 @@ def _arguments(bad: Bad, here: Path) -> list[str]:
     return [argument.replace("{here}", str(here)) for argument in bad.arguments]
 
 
-FIRST_LINE = "checking GPUs, MPS, the workload and the tracking store ...\n"  # of what takes seconds
+FIRST_LINE = "checking the workload and the tracking store ...\n"  # of what takes seconds
 
 
 def _check(bad: Bad, here: Path, before: dict[str, str], code: int, out: str, err: str) -> None:

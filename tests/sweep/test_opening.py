@@ -145,7 +145,7 @@ def test_when_the_first_and_its_guardian_were_killed_the_next_removes_what_is_le
     story: Story,
 ) -> None:
     assert len(story.left) == 2
-    assert story.third.stdout.splitlines()[1] == f"removed what a dead runner left: {story.folder}"
+    assert story.third.stdout.splitlines()[0] == f"removed what a dead runner left: {story.folder}"
     assert story.third.returncode == 0, story.third
     assert story.third.stderr == ""
     assert story.records["third"] == 1

@@ -88,7 +88,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
 def test_a_sweep_without_a_gpu_succeeds_and_says_so(finished: Finished) -> None:
     assert finished.result.returncode == 0, finished.result.stderr
     assert finished.result.stdout.splitlines()[:4] == [
-        "checking GPUs, MPS, the workload and the tracking store ...",
+        "checking the workload and the tracking store ...",
         "no GPU in use: the same pipeline runs on the CPU",
         "SKIPPED: 4 of 8 runs: mps=on needs an NVIDIA GPU, and this run is on device=cpu; "
         "add mps=off to measure on the CPU",

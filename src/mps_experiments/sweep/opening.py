@@ -44,7 +44,6 @@ from mps_experiments.sweep.sweep import Sweep
 from mps_experiments.tracking.addresses import variables_line
 from mps_experiments.tracking.tracker import SweepInfo
 
-_CHECKING = "checking GPUs, MPS, the workload and the tracking store"
 _STALE_TIMEOUT_S = 5.0  # daemons of the dead: they serve nobody, so being killed early costs nothing
 
 
@@ -72,7 +71,7 @@ def open_sweep(
             started on the GPU, but a daemon for a moment to see whether MPS works.
     """
     started = time.monotonic()
-    status(_CHECKING)
+    status("checking GPUs, MPS, the workload and the tracking store")
     grid = request.grid
     assert grid is not None  # noqa: S101 - a request that runs nothing opens no sweep
     config = request.cells[0] if request.cells else grid.composer.config
@@ -89,10 +88,10 @@ def open_sweep(
         lock_gpus(locks, plans)  # first: whatever costs time would show in what another sweep measures
         cores = stack.enter_context(CoreLocks(info.command, terminal.line, lock_folder))
         take_cores(cores, plans, probe)  # before the fork server: its children are to keep off others' cores
-        announce(_CHECKING)  # not before: a refusal so far is the only line
         guardian = stack.enter_context(_guardian())
         mps_check = MpsCheck(guardian, probe.cuda_driver_version())
         _tidy_and_check_mps(plans, mps_check, terminal)
+        announce("checking the workload and the tracking store")  # seconds; a refusal so far is the only line
         prepared = prepare(config, plans)
         for line in (*prepared.remarks, *_remarks(config, request, plans)):
             terminal.line(line)
