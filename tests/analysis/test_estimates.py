@@ -52,6 +52,15 @@ def test_the_value_is_the_geometric_mean_of_the_ratios_within_blocks() -> None:
     assert found.blocks == 3
 
 
+def test_cells_that_share_one_block_are_compared_by_all_of_their_runs() -> None:
+    many, one = cell(2, 1.0, 1.2, 1.1, first=2), cell(1, 1.0, 1.1, 0.9)
+    found = compare(many, one, pace)
+    logs = [[math.log(each) for each in group.paces_s] for group in (many, one)]
+    assert found.interval == pytest.approx(change_interval(*logs))
+    assert (found.blocks, found.rough) == (1, True)
+    assert found.value == pytest.approx(math.exp(np.mean(logs[0]) - np.mean(logs[1])))
+
+
 def test_what_the_runs_of_a_block_share_falls_out() -> None:
     """The machine is three times slower in one block than in another, for both."""
     found = gain(cell(2, 1.0, 3.0, 2.0, 1.5), cell(1, 1.0, 3.0, 2.0, 1.5))

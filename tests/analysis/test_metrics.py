@@ -9,7 +9,7 @@ from mps_experiments.analysis.metrics import BY_NAME, METRICS, SHOWN, Readings, 
 from mps_experiments.analysis.repeats import Group
 from mps_experiments.record.measurement import Measurement
 from tests.evidence_records import traced_run, with_telemetry
-from tests.records import INVALID, make_measurement
+from tests.records import INVALID, make_measurement, with_latencies
 from tests.report_panels import full_sweep
 
 
@@ -84,6 +84,10 @@ def test_a_cell_has_the_median_over_the_runs_that_tell_and_pools_latencies() -> 
     cell, none = Group.of([*runs, make_measurement()]), Group.of([make_measurement()])
     assert (BY_NAME["gpu/power_w"].shown(cell), BY_NAME["gpu/power_w"].shown(none)) == ("110", "")
     assert BY_NAME["latency/p50_ms"].shown(none) == "500.0"
+    longest = Group.of(
+        [with_latencies(make_measurement(str(n), times=2, repeat=n), 1, 10 + n) for n in (0, 1, 5)]
+    )
+    assert BY_NAME["latency/max_ms"].shown(longest) == "15"
     assert [metric.heading for metric in SHOWN[:5]] == [
         "makespan s",
         "{item}s/s",

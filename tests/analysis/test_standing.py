@@ -57,3 +57,17 @@ def test_the_noise_is_that_of_equal_runs_and_more_blocks_show_more() -> None:
     # t(1 - 0.05 / 2, 6) = 2.4469 and a difference has the variance of both runs
     assert math.log1p(few) == pytest.approx(2.4469 * 0.02 * math.sqrt(2 / 4), rel=1e-4)
     assert many < few
+
+
+def test_cells_that_share_one_block_are_compared_by_all_of_their_blocks() -> None:
+    runs = Runs(arms=[Arm(cost=(1.0,)), Arm(cost=(2.0,))])
+    for block, score in enumerate((0.0, 0.1, 0.2)):
+        runs.add(0, block, score)
+    for block, score in zip((0, 3, 4), (1.3, 1.0, 1.0), strict=True):
+        runs.add(1, block, score)
+    found = runs.difference(1, 0)
+    assert found.mean == pytest.approx(1.0)  # 1.3 in the common block
+    # variances 0.01 and 0.03, t(1 - 0.05 / 2, 4) = 2.7764
+    assert found.half == pytest.approx(2.7764 * math.sqrt(0.02 * 2 / 3), rel=1e-4)
+    runs.add(1, 1, 1.1)
+    assert runs.difference(1, 0) == runs.over(0)[1]

@@ -39,6 +39,17 @@ def test_the_decision_comes_first_and_what_is_rarely_wanted_is_folded() -> None:
     assert folded(*full_sweep()) == ["Each cause with its figures", "Commands", "Machine", "How to read this"]
 
 
+def test_a_search_says_what_it_decided_and_leaves_its_pilot_run_out() -> None:
+    pilot = arm("off", {1: 1.0}, seed=7, record="pilot")
+    decided = ("USE procs=2 mps=on: 9/s", "not settled: procs=1")
+    first, used, more, rest, *_ = report_page(subject_of(*pilot, *full_sweep(), decided=decided)).blocks
+    assert first == Heading(text="The decision")
+    assert used == Paragraph(text=decided[0], strong=True)
+    assert more == Bullets(items=decided[1:])
+    assert isinstance(rest, Details)
+    assert not any(isinstance(block, Heading) for block in rest.blocks)  # one panel
+
+
 def test_the_title_names_gpu_models_and_days() -> None:
     def title(*runs: Measurement) -> str:
         return report_page(subject_of(*runs)).title

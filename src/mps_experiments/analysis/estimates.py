@@ -30,8 +30,8 @@ class Estimate:
     """One figure of a cell over that of another.
 
     Attributes:
-        value: Geometric mean of the ratios within blocks; without a common block that of all runs over all
-            runs.
+        value: Geometric mean of the ratios within blocks; with one common block at most, though each cell
+            has several runs, that of all runs over all runs.
         interval: 95 % from four blocks on, else rough; None where nothing is known of the spread.
         half_width: Of the interval, relative: its upper end over the value, less one.
         blocks: How many blocks hold a VALID run of both.
@@ -71,6 +71,8 @@ def throughput(figures: Statistics) -> float:
 def compare(numerator: Group, denominator: Group, figure: Callable[[Statistics], float]) -> Estimate:
     """Divide a figure of one cell by that of another."""
     places = paired(numerator, denominator)
+    if len(places) < 2 <= min(len(numerator), len(denominator)):
+        return _apart(numerator, denominator, figure, len(places))
     above = [numerator.figures[place] for place, _ in places] or numerator.figures
     below = [denominator.figures[place] for _, place in places] or denominator.figures
     logs, blocks = block_logs(numerator, denominator, figure), len(places)
@@ -83,6 +85,24 @@ def compare(numerator: Group, denominator: Group, figure: Callable[[Statistics],
         blocks=blocks,
         rough=blocks < ENOUGH_BLOCKS,
         why=why,
+    )
+
+
+def _apart(
+    numerator: Group, denominator: Group, figure: Callable[[Statistics], float], blocks: int
+) -> Estimate:
+    """Divide all runs by all runs, where hardly any share a block, as in a search."""
+    logs = [_logs(group.figures, figure) for group in (numerator, denominator)]
+    low, high = change_interval(*logs)
+    value = math.sqrt(low * high)
+    common = "one common block" if blocks else "no common block"
+    return Estimate(
+        value=value,
+        interval=(low, high),
+        half_width=high / value - 1,
+        blocks=blocks,
+        rough=True,
+        why=f"{common}: all runs of the one over all of the other (Welch's t)",
     )
 
 

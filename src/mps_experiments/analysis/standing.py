@@ -173,6 +173,23 @@ class Runs:
         paired = self._paired(other)
         return paired.intervals(self._pooled(paired), self._confidence)
 
+    def difference(self, arm: int, other: int) -> Interval:
+        """Return the score of a cell less that of another.
+
+        It is that over the blocks that both have. Where there is one at most, though each has several, it is
+        that of all blocks of the one and all of the other, with the variance within cells.
+        """
+        over = self.over(other)[arm]
+        if over.blocks > 1 or min(self.blocks(arm), self.blocks(other)) < 2:
+            return over
+        own = Samples.of(self.scores)
+        freedom, variance = own.pooled()
+        half = quantile(self._confidence, np.array([freedom]))[0] * math.sqrt(
+            variance * (1 / self.blocks(arm) + 1 / self.blocks(other))
+        )
+        mean = float(own.mean[arm] - own.mean[other])
+        return Interval(mean=mean, half=float(half), blocks=min(self.blocks(arm), self.blocks(other)))
+
     def _paired(self, other: int) -> Samples:
         differences = self.scores - self.scores[other]
         differences[other] = math.nan  # that it equals itself tells nothing of the noise
@@ -198,7 +215,11 @@ class Runs:
         values = self._excess[limit]
         longest = max(map(len, values))
         samples = Samples.of(np.array([[*own, *[math.nan] * (longest - len(own))] for own in values]))
-        return samples.intervals(samples.pooled(), 1 - _ERROR / (len(values) * self.limits))
+        freedom, variance = samples.pooled()
+        if not freedom:  # no cell has two values: a latency differs from run to run as the score does
+            freedom, variance = self._noise()
+            variance /= 2
+        return samples.intervals((freedom, variance), 1 - _ERROR / (len(values) * self.limits))
 
     def _noise(self) -> tuple[int, float]:
         """Return degrees of freedom and variance of a difference, as the cell that tells most of it says."""

@@ -58,7 +58,7 @@ def description(subject: Subject, has_page: bool) -> str:
         subject: What it is about.
         has_page: Whether the page itself is among the run's artifacts.
     """
-    found = panels(subject.runs, subject.precision)
+    found = _panels(subject)
     measurements = [run.measurement for run in subject.runs]
     blocks: list[Block] = [Paragraph(text=text, strong=True) for text in fault_answers(measurements)]
     blocks += search_section(subject.decided, list(decision_section(found)))
@@ -82,8 +82,15 @@ def _title(subject: Subject) -> str:
     return f"Processes on {one}{where}: {shown}, {' to '.join(dict.fromkeys((dates[0], dates[-1])))}"
 
 
-def _blocks(subject: Subject) -> Iterator[Block]:
+def _panels(subject: Subject) -> list[Panel]:
+    """Divide the runs; those of a search without its pilot run, which leaves nothing to choose."""
     found = panels(subject.runs, subject.precision)
+    several = [panel for panel in found if len(panel.groups) > 1]
+    return several if subject.decided and several else found
+
+
+def _blocks(subject: Subject) -> Iterator[Block]:
+    found = _panels(subject)
     measurements = [run.measurement for run in subject.runs]
     machines = Machines.of(measurements)
     if not measurements:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from mps_experiments.analysis.moderated import Interval
 from mps_experiments.errors import ConfigError
 from mps_experiments.sweep.recommend.aim import LIMITS, Aim, Goal, add_aim, aim_of, positive
 from tests.records import make_measurement, with_latencies
@@ -63,7 +64,8 @@ def test_p99_of_fewer_iterations_is_bounded_where_that_decides(cells: Cells) -> 
     run = cells.run(0, lambda _: Truth(4.0, iterations=700))  # 1 % apart
     clear, narrow = replace(limit, most=5.0), replace(limit, most=4.05)
     assert clear.value(run) == pytest.approx(4.1, abs=0.05)
-    assert clear.text(math.log(4.1 / 5), [run], is_broken=False) == "p99 at most 4.1 ms (limit 5)"
+    kept = Interval(mean=math.log(4.1 / 5), half=0.1, blocks=2)
+    assert clear.text(kept, [run]) == "p99 at most 4.1 ms [3.71 to 4.53] (limit 5)"
     assert narrow.value(run) is None
     assert narrow.unknown([run]) == "p99 not known (700 of 1,000 iterations in a run)"
 
@@ -71,13 +73,14 @@ def test_p99_of_fewer_iterations_is_bounded_where_that_decides(cells: Cells) -> 
 def test_a_value_has_the_name_of_what_it_is(cells: Cells) -> None:
     (p99,) = (replace(each, most=2.0) for each in LIMITS if each.flag == "--p99-ms")
     full, few = cells.run(0, truth), cells.run(0, lambda _: Truth(4.0, iterations=220))
-    excess = math.log(2)
-    assert p99.text(excess, [full], is_broken=True) == "p99 4 ms (limit 2)"
-    assert p99.text(excess, [full, few], is_broken=True) == "p99 at least 4 ms (limit 2)"
-    assert p99.text(excess, [few], is_broken=True) == "p50 4 ms is above the limit of p99, 2 ms"
-    not_known = "p99 not known (220 of 1,000 iterations in a run)"
-    assert p99.text(excess, [few], is_broken=False) == not_known
-    assert p99.unknown([few]) == not_known
+    broken = Interval(mean=math.log(2), half=0.1, blocks=2)
+    assert p99.text(broken, [full]) == "p99 4 ms (limit 2)"
+    assert p99.text(broken, [full, few]) == "p99 at least 4 ms (limit 2)"
+    assert p99.text(broken, [few]) == "p50 4 ms is above the limit of p99, 2 ms"
+    maybe, unsure = (Interval(mean=math.log(2), half=half, blocks=1) for half in (1.0, math.inf))
+    assert p99.text(maybe, [full]) == "p99 4 ms [1.47 to 10.9] (limit 2)"
+    assert p99.text(unsure, [few]) == "p50 4 ms in 1 block is above the limit of p99, 2 ms"
+    assert p99.unknown([few]) == "p99 not known (220 of 1,000 iterations in a run)"
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ def test_a_value_that_the_runs_do_not_tell_is_named(cells: Cells) -> None:
     ("blocks", "expected"),
     [
         (4, "excluded: procs=1 mps=off: p50 4 ms is above the limit of p99, 3 ms"),
-        (1, "not known: procs=1 mps=off: p99 not known (200 of 1,000 iterations in a run)"),
+        (1, "not known: procs=1 mps=off: p50 4 ms in 1 block is above the limit of p99, 3 ms"),
     ],
 )
 def test_a_median_is_not_called_p99(cells: Cells, blocks: int, expected: str) -> None:
@@ -94,7 +94,22 @@ def test_a_median_is_not_called_p99(cells: Cells, blocks: int, expected: str) ->
 
 def test_what_is_too_near_to_a_limit_is_not_known(cells: Cells) -> None:
     lines = list(Answer(cells.study(under("--p50-ms", 4.4), truth)).lines())
-    assert one(lines, "not known: procs=4 mps=on: p50 4.").endswith("ms (limit 4.4)")
+    assert one(lines, "not known: procs=4 mps=on: p50 4.").endswith("(limit 4.4)")
+    assert one(lines, "not settled: procs=4 mps=on")
+
+
+def test_where_no_cell_is_known_to_keep_the_limits_the_best_that_may_is_named(cells: Cells) -> None:
+    lines = list(Answer(cells.study(under("--p50-ms", 4.5), truth, blocks=1)).lines())
+    assert one(lines, "NO ANSWER: no cell is known to keep the limits; ")
+    assert one(lines, "likely: procs=4 mps=on: 9")  # not procs=1, whose latency is the lowest
+
+
+def test_a_limit_that_is_kept_is_no_reason_for_another_that_is_broken(cells: Cells) -> None:
+    aim = Aim(limits=(*under("--p50-ms", 9).limits, *under("--memory-gib", 20).limits))
+    lines = list(Answer(cells.study(aim, truth)).lines())
+    assert (
+        one(lines, "excluded: procs=8 mps=on: ") == "excluded: procs=8 mps=on: GPU memory 24 GiB (limit 20)"
+    )
 
 
 @pytest.mark.parametrize(

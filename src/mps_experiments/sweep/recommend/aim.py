@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from mps_experiments.analysis.metrics import BY_NAME, Readings
+from mps_experiments.analysis.moderated import Interval
 from mps_experiments.analysis.numbers import short
 from mps_experiments.analysis.repeats import Group
 from mps_experiments.errors import ConfigError
@@ -66,15 +67,18 @@ class Limit:
             return below_ms
         return above_ms if above_ms is not None and above_ms <= self.most else None
 
-    def text(self, excess: float, runs: Sequence[Measurement], is_broken: bool) -> str:
-        """Write the value of a cell beside the limit.
+    def text(self, excess: Interval, runs: Sequence[Measurement]) -> str:
+        """Write the value of a cell beside the limit, with its interval unless the limit is broken.
 
         Args:
-            excess: Its mean logarithm of value over limit.
+            excess: The logarithm of value over limit.
             runs: Those of the cell.
-            is_broken: Whether the limit is known to be broken.
         """
-        value, most = f"{short(self.most * math.exp(excess))} {self.unit}", short(self.most)
+        value, most = f"{self._shown(excess.mean)} {self.unit}", short(self.most)
+        if excess.low <= 0:
+            sure = f"[{self._shown(excess.low)} to {self._shown(excess.high)}]"
+            few = f"in {excess.blocks} block{'s' if excess.blocks > 1 else ''}"
+            value += f" {sure if math.isfinite(excess.half) else few}"
         told = [(run, found) for run in runs if (found := self.value(run)) is not None]
         bounds = [found for run, found in told if BY_NAME[self.metric].read(Readings(run)) is None]
         by_median = [found for found in bounds if found > self.most]
@@ -84,9 +88,10 @@ class Limit:
             return f"p99 at most {value} (limit {most})"
         if len(by_median) < len(told):
             return f"p99 at least {value} (limit {most})"
-        return (
-            f"p50 {value} is above the limit of p99, {most} {self.unit}" if is_broken else self.unknown(runs)
-        )
+        return f"p50 {value} is above the limit of p99, {most} {self.unit}"
+
+    def _shown(self, excess: float) -> str:
+        return short(self.most * math.exp(excess))
 
     def unknown(self, runs: Sequence[Measurement]) -> str:
         """Say why runs of a cell do not tell the value."""

@@ -43,6 +43,9 @@ class Answer:
             yield from self._without_choice()
         else:
             yield f"USE {study.names[chosen]}: {self._figures(chosen)}"
+            if still_open := [arm for arm in self._standing.of(Fate.OPEN) if study.runs[arm]]:
+                names = ", ".join(study.names[arm] for arm in still_open)
+                yield f"not settled: {names} may do as well or better; {study.more_blocks}"
             yield from self._beside(chosen)
             yield from self._about_batches(chosen)
         order = list(dict.fromkeys(_WORDS.values()))
@@ -82,8 +85,17 @@ class Answer:
         if not any(study.runs):
             yield "NO ANSWER: no cell has a VALID run"
             return
-        is_open = standing.of(Fate.OPEN) or standing.of(Fate.UNKNOWABLE)
-        yield f"NO ANSWER: no cell {'is known to keep' if is_open else 'keeps'} the limits"
+        maybe = [arm for arm in (*standing.of(Fate.OPEN), *standing.of(Fate.UNKNOWABLE)) if study.runs[arm]]
+        if not maybe:
+            yield "NO ANSWER: no cell keeps the limits"
+        else:
+            yield f"NO ANSWER: no cell is known to keep the limits; {study.more_blocks}"
+        effects = study.search.effects()
+        likely = [arm for arm in maybe if not any(of_limit[arm].mean > 0 for of_limit in standing.excess)]
+        if likely:
+            best = max(likely, key=lambda arm: effects[arm])
+            yield f"likely: {study.names[best]}: {self._figures(best)}"
+            return
         worst = {
             arm: max(of_limit[arm].mean for of_limit in standing.excess)
             for arm in range(len(study.runs))
@@ -98,9 +110,25 @@ class Answer:
         study, leader, reference = self.study, self._standing.leader, self.study.search.reference
         if leader is not None and leader != chosen:
             yield f"it is the cheapest within {per_cent(ZONE)} of the best, {study.names[leader]}"
-        over = -study.search.over(chosen)[reference]  # as the other lines: by the differences to the chosen
-        if over.blocks:
-            yield f"{self._times(over)} of {study.names[reference]}"
+        without = self._best_without_mps(chosen)
+        for arm in dict.fromkeys([reference, reference if without is None else without]):
+            over = -study.search.difference(arm, chosen)  # the same as in the other lines
+            if over.blocks and arm != chosen:
+                what = ", the best without MPS" if arm == without else ""
+                yield f"{self._times(over)} of {study.names[arm]}{what}"
+
+    def _best_without_mps(self, chosen: int) -> int | None:
+        """Return the best cell without MPS that no limit excludes, for a choice under MPS."""
+        study, outside = self.study, (Fate.BROKEN, Fate.EXCLUDED)
+        if study.is_off(chosen):
+            return None
+        arms = [arm for arm, fate in enumerate(self._standing.fates) if fate not in outside]
+        effects = study.search.effects()
+        return max(
+            (arm for arm in arms if study.is_off(arm) and study.runs[arm]),
+            key=lambda arm: effects[arm],
+            default=None,
+        )
 
     def _about_batches(self, chosen: int) -> Iterator[str]:
         """Say whether one process with larger batches beats several, or that it was not tried."""
@@ -121,7 +149,7 @@ class Answer:
     def _against(self, arm: int) -> str:
         if self.chosen is None:
             return "no cell to compare with"
-        over = self.study.search.over(self.chosen)[arm]
+        over = self.study.search.difference(arm, self.chosen)
         return f"{self._times(over)} of {self.study.names[self.chosen]}"
 
     def _times(self, over: Interval) -> str:
@@ -146,9 +174,9 @@ class Answer:
         if fate is Fate.UNKNOWABLE:
             return ", ".join(limit.unknown(study.runs[arm]) for limit, excess in limits if not excess.blocks)
         beyond = [
-            limit.text(each.mean, study.runs[arm], is_broken=each.low > 0)
+            limit.text(each, study.runs[arm])
             for limit, each in limits
-            if each.blocks and each.high > 0
+            if each.blocks and (each.low if fate is Fate.BROKEN else each.high) > 0
         ]
         return ", ".join(beyond) if beyond and fate is not Fate.WORSE else self._against(arm)
 

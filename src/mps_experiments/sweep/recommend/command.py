@@ -4,6 +4,7 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from mps_experiments.config.cells import parse
@@ -18,7 +19,7 @@ from mps_experiments.report.terminal import Terminal, complain, status
 from mps_experiments.sweep.lookup import find_runs, unreadable
 from mps_experiments.sweep.recommend.aim import Aim, add_aim, aim_of, positive
 from mps_experiments.sweep.recommend.files import MODULE, new_folder, tell
-from mps_experiments.sweep.recommend.given import FLAG, cells_of
+from mps_experiments.sweep.recommend.given import CHOICES, FLAG, cells_of
 from mps_experiments.sweep.recommend.task import set_up
 
 _DEFAULTS = {"procs": "procs=1,2,4,8,16", "mps": "mps=off,on", "times": "times=auto"}
@@ -106,7 +107,11 @@ def _choose(args: argparse.Namespace, aim: Aim, typed: Sequence[str]) -> int:
     flags = {"--budget-min": args.budget_min, "--config-dir": args.config_dir}
     given = [(flag, value) for flag, value in flags.items() if value is not None]
     options = {key_of(text): text.partition("=")[2] for text in args.option}
-    given += [(key, value) for key, value in options.items() if key not in _PLACES]
+    only = {key: value.split(",") for key, value in options.items() if key in CHOICES}
+    given += [(key, value) for key, value in options.items() if key not in {*_PLACES, *only}]
+    for text in args.option:
+        if Path(text).exists():
+            raise ConfigError(text, "", f"is read as an option; write {FLAG} before each RUN")
     if given:
         raise ConfigError(*given[0], f"has no effect with {FLAG}, which measures nothing; leave it out")
     status("reading stored runs")
@@ -115,7 +120,7 @@ def _choose(args: argparse.Namespace, aim: Aim, typed: Sequence[str]) -> int:
     found = find_runs(args.stored, tracking_uri=uri, output_dir=output_dir, option=FLAG)
     if line := unreadable(found.problems):
         complain(line)
-    known = cells_of(aim, [run.measurement for run in found.runs])
+    known = cells_of(aim, [run.measurement for run in found.runs], only)
     if known.unused:
         Terminal(None).line(known.unused)
     answer = tell(known, new_folder(output_dir), typed)

@@ -1,6 +1,7 @@
 """The cells of stored runs that a user names: a choice among them measures nothing."""
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from mps_experiments.analysis.runs import Condensed, condensed
@@ -14,12 +15,20 @@ from mps_experiments.sweep.recommend.unused import main_differences, unused_line
 
 FLAG = "--stored"
 _SHORT = ("procs", "mps", "times")  # known by their names rather than by their options
+CHOICES = {axis.name if axis.name in _SHORT else axis.option: axis for axis in FACTORS}
 
 
-def cells_of(aim: Aim, records: Sequence[Measurement]) -> KnownCells:
+def cells_of(
+    aim: Aim, records: Sequence[Measurement], only: Mapping[str, Sequence[str]] = MappingProxyType({})
+) -> KnownCells:
     """Return the cells of the VALID ordinary runs, which must be of one machine and one setting.
 
     A few runs that differ in the window only are left out, such as the pilot run of a search for p99.
+
+    Args:
+        aim: What is wanted.
+        records: Of any runs.
+        only: Option of an axis -> the values that cells may have.
 
     Raises:
         ConfigError: If there is no such run, or they are of several settings, or lack what the aim needs.
@@ -28,6 +37,14 @@ def cells_of(aim: Aim, records: Sequence[Measurement]) -> KnownCells:
     if not runs:
         what = f"there is no VALID ordinary run among {len(records)} records; give RUNs that hold one"
         raise ConfigError(FLAG, "", what)
+    for option, values in only.items():
+        axis = CHOICES[option]
+        there = {run.cell.axes[axis.name] for run in runs}
+        runs = [run for run in runs if str(run.cell.axes[axis.name]) in values]
+        if not runs:
+            listed = ",".join(map(str, sorted(there, key=lambda value: (str(type(value)), value))))
+            what = f"no stored run has it; there is {option}={listed}"
+            raise ConfigError(option, ",".join(values), what)
     runs, unused = _of_one_setting(runs)
     if runs[0].cell.device == "cpu":
         aim.refuse_without_gpu()
@@ -38,6 +55,7 @@ def cells_of(aim: Aim, records: Sequence[Measurement]) -> KnownCells:
     axes = [own[0].cell.axes for own in together]
     known = KnownCells(aim, axes, _names(axes))
     known.longer_window = "measure with a longer window_s"
+    known.more_blocks = "more blocks may tell: the search without --stored measures them"
     known.search.stopped, known.unused = "stored runs only", unused
     for arm, own in enumerate(together):
         for run in own:

@@ -27,6 +27,7 @@ class KnownCells:
         measured: How many runs were made.
         unused: How many stored runs are not used, and why; empty if all are.
         longer_window: What the user can do for more iterations in a run.
+        more_blocks: Likewise for more blocks.
     """
 
     def __init__(self, aim: Aim, axes: Sequence[dict[str, Any]], names: Sequence[str], seed: int = 0) -> None:
@@ -38,7 +39,11 @@ class KnownCells:
         self.reasons: dict[int, str] = {}
         self.taken = self.measured = 0
         self.unused = ""
-        self.longer_window = "give a longer window_s"
+        self.longer_window, self.more_blocks = "give a longer window_s", "a larger --budget-min may tell"
+
+    def is_off(self, arm: int) -> bool:
+        """Tell whether a cell is without MPS."""
+        return bool(self.axes[arm]["mps"] == "off")
 
     def exclude(self, arm: int, reason: str) -> None:
         """Search a cell no longer."""
