@@ -58,6 +58,19 @@ def test_cells_of_other_factors_never_meet() -> None:
         assert [cell.why_not for cell in compared(runs(1.0), other)] == ["only in A", "only in B"]
 
 
+def test_windows_of_other_lengths_meet_where_the_window_decides_the_iterations() -> None:
+    def watched(window_s: float) -> list[StoredRun]:
+        found = runs(1.0, config={"times": "auto", "window_s": window_s})
+        axes = found[0].measurement.cell.axes | {"times": "auto", "window_s": window_s}
+        cell = replace(found[0].measurement.cell, axes=axes)
+        return [changed(run, cell=cell) for run in found]
+
+    cell = one(watched(5.0), watched(10.0))
+    assert cell.change is not None
+    assert cell.change.value == pytest.approx(1.0)
+    assert ("window_s", "5.0", "10.0") in circumstances([cell])
+
+
 def test_a_cell_is_named_by_the_options_in_which_the_stored_ones_differ() -> None:
     stored = [run for n in (0, 9) for run in runs(1.0, config={"workers": {"warmup": n}})]
     assert [cell.label.partition("times=2 ")[2] for cell in compared(stored, [])] == [

@@ -13,6 +13,7 @@ from mps_experiments.analysis.estimates import Estimate, change_interval, compar
 from mps_experiments.analysis.keys import differences, differing_keys, frozen
 from mps_experiments.analysis.numbers import width
 from mps_experiments.analysis.repeats import Group
+from mps_experiments.config.schema import AUTO
 from mps_experiments.record.axes import FACTORS, name_of
 from mps_experiments.record.cell import Cell, times_order
 from mps_experiments.record.measurement import Measurement
@@ -76,6 +77,8 @@ def _settings(run: StoredRun) -> Values:
     """Return what tells a run's cell from others; files count by content, not by place."""
     work, weights = _work(run.measurement), run.measurement.weights_file_sha256
     values = run.values | {"repeat": 0, "device": work["device"]}
+    if run.measurement.cell.times == AUTO:
+        values["window_s"] = None  # how long it was watched; `circumstances` tells it
     if run.measurement.cell.inputs:
         values["workload.input"] = work["input"]
     return values | ({"workload.weights": weights} if weights else {})
@@ -118,7 +121,6 @@ def _work(m: Measurement) -> dict[str, object]:
         "input": [f"{image.sha256} {image.read_as}".strip() for image in cell.inputs],
         "device": "cpu" if cell.device == "cpu" else "a GPU",
         "window": cell.window,
-        "window_s": cell.window_s,
     }
 
 
