@@ -139,3 +139,14 @@ class Interrupted(KeyboardInterrupt):
     def __init__(self, signal_number: int) -> None:
         self.signal_number = signal_number
         super().__init__(f"interrupted by {signal.Signals(signal_number).name}")
+
+
+def interruption_in(error: BaseException) -> Interrupted | None:
+    """Return the signal that an error came of; None if it came of none.
+
+    A library that is interrupted may fail while it tidies up, and then raises that instead.
+    """
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, Interrupted):
+        cause = cause.__cause__ or cause.__context__
+    return cause

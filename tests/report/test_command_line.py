@@ -105,6 +105,20 @@ def test_what_ends_a_command_early_is_one_line_and_an_exit_code(
     assert shown.count("\n") == 1
 
 
+def test_a_signal_counts_where_a_library_fails_of_it(capsys: pytest.CaptureFixture[str]) -> None:
+    """OmegaConf does, if it is interrupted while it makes a node."""
+
+    @as_command
+    def main() -> int:
+        try:
+            raise Interrupted(signal.SIGINT)
+        finally:
+            raise ConfigError("procs", 0, "cannot be composed")
+
+    assert main() == 130
+    assert capsys.readouterr().err == "mps_experiments: interrupted by SIGINT\n"
+
+
 def test_an_error_of_the_program_itself_stays_an_error() -> None:
     @as_command
     def main() -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn, ParamSpec
 
-from mps_experiments.errors import ConfigError, Interrupted
+from mps_experiments.errors import ConfigError, Interrupted, interruption_in
 from mps_experiments.report.standard_streams import (
     EXIT_UNWRITABLE,
     finish_output,
@@ -92,12 +92,14 @@ def as_command(main: Callable[_Arguments, int]) -> Callable[_Arguments, int]:
     def framed(*args: _Arguments.args, **keywords: _Arguments.kwargs) -> int:
         try:
             return main(*args, **keywords)
-        except ConfigError as error:
-            complain(str(error))
-            return EXIT_USER_ERROR
-        except Interrupted as error:
-            complain(str(error))
-            return 128 + error.signal_number
+        except (Exception, Interrupted) as error:
+            if (interruption := interruption_in(error)) is not None:
+                complain(str(interruption))
+                return 128 + interruption.signal_number
+            if isinstance(error, ConfigError):
+                complain(str(error))
+                return EXIT_USER_ERROR
+            raise
 
     return framed
 

@@ -15,7 +15,7 @@ from mps_experiments.analysis.gains import gains
 from mps_experiments.analysis.numbers import moment
 from mps_experiments.config.cells import Request
 from mps_experiments.config.schema import AUTO, Config
-from mps_experiments.errors import Interrupted
+from mps_experiments.errors import Interrupted, interruption_in
 from mps_experiments.machine.cell_variables import describe, not_passed_on
 from mps_experiments.machine.core_locks import CoreLocks
 from mps_experiments.machine.gpu_lock import GpuLocks
@@ -124,8 +124,8 @@ def open_sweep(
         gc.freeze()  # what is imported by now stays: searching it for garbage took 0.4 s every few cells
         try:
             yield sweep
-        except Interrupted as error:
-            sweep.interruption = error
+        except (Exception, Interrupted) as error:
+            sweep.interruption = interruption_in(error)
             raise
         finally:
             gc.unfreeze()

@@ -102,7 +102,8 @@ class Sweep:
         """Return what was composed and planned before the first run, but for a block that is added."""
         if job.number < len(grid.cells):
             return grid.cells[job.number], self.plans[job.number]
-        cell = grid.again(job.number, of=job.cell, repeat=job.block)
+        with held_back():  # Hydra is not safe against being interrupted
+            cell = grid.again(job.number, of=job.cell, repeat=job.block)
         return cell, build_plan(cell.config, self.probe, cell.folder)
 
     def _expect(self, runs: int, why: str) -> None:
