@@ -146,7 +146,11 @@ def interruption_in(error: BaseException) -> Interrupted | None:
 
     A library that is interrupted may fail while it tidies up, and then raises that instead.
     """
+    seen: list[BaseException] = []
     cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, Interrupted):
+    while cause is not None and cause not in seen:  # Hydra makes errors that are the cause of their cause
+        if isinstance(cause, Interrupted):
+            return cause
+        seen.append(cause)
         cause = cause.__cause__ or cause.__context__
-    return cause
+    return None

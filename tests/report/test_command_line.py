@@ -119,6 +119,17 @@ def test_a_signal_counts_where_a_library_fails_of_it(capsys: pytest.CaptureFixtu
     assert capsys.readouterr().err == "mps_experiments: interrupted by SIGINT\n"
 
 
+def test_errors_that_are_the_cause_of_each_other_come_to_an_end(capsys: pytest.CaptureFixture[str]) -> None:
+    @as_command
+    def main() -> int:
+        inner, outer = ValueError("inner"), ConfigError("procs", 0, "must be 1")
+        inner.__cause__, outer.__cause__ = outer, inner
+        raise outer
+
+    assert main() == 2
+    assert capsys.readouterr().err == "mps_experiments: procs=0: must be 1\n"
+
+
 def test_an_error_of_the_program_itself_stays_an_error() -> None:
     @as_command
     def main() -> int:
