@@ -146,11 +146,11 @@ def interruption_in(error: BaseException) -> Interrupted | None:
 
     A library that is interrupted may fail while it tidies up, and then raises that instead.
     """
-    seen: list[BaseException] = []
+    seen = set[int]()  # by identity: some errors cannot be compared
     cause: BaseException | None = error
-    while cause is not None and cause not in seen:  # Hydra makes errors that are the cause of their cause
+    while cause is not None and id(cause) not in seen:  # Hydra makes errors that are the cause of their cause
         if isinstance(cause, Interrupted):
             return cause
-        seen.append(cause)
+        seen.add(id(cause))
         cause = cause.__cause__ or cause.__context__
     return None
