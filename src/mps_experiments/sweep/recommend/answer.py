@@ -1,7 +1,7 @@
 """Say which cell to use, which are as good, and why the others are not."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from mps_experiments.analysis.metrics import BY_NAME
 from mps_experiments.analysis.moderated import Interval
@@ -90,10 +90,8 @@ class Answer:
             yield "NO ANSWER: no cell keeps the limits"
         else:
             yield f"NO ANSWER: no cell is known to keep the limits; {study.more_blocks}"
-        effects = study.search.effects()
         likely = [arm for arm in maybe if not any(of_limit[arm].mean > 0 for of_limit in standing.excess)]
-        if likely:
-            best = max(likely, key=lambda arm: effects[arm])
+        if (best := self._best(likely)) is not None:
             yield f"likely: {study.names[best]}: {self._figures(best)}"
             return
         worst = {
@@ -123,12 +121,12 @@ class Answer:
         if study.is_off(chosen):
             return None
         arms = [arm for arm, fate in enumerate(self._standing.fates) if fate not in outside]
-        effects = study.search.effects()
-        return max(
-            (arm for arm in arms if study.is_off(arm) and study.runs[arm]),
-            key=lambda arm: effects[arm],
-            default=None,
-        )
+        return self._best(arm for arm in arms if study.is_off(arm))
+
+    def _best(self, arms: Iterable[int]) -> int | None:
+        """Return the best of these cells that has a run; None without any."""
+        effects = self.study.search.effects()
+        return max((arm for arm in arms if self.study.runs[arm]), key=lambda arm: effects[arm], default=None)
 
     def _about_batches(self, chosen: int) -> Iterator[str]:
         """Say whether one process with larger batches beats several, or that it was not tried."""
@@ -138,8 +136,7 @@ class Answer:
             if chosen in several:
                 yield f"larger batches in one process were not tried: {option}=1,2,4,8 adds them"
             return
-        effects = study.search.effects()
-        best = max((arm for arm in several if study.runs[arm]), key=lambda arm: effects[arm], default=None)
+        best = self._best(several)
         if chosen not in several and best is not None:
             is_clear = study.search.over(chosen)[best].high < 0
             what = "beats" if is_clear else "does as much as"

@@ -41,10 +41,10 @@ def cells_of(
         axis = CHOICES[option]
         there = {run.cell.axes[axis.name] for run in runs}
         runs = [run for run in runs if str(run.cell.axes[axis.name]) in values]
-        if not runs:
+        if lacking := [value for value in values if value not in map(str, there)]:
             listed = ",".join(map(str, sorted(there, key=lambda value: (str(type(value)), value))))
             what = f"no stored run has it; there is {option}={listed}"
-            raise ConfigError(option, ",".join(values), what)
+            raise ConfigError(option, ",".join(lacking), what)
     runs, unused = _of_one_setting(runs)
     if runs[0].cell.device == "cpu":
         aim.refuse_without_gpu()
