@@ -9,7 +9,7 @@ the runs, or as the blocks differ, whichever is more.
 import math
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mps_experiments.analysis.repeats import Group, paired
 from mps_experiments.record.statistics import Statistics
@@ -72,7 +72,9 @@ def compare(numerator: Group, denominator: Group, figure: Callable[[Statistics],
     """Divide a figure of one cell by that of another."""
     places = paired(numerator, denominator)
     if len(places) < 2 <= min(len(numerator), len(denominator)):
-        return _apart(numerator, denominator, figure, len(places))
+        common = "one common block" if places else "no common block"
+        why = f"{common}: all runs of the one over all of the other (Welch's t)"
+        return replace(welch(numerator, denominator, figure), blocks=len(places), rough=True, why=why)
     above = [numerator.figures[place] for place, _ in places] or numerator.figures
     below = [denominator.figures[place] for _, place in places] or denominator.figures
     logs, blocks = block_logs(numerator, denominator, figure), len(places)
@@ -88,21 +90,12 @@ def compare(numerator: Group, denominator: Group, figure: Callable[[Statistics],
     )
 
 
-def _apart(
-    numerator: Group, denominator: Group, figure: Callable[[Statistics], float], blocks: int
-) -> Estimate:
-    """Divide all runs by all runs, where hardly any share a block, as in a search."""
-    logs = [_logs(group.figures, figure) for group in (numerator, denominator)]
-    low, high = change_interval(*logs)
+def welch(numerator: Group, denominator: Group, figure: Callable[[Statistics], float]) -> Estimate:
+    """Divide all runs by all runs, two of each at least, whatever blocks they are of."""
+    low, high = change_interval(_logs(numerator.figures, figure), _logs(denominator.figures, figure))
     value = math.sqrt(low * high)
-    common = "one common block" if blocks else "no common block"
     return Estimate(
-        value=value,
-        interval=(low, high),
-        half_width=high / value - 1,
-        blocks=blocks,
-        rough=True,
-        why=f"{common}: all runs of the one over all of the other (Welch's t)",
+        value=value, interval=(low, high), half_width=high / value - 1, blocks=0, rough=False, why="Welch's t"
     )
 
 

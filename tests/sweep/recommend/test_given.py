@@ -57,6 +57,8 @@ def test_the_choice_is_restricted_to_the_cells_that_are_named(cells: Cells) -> N
     assert next(Answer(given).lines()).startswith("USE procs=")
     with pytest.raises(ConfigError, match=r"procs=3,5: no stored run has it; there is procs=1,4,8"):
         cells_of(Aim(), records(cells), {"procs": ["3", "5"]})
+    with pytest.raises(ConfigError, match=r"procs=3: no stored run has it"):
+        cells_of(Aim(), records(cells), {"procs": ["1", "3"]})
 
 
 def with_window(run: Measurement, window_s: float) -> Measurement:
