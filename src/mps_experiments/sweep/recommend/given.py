@@ -88,7 +88,5 @@ def _names(axes: Sequence[Mapping[str, Any]]) -> list[str]:
     varied = [axis for axis in FACTORS if len({each[axis.name] for each in axes}) > 1]
     shown = varied or [axis for axis in FACTORS if axis.name in _SHORT]
     ordered = sorted(shown, key=lambda axis: axis.name != "procs")
-    return [
-        " ".join(f"{axis.name if axis.name in _SHORT else axis.option}={each[axis.name]}" for axis in ordered)
-        for each in axes
-    ]
+    words = {axis.name: word for word, axis in CHOICES.items()}
+    return [" ".join(f"{words[axis.name]}={each[axis.name]}" for axis in ordered) for each in axes]
