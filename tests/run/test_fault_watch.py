@@ -233,7 +233,7 @@ def test_leaving_the_block_ends_a_new_client_that_is_on_its_way(tmp_path: Path) 
         wait_until(lambda: door.pids, "it is on its way")
     assert len(door.pools) == 1
     assert clients.newcomer is not None
-    assert clients.newcomer.failures == ("was killed by SIGKILL",)
+    assert clients.newcomer.failures == ("the trial is over",)
 
 
 def test_a_new_client_that_sets_out_while_the_block_is_left_does_not_stay(tmp_path: Path) -> None:

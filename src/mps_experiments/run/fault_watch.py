@@ -126,9 +126,14 @@ class NewClients:
             try:
                 found = self._visit(found, deadline - time.monotonic())
             except (RunError, OSError) as error:
-                failures.append(error.reason if isinstance(error, WorkerError) else str(error))
+                failures.append(self._reason(error))
                 self._closing.wait(_PAUSE_S)
         self.newcomer = replace(found, left_ns=time.monotonic_ns(), failures=tuple(failures))
+
+    def _reason(self, error: RunError | OSError) -> str:
+        if self._closing.is_set():  # we ended it ourselves: how it ended tells nothing about the fault
+            return "the trial is over"
+        return error.reason if isinstance(error, WorkerError) else str(error)
 
     def _visit(self, before: Newcomer, timeout_s: float) -> Newcomer:
         """Run one client from its start to its end.
@@ -140,7 +145,7 @@ class NewClients:
         self._pool = self._new_pool()
         with self._pool as pool:
             if self._closing.is_set():  # __exit__ set it before there was a worker to kill
-                raise RunError("the trial is over")
+                raise RunError("nobody waits for it any more")
             pool.wait_ready(timeout_s)
             (worker,) = pool.workers
             attached = worker.pid in self._observe().client_pids
