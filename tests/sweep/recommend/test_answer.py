@@ -112,6 +112,19 @@ def test_a_limit_that_is_kept_is_no_reason_for_another_that_is_broken(cells: Cel
     )
 
 
+def test_no_gain_is_told_over_a_one_process_run_that_something_slowed(cells: Cells) -> None:
+    def slow_alone(config: Config) -> Truth:
+        return Truth(30.0 if config.procs == 1 and not config.mps.enabled else truth(config).latency_ms)
+
+    lines = list(Answer(cells.study(Aim(), slow_alone)).lines())
+    shown = one(lines, "no gain over procs=1 mps=off is told: ")
+    assert ": 4 do 27." in shown
+    assert not [line for line in lines if line.endswith(" times the throughput of procs=1 mps=off")]
+    assert one(lines, "worse: procs=1 mps=off: ") == "worse: procs=1 mps=off: something slowed it"
+    assert "throughput of procs=4 mps=on" in one(lines, "worse: procs=1 mps=on: ")
+    assert one(lines, "USE procs=4 mps=on")
+
+
 @pytest.mark.parametrize(
     ("slowdown", "expected"),
     [

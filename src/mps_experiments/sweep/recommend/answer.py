@@ -3,6 +3,8 @@
 import math
 from collections.abc import Iterable, Iterator
 
+from mps_experiments.analysis.choice import beyond_possible
+from mps_experiments.analysis.gains import Gain
 from mps_experiments.analysis.metrics import BY_NAME
 from mps_experiments.analysis.moderated import Interval
 from mps_experiments.analysis.numbers import difference, per_cent
@@ -35,6 +37,7 @@ class Answer:
         self.study = study
         self._standing = study.search.standing()
         self.chosen = self._standing.chosen
+        self._slowed = self._find_slowed()
 
     def lines(self) -> Iterator[str]:
         """Yield the answer: the cell to use, each other cell with the reason, and how sure that is."""
@@ -47,6 +50,11 @@ class Answer:
                 names = ", ".join(study.names[arm] for arm in still_open)
                 yield f"not settled: {names} may do as well or better; {study.more_blocks}"
             yield from self._beside(chosen)
+            for arm, shown in self._slowed.items():
+                yield (
+                    f"no gain over {study.names[arm]} is told: {shown}, which is impossible. Something "
+                    "slowed the one-process run: measure all again, with another output_dir"
+                )
             yield from self._about_batches(chosen)
         order = list(dict.fromkeys(_WORDS.values()))
         for arm in sorted(range(len(fates)), key=lambda arm: order.index(_WORDS[fates[arm]])):
@@ -111,9 +119,25 @@ class Answer:
         without = self._best_without_mps(chosen)
         for arm in dict.fromkeys([reference, reference if without is None else without]):
             over = -study.search.difference(arm, chosen)  # the same as in the other lines
-            if over.blocks and arm != chosen:
+            if over.blocks and arm not in (chosen, *self._slowed):
                 what = ", the best without MPS" if arm == without else ""
                 yield f"{self._times(over)} of {study.names[arm]}{what}"
+
+    def _find_slowed(self) -> dict[int, str]:
+        """Return the cells of one process that something slowed, and the clearest sign of it."""
+        axes, groups = (
+            self.study.axes,
+            {arm: Group.of(runs) for arm, runs in enumerate(self.study.runs) if runs},
+        )
+        found: dict[int, str] = {}
+        for one in (arm for arm in groups if axes[arm]["procs"] == 1):
+            alike = {name: axes[one][name] for name in axes[one] if name not in ("procs", "mps")}
+            many = [arm for arm in groups if axes[arm]["procs"] > 1 and axes[arm].items() >= alike.items()]
+            gains = [(groups[arm].procs, Gain.between(groups[arm], groups[one]).value) for arm in many]
+            clearest = max(gains, key=lambda of: of[1] / of[0], default=(1, 1.0))
+            if shown := beyond_possible(*clearest):
+                found[one] = shown
+        return found
 
     def _best_without_mps(self, chosen: int) -> int | None:
         """Return the best cell without MPS that no limit excludes, for a choice under MPS."""
@@ -167,6 +191,8 @@ class Answer:
             return study.reasons[arm]
         if not study.runs[arm]:
             return f"not measured: {study.search.stopped}"
+        if arm in self._slowed and fate is Fate.WORSE:
+            return "something slowed it"
         limits = [(each, of[arm]) for each, of in zip(study.aim.limits, self._standing.excess, strict=True)]
         if fate is Fate.UNKNOWABLE:
             return ", ".join(limit.unknown(study.runs[arm]) for limit, excess in limits if not excess.blocks)
