@@ -10,6 +10,7 @@ from mps_experiments.record.summaries import (
     NAME,
     Summary,
     cut_off,
+    decided_of,
     precision_of,
     read_summary,
     records_below,
@@ -79,6 +80,13 @@ def test_the_precision_is_one_that_all_sweeps_had() -> None:
     one, other, none = (Summary(cells=(), precision=value) for value in (0.05, 0.02, 0.0))
     assert [precision_of(each) for each in ([one], [one, one], [one, other], [one, none], [])] == [
         0.05, 0.05, 0.0, 0.0, 0.0,
+    ]  # fmt: skip
+
+
+def test_a_decision_is_that_of_the_only_sweep() -> None:
+    search, other = Summary(cells=(), decided=("USE procs=2", "runs: 4")), Summary(cells=())
+    assert [decided_of(each) for each in ([search], [search, other], [other], [])] == [
+        ("USE procs=2", "runs: 4"), (), (), (),
     ]  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from mps_experiments.record.measurement import FILE_NAME, Measurement, write_mea
 from mps_experiments.sweep.report_command import main
 from tests.conftest import Command
 from tests.hostile_texts import HOSTILE
-from tests.records import INVALID, make_measurement
+from tests.records import INVALID, make_measurement, read_json
 from tests.report_panels import OTHER_MACHINE, arm, full_sweep
 
 MODULE = "mps_experiments.report"
@@ -43,6 +43,20 @@ def test_the_last_sweep_is_reported_into_its_own_folder(mps_experiments: Command
     assert done.stdout.endswith("report: outputs/a day/a time/report.html\n")
     assert "what was typed" in (folder / "report.html").read_text()
     assert (folder / "figures" / "ratio.png").is_file()
+
+
+def test_the_report_of_a_search_opens_with_its_decision(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = sweep(tmp_path / "s", *full_sweep())
+    summary = read_json(folder / "sweep.json") | {"decided": ["USE procs=2 mps=on: 9/s", "runs: 8 measured"]}
+    (folder / "sweep.json").write_text(json.dumps(summary))
+    assert run(folder) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("USE procs=2 mps=on: 9/s\nruns: 8 measured\n")
+    assert "times one process" not in said.partition("SECONDS PER PROCESS")[0]
+    page = (folder / "report.md").read_text()
+    assert 0 < page.index("USE procs=2 mps=on") < page.index("What the runs say without goal and limits")
 
 
 def test_a_width_that_is_nobodys_breaks_no_table_in_a_file(

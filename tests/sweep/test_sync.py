@@ -13,7 +13,7 @@ from mlflow.entities import Run
 from mps_experiments.record.measurement import FILE_NAME, Measurement, write_measurement
 from mps_experiments.sweep.sync import main
 from tests.fakes.stores import new_store
-from tests.records import INVALID, interrupted, make_measurement
+from tests.records import INVALID, interrupted, make_measurement, read_json
 
 ONE = make_measurement("one", makespan_s=2.0)
 TWO = make_measurement("two", procs=2, makespan_s=3.0)
@@ -141,6 +141,16 @@ def test_a_parent_logged_later_ends_as_its_sweep_did(
     assert found["sweep"].info.status == expected
     assert found["one"].info.status == "FINISHED"
     assert found[cells[-1].record_id].info.status == ("FINISHED" if len(cells) == 1 else expected)
+
+
+def test_a_search_logged_later_opens_with_its_decision(
+    tmp_path: Path, into: list[str], runs: Callable[[], dict[str, Run]]
+) -> None:
+    folder = write_sweep(tmp_path, ONE)
+    summary = read_json(folder / "sweep.json") | {"decided": ["USE procs=1"]}
+    (folder / "sweep.json").write_text(json.dumps(summary))
+    assert main([str(folder), *into]) == 0
+    assert "USE procs=1" in runs()["sweep"].data.tags["mlflow.note.content"]
 
 
 def test_two_sweeps_into_one_folder_have_a_parent_each(

@@ -42,6 +42,7 @@ class Summary:
         at: The folder that holds it.
         status: RUNNING until the sweep ended as FINISHED, FAILED or KILLED.
         precision: The goal for which blocks were added; 0 for none.
+        decided: The decision of the search that the sweep was made for, a line each; empty without one.
     """
 
     cells: tuple[Entry, ...]
@@ -51,6 +52,7 @@ class Summary:
     is_sweep: bool = True
     status: str = "KILLED"
     precision: float = 0.0
+    decided: tuple[str, ...] = ()
 
     @property
     def taken_over(self) -> tuple[Entry, ...]:
@@ -183,6 +185,12 @@ def precision_of(summaries: Iterable[Summary]) -> float:
     """Return the precision that all these sweeps added blocks for; 0 for none, or if they differ."""
     values = {summary.precision for summary in summaries}
     return values.pop() if len(values) == 1 else 0.0
+
+
+def decided_of(summaries: Iterable[Summary]) -> tuple[str, ...]:
+    """Return the decision of the one search among these sweeps; empty if they are others, or several."""
+    every = list(summaries)
+    return every[0].decided if len(every) == 1 else ()
 
 
 def cut_off(word: str) -> str:

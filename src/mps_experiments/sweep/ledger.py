@@ -33,7 +33,8 @@ class Ledger:
         refused: Number of runs that could not be begun.
         misplaced: Number of records that are not where they should be.
         logged: Number of records that MLflow did not have before.
-        order: What sweep.json says of the order of the runs and of the blocks that were added.
+        order: What sweep.json says of the order of the runs, of the blocks that were added and of what a
+            search decided.
         tracking_problem: Why MLflow is missing runs; None if it is not. After its first failure it is not
             asked again: each time would cost a deadline.
     """

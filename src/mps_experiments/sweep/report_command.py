@@ -12,7 +12,7 @@ from pathlib import Path
 from mps_experiments.analysis.metrics import priced
 from mps_experiments.config.schema import options
 from mps_experiments.errors import ConfigError
-from mps_experiments.record.summaries import NAME, Found, precision_of, summaries_in
+from mps_experiments.record.summaries import NAME, Found, decided_of, precision_of, summaries_in
 from mps_experiments.report.command_line import EXIT_USER_ERROR, Parser, as_command
 from mps_experiments.report.content import printable
 from mps_experiments.report.export import Export
@@ -104,11 +104,13 @@ def _subject(words: Sequence[str], found: Found, gpu_hour: float | None) -> Subj
     ]
     runs, problems = sound_runs(places)
     commands = dict.fromkeys((*commands_of(places), *found.commands))
+    summaries = list(summaries_in(Path(words[0]))) if len(words) == 1 else []
     return Subject(
         runs=tuple(runs),
         commands=tuple(commands),
         problems=(*found.problems, *problems),
-        precision=precision_of(summaries_in(Path(words[0]))) if len(words) == 1 else 0.0,
+        precision=precision_of(summaries),
+        decided=decided_of(summaries),
     )
 
 
@@ -128,8 +130,9 @@ def _folder(words: Sequence[str], subject: Subject, args: argparse.Namespace) ->
 def _write(subject: Subject, folder: Path) -> None:
     """Say here what the report says, then write it: its charts take seconds."""
     terminal = Terminal(None)
-    for line in answer_lines(subject):
-        terminal.decision(printable(line))
+    said = ["\n".join(subject.decided)] if subject.decided else answer_lines(subject)
+    for text in said:
+        terminal.decision(printable(text))
     measurements = [run.measurement for run in subject.runs]
     terminal.text(printable(tables_by_machine(measurements, terminal.width)))
     try:

@@ -280,7 +280,7 @@ class Sweep:
         show_sweep(self.terminal, report, measurements, decided)
         if self.agenda.stopped:
             self.terminal.line(f"precision: {self.agenda.stopped}")
-        ledger.order = self.agenda.summary()
+        ledger.order = self.agenda.summary() | ({"decided": decided} if decided else {})
         ledger.finish(report, status)
         if self.interruption is not None and self.planned:
             what = f"interrupted: {self._begun - self._is_open} of {self.planned} runs were finished"

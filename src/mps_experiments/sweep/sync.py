@@ -155,8 +155,8 @@ def _log(
             ledger.take_over(measurement, folder, measurement.name)
         ledger.log()
         kept_in = summary.at if ledger.logged and summary is not None else None
-        precision = summary.precision if summary is not None else 0.0
-        report = sweep_report(ledger.measurements, ledger.places, kept_in, command, precision)
+        goal, decided = (summary.precision, summary.decided) if summary is not None else (0.0, ())
+        report = sweep_report(ledger.measurements, ledger.places, kept_in, command, goal, decided)
         ledger.finish(report, _status(summary, ledger.measurements))
     return ledger
 

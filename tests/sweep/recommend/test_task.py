@@ -42,6 +42,7 @@ def test_what_is_lacking_is_measured_and_kept_as_a_sweep(tmp_path: Path) -> None
     page = (newest(tmp_path) / "report.md").read_text()
     assert page.index("USE mps=off procs=1") < page.index("What the runs say without goal and limits")
     summary = read_json(newest(tmp_path) / "sweep.json")
+    assert "\n".join(summary["decided"]) in first.stdout
     assert summary["command"].startswith("python -m mps_experiments.recommend workload=custom")
     assert summary["status"] == "FINISHED"
     expected = {"report.html", "recommendation.txt", "experiment"}
