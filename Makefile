@@ -25,7 +25,7 @@ lint: $(READY)  ## ruff
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(READY)  ## mypy --strict on src and tests
+types: $(READY)  ## mypy --strict on src, tests and benchmarks
 	$(BIN)/mypy
 
 pytest: $(READY)  ## The tests; those marked gpu skip where there is no GPU

@@ -5,6 +5,7 @@ python benchmarks/evidence_cost.py --workload resnet50 --times 300 --procs 2 --r
 
 import argparse
 import json
+import math
 import statistics
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from mps_experiments.analysis.repeats import ratio_interval
+from mps_experiments.analysis.estimates import change_interval
 from mps_experiments.record.measurement import Measurement, find_measurements, read_measurement
 
 PHASES = ("outputs", "traced_pass")
@@ -53,7 +54,7 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=300)
     parser.add_argument("--procs", type=int, default=2)
     parser.add_argument("--mps", default="on")
-    parser.add_argument("--repeats", type=int, default=6)
+    parser.add_argument("--repeats", type=int, default=6, help="at least 2")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -82,14 +83,16 @@ def show(
     for name in (
         "evidence",
         "makespan s (min to max)",
-        "ratio to nothing [95 %]",
+        "ratio of geometric means [95 %]",
         "outside the window s",
         *PHASES,
     ):
         table.add_column(name)
+    without = [math.log(value) for value in makespans["nothing"]]
     for name, values in makespans.items():
-        low, high = ratio_interval(values, makespans["nothing"])
-        ratio = statistics.median(values) / statistics.median(makespans["nothing"])
+        logs = [math.log(value) for value in values]
+        low, high = change_interval(logs, without)
+        ratio = math.exp(statistics.fmean(logs) - statistics.fmean(without))
         later = phases[name][1:]
         table.add_row(
             name,

@@ -51,7 +51,7 @@ def compare(name: str, rounds: int, seconds: float) -> dict[str, list[float]]:
     """Time one model by all ways in turns; returns milliseconds by way."""
     device = torch.device("cuda:0")
     spec = WorkloadSpec(kind="torchvision", model=name, inputs=resolve_inputs("sample"))
-    stream = torch.cuda.Stream(device)
+    stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
     found: dict[str, list[float]] = {}
     with torch.inference_mode(), torch.cuda.stream(stream):
         workload = load(spec, device)

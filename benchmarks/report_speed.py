@@ -32,7 +32,7 @@ def stretched(run: Measurement, name: str, repeat: int, iterations: int) -> Meas
         run,
         record_id=f"{run.record_id}-{name}",
         name=name,
-        cell=replace(run.cell, times=iterations, repeat=repeat),
+        cell=run.cell.moved(times=iterations, repeat=repeat),
         workers=tuple(workers),
     )
 

@@ -126,14 +126,9 @@ class NewClients:
             try:
                 found = self._visit(found, deadline - time.monotonic())
             except (RunError, OSError) as error:
-                failures.append(self._reason(error))
+                failures.append(error.reason if isinstance(error, WorkerError) else str(error))
                 self._closing.wait(_PAUSE_S)
         self.newcomer = replace(found, left_ns=time.monotonic_ns(), failures=tuple(failures))
-
-    def _reason(self, error: RunError | OSError) -> str:
-        if self._closing.is_set():  # we ended it ourselves: how it ended tells nothing about the fault
-            return "the trial is over"
-        return error.reason if isinstance(error, WorkerError) else str(error)
 
     def _visit(self, before: Newcomer, timeout_s: float) -> Newcomer:
         """Run one client from its start to its end.
@@ -144,22 +139,29 @@ class NewClients:
         started_ns = time.monotonic_ns()
         self._pool = self._new_pool()
         with self._pool as pool:
-            if self._closing.is_set():  # __exit__ set it before there was a worker to kill
-                raise RunError("nobody waits for it any more")
-            pool.wait_ready(timeout_s)
-            (worker,) = pool.workers
-            attached = worker.pid in self._observe().client_pids
-            pool.release()
-            pool.wait_done(timeout_s, timeout_s, lambda _: None)
-            assert worker.ready is not None  # noqa: S101 - it was waited for
-            served_ns = worker.ready.facts.served_ns
-            return replace(
-                before,
-                served_ns=served_ns,
-                result_ns=worker.boundaries_ns[1],
-                start_s=(served_ns - started_ns) / 1e9,
-                attached=attached,
-            )
+            try:
+                if not self._closing.is_set():  # else __exit__ set it before there was a worker to kill
+                    return self._served(before, pool, started_ns, timeout_s)
+            except RunError:
+                if not self._closing.is_set():  # else we ended it, and its error is of our making
+                    raise
+            raise RunError("the trial is over")
+
+    def _served(self, before: Newcomer, pool: WorkerPool, started_ns: int, timeout_s: float) -> Newcomer:
+        pool.wait_ready(timeout_s)
+        (worker,) = pool.workers
+        attached = worker.pid in self._observe().client_pids
+        pool.release()
+        pool.wait_done(timeout_s, timeout_s, lambda _: None)
+        assert worker.ready is not None  # noqa: S101 - it was waited for
+        served_ns = worker.ready.facts.served_ns
+        return replace(
+            before,
+            served_ns=served_ns,
+            result_ns=worker.boundaries_ns[1],
+            start_s=(served_ns - started_ns) / 1e9,
+            attached=attached,
+        )
 
 
 @contextlib.contextmanager
