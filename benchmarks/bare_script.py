@@ -48,11 +48,19 @@ def run_worker(workload: str, times: int) -> tuple[float, int, str]:
     with tempfile.TemporaryDirectory() as folder:
         command = [
             *(sys.executable, "-m", "mps_experiments", f"workload={workload}", "mps=off", "procs=1"),
-            *(f"times={times}", "tracking=none", f"output_dir={folder}", f"hydra.run.dir={folder}/run"),
+            *(
+                f"times={times}",
+                "workers.cpu_affinity=auto",
+                "tracking=none",
+                f"output_dir={folder}",
+                f"hydra.run.dir={folder}/run",
+            ),
         ]
         subprocess.run(command, check=True, stdout=sys.stderr)
         measurement = read_measurement(Path(folder) / "run" / "measurement.json")
     figures, worker = measurement.statistics(), measurement.workers[0]
+    if measurement.machine.gpu is None:
+        raise SystemExit("the bare script needs an NVIDIA GPU")
     if figures is None:
         raise SystemExit(measurement.verdict.reason)
     return figures.elapsed_s[0], worker.cpu_cores_planned[0], measurement.cell.model

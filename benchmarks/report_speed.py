@@ -24,9 +24,10 @@ def stretched(run: Measurement, name: str, repeat: int, iterations: int) -> Meas
     workers = []
     for like in run.workers:
         assert like.samples is not None
-        median_ns = np.median(like.samples.latencies_ns)
-        latencies_ns = rng.lognormal(np.log(median_ns), 0.1, iterations).astype(int)
-        samples = replace(like.samples, latencies_ns=tuple(map(int, latencies_ns)))
+        latencies_ns = like.samples.latencies_ns
+        median_ns = np.median(latencies_ns) * len(latencies_ns) / iterations  # it stays as long a run
+        drawn_ns = rng.lognormal(np.log(median_ns), 0.1, iterations)
+        samples = replace(like.samples, latencies_ns=tuple(map(int, drawn_ns)))
         workers.append(replace(like, samples=samples))
     return replace(
         run,

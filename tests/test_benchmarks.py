@@ -17,8 +17,8 @@ def test_each_can_be_imported(name: str) -> None:
 
 
 def test_the_records_of_the_report_benchmark_have_figures(tmp_path: Path) -> None:
-    write_records(tmp_path, 9, 10)
+    write_records(tmp_path, 9, 400)
     found = [read_measurement(path) for path in find_measurements(tmp_path)]
     assert len({m.record_id for m in found}) == 9
     assert {m.cell.procs for m in found} == {1, 2, 4, 8}
-    assert [m.cell.times for m in found if m.has_figures] == [10] * 9
+    assert [m.cell.times for m in found if m.has_figures] == [400] * 9
