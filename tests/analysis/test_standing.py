@@ -71,3 +71,25 @@ def test_cells_that_share_one_block_are_compared_by_all_of_their_blocks() -> Non
     assert found.half == pytest.approx(2.7764 * math.sqrt(0.02 * 2 / 3), rel=1e-4)
     runs.add(1, 1, 1.1)
     assert runs.difference(1, 0) == runs.over(0)[1]
+
+
+def test_cells_without_common_blocks_are_ranked_by_their_scores() -> None:
+    """Whatever the number of cells and blocks in each part: lstsq alone would rank by these."""
+    runs = Runs(arms=[Arm(cost=(float(place),)) for place in range(4)])
+    for block in range(5):
+        for arm, score in enumerate((5.0, 6.0, 6.5)):
+            runs.add(arm, ("one", block), score + DRIFT[block])
+    for block in range(3):
+        runs.add(3, ("other", block), 7.5 + NOISE[block])
+    assert runs.effects() == pytest.approx([5.0, 6.0, 6.5, 7.5], abs=0.001)
+    assert runs.standing(is_final=True).fates == (Fate.WORSE, Fate.WORSE, Fate.WORSE, Fate.LEADER)
+
+
+def test_at_the_end_cells_are_compared_that_share_no_block() -> None:
+    runs = Runs(arms=[Arm(cost=(1.0,)), Arm(cost=(2.0,)), Arm(cost=(3.0,))])
+    for sweep, arm, score in (("a", 0, 5.0), ("b", 1, 7.0), ("c", 2, 7.1)):
+        for block in range(5):
+            runs.add(arm, (sweep, block), score + NOISE[block])
+    assert runs.standing().fates == (Fate.OPEN, Fate.OPEN, Fate.LEADER)
+    final = runs.standing(is_final=True)
+    assert final.fates == (Fate.WORSE, Fate.WORSE, Fate.LEADER)

@@ -18,6 +18,7 @@ from mps_experiments.analysis.moderated import ENOUGH, Interval, Samples, quanti
 ZONE = 0.05  # relative difference that makes no difference to the user
 LOG_ZONE = math.log1p(ZONE)
 _ERROR = 0.05  # probability with which any interval of a kind may miss
+_DRAWN = 1e-3  # weight with which the part of a block is 0
 _PAIRED = 4  # degrees of freedom from which on the differences within blocks tell the noise by themselves
 
 
@@ -113,8 +114,13 @@ class Runs:
         """Tell whether a cell was measured in a block."""
         return block in self.places and not math.isnan(self.scores[arm, self.places[block]])
 
-    def standing(self) -> Standing:
-        """Judge all cells by the runs so far."""
+    def standing(self, is_final: bool = False) -> Standing:
+        """Judge all cells by the runs so far.
+
+        Args:
+            is_final: Whether no run follows: cells that share too few blocks are compared all the same, as
+                `difference` says.
+        """
         excess = tuple(self._excess_of(limit) for limit in range(self.limits))
         own = [[of_limit[arm] for of_limit in excess] for arm in self.all_arms]
         fates = [self._fate_by_limits(arm, own[arm]) for arm in self.all_arms]
@@ -128,7 +134,8 @@ class Runs:
         )
         if leader is None:
             return Standing(leader=None, chosen=None, fates=tuple(fates), excess=excess)
-        over, chosen = self.over(leader), leader
+        chosen = leader
+        over = [self.difference(arm, leader) for arm in self.all_arms] if is_final else self.over(leader)
         fates[leader] = Fate.LEADER
         for _ in range(2):  # once the cheapest cell that ties is known, what costs more is of less use
             for arm in self.all_arms:
@@ -160,12 +167,19 @@ class Runs:
         return before
 
     def effects(self) -> list[float]:
-        """Fit score = cell + block by least squares; return the cells' parts, NaN for one without a run."""
+        """Fit score = cell + block by least squares; return the cells' parts, NaN for one without a run.
+
+        Blocks are drawn to 0, so weakly that common blocks say what they say. Cells without a chain of common
+        blocks are then compared by their scores; else the number of cells and blocks in each chain would
+        decide.
+        """
         arms, blocks = np.nonzero(~np.isnan(self.scores))
-        rows = np.arange(len(arms))
-        design = np.zeros((len(arms), sum(self.scores.shape)))
+        rows, every_block = np.arange(len(arms)), self.scores.shape[1]
+        design = np.zeros((len(arms) + every_block, len(self.arms) + every_block))
         design[rows, arms] = design[rows, len(self.arms) + blocks] = 1
-        fitted = np.linalg.lstsq(design, self.scores[arms, blocks], rcond=None)[0]
+        design[len(arms) :, len(self.arms) :] = _DRAWN * np.eye(every_block)
+        wanted = np.concatenate([self.scores[arms, blocks], np.zeros(every_block)])
+        fitted = np.linalg.lstsq(design, wanted, rcond=None)[0]
         return [float(fitted[arm]) if self.blocks(arm) else math.nan for arm in self.all_arms]
 
     def over(self, other: int) -> list[Interval]:

@@ -35,7 +35,7 @@ class Answer:
 
     def __init__(self, study: KnownCells) -> None:
         self.study = study
-        self._standing = study.search.standing()
+        self._standing = study.search.standing(is_final=True)
         self.chosen = self._standing.chosen
         self._slowed = self._find_slowed()
 
