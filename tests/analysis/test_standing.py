@@ -93,3 +93,14 @@ def test_at_the_end_cells_are_compared_that_share_no_block() -> None:
     assert runs.standing().fates == (Fate.OPEN, Fate.OPEN, Fate.LEADER)
     final = runs.standing(is_final=True)
     assert final.fates == (Fate.WORSE, Fate.WORSE, Fate.LEADER)
+
+
+def test_a_hard_limit_is_broken_by_one_run_above_it() -> None:
+    for hard, fate in ((frozenset({0}), Fate.BROKEN), (frozenset[int](), Fate.OPEN)):
+        runs = Runs(arms=[Arm(cost=(1.0,))], limits=1, hard=hard)
+        for block, excess in enumerate((-0.1, -0.1, 0.1, -0.1)):
+            runs.add(0, block, 1.0, [excess])
+        assert runs.standing().fates == (fate,)
+    runs = Runs(arms=[Arm(cost=(1.0,))], limits=1, hard=frozenset({0}))
+    runs.add(0, 0, 1.0, [-0.1])
+    assert runs.standing().fates == (Fate.LEADER,)  # a single run tells

@@ -13,7 +13,7 @@ from enum import Enum
 
 import numpy as np
 
-from mps_experiments.analysis.moderated import ENOUGH, Interval, Samples, quantile
+from mps_experiments.analysis.moderated import ENOUGH, NOTHING, Interval, Samples, quantile
 
 ZONE = 0.05  # relative difference that makes no difference to the user
 LOG_ZONE = math.log1p(ZONE)
@@ -81,12 +81,14 @@ class Runs:
         limits: How many limits there are.
         reference: The cell whose repeats show the machine's noise.
         excluded: Cells that are not, or no longer, judged.
+        hard: Limits that no run may break: the largest value of a cell's runs counts, not their mean.
     """
 
     arms: Sequence[Arm]
     limits: int = 0
     reference: int = 0
     excluded: set[int] = field(default_factory=set)
+    hard: frozenset[int] = frozenset()
 
     def __post_init__(self) -> None:
         self.all_arms = range(len(self.arms))
@@ -227,6 +229,8 @@ class Runs:
 
     def _excess_of(self, limit: int) -> list[Interval]:
         values = self._excess[limit]
+        if limit in self.hard:
+            return [Interval(mean=max(own), half=0.0, blocks=len(own)) if own else NOTHING for own in values]
         longest = max(map(len, values))
         samples = Samples.of(np.array([[*own, *[math.nan] * (longest - len(own))] for own in values]))
         freedom, variance = samples.pooled()

@@ -90,3 +90,21 @@ def test_what_only_a_gpu_tells_is_refused_on_the_cpu(aim: Aim) -> None:
     with pytest.raises(ConfigError, match="needs figures of a GPU"):
         aim.refuse_without_gpu()
     Aim(limits=LIMITS[:2]).refuse_without_gpu()
+
+
+def test_the_price_beside_a_cell_is_the_median_of_its_blocks(cells: Cells) -> None:
+    runs = [
+        cells.run(0, truths) for truths in (lambda _: Truth(4.0), lambda _: Truth(8.0), lambda _: Truth(40.0))
+    ]
+    hours = Aim(goal=Goal.cost, gpu_hour=3.6).figures(runs)
+    assert hours.endswith(", 8 per million items (GPU hour)")
+    both = Aim(goal=Goal.cost, gpu_hour=3.6, kwh=3.6).figures(runs)  # 0.8 J per item more
+    assert both.endswith(", 8.8 per million items (GPU hour and energy)")
+
+
+def test_a_limit_is_written_as_it_was_typed_and_a_hard_one_has_no_interval(cells: Cells) -> None:
+    (memory,) = (replace(each, most=1234.5) for each in LIMITS if each.is_hard)
+    assert memory.text(Interval(mean=0.0, half=0.0, blocks=3), [cells.run(0, truth)]).endswith(
+        "(limit 1234.5)"
+    )
+    assert "[" not in memory.text(Interval(mean=0.0, half=0.0, blocks=3), [cells.run(0, truth)])

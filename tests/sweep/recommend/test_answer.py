@@ -1,6 +1,7 @@
 """The answer over cells whose truth is known: each cell is in one line, with its numbers."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -24,7 +25,7 @@ def one(lines: list[str], beginning: str) -> str:
 
 def under(flag: str, most: float) -> Aim:
     (limit,) = [each for each in LIMITS if each.flag == flag]
-    return Aim(limits=(type(limit)(limit.flag, limit.metric, limit.unit, limit.what, limit.scale, most),))
+    return Aim(limits=(replace(limit, most=most),))
 
 
 def test_every_cell_is_in_one_line_and_the_cheapest_that_ties_is_used(cells: Cells) -> None:

@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -38,6 +39,7 @@ class Limit:
         metric: Its row in `analysis.metrics`.
         unit: Of the limit.
         scale: The metric's unit in that unit.
+        is_hard: Whether no run may be above it.
         most: The limit.
     """
 
@@ -46,6 +48,7 @@ class Limit:
     unit: str
     what: str
     scale: float = 1.0
+    is_hard: bool = False
     most: float = math.inf
 
     def value(self, run: Measurement) -> float | None:
@@ -68,14 +71,14 @@ class Limit:
         return above_ms if above_ms is not None and above_ms <= self.most else None
 
     def text(self, excess: Interval, runs: Sequence[Measurement]) -> str:
-        """Write the value of a cell beside the limit, with its interval unless the limit is broken.
+        """Write the value of a cell beside the limit, with its interval unless it has none or is beyond it.
 
         Args:
             excess: The logarithm of value over limit.
             runs: Those of the cell.
         """
-        value, most = f"{self._shown(excess.mean)} {self.unit}", short(self.most)
-        if excess.low <= 0:
+        value, most = f"{self._shown(excess.mean)} {self.unit}", f"{self.most:.12g}"
+        if excess.low <= 0 and excess.half:
             sure = f"[{self._shown(excess.low)} to {self._shown(excess.high)}]"
             few = f"in {excess.blocks} block{'s' if excess.blocks > 1 else ''}"
             value += f" {sure if math.isfinite(excess.half) else few}"
@@ -104,7 +107,7 @@ class Limit:
 LIMITS = (
     Limit("--p99-ms", _P99, "ms", "p99"),
     Limit("--p50-ms", _P50, "ms", "p50"),
-    Limit("--memory-gib", _MEMORY, "GiB", "GPU memory", scale=2**-10),
+    Limit("--memory-gib", _MEMORY, "GiB", "GPU memory", scale=2**-10, is_hard=True),
     Limit("--joules-per-item", _ENERGY, "J", "energy per item"),
 )
 
@@ -175,8 +178,10 @@ class Aim:
             f"{short(memory / 1024)} GiB" if memory is not None else "",
             f"{shown[_ENERGY]} J per {item}" if shown[_ENERGY] else "",
         ]
-        if self.goal is Goal.cost and (price := self._price_of_item(Readings(group.first))) is not None:
-            parts.append(f"{short(1e6 * price)} per million {item}s")
+        prices = [price for run in runs if (price := self._price_of_item(Readings(run))) is not None]
+        if self.goal is Goal.cost and prices:
+            what = "GPU hour and energy" if self.kwh else "GPU hour"
+            parts.append(f"{short(1e6 * statistics.median(prices))} per million {item}s ({what})")
         return ", ".join(filter(None, parts))
 
 

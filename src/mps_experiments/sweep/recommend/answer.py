@@ -65,7 +65,7 @@ class Answer:
             values = "; ".join(point.text for point in front(points))
             yield f"throughput over {percentile}, cells that no other beats in both: {values}"
         noise = study.search.noise()
-        spread = "" if noise is None else f"; equal runs differ by {difference(noise)}"
+        spread = "" if noise is None else f"; equal runs differ by {difference(noise)} (standard deviation)"
         counts = f"runs: {study.measured} measured, {study.taken} stored"
         yield "; ".join([f"{counts}{spread}", *self._unknown_p99(), study.search.stopped])
 
@@ -182,6 +182,8 @@ class Answer:
         if math.isfinite(over.half):
             low, high = sorted((math.exp(aim.sign * over.low), math.exp(aim.sign * over.high)))
             value += f" [{low:.2f} to {high:.2f}]"
+        else:
+            value += " (one block: no interval)"
         return f"{value} times the {aim.goal.name}"
 
     def _why(self, arm: int) -> str:

@@ -34,7 +34,8 @@ class KnownCells:
         self.aim, self.axes, self.names = aim, axes, names
         arms = _arms(axes)
         smallest = min(range(len(arms)), key=lambda arm: arms[arm].cost)
-        self.search = Search(arms=arms, limits=len(aim.limits), reference=smallest, seed=seed)
+        hard = frozenset(place for place, limit in enumerate(aim.limits) if limit.is_hard)
+        self.search = Search(arms=arms, limits=len(aim.limits), reference=smallest, seed=seed, hard=hard)
         self.runs: list[list[Measurement]] = [[] for _ in axes]
         self.reasons: dict[int, str] = {}
         self.taken = self.measured = 0
