@@ -116,19 +116,16 @@ def _slowed(panel: Panel, arm: Arm) -> str:
         ratio = panel.ratio(group)
         if count == 1 or ratio.gain is None or ratio.overall is None:
             continue
-        if too_much := beyond_possible(count, ratio.gain.value):
-            shown.append(too_much)
+        if is_impossible(count, ratio.gain.value):
+            shown.append(f"{count} do {ratio.gain.value:.2f} times what one does")
         elif ratio.overall.value < TOO_FAST:
             shown.append(f"each of {count} takes {ratio.overall.value:.2f} times as long as one alone")
     return ", ".join(shown)
 
 
-def beyond_possible(count: int, gain: float) -> str:
-    """Say that so many processes do more than as many times one; empty if they do not.
-
-    They cannot, so something slowed the one-process run.
-    """
-    return f"{count} do {gain:.2f} times what one does" if gain > count / TOO_FAST else ""
+def is_impossible(count: int, gain: float) -> bool:
+    """Tell whether so many processes do more than as many times one; then something slowed the one."""
+    return gain > count / TOO_FAST
 
 
 def _over(group: Group, other: Group | None) -> Gain | None:

@@ -119,7 +119,7 @@ def test_no_gain_is_told_over_a_one_process_run_that_something_slowed(cells: Cel
 
     lines = list(Answer(cells.study(Aim(), slow_alone)).lines())
     shown = one(lines, "no gain over procs=1 mps=off is told: ")
-    assert ": 4 do 27." in shown
+    assert ": procs=4 mps=on does 27." in shown
     assert not [line for line in lines if line.endswith(" times the throughput of procs=1 mps=off")]
     assert one(lines, "worse: procs=1 mps=off: ") == "worse: procs=1 mps=off: something slowed it"
     assert "throughput of procs=4 mps=on" in one(lines, "worse: procs=1 mps=on: ")

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator
 
-from mps_experiments.analysis.choice import beyond_possible
+from mps_experiments.analysis.choice import is_impossible
 from mps_experiments.analysis.gains import Gain
 from mps_experiments.analysis.metrics import BY_NAME
 from mps_experiments.analysis.moderated import Interval
@@ -133,10 +133,10 @@ class Answer:
         for one in (arm for arm in groups if axes[arm]["procs"] == 1):
             alike = {name: axes[one][name] for name in axes[one] if name not in ("procs", "mps")}
             many = [arm for arm in groups if axes[arm]["procs"] > 1 and axes[arm].items() >= alike.items()]
-            gains = [(groups[arm].procs, Gain.between(groups[arm], groups[one]).value) for arm in many]
-            clearest = max(gains, key=lambda of: of[1] / of[0], default=(1, 1.0))
-            if shown := beyond_possible(*clearest):
-                found[one] = shown
+            gains = {arm: Gain.between(groups[arm], groups[one]).value for arm in many}
+            clearest = max(many, key=lambda arm: gains[arm] / groups[arm].procs, default=one)
+            if clearest != one and is_impossible(groups[clearest].procs, gains[clearest]):
+                found[one] = f"{self.study.names[clearest]} does {gains[clearest]:.2f} times as much"
         return found
 
     def _best_without_mps(self, chosen: int) -> int | None:
