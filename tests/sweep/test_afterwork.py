@@ -1,12 +1,16 @@
 """Jobs beside the main thread: one at a time, waited for with a deadline, nothing lost."""
 
 import gc
+import signal
+import sys
 import threading
+import traceback
 import weakref
 
 import pytest
 
 from mps_experiments.sweep.afterwork import Afterwork
+from tests.fakes.plans import wait_until
 
 DEADLINE_S = 30.0
 
@@ -77,3 +81,29 @@ def test_nothing_of_a_job_that_is_done_is_kept() -> None:
     assert work.is_done(DEADLINE_S)
     gc.collect()
     assert seen() is None
+
+
+def test_a_signal_while_waiting_lets_no_second_job_begin_beside_the_first() -> None:
+    work, gate, order = Afterwork(), threading.Event(), list[str]()
+
+    main = threading.main_thread().ident
+    assert main is not None
+
+    def main_waits() -> bool:
+        calls = [call.name for call in traceback.extract_stack(sys._current_frames()[main])]
+        return calls[-1] in ("wait", "_wait_for_tstate_lock") and "begin" not in calls
+
+    def first() -> None:
+        wait_until(main_waits, "the main thread waits")
+        signal.pthread_kill(main, signal.SIGINT)
+        gate.wait(DEADLINE_S)
+        order.append("first")
+
+    work.add(first)
+    with pytest.raises(KeyboardInterrupt):
+        work.is_done(DEADLINE_S)
+    work.add(lambda: order.append("second"))
+    assert not work.is_done(0.01)
+    gate.set()
+    assert work.settle(DEADLINE_S)
+    assert order == ["first", "second"]

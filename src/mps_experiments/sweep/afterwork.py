@@ -3,15 +3,22 @@
 import threading
 from collections.abc import Callable
 
+from mps_experiments.machine.signals import held_back
+
 Job = Callable[[], object]
 
 
 class Afterwork:
-    """Jobs that run while the main thread only waits, and are done before it needs quiet."""
+    """Jobs that run while the main thread only waits, and are done before it needs quiet.
+
+    What is waited for is an event, never the thread: a signal that interrupts `Thread.join` makes a thread
+    look as if it had ended (https://github.com/python/cpython/issues/90882).
+    """
 
     def __init__(self) -> None:
         self._waiting: list[Job] = []
-        self._thread: threading.Thread | None = None
+        self._done = threading.Event()
+        self._done.set()
         self._errors: list[BaseException] = []
 
     def add(self, job: Job) -> None:
@@ -22,33 +29,26 @@ class Afterwork:
         """Start the added jobs; they run once earlier ones are done."""
         if not self._waiting:
             return
-        earlier, jobs, self._waiting = self._thread, self._waiting, []
+        with held_back():  # no job is lost or begun twice
+            earlier, jobs, done = self._done, self._waiting, threading.Event()
 
-        def run() -> None:
-            nonlocal earlier
-            if earlier is not None:
-                earlier.join()
-            earlier = None
-            while jobs:  # drop each job, so that a long sweep keeps no data of its cells
-                try:
-                    jobs.pop(0)()
-                except BaseException as error:
-                    self._errors.append(error)
+            def run() -> None:
+                earlier.wait()
+                while jobs:  # drop each job, so that a long sweep keeps no data of its cells
+                    try:
+                        jobs.pop(0)()
+                    except BaseException as error:
+                        self._errors.append(error)
+                done.set()
 
-        # A daemon: it cannot keep the program from ending.
-        self._thread = threading.Thread(target=run, name="afterwork", daemon=True)
-        self._thread.start()
+            self._waiting, self._done = [], done
+            # A daemon: it cannot keep the program from ending.
+            threading.Thread(target=run, name="afterwork", daemon=True).start()
 
     def is_done(self, timeout_s: float) -> bool:
         """Start the added jobs and wait for all; return False if they are not done in time."""
         self.begin()
-        if self._thread is None:
-            return True
-        self._thread.join(timeout_s)
-        if self._thread.is_alive():
-            return False
-        self._thread = None
-        return True
+        return self._done.wait(timeout_s)
 
     def settle(self, timeout_s: float) -> bool:
         """Do as `is_done`, then raise the first error that a job raised."""
