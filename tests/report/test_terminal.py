@@ -70,6 +70,13 @@ def test_on_a_terminal_words_are_wrapped_and_a_path_stays_in_one_piece() -> None
     ]
 
 
+def test_on_a_terminal_a_command_is_one_line_to_copy() -> None:
+    terminal, file = on_a_terminal(40)
+    command = "run it: python -m mps_experiments --config-dir '/a folder/with spaces' experiment=recommended"
+    terminal.to_copy(command)
+    assert file.getvalue() == f"{command}\n"
+
+
 def test_on_a_terminal_the_decision_is_bold_and_no_color_is_respected(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

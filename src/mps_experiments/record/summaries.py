@@ -188,9 +188,9 @@ def precision_of(summaries: Iterable[Summary]) -> float:
 
 
 def decided_of(summaries: Iterable[Summary]) -> tuple[str, ...]:
-    """Return the decision of the one search among these sweeps; empty if they are others, or several."""
-    every = list(summaries)
-    return every[0].decided if len(every) == 1 else ()
+    """Return the decision of the one search among these sweeps; empty without one, or if there are several."""
+    found = [summary.decided for summary in summaries if summary.decided]
+    return found[0] if len(found) == 1 else ()
 
 
 def cut_off(word: str) -> str:

@@ -97,6 +97,11 @@ class Terminal:
         """Print a line that stays."""
         self._print(text)
 
+    def to_copy(self, text: str) -> None:
+        """Print a line with a command or a path, unbroken: the terminal wraps it, and it is copied whole."""
+        clear_status()
+        self._show(Text(text))
+
     def decision(self, text: str) -> None:
         """Print what people came for; its first line is bold, of a single line the first sentence."""
         sentence, stop, _ = text.partition("\n" if "\n" in text else ". ")
@@ -120,13 +125,16 @@ class Terminal:
         shown.stylize("bold", 0, bold)
         for pattern, colour in _STYLES.items():
             shown.highlight_regex(pattern, colour)
-        self._progress.console.print(shown, no_wrap=True, overflow="ignore", crop=False)
+        self._show(shown)
+
+    def _show(self, text: Text) -> None:
+        self._progress.console.print(text, no_wrap=True, overflow="ignore", crop=False)
 
     def text(self, text: str) -> None:
         """Print a text with tables in it; only its words are wrapped."""
         for line in text.splitlines():
             if line[:1] in "┏┃┡│└├":
-                self._progress.console.print(Text(line), no_wrap=True, overflow="ignore", crop=False)
+                self._show(Text(line))
             else:
                 self.line(line)
 

@@ -139,4 +139,4 @@ def _write(subject: Subject, folder: Path) -> None:
         written = write_report(subject, folder)
     except OSError as error:
         raise ConfigError("--out", folder, f"cannot be written ({error.strerror}); name another") from error
-    terminal.line(printable(f"report: {written.html}"))
+    terminal.to_copy(printable(f"report: {written.html}"))

@@ -276,18 +276,19 @@ class Sweep:
         folder = ledger.folder if self.writes_report else None
         precision = self.agenda.goal.precision if self.agenda.goal else 0.0
         decided = tuple(self.decide()) if self.decide is not None else ()
+        ledger.order = self.agenda.summary() | ({"decided": decided} if decided else {})
+        ledger.write_summary(status)  # the report and MLflow take a while, in which a signal may come
         report = sweep_report(measurements, ledger.places, folder, ledger.info.command, precision, decided)
         show_sweep(self.terminal, report, measurements, decided)
         if self.agenda.stopped:
             self.terminal.line(f"precision: {self.agenda.stopped}")
-        ledger.order = self.agenda.summary() | ({"decided": decided} if decided else {})
         ledger.finish(report, status)
         if self.interruption is not None and self.planned:
             what = f"interrupted: {self._begun - self._is_open} of {self.planned} runs were finished"
             how = "; the same command with resume=true runs the others" if self.can_resume else ""
             self.terminal.line(f"{what}{how}")
         for line in ledger.places_to_look(report):
-            self.terminal.line(line)
+            self.terminal.to_copy(line)
 
     @property
     def exit_code(self) -> int:

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -97,6 +98,15 @@ def test_what_is_too_near_to_a_limit_is_not_known(cells: Cells) -> None:
     lines = list(Answer(cells.study(under("--p50-ms", 4.4), truth)).lines())
     assert one(lines, "not known: procs=4 mps=on: p50 4.").endswith("(limit 4.4)")
     assert one(lines, "not settled: procs=4 mps=on")
+
+
+def test_what_was_not_measured_is_not_settled(cells: Cells) -> None:
+    study = cells.study(Aim())
+    for block in range(3):
+        study.add_stored(0, cells.run(0, truth, block), Path())
+    line = one(list(Answer(study).lines()), "not settled: ")
+    names = ", ".join(study.names[1:])
+    assert line == f"not settled: {names} were not measured; a larger --budget-min may tell"
 
 
 def test_where_no_cell_is_known_to_keep_the_limits_the_best_that_may_is_named(cells: Cells) -> None:

@@ -46,9 +46,7 @@ class Answer:
             yield from self._without_choice()
         else:
             yield f"USE {study.names[chosen]}: {self._figures(chosen)}"
-            if still_open := [arm for arm in self._standing.of(Fate.OPEN) if study.runs[arm]]:
-                names = ", ".join(study.names[arm] for arm in still_open)
-                yield f"not settled: {names} may do as well or better; {study.more_blocks}"
+            yield from self._not_settled()
             yield from self._beside(chosen)
             for arm, shown in self._slowed.items():
                 yield (
@@ -68,6 +66,21 @@ class Answer:
         spread = "" if noise is None else f"; equal runs differ by {difference(noise)} (standard deviation)"
         counts = f"runs: {study.measured} measured, {study.taken} stored"
         yield "; ".join([f"{counts}{spread}", *self._unknown_p99(), study.search.stopped])
+
+    def _not_settled(self) -> Iterator[str]:
+        """Say which cells may be better, and which were not measured."""
+        study, still_open = self.study, self._standing.of(Fate.OPEN)
+        measured, lacking = (
+            [study.names[arm] for arm in still_open if bool(study.runs[arm]) is has_runs]
+            for has_runs in (True, False)
+        )
+        parts = []
+        if measured:
+            parts.append(f"{', '.join(measured)} may do as well or better")
+        if lacking:
+            parts.append(f"{', '.join(lacking)} {'were' if len(lacking) > 1 else 'was'} not measured")
+        if parts:
+            yield f"not settled: {'; '.join([*parts, study.more_blocks])}"
 
     def _unknown_p99(self) -> Iterator[str]:
         """Say of how many cells p99 is not known, with which windows, and what would help."""
@@ -125,11 +138,8 @@ class Answer:
 
     def _find_slowed(self) -> dict[int, str]:
         """Return the cells of one process that something slowed, and the clearest sign of it."""
-        axes, groups = (
-            self.study.axes,
-            {arm: Group.of(runs) for arm, runs in enumerate(self.study.runs) if runs},
-        )
-        found: dict[int, str] = {}
+        axes, found = self.study.axes, dict[int, str]()
+        groups = {arm: Group.of(runs) for arm, runs in enumerate(self.study.runs) if runs}
         for one in (arm for arm in groups if axes[arm]["procs"] == 1):
             alike = {name: axes[one][name] for name in axes[one] if name not in ("procs", "mps")}
             many = [arm for arm in groups if axes[arm]["procs"] > 1 and axes[arm].items() >= alike.items()]

@@ -28,8 +28,8 @@ def tell(
     if not is_printed:
         terminal.decision("\n".join(lines))
     for line in write_answer(answer, folder, lines):
-        terminal.line(line)
-    terminal.line(f"the same search: {shlex.join(['python', '-m', MODULE, *typed])}")
+        terminal.to_copy(line)
+    terminal.to_copy(f"the same search: {shlex.join(['python', '-m', MODULE, *typed])}")
     return answer
 
 
