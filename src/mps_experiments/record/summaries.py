@@ -188,7 +188,7 @@ def precision_of(summaries: Iterable[Summary]) -> float:
 
 
 def decided_of(summaries: Iterable[Summary]) -> tuple[str, ...]:
-    """Return the decision of the one search among these sweeps; empty without one, or if there are several."""
+    """Return the decision of the one search among these sweeps; empty without one, or with several."""
     found = [summary.decided for summary in summaries if summary.decided]
     return found[0] if len(found) == 1 else ()
 
