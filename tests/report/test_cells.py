@@ -157,7 +157,7 @@ def test_what_each_cell_costs_is_a_table_of_80_columns() -> None:
         ["16 · MPS on", "4,000", "4.00", "4.00", "29.0"],
     ]
     header, *rows = cost_lines(full_sweep())
-    assert header == ["cell", "images/s", "p50 ms", "p99 ms", "J per item"]
+    assert header == ["cell", "images/s", "p50 ms", "p99 ms", "J per image"]
     assert rows[4] == ["2 · MPS on", "181.8", "11.0", "", "0.200"]
     on_cpu = cost_lines(arm("off", {1: 1.0, 2: 1.5}, machine=CPU_ONLY))
     assert on_cpu == [

@@ -128,7 +128,7 @@ def _cost_table(panel: Panel) -> Table:
         (f"{panel.first.cell.item}s/s", _numbers(rows, _THROUGHPUT.of)),
         *((f"p{n} ms", _numbers(rows, BY_NAME[f"latency/p{n}_ms"].of)) for n in (50, 99)),
         ("memory GiB", _numbers(rows, memory_gib)),
-        ("J per item", _numbers(rows, energy_per_item_j)),
+        (f"J per {panel.first.cell.item}", _numbers(rows, energy_per_item_j)),
     ]
     kept = [(name, texts) for name, texts in wanted if any(texts) or name == "p99 ms"]
     names = [cell_name(row.cell, panel.on_gpu) for row in rows]
