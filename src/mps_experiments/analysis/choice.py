@@ -171,7 +171,7 @@ def is_open(gain: Estimate) -> bool:
 
 
 def memory_gib(group: Group) -> float | None:
-    """Return the most device memory in use, by any process."""
+    """Return the most device memory in use on the GPU in any run, not only by our processes."""
     mib = BY_NAME["gpu/memory_used_max_mib"].of(group)
     return None if mib is None else mib / 1024
 

@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Generic, Literal, TypeVar
@@ -68,7 +68,8 @@ class Metric:
         read: Returns the value of a run; None where it is not known.
         better: Which direction is an improvement; empty where neither is.
         heading: Of its column in the table of cells; empty for none. ``{item}`` is the word for one item.
-        pooled: Returns the value of a cell; None for the median over its runs.
+        over_runs: Makes the values of a cell's runs its own value: the median, or for an extreme the extreme.
+        pooled: Returns the value of a cell from all its runs together; None for `over_runs`.
         text: Writes a value, without the unit.
         shown_factor: From the value that `read` returns and MLflow gets to that of tables.
     """
@@ -79,6 +80,7 @@ class Metric:
     read: Callable[[Readings], float | None]
     better: Literal["higher", "lower", ""] = ""
     heading: str = ""
+    over_runs: Callable[[Sequence[float]], float] = statistics.median
     pooled: Callable[[Group], float | None] | None = None
     text: Callable[[float], str] = short
     shown_factor: float = 1.0
@@ -88,7 +90,7 @@ class Metric:
         if self.pooled:
             return self.pooled(group)
         values = [value for m in group.measurements if (value := self.read(Readings(m))) is not None]
-        return self.shown_factor * statistics.median(values) if values else None
+        return self.shown_factor * self.over_runs(values) if values else None
 
     def shown(self, group: Group) -> str:
         """Return the value of a cell as text; empty if no run has one."""
@@ -202,7 +204,7 @@ METRICS = (
         "ms",
         "longest latency",
         lambda f: f.latency_max_s * 1e3,
-        pooled=lambda group: max(f.latency_max_s for f in group.figures) * 1e3,
+        over_runs=max,
         **_LOWER,
     ),
     _run("overhead/total_s", "s", "overhead", lambda r: r.run.overhead_s(), **_LOWER),
@@ -261,9 +263,15 @@ METRICS = (
     _gpu_mean("gpu/sm_occupancy_mean", "", "SM occupancy", "sm_occupancy"),
     _gpu_mean("gpu/dram_activity_mean", "", "DRAM activity", "dram_activity"),
     _gpu_mean("gpu/sm_clock_mean_mhz", "MHz", "SM clock", "sm_clock_mhz"),
-    _gpu("gpu/sm_clock_min_mhz", "MHz", "lowest SM clock", lambda s: s.sm_clock_min_mhz),
+    _gpu("gpu/sm_clock_min_mhz", "MHz", "lowest SM clock", lambda s: s.sm_clock_min_mhz, over_runs=min),
     _gpu_mean("gpu/memory_clock_mean_mhz", "MHz", "memory clock", "memory_clock_mhz"),
-    _gpu("gpu/memory_used_max_mib", "MiB", "memory", lambda s: _times(s.memory_used_max_bytes, 2**-20)),
+    _gpu(
+        "gpu/memory_used_max_mib",
+        "MiB",
+        "memory",
+        lambda s: _times(s.memory_used_max_bytes, 2**-20),
+        over_runs=max,
+    ),
     _reasons("gpu/throttled_share", "", "throttled", lambda s: s.throttled_share, **_LOWER),
     _reasons(
         "gpu/power_capped_share", "", "power-capped", lambda s: s.reason_shares.get(POWER_CAP, 0.0), **_LOWER
