@@ -108,6 +108,14 @@ def test_an_extreme_of_a_cell_is_that_of_all_its_runs() -> None:
     assert BY_NAME["gpu/sm_clock_mean_mhz"].of(cell) == 1980
 
 
+def test_the_interval_within_a_run_is_none_of_a_cell_of_several_runs() -> None:
+    runs = [make_measurement(str(n), procs=2, times=10, makespan_s=1.0 + n, repeat=n) for n in range(2)]
+    ends = [BY_NAME[f"throughput_{end}_per_s"] for end in ("low", "high")]
+    assert [end.of(Group.of(runs[:1])) for end in ends] == pytest.approx([20.0, 20.0])
+    assert [end.of(Group.of(runs)) for end in ends] == [None, None]
+    assert logged_values(runs[1])["throughput_low_per_s"] == pytest.approx(10.0)
+
+
 def test_a_million_items_cost_energy_and_at_a_price_money() -> None:
     (run,) = [run for run in full_sweep() if run.record_id == "on-2"]
     found = values(priced(run, 3.6))

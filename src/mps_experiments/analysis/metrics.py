@@ -148,8 +148,20 @@ def _times(value: float | None, factor: float) -> float | None:
     return None if value is None else value * factor
 
 
-def _interval(end: int) -> Callable[[Statistics], float | None]:
-    return lambda f: f.throughput_interval_per_s[end] if f.throughput_interval_per_s else None
+def _interval_end(name: str, title: str, end: int) -> Metric:
+    """Make the row of one end of the interval within a run: it is none of a cell of several runs."""
+
+    def read(figures: Statistics) -> float | None:
+        return figures.throughput_interval_per_s[end] if figures.throughput_interval_per_s else None
+
+    return _figures(
+        name,
+        "items/s",
+        title,
+        read,
+        better="higher",
+        pooled=lambda group: read(group.figures[0]) if len(group) == 1 else None,
+    )
 
 
 def _energy_per_item_j(r: Readings) -> float | None:
@@ -192,8 +204,8 @@ METRICS = (
         heading="{item}s/s",
         text=rate,
     ),
-    _figures("throughput_low_per_s", "items/s", "throughput, low end", _interval(0), better="higher"),
-    _figures("throughput_high_per_s", "items/s", "throughput, high end", _interval(1), better="higher"),
+    _interval_end("throughput_low_per_s", "throughput, low end within the run", 0),
+    _interval_end("throughput_high_per_s", "throughput, high end within the run", 1),
     _figures("start_skew_ms", "ms", "start skew", lambda f: f.start_skew_s * 1e3, **_LOWER),
     _figures("latency/mean_ms", "ms", "mean latency", lambda f: f.latency_mean_s * 1e3, **_LOWER),
     _percentile(50, "median latency", lambda f: f.latency_p50_s),
