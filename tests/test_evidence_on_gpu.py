@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from mps_experiments.analysis.explanation import TOO_FAST, Explanation, explain
+from mps_experiments.analysis.comparison import TOO_FAST
+from mps_experiments.analysis.explanation import Explanation, explain
 from mps_experiments.analysis.gpu_limits import Cause
 from mps_experiments.config.schema import CpuAffinity
 from mps_experiments.mps.guardian import Guardian

@@ -8,7 +8,7 @@ import pytest
 from mps_experiments.analysis.certainty import caveats, certainty_lines
 from mps_experiments.record.findings import Finding, Severity
 from mps_experiments.record.measurement import Measurement
-from tests.records import INVALID
+from tests.records import INVALID, make_measurement
 from tests.report_panels import arm, panel_of
 
 
@@ -81,6 +81,19 @@ def test_two_equal_runs_tell_the_smallest_difference_that_could_have_shown() -> 
         "How much two equal runs (A/A) differ is not"
     )
     assert len(lines(*PAIR)) == 1  # one block without them tells nothing of it
+
+
+def test_comparisons_without_an_interval_are_counted() -> None:
+    cells = [*arm("on", {1: (1.0, 1.0), 2: (1.0, 1.2)}), *arm("on", {4: 1.0}, times=10)]
+    short = replace(cells[-1], workers=make_measurement(procs=4, times=2).workers)
+    assert lines(*cells[:-1], short)[1] == (
+        "The smallest difference that this could have shown in every comparison that has an interval "
+        "(1 of 2 has none) is 20.0 %."
+    )
+    (twin,) = arm("on", {1: 1.1}, record="twin", twin=1, times=2)
+    assert lines(*arm("on", {1: 1.0, 2: 1.2}, times=2), twin)[1] == (
+        "No comparison has an interval; two equal runs (A/A) differed by 10.0 %."
+    )
 
 
 def test_comparisons_that_stayed_open_under_a_precision_are_named() -> None:

@@ -178,3 +178,21 @@ def test_runs_with_a_fault_are_in_no_group_and_no_partner_of_anybody() -> None:
     assert {(found[m.record_id].value, found[m.record_id].reason) for m in FAULTY} == {
         (None, "a run with a fault")
     }
+
+
+def test_a_slowed_one_process_run_has_ratios_of_which_none_is_told() -> None:
+    runs = [
+        make_measurement(f"{procs}", procs=procs, makespan_s=s) for procs, s in ((1, 1.0), (2, 0.4), (4, 2.0))
+    ]
+    found = ratios(
+        [*runs, make_measurement("other", mps="on", procs=1), make_measurement("two", mps="on", procs=2)]
+    )
+    shown = "2 do 5.00 times what one does"
+    assert [found[each].slowed for each in ("1", "2", "4", "other", "two")] == [shown, shown, shown, "", ""]
+    assert found["2"].gain is not None
+    told = found["4"].told  # though 4 alone do nothing impossible
+    assert (told.value, told.overall, told.gain, told.partner_ids) == (None, None, None, ("1",))
+    assert told.reason == (
+        f"something slowed the one-process run (mps=off procs=1 times=2): {shown}, which is impossible"
+    )
+    assert found["two"].told is found["two"]

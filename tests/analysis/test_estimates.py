@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -59,6 +60,18 @@ def test_cells_that_share_one_block_are_compared_by_all_of_their_runs() -> None:
     assert found.interval == pytest.approx(change_interval(*logs))
     assert (found.blocks, found.rough) == (1, True)
     assert found.value == pytest.approx(math.exp(np.mean(logs[0]) - np.mean(logs[1])))
+
+
+def test_cells_of_two_days_share_no_block_and_have_welchs_interval() -> None:
+    many, one = cell(2, 1.0, 1.2, 1.1, 1.15, 1.05), cell(1, 1.0, 1.1, 0.9, 1.05, 0.95)
+    earlier = Group.of(
+        [replace(m, sweep_id="before", started_at=m.started_at - 86_400.0) for m in one.measurements]
+    )
+    found = gain(many, earlier)
+    logs = [[math.log(each) for each in group.throughputs_per_s] for group in (many, one)]
+    assert found.interval == pytest.approx(change_interval(*logs))
+    assert (found.blocks, found.rough) == (0, True)
+    assert found.why == "no common block: all runs of the one over all of the other (Welch's t)"
 
 
 def test_what_the_runs_of_a_block_share_falls_out() -> None:

@@ -80,4 +80,6 @@ def test_the_widest_interval_limits_what_would_show() -> None:
     two, four = gains(noisy)
     assert four.half_width == pytest.approx(0.0, abs=1e-9)
     assert sensitivity(noisy).smallest == pytest.approx(two.half_width)
-    assert sensitivity(sweep(("on", 1, 1.0), ("on", 2, 1.0), times=2)).smallest is None
+    assert (sensitivity(noisy).comparisons, sensitivity(noisy).without_interval) == (2, 0)
+    short = sensitivity(sweep(("on", 1, 1.0), ("on", 2, 1.0), times=2))
+    assert (short.smallest, short.comparisons, short.without_interval) == (None, 1, 1)

@@ -97,6 +97,25 @@ def test_a_cell_has_the_median_over_the_runs_that_tell_and_pools_latencies() -> 
     ]
 
 
+def test_an_extreme_of_a_cell_is_that_of_all_its_runs() -> None:
+    runs = [
+        with_telemetry(traced_run(str(n), repeat=n), memory_used_bytes=gib * 2**30, sm_clock_mhz=mhz)
+        for n, (gib, mhz) in enumerate(((15, 1980), (30, 1200), (15, 1980)))
+    ]
+    cell = Group.of(runs)
+    assert BY_NAME["gpu/memory_used_max_mib"].of(cell) == 30 * 1024
+    assert BY_NAME["gpu/sm_clock_min_mhz"].of(cell) == 1200
+    assert BY_NAME["gpu/sm_clock_mean_mhz"].of(cell) == 1980
+
+
+def test_the_interval_within_a_run_is_none_of_a_cell_of_several_runs() -> None:
+    runs = [make_measurement(str(n), procs=2, times=10, makespan_s=1.0 + n, repeat=n) for n in range(2)]
+    ends = [BY_NAME[f"throughput_{end}_per_s"] for end in ("low", "high")]
+    assert [end.of(Group.of(runs[:1])) for end in ends] == pytest.approx([20.0, 20.0])
+    assert [end.of(Group.of(runs)) for end in ends] == [None, None]
+    assert logged_values(runs[1])["throughput_low_per_s"] == pytest.approx(10.0)
+
+
 def test_a_million_items_cost_energy_and_at_a_price_money() -> None:
     (run,) = [run for run in full_sweep() if run.record_id == "on-2"]
     found = values(priced(run, 3.6))

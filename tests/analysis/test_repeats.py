@@ -1,5 +1,7 @@
 """Groups of repeats, and which of their runs share a block."""
 
+from dataclasses import replace
+
 import pytest
 
 from mps_experiments.analysis.repeats import Group, paired
@@ -64,3 +66,30 @@ def test_the_repeat_of_one_sweep_is_no_block_of_another() -> None:
 def test_a_resumed_sweep_goes_on_with_the_block_of_the_interrupted_one() -> None:
     many, one = cell(2, ("old", 0), ("new", 1)), cell(1, ("old", 0), ("old", 1))
     assert pairs(many, one) == [("old-0", "old-0"), ("new-1", "old-1")]
+
+
+def began(group: Group, *at_s: float) -> Group:
+    return Group.of([replace(m, started_at=at) for m, at in zip(group.measurements, at_s, strict=True)])
+
+
+@pytest.mark.parametrize(
+    ("many_at_s", "one_at_s", "found"),
+    [
+        ((1000, 2000), (900, 1900), [("b-0", "a-0"), ("b-1", "a-1")]),
+        ((1000, 2000), (900, 90_000), [("b-0", "a-0")]),  # a day later
+        ((1000, 2000), (4600, 4601), []),  # an hour, and the other block in between
+        ((1000, 1100), (0, 100), []),  # one sweep after the other
+        ((1000, 8000), (4600, 4700), [("b-0", "a-0"), ("b-1", "a-1")]),  # within an hour
+    ],
+)
+def test_runs_of_two_sweeps_share_a_block_only_where_the_second_went_on_with_it(
+    many_at_s: tuple[float, ...], one_at_s: tuple[float, ...], found: list[tuple[str, str]]
+) -> None:
+    many = began(cell(2, ("b", 0), ("b", 1)), *many_at_s)
+    one = began(cell(1, ("a", 0), ("a", 1)), *one_at_s)
+    assert pairs(many, one) == found
+
+
+def test_of_several_runs_of_other_sweeps_the_nearest_shares_the_block() -> None:
+    one = began(cell(1, ("a", 0), ("b", 0)), 0.0, 1000.0)
+    assert pairs(began(cell(2, ("c", 0)), 900.0), one) == [("c-0", "b-0")]

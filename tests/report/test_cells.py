@@ -157,7 +157,7 @@ def test_what_each_cell_costs_is_a_table_of_80_columns() -> None:
         ["16 · MPS on", "4,000", "4.00", "4.00", "29.0"],
     ]
     header, *rows = cost_lines(full_sweep())
-    assert header == ["cell", "images/s", "p50 ms", "p99 ms", "J per item"]
+    assert header == ["cell", "images/s", "p50 ms", "p99 ms", "J per image"]
     assert rows[4] == ["2 · MPS on", "181.8", "11.0", "", "0.200"]
     on_cpu = cost_lines(arm("off", {1: 1.0, 2: 1.5}, machine=CPU_ONLY))
     assert on_cpu == [
@@ -165,6 +165,23 @@ def test_what_each_cell_costs_is_a_table_of_80_columns() -> None:
         ["1", "10.0", "100", ""],
         ["2", "13.3", "150", ""],
     ]
+
+
+def test_no_gain_over_a_slowed_one_process_run_is_shown_nor_exported() -> None:
+    panel = panel_of(*arm("on", {1: 3.0, 2: 1.0, 4: 4.0}), *arm("off", {1: 1.0, 2: 1.0}))
+    table = cell_table(panel, {})
+    rows = {row["processes"]: (row["gain"], row["ratio"]) for row in rows_of(table)}
+    assert rows["2 · MPS off"] == ("2.00 [2.00, 2.00]", "1.00 [1.00, 1.00]")
+    assert {rows[f"{count} · MPS on"] for count in (1, 2, 4)} == {("", "")}
+    reason = "(mps=on procs=1 times=10): 2 do 6.00 times what one does, which is impossible."
+    assert [note for note in table.notes if "slowed" in note] == [
+        f"No gain, no ratio: something slowed the one-process run {reason}"
+    ]
+    slowed = [row for row in exported([panel], {}, {}) if row["mps"] == "on"]
+    told = ("gain", "gain_low", "gain_high", "ratio", "ratio_low", "ratio_high")
+    assert {row[name] for row in slowed for name in told} == {None}
+    assert {row["interval"] for row in slowed} == {""}
+    assert [row["throughput_per_s"] for row in slowed] == [3.333333, 20.0, 10.0]
 
 
 def test_no_costs_are_told_without_a_valid_run() -> None:

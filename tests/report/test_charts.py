@@ -116,3 +116,11 @@ def test_another_factor_is_a_line_of_its_own_and_other_iterations_are_named() ->
     assert {"MPS on, workload.batch=1", "MPS on, workload.batch=4"} <= set(svg.texts(chart.svg))
     longer = [*arm("on", {1: 1.0, 2: 1.0}), *arm("on", {1: 5.0, 2: 5.0}, times=50, record="50")]
     assert drawn(panel_of(*longer))["ratio"].title == "Ratio over processes (times=50)"
+
+
+def test_a_ratio_over_a_slowed_one_process_run_is_not_drawn() -> None:
+    both = [*arm("on", {1: 3.0, 2: 1.0, 4: 4.0}), *arm("off", {1: 1.0, 2: 1.0})]
+    (ratio,) = [chart for chart in charts(panel_of(*both)) if chart.name == "ratio"]
+    assert "off: 1 1, 2 1" in ratio.alt
+    assert "on: " not in ratio.alt
+    assert not [chart for chart in charts(panel_of(*both[:3])) if chart.name == "ratio"]

@@ -106,3 +106,13 @@ def test_runs_without_a_common_block_are_named_both() -> None:
     assert f"{25.0 / 10.0:.2f} times the time of one" in line
     (several,) = why_lines([*repeats(1, 10.0), *repeats(2, 21.0, 25.0, 25.5)[1:]])
     assert several.startswith(f"mps=on procs=2 times={TIMES} (repeat=1 against repeat=0 of one process): ")
+
+
+def test_a_cell_of_another_day_is_compared_with_the_same_repeat() -> None:
+    earlier = [
+        replace(run, sweep_id="before", started_at=run.started_at - 86_400.0)
+        for run in repeats(1, 10.0, 12.0, 11.0)
+    ]
+    (line,) = why_lines([*earlier, *repeats(2, 30.0, 24.0, 27.5)])
+    assert line.startswith(f"mps=on procs=2 times={TIMES} (repeat=2): ")
+    assert f"{27.5 / 11.0:.2f} times the time of one" in line

@@ -179,3 +179,15 @@ def test_another_factor_is_a_column_whose_values_are_compared_within_themselves(
         ["1", "2", "1.00", "2.00"],
         ["4", "2", "4.00", "2.00"],
     ]
+
+
+def test_over_a_slowed_one_process_run_neither_ratio_nor_gain_is_shown_and_one_line_says_why() -> None:
+    runs = [
+        make_measurement(str(procs), procs=procs, times=10, makespan_s=s)
+        for procs, s in ((1, 3.0), (2, 1.0), (4, 4.0))
+    ]
+    text = table_text(runs)
+    (row,) = [line for line in text.splitlines() if line.startswith("│")]
+    assert [cell.strip() for cell in row.split("│")[4:6]] == ["-", "-"]
+    assert [cell.strip() for cell in row.split("│")[7:9]] == ["-", "-"]
+    assert text.count("something slowed the one-process run (mps=off procs=1 times=10): 2 do 6.00 times") == 1

@@ -196,3 +196,17 @@ def test_a_sweep_over_batches_has_its_best_one_and_of_two_models_each_has_its_ow
 def test_where_nothing_is_decided_a_sweep_has_no_such_number() -> None:
     assert decision_metrics([make_measurement("skipped", verdict=SKIPPED), faulty_run("hit")]) == {}
     assert decision_metrics([]) == {}
+
+
+def test_a_slowed_one_process_run_leaves_no_ratio_and_no_gain_and_says_why() -> None:
+    runs = [
+        make_measurement(f"{n}", procs=n, times=10, makespan_s=s) for n, s in ((1, 3.0), (2, 1.0), (4, 4.0))
+    ]
+    reason = (
+        "something slowed the one-process run (mps=off procs=1 times=10): 2 do 6.00 times what one does, "
+        "which is impossible"
+    )
+    for fields in comparison_fields(runs, {}).values():
+        assert not {"ratio", "gain", "gain_low", "ratio_ci_low"} & fields.metrics.keys()
+        assert fields.tags["ratio_missing"] == reason
+        assert f"\n\nNo ratio: {reason}" in fields.tags[NOTE]

@@ -63,8 +63,14 @@ def _smallest(panel: Panel, used: Sequence[Group]) -> Iterator[str]:
     if found.smallest is None or (found.twins is None and max(map(len, used)) == 1):
         return
     twins = "" if found.twins is None else f"; two equal runs (A/A) differed by {difference(found.twins)}"
-    smallest = difference(found.smallest)
-    yield f"The smallest difference that this could have shown in every comparison is {smallest}{twins}."
+    lacking, every = found.without_interval, found.comparisons
+    if lacking and lacking == every:
+        yield f"No comparison has an interval{twins}."
+        return
+    have = "has" if lacking == 1 else "have"
+    which = f" that has an interval ({lacking} of {every} {have} none)" if lacking else ""
+    shown = f"{which} is {difference(found.smallest)}{twins}"
+    yield f"The smallest difference that this could have shown in every comparison{shown}."
 
 
 def _open(panel: Panel, found: Sequence[Gain]) -> Iterator[str]:

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 
 from mps_experiments.analysis.comparison import output_refusal
 from mps_experiments.analysis.estimates import Estimate, compare, pace
-from mps_experiments.analysis.explanation import TOO_FAST
 from mps_experiments.analysis.gains import Gain
 from mps_experiments.analysis.metrics import BY_NAME
 from mps_experiments.analysis.panels import ARMS, Panel
@@ -82,7 +81,8 @@ def choose(panel: Panel) -> Choice | None:
     every = [group for arm in arms.values() for group in arm.values()]
     if len(every) < 2:
         return None
-    slowed = {mps: text for mps in ("on", "off") if (text := _slowed(panel, arms[mps]))}
+    ones = {mps: arms[mps][1] for mps in ("on", "off") if 1 in arms[mps]}
+    slowed = {mps: text for mps, one in ones.items() if (text := panel.ratio(one).slowed)}
     leaders = {mps: best_of(arm, mps in slowed) for mps, arm in arms.items() if arm}
     best = most_of(leaders.values())
     mps = best.first.cell.mps
@@ -104,28 +104,6 @@ def choose(panel: Panel) -> Choice | None:
 def _alike(panel: Panel, arm: Arm) -> dict[int, Group]:
     """Leave out cells that may not be compared with one process since their outputs differ."""
     return {count: group for count, group in arm.items() if 1 not in arm or panel.ratio(group).gain}
-
-
-def _slowed(panel: Panel, arm: Arm) -> str:
-    """Say what shows that something slowed the one-process run of an arm; empty if nothing does.
-
-    The ratio is that of the slowest process. Where that one was slowed as well, only the gain tells.
-    """
-    shown = []
-    for count, group in arm.items():
-        ratio = panel.ratio(group)
-        if count == 1 or ratio.gain is None or ratio.overall is None:
-            continue
-        if is_impossible(count, ratio.gain.value):
-            shown.append(f"{count} do {ratio.gain.value:.2f} times what one does")
-        elif ratio.overall.value < TOO_FAST:
-            shown.append(f"each of {count} takes {ratio.overall.value:.2f} times as long as one alone")
-    return ", ".join(shown)
-
-
-def is_impossible(count: int, gain: float) -> bool:
-    """Tell whether so many processes do more than as many times one; then something slowed the one."""
-    return gain > count / TOO_FAST
 
 
 def _over(group: Group, other: Group | None) -> Gain | None:
@@ -168,7 +146,7 @@ def is_open(gain: Estimate) -> bool:
 
 
 def memory_gib(group: Group) -> float | None:
-    """Return the most device memory in use, by any process."""
+    """Return the most device memory in use on the GPU in any run, not only by our processes."""
     mib = BY_NAME["gpu/memory_used_max_mib"].of(group)
     return None if mib is None else mib / 1024
 

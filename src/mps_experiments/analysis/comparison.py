@@ -2,7 +2,7 @@
 
 import statistics
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from mps_experiments.analysis.estimates import Estimate, compare, pace, throughput
@@ -11,6 +11,7 @@ from mps_experiments.analysis.parity import difference_text, worst_difference
 from mps_experiments.analysis.repeats import Group, paired
 from mps_experiments.record.measurement import Measurement
 
+TOO_FAST = 0.95  # ratio below which the one-process run was slowed down by something else
 _REFUSED = "not comparable with the one-process run: "
 _TWIN = "the second of two equal runs (A/A), which only shows what equal runs differ by"
 
@@ -23,10 +24,11 @@ class Ratio:
         value: Pace of this run / pace of the one-process run of its block, or, where its block has none, the
             median of all: 1.0 is free concurrency, N is serial. None if there is no number.
         partner_ids: Record ids of the one-process runs compared with.
-        reason: Why there is no number; empty if there is one.
+        reason: Why there is no number, or why none is told; empty if there is one.
         repeats: How many VALID repeats the run's cell has, this one included.
         overall: The same of the whole cell, over its blocks; None if there is no number.
         gain: Throughput of the cell / throughput of one process; None likewise.
+        slowed: What shows that something slowed the one-process run; empty if nothing does.
     """
 
     value: float | None
@@ -35,6 +37,12 @@ class Ratio:
     repeats: int = 0
     overall: Estimate | None = None
     gain: Estimate | None = None
+    slowed: str = ""
+
+    @property
+    def told(self) -> "Ratio":
+        """Return what tables, export and MLflow tell: no number over a one-process run that was slowed."""
+        return replace(self, value=None, overall=None, gain=None) if self.slowed else self
 
 
 def ratios(measurements: Sequence[Measurement]) -> dict[str, Ratio]:
@@ -46,7 +54,45 @@ def ratios(measurements: Sequence[Measurement]) -> dict[str, Ratio]:
     for group in every:
         partner = partners.get(frozen(comparison_keys(group.first)))
         found |= _ratios(group, partner) if partner else _refused(group, _no_partner(group, ones))
-    return found
+    return found | _slowed(every, partners, found)
+
+
+def _slowed(
+    every: Sequence[Group], partners: Mapping[str, Group], found: Mapping[str, Ratio]
+) -> dict[str, Ratio]:
+    """Return the ratios over those one-process runs that something slowed, with what shows it.
+
+    The ratio is that of the slowest process. Where that one was slowed as well, only the gain tells.
+    """
+    compared: dict[str, list[Group]] = {key: [] for key in partners}
+    for group in sorted(every, key=lambda group: group.procs):
+        if found[group.first.record_id].gain:
+            compared[frozen(comparison_keys(group.first))].append(group)
+    slowed: dict[str, Ratio] = {}
+    for key, together in compared.items():
+        signs = [_impossible(group.procs, found[group.first.record_id]) for group in together]
+        if shown := ", ".join(filter(None, signs)):
+            name = partners[key].first.cell_name
+            reason = f"something slowed the one-process run ({name}): {shown}, which is impossible"
+            runs = [m.record_id for group in together for m in group.measurements]
+            slowed |= {run: replace(found[run], slowed=shown, reason=reason) for run in runs}
+    return slowed
+
+
+def _impossible(count: int, ratio: Ratio) -> str:
+    """Say what of a cell's ratio or gain cannot be; empty if all can."""
+    if count == 1 or ratio.gain is None or ratio.overall is None:
+        return ""
+    if is_impossible(count, ratio.gain.value):
+        return f"{count} do {ratio.gain.value:.2f} times what one does"
+    if ratio.overall.value < TOO_FAST:
+        return f"each of {count} takes {ratio.overall.value:.2f} times as long as one alone"
+    return ""
+
+
+def is_impossible(count: int, gain: float) -> bool:
+    """Tell whether so many processes do more than as many times one; then something slowed the one."""
+    return gain > count / TOO_FAST
 
 
 def _not_compared(m: Measurement) -> str:

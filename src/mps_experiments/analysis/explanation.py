@@ -7,13 +7,12 @@ GPU, the telemetry shows it used up; else the text says that the figures do not 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from mps_experiments.analysis.comparison import Ratio
+from mps_experiments.analysis.comparison import TOO_FAST, Ratio
 from mps_experiments.analysis.gpu_limits import Cause, gpu_limit, is_power_limited, lower_clock
 from mps_experiments.analysis.growth import Growth
 from mps_experiments.analysis.numbers import per_cent
 from mps_experiments.record.measurement import Measurement
 
-TOO_FAST = 0.95  # ratio below which the one-process run was slowed down by something else
 TOO_FAST_WORDS = (
     "More processes cannot be faster than one: something else slowed the one-process run; repeat both."
 )

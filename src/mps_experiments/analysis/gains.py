@@ -60,11 +60,15 @@ class Sensitivity:
 
     Attributes:
         twins: The largest difference of the throughputs of two equal runs (A/A).
-        smallest: The smallest difference that would have shown in every comparison.
+        smallest: The smallest difference that would have shown in every comparison that has an interval.
+        comparisons: How many comparisons there are.
+        without_interval: How many of them have none.
     """
 
     twins: float | None
     smallest: float | None
+    comparisons: int
+    without_interval: int
 
 
 def sensitivity(measurements: Sequence[Measurement]) -> Sensitivity:
@@ -77,10 +81,13 @@ def sensitivity(measurements: Sequence[Measurement]) -> Sensitivity:
     found = gains(measurements)
     blocks = min((each.blocks for each in found), default=1) or 1
     halves = [math.log1p(each.half_width) for each in found if each.half_width is not None]
+    without_interval = len(found) - len(halves)
     halves += [max(twins) / math.sqrt(blocks)] if twins else []
     return Sensitivity(
         twins=math.expm1(max(twins)) if twins else None,
         smallest=math.expm1(max(halves)) if halves else None,
+        comparisons=len(found),
+        without_interval=without_interval,
     )
 
 

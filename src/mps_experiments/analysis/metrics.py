@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Generic, Literal, TypeVar
@@ -68,7 +68,8 @@ class Metric:
         read: Returns the value of a run; None where it is not known.
         better: Which direction is an improvement; empty where neither is.
         heading: Of its column in the table of cells; empty for none. ``{item}`` is the word for one item.
-        pooled: Returns the value of a cell; None for the median over its runs.
+        over_runs: Makes the values of a cell's runs its own value: the median, or for an extreme the extreme.
+        pooled: Returns the value of a cell from all its runs together; None for `over_runs`.
         text: Writes a value, without the unit.
         shown_factor: From the value that `read` returns and MLflow gets to that of tables.
     """
@@ -79,6 +80,7 @@ class Metric:
     read: Callable[[Readings], float | None]
     better: Literal["higher", "lower", ""] = ""
     heading: str = ""
+    over_runs: Callable[[Sequence[float]], float] = statistics.median
     pooled: Callable[[Group], float | None] | None = None
     text: Callable[[float], str] = short
     shown_factor: float = 1.0
@@ -88,7 +90,7 @@ class Metric:
         if self.pooled:
             return self.pooled(group)
         values = [value for m in group.measurements if (value := self.read(Readings(m))) is not None]
-        return self.shown_factor * statistics.median(values) if values else None
+        return self.shown_factor * self.over_runs(values) if values else None
 
     def shown(self, group: Group) -> str:
         """Return the value of a cell as text; empty if no run has one."""
@@ -146,8 +148,20 @@ def _times(value: float | None, factor: float) -> float | None:
     return None if value is None else value * factor
 
 
-def _interval(end: int) -> Callable[[Statistics], float | None]:
-    return lambda f: f.throughput_interval_per_s[end] if f.throughput_interval_per_s else None
+def _interval_end(name: str, title: str, end: int) -> Metric:
+    """Make the row of one end of the interval within a run: it is none of a cell of several runs."""
+
+    def read(figures: Statistics) -> float | None:
+        return figures.throughput_interval_per_s[end] if figures.throughput_interval_per_s else None
+
+    return _figures(
+        name,
+        "items/s",
+        title,
+        read,
+        better="higher",
+        pooled=lambda group: read(group.figures[0]) if len(group) == 1 else None,
+    )
 
 
 def _energy_per_item_j(r: Readings) -> float | None:
@@ -190,8 +204,8 @@ METRICS = (
         heading="{item}s/s",
         text=rate,
     ),
-    _figures("throughput_low_per_s", "items/s", "throughput, low end", _interval(0), better="higher"),
-    _figures("throughput_high_per_s", "items/s", "throughput, high end", _interval(1), better="higher"),
+    _interval_end("throughput_low_per_s", "throughput, low end within the run", 0),
+    _interval_end("throughput_high_per_s", "throughput, high end within the run", 1),
     _figures("start_skew_ms", "ms", "start skew", lambda f: f.start_skew_s * 1e3, **_LOWER),
     _figures("latency/mean_ms", "ms", "mean latency", lambda f: f.latency_mean_s * 1e3, **_LOWER),
     _percentile(50, "median latency", lambda f: f.latency_p50_s),
@@ -202,7 +216,7 @@ METRICS = (
         "ms",
         "longest latency",
         lambda f: f.latency_max_s * 1e3,
-        pooled=lambda group: max(f.latency_max_s for f in group.figures) * 1e3,
+        over_runs=max,
         **_LOWER,
     ),
     _run("overhead/total_s", "s", "overhead", lambda r: r.run.overhead_s(), **_LOWER),
@@ -261,9 +275,15 @@ METRICS = (
     _gpu_mean("gpu/sm_occupancy_mean", "", "SM occupancy", "sm_occupancy"),
     _gpu_mean("gpu/dram_activity_mean", "", "DRAM activity", "dram_activity"),
     _gpu_mean("gpu/sm_clock_mean_mhz", "MHz", "SM clock", "sm_clock_mhz"),
-    _gpu("gpu/sm_clock_min_mhz", "MHz", "lowest SM clock", lambda s: s.sm_clock_min_mhz),
+    _gpu("gpu/sm_clock_min_mhz", "MHz", "lowest SM clock", lambda s: s.sm_clock_min_mhz, over_runs=min),
     _gpu_mean("gpu/memory_clock_mean_mhz", "MHz", "memory clock", "memory_clock_mhz"),
-    _gpu("gpu/memory_used_max_mib", "MiB", "memory", lambda s: _times(s.memory_used_max_bytes, 2**-20)),
+    _gpu(
+        "gpu/memory_used_max_mib",
+        "MiB",
+        "memory",
+        lambda s: _times(s.memory_used_max_bytes, 2**-20),
+        over_runs=max,
+    ),
     _reasons("gpu/throttled_share", "", "throttled", lambda s: s.throttled_share, **_LOWER),
     _reasons(
         "gpu/power_capped_share", "", "power-capped", lambda s: s.reason_shares.get(POWER_CAP, 0.0), **_LOWER

@@ -4,10 +4,13 @@ import statistics
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from mps_experiments.record.latencies import Latencies
 from mps_experiments.record.measurement import Measurement
 from mps_experiments.record.statistics import Statistics
+
+TOGETHER_S = 3600.0  # between the starts of two sweeps' runs that may share a block
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,22 +80,40 @@ class Group:
 def paired(one: Group, other: Group) -> list[tuple[int, int]]:
     """Return the positions of the runs that share a block, in order of the blocks.
 
-    A block is a repeat of a sweep. Where a sweep was resumed under another id, or several sweeps are put
-    together, what is left over of a repeat is paired in order of time.
+    A block is a repeat of a sweep. Runs of two sweeps share one only where the second went on with what the
+    first had begun: they are of the same repeat, began within `TOGETHER_S`, and neither cell ran in another
+    block in between.
     """
     return [pair for repeat in sorted(_blocks(one)) for pair in _pairs(one, other, repeat)]
 
 
 def _pairs(one: Group, other: Group, repeat: int) -> Iterator[tuple[int, int]]:
+    every = (*one.measurements, *other.measurements)
+    others = [m.started_at for m in every if m.cell.repeat != repeat]
     ours, theirs = _blocks(one)[repeat], _blocks(other)[repeat]
-    for place in list(ours):
-        sweep = one.measurements[place].sweep_id
-        partner = next((each for each in theirs if other.measurements[each].sweep_id == sweep), None)
-        if partner is not None:
-            ours.remove(place)
-            theirs.remove(partner)
-            yield place, partner
-    yield from zip(ours, theirs, strict=False)
+    for share_block in (_are_of_one_sweep, partial(_went_on, others)):
+        for place in list(ours):
+            run = one.measurements[place]
+            partners = [each for each in theirs if share_block(run, other.measurements[each])]
+            if partners:
+                partner = min(partners, key=lambda each: _apart_s(run, other.measurements[each]))
+                ours.remove(place)
+                theirs.remove(partner)
+                yield place, partner
+
+
+def _are_of_one_sweep(one: Measurement, other: Measurement) -> bool:
+    return one.sweep_id == other.sweep_id
+
+
+def _went_on(others: Sequence[float], one: Measurement, other: Measurement) -> bool:
+    """Tell whether two runs of one repeat are close, given when runs of other repeats started."""
+    first, last = sorted((one.started_at, other.started_at))
+    return last - first <= TOGETHER_S and not any(first < each < last for each in others)
+
+
+def _apart_s(one: Measurement, other: Measurement) -> float:
+    return abs(one.started_at - other.started_at)
 
 
 def _blocks(group: Group) -> dict[int, list[int]]:

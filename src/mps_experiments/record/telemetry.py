@@ -21,7 +21,7 @@ class GpuSample:
         at_ns: Time on the system-wide monotonic clock.
         utilization: Share of NVML's last sampling period in which any kernel ran.
         memory_utilization: Share of that period in which device memory was read or written.
-        memory_used_bytes: Device memory in use by any process.
+        memory_used_bytes: Device memory in use on the GPU: by any process, and what the driver holds.
         power_w: Power draw; on recent GPUs NVML's average over the last second.
         sm_clock_mhz, memory_clock_mhz: Clocks.
         clock_event_reasons: Reasons why the clock is not higher, by NVML's names; empty if there is none.

@@ -28,7 +28,7 @@ def caption_lines(cells: Sequence[Measurement], by_ratio: dict[str, Ratio], told
 
     Args:
         cells: The runs of the table.
-        by_ratio: Record id -> its ratio.
+        by_ratio: Record id -> what is told of its ratio.
         told: Leave out runs without a number: each one's own line said why.
     """
     with_lines = [m for m in cells if not told or m.verdict.is_valid]
@@ -41,6 +41,8 @@ def _about(m: Measurement, ratio: Ratio) -> Iterator[str]:
         yield f"SKIPPED: {m.verdict.reason}"  # said once: the table shows of which cells
     elif not m.verdict.is_valid:
         yield f"{m.name}: {m.verdict.status.value}: {m.verdict.reason}"
+    elif ratio.slowed:
+        yield f"no gain, no ratio: {ratio.reason}"  # said once: the same for all of an arm
     elif ratio.value is None and (m.cell.procs > 1 or ratio.repeats > 1):
         yield f"{m.cell_name}: no ratio: {ratio.reason}"
     if m.contended and not m.findings:  # records of version 1 have no findings

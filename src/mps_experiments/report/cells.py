@@ -55,7 +55,8 @@ class Row:
 
     @property
     def ratio(self) -> Ratio:
-        return self.panel.ratio(self.group) if self.group else Ratio(value=None)
+        """Return what is told of its ratio and gain."""
+        return self.panel.ratio(self.group).told if self.group else Ratio(value=None)
 
     def count(self, status: Status) -> int:
         """Count its runs with this verdict."""
@@ -105,13 +106,19 @@ def cell_table(panel: Panel, roles: Mapping[str, str]) -> Table:
     if groups:
         blocks = max(map(len, groups))
         over = f"Medians over up to {blocks} blocks" if blocks > 1 else "One block"
-        notes = [f"{over}; {_NOTE}", *filter(None, [short_window_line(groups)])]
+        notes = [f"{over}; {_NOTE}", *_slowed(rows), *filter(None, [short_window_line(groups)])]
     return Table(
         title=panel.title,
         header=tuple(header),
         rows=tuple(zip(*columns, strict=True)),
         notes=tuple(notes),
     )
+
+
+def _slowed(rows: Sequence[Row]) -> Iterator[str]:
+    """Say once for each one-process run that something slowed why no gain over it is told."""
+    reasons = dict.fromkeys(row.ratio.reason for row in rows if row.ratio.slowed)
+    yield from (f"No gain, no ratio: {reason}." for reason in reasons)
 
 
 def cost_tables(measurements: Sequence[Measurement]) -> Iterator[RichTable]:
@@ -128,7 +135,7 @@ def _cost_table(panel: Panel) -> Table:
         (f"{panel.first.cell.item}s/s", _numbers(rows, _THROUGHPUT.of)),
         *((f"p{n} ms", _numbers(rows, BY_NAME[f"latency/p{n}_ms"].of)) for n in (50, 99)),
         ("memory GiB", _numbers(rows, memory_gib)),
-        ("J per item", _numbers(rows, energy_per_item_j)),
+        (f"J per {panel.first.cell.item}", _numbers(rows, energy_per_item_j)),
     ]
     kept = [(name, texts) for name, texts in wanted if any(texts) or name == "p99 ms"]
     names = [cell_name(row.cell, panel.on_gpu) for row in rows]

@@ -41,8 +41,8 @@ def charts(panel: Panel, prefix: str = "") -> Iterator[Chart]:
     throughputs = arm_series(panel, lambda group: group.throughput_median_per_s, _throughput_range)
     ratios = arm_series(
         panel,
-        lambda group: ratio.value if (ratio := panel.ratio(group).overall) else None,
-        lambda group: ratio.interval if (ratio := panel.ratio(group).overall) else None,
+        lambda group: ratio.value if (ratio := panel.ratio(group).told.overall) else None,
+        lambda group: ratio.interval if (ratio := panel.ratio(group).told.overall) else None,
     )
     if _is_line(throughputs):
         yield _throughput(panel, prefix, throughputs)

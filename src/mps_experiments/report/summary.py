@@ -74,19 +74,24 @@ def why_lines(measurements: Sequence[Measurement]) -> list[str]:
 def _nearest(
     group: Group, partner: Group | None, by_ratio: Mapping[str, Ratio]
 ) -> tuple[Measurement, Measurement | None]:
-    """Return the run whose ratio is nearest to that of its cell, and the one-process run of its block."""
+    """Return the run whose ratio is nearest to that of its cell, and the one-process run of its block.
+
+    Where no run of the cell shares a block with one, those of the same repeat stand for it, else the first.
+    """
     overall = by_ratio[group.first.record_id].overall
     if partner is None or overall is None:
         return group.first, None
-    in_block = dict(paired(group, partner))
-    places = in_block or range(len(group))
-    place = min(places, key=lambda each: round(_distance(group, each, by_ratio, overall.value), 9))
-    return group.measurements[place], partner.measurements[in_block.get(place, 0)]
+    ones = dict(paired(group, partner)) or _same_repeat(group, partner) or dict.fromkeys(range(len(group)), 0)
+    ratio = {place: group.paces_s[place] / partner.paces_s[one] for place, one in ones.items()}
+    place = min(ones, key=lambda each: round(abs(math.log(ratio[each] / overall.value)), 9))
+    return group.measurements[place], partner.measurements[ones[place]]
 
 
-def _distance(group: Group, place: int, by_ratio: Mapping[str, Ratio], overall: float) -> float:
-    value = by_ratio[group.measurements[place].record_id].value
-    return math.inf if value is None else abs(math.log(value / overall))
+def _same_repeat(group: Group, partner: Group) -> dict[int, int]:
+    """Return the position of each run that has one of its repeat among the others -> the first such."""
+    repeats = [m.cell.repeat for m in partner.measurements]
+    places = enumerate(m.cell.repeat for m in group.measurements)
+    return {place: repeats.index(repeat) for place, repeat in places if repeat in repeats}
 
 
 def remark_lines(measurements: Sequence[Measurement]) -> list[str]:

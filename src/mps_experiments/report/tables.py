@@ -33,7 +33,7 @@ def tables(measurements: Sequence[Measurement], told: bool = False) -> Iterator[
         measurements: The runs.
         told: Leave out why runs have no number: each one's own line said it.
     """
-    by_ratio = ratios(measurements)
+    by_ratio = {record_id: ratio.told for record_id, ratio in ratios(measurements).items()}
     by_table: dict[object, list[Measurement]] = {}
     for measurement in filter(lambda m: m.is_ordinary, measurements):
         by_table.setdefault(table_key(measurement), []).append(measurement)

@@ -39,7 +39,7 @@ def comparison_fields(measurements: Sequence[Measurement], run_ids: Mapping[str,
     found = {}
     for measurement in measurements:
         record_id = measurement.record_id
-        ratio, explanation = by_ratio[record_id], explained.get(record_id)
+        ratio, explanation = by_ratio[record_id].told, explained.get(record_id)
         metrics: dict[str, float] = {}
         tags = {NOTE: _description(measurement, ratio, explanation)}
         if measurement.cell.procs > 1 or ratio.overall is None:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator
 
-from mps_experiments.analysis.choice import is_impossible
+from mps_experiments.analysis.comparison import is_impossible
 from mps_experiments.analysis.gains import Gain
 from mps_experiments.analysis.metrics import BY_NAME
 from mps_experiments.analysis.moderated import Interval
