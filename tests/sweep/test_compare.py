@@ -12,7 +12,7 @@ from mps_experiments.record.measurement import FILE_NAME, Measurement, write_mea
 from mps_experiments.sweep.compare import circumstance_table, main, number_table
 from mps_experiments.sweep.comparison import compared
 from tests.records import INVALID, make_measurement
-from tests.sweep.test_comparison import changed, faults, runs
+from tests.sweep.test_comparison import changed, faults, runs, watched
 
 NAMES = ("A", "B")
 
@@ -97,6 +97,23 @@ def test_the_verdict_comes_first_and_what_is_left_out_is_named(
     assert "A AGAINST B" in said
     assert "not compared, only in B: mps=off procs=8 times=2" in said
     assert "0.5000 [0.4951, 0.5050]" in out
+
+
+def test_a_run_that_is_left_out_is_told_beside_its_side(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a, b = (
+        stored(tmp_path / name, *(replace(run.measurement, config=run.values) for run in side))
+        for name, side in (
+            ("a", [*watched(5.0, 4.0), *watched(10.0, 1.0, 1.0)]),
+            ("b", watched(10.0, 1.0, 1.5)),
+        )
+    )
+    assert main([a, b]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[1].startswith(f"A: {a}: 3 runs, ")
+    assert said[2] == "A: 1 stored run is not used: it differs in window_s (5.0 against 10.0)"
+    assert said[3].startswith(f"B: {b}: 2 runs, ")
 
 
 def test_without_a_common_cell_or_with_a_damaged_record_the_exit_code_is_1(

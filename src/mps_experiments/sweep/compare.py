@@ -19,6 +19,7 @@ from mps_experiments.sweep.comparison import (
     Names,
     circumstances,
     compared,
+    of_one_window,
     survived,
     verdict_line,
 )
@@ -46,8 +47,11 @@ def main(arguments: list[str] | None = None) -> int:
     problems = [problem for side in found for problem in side.problems]
     for problem in problems:
         complain(problem)
-    cells = compared(runs[0], runs[1])
-    about = [f"{name}: {word}: {_about(side)}" for name, word, side in zip("AB", words, found, strict=True)]
+    (a, without_a), (b, without_b) = map(of_one_window, runs)
+    cells = compared(a, b)
+    about = []
+    for name, word, side, without in zip("AB", words, found, (without_a, without_b), strict=True):
+        about += [f"{name}: {word}: {_about(side)}", *(f"{name}: {line}" for line in without)]
     show(Terminal(None), cells, ("A", "B"), about=about)
     return 1 if problems or all(cell.why_not for cell in cells) else 0
 
