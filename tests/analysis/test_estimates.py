@@ -174,6 +174,25 @@ def test_an_estimate_is_shown_with_its_interval() -> None:
     assert gain(cell(2, 1.0, times=2), cell(1, 1.0, times=2)).text == "2.00"
 
 
+@pytest.mark.parametrize(
+    ("value", "interval", "text"),
+    [
+        (1.43, (0.04, 51.96), "1.43 [0.04, 51.96]"),
+        (1.0378, (0.9902, 1.0887), "1.038 [0.990, 1.089]"),
+        (1.0, (0.9004, 1.0996), "1.00 [0.90, 1.10]"),
+        (1.0033, (1.0021, 1.0046), "1.0033 [1.0021, 1.0046]"),
+        (1.0, (0.99998, 1.00002), "1.0000 [1.0000, 1.0000]"),
+        (2.0, (2.0, 2.0), "2.00 [2.00, 2.00]"),
+        (2.0, None, "2.00"),
+    ],
+)
+def test_a_precise_text_has_two_digits_of_half_its_interval(
+    value: float, interval: tuple[float, float] | None, text: str
+) -> None:
+    estimate = Estimate(value=value, interval=interval, half_width=None, blocks=0, rough=False, why="")
+    assert estimate.precise_text == text
+
+
 def test_a_change_between_two_days_has_welchs_interval() -> None:
     now, then = [0.1, 0.2, 0.15], [0.0, 0.3, 0.1, 0.2]
     expected = ttest_ind(now, then, equal_var=False).confidence_interval(0.95)

@@ -12,7 +12,7 @@ from mps_experiments.record.measurement import FILE_NAME, Measurement, write_mea
 from mps_experiments.sweep.compare import circumstance_table, main, number_table
 from mps_experiments.sweep.comparison import compared
 from tests.records import INVALID, make_measurement
-from tests.sweep.test_comparison import faults, runs
+from tests.sweep.test_comparison import changed, faults, runs, watched
 
 NAMES = ("A", "B")
 
@@ -31,9 +31,28 @@ def test_a_line_holds_both_numbers_their_ratio_and_latencies() -> None:
     stored = [*runs(2.0, 2.0), *runs(1.0, procs=1), *runs(1.0, procs=4)]
     now = [*runs(1.0, 1.0), *runs(1.0, procs=1, verdict=INVALID)]
     assert lines(number_table(compared(stored, now), NAMES)) == [
-        ["mps=off procs=1 times=2", "2.00", "INVALID", "-", "500.0 → -", "- → -"],
-        ["mps=off procs=2 times=2", "2.00", "4.00", "2.00 [2.00, 2.00]", "1000.0 → 500.0", "- → -"],
+        ["mps=off procs=1 times=2", "2.0", "INVALID", "-", "500.0 → -", "- → -"],
+        ["mps=off procs=2 times=2", "2.0", "4.0", "2.00 [2.00, 2.00]", "1000.0 → 500.0", "- → -"],
     ]
+
+
+def test_rates_name_their_item_and_are_written_as_in_a_report() -> None:
+    table = number_table(compared(runs(0.1716, 0.1716), runs(2.0, 2.0)), NAMES)
+    assert [column.header for column in table.columns[1:3]] == ["A images/s", "B images/s"]
+    assert lines(table)[0][1:3] == ["23.3", "2.0"]
+
+
+def test_of_cells_with_several_kinds_of_item_the_heading_says_items() -> None:
+    one = replace(runs(1.0)[0].measurement.cell, inputs=())
+    other = [changed(run, cell=one) for run in runs(1.0, 1.0, config={"workload": {"batch": 8}})]
+    both = [*runs(1.0, 1.0), *other]
+    assert number_table(compared(both, both), NAMES).columns[1].header == "A items/s"
+
+
+def test_a_change_that_decides_is_told_from_1_in_its_row() -> None:
+    now = runs(1.0, 1.0001, 1.0, 1.0001)
+    (line,) = lines(number_table(compared(runs(1.003, 1.0031, 1.003, 1.0031), now), NAMES))
+    assert line[3] == "1.0030 [1.0029, 1.0031]"
 
 
 def test_p99_is_told_of_enough_iterations() -> None:
@@ -77,7 +96,24 @@ def test_the_verdict_comes_first_and_what_is_left_out_is_named(
     assert said[1].startswith(f"A: {a}: 4 runs, 20")
     assert "A AGAINST B" in said
     assert "not compared, only in B: mps=off procs=8 times=2" in said
-    assert "0.50 [0.49, 0.51]" in out or "0.50 [0.50, 0.50]" in out
+    assert "0.5000 [0.4951, 0.5050]" in out
+
+
+def test_a_run_that_is_left_out_is_told_beside_its_side(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a, b = (
+        stored(tmp_path / name, *(replace(run.measurement, config=run.values) for run in side))
+        for name, side in (
+            ("a", [*watched(5.0, 4.0), *watched(10.0, 1.0, 1.0)]),
+            ("b", watched(10.0, 1.0, 1.5)),
+        )
+    )
+    assert main([a, b]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[1].startswith(f"A: {a}: 3 runs, ")
+    assert said[2] == "A: 1 stored run is not used: it differs in window_s (5.0 against 10.0)"
+    assert said[3].startswith(f"B: {b}: 2 runs, ")
 
 
 def test_without_a_common_cell_or_with_a_damaged_record_the_exit_code_is_1(

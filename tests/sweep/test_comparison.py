@@ -8,7 +8,7 @@ import pytest
 
 from mps_experiments.record.measurement import Measurement
 from mps_experiments.record.workload import ImageInput
-from mps_experiments.sweep.comparison import Compared, circumstances, compared, verdict_line
+from mps_experiments.sweep.comparison import Compared, circumstances, compared, of_one_window, verdict_line
 from mps_experiments.sweep.export.values import StoredRun, stored_run
 from tests.fault_records import FAILED, KILLED, faulty_run, make_trial
 from tests.records import GPU, INVALID, MACHINE, make_measurement
@@ -58,17 +58,54 @@ def test_cells_of_other_factors_never_meet() -> None:
         assert [cell.why_not for cell in compared(runs(1.0), other)] == ["only in A", "only in B"]
 
 
-def test_windows_of_other_lengths_meet_where_the_window_decides_the_iterations() -> None:
-    def watched(window_s: float) -> list[StoredRun]:
-        found = runs(1.0, config={"times": "auto", "window_s": window_s})
-        axes = found[0].measurement.cell.axes | {"times": "auto", "window_s": window_s}
-        cell = replace(found[0].measurement.cell, axes=axes)
-        return [changed(run, cell=cell) for run in found]
+def watched(window_s: float, *makespans_s: float, procs: int = 2) -> list[StoredRun]:
+    """Repeats that measured for so long."""
+    found = runs(*makespans_s, procs=procs, config={"times": "auto", "window_s": window_s})
+    axes = found[0].measurement.cell.axes | {"times": "auto", "window_s": window_s}
+    return [
+        changed(
+            run,
+            cell=replace(run.measurement.cell, axes=axes | {"repeat": run.measurement.cell.repeat}),
+            record_id=f"{run.measurement.record_id}-{window_s}",
+        )
+        for run in found
+    ]
 
-    cell = one(watched(5.0), watched(10.0))
+
+def test_windows_of_other_lengths_meet_where_the_window_decides_the_iterations() -> None:
+    cell = one(watched(5.0, 1.0), watched(10.0, 1.0))
     assert cell.change is not None
     assert cell.change.value == pytest.approx(1.0)
     assert ("window_s", "5.0", "10.0") in circumstances([cell])
+
+
+def test_a_few_runs_with_another_window_are_left_out_of_a_side_and_told() -> None:
+    """The pilot run of a search for p99 is of the same cell."""
+    pilot, search = watched(5.0, 4.0), watched(10.0, 1.0, 1.0)
+    kept, lines = of_one_window([*pilot, *search, *watched(10.0, 1.0, procs=4)])
+    assert [run.measurement.cell.window_s for run in kept] == [10.0, 10.0, 10.0]
+    assert lines == ["1 stored run is not used: it differs in window_s (5.0 against 10.0)"]
+    assert of_one_window(search) == (search, [])
+    change = one(kept[:2], watched(5.0, 2.0, 2.0)).change
+    assert change is not None
+    assert change.value == pytest.approx(0.5)  # with the pilot 0.79
+
+
+def test_where_no_window_has_the_most_runs_each_is_a_cell_of_its_own() -> None:
+    side = [*watched(5.0, 4.0, 4.0), *watched(10.0, 1.0, 1.0)]
+    assert of_one_window(side) == (side, [])
+    cells = compared(side, watched(10.0, 2.0, 2.0))
+    assert [(cell.label, cell.why_not) for cell in cells] == [
+        ("mps=off procs=2 times=auto window_s=5.0", "only in A"),
+        ("mps=off procs=2 times=auto window_s=10.0", ""),
+    ]
+    assert cells[1].change is not None
+    assert cells[1].change.value == pytest.approx(0.5)
+
+
+def test_a_fixed_count_is_not_left_out_beside_windows() -> None:
+    side = [*watched(5.0, 4.0, 4.0), *runs(1.0)]
+    assert of_one_window(side) == (side, [])
 
 
 def test_a_cell_is_named_by_the_options_in_which_the_stored_ones_differ() -> None:

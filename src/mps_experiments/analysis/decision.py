@@ -231,7 +231,7 @@ def costs_text(group: Group) -> str:
         f"p99 {milliseconds(p99_s)} ms" if p99_s else f"no p99 ({latencies.count} of {enough} iterations)",
     ]
     if (gib := memory_gib(group)) is not None:
-        parts.append(f"{gib:.3g} GiB")
+        parts.append(f"{short(gib)} GiB")
     if (energy_j := energy_per_item_j(group)) is not None:
         parts.append(f"{short(energy_j)} J per {group.first.cell.item}")
     if (cost := cost_per_million(group)) is not None:

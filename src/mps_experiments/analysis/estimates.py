@@ -22,6 +22,7 @@ _TOO_SHORT = (
 )
 _TOO_UNEVEN = f"no interval: a run changed too much for one; {ENOUGH_BLOCKS} blocks would give it"
 _HELD = {2: 70, 3: 92}  # blocks -> percent of all cases in which the range of the blocks holds the truth
+_DECIMALS = (2, 4)  # of a ratio, least and most
 Logs = Sequence[float]
 
 
@@ -49,8 +50,20 @@ class Estimate:
     @property
     def text(self) -> str:
         """Return the value and, in brackets, the interval."""
-        between = f" [{self.interval[0]:.2f}, {self.interval[1]:.2f}]" if self.interval else ""
-        return f"{self.value:.2f}{between}"
+        return self._text(_DECIMALS[0])
+
+    @property
+    def precise_text(self) -> str:
+        """Return the same with two digits of half the interval: the ends tell on which side of 1 they are."""
+        low, high = self.interval or (0.0, 0.0)
+        half = (high - low) / 2
+        least, most = _DECIMALS
+        exponent = int(f"{half:.1e}".partition("e")[2]) if half else 0
+        return self._text(min(max(1 - exponent, least), most))
+
+    def _text(self, decimals: int) -> str:
+        between = ", ".join(f"{end:.{decimals}f}" for end in self.interval or ())
+        return f"{self.value:.{decimals}f}" + (f" [{between}]" if between else "")
 
 
 def interval_name(rough: bool) -> str:

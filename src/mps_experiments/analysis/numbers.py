@@ -1,6 +1,7 @@
 """Write numbers for people: two decimals where they are enough, three digits where the number is small."""
 
 import time
+from decimal import Decimal
 
 _FACTOR_FROM = 0.5  # ±50 % of the logarithm is -33 % to +50 %: beyond, per cent mislead
 
@@ -11,7 +12,7 @@ def seconds(value: float) -> str:
     >>> seconds(18.4812), seconds(0.00127)
     ('18.48', '0.00127')
     """
-    return f"{value:.2f}" if value >= 1 else f"{value:.3g}"
+    return f"{value:.2f}" if value >= 1 else short(value)
 
 
 def milliseconds(value_s: float | None) -> str:
@@ -22,27 +23,27 @@ def milliseconds(value_s: float | None) -> str:
     """
     if value_s is None:
         return ""
-    return f"{value_s * 1e3:.1f}" if value_s >= 0.01 else f"{value_s * 1e3:.3g}"
+    return f"{value_s * 1e3:.1f}" if value_s >= 0.01 else short(value_s * 1e3)
 
 
 def rate(value: float) -> str:
     """Write a throughput without its unit.
 
-    >>> rate(2331.6), rate(74.45), rate(0.012345)
-    ('2,332', '74.5', '0.0123')
+    >>> rate(2331.6), rate(999.96), rate(74.45), rate(0.012345)
+    ('2,332', '1,000', '74.5', '0.0123')
     """
-    if value >= 1000:
+    if value >= 999.95:
         return f"{value:,.0f}"
-    return f"{value:.1f}" if value >= 1 else f"{value:.3g}"
+    return f"{value:.1f}" if value >= 1 else short(value)
 
 
 def short(value: float) -> str:
-    """Write three digits, or all of a larger number.
+    """Write three digits, or all of a larger number; never an exponent.
 
-    >>> short(0.012345), short(1560.4), short(-2000.0)
-    ('0.0123', '1560', '-2000')
+    >>> short(0.012345), short(999.7), short(1560.4), short(-2000.0)
+    ('0.0123', '1000', '1560', '-2000')
     """
-    return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+    return f"{Decimal(f'{value:.3g}'):f}" if abs(value) < 1000 else f"{value:.0f}"
 
 
 def width(share: float, digits: int = 0) -> str:
@@ -85,4 +86,4 @@ def moment(at_s: float) -> str:
 def _factor(share: float) -> str:
     if share <= _FACTOR_FROM:
         return ""
-    return f"a factor of {1 + share:.1f}" if share < 9 else f"a factor of {1 + share:.3g}"
+    return f"a factor of {1 + share:.1f}" if share < 9 else f"a factor of {short(1 + share)}"

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 ENOUGH = {50: 1, 95: 100, 99: 1000}  # samples below which a percentile is not reported
 _DOUBT = 0.01  # probability with which a bound of a percentile may miss
 _KEPT = 2000  # values of a run that are kept for pooling
-_TAIL = 0.95  # quantile above which half of these values lie
+# How many of them lie between two quantiles: close together around those that are reported.
+_BINS = ((0.0, 0.4, 150), (0.4, 0.6, 550), (0.6, 0.9, 240), (0.9, 0.98, 450), (0.98, 1.0, 600))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -46,14 +47,17 @@ class Latencies:
         return cls(values_s=values[order], weights=np.concatenate([part.weights for part in parts])[order])
 
     def thinned(self) -> "Latencies":
-        """Keep at most 2,000 values in single precision; half lie above p95, to keep the tail accurate."""
+        """Keep at most 2,000 values in single precision, among them each percentile that is reported.
+
+        Each value stands for those around it, few where percentiles of several runs together may lie.
+        """
         count = len(self.values_s)
         values, weights = self.values_s, self.weights
         if count > _KEPT:
-            half, tail = _KEPT // 2, round(count * _TAIL)
-            edges = np.unique(np.linspace(0, tail, half + 1).round().astype(int))
-            above = np.unique(np.linspace(tail, count, half + 1).round().astype(int))
-            edges = np.concatenate([edges, above[1:]])
+            shares = [np.linspace(low, high, bins, endpoint=False) for low, high, bins in _BINS]
+            exact = np.array([self._place(percent / 100) for percent in ENOUGH])
+            edges = np.concatenate([*(count * share for share in shares), exact, exact + 1, [count]])
+            edges = np.unique(edges.round().astype(int))
             weights = np.add.reduceat(weights, edges[:-1])
             values = values[(edges[:-1] + edges[1:] - 1) // 2]
         return Latencies(values_s=values.astype(np.float32), weights=weights.astype(np.float32))
@@ -84,9 +88,12 @@ class Latencies:
 
         This is the nearest rank (Hyndman and Fan 1996, definition 1).
         """
+        return float(self.values_s[self._place(share)])
+
+    def _place(self, share: float) -> int:
         reached = np.cumsum(self.weights, dtype=np.float64)
         place = int(np.searchsorted(reached, share * reached[-1] * (1 - 1e-12)))
-        return float(self.values_s[min(place, len(self.values_s) - 1)])
+        return min(place, len(self.values_s) - 1)
 
 
 def needed_iterations(percent: int, workers: int, runs: int = 1) -> int:

@@ -29,5 +29,5 @@ def contradiction(
         return "an iteration that took no time"
     longest_s = max((worker.at_work_s for worker in samples), default=0.0)
     if longest_s > wall_s:
-        return f"a worker's iterations took {longest_s:.3g} s, the whole run {wall_s:.3g} s"
+        return f"a worker's iterations took {longest_s:.2f} s, the whole run {wall_s:.2f} s"
     return ""

@@ -6,6 +6,7 @@ from math import log
 from typing import TYPE_CHECKING, Any
 
 from mps_experiments.analysis.figures import Series
+from mps_experiments.analysis.numbers import short
 from mps_experiments.report.ink import COLOURS, LEFT_IN, new_figure, style, to_png, to_svg
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def plain_log(axis: "Axis", *, base: float, between: Sequence[float]) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     axis.set_major_locator(LogLocator(base=base, subs=between))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
     axis.set_minor_locator(NullLocator())
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from mps_experiments.analysis.numbers import per_cent
+from mps_experiments.analysis.numbers import per_cent, short
 from mps_experiments.record.intervals import Intervals, Times
 from mps_experiments.record.overlap import KernelTrace
 
@@ -213,4 +213,4 @@ def _covered(intervals: Intervals, times_ns: Times) -> Times:
 
 def _duration(ns: float) -> str:
     value, unit = (ns / 1e6, "ms") if ns >= 1e6 else (ns / 1e3, "µs")
-    return f"{value:.3g} {unit}" if value < 999 else f"{value:.0f} {unit}"
+    return f"{short(value)} {unit}"

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mps_experiments.analysis.numbers import per_cent
+from mps_experiments.analysis.numbers import per_cent, short
 from mps_experiments.config.schema import Thresholds
 from mps_experiments.record.findings import Finding, Severity, too_little, too_much
 from mps_experiments.record.gpu_work import GpuWork
@@ -177,7 +177,7 @@ def _windows(evidence: Evidence, limits: Thresholds) -> Iterator[Finding | None]
     cores_differ = len(speeds) > 1 and max(speeds) > limits.unequal_workers_warn * min(speeds)
     slowest, fastest = max(figures.latency_p50_by_worker_s), min(figures.latency_p50_by_worker_s)
     what = "cores" if cores_differ else "workers"
-    text = f"{what} of unequal speed: {fastest * 1e3:.3g} to {slowest * 1e3:.3g} ms"
+    text = f"{what} of unequal speed: {short(fastest * 1e3)} to {short(slowest * 1e3)} ms"
     yield too_much("unequal_workers", slowest / fastest, text, warn=limits.unequal_workers_warn)
 
 

@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mps_experiments.analysis.metrics import BY_NAME
-from mps_experiments.analysis.numbers import day, seconds
+from mps_experiments.analysis.numbers import day
 from mps_experiments.analysis.repeats import Group
 from mps_experiments.errors import ConfigError
 from mps_experiments.record.measurement import Measurement
@@ -19,12 +19,14 @@ from mps_experiments.sweep.comparison import (
     Names,
     circumstances,
     compared,
+    of_one_window,
     survived,
     verdict_line,
 )
 from mps_experiments.sweep.export.values import asked_for
 from mps_experiments.sweep.lookup import add_places, find_runs
 
+_THROUGHPUT = BY_NAME["throughput_per_s"]
 _LATENCIES = (BY_NAME["latency/p50_ms"], BY_NAME["latency/p99_ms"])
 
 
@@ -45,8 +47,11 @@ def main(arguments: list[str] | None = None) -> int:
     problems = [problem for side in found for problem in side.problems]
     for problem in problems:
         complain(problem)
-    cells = compared(runs[0], runs[1])
-    about = [f"{name}: {word}: {_about(side)}" for name, word, side in zip("AB", words, found, strict=True)]
+    (a, without_a), (b, without_b) = map(of_one_window, runs)
+    cells = compared(a, b)
+    about = []
+    for name, word, side, without in zip("AB", words, found, (without_a, without_b), strict=True):
+        about += [f"{name}: {word}: {_about(side)}", *(f"{name}: {line}" for line in without)]
     show(Terminal(None), cells, ("A", "B"), about=about)
     return 1 if problems or all(cell.why_not for cell in cells) else 0
 
@@ -99,8 +104,11 @@ def show(
 def number_table(cells: Sequence[Compared], names: Names) -> Table:
     """Return a line for each cell in both: throughput, its change with the interval, latency."""
     a, b = names
-    columns = ("cell", f"{a} /s", f"{b} /s", f"{b} / {a}", *(each.heading for each in _LATENCIES))
-    return _table(f"{a} against {b}".upper(), columns, [_line(cell) for cell in cells if cell.a and cell.b])
+    both = [cell for cell in cells if cell.a and cell.b]
+    items = {cell.a[0].cell.item for cell in both}
+    rate = _THROUGHPUT.heading.format(item=items.pop() if len(items) == 1 else "item")
+    columns = ("cell", f"{a} {rate}", f"{b} {rate}", f"{b} / {a}", *(each.heading for each in _LATENCIES))
+    return _table(f"{a} against {b}".upper(), columns, [_line(cell) for cell in both])
 
 
 def circumstance_table(rows: Sequence[tuple[str, str, str]], names: Names) -> Table:
@@ -121,7 +129,7 @@ def _line(cell: Compared) -> list[str]:
         return [f"{cell.label}: all others finished", *finished]
     left, right = _figures(cell.a), _figures(cell.b)
     latencies = (f"{one or '-'} → {two or '-'}" for one, two in zip(left[1:], right[1:], strict=True))
-    return [cell.label, left[0], right[0], cell.change.text if cell.change else "-", *latencies]
+    return [cell.label, left[0], right[0], cell.change.precise_text if cell.change else "-", *latencies]
 
 
 def _figures(runs: Sequence[Measurement]) -> list[str]:
@@ -130,4 +138,4 @@ def _figures(runs: Sequence[Measurement]) -> list[str]:
     if not valid:
         return [runs[0].verdict.status.value, *("" for _ in _LATENCIES)]
     group = Group.of(valid)
-    return [seconds(group.throughput_median_per_s), *(each.shown(group) for each in _LATENCIES)]
+    return [each.shown(group) for each in (_THROUGHPUT, *_LATENCIES)]

@@ -6,7 +6,7 @@ machine may differ: `circumstances` names how.
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from mps_experiments.analysis.estimates import Estimate, compare, t_half_width, throughput, welch
@@ -20,6 +20,7 @@ from mps_experiments.record.measurement import Measurement
 from mps_experiments.run.fingerprint import of_record
 from mps_experiments.sweep.export.experiment import axes_of
 from mps_experiments.sweep.export.values import StoredRun, Values, typed
+from mps_experiments.sweep.recommend.unused import unused_line
 
 _NAMED = ("mps.enabled", "procs", "times", "fault.kind")  # in every label
 _ALWAYS = dict.fromkeys([*(axis.option for axis in FACTORS), "fault.kind"])
@@ -58,8 +59,33 @@ class Compared:
         return max(max(end, 1 / end) for end in ends) - 1
 
 
+def of_one_window(runs: Sequence[StoredRun]) -> tuple[list[StoredRun], list[str]]:
+    """Leave out the few runs of one side that differ from the others in the window only, and say so.
+
+    Such is the pilot run of a search for p99; a choice among stored runs leaves it out as well. Where no
+    window has the most runs, all stay.
+    """
+    watched: dict[str, dict[str, list[StoredRun]]] = {}
+    for run in runs:
+        if run.measurement.cell.times == AUTO:
+            own = of_record(run.measurement).without("repeat", *(axis.name for axis in FACTORS))
+            alike = watched.setdefault(own.without("window_s").digest, {})
+            alike.setdefault(own.digest, []).append(run)
+    left, lines = set[str](), list[str]()
+    for alike in watched.values():
+        most, *others = sorted(alike.values(), key=len, reverse=True)
+        if others and len(others[0]) < len(most):
+            left |= {run.measurement.record_id for own in others for run in own}
+            told = [(of_record(own[0].measurement), len(own)) for own in others]
+            lines.append(unused_line(told, [of_record(most[0].measurement)]))
+    return [run for run in runs if run.measurement.record_id not in left], lines
+
+
 def compared(a: Sequence[StoredRun], b: Sequence[StoredRun], names: Names = ("A", "B")) -> list[Compared]:
-    """Put the repeats of each cell of A beside those of B; the order is that of tables."""
+    """Put the repeats of each cell of A beside those of B; the order is that of tables.
+
+    Windows of two lengths may be compared, but are never pooled: see `of_one_window`.
+    """
     sides = [[(run, _settings(run)) for run in runs] for runs in (a, b)]
     varied = [axes_of([settings for _, settings in side]) for side in sides if side]
     keys = list(_ALWAYS | {name: None for axes in varied for name in axes})
@@ -69,8 +95,26 @@ def compared(a: Sequence[StoredRun], b: Sequence[StoredRun], names: Names = ("A"
             key = frozen({name: settings.get(name) for name in keys})
             found.setdefault(key, ([], []))[number].append(run)
     others = [name for name in keys if any(name in axes for axes in varied) and name not in _NAMED]
-    cells = [_compared(others, left, right, names) for left, right in found.values()]
+    cells = [
+        _compared(others + more, left, right, names)
+        for sides in found.values()
+        for more, left, right in _by_window(*sides)
+    ]
     return sorted(cells, key=lambda each: _place((each.a or each.b)[0].cell))
+
+
+def _by_window(
+    a: Sequence[StoredRun], b: Sequence[StoredRun]
+) -> Iterator[tuple[list[str], Sequence[StoredRun], Sequence[StoredRun]]]:
+    """Yield both sides of a cell; where one has several windows, those of each, and what names them."""
+    name = "window_s"
+    windows = [dict.fromkeys(run.values[name] for run in side) for side in (a, b)]
+    if max(map(len, windows)) < 2:
+        yield [], a, b
+        return
+    for window in windows[0] | windows[1]:
+        left, right = ([run for run in side if run.values[name] == window] for side in (a, b))
+        yield [name], left, right
 
 
 def _settings(run: StoredRun) -> Values:

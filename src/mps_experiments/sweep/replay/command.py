@@ -20,7 +20,7 @@ from mps_experiments.report.command_line import EXIT_USER_ERROR, Parser, as_comm
 from mps_experiments.report.terminal import Terminal
 from mps_experiments.sweep import program
 from mps_experiments.sweep.compare import show
-from mps_experiments.sweep.comparison import compared
+from mps_experiments.sweep.comparison import compared, of_one_window
 from mps_experiments.sweep.export.command import add_reading, stored_runs
 from mps_experiments.sweep.export.experiment import FACTORY, experiment_of
 from mps_experiments.sweep.export.values import StoredRun, asked_for, typed
@@ -66,9 +66,11 @@ def main(arguments: list[str] | None = None, probe: Any = None, lock_folder: Any
     if code == EXIT_USER_ERROR or not find_measurements(sweep_dir):  # it has said why
         return code or 1
     now = asked_for(find_runs([str(sweep_dir)], tracking_uri=None, output_dir=output_dir).runs)
-    cells = [cell for cell in compared(runs, now, _NAMES) if cell.a]
+    sides = [of_one_window(side) for side in (runs, now)]
+    cells = [cell for cell in compared(sides[0][0], sides[1][0], _NAMES) if cell.a]
+    about = [f"{name}: {line}" for name, (_, lines) in zip(_NAMES, sides, strict=True) for line in lines]
     missing = list(dict.fromkeys(text for run in runs for text in run.missing))
-    show(Terminal(None), cells, _NAMES, missing=missing)
+    show(Terminal(None), cells, _NAMES, about=about, missing=missing)
     command = shlex.join(["python", "-m", "mps_experiments.report", args.run, str(sweep_dir)])
     sys.stdout.write(f"report of both: {command}\n")
     is_valid = all(run.measurement.verdict.is_valid for run in now)
