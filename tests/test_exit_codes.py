@@ -26,8 +26,10 @@ TOOLS: Mapping[str, tuple[Callable[[list[str]], int], list[str], list[str]]] = {
     "export": (export, [], ["-o", "experiment/mine.yaml"]),
     "sync": (sync, [], ["--tracking-uri", "{store}"]),
 }
+LONG = f"workload.input=[{','.join(f'photo{number:03d}.jpg' for number in range(25))}]"  # no file can have it
 MISTAKES = {
     "nothing": "no such file or folder",
+    LONG: "no such file or folder",
     "empty": f"no {FILE_NAME} below it",
     "cut.json": "is not a record: it is not valid JSON, or was cut off",
     "other.json": "is not a record of version 5: schema_version: Field required",
@@ -96,7 +98,18 @@ def test_of_a_folder_with_some_damaged_records_the_rest_is_used(
     assert said.out != ""
 
 
-def test_the_doctor_takes_no_run(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_word_longer_than_a_file_name_is_no_run_to_choose_among(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert recommend([LONG]) == 2
+    assert recommend(["--stored", "good", LONG]) == 2
+    assert recommend(["--config-dir", LONG]) == 2
+    said = capsys.readouterr()
+    assert (said.out, said.err.count("\n")) == ("", 3)
+
+
+@pytest.mark.parametrize("word", ["outputs", LONG])
+def test_the_doctor_takes_no_run(capsys: pytest.CaptureFixture[str], word: str) -> None:
     with pytest.raises(SystemExit, match="2"):
-        doctor(["outputs"])
+        doctor([word])
     assert capsys.readouterr().err.count("\n") == 1

@@ -34,6 +34,8 @@ def test_what_hydra_would_fill_in_is_there(tmp_path: Path, monkeypatch: pytest.M
         (["--config-path", "."], "--config-path=.: give the whole path: /"),
         (["--hydra-help", "procs=2"], "--hydra-help: stands alone; leave out the options"),
         (["--config-name", "nope"], "--config-name=nope: no such file in "),
+        (["--config-name", "n" * 300], "--config-name=nnn"),
+        (["--config-dir", "n" * 300], "--config-dir=nnn"),
     ],
 )
 def test_a_mistake_with_a_flag_is_told_in_one_line(arguments: list[str], line: str) -> None:

@@ -1,10 +1,10 @@
 """Find the cell to use: the cheapest within 5 % of the best that keeps the limits."""
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from mps_experiments.config.cells import parse
@@ -110,7 +110,7 @@ def _choose(args: argparse.Namespace, aim: Aim, typed: Sequence[str]) -> int:
     only = {key: value.split(",") for key, value in options.items() if key in CHOICES}
     given += [(key, value) for key, value in options.items() if key not in {*_PLACES, *only}]
     for text in args.option:
-        if Path(text).exists():
+        if os.path.exists(text):  # noqa: PTH110 - unlike Path it takes any text, however long
             raise ConfigError(text, "", f"is read as an option; write {FLAG} before each RUN")
     if given:
         raise ConfigError(*given[0], f"has no effect with {FLAG}, which measures nothing; leave it out")
