@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from mps_experiments.config.schema import Config
+from mps_experiments.errors import ConfigError
 from mps_experiments.record.measurement import FILE_NAME, write_measurement
 from mps_experiments.sweep.compare import main as compare
 from mps_experiments.sweep.doctor.command import main as doctor
 from mps_experiments.sweep.export.command import main as export
+from mps_experiments.sweep.preflight import check_output_dir
 from mps_experiments.sweep.recommend.command import main as recommend
 from mps_experiments.sweep.replay.command import main as replay
 from mps_experiments.sweep.report_command import main as report
@@ -96,6 +99,19 @@ def test_of_a_folder_with_some_damaged_records_the_rest_is_used(
     line = f"some/cut/{FILE_NAME} is not a record: it is not valid JSON, or was cut off\n"
     assert said.err.count(line) == 1
     assert said.out != ""
+
+
+@pytest.mark.parametrize("name", ["~nobody-has-this-name", "n" * 300])
+@pytest.mark.parametrize("tool", TOOLS)
+def test_an_output_folder_that_cannot_be_is_the_line_of_a_sweep(
+    place: Path, capsys: pytest.CaptureFixture[str], tool: str, name: str
+) -> None:
+    with pytest.raises(ConfigError) as refused:
+        check_output_dir(Config(output_dir=name))
+    command, before, after = TOOLS[tool]
+    words = [each.format(good="good", store="sqlite:///store.db") for each in [*before, "good", *after]]
+    assert command([*words, f"output_dir={name}"]) == 2
+    assert capsys.readouterr() == ("", f"mps_experiments: {refused.value}\n")
 
 
 def test_a_word_longer_than_a_file_name_is_no_run_to_choose_among(

@@ -18,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf, flag_override
 from omegaconf.errors import OmegaConfBaseException
 
 from mps_experiments.config import mistakes
+from mps_experiments.config.places import user_folder
 from mps_experiments.config.schema import Config
 from mps_experiments.config.trust import Trust, refuse_code, refuse_place
 from mps_experiments.errors import ConfigError
@@ -67,7 +68,7 @@ def recorded(composed: DictConfig) -> dict[str, Any]:
     converted = OmegaConf.to_container(composed, resolve=True, enum_to_str=True)
     assert isinstance(converted, dict)  # noqa: S101 - a DictConfig
     options = {str(name): value for name, value in converted.items()}
-    return options | {"output_dir": str(Path(composed.output_dir).expanduser().absolute())}
+    return options | {"output_dir": str(user_folder(composed.output_dir).absolute())}
 
 
 class Composer:
