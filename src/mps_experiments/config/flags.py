@@ -22,6 +22,9 @@ def read_flags(arguments: list[str]) -> argparse.Namespace:
     for flag, given in (("--config-path", args.config_path), ("--config-dir", args.config_dir)):
         if given and not os.path.isdir(given):  # noqa: PTH112 - unlike Path it takes any text, however long
             raise ConfigError(flag, given, "no such folder")
+        if given and "${" in str(Path(given).absolute()):
+            what = "Hydra would replace the ${...} in its path; give a folder without it"
+            raise ConfigError(flag, given, what)
     folder = Path(args.config_path or conf_dir()).absolute()
     if args.config_path and not Path(args.config_path).is_absolute():  # Hydra would look inside our package
         raise ConfigError("--config-path", args.config_path, f"give the whole path: {folder}")

@@ -1,9 +1,11 @@
 """What the answer leaves in a folder, and that a folder that takes nothing is only told."""
 
+import shlex
 from pathlib import Path
 
 import pytest
 
+from mps_experiments.config.cells import parse
 from mps_experiments.sweep.recommend.aim import Aim
 from mps_experiments.sweep.recommend.answer import Answer
 from mps_experiments.sweep.recommend.files import new_folder, write_answer
@@ -19,6 +21,19 @@ def test_the_answer_is_a_text_a_picture_and_an_experiment(cells: Cells, tmp_path
     assert (tmp_path / "new" / "experiment" / "recommended.yaml").is_file()
     text = (tmp_path / "new" / "recommendation.txt").read_text()
     assert text.splitlines() == ["USE it", *said]
+
+
+@pytest.mark.parametrize("name", ["back\\slash", "it's one", "tab\there", "${x}"])
+def test_the_command_that_runs_it_is_one_that_works(cells: Cells, tmp_path: Path, name: str) -> None:
+    said = write_answer(Answer(cells.study(Aim(), truth)), tmp_path / name, [])
+    beginning, _, command = said[-1].partition("python -m mps_experiments ")
+    words = shlex.split(command)
+    if name in ("tab\there", "${x}"):
+        assert beginning.startswith("to run it, copy experiment/ to a FOLDER whose path has no ${...}")
+        (tmp_path / name).rename(tmp_path / "FOLDER")
+        words[1] = str(tmp_path / words[1])
+    (cell,) = parse(words).cells
+    assert (cell.procs, cell.mps.enabled) == (4, True)
 
 
 def test_without_an_answer_there_is_only_the_text(cells: Cells, tmp_path: Path) -> None:

@@ -78,7 +78,16 @@ def _write(answer: Answer, folder: Path) -> Iterator[str]:
     if answer.chosen is not None and (experiment := _experiment(study, answer.chosen)) is not None:
         experiment.place(folder)
         yield f"YAML: {folder / FOLDER / NAME}.yaml"
-        yield from (f"run it: {line}" for line in experiment.lines(str(folder)))
+        yield from _commands(experiment, str(folder))
+
+
+def _commands(experiment: Experiment, folder: str) -> Iterator[str]:
+    """Say what is typed to run the experiment; a copy is needed where its path cannot be typed, or read."""
+    if folder.isprintable() and "${" not in folder:
+        yield from (f"run it: {line}" for line in experiment.lines(folder))
+        return
+    what = f"copy {FOLDER}/ to a FOLDER whose path has no ${{...}} and no control character"
+    yield from (f"to run it, {what}: {line}" for line in experiment.lines("FOLDER"))
 
 
 def _experiment(study: KnownCells, arm: int) -> Experiment | None:
