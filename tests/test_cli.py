@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mps_experiments.config.schema import options
-from tests.conftest import SRC, Command, run_bash
+from tests.conftest import SRC, Command, run_bash, run_python
 
 SWEEP = """\
 import json, os, sys
@@ -82,6 +83,43 @@ def test_what_hydra_users_expect_is_shown(
 def test_a_reader_that_goes_early_gets_no_traceback(tmp_path: Path) -> None:
     done = run_bash(f"{sys.executable} -m mps_experiments --info all | :", tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+INTERRUPTED = """\
+import os, runpy, signal, sys
+class Interrupter:
+    def find_spec(self, name, path, target=None):
+        if name == {name!r}:
+            sys.stderr.write("there ")
+            sys.stderr.flush()
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupter())
+sys.argv = ["tool", "--help"]
+runpy.run_module({module!r}, run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("mps_experiments", "argparse"),
+        ("mps_experiments", "rich.console"),
+        ("mps_experiments", "hydra"),
+        ("mps_experiments.report", "rich"),
+        ("mps_experiments.report", "numpy"),
+        ("mps_experiments.recommend", "pydantic"),
+    ],
+)
+def test_ctrl_c_while_the_program_is_imported_leaves_no_traceback(module: str, name: str) -> None:
+    done = run_python("-c", INTERRUPTED.format(module=module, name=name))
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr == "there mps_experiments: interrupted by SIGINT\n"
+
+
+def test_ctrl_c_is_ignored_where_the_shell_says_so(tmp_path: Path) -> None:
+    code = shlex.quote(INTERRUPTED.format(module="mps_experiments.report", name="rich"))
+    done = run_bash(f"trap '' INT; {sys.executable} -c {code}", tmp_path)
+    assert (done.returncode, done.stderr) == (0, "there ")
 
 
 def test_the_console_script_is_the_same_command(mps_experiments: Command, tmp_path: Path) -> None:

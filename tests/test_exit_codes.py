@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from mps_experiments.config.schema import Config
+from mps_experiments.errors import ConfigError
 from mps_experiments.record.measurement import FILE_NAME, write_measurement
 from mps_experiments.sweep.compare import main as compare
 from mps_experiments.sweep.doctor.command import main as doctor
 from mps_experiments.sweep.export.command import main as export
+from mps_experiments.sweep.preflight import check_output_dir
 from mps_experiments.sweep.recommend.command import main as recommend
 from mps_experiments.sweep.replay.command import main as replay
 from mps_experiments.sweep.report_command import main as report
@@ -26,8 +29,10 @@ TOOLS: Mapping[str, tuple[Callable[[list[str]], int], list[str], list[str]]] = {
     "export": (export, [], ["-o", "experiment/mine.yaml"]),
     "sync": (sync, [], ["--tracking-uri", "{store}"]),
 }
+LONG = f"workload.input=[{','.join(f'photo{number:03d}.jpg' for number in range(25))}]"  # no file can have it
 MISTAKES = {
     "nothing": "no such file or folder",
+    LONG: "no such file or folder",
     "empty": f"no {FILE_NAME} below it",
     "cut.json": "is not a record: it is not valid JSON, or was cut off",
     "other.json": "is not a record of version 5: schema_version: Field required",
@@ -96,7 +101,31 @@ def test_of_a_folder_with_some_damaged_records_the_rest_is_used(
     assert said.out != ""
 
 
-def test_the_doctor_takes_no_run(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("name", ["~nobody-has-this-name", "n" * 300])
+@pytest.mark.parametrize("tool", TOOLS)
+def test_an_output_folder_that_cannot_be_is_the_line_of_a_sweep(
+    place: Path, capsys: pytest.CaptureFixture[str], tool: str, name: str
+) -> None:
+    with pytest.raises(ConfigError) as refused:
+        check_output_dir(Config(output_dir=name))
+    command, before, after = TOOLS[tool]
+    words = [each.format(good="good", store="sqlite:///store.db") for each in [*before, "good", *after]]
+    assert command([*words, f"output_dir={name}"]) == 2
+    assert capsys.readouterr() == ("", f"mps_experiments: {refused.value}\n")
+
+
+def test_a_word_longer_than_a_file_name_is_no_run_to_choose_among(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert recommend([LONG]) == 2
+    assert recommend(["--stored", "good", LONG]) == 2
+    assert recommend(["--config-dir", LONG]) == 2
+    said = capsys.readouterr()
+    assert (said.out, said.err.count("\n")) == ("", 3)
+
+
+@pytest.mark.parametrize("word", ["outputs", LONG])
+def test_the_doctor_takes_no_run(capsys: pytest.CaptureFixture[str], word: str) -> None:
     with pytest.raises(SystemExit, match="2"):
-        doctor(["outputs"])
+        doctor([word])
     assert capsys.readouterr().err.count("\n") == 1

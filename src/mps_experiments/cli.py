@@ -1,14 +1,20 @@
 """The commands, a line each; what one needs is imported when it runs.
 
-A worker started with `spawn` imports this module through the console script, and needs nothing of it.
+A worker started with `spawn` imports this module through the console script, and needs nothing of it. And
+until what catches Ctrl-C is in place nothing is imported that takes its time, not even `typing`.
 """
 
-import importlib
-import sys
-from typing import NoReturn
+from __future__ import annotations
 
-from mps_experiments.report.command_line import run_and_exit
-from mps_experiments.report.terminal import status
+import importlib
+import os
+import signal
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType
+    from typing import NoReturn
 
 # With these the program only shows something: nothing else may stand in its output.
 _SHOWING = {"-h", "--help", "--hydra-help", "-c", "--cfg", "-i", "--info", "-sc", "--shell-completion"}
@@ -56,9 +62,26 @@ def sync() -> NoReturn:
 
 
 def _run(module: str, doing: str = "") -> NoReturn:
+    earlier = signal.getsignal(signal.SIGINT)
+    if earlier is not signal.SIG_IGN:  # it is under nohup, say
+        signal.signal(signal.SIGINT, _end_at_once)
+    from mps_experiments.report.command_line import run_and_exit
+    from mps_experiments.report.terminal import status
+
     def main() -> int:
         if doing:
             status(doing)  # at once: what follows takes seconds
-        return int(importlib.import_module(f"mps_experiments.sweep.{module}").main())
+        command = importlib.import_module(f"mps_experiments.sweep.{module}").main
+        signal.signal(signal.SIGINT, earlier)
+        return int(command())
 
     run_and_exit(main)
+
+
+def _end_at_once(number: int, _: FrameType | None) -> NoReturn:
+    """End while the program is imported: nothing was begun, and an exception may be lost in an import."""
+    try:
+        clear = "\r\x1b[K" if os.isatty(2) else ""  # what `status` shows
+        os.write(2, f"{clear}mps_experiments: interrupted by {signal.Signals(number).name}\n".encode())
+    finally:
+        os._exit(128 + number)

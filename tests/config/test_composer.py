@@ -11,6 +11,17 @@ from mps_experiments.config.composer import recorded
 from mps_experiments.errors import ConfigError
 
 
+@pytest.mark.parametrize(
+    "name", ["a\\b", "b\\\\c", "end\\", "tab\there", "it's", "\\'", "a b,c=d", "line\nend"]
+)
+def test_a_folder_of_any_name_is_found_through_config_dir(tmp_path: Path, name: str) -> None:
+    file = tmp_path / name / "experiment" / "mine.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text("# @package _global_\nprocs: 3\n")
+    (config,) = parse(["--config-dir", str(tmp_path / name), "experiment=mine"]).cells
+    assert config.procs == 3
+
+
 def test_every_cell_is_composed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     composed: list[list[str]] = []
     load = ConfigLoaderImpl.load_configuration

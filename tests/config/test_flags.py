@@ -34,6 +34,9 @@ def test_what_hydra_would_fill_in_is_there(tmp_path: Path, monkeypatch: pytest.M
         (["--config-path", "."], "--config-path=.: give the whole path: /"),
         (["--hydra-help", "procs=2"], "--hydra-help: stands alone; leave out the options"),
         (["--config-name", "nope"], "--config-name=nope: no such file in "),
+        (["--config-name", "n" * 300], "--config-name=nnn"),
+        (["--config-dir", "${x}"], "--config-dir=${x}: no such folder"),
+        (["--config-dir", "n" * 300], "--config-dir=nnn"),
     ],
 )
 def test_a_mistake_with_a_flag_is_told_in_one_line(arguments: list[str], line: str) -> None:
@@ -42,3 +45,11 @@ def test_a_mistake_with_a_flag_is_told_in_one_line(arguments: list[str], line: s
     told = str(caught.value)
     assert told.startswith(line)
     assert "\n" not in told
+
+
+def test_a_folder_that_hydra_would_read_otherwise_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "${x}").mkdir()
+    with pytest.raises(
+        ConfigError, match=r"Hydra would replace the .* in its path; give a folder without it"
+    ):
+        read_flags(["--config-dir", str(tmp_path / "${x}")])

@@ -73,6 +73,7 @@ MISTAKES = [
     ("procs =2", "procs =2: not an option; write option=value, without spaces around the ="),
     ("=2", "=2: not an option; write option=value"),
     ("", "'': not an option; write option=value"),
+    ("mps", "mps: has no value; write mps=NAME; --help lists the names"),
     ("~procs", "~procs: nothing can be removed; write for example procs=1"),
     ("~tracking", "~tracking: nothing can be removed; choose one of auto, none, server, sqlite"),
     ("+mps=on", "+mps=on: exists already; leave out the +: mps=on"),

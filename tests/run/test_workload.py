@@ -41,6 +41,7 @@ def test_where_no_model_is_named_the_cpu_gets_a_small_one_unless_weights_come_fr
         ("IMAGENET1K_V1", "IMAGENET1K_V1"),
         ("ResNet50_Weights.IMAGENET1K_V2", "ResNet50_Weights.IMAGENET1K_V2"),
         ("torchvision.models.ResNet50_Weights.DEFAULT", "torchvision.models.ResNet50_Weights.DEFAULT"),
+        ("X" * 300, "X" * 300),
     ],
 )
 def test_weights_of_torchvision_are_known_by_name(typed: str, meant: str) -> None:

@@ -8,7 +8,7 @@ from mps_experiments.analysis.standing import LOG_ZONE, Fate, Runs, Standing
 
 MOST_BLOCKS = 12
 NOISE_RUNS = 3
-_NONE_FITS = "no run would be done within the budget"
+NONE_FITS = "no run would be done within the budget"
 
 
 @dataclass(kw_only=True)
@@ -91,7 +91,7 @@ class Search(Runs):
                 yield arm, block
                 self.begun = True
             else:
-                self.stopped = "the budget is used up" if self.begun else _NONE_FITS
+                self.stopped = "the budget is used up" if self.begun else NONE_FITS
 
     def _drawn(self, arms: Sequence[int], block: int) -> list[int]:
         draw = random.Random(f"{self.seed} {block}")  # noqa: S311 - an order, no secret

@@ -18,6 +18,8 @@ from omegaconf import DictConfig, OmegaConf, flag_override
 from omegaconf.errors import OmegaConfBaseException
 
 from mps_experiments.config import mistakes
+from mps_experiments.config.grammar import quoted
+from mps_experiments.config.places import user_folder
 from mps_experiments.config.schema import Config
 from mps_experiments.config.trust import Trust, refuse_code, refuse_place
 from mps_experiments.errors import ConfigError
@@ -67,7 +69,7 @@ def recorded(composed: DictConfig) -> dict[str, Any]:
     converted = OmegaConf.to_container(composed, resolve=True, enum_to_str=True)
     assert isinstance(converted, dict)  # noqa: S101 - a DictConfig
     options = {str(name): value for name, value in converted.items()}
-    return options | {"output_dir": str(Path(composed.output_dir).expanduser().absolute())}
+    return options | {"output_dir": str(user_folder(composed.output_dir).absolute())}
 
 
 class Composer:
@@ -81,7 +83,7 @@ class Composer:
         self._name = flags.config_name
         self._trust = trust
         self._of_hydra = [str(override.input_line) for override in given if override.is_hydra_override()]
-        self._extra = [f"hydra.searchpath=[{flags.config_dir!r}]"] if flags.config_dir else []
+        self._extra = [f"hydra.searchpath=[{quoted(flags.config_dir)}]"] if flags.config_dir else []
         if self._extra and any(key_of(text) == "hydra.searchpath" for text in self._of_hydra):
             raise ConfigError("hydra.searchpath", "", "stands alone or as --config-dir; give one of them")
         shared = [str(override.input_line) for override in given if not override.is_sweep_override()]

@@ -1,6 +1,7 @@
 """Read the flags of the command line before Hydra does, which answers a mistake with a page of text."""
 
 import argparse
+import os
 from pathlib import Path
 
 from mps_experiments.config.internals import get_args_parser
@@ -19,12 +20,16 @@ def read_flags(arguments: list[str]) -> argparse.Namespace:
         raise ConfigError("current folder", "", "is not there any more; change to one that is") from error
     args = _parsed(arguments)
     for flag, given in (("--config-path", args.config_path), ("--config-dir", args.config_dir)):
-        if given and not Path(given).is_dir():
+        if given and not os.path.isdir(given):  # noqa: PTH112 - unlike Path it takes any text, however long
             raise ConfigError(flag, given, "no such folder")
+        if given and "${" in str(Path(given).absolute()):
+            what = "Hydra would replace the ${...} in its path; give a folder without it"
+            raise ConfigError(flag, given, what)
     folder = Path(args.config_path or conf_dir()).absolute()
     if args.config_path and not Path(args.config_path).is_absolute():  # Hydra would look inside our package
         raise ConfigError("--config-path", args.config_path, f"give the whole path: {folder}")
-    if args.config_name and not (folder / args.config_name).with_suffix(".yaml").is_file():
+    begins_with = (folder / (args.config_name or CONFIG_NAME)).with_suffix(".yaml")
+    if args.config_name and not os.path.isfile(begins_with):  # noqa: PTH113
         raise ConfigError("--config-name", args.config_name, f"no such file in {folder}; leave it out")
     args.config_path, args.config_name = str(folder), args.config_name or CONFIG_NAME
     args.config_dir = args.config_dir and str(Path(args.config_dir).absolute())

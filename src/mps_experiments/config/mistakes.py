@@ -70,6 +70,8 @@ def unreadable(override: str) -> ConfigError:
     option, value = split(override)
     if not option:
         return ConfigError(override or "''", "", "not an option; write option=value")
+    if "=" not in override and option in GROUPS:
+        return ConfigError(option, "", f"has no value; write {option}=NAME; --help lists the names")
     if "=" not in override:
         what = f"has no value; {_write_value(option)}" if option in _by_name() else _no_such_option(option)
         return ConfigError(option, "", what)

@@ -16,6 +16,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
 from mps_experiments.config.option import Option, number, options_of
+from mps_experiments.config.places import user_folder
 from mps_experiments.errors import ConfigError
 from mps_experiments.record.outputs import ATOL, RTOL
 
@@ -337,7 +338,7 @@ class Config:
     @property
     def output_path(self) -> Path:
         """Return the whole path of `output_dir`."""
-        return Path(self.output_dir).expanduser().absolute()
+        return user_folder(self.output_dir).absolute()
 
     def __post_init__(self) -> None:
         """Refuse the first number that is out of its bounds."""

@@ -1,5 +1,6 @@
 """Decide what each worker executes, from the options; what cannot be is refused here."""
 
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -70,7 +71,7 @@ def _weights(given: str) -> str:
     """Return ``random``, ``default``, a name of torchvision's, or the absolute path of a readable file."""
     if given.lower() in ("random", "default"):
         return given.lower()
-    if _WEIGHTS_OF_TORCHVISION.fullmatch(given) and not Path(given).exists():
+    if _WEIGHTS_OF_TORCHVISION.fullmatch(given) and not os.path.exists(given):  # noqa: PTH110 - of any length
         return given  # whether the model has them is seen where torchvision is imported
     try:
         path = Path(given).expanduser().absolute()

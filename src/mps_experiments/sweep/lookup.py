@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mps_experiments.config.places import user_folder
 from mps_experiments.config.schema import Config
 from mps_experiments.errors import ConfigError, RecordError, TrackingError
 from mps_experiments.record.measurement import FILE_NAME, read_measurement
@@ -52,7 +53,7 @@ def find_runs(
         ConfigError: If a word is none of these or has no record that can be read, or MLflow is needed and
             cannot be read.
     """
-    own_store = output_dir.expanduser().absolute() / "mlflow.db"
+    own_store = output_dir.absolute() / "mlflow.db"
     search = _Search(tracking_uri or store_named_outside(), own_store, option)
     for word in words:
         try:
@@ -75,7 +76,8 @@ def add_places(parser: argparse.ArgumentParser, *more: str) -> None:
 
 def add_output_dir(parser: argparse.ArgumentParser) -> None:
     """Add the folder that the last sweep and MLflow's own store are looked for in."""
-    parser.add_argument("--output-dir", type=Path, default=Path(Config().output_dir), help="default: outputs")
+    default = Path(Config().output_dir)
+    parser.add_argument("--output-dir", type=user_folder, default=default, help="default: outputs")
 
 
 def last_sweep(output_dir: Path) -> Path:
@@ -84,7 +86,7 @@ def last_sweep(output_dir: Path) -> Path:
     Raises:
         ConfigError: If there is none below `output_dir`.
     """
-    begun = {each.at: each.begun_at() for each in summaries_below(output_dir.expanduser())}
+    begun = {each.at: each.begun_at() for each in summaries_below(output_dir)}
     with_records = {folder: moment for folder, moment in begun.items() if moment is not None}
     if not with_records:
         what = f"no {NAME} with a record below it; measure first, or name a folder"
@@ -133,7 +135,8 @@ class _Search:
     sweeps: list[Summary] = field(default_factory=list)
 
     def look_for(self, word: str) -> None:
-        path = Path(word).expanduser() if word.startswith("~/") else Path(word)
+        # Unlike Path.expanduser it leaves a word as it is where there is no home directory.
+        path = Path(os.path.expanduser(word)) if word.startswith("~/") else Path(word)  # noqa: PTH111
         if word and os.path.isdir(path):  # noqa: PTH112 - unlike Path it takes any text, however long
             runs, problems = self._in_folder(path)
         elif os.path.isfile(path):  # noqa: PTH113

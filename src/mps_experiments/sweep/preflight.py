@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from multiprocessing.context import ForkServerContext, SpawnContext
 from pathlib import Path
 
+from mps_experiments.config.places import unwritable
 from mps_experiments.config.schema import Config, StartMethod, TrackingConfig
 from mps_experiments.errors import ConfigError
 from mps_experiments.machine.core_locks import CoreLocks, fair_share
@@ -64,7 +65,7 @@ def check_run_folder(option: str, folder: Path) -> None:
     try:
         _existing(folder)
     except OSError as error:
-        raise _not_writable(option, folder, error) from error
+        raise unwritable(option, folder, error) from error
 
 
 def _existing(folder: Path) -> Path:
@@ -183,7 +184,7 @@ def check_output_dir(config: Config) -> Path:
     try:
         output_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise _not_writable("output_dir", config.output_dir, error) from error
+        raise unwritable("output_dir", config.output_dir, error) from error
     return output_dir
 
 
@@ -196,8 +197,8 @@ def look_at_output_dir(config: Config) -> Path:
     try:
         output_dir = config.output_path
         free_mb = shutil.disk_usage(_existing(output_dir)).free // 10**6
-    except (OSError, RuntimeError) as error:  # RuntimeError: a home directory that there is not
-        raise _not_writable("output_dir", config.output_dir, error) from error
+    except OSError as error:
+        raise unwritable("output_dir", config.output_dir, error) from error
     if free_mb < config.min_free_disk_mb:
         raise ConfigError(
             "output_dir",
@@ -206,11 +207,6 @@ def look_at_output_dir(config: Config) -> Path:
             "make room, or name a folder on another disk",
         )
     return output_dir
-
-
-def _not_writable(option: str, folder: object, error: OSError | RuntimeError) -> ConfigError:
-    why = getattr(error, "strerror", None) or str(error)
-    return ConfigError(option, folder, f"cannot be written ({why}); name a folder of yours")
 
 
 def check_workloads(plans: Sequence[RunPlan]) -> list[tuple[WorkloadSpec, Checked]]:

@@ -103,13 +103,13 @@ def _parser() -> argparse.ArgumentParser:
 
 def _collect(folder: Path, is_given: bool, sweeps: dict[str, _Sweep]) -> list[str]:
     """Add the records below a folder to their sweeps; returns why others could not be read."""
+    if not os.path.exists(folder):  # noqa: PTH110 - unlike Path it takes any text, however long
+        raise ConfigError("FOLDER", folder, "no such file or folder; give a folder under outputs/")
     is_named = is_given and any((folder / name).is_file() for name in (NAME, FILE_NAME))
     below = {each.sweep_id: each for each in summaries_below(folder)}
     taken_over = {cell.record_id for each in below.values() for cell in each.taken_over}
     damaged: list[str] = []
     records = list(records_below(folder, damaged))
-    if not folder.exists():
-        raise ConfigError("FOLDER", folder, "no such file or folder; give a folder under outputs/")
     if folder.is_file():
         hint = archive_hint(folder) or "is a file; give the folder that holds it"
         raise ConfigError("FOLDER", folder, hint)

@@ -34,8 +34,12 @@ def test_the_command_that_is_told_runs_the_file_where_it_is(outputs: Path, mps_e
 
 
 def test_a_file_lies_where_hydra_looks_for_it(outputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([str(outputs), "-o", "mine.yaml"]) == 2
-    assert "--output=mine.yaml: must be experiment/NAME.yaml" in capsys.readouterr().err
+    too_long = f"experiment/{'n' * 251}.yaml"
+    for wrong in ("mine.yaml", too_long):
+        assert main([str(outputs), "-o", wrong]) == 2
+        assert f"--output={wrong}: must be experiment/NAME.yaml" in capsys.readouterr().err
+    assert main([str(outputs), "-o", f"experiment/{'n' * 250}.yaml"]) == 0
+    capsys.readouterr()
     assert main([str(outputs), "-o", "shared/experiment/mine.yaml"]) == 0
     assert capsys.readouterr().out.endswith("--config-dir shared experiment=mine\n")
 

@@ -58,7 +58,9 @@ def test_no_run_is_begun_that_would_not_be_done_in_time(cells: Cells) -> None:
     agenda.started = time.monotonic() - 45  # a run is expected to take 20 s
     assert not agenda.fits(0)
     assert played(cells, agenda, truth) == ([], [])
-    assert agenda.study.search.stopped == "no run would be done within the budget"
+    assert agenda.study.search.stopped == (
+        "no run would be done within the budget; --budget-min 4 should do for the first 8 runs"
+    )
 
 
 def test_a_budget_that_ends_after_a_run_is_used_up(cells: Cells) -> None:

@@ -1,12 +1,14 @@
 """What the answer leaves in a folder, and that a folder that takes nothing is only told."""
 
+import shlex
 from pathlib import Path
 
 import pytest
 
+from mps_experiments.config.cells import parse
 from mps_experiments.sweep.recommend.aim import Aim
 from mps_experiments.sweep.recommend.answer import Answer
-from mps_experiments.sweep.recommend.files import write_answer
+from mps_experiments.sweep.recommend.files import new_folder, write_answer
 from tests.sweep.recommend.conftest import truth
 from tests.sweep.recommend.stored_records import Cells
 
@@ -21,10 +23,40 @@ def test_the_answer_is_a_text_a_picture_and_an_experiment(cells: Cells, tmp_path
     assert text.splitlines() == ["USE it", *said]
 
 
+@pytest.mark.parametrize("name", ["back\\slash", "it's one", "tab\there", "${x}"])
+def test_the_command_that_runs_it_is_one_that_works(cells: Cells, tmp_path: Path, name: str) -> None:
+    said = write_answer(Answer(cells.study(Aim(), truth)), tmp_path / name, [])
+    beginning, _, command = said[-1].partition("python -m mps_experiments ")
+    words = shlex.split(command)
+    if name in ("tab\there", "${x}"):
+        assert beginning.startswith("to run it, copy experiment/ to a FOLDER whose path has no ${...}")
+        (tmp_path / name).rename(tmp_path / "FOLDER")
+        words[1] = str(tmp_path / words[1])
+    (cell,) = parse(words).cells
+    assert (cell.procs, cell.mps.enabled) == (4, True)
+
+
 def test_without_an_answer_there_is_only_the_text(cells: Cells, tmp_path: Path) -> None:
     study = cells.study(Aim())
     assert write_answer(Answer(study), tmp_path, ["NO ANSWER"]) == []
     assert [path.name for path in tmp_path.iterdir()] == ["recommendation.txt"]
+
+
+def test_answers_of_the_same_second_have_a_folder_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.strftime", lambda _: "now")
+    folders = [new_folder(tmp_path / "outputs") for _ in range(3)]
+    assert [folder.name for folder in folders] == ["now", "now-1", "now-2"]
+    assert all(folder.is_dir() for folder in folders)
+
+
+@pytest.mark.parametrize("name", ["file", "leads_nowhere"])
+def test_a_folder_that_cannot_be_made_is_left_to_the_writing(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "leads_nowhere").symlink_to(tmp_path / "nothing" / "there")
+    (tmp_path / "nothing").touch()
+    assert not new_folder(tmp_path / name).exists()
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(

@@ -105,6 +105,12 @@ def test_the_command_measures_nothing(
         (["runs"], "runs: is read as an option; write --stored before each RUN"),
         (["--budget-min", "3"], "--budget-min=3: has no effect with --stored"),
         (["--config-dir", "x"], "--config-dir=x: has no effect with --stored"),
+        (["output_dir=a", "output_dir=b"], "output_dir=b: was given before as a; give one value"),
+        (["procs=1", "procs=4"], "procs=4: was given before as 1; give one value"),
+        (["output_dir"], "output_dir: has no value; write for example output_dir=outputs"),
+        (["output_dir="], "output_dir='': must name a folder"),
+        (["procs"], "procs: has no value; write for example procs=1"),
+        (["mps"], "mps: has no value; write mps=NAME; --help lists the names"),
         (["--stored", "nowhere"], "--stored=nowhere: no such file or folder"),
     ],
 )

@@ -15,7 +15,8 @@ from mps_experiments.sweep.export.experiment import FOLDER, experiment_of
 from mps_experiments.sweep.export.values import StoredRun, asked_for
 from mps_experiments.sweep.lookup import add_places, find_runs
 
-_FILE_NAME = re.compile(r"[A-Za-z][\w-]*\.yaml", re.ASCII)
+_MAX_NAME = 250  # a file name takes 255 bytes
+_FILE_NAME = re.compile(rf"[A-Za-z][\w-]{{,{_MAX_NAME - 1}}}\.yaml", re.ASCII)
 
 
 @as_command
@@ -78,15 +79,14 @@ def _parser() -> argparse.ArgumentParser:
 def _name_of(path: Path) -> str:
     """Return the experiment's name; Hydra looks for experiments in a folder of that name only."""
     if not _FILE_NAME.fullmatch(path.name) or path.absolute().parent.name != FOLDER:
-        what = (
-            f"must be {FOLDER}/NAME.yaml, where NAME has letters, digits, - and _; a single - prints the file"
-        )
+        name = f"where NAME has letters, digits, - and _, {_MAX_NAME} at most"
+        what = f"must be {FOLDER}/NAME.yaml, {name}; a single - prints the file"
         raise ConfigError("--output", path, what)
     return path.stem
 
 
 def _write(path: Path, text: str, force: bool) -> None:
-    if path.exists() and not force:
+    if os.path.exists(path) and not force:  # noqa: PTH110 - unlike Path it takes any text, however long
         raise ConfigError("--output", path, "is there already; --force replaces it")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ from enum import Enum
 from operator import attrgetter
 from typing import Any
 
+from mps_experiments.config.grammar import quoted
 from mps_experiments.config.schema import NO_LONGER, Config, options
 from mps_experiments.errors import ConfigError
 from mps_experiments.record.axes import PLACES, flattened, key_of
@@ -101,5 +102,4 @@ def typed(value: object) -> str:
         return json.dumps(value)
     if _PLAIN.fullmatch(value):
         return value
-    doubled = re.sub(r"(\\+)(?='|\Z)", r"\1\1", value)  # a backslash counts as one only before a quote
-    return "'" + doubled.replace("'", "\\'") + "'"
+    return quoted(value)

@@ -1,11 +1,12 @@
 """The order of a search's runs, as the sweep asks for them, within a budget of time."""
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from mps_experiments.analysis.numbers import difference, short
-from mps_experiments.analysis.search import MOST_BLOCKS
+from mps_experiments.analysis.search import MOST_BLOCKS, NONE_FITS
 from mps_experiments.analysis.standing import Fate
 from mps_experiments.config.cells import Grid
 from mps_experiments.config.composer import Cell
@@ -57,6 +58,7 @@ class SearchAgenda(Agenda):
                 announce(0, self._round_line())
             rounds = search.rounds
             yield from self._measure(arm, block, measurements, announce)
+        self.say_what_would_fit()
 
     def _pilot(self, measurements: Sequence[Measurement], announce: Announce) -> Iterator[Job]:
         """Run the reference once, and go on with the window that p99 takes."""
@@ -105,6 +107,15 @@ class SearchAgenda(Agenda):
     def fits(self, arm: int) -> bool:
         """Tell whether a run of the cell is done before the time is up."""
         return self._elapsed_s + self._expected_s(arm) <= self.budget_s
+
+    def say_what_would_fit(self) -> None:
+        """Add to the reason that no run fits into the budget which one would do, as far as is known."""
+        search = self.study.search
+        if search.stopped == NONE_FITS:
+            runs, arms = search.least_runs(), set(search.all_arms) - search.excluded
+            least_s = self._elapsed_s + runs * max(map(self._expected_s, arms))
+            first = f"the first {runs} runs" if runs > 1 else "one"
+            search.stopped = f"{NONE_FITS}; --budget-min {math.ceil(least_s / 60)} should do for {first}"
 
     def opening_line(self) -> str:
         """Say how much there is to measure."""

@@ -1,13 +1,14 @@
 """Find the cell to use: the cheapest within 5 % of the best that keeps the limits."""
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from mps_experiments.config.cells import parse
+from mps_experiments.config.mistakes import unreadable as unreadable_override
 from mps_experiments.config.schema import Config
 from mps_experiments.errors import ConfigError
 from mps_experiments.machine.gpus import open_probe
@@ -106,12 +107,9 @@ def _choose(args: argparse.Namespace, aim: Aim, typed: Sequence[str]) -> int:
     """
     flags = {"--budget-min": args.budget_min, "--config-dir": args.config_dir}
     given = [(flag, value) for flag, value in flags.items() if value is not None]
-    options = {key_of(text): text.partition("=")[2] for text in args.option}
+    options = _options(args.option)
     only = {key: value.split(",") for key, value in options.items() if key in CHOICES}
     given += [(key, value) for key, value in options.items() if key not in {*_PLACES, *only}]
-    for text in args.option:
-        if Path(text).exists():
-            raise ConfigError(text, "", f"is read as an option; write {FLAG} before each RUN")
     if given:
         raise ConfigError(*given[0], f"has no effect with {FLAG}, which measures nothing; leave it out")
     status("reading stored runs")
@@ -125,6 +123,26 @@ def _choose(args: argparse.Namespace, aim: Aim, typed: Sequence[str]) -> int:
         Terminal(None).line(known.unused)
     answer = tell(known, new_folder(output_dir), typed)
     return int(answer.chosen is None or bool(found.problems))
+
+
+def _options(texts: Sequence[str]) -> dict[str, str]:
+    """Return option -> value of a choice among stored runs.
+
+    Raises:
+        ConfigError: If a text is no option but a run, lacks its value, or contradicts an earlier one.
+    """
+    found: dict[str, str] = {}
+    for text in texts:
+        if os.path.exists(text):  # noqa: PTH110 - unlike Path it takes any text, however long
+            raise ConfigError(text, "", f"is read as an option; write {FLAG} before each RUN")
+        key, (_, equals, value) = key_of(text), text.partition("=")
+        if key in (*_PLACES, *CHOICES) and not equals:
+            raise unreadable_override(text)
+        if key == "output_dir" and not value.strip():
+            raise ConfigError(key, value or "''", "must name a folder")
+        if found.setdefault(key, value) != value:
+            raise ConfigError(key, value, f"was given before as {found[key]}; give one value")
+    return found
 
 
 def _longer_window(given: set[str]) -> str:

@@ -1,5 +1,7 @@
 """Print and write the answer: the words, the picture and the experiment to use."""
 
+import contextlib
+import itertools
 import shlex
 import time
 from collections.abc import Iterator, Sequence
@@ -34,8 +36,19 @@ def tell(
 
 
 def new_folder(output_dir: Path) -> Path:
-    """Return a folder for the answer where nothing is measured."""
-    return output_dir / NAME / time.strftime("%Y-%m-%d_%H-%M-%S")
+    """Make a folder for the answer where nothing is measured; answers of the same second have one each.
+
+    One that cannot be made is returned all the same: `write_answer` says why.
+    """
+    folder = output_dir / NAME / time.strftime("%Y-%m-%d_%H-%M-%S")
+    names = itertools.chain([folder.name], (f"{folder.name}-{number}" for number in itertools.count(1)))
+    with contextlib.suppress(OSError):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        for name in names:
+            with contextlib.suppress(FileExistsError):
+                folder.with_name(name).mkdir()
+                return folder.with_name(name)
+    return folder
 
 
 def write_answer(answer: Answer, folder: Path, lines: Sequence[str]) -> list[str]:
@@ -65,7 +78,16 @@ def _write(answer: Answer, folder: Path) -> Iterator[str]:
     if answer.chosen is not None and (experiment := _experiment(study, answer.chosen)) is not None:
         experiment.place(folder)
         yield f"YAML: {folder / FOLDER / NAME}.yaml"
-        yield from (f"run it: {line}" for line in experiment.lines(str(folder)))
+        yield from _commands(experiment, str(folder))
+
+
+def _commands(experiment: Experiment, folder: str) -> Iterator[str]:
+    """Say what is typed to run the experiment; a copy is needed where its path cannot be typed, or read."""
+    if folder.isprintable() and "${" not in folder:
+        yield from (f"run it: {line}" for line in experiment.lines(folder))
+        return
+    what = f"copy {FOLDER}/ to a FOLDER whose path has no ${{...}} and no control character"
+    yield from (f"to run it, {what}: {line}" for line in experiment.lines("FOLDER"))
 
 
 def _experiment(study: KnownCells, arm: int) -> Experiment | None:

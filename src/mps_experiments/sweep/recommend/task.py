@@ -58,6 +58,7 @@ class Task:
             terminal.line(self.unused)
         measures = not self.study.search.is_over(self.agenda.fits)
         if not measures:
+            self.agenda.say_what_would_fit()
             folder = new_folder(self.output_dir)
             if line := self.agenda.noise_line():
                 terminal.line(line)

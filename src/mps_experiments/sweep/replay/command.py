@@ -52,7 +52,7 @@ def main(arguments: list[str] | None = None, probe: Any = None, lock_folder: Any
         128 + the signal's number if one ended it.
     """
     args = _parser().parse_intermixed_args(arguments)
-    output_dir = args.output_dir.expanduser().absolute()
+    output_dir = args.output_dir.absolute()
     moment = time.strftime("%Y-%m-%d/%H-%M-%S")
     sweep_dir = output_dir / f"{moment}-replay-{uuid.uuid4().hex[:6]}"
     runs, is_all = _wanted(args)
