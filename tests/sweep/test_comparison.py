@@ -103,6 +103,11 @@ def test_where_no_window_has_the_most_runs_each_is_a_cell_of_its_own() -> None:
     assert cells[1].change.value == pytest.approx(0.5)
 
 
+def test_a_window_with_a_good_part_of_the_runs_is_no_pilot() -> None:
+    side = [*watched(5.0, 4.0, 4.0), *watched(10.0, 1.0, 1.0, 1.0)]
+    assert of_one_window(side) == (side, [])
+
+
 def test_a_fixed_count_is_not_left_out_beside_windows() -> None:
     side = [*watched(5.0, 4.0, 4.0), *runs(1.0)]
     assert of_one_window(side) == (side, [])

@@ -83,16 +83,20 @@ def _impossible(count: int, ratio: Ratio) -> str:
     """Say what of a cell's ratio or gain cannot be; empty if all can."""
     if count == 1 or ratio.gain is None or ratio.overall is None:
         return ""
-    if is_impossible(count, ratio.gain.value):
+    if is_impossible(count, ratio.gain):
         return f"{count} do {ratio.gain.value:.2f} times what one does"
-    if ratio.overall.value < TOO_FAST:
-        return f"each of {count} takes {ratio.overall.value:.2f} times as long as one alone"
+    overall = ratio.overall
+    if overall.value < TOO_FAST and (overall.interval is None or overall.interval[1] < 1):
+        return f"each of {count} takes {overall.value:.2f} times as long as one alone"
     return ""
 
 
-def is_impossible(count: int, gain: float) -> bool:
-    """Tell whether so many processes do more than as many times one; then something slowed the one."""
-    return gain > count / TOO_FAST
+def is_impossible(count: int, gain: Estimate) -> bool:
+    """Tell whether so many processes do more than as many times one; then something slowed the one.
+
+    The whole interval must say so, where there is one: else it may be noise.
+    """
+    return gain.value > count / TOO_FAST and (gain.interval is None or gain.interval[0] > count)
 
 
 def _not_compared(m: Measurement) -> str:

@@ -188,7 +188,8 @@ def explanations(
 ) -> dict[str, Explanation]:
     """Return record id -> explanation, for every run that has one.
 
-    Of the partners in `by_ratio` (see `comparison.ratios`) that of the same repeat counts.
+    Of the partners in `by_ratio` (see `comparison.ratios`) that of the same repeat counts. Nothing is claimed
+    over a one-process run that something slowed.
     """
     by_id = {m.record_id: m for m in measurements}
     found = {}
@@ -196,5 +197,6 @@ def explanations(
         ones = [by_id[each] for each in by_ratio[m.record_id].partner_ids if each in by_id]
         one = next((each for each in ones if each.cell.repeat == m.cell.repeat), ones[0] if ones else None)
         if explanation := explain(m, one):
-            found[m.record_id] = explanation
+            slowed = by_ratio[m.record_id].slowed
+            found[m.record_id] = _nothing(by_ratio[m.record_id].reason) if slowed else explanation
     return found

@@ -99,7 +99,7 @@ class Search(Runs):
 
     def _first_pass(self) -> list[int]:
         """List the cells without a run, in order, and the leader of those with stored runs beside them."""
-        new = [arm for arm in self.all_arms if not self.blocks(arm)]
+        new = [arm for arm in self.all_arms if not self.blocks(arm) and arm not in self.excluded]
         leader = self.standing().leader
         if new and leader is not None and not self.has(leader, self.first_block):
             new.append(leader)

@@ -24,6 +24,7 @@ from mps_experiments.sweep.recommend.unused import unused_line
 
 _NAMED = ("mps.enabled", "procs", "times", "fault.kind")  # in every label
 _ALWAYS = dict.fromkeys([*(axis.option for axis in FACTORS), "fault.kind"])
+_FEW = 0.25  # of the runs with the usual window; up to so many with another are left out
 _TELLS_NOTHING = 0.5  # from an interval that reaches further than this on nothing can be told
 _NO_CIRCUMSTANCE = ("input", "weights", "repeat", "trial", "twin")  # files are told by their digests
 Names = tuple[str, str]
@@ -62,8 +63,8 @@ class Compared:
 def of_one_window(runs: Sequence[StoredRun]) -> tuple[list[StoredRun], list[str]]:
     """Leave out the few runs of one side that differ from the others in the window only, and say so.
 
-    Such is the pilot run of a search for p99; a choice among stored runs leaves it out as well. Where no
-    window has the most runs, all stay.
+    Such is the pilot run of a search for p99; a choice among stored runs leaves it out as well. A window with
+    several runs, and more than a quarter as many as another has, stays: it is no pilot.
     """
     watched: dict[str, dict[str, list[StoredRun]]] = {}
     for run in runs:
@@ -73,10 +74,11 @@ def of_one_window(runs: Sequence[StoredRun]) -> tuple[list[StoredRun], list[str]
             alike.setdefault(own.digest, []).append(run)
     left, lines = set[str](), list[str]()
     for alike in watched.values():
-        most, *others = sorted(alike.values(), key=len, reverse=True)
-        if others and len(others[0]) < len(most):
-            left |= {run.measurement.record_id for own in others for run in own}
-            told = [(of_record(own[0].measurement), len(own)) for own in others]
+        most = max(alike.values(), key=len)
+        at_most = min(max(1, _FEW * len(most)), len(most) - 1)
+        if few := [own for own in alike.values() if len(own) <= at_most]:
+            left |= {run.measurement.record_id for own in few for run in own}
+            told = [(of_record(own[0].measurement), len(own)) for own in few]
             lines.append(unused_line(told, [of_record(most[0].measurement)]))
     return [run for run in runs if run.measurement.record_id not in left], lines
 

@@ -9,7 +9,7 @@ from mps_experiments.record.measurement import Measurement
 from mps_experiments.sweep.agenda import Job
 from mps_experiments.sweep.recommend.agenda import SearchAgenda, SearchGrid
 from mps_experiments.sweep.recommend.aim import Aim
-from tests.records import MACHINE
+from tests.records import INVALID, MACHINE
 from tests.sweep.recommend.conftest import truth
 from tests.sweep.recommend.stored_records import Cells, Truth
 
@@ -61,6 +61,19 @@ def test_no_run_is_begun_that_would_not_be_done_in_time(cells: Cells) -> None:
     assert agenda.study.search.stopped == (
         "no run would be done within the budget; --budget-min 4 should do for the first 8 runs"
     )
+
+
+def test_a_run_that_was_done_when_a_signal_came_counts_unless_it_is_not_valid(cells: Cells) -> None:
+    for verdict, counted in ((None, 1), (INVALID, 0)):
+        agenda, runs = agenda_of(cells), list[Measurement]()
+        agenda.take_last()  # nothing was made yet
+        arranged = agenda.arrange(runs, lambda *_: None)
+        job = next(arranged)
+        run = cells.run(job.cell, truth, job.block)
+        runs.append(run if verdict is None else replace(run, verdict=verdict))
+        agenda.take_last()
+        agenda.take_last()
+        assert (agenda.study.measured, len(agenda.study.runs[job.cell])) == (counted, counted)
 
 
 def test_a_budget_that_ends_after_a_run_is_used_up(cells: Cells) -> None:

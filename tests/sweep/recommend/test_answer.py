@@ -9,6 +9,7 @@ import pytest
 from mps_experiments.config.schema import Config
 from mps_experiments.sweep.recommend.aim import LIMITS, Aim, Goal
 from mps_experiments.sweep.recommend.answer import Answer
+from tests.outputs import with_output
 from tests.sweep.recommend.conftest import CUSTOM, ON_GPU, truth
 from tests.sweep.recommend.stored_records import Cells, Truth
 
@@ -100,6 +101,17 @@ def test_what_is_too_near_to_a_limit_is_not_known(cells: Cells) -> None:
     assert one(lines, "not settled: procs=4 mps=on")
 
 
+def test_outputs_that_differ_from_those_of_one_process_are_told(cells: Cells) -> None:
+    study = cells.study(Aim(), truth)
+    study.runs[:] = [
+        [with_output(run, 1.0 if run.cell.procs == 1 else 9.0) for run in own] for own in study.runs
+    ]
+    lines = list(Answer(study).lines())
+    told = [line for line in lines if line.startswith("not comparable with procs=1 mps=o")]
+    assert len(told) == 2
+    assert told[0].startswith("not comparable with procs=1 mps=off: output (")
+
+
 def test_what_was_not_measured_is_not_settled(cells: Cells) -> None:
     study = cells.study(Aim())
     for block in range(3):
@@ -131,7 +143,7 @@ def test_no_gain_is_told_over_a_one_process_run_that_something_slowed(cells: Cel
     shown = one(lines, "no gain over procs=1 mps=off is told: ")
     assert ": procs=4 mps=on does 27." in shown
     assert not [line for line in lines if line.endswith(" times the throughput of procs=1 mps=off")]
-    assert one(lines, "worse: procs=1 mps=off: ") == "worse: procs=1 mps=off: something slowed it"
+    assert one(lines, "not known: procs=1 mps=off: ") == "not known: procs=1 mps=off: something slowed it"
     assert "throughput of procs=4 mps=on" in one(lines, "worse: procs=1 mps=on: ")
     assert one(lines, "USE procs=4 mps=on")
 

@@ -42,6 +42,7 @@ class SearchAgenda(Agenda):
     _overheads_s: dict[int, float] = field(default_factory=dict)
     _composed: set[int] = field(default_factory=set)
     _count: int = 0
+    _last: Callable[[], None] = lambda: None
 
     def arrange(self, measurements: Sequence[Measurement], announce: Announce) -> Iterator[Job]:
         """Yield jobs until the search needs no more, each run being among `measurements` before the next."""
@@ -76,11 +77,22 @@ class SearchAgenda(Agenda):
         self, arm: int, block: int, measurements: Sequence[Measurement], announce: Announce
     ) -> Iterator[Job]:
         began, before = time.monotonic(), len(measurements)
+        self._last = lambda: self._keep_valid(arm, block, measurements[before:])
         yield self._job(arm, block, announce)
+        self._last = lambda: None
         overhead_s = time.monotonic() - began - self._window_of(arm)
         self._overheads_s[arm] = max(overhead_s, self._overheads_s.get(arm, 0.0))
         self.study.add(arm, block, measurements[-1] if len(measurements) > before else None)
         self.study.exclude_on_paper(self.machine)
+
+    def take_last(self) -> None:
+        """Add the last run if a signal came when it was done and VALID, so that `arrange` did not go on."""
+        last, self._last = self._last, lambda: None
+        last()
+
+    def _keep_valid(self, arm: int, block: int, made: Sequence[Measurement]) -> None:
+        if made and made[-1].verdict.is_valid:
+            self.study.add(arm, block, made[-1])
 
     def _job(self, arm: int, block: int, announce: Announce) -> Job:
         announce(1, "")

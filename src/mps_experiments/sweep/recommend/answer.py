@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator
 
-from mps_experiments.analysis.comparison import is_impossible
+from mps_experiments.analysis.comparison import is_impossible, output_refusal
 from mps_experiments.analysis.gains import Gain
 from mps_experiments.analysis.metrics import BY_NAME
 from mps_experiments.analysis.moderated import Interval
@@ -54,10 +54,12 @@ class Answer:
                     "slowed the one-process run: measure all again, with another output_dir"
                 )
             yield from self._about_batches(chosen)
+            yield from self._about_outputs(chosen)
         order = list(dict.fromkeys(_WORDS.values()))
-        for arm in sorted(range(len(fates)), key=lambda arm: order.index(_WORDS[fates[arm]])):
+        words = [_WORDS[Fate.OPEN if arm in self._slowed else fate] for arm, fate in enumerate(fates)]
+        for arm in sorted(range(len(fates)), key=lambda arm: order.index(words[arm])):
             if arm != chosen:
-                yield f"{_WORDS[fates[arm]]}: {study.names[arm]}: {self._why(arm)}"
+                yield f"{words[arm]}: {study.names[arm]}: {self._why(arm)}"
         percentile, points = self.points()
         if len(points) > 1:
             values = "; ".join(point.text for point in front(points))
@@ -143,10 +145,11 @@ class Answer:
         for one in (arm for arm in groups if axes[arm]["procs"] == 1):
             alike = {name: axes[one][name] for name in axes[one] if name not in ("procs", "mps")}
             many = [arm for arm in groups if axes[arm]["procs"] > 1 and axes[arm].items() >= alike.items()]
-            gains = {arm: Gain.between(groups[arm], groups[one]).value for arm in many}
-            clearest = max(many, key=lambda arm: gains[arm] / groups[arm].procs, default=one)
-            if clearest != one and is_impossible(groups[clearest].procs, gains[clearest]):
-                found[one] = f"{self.study.names[clearest]} does {gains[clearest]:.2f} times as much"
+            gains = {arm: Gain.between(groups[arm], groups[one]) for arm in many}
+            signs = [arm for arm in many if is_impossible(groups[arm].procs, gains[arm])]
+            if signs:
+                clearest = max(signs, key=lambda arm: gains[arm].value / groups[arm].procs)
+                found[one] = f"{self.study.names[clearest]} does {gains[clearest].value:.2f} times as much"
         return found
 
     def _best_without_mps(self, chosen: int) -> int | None:
@@ -155,7 +158,8 @@ class Answer:
         if study.is_off(chosen):
             return None
         arms = [arm for arm, fate in enumerate(self._standing.fates) if fate not in outside]
-        return self._best(arm for arm in arms if study.is_off(arm))
+        known = [arm for arm in arms if study.is_off(arm) and study.search.difference(arm, chosen).blocks]
+        return max(known, key=lambda arm: study.search.difference(arm, chosen).mean, default=None)
 
     def _best(self, arms: Iterable[int]) -> int | None:
         """Return the best of these cells that has a run; None without any."""
@@ -172,10 +176,21 @@ class Answer:
             return
         best = self._best(several)
         if chosen not in several and best is not None:
-            is_clear = study.search.over(chosen)[best].high < 0
+            is_clear = study.search.difference(best, chosen).high < 0
             what = "beats" if is_clear else "does as much as"
             pack = f"{study.names[best]}, the best of several processes"
             yield f"one process {what} packing: {pack}: {self._against(best)}"
+
+    def _about_outputs(self, chosen: int) -> Iterator[str]:
+        """Say in what the outputs of the cell differ from those of one process that does the same work."""
+        axes, runs = self.study.axes, self.study.runs
+        same = {name: value for name, value in axes[chosen].items() if name not in ("procs", "mps")}
+        ones = [arm for arm, own in enumerate(axes) if own["procs"] == 1 and own.items() >= same.items()]
+        for one in ones:
+            if not runs[one] or one == chosen:
+                continue
+            if unlike := output_refusal(Group.of(runs[chosen]), Group.of(runs[one])):
+                yield f"not comparable with {self.study.names[one]}: {unlike}"
 
     def _against(self, arm: int) -> str:
         if self.chosen is None:
@@ -203,7 +218,7 @@ class Answer:
             return study.reasons[arm]
         if not study.runs[arm]:
             return f"not measured: {study.search.stopped}"
-        if arm in self._slowed and fate is Fate.WORSE:
+        if arm in self._slowed:
             return "something slowed it"
         limits = [(each, of[arm]) for each, of in zip(study.aim.limits, self._standing.excess, strict=True)]
         if fate is Fate.UNKNOWABLE:

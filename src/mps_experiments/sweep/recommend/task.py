@@ -89,7 +89,9 @@ class Task:
             try:
                 sweep.run(request)
             except Interrupted:
+                self.agenda.take_last()
                 self.study.search.stopped = "interrupted; the same command goes on from what is stored"
+                self.study.more_blocks = "the same command goes on"
                 raise
         return sweep.exit_code
 
