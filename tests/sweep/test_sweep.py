@@ -196,6 +196,9 @@ def test_repeats_have_workers_of_their_own_and_are_compared_together(tmp_path: P
     assert len(set(pids)) == len(pids) == 7
     assert len(re.findall(r"\d \(\S+ to \S+\)", done.result.stdout)) == 2
     two = runs["mps=off procs=2 times=3 repeat=1"].data
+    if slowed := two.tags.get("ratio_missing"):  # a busy machine slowed one process in both blocks
+        assert slowed.startswith("something slowed the one-process run")
+        return
     assert two.tags["ratio_spread"].startswith("2 blocks: ")
     assert two.metrics["ratio_ci_low"] <= two.metrics["ratio_mean"] <= two.metrics["ratio_ci_high"]
 
