@@ -119,8 +119,11 @@ def test_mlflow_has_a_child_for_each_run_and_compares_the_ordinary_ones(finished
     assert parent.data.metrics["cells/valid"] == 4
     assert "| kill |" in parent.data.tags["mlflow.note.content"]
     two = runs[NAMES["ordinary"]].data
-    assert two.tags["ratio_partner"] == runs[NAMES["reference"]].info.run_id
-    assert two.metrics["ratio"] > 0
+    if slowed := two.tags.get("ratio_missing"):  # a busy machine slowed the one process
+        assert slowed.startswith("something slowed the one-process run")
+    else:
+        assert two.tags["ratio_partner"] == runs[NAMES["reference"]].info.run_id
+        assert two.metrics["ratio"] > 0
     for place in ("trial-0", "trial-1"):
         trial = runs[NAMES[place]].data
         assert trial.tags["ratio_missing"] == "a run with a fault"

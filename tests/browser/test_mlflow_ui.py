@@ -82,14 +82,15 @@ def test_the_table_of_all_sweeps_compares_what_each_swept_and_decided(pages: Pag
 def test_no_two_runs_share_a_name_and_each_says_what_it_is(pages: Pages, sweep: Sweep) -> None:
     assert len(sweep.children) == sweep.child_count
     two, one = (sweep.named("mps=off", f"procs={procs}", "repeat=0") for procs in (2, 1))
-    assert "ratio" in two.data.metrics
+    is_told = "ratio_missing" not in two.data.tags  # else a busy machine slowed the one process
+    assert ("ratio" in two.data.metrics) is is_told
     assert "ratio" not in one.data.metrics
     assert two.data.params["options.torch"] == "True"
     for run in sweep.children.values():
         named = [*run.data.params, *run.data.metrics, *run.data.tags]
         assert len(named) == len(set(named)), "one name stands for two things"
     pages.open_run(two.info.experiment_id, two.info.run_id)
-    pages.has_text("2 processes: ratio")
+    pages.has_text("2 processes: ratio" if is_told else "something slowed the one-process run")
 
 
 def test_a_childs_picture_is_shown_among_its_artifacts(pages: Pages, sweep: Sweep) -> None:
@@ -120,4 +121,5 @@ def test_comparing_two_runs_shows_what_differs(pages: Pages, sweep: Sweep) -> No
     pages.compare()
     params = pages.differing_params()
     assert {name: sorted(values) for name, values in params.items()} == {"procs": ["1", "2"]}
-    assert {"by_iteration/worker_0_ms", "cell/procs", "gain"} <= set(pages.differing_metrics())
+    expected = {"by_iteration/worker_0_ms", "cell/procs"} | ({"gain"} & runs[1].data.metrics.keys())
+    assert expected <= set(pages.differing_metrics())
