@@ -96,7 +96,12 @@ def is_impossible(count: int, gain: Estimate) -> bool:
 
     The whole interval must say so, where there is one: else it may be noise.
     """
-    return gain.value > count / TOO_FAST and (gain.interval is None or gain.interval[0] > count)
+    return seems_impossible(count, gain) and (gain.interval is None or gain.interval[0] > count)
+
+
+def seems_impossible(count: int, gain: Estimate) -> bool:
+    """Tell the same of the value alone."""
+    return gain.value > count / TOO_FAST
 
 
 def _not_compared(m: Measurement) -> str:

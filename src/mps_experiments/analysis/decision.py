@@ -18,7 +18,7 @@ from mps_experiments.analysis.choice import (
     memory_gib,
     most_of,
 )
-from mps_experiments.analysis.comparison import TOO_FAST, output_refusal
+from mps_experiments.analysis.comparison import output_refusal, seems_impossible
 from mps_experiments.analysis.estimates import Estimate
 from mps_experiments.analysis.explanation import explanations
 from mps_experiments.analysis.gains import Gain
@@ -85,7 +85,7 @@ def _headline(panel: Panel, choice: Choice) -> str:
     parts = [_arm_text(panel, choice, best, choice.knee, choice.over_off)]
     if choice.over_one is not None and is_open(choice.over_one):
         parts.append("whether packing pays is open")
-    if choice.over_one is not None and choice.over_one.value > best.procs / TOO_FAST:
+    if choice.over_one is not None and seems_impossible(best.procs, choice.over_one):
         parts.append(f"{best.procs} cannot do as much: the one-process run may have been slowed")
     if best.first.cell.mps == "off" and choice.arms["on"]:
         most = choice.leaders["on"]

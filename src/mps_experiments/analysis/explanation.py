@@ -197,6 +197,6 @@ def explanations(
         ones = [by_id[each] for each in by_ratio[m.record_id].partner_ids if each in by_id]
         one = next((each for each in ones if each.cell.repeat == m.cell.repeat), ones[0] if ones else None)
         if explanation := explain(m, one):
-            slowed = by_ratio[m.record_id].slowed
-            found[m.record_id] = _nothing(by_ratio[m.record_id].reason) if slowed else explanation
+            ratio = by_ratio[m.record_id]
+            found[m.record_id] = _nothing(ratio.reason) if ratio.slowed else explanation
     return found

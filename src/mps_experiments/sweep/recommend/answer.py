@@ -158,8 +158,9 @@ class Answer:
         if study.is_off(chosen):
             return None
         arms = [arm for arm, fate in enumerate(self._standing.fates) if fate not in outside]
-        known = [arm for arm in arms if study.is_off(arm) and study.search.difference(arm, chosen).blocks]
-        return max(known, key=lambda arm: study.search.difference(arm, chosen).mean, default=None)
+        over = {arm: study.search.difference(arm, chosen) for arm in arms if study.is_off(arm)}
+        known = {arm: each.mean for arm, each in over.items() if each.blocks}
+        return max(known, key=known.__getitem__, default=None)
 
     def _best(self, arms: Iterable[int]) -> int | None:
         """Return the best of these cells that has a run; None without any."""
