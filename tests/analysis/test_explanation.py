@@ -276,6 +276,11 @@ def test_a_run_is_explained_by_the_one_process_run_of_its_repeat() -> None:
     against = {name: re.findall(r"against (\S+) ms", each.text)[0] for name, each in found.items()}
     assert against == {"two-1": "11", "two-2": "12", "two-7": "10"}
 
+    slowed = replace(partners, slowed="2 do 3.00 times", reason="something slowed it")
+    for each in explanations([*twos, *ones], by_ratio | {m.record_id: slowed for m in twos}).values():
+        assert (each.cause, each.figures) == (Cause.UNDECIDED, {})
+        assert each.text == "undecided: something slowed it, so nothing is claimed."
+
 
 def test_whatever_the_figures_are_the_text_is_whole_and_begins_with_the_cause() -> None:
     causes = set()
