@@ -10,7 +10,7 @@ import pytest
 from mps_experiments.errors import DaemonError
 from mps_experiments.mps.control import PIPE_DIRECTORY, SERVER_PROGRAM, MpsControl
 from mps_experiments.mps.daemon import DaemonTimeouts, MpsDaemon
-from mps_experiments.mps.processes import mps_processes, processes_of
+from mps_experiments.mps.processes import processes_of
 from tests.fakes.client import Attachment
 from tests.fakes.plans import FAKE_GPU, wait_until
 from tests.mps.conftest import NewDaemon
@@ -183,12 +183,11 @@ def test_a_second_daemon_in_a_directory_in_use_is_refused(
 def test_a_socket_path_that_is_too_long_is_refused_before_anything_starts(
     gpu_uuid: str, short_dir: Path, new_daemon: NewDaemon
 ) -> None:
-    before = {process.pid for process in mps_processes()}
     daemon = new_daemon(gpu_uuid, name="x" * (106 - len(f"{short_dir}//pipe/control_privileged") + 1))
     with pytest.raises(DaemonError, match="is longer than 106 bytes"), daemon:
         pytest.fail("it was started")
     assert not daemon.pipe_dir.exists()
-    assert {process.pid for process in mps_processes()} - before == set()
+    assert processes_of(daemon.pipe_dir) == ()
 
 
 def test_the_longest_socket_path_that_fits_works(
