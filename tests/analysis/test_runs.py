@@ -9,7 +9,7 @@ import pytest
 from mps_experiments.analysis.comparison import ratios
 from mps_experiments.analysis.explanation import explanations
 from mps_experiments.analysis.runs import ReportRun, condensed
-from mps_experiments.record.measurement import Measurement
+from mps_experiments.record.measurement import FILE_NAME, Measurement, write_measurement
 from mps_experiments.report.lines import cell_line
 from mps_experiments.report.summary import summary_text
 from mps_experiments.tracking.comparisons import comparison_fields
@@ -73,3 +73,12 @@ def test_the_timeline_is_a_file_beside_the_record(tmp_path: Path) -> None:
     assert run.timeline is None
     (tmp_path / "timeline.png").write_bytes(b"png")
     assert run.timeline == tmp_path / "timeline.png"
+
+
+def test_the_timeline_of_a_run_whose_folder_was_used_again_is_gone(tmp_path: Path) -> None:
+    earlier, later = make_measurement("earlier"), make_measurement("later")
+    for run in (earlier, later):
+        write_measurement(run, tmp_path / FILE_NAME)
+    (tmp_path / "timeline.png").write_bytes(b"the later one's")
+    assert ReportRun.of(earlier, tmp_path).timeline is None
+    assert ReportRun.of(later, tmp_path).timeline == tmp_path / "timeline.png"

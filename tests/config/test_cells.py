@@ -173,6 +173,13 @@ def test_what_would_count_as_repeats_or_scatter_a_sweep_is_refused(arguments: st
     assert refused("-m", *arguments.split()) == line
 
 
+@pytest.mark.parametrize("arguments", [["-m", "procs=1,2"], ["procs=1"]])
+def test_two_sweeps_begun_in_the_same_second_have_a_folder_each(arguments: list[str]) -> None:
+    grids = [request.grid for request in (parse(arguments), parse(arguments))]
+    folders = [cell.folder for grid in grids if grid is not None for cell in grid.cells]
+    assert len(set(folders)) == len(folders) == 2 * len(grids[0].cells if grids[0] else ())
+
+
 def test_a_cell_that_is_added_is_the_cell_once_more_with_another_repeat() -> None:
     request = parse(["-m", "procs=1,2", "precision=0.1"])
     assert request.grid is not None

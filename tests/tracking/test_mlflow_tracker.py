@@ -16,7 +16,7 @@ from packaging.version import Version
 from mps_experiments.analysis.explanation import explain
 from mps_experiments.errors import ConfigError, TrackingError
 from mps_experiments.record import disk
-from mps_experiments.record.measurement import Measurement, read_measurement
+from mps_experiments.record.measurement import Measurement, read_measurement, write_measurement
 from mps_experiments.record.outputs import OutputDifference
 from mps_experiments.tracking.mlflow_tracker import MlflowTracker
 from mps_experiments.tracking.tracker import SweepInfo, SweepReport
@@ -131,6 +131,19 @@ def test_a_sweep_is_a_parent_with_a_child_per_cell(
     assert hydra == {".hydra/config.yaml", ".hydra/overrides.yaml"}
     copy = client.download_artifacts(two.info.run_id, "measurement.json", str(tmp_path))
     assert read_measurement(Path(copy)) == cells[0]
+
+
+def test_the_files_in_a_folder_that_was_used_again_are_logged_with_the_later_run(
+    opened: Callable[[], MlflowTracker], runs: Callable[[], dict[str, Run]], folder: Path, uri: str
+) -> None:
+    cells = [make_measurement("earlier"), make_measurement("later")]
+    for cell in cells:
+        write_measurement(cell, folder / "measurement.json")
+    log_all(opened(), folder, cells, "FINISHED")
+    client, found = MlflowClient(tracking_uri=uri), runs()
+    listed = {cell.record_id: client.list_artifacts(found[cell.record_id].info.run_id) for cell in cells}
+    assert [each.path for each in listed["earlier"]] == ["measurement.json"]
+    assert len(listed["later"]) == 4
 
 
 @pytest.mark.parametrize("uri", ["sqlite"], indirect=True)

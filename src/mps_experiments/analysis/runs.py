@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from mps_experiments.record.faults import SurvivorFigures
-from mps_experiments.record.measurement import Measurement
+from mps_experiments.record.measurement import Measurement, has_files_of
 from mps_experiments.record.samples import CondensedSamples
 from mps_experiments.record.statistics import Statistics
 from mps_experiments.record.telemetry import TelemetrySummary
@@ -67,5 +67,6 @@ class ReportRun:
     @property
     def timeline(self) -> Path | None:
         """Return the picture of its traced pass, if there is one."""
-        path = self.folder / _TIMELINE if self.folder else None
-        return path if path and path.is_file() else None
+        if self.folder is None or not (self.folder / _TIMELINE).is_file():
+            return None
+        return self.folder / _TIMELINE if has_files_of(self.folder, self.measurement.record_id) else None

@@ -1,11 +1,11 @@
 """Read the flags of the command line before Hydra does, which answers a mistake with a page of text."""
 
 import argparse
-import os
 from pathlib import Path
 
 from mps_experiments.config.internals import get_args_parser
 from mps_experiments.config.mistakes import dashed
+from mps_experiments.config.places import is_file, is_folder
 from mps_experiments.config.schema import CONFIG_NAME, conf_dir
 from mps_experiments.errors import ConfigError
 
@@ -20,7 +20,7 @@ def read_flags(arguments: list[str]) -> argparse.Namespace:
         raise ConfigError("current folder", "", "is not there any more; change to one that is") from error
     args = _parsed(arguments)
     for flag, given in (("--config-path", args.config_path), ("--config-dir", args.config_dir)):
-        if given and not os.path.isdir(given):  # noqa: PTH112 - unlike Path it takes any text, however long
+        if given and not is_folder(given):
             raise ConfigError(flag, given, "no such folder")
         if given and "${" in str(Path(given).absolute()):
             what = "Hydra would replace the ${...} in its path; give a folder without it"
@@ -29,7 +29,7 @@ def read_flags(arguments: list[str]) -> argparse.Namespace:
     if args.config_path and not Path(args.config_path).is_absolute():  # Hydra would look inside our package
         raise ConfigError("--config-path", args.config_path, f"give the whole path: {folder}")
     begins_with = (folder / (args.config_name or CONFIG_NAME)).with_suffix(".yaml")
-    if args.config_name and not os.path.isfile(begins_with):  # noqa: PTH113
+    if args.config_name and not is_file(begins_with):
         raise ConfigError("--config-name", args.config_name, f"no such file in {folder}; leave it out")
     args.config_path, args.config_name = str(folder), args.config_name or CONFIG_NAME
     args.config_dir = args.config_dir and str(Path(args.config_dir).absolute())

@@ -213,6 +213,17 @@ def find_measurements(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("measurement*.json") if _ANY_NAME.fullmatch(path.name))
 
 
+def has_files_of(folder: Path, record_id: str) -> bool:
+    """Tell whether the trace, the picture and the logs in a run's folder are of this record.
+
+    Where a later run used the folder again, they are of that one, and this record lies there under a number.
+    """
+    try:
+        return f'"{record_id}"'.encode() in (folder / FILE_NAME).read_bytes()
+    except OSError:  # a full disk had no room for the record, which is elsewhere
+        return True
+
+
 def read_measurement(path: Path) -> Measurement:
     """Read one record.
 

@@ -3,13 +3,13 @@
 import argparse
 import functools
 import itertools
-import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any, NoReturn, ParamSpec
 
+from mps_experiments.config.places import exists
 from mps_experiments.errors import ConfigError, Interrupted, interruption_in
 from mps_experiments.report.standard_streams import (
     EXIT_UNWRITABLE,
@@ -57,7 +57,7 @@ class Parser(argparse.ArgumentParser):
         name, equals, _ = word.partition("=")
         options = self._option_string_actions
         if not name.startswith("--"):
-            if not equals or _is_there(word):
+            if not equals or exists(word):
                 return None
             return options.get(f"--{name}") or options.get(f"--{name.replace('_', '-')}")
         found = [options[name]] if name in options else [options[o] for o in options if o.startswith(name)]
@@ -68,7 +68,7 @@ class Parser(argparse.ArgumentParser):
         flag = f"--{name}"
         if flag not in self._option_string_actions:
             flag = flag.replace("_", "-")
-        if not equals or flag not in self._option_string_actions or _is_there(word):
+        if not equals or flag not in self._option_string_actions or exists(word):
             return [word]
         if self._option_string_actions[flag].nargs != 0:
             return [f"{flag}={value}"]
@@ -80,11 +80,6 @@ class Parser(argparse.ArgumentParser):
         """Print the mistake and exit with code 2."""
         complain(f"{message}; see {self.prog} --help")
         sys.exit(EXIT_USER_ERROR)
-
-
-def _is_there(word: str) -> bool:
-    """Tell whether a word is a file; unlike `Path.exists` it takes any text, however long."""
-    return os.path.exists(word)  # noqa: PTH110
 
 
 def as_command(main: Callable[_Arguments, int]) -> Callable[_Arguments, int]:

@@ -1,10 +1,10 @@
 """Decide what each worker executes, from the options; what cannot be is refused here."""
 
-import os
 import re
 from dataclasses import replace
 from pathlib import Path
 
+from mps_experiments.config.places import exists
 from mps_experiments.config.schema import AUTO, NormLayer, WorkloadConfig, WorkloadKind
 from mps_experiments.errors import ConfigError
 from mps_experiments.machine.device import Device
@@ -71,7 +71,7 @@ def _weights(given: str) -> str:
     """Return ``random``, ``default``, a name of torchvision's, or the absolute path of a readable file."""
     if given.lower() in ("random", "default"):
         return given.lower()
-    if _WEIGHTS_OF_TORCHVISION.fullmatch(given) and not os.path.exists(given):  # noqa: PTH110 - of any length
+    if _WEIGHTS_OF_TORCHVISION.fullmatch(given) and not exists(given):
         return given  # whether the model has them is seen where torchvision is imported
     try:
         path = Path(given).expanduser().absolute()

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mps_experiments.config.places import user_folder
+from mps_experiments.config.places import is_file, is_folder, user_folder
 from mps_experiments.config.schema import Config
 from mps_experiments.errors import ConfigError, RecordError, TrackingError
 from mps_experiments.record.measurement import FILE_NAME, read_measurement
@@ -137,9 +137,9 @@ class _Search:
     def look_for(self, word: str) -> None:
         # Unlike Path.expanduser it leaves a word as it is where there is no home directory.
         path = Path(os.path.expanduser(word)) if word.startswith("~/") else Path(word)  # noqa: PTH111
-        if word and os.path.isdir(path):  # noqa: PTH112 - unlike Path it takes any text, however long
+        if word and is_folder(path):
             runs, problems = self._in_folder(path)
-        elif os.path.isfile(path):  # noqa: PTH113
+        elif is_file(path):
             runs, problems = [self._in_file(path)], []
         elif _RUN_ID.fullmatch(word):
             runs, problems = self._logged(word)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mps_experiments.analysis.numbers import moment
+from mps_experiments.config.places import exists
 from mps_experiments.config.schema import EXPERIMENT_VARIABLE, TrackingConfig
 from mps_experiments.errors import ConfigError
 from mps_experiments.record.disk import alone_in
@@ -103,7 +104,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _collect(folder: Path, is_given: bool, sweeps: dict[str, _Sweep]) -> list[str]:
     """Add the records below a folder to their sweeps; returns why others could not be read."""
-    if not os.path.exists(folder):  # noqa: PTH110 - unlike Path it takes any text, however long
+    if not exists(folder):
         raise ConfigError("FOLDER", folder, "no such file or folder; give a folder under outputs/")
     is_named = is_given and any((folder / name).is_file() for name in (NAME, FILE_NAME))
     below = {each.sweep_id: each for each in summaries_below(folder)}

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
+from mps_experiments.config.places import is_folder
 from mps_experiments.config.schema import EXPERIMENT_VARIABLE, STORE_VARIABLE, TrackingConfig
 from mps_experiments.errors import ConfigError, without_passwords
 
@@ -45,7 +46,7 @@ def check_tracking(tracking: TrackingConfig) -> None:
         database = database_of(uri)
         if database is None:
             raise ConfigError(option_of(uri), uri, "names no file; write sqlite:////the/path/of/mlflow.db")
-        if not os.path.isdir(database.parent):  # noqa: PTH112 - unlike Path.is_dir it never raises
+        if not is_folder(database.parent):
             what = f"there is no folder {database.parent}; name a database of MLflow, or a new file"
             raise ConfigError(option_of(uri), uri, what)
 

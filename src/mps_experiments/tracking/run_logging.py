@@ -8,7 +8,7 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 
-from mps_experiments.record.measurement import FILE_NAME, Measurement, to_json
+from mps_experiments.record.measurement import FILE_NAME, Measurement, has_files_of, to_json
 from mps_experiments.tracking.fields import metrics_of, params_of
 from mps_experiments.tracking.series import latency_series, telemetry_series
 
@@ -47,6 +47,8 @@ def log_changed(
 def log_files(client: MlflowClient, run_id: str, measurement: Measurement, folder: Path) -> None:
     """Log the run's own files only: with hydra.run.dir=. the folder holds more, even the store itself."""
     client.log_text(run_id, to_json(measurement).decode(), FILE_NAME)
+    if not has_files_of(folder, measurement.record_id):
+        return
     for path in sorted(path for pattern in _FILES for path in folder.glob(pattern)):
         client.log_artifact(run_id, str(path))
     for composed in (folder / ".hydra", folder.parent / ".hydra"):  # a trial's is its cell's

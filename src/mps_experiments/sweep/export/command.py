@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from mps_experiments.config.places import exists
 from mps_experiments.errors import ConfigError
 from mps_experiments.record.summaries import cut_off
 from mps_experiments.report.command_line import Parser, as_command
@@ -86,7 +87,7 @@ def _name_of(path: Path) -> str:
 
 
 def _write(path: Path, text: str, force: bool) -> None:
-    if os.path.exists(path) and not force:  # noqa: PTH110 - unlike Path it takes any text, however long
+    if exists(path) and not force:
         raise ConfigError("--output", path, "is there already; --force replaces it")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

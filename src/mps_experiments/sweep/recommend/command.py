@@ -1,7 +1,6 @@
 """Find the cell to use: the cheapest within 5 % of the best that keeps the limits."""
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -9,6 +8,7 @@ from typing import Any
 
 from mps_experiments.config.cells import parse
 from mps_experiments.config.mistakes import unreadable as unreadable_override
+from mps_experiments.config.places import exists
 from mps_experiments.config.schema import Config
 from mps_experiments.errors import ConfigError
 from mps_experiments.machine.gpus import open_probe
@@ -133,7 +133,7 @@ def _options(texts: Sequence[str]) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for text in texts:
-        if os.path.exists(text):  # noqa: PTH110 - unlike Path it takes any text, however long
+        if exists(text):
             raise ConfigError(text, "", f"is read as an option; write {FLAG} before each RUN")
         key, (_, equals, value) = key_of(text), text.partition("=")
         if key in (*_PLACES, *CHOICES) and not equals:
