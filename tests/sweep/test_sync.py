@@ -11,6 +11,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from mps_experiments.record.measurement import FILE_NAME, Measurement, write_measurement
+from mps_experiments.sweep.report_command import main as report
 from mps_experiments.sweep.sync import main
 from tests.fakes.stores import new_store
 from tests.records import INVALID, interrupted, make_measurement, read_json
@@ -143,14 +144,18 @@ def test_a_parent_logged_later_ends_as_its_sweep_did(
     assert found[cells[-1].record_id].info.status == ("FINISHED" if len(cells) == 1 else expected)
 
 
-def test_a_search_logged_later_opens_with_its_decision(
-    tmp_path: Path, into: list[str], runs: Callable[[], dict[str, Run]]
+def test_a_search_logged_later_opens_with_its_decision_and_so_does_its_report(
+    tmp_path: Path, into: list[str], runs: Callable[[], dict[str, Run]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = write_sweep(tmp_path, ONE)
     summary = read_json(folder / "sweep.json") | {"decided": ["USE procs=1"]}
     (folder / "sweep.json").write_text(json.dumps(summary))
     assert main([str(folder), *into]) == 0
-    assert "USE procs=1" in runs()["sweep"].data.tags["mlflow.note.content"]
+    parent = runs()["sweep"]
+    assert "USE procs=1" in parent.data.tags["mlflow.note.content"]
+    capsys.readouterr()
+    assert report([parent.info.run_id, "--tracking-uri", into[1], "--out", str(tmp_path / "report")]) == 0
+    assert capsys.readouterr().out.startswith("USE procs=1\n")
 
 
 def test_two_sweeps_into_one_folder_have_a_parent_each(

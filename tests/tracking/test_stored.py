@@ -15,7 +15,8 @@ from mps_experiments.tracking.tracker import SweepInfo, SweepReport
 from tests.fakes.stores import new_store
 from tests.records import make_measurement
 
-REPORT = SweepReport(tables="tables", description="tables")
+DECIDED = ("USE procs=2", "runs: 4")
+REPORT = SweepReport(tables="tables", description="tables", decided=DECIDED)
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ def test_a_run_gives_its_record_and_leaves_no_copy_behind(
     is_local = uri.startswith("sqlite")
     folder = tmp_path / "artifacts" / run_id / "artifacts" if is_local else None
     assert [(each.measurement, each.folder) for each in found.runs] == [(measurement, folder)]
-    assert (found.problems, found.commands) == ((), ())
+    assert (found.problems, found.commands, found.decided) == ((), (), ())
     assert list((tmp_path / "tmp").iterdir()) == []
     assert capfd.readouterr().err == ""  # no progress bar
 
@@ -70,6 +71,7 @@ def test_a_parent_run_gives_its_children_and_names_those_that_are_damaged_or_cut
     cut_off = client.create_run(number, tags={"record_id": "cut off", "mlflow.parentRunId": parent})
     found = stored_records(uri, parent)
     assert ([each.measurement for each in found.runs], found.commands) == ([good], ("typed",))
+    assert found.decided == DECIDED
     assert sorted(problem.split(":")[0] for problem in found.problems) == sorted(
         [f"MLflow run {bad}", f"MLflow run {cut_off.info.run_id}"]
     )

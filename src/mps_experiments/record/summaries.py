@@ -107,11 +107,13 @@ class Found:
         runs: In the order of started_at, each record_id once.
         problems: Records that could not be read, one line each.
         commands: What was typed, as far as MLflow told.
+        decided: The decision of the last search among the words, as far as MLflow told, a line each.
     """
 
     runs: tuple[FoundRun, ...]
     problems: tuple[str, ...] = ()
     commands: tuple[str, ...] = ()
+    decided: tuple[str, ...] = ()
 
 
 _adapter = TypeAdapter(Summary)

@@ -132,6 +132,7 @@ class _Search:
     by_id: dict[str, FoundRun] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     commands: list[str] = field(default_factory=list)
+    decided: tuple[str, ...] = ()
     sweeps: list[Summary] = field(default_factory=list)
 
     def look_for(self, word: str) -> None:
@@ -164,6 +165,7 @@ class _Search:
             runs=tuple(sorted(self.by_id.values(), key=key)),
             problems=tuple(dict.fromkeys([*self.problems, *lost])),
             commands=tuple(dict.fromkeys(self.commands)),
+            decided=self.decided,
         )
 
     def _in_file(self, path: Path) -> FoundRun:
@@ -210,6 +212,7 @@ class _Search:
             what = f"no such file or folder, and not in MLflow at {uri}: {error}"
             raise ConfigError(self.option, run_id, what) from error
         self.commands += logged.commands
+        self.decided = logged.decided
         return list(logged.runs), list(logged.problems)
 
 

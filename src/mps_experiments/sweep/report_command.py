@@ -104,13 +104,14 @@ def _subject(words: Sequence[str], found: Found, gpu_hour: float | None) -> Subj
     ]
     runs, problems = sound_runs(places)
     commands = dict.fromkeys((*commands_of(places), *found.commands))
-    summaries = list(summaries_in(Path(words[0]))) if len(words) == 1 else []
+    is_one = len(words) == 1
+    summaries = list(summaries_in(Path(words[0]))) if is_one else []
     return Subject(
         runs=tuple(runs),
         commands=tuple(commands),
         problems=(*found.problems, *problems),
         precision=precision_of(summaries),
-        decided=decided_of(summaries),
+        decided=decided_of(summaries) or (found.decided if is_one else ()),
     )
 
 

@@ -46,12 +46,18 @@ def sweep_report(
         said = decided or tuple(answer_lines(subject))
         if folder is None:
             words = description(subject, has_page=False)
-            return SweepReport(tables=text, answers=said, description=words)
+            return SweepReport(tables=text, answers=said, description=words, decided=decided)
         written = write_report(subject, folder)
-        return SweepReport(tables=text, answers=said, description=written.description, files=written.files)
+        return SweepReport(
+            tables=text,
+            answers=said,
+            description=written.description,
+            files=written.files,
+            decided=decided,
+        )
     except Exception as error:
         complain(f"the report could not be made ({type(error).__name__}: {error}); the records are complete")
-        return SweepReport(tables=text, description=f"```\n{text}\n```")
+        return SweepReport(tables=text, description=f"```\n{text}\n```", decided=decided)
 
 
 def show_sweep(

@@ -26,6 +26,7 @@ from mps_experiments.tracking.views import all_sweeps_view, link_to, link_to_all
 RECORD_ID = "record_id"
 SWEEP_ID = "sweep_id"
 PARENT = "mlflow.parentRunId"
+DECISION = "decision"
 _COMPLETE = "complete"  # set last, so that a run cut off while it was logged is recognised
 _WRITTEN_BY = "mps_experiments"
 _KIND = {"mlflow.experimentKind": "custom_model_development"}  # else the UI shows its pages for chats
@@ -158,6 +159,8 @@ class MlflowTracker(Tracker):
             "All sweeps of this experiment": link_to_all_sweeps(self._experiment_id),
         }
         tags = sweep_tags(measurements) | {NOTE: note_of(report.description, links)}
+        if report.decided:
+            tags[DECISION] = cut("\n".join(report.decided))
         log_changed(self._client, parent_id, metrics, tags, sweep_params(measurements))
         self._client.log_text(parent_id, report.tables, "tables.txt")
         log_report(self._client, parent_id, report.files)

@@ -17,7 +17,7 @@ from mps_experiments.errors import RecordError, TrackingError
 from mps_experiments.record.measurement import FILE_NAME, read_measurement
 from mps_experiments.record.summaries import Found, FoundRun
 from mps_experiments.tracking.addresses import check_tracking
-from mps_experiments.tracking.mlflow_tracker import PARENT, RECORD_ID, SWEEP_ID
+from mps_experiments.tracking.mlflow_tracker import DECISION, PARENT, RECORD_ID, SWEEP_ID
 from mps_experiments.tracking.store import StoreError, look, within
 
 _MOST_CHILDREN = 50_000  # runs that MLflow tells at once
@@ -48,7 +48,8 @@ def stored_records(uri: str, run_id: str) -> Found:
         except (RecordError, TrackingError) as error:
             problems.append(f"MLflow run {each.info.run_id}: {error}")
     commands = tuple(filter(None, [tags.get("command")]))
-    return Found(runs=tuple(found), problems=tuple(problems), commands=commands)
+    decided = tuple(tags.get(DECISION, "").splitlines())
+    return Found(runs=tuple(found), problems=tuple(problems), commands=commands, decided=decided)
 
 
 def _run(client: MlflowClient, run_id: str) -> Run:

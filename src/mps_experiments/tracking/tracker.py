@@ -26,12 +26,14 @@ class SweepReport:
         answers: For each setting what the numbers say about packing, in a few sentences.
         description: Markdown: the answer, then the tables.
         files: The report's files, each of which becomes an artifact.
+        decided: The decision of the search that the sweep was made for, a line each; empty if there was none.
     """
 
     tables: str
     description: str
     answers: tuple[str, ...] = ()
     files: tuple[Path, ...] = ()
+    decided: tuple[str, ...] = ()
 
 
 class Tracker:
