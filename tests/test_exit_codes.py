@@ -2,6 +2,7 @@
 
 import tarfile
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for measurement in full_sweep():
         write_measurement(measurement, Path("some", measurement.record_id, FILE_NAME))
         if measurement.cell.mps == "on":
-            write_measurement(measurement, Path("good", measurement.record_id, FILE_NAME))
+            other = replace(measurement, record_id=f"good-{measurement.record_id}")
+            write_measurement(other, Path("good", other.record_id, FILE_NAME))
     for path, text in (
         ("cut.json", "{"),
         ("other.json", '{"a": 1}'),

@@ -11,6 +11,7 @@ from rich.table import Table
 from mps_experiments.record.measurement import FILE_NAME, Measurement, write_measurement
 from mps_experiments.sweep.compare import circumstance_table, main, number_table
 from mps_experiments.sweep.comparison import compared
+from mps_experiments.sweep.export.values import StoredRun
 from tests.records import INVALID, make_measurement
 from tests.sweep.test_comparison import changed, faults, runs, watched
 
@@ -84,6 +85,10 @@ def side(name: str, *makespans_s: float) -> list[Measurement]:
     return [cell(f"{name}-{number}", seconds, repeat=number) for number, seconds in enumerate(makespans_s)]
 
 
+def of_side(name: str, run: StoredRun) -> Measurement:
+    return replace(run.measurement, record_id=f"{name}-{run.measurement.record_id}", config=run.values)
+
+
 def test_the_verdict_comes_first_and_what_is_left_out_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -103,7 +108,7 @@ def test_a_run_that_is_left_out_is_told_beside_its_side(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     a, b = (
-        stored(tmp_path / name, *(replace(run.measurement, config=run.values) for run in side))
+        stored(tmp_path / name, *(of_side(name, run) for run in side))
         for name, side in (
             ("a", [*watched(5.0, 4.0), *watched(10.0, 1.0, 1.0)]),
             ("b", watched(10.0, 1.0, 1.5)),
@@ -114,6 +119,16 @@ def test_a_run_that_is_left_out_is_told_beside_its_side(
     assert said[1].startswith(f"A: {a}: 3 runs, ")
     assert said[2] == "A: 1 stored run is not used: it differs in window_s (5.0 against 10.0)"
     assert said[3].startswith(f"B: {b}: 2 runs, ")
+
+
+def test_runs_that_both_sides_hold_are_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    both = side("both", 9.0, 9.0)
+    a = stored(tmp_path / "a", *side("a", 1.0, 1.0), *both)
+    b = stored(tmp_path / "b", *side("b", 2.0, 2.0), *both)
+    assert main([a, b]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "B is 50 % slower than A in 1 of 1 cell"
+    assert "not used: 2 runs that A and B share" in said
 
 
 def test_without_a_common_cell_or_with_a_damaged_record_the_exit_code_is_1(
@@ -134,6 +149,8 @@ def test_without_a_common_cell_or_with_a_damaged_record_the_exit_code_is_1(
         (["A", "nowhere"], "run=nowhere: no such file or folder"),
         (["A", "A"], "B=A: holds the same records as A; name another sweep"),
         (["A", "A", "output_dir=x"], "B=A: holds the same records"),
+        (["A", "A/a-0"], "B=A/a-0: holds a part of A; name another sweep"),
+        (["A/a-0", "A"], "B=A: holds all of A/a-0; name another sweep"),
     ],
 )
 def test_a_mistake_is_one_line(
@@ -144,7 +161,7 @@ def test_a_mistake_is_one_line(
     said: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    stored(Path("A"), *side("a", 1.0))
+    stored(Path("A"), *side("a", 1.0, 1.0))
     assert main(words) == 2
     printed = capsys.readouterr()
     assert (printed.out, printed.err.count("\n")) == ("", 1)

@@ -42,16 +42,20 @@ def main(arguments: list[str] | None = None) -> int:
     found = [find_runs([word], tracking_uri=args.tracking_uri, output_dir=args.output_dir) for word in words]
     runs = [asked_for(side.runs, drop_unknown=True) for side in found]
     ids = [{run.measurement.record_id for run in side} for side in runs]
-    if ids[0] == ids[1]:
-        raise ConfigError("B", args.b, f"holds the same records as {args.a}; name another sweep")
+    if (shared := ids[0] & ids[1]) in ids:
+        what = "the same records as" if ids[0] == ids[1] else "a part of" if shared == ids[1] else "all of"
+        raise ConfigError("B", args.b, f"holds {what} {args.a}; name another sweep")
     problems = [problem for side in found for problem in side.problems]
     for problem in problems:
         complain(problem)
-    (a, without_a), (b, without_b) = map(of_one_window, runs)
+    apart = [[run for run in side if run.measurement.record_id not in shared] for side in runs]
+    (a, without_a), (b, without_b) = map(of_one_window, apart)
     cells = compared(a, b)
     about = []
     for name, word, side, without in zip("AB", words, found, (without_a, without_b), strict=True):
         about += [f"{name}: {word}: {_about(side)}", *(f"{name}: {line}" for line in without)]
+    if shared:
+        about.append(f"not used: {len(shared)} run{'s' * (len(shared) > 1)} that A and B share")
     show(Terminal(None), cells, ("A", "B"), about=about)
     return 1 if problems or all(cell.why_not for cell in cells) else 0
 
