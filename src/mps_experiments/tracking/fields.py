@@ -76,7 +76,9 @@ def metrics_of(measurement: Measurement) -> dict[str, float]:
         return {}
     axes, phases_s = measurement.cell.axes, measurement.phases_s
     # Numbers among the factors are metrics, too: MLflow sorts params as text.
-    metrics = {f"cell/{each.name}": axes[each.name] for each in FACTORS if isinstance(axes[each.name], int)}
+    metrics = {
+        f"cell/{each.name}": axes[each.name] for each in FACTORS if type(axes[each.name]) in (int, float)
+    }
     metrics |= {f"overhead/{name}_s": phases_s[name] for name in phases_s if name != "measured_window"}
     for worker in measurement.workers:
         metrics[f"worker_{worker.rank}/elapsed_s"] = figures.elapsed_s[worker.rank]
