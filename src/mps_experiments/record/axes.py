@@ -162,9 +162,11 @@ def varied_factors(cells: Sequence[Mapping[str, Any]]) -> tuple[Axis, ...]:
     return tuple(axis for axis in EXTRA_FACTORS if len({cell[axis.name] for cell in cells}) > 1)
 
 
-def factor_words(axes: Mapping[str, Any], of: Sequence[Axis] = EXTRA_FACTORS) -> tuple[str, ...]:
+def factor_words(axes: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the extra factors of a cell that have another value than the usual one, as overrides."""
-    return tuple(f"{axis.option}={axes[axis.name]}" for axis in of if axes[axis.name] != axis.usual)
+    return tuple(
+        f"{axis.option}={axes[axis.name]}" for axis in EXTRA_FACTORS if axes[axis.name] != axis.usual
+    )
 
 
 def key_of(override: str) -> str:
