@@ -105,7 +105,7 @@ def archive_hint(path: Path) -> str:
     return "is an archive; unpack it into a folder and give that" if is_archive else ""
 
 
-def folder_hint(folder: Path) -> str:
+def _folder_hint(folder: Path) -> str:
     """Say what a folder without a measurement.json holds instead; empty if nothing of use."""
     for path in sorted(folder.rglob("*")):
         if hint := archive_hint(path):
@@ -182,7 +182,7 @@ class _Search:
         sweeps, paths = list(summaries_below(folder)), list(originals(folder))
         if not paths and not any(sweep.taken_over for sweep in sweeps):
             under_way = "its sweep is under way, or was cut off in its first run" if sweeps else ""
-            what = f"no {FILE_NAME} below it; {folder_hint(folder) or under_way or _WOULD_WORK}"
+            what = f"no {FILE_NAME} below it; {_folder_hint(folder) or under_way or _WOULD_WORK}"
             raise ConfigError(self.option, folder, what)
         runs = [
             FoundRun(measurement=measurement, folder=place)
