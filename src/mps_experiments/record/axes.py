@@ -1,7 +1,7 @@
 """The axes of an experiment: one row for each, from which records, comparisons and tables follow; pure.
 
 A new axis is a row here, its option in `config`, and the code that acts on it. An option without a row is a
-condition of its own (`conditions_beside`), so that forgetting a row can only keep runs apart.
+condition of its own (`settings_beside`), so that forgetting a row can only keep runs apart.
 """
 
 import math
