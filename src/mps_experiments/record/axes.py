@@ -65,8 +65,8 @@ BY_NAME = {axis.name: axis for axis in AXES}
 BY_OPTION = {axis.option: axis for axis in AXES if axis.option}
 FACTORS = tuple(axis for axis in AXES if axis.role is Role.FACTOR)
 CONDITIONS = tuple(axis for axis in AXES if axis.role is Role.CONDITION)
-# Those beside the coordinates that every table and every run's name has.
-EXTRA_FACTORS = tuple(axis for axis in FACTORS if axis.name not in ("mps", "procs", "times"))
+COORDINATES = ("mps", "procs", "times")  # every table and every run's name has them
+EXTRA_FACTORS = tuple(axis for axis in FACTORS if axis.name not in COORDINATES)
 # What is computed: outputs of runs that agree in it must be equal.
 WORK = tuple(axis for axis in AXES if axis.option.startswith("workload."))
 
@@ -150,6 +150,11 @@ def name_of(axes: Mapping[str, Any], varied: Iterable[str]) -> str:
     """Return the name of a cell: its coordinates, then the overrides that its sweep varied."""
     fault = [f"fault={axes['fault']}"] if axes["fault"] != "none" else []
     return " ".join([f"mps={axes['mps']} procs={axes['procs']} times={axes['times']}", *fault, *varied])
+
+
+def is_number(value: object) -> bool:
+    """Return whether a value of an axis is a number; true and false are none."""
+    return type(value) in (int, float)
 
 
 def items_of(axes: Mapping[str, Any]) -> int:
