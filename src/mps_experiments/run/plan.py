@@ -22,6 +22,7 @@ from mps_experiments.machine.device import Device, resolve_device
 from mps_experiments.machine.gpus import GpuProbe
 from mps_experiments.record.axes import chosen, name_of
 from mps_experiments.record.faults import HITS_EVERY_CLIENT
+from mps_experiments.record.measurement import FILE_NAME
 from mps_experiments.record.workload import WorkloadSpec
 from mps_experiments.run.workload import workload_of
 from mps_experiments.workloads.factory import find_module
@@ -43,7 +44,7 @@ class RunPaths:
 
     folder: Path
 
-    measurement = _File("measurement.json")  # the record, the truth
+    measurement = _File(FILE_NAME)  # the record, the truth
     control_log = _File("control.log")  # of the MPS control daemon
     server_log = _File("server.log")  # of the MPS server
     trace = _File("trace.json.gz")  # the traced pass of all workers, for Perfetto

@@ -21,7 +21,7 @@ from mps_experiments.record.summaries import (
     read_summary,
     summaries_below,
 )
-from mps_experiments.tracking.addresses import store_named_outside
+from mps_experiments.tracking.addresses import own_database, store_named_outside
 from mps_experiments.workloads.files import first_bytes
 
 _WOULD_WORK = f"give a run's or a sweep's folder, a {FILE_NAME} or an MLflow run id"
@@ -53,7 +53,7 @@ def find_runs(
         ConfigError: If a word is none of these or has no record that can be read, or MLflow is needed and
             cannot be read.
     """
-    own_store = output_dir.absolute() / "mlflow.db"
+    own_store = own_database(output_dir.absolute())
     search = _Search(tracking_uri or store_named_outside(), own_store, option)
     for word in words:
         try:
