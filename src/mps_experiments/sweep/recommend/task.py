@@ -15,8 +15,8 @@ from mps_experiments.mps.logs import client_limit, cuda_version
 from mps_experiments.record.axes import COORDINATES, key_of
 from mps_experiments.record.machine import MachineFacts
 from mps_experiments.record.measurement import read_measurement
+from mps_experiments.record.run_paths import RunPaths
 from mps_experiments.report.terminal import Terminal, complain
-from mps_experiments.run.plan import RunPaths
 from mps_experiments.sweep.lookup import unreadable
 from mps_experiments.sweep.opening import open_sweep
 from mps_experiments.sweep.preflight import plan_cells
