@@ -18,9 +18,9 @@ from mps_experiments.machine.cell_variables import not_passed_on
 from mps_experiments.mps.control import DEFAULT_PIPE_DIRECTORY, PIPE_DIRECTORY, MpsControl, control_program
 from mps_experiments.record.findings import Finding, Severity
 from mps_experiments.record.measurement import Measurement
+from mps_experiments.record.run_paths import RunPaths
 from mps_experiments.record.verdict import Status
 from mps_experiments.run.environment import Environment, open_environment
-from mps_experiments.run.plan import RunPaths
 from mps_experiments.run.runner import Outcome
 from tests.fakes.client import Attachment
 from tests.fakes.plans import (

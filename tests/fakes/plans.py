@@ -21,8 +21,9 @@ from mps_experiments.mps.control import LOG_DIRECTORY, PIPE_DIRECTORY, control_p
 from mps_experiments.mps.processes import MpsProcess, end_processes_of, mps_processes
 from mps_experiments.record.axes import chosen
 from mps_experiments.record.machine import Gpu
+from mps_experiments.record.run_paths import RunPaths
 from mps_experiments.record.workload import WorkloadSpec
-from mps_experiments.run.plan import FaultPlan, RunPaths, RunPlan, WindowPlan
+from mps_experiments.run.plan import FaultPlan, RunPlan, WindowPlan
 
 CHECKOUT = Path(__file__).parents[2]
 BIN = Path(__file__).parent / "bin"

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from mps_experiments.config.schema import CpuAffinity
-from mps_experiments.run.plan import RunPaths, RunPlan
+from mps_experiments.record.run_paths import RunPaths
+from mps_experiments.run.plan import RunPlan
 from mps_experiments.run.trials import CellRun, count_runs, runs_of
 from tests.fakes.plans import attaching, fault_plan, run_plan, use_fakes
 

@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 from mlflow.utils.validation import _validate_metric, _validate_param, _validate_tag
 
+from mps_experiments.record.axes import BY_NAME
 from mps_experiments.record.faults import DeviceMemory, Newcomer, ServerState
 from mps_experiments.record.findings import Finding, Severity
 from mps_experiments.record.measurement import Measurement
 from mps_experiments.record.outputs import OutputDifference
 from mps_experiments.record.telemetry import POWER_CAP, GpuSample, Telemetry
 from mps_experiments.record.verdict import Verdict
+from mps_experiments.tracking import fields
 from mps_experiments.tracking.fields import metrics_of, params_of, sweep_params, sweep_tags, tags_of
 from tests.evidence_records import EPOCH_OFFSET_NS, traced_run, with_core_waits
 from tests.fault_records import make_trial
@@ -204,6 +206,12 @@ def test_what_is_no_finite_number_is_never_logged(value: float) -> None:
 @pytest.mark.parametrize("verdict", [INVALID, SKIPPED])
 def test_a_run_that_is_not_valid_has_no_metrics_whatever_is_known_of_it(verdict: Verdict) -> None:
     assert metrics_of(replace(watched(), verdict=verdict)) == {}
+
+
+def test_of_the_factors_only_numbers_are_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
+    factors = tuple(BY_NAME[name] for name in ("mps", "procs", "verbose"))
+    monkeypatch.setattr(fields, "FACTORS", factors)
+    assert [name for name in metrics_of(measured()) if name.startswith("cell/")] == ["cell/procs"]
 
 
 def test_every_metric_has_its_unit_in_its_name_and_mlflow_takes_all() -> None:

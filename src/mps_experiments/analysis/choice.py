@@ -25,7 +25,7 @@ class Choice:
         over_one: Best over one process of its arm; None where best is that, or where it is not known.
         knee_over_one: The knee over one process, likewise.
         over_off: Best over the best cell without MPS; None unless best is under MPS.
-        leaders: MPS state -> the best cell of its arm; see `best_of`.
+        leaders: MPS state -> the best cell of its arm; see `_best_of`.
         arms: MPS state -> number of processes -> cell, of the cells that may be compared.
         slowed: MPS state -> what shows that something slowed its one-process run; its gains are not told.
     """
@@ -83,7 +83,7 @@ def choose(panel: Panel) -> Choice | None:
         return None
     ones = {mps: arms[mps][1] for mps in ("on", "off") if 1 in arms[mps]}
     slowed = {mps: text for mps, one in ones.items() if (text := panel.ratio(one).slowed)}
-    leaders = {mps: best_of(arm, mps in slowed) for mps, arm in arms.items() if arm}
+    leaders = {mps: _best_of(arm, mps in slowed) for mps, arm in arms.items() if arm}
     best = most_of(leaders.values())
     mps = best.first.cell.mps
     knee = knee_of(arms[mps], best)
@@ -115,7 +115,7 @@ def most_of(groups: Iterable[Group]) -> Group:
     return max(groups, key=lambda group: group.throughput_median_per_s)
 
 
-def best_of(arm: Arm, is_slowed: bool) -> Group:
+def _best_of(arm: Arm, is_slowed: bool) -> Group:
     """Return the fewest processes that do `AS_GOOD` of what any number does, but never fewer than one does.
 
     Where the gain of that cell over one process is below 1, it is one process: the medians of throughput may

@@ -90,7 +90,7 @@ def _headline(panel: Panel, choice: Choice) -> str:
     if best.first.cell.mps == "off" and choice.arms["on"]:
         most = choice.leaders["on"]
         gain = Gain.between(most, best)
-        parts.append(f"the best under MPS ({_replicas(most)}) does {times_text(gain, 'that')}")
+        parts.append(f"the best under MPS ({_replicas(most)}) does {_times_text(gain, 'that')}")
     compared = [each.denominator for each in (choice.over_one, choice.over_off) if each]
     return f"{'; '.join([*parts, *caveats([best, *compared])])}."
 
@@ -102,9 +102,9 @@ def _arm_text(panel: Panel, choice: Choice, best: Group, knee: Group, over_off: 
     measured = "As measured, " if mps in choice.slowed else ""
     parts = [f"{measured}{cell_text(panel, best)}"]
     if one is not None and one is not best and not measured:
-        parts.append(times_text(Gain.between(best, one), _ONE))
+        parts.append(_times_text(Gain.between(best, one), _ONE))
     if over_off is not None:
-        parts.append(times_text(over_off, "the best without MPS"))
+        parts.append(_times_text(over_off, "the best without MPS"))
     return "; ".join([", ".join(parts), costs_text(best), *_fewer(choice.arms[mps], best, knee)])
 
 
@@ -122,13 +122,13 @@ def _fewer(arm: Arm, best: Group, knee: Group) -> Iterator[str]:
             most is not best and best.throughput_median_per_s >= AS_GOOD * most.throughput_median_per_s
         )
         verdict = "more do not pay" if is_as_good or not is_open(more) else "whether more pay is open"
-        yield f"{verdict}: {_replicas(more.numerator)} do {times_text(more, 'that')}"
+        yield f"{verdict}: {_replicas(more.numerator)} do {_times_text(more, 'that')}"
 
 
 def _details(panel: Panel, choice: Choice) -> Iterator[str]:
     best, knee, arm = choice.best, choice.knee, choice.arm
     if best is not knee and knee.procs > 1:
-        gained = f", {times_text(choice.knee_over_one, _ONE)}" if choice.knee_over_one else ""
+        gained = f", {_times_text(choice.knee_over_one, _ONE)}" if choice.knee_over_one else ""
         yield f"{cell_text(panel, knee)}{gained}; {costs_text(knee)}."
     if 1 not in arm:
         yield "What one process does is not known: it has no VALID run."
@@ -139,7 +139,7 @@ def _details(panel: Panel, choice: Choice) -> Iterator[str]:
     if leader is not None and len(other) > 1:
         yield f"{_arm_text(panel, choice, leader, knee_of(other, leader), None)}."
     if best is not knee and is_open(step := Gain.between(best, knee)):
-        yield f"Whether {best.procs} do more than {knee.procs} is open: {times_text(step, 'that')}."
+        yield f"Whether {best.procs} do more than {knee.procs} is open: {_times_text(step, 'that')}."
     if leader is not None and is_open(choice.over_off or Gain.between(leader, best)):
         yield "Whether MPS gains anything is open."
     if best.first.cell.mps == "on" and leader is not None and (refusal := output_refusal(best, leader)):
@@ -221,7 +221,7 @@ def _cause(panel: Panel, choice: Choice, group: Group) -> Cause | None:
 def cell_text(panel: Panel, group: Group) -> str:
     """Return a cell and its throughput, such as ``16 replicas under MPS: 2,332 images/s``."""
     state = _STATES[group.first.cell.mps] if panel.on_gpu else "on the CPU"
-    return f"{_replicas(group)} {state}: {rate_text(group)}"
+    return f"{_replicas(group)} {state}: {_rate_text(group)}"
 
 
 def costs_text(group: Group) -> str:
@@ -241,7 +241,7 @@ def costs_text(group: Group) -> str:
     return ", ".join(parts)
 
 
-def times_text(gain: Estimate, what: str) -> str:
+def _times_text(gain: Estimate, what: str) -> str:
     """Return a gain over something, such as ``10.3 times that [9.40 to 11.4]``; a rough interval is named."""
     text = f"{_factor(gain.value)} times {what}"
     if gain.interval is None:
@@ -250,7 +250,7 @@ def times_text(gain: Estimate, what: str) -> str:
     return f"{text} [{'rough: ' if gain.rough else ''}{low} to {high}]"
 
 
-def rate_text(group: Group) -> str:
+def _rate_text(group: Group) -> str:
     """Return the median throughput, with the unit."""
     return f"{rate(group.throughput_median_per_s)} {group.first.cell.item}s/s"
 

@@ -90,7 +90,7 @@ def compare(numerator: Group, denominator: Group, figure: Callable[[Statistics],
         return replace(welch(numerator, denominator, figure), blocks=len(places), rough=True, why=why)
     above = [numerator.figures[place] for place, _ in places] or numerator.figures
     below = [denominator.figures[place] for _, place in places] or denominator.figures
-    logs, blocks = block_logs(numerator, denominator, figure), len(places)
+    logs, blocks = _block_logs(numerator, denominator, figure), len(places)
     middle = statistics.fmean(_logs(above, figure)) - statistics.fmean(_logs(below, figure))
     half, why = _half_width(logs, _within(above), _within(below))
     return Estimate(
@@ -112,7 +112,7 @@ def welch(numerator: Group, denominator: Group, figure: Callable[[Statistics], f
     )
 
 
-def block_logs(numerator: Group, denominator: Group, figure: Callable[[Statistics], float]) -> list[float]:
+def _block_logs(numerator: Group, denominator: Group, figure: Callable[[Statistics], float]) -> list[float]:
     """Return the logarithm of the ratio of a figure in each block that holds a VALID run of both cells."""
     places = paired(numerator, denominator)
     return [math.log(figure(numerator.figures[a]) / figure(denominator.figures[b])) for a, b in places]

@@ -13,7 +13,7 @@ from mps_experiments.analysis.growth import Growth
 from mps_experiments.analysis.numbers import per_cent
 from mps_experiments.record.measurement import Measurement
 
-TOO_FAST_WORDS = (
+_TOO_FAST_WORDS = (
     "More processes cannot be faster than one: something else slowed the one-process run; repeat both."
 )
 _FREE = 1.05  # ratio up to which the others count as running for free
@@ -66,7 +66,7 @@ def _nothing(why: str) -> Explanation:
 def _judge(growth: Growth) -> tuple[Cause, list[str]]:
     """Return the cause, and the sentences that show it."""
     if growth.ratio < TOO_FAST:
-        return Cause.UNDECIDED, [TOO_FAST_WORDS, _room(growth), _overlap(growth)]
+        return Cause.UNDECIDED, [_TOO_FAST_WORDS, _room(growth), _overlap(growth)]
     if growth.ratio < _FREE:
         cause = Cause.HOST if growth.gpu_busy_alone < _FILLED else Cause.UNDECIDED
         return cause, [_room(growth), _overlap(growth)]

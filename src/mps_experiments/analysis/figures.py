@@ -51,7 +51,7 @@ def said(panel: Panel, series: Sequence[Series], unit: str) -> str:
     return "; ".join(f"{arm_name(panel, each.mps, each.stratum)}: {_points(each, unit)}" for each in series)
 
 
-def arm_name(panel: Panel, mps: str, stratum: str = "") -> str:
+def arm_name(panel: Panel, mps: str, stratum: str) -> str:
     """Return what a line is called where there is little room."""
     return " ".join(filter(None, (mps if panel.on_gpu else "CPU", stratum)))
 

@@ -41,7 +41,7 @@ def comparison_keys(measurement: Measurement) -> dict[str, object]:
         "python": machine.python,
         "mps_experiments": machine.mps_experiments,
         "environment": telling_environment(machine),
-        "weights": " ".join(filter(None, (cell.weights, _short(measurement.weights_file_sha256)))),
+        "weights": " ".join(filter(None, (cell.weights, first_digits(measurement.weights_file_sha256)))),
         "input": ", ".join(image.identity for image in cell.inputs),
         **{name: cell.axes[name] for name in _COMPARED},
         **window_settings(measurement.config, cell.axes),
@@ -97,7 +97,8 @@ def _shown(value: object) -> str:
     return value if isinstance(value, str) else frozen(value)
 
 
-def _short(digest: str | None) -> str:
+def first_digits(digest: str | None) -> str:
+    """Return as much of a digest as tells files apart; empty for none."""
     return (digest or "")[:16]
 
 

@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, TypeVar
 
 from mps_experiments.analysis.numbers import milliseconds, rate, seconds, short
 from mps_experiments.analysis.repeats import Group
@@ -66,7 +66,6 @@ class Metric:
         unit: As it stands behind a value.
         title: For people.
         read: Returns the value of a run; None where it is not known.
-        better: Which direction is an improvement; empty where neither is.
         heading: Of its column in the table of cells; empty for none. ``{item}`` is the word for one item.
         over_runs: Makes the values of a cell's runs its own value: the median, or for an extreme the extreme.
         pooled: Returns the value of a cell from all its runs together; None for `over_runs`.
@@ -78,7 +77,6 @@ class Metric:
     unit: str
     title: str
     read: Callable[[Readings], float | None]
-    better: Literal["higher", "lower", ""] = ""
     heading: str = ""
     over_runs: Callable[[Sequence[float]], float] = statistics.median
     pooled: Callable[[Group], float | None] | None = None
@@ -129,7 +127,6 @@ def _percentile(percent: int, title: str, read: Callable[[Statistics], float | N
         "ms",
         title,
         lambda figures: _times(read(figures), 1e3),
-        better="lower",
         heading=f"p{percent} ms",
         pooled=lambda group: _times(group.latencies.percentile_s(percent), 1e3),
         text=lambda value_ms: milliseconds(value_ms / 1e3),
@@ -159,7 +156,6 @@ def _interval_end(name: str, title: str, end: int) -> Metric:
         "items/s",
         title,
         read,
-        better="higher",
         pooled=lambda group: read(group.figures[0]) if len(group) == 1 else None,
     )
 
@@ -190,24 +186,20 @@ def _cost_per_million(r: Readings) -> float | None:
     return price * 1e6 / 3600 / r.figures.throughput_per_s if price and r.figures else None
 
 
-_LOWER: dict[str, Any] = {"better": "lower"}
 METRICS = (
-    _figures(
-        "makespan_s", "s", "makespan", lambda f: f.makespan_s, **_LOWER, heading="makespan s", text=seconds
-    ),
+    _figures("makespan_s", "s", "makespan", lambda f: f.makespan_s, heading="makespan s", text=seconds),
     _figures(
         "throughput_per_s",
         "items/s",
         "throughput",
         lambda f: f.throughput_per_s,
-        better="higher",
         heading="{item}s/s",
         text=rate,
     ),
     _interval_end("throughput_low_per_s", "throughput, low end within the run", 0),
     _interval_end("throughput_high_per_s", "throughput, high end within the run", 1),
-    _figures("start_skew_ms", "ms", "start skew", lambda f: f.start_skew_s * 1e3, **_LOWER),
-    _figures("latency/mean_ms", "ms", "mean latency", lambda f: f.latency_mean_s * 1e3, **_LOWER),
+    _figures("start_skew_ms", "ms", "start skew", lambda f: f.start_skew_s * 1e3),
+    _figures("latency/mean_ms", "ms", "mean latency", lambda f: f.latency_mean_s * 1e3),
     _percentile(50, "median latency", lambda f: f.latency_p50_s),
     _percentile(95, "latency p95", lambda f: f.latency_p95_s),
     _percentile(99, "latency p99", lambda f: f.latency_p99_s),
@@ -217,15 +209,13 @@ METRICS = (
         "longest latency",
         lambda f: f.latency_max_s * 1e3,
         over_runs=max,
-        **_LOWER,
     ),
-    _run("overhead/total_s", "s", "overhead", lambda r: r.run.overhead_s(), **_LOWER),
+    _run("overhead/total_s", "s", "overhead", lambda r: r.run.overhead_s()),
     _run(
         "trace/overlap_share",
         "%",
         "Overlap of the processes on the GPU",
         _overlap_share,
-        better="higher",
         shown_factor=100,
         heading="overlap %",
     ),
@@ -250,16 +240,14 @@ METRICS = (
         "J",
         "Energy of one item",
         _energy_per_item_j,
-        **_LOWER,
         heading="J per {item}",
     ),
-    _run("gpu/kwh_per_million_items", "kWh", "energy of a million items", _kwh_per_million, **_LOWER),
+    _run("gpu/kwh_per_million_items", "kWh", "energy of a million items", _kwh_per_million),
     _run(
         "cost/per_million_items",
         "",
         "cost of a million items",
         _cost_per_million,
-        **_LOWER,
         heading="cost of a million {item}s",
     ),
     _gpu(
@@ -284,10 +272,8 @@ METRICS = (
         lambda s: _times(s.memory_used_max_bytes, 2**-20),
         over_runs=max,
     ),
-    _reasons("gpu/throttled_share", "", "throttled", lambda s: s.throttled_share, **_LOWER),
-    _reasons(
-        "gpu/power_capped_share", "", "power-capped", lambda s: s.reason_shares.get(POWER_CAP, 0.0), **_LOWER
-    ),
+    _reasons("gpu/throttled_share", "", "throttled", lambda s: s.throttled_share),
+    _reasons("gpu/power_capped_share", "", "power-capped", lambda s: s.reason_shares.get(POWER_CAP, 0.0)),
     _overlap("trace/mean_active_workers", "", "workers active", lambda a: a.mean_active_workers),
     _trace("trace/gaps_per_s", "1/s", "gaps", lambda a: a.gaps_per_s),
     _trace("trace/gap_p50_us", "us", "median gap", lambda a: a.gap_p50_s * 1e6),

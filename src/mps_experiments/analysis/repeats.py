@@ -10,7 +10,7 @@ from mps_experiments.record.latencies import Latencies
 from mps_experiments.record.measurement import Measurement
 from mps_experiments.record.statistics import Statistics
 
-TOGETHER_S = 3600.0  # between the starts of two sweeps' runs that may share a block
+_TOGETHER_S = 3600.0  # between the starts of two sweeps' runs that may share a block
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +81,7 @@ def paired(one: Group, other: Group) -> list[tuple[int, int]]:
     """Return the positions of the runs that share a block, in order of the blocks.
 
     A block is a repeat of a sweep. Runs of two sweeps share one only where the second went on with what the
-    first had begun: they are of the same repeat, began within `TOGETHER_S`, and neither cell ran in another
+    first had begun: they are of the same repeat, began within `_TOGETHER_S`, and neither cell ran in another
     block in between.
     """
     return [pair for repeat in sorted(_blocks(one)) for pair in _pairs(one, other, repeat)]
@@ -109,7 +109,7 @@ def _are_of_one_sweep(one: Measurement, other: Measurement) -> bool:
 def _went_on(others: Sequence[float], one: Measurement, other: Measurement) -> bool:
     """Tell whether two runs of one repeat are close, given when runs of other repeats started."""
     first, last = sorted((one.started_at, other.started_at))
-    return last - first <= TOGETHER_S and not any(first < each < last for each in others)
+    return last - first <= _TOGETHER_S and not any(first < each < last for each in others)
 
 
 def _apart_s(one: Measurement, other: Measurement) -> float:

@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from mps_experiments.config.cells import Grid
 from mps_experiments.config.composer import Cell
 from mps_experiments.config.internals import Callbacks
-from mps_experiments.errors import ConfigError
+from mps_experiments.config.places import unwritable
 
 Task = Callable[[DictConfig], None]
 RunJob = Callable[[Cell, Task], None]
@@ -55,8 +55,7 @@ def hydra_jobs(grid: Grid, multirun: bool) -> Iterator[RunJob]:
             grid.folder.mkdir(parents=True, exist_ok=True)
             OmegaConf.save(master, grid.folder / "multirun.yaml")
         except OSError as error:
-            what = f"cannot be written ({error.strerror or error}); name a folder of yours"
-            raise ConfigError("hydra.sweep.dir", grid.folder, what) from error
+            raise unwritable("hydra.sweep.dir", grid.folder, error) from error
         yield run
         callbacks.on_multirun_end(**about)
     for each in failed:

@@ -2,7 +2,7 @@
 
 An option is a field: its type, its default, the bounds of its numbers, and under it the text that ``--help``
 prints. Hydra checks types when it merges; a `Config` checks bounds when it is made, and is frozen.
-What options cannot mean together, or on this machine, `plan.build_plan` refuses.
+What options cannot mean together, or on this machine, `run.plan.build_plan` refuses.
 """
 
 import functools

@@ -23,7 +23,7 @@ from mps_experiments.config.internals import BASIC_LAUNCHER
 from mps_experiments.config.schema import CONFIG_NAME, conf_dir
 from mps_experiments.errors import ConfigError
 
-FREE = ("mode", "run.dir", "sweep.dir", "sweep.subdir", "sweeper.params", "searchpath")
+_FREE = ("mode", "run.dir", "sweep.dir", "sweep.subdir", "sweeper.params", "searchpath")
 _WRITTEN_BY_HYDRA = "overrides", "runtime", "job.override_dirname", "job.config_name", "job.num", "job.id"
 _IF_TRUSTED = "if you trust it, add allow_code=true to the command line"
 _MAX_SHOWN = 100  # characters of a value in a message
@@ -85,7 +85,7 @@ def refuse_code(composed: DictConfig, trust: Trust, overrides: Sequence[str]) ->
         what = "names code to run; if you trust it, write the same on the command line"
         raise _refusal("workload.factory", factory, what)
     for key, value in leaves(hydra):
-        is_free = any(f"{key}.".startswith(f"{name}.") for name in FREE + _WRITTEN_BY_HYDRA)
+        is_free = any(f"{key}.".startswith(f"{name}.") for name in _FREE + _WRITTEN_BY_HYDRA)
         if not is_free and not any((key, value) in shipped.items() for shipped in shipped_settings()):
             what = "is an option of Hydra, which can run code"
             raise _refusal(f"hydra.{key}", value, f"{what}; {_IF_TRUSTED}")

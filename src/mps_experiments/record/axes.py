@@ -1,7 +1,7 @@
 """The axes of an experiment: one row for each, from which records, comparisons and tables follow; pure.
 
 A new axis is a row here, its option in `config`, and the code that acts on it. An option without a row is a
-condition of its own (`conditions_beside`), so that forgetting a row can only keep runs apart.
+condition of its own (`settings_beside`), so that forgetting a row can only keep runs apart.
 """
 
 import math
@@ -65,8 +65,8 @@ BY_NAME = {axis.name: axis for axis in AXES}
 BY_OPTION = {axis.option: axis for axis in AXES if axis.option}
 FACTORS = tuple(axis for axis in AXES if axis.role is Role.FACTOR)
 CONDITIONS = tuple(axis for axis in AXES if axis.role is Role.CONDITION)
-# Those beside the coordinates that every table and every run's name has.
-EXTRA_FACTORS = tuple(axis for axis in FACTORS if axis.name not in ("mps", "procs", "times"))
+COORDINATES = ("mps", "procs", "times")  # every table and every run's name has them
+EXTRA_FACTORS = tuple(axis for axis in FACTORS if axis.name not in COORDINATES)
 # What is computed: outputs of runs that agree in it must be equal.
 WORK = tuple(axis for axis in AXES if axis.option.startswith("workload."))
 
@@ -152,6 +152,11 @@ def name_of(axes: Mapping[str, Any], varied: Iterable[str]) -> str:
     return " ".join([f"mps={axes['mps']} procs={axes['procs']} times={axes['times']}", *fault, *varied])
 
 
+def is_number(value: object) -> bool:
+    """Return whether a value of an axis is a number; true and false are none."""
+    return type(value) in (int, float)
+
+
 def items_of(axes: Mapping[str, Any]) -> int:
     """Return how many items (images) one iteration processes."""
     return math.prod(axes[axis.name] for axis in AXES if axis.counts_items)
@@ -162,9 +167,11 @@ def varied_factors(cells: Sequence[Mapping[str, Any]]) -> tuple[Axis, ...]:
     return tuple(axis for axis in EXTRA_FACTORS if len({cell[axis.name] for cell in cells}) > 1)
 
 
-def factor_words(axes: Mapping[str, Any], of: Sequence[Axis] = EXTRA_FACTORS) -> tuple[str, ...]:
+def factor_words(axes: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the extra factors of a cell that have another value than the usual one, as overrides."""
-    return tuple(f"{axis.option}={axes[axis.name]}" for axis in of if axes[axis.name] != axis.usual)
+    return tuple(
+        f"{axis.option}={axes[axis.name]}" for axis in EXTRA_FACTORS if axes[axis.name] != axis.usual
+    )
 
 
 def key_of(override: str) -> str:

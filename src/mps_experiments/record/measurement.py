@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError, with_config
 
 from mps_experiments.errors import RecordError
-from mps_experiments.record.axes import name_of, without
+from mps_experiments.record.axes import COORDINATES, name_of, without
 from mps_experiments.record.cell import Cell, cell_of_any_version
 from mps_experiments.record.disk import write_or_refuse
 from mps_experiments.record.faults import FaultTrial, SurvivorFigures, survivor_figures
@@ -29,7 +29,6 @@ from mps_experiments.record.workload import WorkloadSpec
 SCHEMA_VERSION = 5
 _READABLE = (1, 2, 3, 4, 5)  # what versions 2 to 5 added has defaults that say what earlier runs did
 _VARIED_SINCE = 5
-_IN_EVERY_NAME = ("mps", "procs", "times", "fault")
 FILE_NAME = "measurement.json"
 _ANY_NAME = re.compile(r"measurement(\.\d+)?\.json")  # an earlier record kept aside has a number
 
@@ -260,4 +259,4 @@ def _contradiction(m: Measurement) -> str:
 def _varied_in_name(measurement: Measurement) -> tuple[str, ...]:
     """Return what an earlier record tells by its name alone: which of its overrides the sweep varied."""
     words = measurement.name.split()
-    return tuple(text for text in without(measurement.overrides, *_IN_EVERY_NAME) if text in words)
+    return tuple(text for text in without(measurement.overrides, *COORDINATES, "fault") if text in words)

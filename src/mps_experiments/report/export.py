@@ -46,7 +46,7 @@ class Export:
         found = panels(subject.runs)
         if not found:
             raise ConfigError("--export", self.kind, "these runs have no cell to export: all had a fault")
-        text = printable(export_text(found, self.kind))
+        text = printable(_export_text(found, self.kind))
         if self.file is None:
             sys.stdout.write(text)
             return
@@ -57,7 +57,7 @@ class Export:
             raise ConfigError("--export", f"{self.kind}={self.file}", why) from error
 
 
-def export_text(found: Sequence[Panel], kind: str) -> str:
+def _export_text(found: Sequence[Panel], kind: str) -> str:
     """Return one row for each cell of these panels, under names that stay the same."""
     named = {record_id: role for panel in found for record_id, role in roles(panel).items()}
     every_cause = [cause for panel in found for cause in causes(panel.measurements)]

@@ -20,7 +20,7 @@ def cell_line(measurement: Measurement, folder: Path = Path()) -> str:
         folder: Its folder, for the place of a traceback.
     """
     if measurement.fault is not None and measurement.verdict.is_valid:
-        return f"{measurement.name}: VALID  {fault_text(measurement.fault, measurement)}"
+        return f"{measurement.name}: VALID  {_fault_text(measurement.fault, measurement)}"
     figures = measurement.statistics()
     status = measurement.verdict.status.value
     if figures is None:
@@ -53,7 +53,7 @@ def shortened(text: str) -> str:
     return textwrap.shorten(text, _MAX_ERROR, placeholder=" ...")
 
 
-def fault_text(trial: FaultTrial, measurement: Measurement) -> str:
+def _fault_text(trial: FaultTrial, measurement: Measurement) -> str:
     """Say what became of the worker that was hit, of the others and of the client that came afterwards."""
     culprit, others = trial.culprit, len(trial.neighbours)
     parts = [f"worker {culprit.rank} {shortened(culprit.text)}"] if culprit else []

@@ -18,9 +18,10 @@ from mps_experiments.machine.sampler import Sampler
 from mps_experiments.record.gpu_work import GpuWork, traced_work
 from mps_experiments.record.outputs import compare_outputs
 from mps_experiments.record.overlap import KernelTrace, activity_of
+from mps_experiments.record.run_paths import RunPaths
 from mps_experiments.record.trace_files import load_trace, write_merged_trace
 from mps_experiments.report.timeline import draw_timeline
-from mps_experiments.run.plan import RunPaths, RunPlan
+from mps_experiments.run.plan import RunPlan
 from mps_experiments.run.run_state import RunState
 from mps_experiments.workers.messages import (
     CheckProducts,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mps_experiments.analysis.keys import differing_keys, frozen, telling_environment
+from mps_experiments.analysis.keys import differing_keys, first_digits, frozen, telling_environment
 from mps_experiments.record.axes import settings_beside
 from mps_experiments.record.cell import Cell
 from mps_experiments.record.machine import MachineFacts
@@ -68,10 +68,10 @@ def _fingerprint(
     coordinates["input"] = [image.name for image in cell.inputs]
     gpu = machine.gpu if cell.device != "cpu" else None
     circumstances = {
-        "code": f"{machine.mps_experiments} {_short(machine.source_sha256)}",
-        "source of the workload": _short(source_sha256),
-        "content of the input": " ".join(_short(image.sha256) for image in cell.inputs),
-        "content of the weights": _short(weights_sha256),
+        "code": f"{machine.mps_experiments} {first_digits(machine.source_sha256)}",
+        "source of the workload": first_digits(source_sha256),
+        "content of the input": " ".join(first_digits(image.sha256) for image in cell.inputs),
+        "content of the weights": first_digits(weights_sha256),
         "host": machine.hostname,
         "gpu": f"{gpu.name} {gpu.uuid}" if gpu else cell.device,
         "driver": machine.driver_version,
@@ -95,10 +95,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(inner) for inner in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _short(digest: str | None) -> str:
-    return (digest or "")[:16]
 
 
 def _digest(value: object) -> str:

@@ -7,8 +7,9 @@ from mps_experiments.mps.control import CONTROL_PROGRAM, control_program
 from mps_experiments.mps.folders import private_folder
 from mps_experiments.mps.guardian import Guardian
 from mps_experiments.mps.logs import client_limit, control_version, cuda_version
+from mps_experiments.record.run_paths import RunPaths
 from mps_experiments.run.environment import new_daemon
-from mps_experiments.run.plan import RunPaths, RunPlan
+from mps_experiments.run.plan import RunPlan
 from mps_experiments.run.skip import reason_to_skip
 
 

@@ -22,37 +22,10 @@ from mps_experiments.machine.device import Device, resolve_device
 from mps_experiments.machine.gpus import GpuProbe
 from mps_experiments.record.axes import chosen, name_of
 from mps_experiments.record.faults import HITS_EVERY_CLIENT
+from mps_experiments.record.run_paths import RunPaths
 from mps_experiments.record.workload import WorkloadSpec
 from mps_experiments.run.workload import workload_of
 from mps_experiments.workloads.factory import find_module
-
-
-class _File:
-    """A file of a run by its name."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __get__(self, paths: "RunPaths", owner: type) -> Path:
-        return paths.folder / self._name
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunPaths:
-    """Every path that one run may write."""
-
-    folder: Path
-
-    measurement = _File("measurement.json")  # the record, the truth
-    control_log = _File("control.log")  # of the MPS control daemon
-    server_log = _File("server.log")  # of the MPS server
-    trace = _File("trace.json.gz")  # the traced pass of all workers, for Perfetto
-    timeline = _File("timeline.png")  # the same as a picture
-    newcomer_log = _File("newcomer.log")  # of the clients that came after a fault
-
-    def worker_log(self, rank: int) -> Path:
-        """Return the path of what worker `rank` printed."""
-        return self.folder / f"worker-{rank}.log"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ from mps_experiments.record.verdict import Status, Verdict
 from mps_experiments.run.plan import RunPlan
 
 _KERNEL_RELEASE = Path("/proc/sys/kernel/osrelease")
+_ONE_PROCESS = "in compute mode Exclusive_Process only one process can use the GPU without MPS"
 
 
 def reason_to_skip(plan: RunPlan) -> Verdict | None:
@@ -21,9 +22,6 @@ def reason_to_skip(plan: RunPlan) -> Verdict | None:
     # A compute mode that the user asked for is no lack of hardware.
     chosen = missing == _ONE_PROCESS and plan.mps.exclusive_process
     return Verdict(status=Status.SKIPPED, reason=missing, for_want_of_hardware=not chosen)
-
-
-_ONE_PROCESS = "in compute mode Exclusive_Process only one process can use the GPU without MPS"
 
 
 def _missing(plan: RunPlan) -> str | None:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mps_experiments.record.axes import without
-from mps_experiments.run.plan import RunPaths, RunPlan
+from mps_experiments.record.run_paths import RunPaths
+from mps_experiments.run.plan import RunPlan
 from mps_experiments.run.skip import reason_to_skip
 
 

@@ -142,7 +142,7 @@ def _compared(
     a, b = (tuple(each.measurement for each in side) for side in (left, right))
     change, why_not = None, _why_not(a, b, names)
     if not why_not and a[0].is_ordinary:
-        change = change_of(Group.of(b), Group.of(a))
+        change = _change_of(Group.of(b), Group.of(a))
         why_not = "" if change.interval else change.why
     return Compared(label=label, a=a, b=b, change=change, why_not=why_not)
 
@@ -170,7 +170,7 @@ def _work(m: Measurement) -> dict[str, object]:
     }
 
 
-def change_of(b: Group, a: Group) -> Estimate:
+def _change_of(b: Group, a: Group) -> Estimate:
     """Divide the throughput of B by that of A, whose runs nothing pairs: Welch's t of the logarithms.
 
     A lone run is taken to spread as the others do. Of two lone runs their own intervals are all there is.

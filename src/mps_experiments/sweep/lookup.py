@@ -21,7 +21,7 @@ from mps_experiments.record.summaries import (
     read_summary,
     summaries_below,
 )
-from mps_experiments.tracking.addresses import store_named_outside
+from mps_experiments.tracking.addresses import own_database, store_named_outside
 from mps_experiments.workloads.files import first_bytes
 
 _WOULD_WORK = f"give a run's or a sweep's folder, a {FILE_NAME} or an MLflow run id"
@@ -53,7 +53,7 @@ def find_runs(
         ConfigError: If a word is none of these or has no record that can be read, or MLflow is needed and
             cannot be read.
     """
-    own_store = output_dir.absolute() / "mlflow.db"
+    own_store = own_database(output_dir.absolute())
     search = _Search(tracking_uri or store_named_outside(), own_store, option)
     for word in words:
         try:
@@ -105,7 +105,7 @@ def archive_hint(path: Path) -> str:
     return "is an archive; unpack it into a folder and give that" if is_archive else ""
 
 
-def folder_hint(folder: Path) -> str:
+def _folder_hint(folder: Path) -> str:
     """Say what a folder without a measurement.json holds instead; empty if nothing of use."""
     for path in sorted(folder.rglob("*")):
         if hint := archive_hint(path):
@@ -182,7 +182,7 @@ class _Search:
         sweeps, paths = list(summaries_below(folder)), list(originals(folder))
         if not paths and not any(sweep.taken_over for sweep in sweeps):
             under_way = "its sweep is under way, or was cut off in its first run" if sweeps else ""
-            what = f"no {FILE_NAME} below it; {folder_hint(folder) or under_way or _WOULD_WORK}"
+            what = f"no {FILE_NAME} below it; {_folder_hint(folder) or under_way or _WOULD_WORK}"
             raise ConfigError(self.option, folder, what)
         runs = [
             FoundRun(measurement=measurement, folder=place)

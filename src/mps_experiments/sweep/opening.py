@@ -20,7 +20,6 @@ from mps_experiments.machine.cell_variables import describe, not_passed_on
 from mps_experiments.machine.core_locks import CoreLocks
 from mps_experiments.machine.gpu_lock import GpuLocks
 from mps_experiments.machine.gpus import GpuProbe
-from mps_experiments.machine.lock_file import LOCK_FOLDER
 from mps_experiments.mps.folders import parent_folder, remove_stale_folders
 from mps_experiments.mps.guardian import Guardian
 from mps_experiments.report.terminal import Terminal, announce, status
@@ -52,7 +51,7 @@ def open_sweep(
     request: Request,
     arguments: list[str],
     probe: GpuProbe,
-    lock_folder: Path = LOCK_FOLDER,
+    lock_folder: Path,
     make_agenda: Callable[..., Agenda] = agenda_of,
     module: str = "mps_experiments",
 ) -> Iterator[Sweep]:

@@ -18,7 +18,7 @@ from mps_experiments.machine.gpus import GpuProbe
 from mps_experiments.mps.control import PIPE_DIRECTORY
 from mps_experiments.record.workload import WorkloadSpec
 from mps_experiments.run.plan import RunPlan, build_plan
-from mps_experiments.tracking.addresses import check_tracking
+from mps_experiments.tracking.addresses import check_tracking, own_database
 from mps_experiments.tracking.tracker import Tracker
 from mps_experiments.workers.check import check_workload
 from mps_experiments.workers.context import process_context, without_harm
@@ -168,7 +168,7 @@ def new_tracker(tracking: TrackingConfig, output_dir: Path) -> Tracker:
     # Imported here: MLflow costs a second, which tracking=none does not pay.
     from mps_experiments.tracking.mlflow_tracker import MlflowTracker
 
-    uri = tracking.uri or f"sqlite:///{output_dir / 'mlflow.db'}"
+    uri = tracking.uri or f"sqlite:///{own_database(output_dir)}"
     return MlflowTracker(
         uri, tracking.experiment, output_dir / "mlartifacts", tracking.timeout_s, tracking.connect_timeout_s
     )

@@ -19,7 +19,7 @@ from mps_experiments.machine.gpu_lock import GpuLocks
 from mps_experiments.machine.gpus import GpuProbe
 from mps_experiments.machine.signals import held_back
 from mps_experiments.mps.guardian import Guardian
-from mps_experiments.record.axes import key_of
+from mps_experiments.record.axes import COORDINATES, key_of
 from mps_experiments.record.measurement import Measurement
 from mps_experiments.record.verdict import Status
 from mps_experiments.report.lines import cell_line
@@ -249,7 +249,7 @@ class Sweep:
 
     def _varied(self, overrides: Sequence[str]) -> tuple[str, ...]:
         """Return what this cell sets that others set otherwise, beside what every name says already."""
-        varied = self.varied - {"mps", "procs", "times", "fault"}
+        varied = self.varied - {*COORDINATES, "fault"}
         return tuple(text for text in overrides if key_of(text) in varied)
 
     def _surroundings_of(self, plan: RunPlan) -> Surroundings:

@@ -24,6 +24,11 @@ _ELSEWHERE = (
 )
 
 
+def own_database(output_dir: Path) -> Path:
+    """Return the file of the embedded store, which is used where no other is named."""
+    return output_dir / "mlflow.db"
+
+
 def check_tracking(tracking: TrackingConfig) -> None:
     """Refuse an address with a password, which would be stored, and what can be no address. Asks nobody.
 

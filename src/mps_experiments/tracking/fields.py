@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from mps_experiments.analysis.metrics import logged_values
-from mps_experiments.record.axes import AXES, FACTORS, Role
+from mps_experiments.record.axes import AXES, FACTORS, Role, is_number
 from mps_experiments.record.measurement import Measurement
 
 _OF_A_SWEEP = ("torch", "host", "mps_experiments", "git_commit")
@@ -76,7 +76,7 @@ def metrics_of(measurement: Measurement) -> dict[str, float]:
         return {}
     axes, phases_s = measurement.cell.axes, measurement.phases_s
     # Numbers among the factors are metrics, too: MLflow sorts params as text.
-    metrics = {f"cell/{each.name}": axes[each.name] for each in FACTORS if isinstance(axes[each.name], int)}
+    metrics = {f"cell/{each.name}": axes[each.name] for each in FACTORS if is_number(axes[each.name])}
     metrics |= {f"overhead/{name}_s": phases_s[name] for name in phases_s if name != "measured_window"}
     for worker in measurement.workers:
         metrics[f"worker_{worker.rank}/elapsed_s"] = figures.elapsed_s[worker.rank]

@@ -95,7 +95,7 @@ def within(timeout_s: float, what: str, call: Callable[[], _T]) -> _T:
     if errors:
         if isinstance(errors[0], ConfigError | StoreError):  # a whole sentence already
             raise errors[0]
-        raise TrackingError(f"MLflow could not {what}: {trouble_of(errors[0])}") from errors[0]
+        raise TrackingError(f"MLflow could not {what}: {_trouble_of(errors[0])}") from errors[0]
     if not results:
         raise TrackingError(f"MLflow did not {what} within {timeout_s:g} s")
     return results[0]
@@ -208,7 +208,7 @@ def refusal(status: int, text: str = "") -> str:
     return f"{what}; it is no MLflow, or not at this path or scheme: correct the address"
 
 
-def trouble_of(error: BaseException) -> str:
+def _trouble_of(error: BaseException) -> str:
     """Say what an error of MLflow, or below it, means for the person; no address in it shows a password."""
     whole, text = str(error), _shortened(str(error)) or type(error).__name__
     if isinstance(error, ImportError):

@@ -16,7 +16,7 @@ from mps_experiments.errors import RunError
 from mps_experiments.record.outputs import OutputDigest
 from mps_experiments.record.worker import Done, Forward, WorkerFacts
 
-MESSAGE_TIMEOUT_S = 5.0  # from the first byte of a message to its last
+_MESSAGE_TIMEOUT_S = 5.0  # from the first byte of a message to its last
 _MAX_BYTES = 2**24
 _MAX_TEXT = 6000  # characters; keeps a message in one write of multiprocessing's Connection
 
@@ -229,7 +229,7 @@ def receive(channel: Connection, timeout_s: float) -> ToWorker:
         return Exit()
 
 
-def receive_from_worker(channel: Connection, timeout_s: float = MESSAGE_TIMEOUT_S) -> FromWorker:
+def receive_from_worker(channel: Connection, timeout_s: float = _MESSAGE_TIMEOUT_S) -> FromWorker:
     """Read a worker's next message; to be called when there is something to read.
 
     It reads what `Connection.send_bytes` writes. `Connection.recv_bytes` would wait forever for the rest of

@@ -29,6 +29,7 @@ _ARCHIVES = {
 _WRAPPER = re.compile(
     r"(?:^|(?<=\.))(?:module|_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.", re.ASCII
 )
+_LISTED = 3  # names in a message
 _AVERAGED = {"ema", "swa", "avg", "averaged", "average", "shadow"}
 
 
@@ -132,11 +133,11 @@ def find_weights(
     return tensors, told
 
 
-def listed(names: Iterable[str], most: int = 3) -> str:
+def listed(names: Iterable[str]) -> str:
     """List the first names, clipped and escaped: a file's names may be long or hold control characters."""
     every = list(names)
-    shown = [name.encode("unicode_escape").decode()[:80] for name in every[:most]]
-    return ", ".join(shown) + (f" and {len(every) - most} more" if len(every) > most else "")
+    shown = [name.encode("unicode_escape").decode()[:80] for name in every[:_LISTED]]
+    return ", ".join(shown) + (f" and {len(every) - _LISTED} more" if len(every) > _LISTED else "")
 
 
 def _flattened(

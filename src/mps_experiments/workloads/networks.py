@@ -25,7 +25,7 @@ from mps_experiments.workloads.checkpoints import find_weights, listed, read_che
 # Heads for training only. Torchvision builds a model without those that a file lacks.
 _AUXILIARY = ("aux_classifier", "aux1", "aux2", "AuxLogits")
 _DEFAULT_EPS = 1e-5  # of BatchNorm2d; with less, PyTorch does not use cuDNN's kernel
-PACKAGES = ("detection", "segmentation", "quantization", "video", "optical_flow")
+_PACKAGES = ("detection", "segmentation", "quantization", "video", "optical_flow")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +45,7 @@ class Network:
 def kind_of(name: str) -> str:
     """Return the package of a model, such as ``detection``; ``classification`` if it is in none."""
     module = get_model_builder(name).__module__.split(".")
-    return module[2] if module[2] in PACKAGES else "classification"
+    return module[2] if module[2] in _PACKAGES else "classification"
 
 
 def build_network(spec: WorkloadSpec, device: torch.device) -> Network:

@@ -25,6 +25,7 @@ from mps_experiments.run.mps_check import MpsCheck
 from mps_experiments.run.plan import RunPlan
 from mps_experiments.run.skip import reason_to_skip
 from mps_experiments.sweep.preflight import check_workloads, look_at_output_dir, new_tracker
+from mps_experiments.tracking.addresses import own_database
 
 _KERNEL_DRIVER = Path("/proc/driver/nvidia/version")
 _FEW_CORES = 3  # two workers and this program
@@ -249,5 +250,5 @@ def store_findings(config: Config) -> Iterator[Finding]:
         ConfigError: If a sweep would be refused for it.
     """
     new_tracker(config.tracking, config.output_path).look()
-    found = without_passwords(config.tracking.uri or str(config.output_path / "mlflow.db"))
+    found = without_passwords(config.tracking.uri or str(own_database(config.output_path)))
     yield _ok("tracking store", found if config.tracking.enabled else "none: records on disk only")

@@ -17,6 +17,7 @@ from mps_experiments.analysis.keys import frozen
 from mps_experiments.config.cells import parse
 from mps_experiments.config.schema import Config
 from mps_experiments.errors import ConfigError, without_passwords
+from mps_experiments.record.axes import is_number
 from mps_experiments.sweep.export.values import StoredRun, Values, plain, typed
 
 FOLDER = "experiment"  # the group that Hydra looks for the file in
@@ -55,7 +56,7 @@ def axes_of(settings: Sequence[Values]) -> dict[str, list[Any]]:
     for name in settings[0]:
         values = list({frozen(each[name]): each[name] for each in settings}.values())
         if len(values) > 1:
-            numbers = all(type(value) in (int, float) for value in values)
+            numbers = all(map(is_number, values))
             found[name] = sorted(values) if numbers else values
     return found
 

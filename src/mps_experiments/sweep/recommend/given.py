@@ -6,7 +6,7 @@ from typing import Any
 
 from mps_experiments.analysis.runs import Condensed, condensed
 from mps_experiments.errors import ConfigError
-from mps_experiments.record.axes import FACTORS
+from mps_experiments.record.axes import COORDINATES, FACTORS
 from mps_experiments.record.measurement import Measurement
 from mps_experiments.run.fingerprint import Fingerprint, of_record
 from mps_experiments.sweep.recommend.aim import Aim
@@ -14,8 +14,8 @@ from mps_experiments.sweep.recommend.known import KnownCells
 from mps_experiments.sweep.recommend.unused import main_differences, unused_line
 
 FLAG = "--stored"
-_SHORT = ("procs", "mps", "times")  # known by their names rather than by their options
-CHOICES = {axis.name if axis.name in _SHORT else axis.option: axis for axis in FACTORS}
+# The coordinates are known by their names rather than by their options.
+CHOICES = {axis.name if axis.name in COORDINATES else axis.option: axis for axis in FACTORS}
 
 
 def cells_of(
@@ -86,7 +86,7 @@ def _setting(run: Measurement, *free: str) -> Fingerprint:
 def _names(axes: Sequence[Mapping[str, Any]]) -> list[str]:
     """Name each cell by the factors in which they differ; one alone by the usual three."""
     varied = [axis for axis in FACTORS if len({each[axis.name] for each in axes}) > 1]
-    shown = varied or [axis for axis in FACTORS if axis.name in _SHORT]
+    shown = varied or [axis for axis in FACTORS if axis.name in COORDINATES]
     ordered = sorted(shown, key=lambda axis: axis.name != "procs")
     words = {axis.name: word for word, axis in CHOICES.items()}
     return [" ".join(f"{words[axis.name]}={each[axis.name]}" for axis in ordered) for each in axes]

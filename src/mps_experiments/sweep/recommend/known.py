@@ -5,7 +5,7 @@ from typing import Any
 
 from mps_experiments.analysis.search import Search, depths
 from mps_experiments.analysis.standing import Arm
-from mps_experiments.record.axes import EXTRA_FACTORS, FACTORS
+from mps_experiments.record.axes import EXTRA_FACTORS, FACTORS, is_number
 from mps_experiments.record.measurement import Measurement
 from mps_experiments.sweep.recommend.aim import Aim
 
@@ -74,14 +74,14 @@ def _arms(axes: Sequence[dict[str, Any]]) -> list[Arm]:
     """
     depth_of = {}
     for axis in FACTORS:
-        numbers = sorted({each[axis.name] for each in axes if type(each[axis.name]) in (int, float)})
+        numbers = sorted({each[axis.name] for each in axes if is_number(each[axis.name])})
         depth_of[axis.name] = dict(zip(numbers, depths(len(numbers)), strict=True))
     fewest = min(each["procs"] for each in axes)
     arms = []
     for place, each in enumerate(axes):
         extras = {axis: each[axis.name] for axis in EXTRA_FACTORS}
         unusual = sum(value != axis.usual for axis, value in extras.items())
-        sizes = [value for value in extras.values() if type(value) in (int, float)]
+        sizes = [value for value in extras.values() if is_number(value)]
         depth = sum(found.get(each[name], 0) for name, found in depth_of.items())
         arms.append(
             Arm(

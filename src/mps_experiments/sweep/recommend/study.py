@@ -16,7 +16,7 @@ from mps_experiments.run.skip import reason_to_skip
 from mps_experiments.sweep.recommend.aim import Aim
 from mps_experiments.sweep.recommend.known import KnownCells
 
-WINDOWS_S = (5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0)  # few, so that a later search finds the same again
+_WINDOWS_S = (5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0)  # few, so that a later search finds the same again
 _SPARE = 1.1  # of iterations: other cells may be slower than the one that the window was chosen by
 _ON_PAPER = 0.9  # share of the memory expected that a cell will take at least: clients of MPS share some
 _GIB = 2**30
@@ -127,7 +127,7 @@ class Study(KnownCells):
         items = max(map(items_of, self.axes)) / pilot.cell.items
         needed_s = _SPARE * ENOUGH[99] * items / sum(figures.rates_per_s)
         most_s = budget_s / 2 / len(self.cells) - (pilot.wall_s - own_s)
-        longer = [each for each in WINDOWS_S if own_s < each <= most_s]
+        longer = [each for each in _WINDOWS_S if own_s < each <= most_s]
         if needed_s <= own_s or not longer:
             return None
         return next((each for each in longer if each >= needed_s), longer[-1])

@@ -12,11 +12,11 @@ from mps_experiments.errors import ConfigError, Interrupted
 from mps_experiments.machine.facts import collect_facts
 from mps_experiments.machine.gpus import GpuProbe
 from mps_experiments.mps.logs import client_limit, cuda_version
-from mps_experiments.record.axes import key_of
+from mps_experiments.record.axes import COORDINATES, key_of
 from mps_experiments.record.machine import MachineFacts
 from mps_experiments.record.measurement import read_measurement
+from mps_experiments.record.run_paths import RunPaths
 from mps_experiments.report.terminal import Terminal, complain
-from mps_experiments.run.plan import RunPaths
 from mps_experiments.sweep.lookup import unreadable
 from mps_experiments.sweep.opening import open_sweep
 from mps_experiments.sweep.preflight import plan_cells
@@ -167,7 +167,7 @@ def _take_over(sweep: Sweep, study: Study) -> None:
     """Let the stored runs be part of the sweep: its report, its MLflow run and its sweep.json have them."""
     ledger, folder = sweep.ledger, sweep.ledger.folder
     assert folder is not None  # noqa: S101 - the sweep was begun
-    in_names = sweep.varied - {"mps", "procs", "times", "repeat"}
+    in_names = sweep.varied - {*COORDINATES, "repeat"}
     for arm, path in study.stored:
         now, run = time.monotonic(), read_measurement(path)
         words = (text for text in study.cells[arm].overrides if key_of(text) in in_names)

@@ -31,7 +31,7 @@ _MAX_REPEATS = 1000
 _NAMES = ("stored", "now")
 _FOLDER = "replayed"  # below output_dir; the files stay, so that the command in sweep.json works again
 # What may be said anew: it is of this machine, or changes no number.
-MAY_CHANGE = (
+_MAY_CHANGE = (
     *("device", "gpu_wait_s", "min_free_disk_mb", "report", "workload.input", "workload.weights"),
     *("tracking", "tracking.enabled", "tracking.uri", "tracking.experiment"),
     *("tracking.timeout_s", "tracking.connect_timeout_s"),
@@ -80,7 +80,7 @@ def main(arguments: list[str] | None = None, probe: Any = None, lock_folder: Any
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog="python -m mps_experiments.replay", description=__doc__)
     parser.add_argument("run", help="folder, measurement.json, MLflow run id or experiment")
-    anew = f"option=value of this machine: {', '.join(MAY_CHANGE)}"
+    anew = f"option=value of this machine: {', '.join(_MAY_CHANGE)}"
     parser.add_argument("option", nargs="*", default=[], help=anew)
     repeats = "measure each cell N times; default: as often as it is stored"
     parser.add_argument("--repeats", type=int, metavar="N", help=repeats)
@@ -101,8 +101,8 @@ def _wanted(args: argparse.Namespace) -> tuple[list[StoredRun], bool]:
         raise ConfigError("--repeats", args.repeats, f"must be a whole number from 1 to {_MAX_REPEATS}")
     given = [text.partition("=")[0] for text in args.option]
     for option, text in zip(given, args.option, strict=True):
-        if "=" not in text or option not in MAY_CHANGE:
-            what = f"would be another run; only these can be given anew: {', '.join(MAY_CHANGE)}"
+        if "=" not in text or option not in _MAY_CHANGE:
+            what = f"would be another run; only these can be given anew: {', '.join(_MAY_CHANGE)}"
             if "=" not in text:
                 what = "one RUN can be replayed at a time; give the folder of a sweep for all of its runs"
             raise ConfigError(option, text.partition("=")[2], what)
