@@ -112,10 +112,15 @@ def test_a_worker_that_finishes_early_is_a_warning_unless_it_keeps_up_the_load(
     lab: Lab, tmp_path: Path
 ) -> None:
     workers: tuple[dict[str, Any], ...] = ({}, {"sleep_s": 0.06})
-    warned = finding(measured(lab, plan_of(lab, tmp_path, *workers)), "common_window")
+    measurement = measured(lab, plan_of(lab, tmp_path, *workers))
+    warned = finding(measurement, "common_window")
     assert warned.severity is Severity.WARNING
-    assert warned.value is not None
-    assert 0.2 < warned.value < 0.6
+    first, last = (worker.samples for worker in measurement.workers)
+    assert first is not None
+    assert last is not None
+    started_ns = first.start_ns, last.start_ns
+    common = (first.end_ns - max(started_ns)) / (last.end_ns - min(started_ns))
+    assert warned.value == pytest.approx(common)
     assert "worker 0 finished early" in warned.text
     kept = measured(lab, plan_of(lab, tmp_path, *workers, kept=True))
     assert "common_window" not in {each.check for each in kept.findings}
