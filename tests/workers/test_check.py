@@ -219,6 +219,7 @@ def test_a_module_that_never_ends_is_given_up_and_what_it_started_is_gone(
         f"pathlib.Path({str(tmp_path / 'pid')!r}).write_text(str(sleeping.pid))\n"
         "threading.Event().wait()\n"
     )
+    assert checked(forkserver) == Checked()  # the fork server is up, so each child is started in time
     pid = tmp_path / "pid"
     for timeout_s in (1, 4, 16):  # a busy machine may take longer before the module has started anything
         said = rf"workload\.factory=endless:build: could not be checked in {timeout_s} s"
