@@ -161,7 +161,7 @@ def test_a_second_signal_ends_the_runner_at_once_and_leaves_nothing_either(tmp_p
         daemon = next(process for process in scene.processes if CONTROL_PROGRAM in command_of(process))
         daemon.suspend()  # the orderly end now waits for an answer
         scene.runner.send_signal(signal.SIGINT)
-        workers = [psutil.Process(pid) for pid in scene.workers if psutil.pid_exists(pid)]
+        workers = [process for process in scene.processes if process.pid in scene.workers]
         wait_until(lambda: not running(workers), "the orderly end has begun")
         scene.runner.send_signal(signal.SIGINT)
         assert scene.runner.wait(timeout=10) == 128 + signal.SIGINT

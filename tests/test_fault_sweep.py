@@ -63,7 +63,10 @@ def test_the_ordinary_table_has_only_the_ordinary_runs(finished: Finished) -> No
     (row,) = re.findall(r"│ +40 .*", ordinary)
     one, two, ratio, gain = [cell.strip() for cell in row.strip("│").split("│")][1:]
     assert (len(one.split(", ")), len(two.split(", "))) == (1, 2)
-    assert [float(figure.split()[0]) > 0 for figure in (ratio, gain)] == [True, True]
+    if "something slowed the one-process run" in ordinary:  # a busy machine did
+        assert (ratio, gain) == ("-", "-")
+    else:
+        assert [float(figure.split()[0]) > 0 for figure in (ratio, gain)] == [True, True]
 
 
 def test_each_run_has_a_folder_of_its_own_in_that_of_its_cell(finished: Finished) -> None:

@@ -19,6 +19,7 @@ from tests.records import read_json
 from tests.sweep.test_sweep import DEADLINE_S, MOODY, Finished, begin, sweep
 
 SLOWLY = ("workload.options.sleep_s=0.02",)
+SLOWED = "something slowed the one-process run (mps=off procs=1 times={times})"
 
 
 def records(folder: Path) -> dict[str, Measurement]:
@@ -71,9 +72,13 @@ def test_the_same_command_runs_only_the_rest_of_a_sweep_that_was_cut_off(
     assert bool(re.search(why, out, re.MULTILINE)) == (number is signal.SIGINT)
 
     # What was resumed is part of the tables, of sweep.json and of the ratios as if it had been run now.
-    assert (
-        len(re.findall(r"^│ +[34] │ +\S+ │ +\S+, \S+ │ +\d+\.\d\d │ +\d+\.\d\d │$", out, re.MULTILINE)) == 2
-    )
+    rows = re.findall(r"^│ +([34]) │ +\S+ │ +\S+, \S+ │ +(\S+) │ +(\S+) │$", out, re.MULTILINE)
+    assert [times for times, *_ in rows] == ["3", "4"]
+    for times, *figures in rows:
+        if SLOWED.format(times=times) in out:  # a busy machine slowed the one process
+            assert figures == ["-", "-"]
+        else:
+            assert all(re.fullmatch(r"\d+\.\d\d", figure) for figure in figures)
     match = re.search(r"^records: (.+)$", out, re.MULTILINE)
     assert match
     place = Path(match[1])
@@ -90,7 +95,8 @@ def test_the_same_command_runs_only_the_rest_of_a_sweep_that_was_cut_off(
     assert set(valid) == {cell["name"] for cell in cells if "resumed_from" in cell}
     runs = {run.data.tags["record_id"]: run for run in done.all_runs() if "record_id" in run.data.tags}
     two = runs[next(cell["record_id"] for cell in cells if cell["name"] == "mps=off procs=2 times=3")]
-    assert two.data.tags["ratio_partner"] == runs[valid["mps=off procs=1 times=3"].record_id].info.run_id
+    if SLOWED.format(times=3) not in out:
+        assert two.data.tags["ratio_partner"] == runs[valid["mps=off procs=1 times=3"].record_id].info.run_id
 
     # The sweep's folder alone is read from anywhere.
     moved = place.rename(tmp_path / "moved")

@@ -143,8 +143,7 @@ class Daemon:
 
     def attach(self, connection: socket.socket, pid: int) -> None:
         if self.server is None:
-            program = Path(sys.argv[0]).with_name("nvidia-cuda-mps-server")
-            self.server = subprocess.Popen([program], stdin=subprocess.PIPE, text=True)
+            self.server = start_server()
             log("Control", f"Starting new server {self.server.pid} for user {os.getuid()}")
         if len(self.clients) >= int(self.faults.get("max_clients", 48)):
             self.tell(f"refused {pid}")
@@ -206,6 +205,17 @@ class Daemon:
             command = command_of(pid)
             rows.append((str(pid), str(number), str(self.server.pid), device, "4026531836", command))
         return "".join(f"{a:<10}{b:<10}{c:<15}{d:<26}{e:<15}{f:<15}\n" for a, b, c, d, e, f in rows)
+
+
+def start_server() -> subprocess.Popen[str]:
+    """Return once the server runs as such: until then it is the interpreter that looks for its script."""
+    program = Path(sys.argv[0]).with_name("nvidia-cuda-mps-server")
+    is_up, says_so = os.pipe()
+    server = subprocess.Popen([program, str(says_so)], stdin=subprocess.PIPE, text=True, pass_fds=[says_so])
+    os.close(says_so)
+    os.read(is_up, 1)  # or its end
+    os.close(is_up)
+    return server
 
 
 def command_of(pid: int) -> str:

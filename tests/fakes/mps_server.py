@@ -1,8 +1,11 @@
 """A stand-in for ``nvidia-cuda-mps-server``: logs what the daemon tells it, ends when the daemon does.
 
+Its argument is the descriptor that it closes once it is up.
+
 Misbehaviour in FAKE_MPS: ``server_stays`` (it outlives its daemon), ``ignore_term``.
 """
 
+import os
 import signal
 import sys
 
@@ -14,6 +17,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     if "ignore_term" in faults():
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    os.close(int(sys.argv[1]))
     log("Server", "Creating server context on device 0 (NVIDIA H100 80GB HBM3)")
     for line in sys.stdin:
         word, _, pid = line.strip().partition(" ")

@@ -17,8 +17,8 @@ import pytest
 
 from mps_experiments.config.schema import Config, MpsConfig, Thresholds, TraceConfig, WorkersConfig
 from mps_experiments.machine.device import Device
-from mps_experiments.mps.control import LOG_DIRECTORY, PIPE_DIRECTORY, control_program
-from mps_experiments.mps.processes import MpsProcess, end_processes_of, mps_processes
+from mps_experiments.mps.control import LOG_DIRECTORY, PID_FILE, PIPE_DIRECTORY, control_program
+from mps_experiments.mps.processes import MpsProcess, end_processes_of, mps_processes, processes_of
 from mps_experiments.record.axes import chosen
 from mps_experiments.record.machine import Gpu
 from mps_experiments.record.run_paths import RunPaths
@@ -172,6 +172,13 @@ def short_folder() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _is_alone(pipe_dir: Path) -> bool:
+    """Whether the daemon that its pid file names is the only MPS process of this directory."""
+    pid_file = pipe_dir / PID_FILE
+    named = pid_file.read_text().strip() if pid_file.exists() else ""
+    return [str(process.pid) for process in processes_of(pipe_dir)] == [named]
+
+
 @contextlib.contextmanager
 def daemon_of_somebody_else(pipe_dir: Path) -> Iterator[None]:
     """A daemon started with ``-d``, which this program must leave alone."""
@@ -181,7 +188,9 @@ def daemon_of_somebody_else(pipe_dir: Path) -> Iterator[None]:
     environment = os.environ | {PIPE_DIRECTORY: str(pipe_dir), LOG_DIRECTORY: str(pipe_dir)}
     try:
         subprocess.run([program, "-d"], env=environment, check=True, timeout=DEADLINE_S)
-        wait_until((pipe_dir / "nvidia-cuda-mps-control.pid").exists, "the daemon is there")
+        wait_until(
+            lambda: _is_alone(pipe_dir), "the daemon is there, and those that it was forked from are not"
+        )
         yield
     finally:
         end_processes_of(pipe_dir, 5.0)

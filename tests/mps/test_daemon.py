@@ -102,16 +102,30 @@ LATE = r"the MPS daemon (did not answer 'get_server_list' within|was busy with o
     [
         ("exit=1", "ended at once with code 1: .*device is unavailable"),
         ("exit=0", "ended at once with code 0"),
-        (
-            "slow_start=30",
-            rf"did not answer within 0\.6 s \((.*Cannot find MPS control daemon process|{LATE})",
-        ),
-        ("silent", rf"did not answer within 0\.6 s \({LATE}"),
-        ("refuse", rf"did not answer within 0\.6 s \((.*Permission denied|{LATE})"),
         ("stale_pid", "another daemon answers in .*: pid 1, not ours"),
     ],
 )
-def test_a_daemon_that_does_not_come_up_is_an_error_and_is_ended(
+def test_a_daemon_that_ends_or_is_another_one_is_an_error_and_is_ended(
+    fake_programs: None,
+    new_daemon: NewDaemon,
+    monkeypatch: pytest.MonkeyPatch,
+    misbehaviour: str,
+    reason: str,
+) -> None:
+    """It is seen as soon as it happens, however long the daemon takes to get there."""
+    monkeypatch.setenv("FAKE_MPS", misbehaviour)
+    assert_does_not_come_up(new_daemon(quit_s=0.4), reason)
+
+
+@pytest.mark.parametrize(
+    ("misbehaviour", "reason"),
+    [
+        ("slow_start=30", rf"(.*Cannot find MPS control daemon process|{LATE})"),
+        ("silent", LATE),
+        ("refuse", rf"(.*Permission denied|{LATE})"),
+    ],
+)
+def test_a_daemon_that_does_not_answer_in_time_is_an_error_and_is_ended(
     fake_programs: None,
     new_daemon: NewDaemon,
     monkeypatch: pytest.MonkeyPatch,
@@ -120,6 +134,10 @@ def test_a_daemon_that_does_not_come_up_is_an_error_and_is_ended(
 ) -> None:
     monkeypatch.setenv("FAKE_MPS", misbehaviour)
     daemon = new_daemon(start_s=0.6, command_s=0.4, quit_s=0.4)
+    assert_does_not_come_up(daemon, rf"did not answer within 0\.6 s \({reason}")
+
+
+def assert_does_not_come_up(daemon: MpsDaemon, reason: str) -> None:
     with pytest.raises(DaemonError, match=reason), daemon:
         pytest.fail("it was taken for a daemon that works")
     assert not daemon.is_alive()
@@ -158,7 +176,8 @@ def test_a_daemon_that_falls_silent_later_is_ended_and_its_log_kept(
 ) -> None:
     with new_daemon(command_s=0.3, quit_s=0.3) as daemon:
         os.kill(daemon.pid, signal.SIGSTOP)
-        with pytest.raises(DaemonError, match="did not answer 'ps'"):
+        # Another test that looks for daemons may be asking it, too, and then has the turn.
+        with pytest.raises(DaemonError, match=r"did not answer 'ps'|was busy with other questions"):
             daemon.control.clients()
     assert processes_of(daemon.pipe_dir) == ()
     assert "Starting control daemon" in (tmp_path / "d-control.log").read_text()

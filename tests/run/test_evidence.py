@@ -112,10 +112,15 @@ def test_a_worker_that_finishes_early_is_a_warning_unless_it_keeps_up_the_load(
     lab: Lab, tmp_path: Path
 ) -> None:
     workers: tuple[dict[str, Any], ...] = ({}, {"sleep_s": 0.06})
-    warned = finding(measured(lab, plan_of(lab, tmp_path, *workers)), "common_window")
+    measurement = measured(lab, plan_of(lab, tmp_path, *workers))
+    warned = finding(measurement, "common_window")
     assert warned.severity is Severity.WARNING
-    assert warned.value is not None
-    assert 0.2 < warned.value < 0.6
+    first, last = (worker.samples for worker in measurement.workers)
+    assert first is not None
+    assert last is not None
+    started_ns = first.start_ns, last.start_ns
+    common = (first.end_ns - max(started_ns)) / (last.end_ns - min(started_ns))
+    assert warned.value == pytest.approx(common)
     assert "worker 0 finished early" in warned.text
     kept = measured(lab, plan_of(lab, tmp_path, *workers, kept=True))
     assert "common_window" not in {each.check for each in kept.findings}
@@ -243,15 +248,19 @@ def test_a_worker_that_fails_in_the_traced_pass_keeps_the_runs_numbers(
 def test_a_worker_that_hangs_in_the_traced_pass_is_ended(
     lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    timeout_s = 2.0 if lab.gpu is FAKE_GPU else 20.0  # CUPTI has to be loaded
-    monkeypatch.setattr("mps_experiments.run.evidence._TRACE_TIMEOUT_S", timeout_s)
-    stall = {"stall_timeout_s": timeout_s}
-    plan = plan_of(lab, tmp_path, {}, {"hang_at": IN_THE_PASS}, trace=TRACE, workers=stall)
-    measurement = measured(lab, plan)
-    assert missing(measurement, "traced pass") == (
-        f"traced pass: worker 1 did not answer within {timeout_s:g} s"
-    )
-    assert measurement.phases_s["workers_teardown"] < 5
+    never_s = 3600.0  # which it is not given to leave by itself
+    monkeypatch.setattr("mps_experiments.run.runner._STOP_TIMEOUT_S", never_s)
+    for timeout_s in (2.0, 20.0):  # CUPTI has to be loaded, and worker 0 has to answer on a busy machine, too
+        monkeypatch.setattr("mps_experiments.run.evidence._TRACE_TIMEOUT_S", timeout_s)
+        stall = {"stall_timeout_s": timeout_s}
+        folder = tmp_path / f"{timeout_s:g}"
+        plan = plan_of(lab, folder, {}, {"hang_at": IN_THE_PASS}, trace=TRACE, workers=stall)
+        measurement = measured(lab, plan)
+        reason = missing(measurement, "traced pass")
+        if "worker 0" not in reason:
+            break
+    assert reason == f"traced pass: worker 1 did not answer within {timeout_s:g} s"
+    assert measurement.phases_s["workers_teardown"] < never_s
 
 
 @pytest.mark.parametrize(

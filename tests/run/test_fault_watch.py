@@ -206,8 +206,11 @@ def test_after_one_that_is_refused_another_comes(tmp_path: Path) -> None:
 
 
 def test_new_clients_keep_coming_until_the_time_is_up(tmp_path: Path) -> None:
-    door = Door(tmp_path / "log", {"refuse_if": "/"})
-    found = newcomer_of(door, timeout_s=2.0)
+    for timeout_s in (2.0, 8.0, 32.0):  # a busy machine may take longer for two
+        door = Door(tmp_path / "log", {"refuse_if": "/"})
+        found = newcomer_of(door, timeout_s)
+        if len(door.pools) >= 2:
+            break
     assert len(found.failures) == len(door.pools) >= 2
     assert (found.served_ns, found.result_ns, found.start_s, found.attached) == (None, None, None, None)
     assert found.left_ns > found.asked_ns

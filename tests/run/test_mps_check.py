@@ -84,24 +84,22 @@ def test_a_cell_that_will_not_use_mps_asks_nothing(
     MpsCheck(fake_lab.guardian).check(run_plan(tmp_path / "run", gpu=None, mps=mps))
 
 
-@pytest.mark.usefixtures("short_deadlines")
-@pytest.mark.parametrize(
-    ("misbehaviour", "reason"),
-    [
-        ("exit=1", "the MPS daemon ended at once with code 1: .*device is unavailable"),
-        ("silent", r"the MPS daemon did not answer within 0\.5 s"),
-    ],
-)
-def test_a_daemon_that_misbehaves_is_refused_with_the_reason(
-    tmp_path: Path,
-    temporary: Path,
-    fake_lab: Lab,
-    monkeypatch: pytest.MonkeyPatch,
-    misbehaviour: str,
-    reason: str,
+def test_a_daemon_that_ends_is_refused_with_its_last_words(
+    tmp_path: Path, temporary: Path, fake_lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("FAKE_MPS", misbehaviour)
-    assert re.search(reason, refusal(fake_lab.guardian, run_plan(tmp_path / "run")))
+    monkeypatch.setenv("FAKE_MPS", "exit=1")
+    said = refusal(fake_lab.guardian, run_plan(tmp_path / "run"))
+    assert re.search("the MPS daemon ended at once with code 1: .*device is unavailable", said)
+    assert own_mps_processes() == []
+
+
+@pytest.mark.usefixtures("short_deadlines")
+def test_a_daemon_that_does_not_answer_is_refused_with_the_time_that_it_had(
+    tmp_path: Path, temporary: Path, fake_lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_MPS", "silent")
+    said = refusal(fake_lab.guardian, run_plan(tmp_path / "run"))
+    assert "the MPS daemon did not answer within 0.5 s" in said
     assert own_mps_processes() == []
 
 

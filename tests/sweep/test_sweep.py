@@ -319,7 +319,7 @@ def test_ctrl_c_while_the_fork_server_imports_torch_is_one_line(tmp_path: Path) 
         start_new_session=True,
     )
     try:
-        wait_until(lambda: fork_server_of(runner), "the fork server is there")
+        wait_until(lambda: fork_server_of(runner), "the fork server is there", DEADLINE_S)
         os.killpg(runner.pid, signal.SIGINT)
         out, _ = runner.communicate(timeout=DEADLINE_S)
     finally:

@@ -15,7 +15,7 @@ from mps_experiments.workers.pool import WorkerPool
 READY_S = 60.0
 DEADLINE_S = 30.0
 MODULE = """\
-import itertools, os, sys, time
+import itertools, os, pathlib, sys, time
 import torch
 
 def small(device, options):
@@ -44,6 +44,20 @@ def bad_number():
 def hangs_at(device, options): return acts_after(options["calls"], lambda: time.sleep(600))
 def fails_at(device, options): return acts_after(options["calls"], bad_number)
 def exits_at(device, options): return acts_after(options["calls"], lambda: os._exit(7))
+
+def opens_gate(device, options):
+    def pause():
+        time.sleep(options["seconds"])
+        if next(calls) >= options["opening"]:
+            pathlib.Path(options["gate"]).touch()
+    calls = itertools.count(1)
+    return acts_after(0, pause)
+
+def waits_at_gate(device, options):
+    def wait():
+        while not os.path.exists(options["gate"]):
+            time.sleep(0.005)
+    return acts_after(options["waiting"], wait)
 
 def hangs_in_loading(device, options):
     time.sleep(600)

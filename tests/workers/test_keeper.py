@@ -198,9 +198,9 @@ def test_a_killed_fork_server_leaves_worker_and_keeper_at_work_until_the_parent_
 
 def test_a_killed_keeper_takes_the_worker_with_it(start: Start) -> None:
     family = start()
+    worker = psutil.Process(family.worker_pid)
     os.kill(family.keeper_pid, signal.SIGKILL)
-    worker = psutil.Process(family.worker_pid) if psutil.pid_exists(family.worker_pid) else None
-    wait_until(lambda: worker is None or not running([worker]), "the worker is gone", DEADLINE_S)
+    wait_until(lambda: not running([worker]), "the worker is gone", DEADLINE_S)
 
 
 def test_processes_that_fork_on_and_on_are_caught(start: Start, tmp_path: Path) -> None:
