@@ -13,12 +13,14 @@ import pytest
 import torch
 
 from mps_experiments.errors import ConfigError, RunError
+from mps_experiments.mps.processes import is_running
 from mps_experiments.record.workload import WorkloadSpec
 from mps_experiments.workers import context as context_module
 from mps_experiments.workers.check import check_workload
 from mps_experiments.workers.messages import Checked
 from mps_experiments.workloads.networks import build_network
 from tests.conftest import command_of
+from tests.fakes.plans import wait_until
 from tests.workers.conftest import Context
 
 SMALL = "mobilenet_v3_small"
@@ -216,7 +218,8 @@ def test_a_module_that_never_ends_is_given_up_and_what_it_started_is_gone(
     (tmp_path / "endless.py").write_text(
         "import subprocess, pathlib, threading\n"
         "sleeping = subprocess.Popen(['sleep', '600'], start_new_session=True)\n"
-        f"pathlib.Path({str(tmp_path / 'pid')!r}).write_text(str(sleeping.pid))\n"
+        f"pathlib.Path({str(tmp_path / 'new')!r}).write_text(str(sleeping.pid))\n"
+        f"pathlib.Path({str(tmp_path / 'new')!r}).rename({str(tmp_path / 'pid')!r})\n"
         "threading.Event().wait()\n"
     )
     assert checked(forkserver) == Checked()  # the fork server is up, so each child is started in time
@@ -227,4 +230,5 @@ def test_a_module_that_never_ends_is_given_up_and_what_it_started_is_gone(
             check_factory(forkserver, tmp_path, "endless:build", timeout_s=timeout_s)
         if pid.exists():
             break
-    assert not psutil.pid_exists(int(pid.read_text()))
+    sleeping = int(pid.read_text())
+    wait_until(lambda: not is_running(sleeping), "what the module started is gone")
