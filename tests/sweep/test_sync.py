@@ -104,6 +104,19 @@ def test_the_last_sweep_is_the_default_and_its_store_that_of_its_configuration(
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
+def test_a_second_store_has_its_own_files_when_the_outputs_are_gone(tmp_path: Path) -> None:
+    outputs = tmp_path / "outputs"
+    write_sweep(outputs / "sweep", make_measurement("one", output_dir=outputs))
+    new_store(outputs / "mlflow.db")
+    second = new_store(tmp_path / "second" / "second.db")
+    for into in ([], ["--tracking-uri", second]):
+        assert main([str(outputs / "sweep"), *into]) == 0
+    assert len(list((outputs / "mlartifacts").glob("*/artifacts/measurement.json"))) == 1
+    shutil.rmtree(outputs)
+    run_id = logged(second, "mps_experiments")["one"].info.run_id
+    assert (tmp_path / "second" / "mlartifacts" / run_id / "artifacts" / FILE_NAME).is_file()
+
+
 def test_runs_of_tracking_none_are_logged_only_if_their_own_folder_is_named(
     tmp_path: Path,
     into: list[str],

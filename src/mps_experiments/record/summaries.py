@@ -15,7 +15,7 @@ from mps_experiments.record.measurement import FILE_NAME, Measurement, find_meas
 
 NAME = "sweep.json"
 _ANY = "sweep*.json"  # a folder that was used again holds several
-_COPIES = "mlartifacts"  # what an embedded MLflow store copied; never searched
+COPIES = "mlartifacts"  # folder of the files in an embedded MLflow store, never searched for records
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,4 +206,4 @@ def cut_off(word: str) -> str:
 
 
 def _not_copied(folder: Path, paths: Iterable[Path]) -> Iterator[Path]:
-    return (path for path in paths if _COPIES not in path.relative_to(folder).parts and path.is_file())
+    return (path for path in paths if COPIES not in path.relative_to(folder).parts and path.is_file())
