@@ -1,5 +1,6 @@
 """The MLflow index on a real SQLite store and on a real server."""
 
+import json
 import math
 import shlex
 from collections.abc import Callable
@@ -144,6 +145,29 @@ def test_the_files_in_a_folder_that_was_used_again_are_logged_with_the_later_run
     listed = {cell.record_id: client.list_artifacts(found[cell.record_id].info.run_id) for cell in cells}
     assert [each.path for each in listed["earlier"]] == ["measurement.json"]
     assert len(listed["later"]) == 4
+
+
+def test_the_view_of_a_sweep_leaves_out_its_parent_twins_and_what_is_not_valid(
+    opened: Callable[[], MlflowTracker],
+    runs: Callable[[], dict[str, Run]],
+    folder: Path,
+    uri: str,
+    request: pytest.FixtureRequest,
+) -> None:
+    cells = [
+        make_measurement("one", makespan_s=4.0),
+        make_measurement("twin", makespan_s=2.0, twin=1),
+        make_measurement("two", procs=2, makespan_s=5.0),
+        make_measurement("invalid", mps="on", verdict=INVALID),
+    ]
+    log_all(opened(), folder, cells, "FAILED")
+    state = json.loads(sweep_view("sweep")[1])
+    assert (state["orderByKey"], state["orderByAsc"]) == ("metrics.`throughput_per_s`", False)
+    client = MlflowClient(tracking_uri=uri)
+    ids = [client.get_experiment_by_name(request.node.name).experiment_id]
+    found = client.search_runs(ids, state["searchFilter"], order_by=[f"{state['orderByKey']} DESC"])
+    assert [run.data.tags["record_id"] for run in found] == ["two", "one"]
+    assert len(runs()) == 5
 
 
 @pytest.mark.parametrize("uri", ["sqlite"], indirect=True)
