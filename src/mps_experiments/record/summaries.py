@@ -40,6 +40,7 @@ class Summary:
 
     Attributes:
         at: The folder that holds it.
+        name: Of the sweep's run in MLflow; earlier versions wrote none.
         status: RUNNING until the sweep ended as FINISHED, FAILED or KILLED.
         precision: The goal for which blocks were added; 0 for none.
         decided: The decision of the search that the sweep was made for, a line each; empty without one.
@@ -48,6 +49,7 @@ class Summary:
     cells: tuple[Entry, ...]
     at: Path = Path()
     sweep_id: str = ""
+    name: str = ""
     command: str = ""
     is_sweep: bool = True
     status: str = "KILLED"
