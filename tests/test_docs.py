@@ -15,12 +15,14 @@ import pytest
 
 from mps_experiments.config.cells import parse
 from mps_experiments.config.schema import options
+from mps_experiments.run import runner
 from mps_experiments.sweep.doctor import command as doctor
 from mps_experiments.sweep.export import command as export
 from mps_experiments.sweep.recommend import command as recommend
 from mps_experiments.sweep.replay import command as replay
-from mps_experiments.tracking.comparisons import comparison_fields
-from mps_experiments.tracking.fields import metrics_of
+from mps_experiments.tracking.comparisons import NOTE, comparison_fields
+from mps_experiments.tracking.fields import metrics_of, params_of, sweep_params, sweep_tags, tags_of
+from mps_experiments.tracking.mlflow_tracker import DECISION
 from tests.conftest import CHECKOUT, Command
 from tests.evidence_records import traced_run, with_core_waits, with_telemetry
 from tests.fault_records import faulty_run
@@ -159,6 +161,28 @@ def test_every_metric_that_mlflow_gets_is_documented() -> None:
 
     assert {name for name in left if not any(re.fullmatch(each, name) for each in patterns)} == set()
     assert len(general) > 40
+
+
+def test_every_param_and_tag_that_mlflow_gets_is_documented() -> None:
+    one, two = traced_run("one", procs=1), traced_run("two", procs=2)
+    runs = [one, two, make_measurement("twin", twin=1), faulty_run("hit")]
+    names = {"complete", "command", DECISION, *sweep_params(runs), *sweep_tags(runs)}
+    for run in runs:
+        names |= params_of(run).keys() | tags_of(run).keys()
+    for fields in comparison_fields(runs, {}).values():
+        names |= fields.tags.keys() - {NOTE}
+    text = (CHECKOUT / "docs" / "reading-results.md").read_text()
+    general = {re.sub(r"worker_\d+", "worker_N", name) for name in names}
+    assert {name for name in general if f"`{name}`" not in text} == set()
+    assert len(general) > 40
+
+
+def test_every_phase_of_a_run_is_documented() -> None:
+    source = Path(runner.__file__).read_text()
+    phases = set(re.findall(r'(?:\.phase\(|_timed_exit\(\w+, )"(\w+)"', source))
+    text = (CHECKOUT / "docs" / "reading-results.md").read_text()
+    assert {name for name in phases if f"`{name}`" not in text} == set()
+    assert len(phases) == 9
 
 
 def test_every_option_named_in_the_docs_exists() -> None:

@@ -66,9 +66,12 @@ def repeats(procs: int, *makespans_s: float, **cell: Any) -> list[Measurement]:
     ]
 
 
-def test_a_run_has_the_ratio_to_the_one_process_run_of_its_block_and_the_cell_that_of_all_blocks() -> None:
+def test_a_run_has_ratio_and_gain_over_the_one_process_run_of_its_block_and_the_cell_over_all_blocks() -> (
+    None
+):
     found = ratios([*repeats(2, 3.0, 3.6, 3.3), *repeats(1, 2.0, 2.4, 2.2)])
     assert [found[f"2-{n}"].value for n in range(3)] == pytest.approx([3.0 / 2.0, 3.6 / 2.4, 3.3 / 2.2])
+    assert [found[f"2-{n}"].run_gain for n in range(3)] == pytest.approx([4 / 3.0, 4.8 / 3.6, 4.4 / 3.3])
     assert found["2-0"].repeats == 3
     assert found["2-0"].partner_ids == ("1-0", "1-1", "1-2")
     overall, gain = found["2-1"].overall, found["2-1"].gain
@@ -81,6 +84,7 @@ def test_a_run_has_the_ratio_to_the_one_process_run_of_its_block_and_the_cell_th
 def test_a_run_whose_block_has_no_one_process_run_is_compared_with_their_median() -> None:
     found = ratios([*repeats(2, 3.0, 3.6, 4.4), *repeats(1, 2.0, 2.4)])
     assert found["2-2"].value == pytest.approx(4.4 / 2.2)
+    assert found["2-2"].run_gain == pytest.approx(2 * (1 / 2.0 + 1 / 2.4) ** -1 * 2 / 4.4)
     assert found["2-2"].overall is not None
     assert found["2-2"].overall.blocks == 2
 
@@ -191,7 +195,8 @@ def test_a_slowed_one_process_run_has_ratios_of_which_none_is_told() -> None:
     assert [found[each].slowed for each in ("1", "2", "4", "other", "two")] == [shown, shown, shown, "", ""]
     assert found["2"].gain is not None
     told = found["4"].told  # though 4 alone do nothing impossible
-    assert (told.value, told.overall, told.gain, told.partner_ids) == (None, None, None, ("1",))
+    assert (told.value, told.run_gain, told.overall, told.gain) == (None, None, None, None)
+    assert told.partner_ids == ("1",)
     assert told.reason == (
         f"something slowed the one-process run (mps=off procs=1 times=2): {shown}, which is impossible"
     )

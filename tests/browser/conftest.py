@@ -72,7 +72,9 @@ class Sweep:
 
     @property
     def valid(self) -> list[Run]:
-        return [run for run in self.children.values() if run.data.tags["verdict"] == "VALID"]
+        """The VALID runs without the second of two equal ones."""
+        valid = [run for run in self.children.values() if run.data.tags["verdict"] == "VALID"]
+        return [run for run in valid if run.data.tags["kind"] != "twin"]
 
     def named(self, *parts: str) -> Run:
         """The run whose name has all of these words; not the second of two equal ones."""

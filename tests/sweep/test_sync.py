@@ -10,6 +10,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from mps_experiments.analysis.numbers import moment
 from mps_experiments.record.measurement import FILE_NAME, Measurement, write_measurement
 from mps_experiments.sweep.report_command import main as report
 from mps_experiments.sweep.sync import main
@@ -104,6 +105,19 @@ def test_the_last_sweep_is_the_default_and_its_store_that_of_its_configuration(
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
+def test_a_second_store_has_its_own_files_when_the_outputs_are_gone(tmp_path: Path) -> None:
+    outputs = tmp_path / "outputs"
+    write_sweep(outputs / "sweep", make_measurement("one", output_dir=outputs))
+    new_store(outputs / "mlflow.db")
+    second = new_store(tmp_path / "second" / "second.db")
+    for into in ([], ["--tracking-uri", second]):
+        assert main([str(outputs / "sweep"), *into]) == 0
+    assert len(list((outputs / "mlartifacts").glob("*/artifacts/measurement.json"))) == 1
+    shutil.rmtree(outputs)
+    run_id = logged(second, "mps_experiments")["one"].info.run_id
+    assert (tmp_path / "second" / "mlartifacts" / run_id / "artifacts" / FILE_NAME).is_file()
+
+
 def test_runs_of_tracking_none_are_logged_only_if_their_own_folder_is_named(
     tmp_path: Path,
     into: list[str],
@@ -142,6 +156,32 @@ def test_a_parent_logged_later_ends_as_its_sweep_did(
     assert found["sweep"].info.status == expected
     assert found["one"].info.status == "FINISHED"
     assert found[cells[-1].record_id].info.status == ("FINISHED" if len(cells) == 1 else expected)
+
+
+def test_a_sweep_logged_later_has_its_own_name_or_else_that_of_its_first_run(
+    tmp_path: Path, into: list[str], runs: Callable[[], dict[str, Run]]
+) -> None:
+    begun = moment(ONE.started_at)
+    for sweep_id, name in (("with", "resnet50 2026-11-29 17:43:10"), ("without", "")):
+        folder = write_sweep(tmp_path / sweep_id, replace(ONE, record_id=f"of {sweep_id}", sweep_id=sweep_id))
+        path = folder / "sweep.json"
+        path.write_text(json.dumps(read_json(path) | ({"name": name} if name else {})))
+    assert main([str(tmp_path), *into]) == 0
+    found = runs()
+    assert found["with"].info.run_name == "resnet50 2026-11-29 17:43:10 (logged later)"
+    assert found["without"].info.run_name == f"maskrcnn_resnet50_fpn {begun} (logged later)"
+
+
+def test_a_record_that_two_sweeps_have_counts_once(
+    tmp_path: Path, into: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_sweep(tmp_path / "earlier", replace(ONE, sweep_id="an earlier one"))
+    later = write_sweep(tmp_path / "later", TWO)
+    entry = {"name": "a", "record_id": "one", "folder": "a", "resumed_from": "../earlier/one"}
+    write_summary(later / "sweep.json", "sweep", "FINISHED", entry)
+    for said in ("logged 2 records; already in MLflow: 0", "logged 0 records; already in MLflow: 2"):
+        assert main([str(tmp_path), *into]) == 0
+        assert capsys.readouterr().out == f"{said}\n"
 
 
 def test_a_search_logged_later_opens_with_its_decision_and_so_does_its_report(

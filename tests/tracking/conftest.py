@@ -128,7 +128,7 @@ def answering(
 @pytest.fixture(scope="session", params=["sqlite", "server"])
 def uri(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a store; each test uses an experiment of its own in it."""
-    folder = tmp_path_factory.mktemp("store")
+    folder = tmp_path_factory.mktemp("a store")
     if request.param == "sqlite":
         yield new_store(folder / "mlflow.db")
         return

@@ -289,6 +289,10 @@ def test_what_is_not_known_has_no_tag() -> None:
     assert not {"gpu_uuid", "git_commit", "git_dirty", "proof", "weights_sha256", "norm_layer"} & set(tags)
 
 
+def test_the_second_of_two_equal_runs_is_of_a_kind_of_its_own() -> None:
+    assert tags_of(make_measurement(twin=1))["kind"] == "twin"
+
+
 def test_a_sweep_tells_what_it_measured_and_the_number_of_each_verdict() -> None:
     other = replace(MACHINE, driver_version="590.2", git_commit=None)
     cells = [

@@ -1,5 +1,6 @@
 """The MLflow index on a real SQLite store and on a real server."""
 
+import json
 import math
 import shlex
 from collections.abc import Callable
@@ -31,11 +32,11 @@ TABLES = SweepReport(tables="the tables", description="the tables")
 
 
 @pytest.fixture
-def opened(uri: str, tmp_path: Path, request: pytest.FixtureRequest) -> Callable[[], MlflowTracker]:
+def opened(uri: str, request: pytest.FixtureRequest) -> Callable[[], MlflowTracker]:
     """Opens a tracker, as each start of the program does."""
 
     def open_tracker() -> MlflowTracker:
-        tracker = MlflowTracker(uri, request.node.name, tmp_path / "art ifacts", 60, 10)
+        tracker = MlflowTracker(uri, request.node.name, 60, 10)
         tracker.open()
         return tracker
 
@@ -144,6 +145,29 @@ def test_the_files_in_a_folder_that_was_used_again_are_logged_with_the_later_run
     listed = {cell.record_id: client.list_artifacts(found[cell.record_id].info.run_id) for cell in cells}
     assert [each.path for each in listed["earlier"]] == ["measurement.json"]
     assert len(listed["later"]) == 4
+
+
+def test_the_view_of_a_sweep_leaves_out_its_parent_twins_and_what_is_not_valid(
+    opened: Callable[[], MlflowTracker],
+    runs: Callable[[], dict[str, Run]],
+    folder: Path,
+    uri: str,
+    request: pytest.FixtureRequest,
+) -> None:
+    cells = [
+        make_measurement("one", makespan_s=4.0),
+        make_measurement("twin", makespan_s=2.0, twin=1),
+        make_measurement("two", procs=2, makespan_s=5.0),
+        make_measurement("invalid", mps="on", verdict=INVALID),
+    ]
+    log_all(opened(), folder, cells, "FAILED")
+    state = json.loads(sweep_view("sweep")[1])
+    assert (state["orderByKey"], state["orderByAsc"]) == ("metrics.`throughput_per_s`", False)
+    client = MlflowClient(tracking_uri=uri)
+    ids = [client.get_experiment_by_name(request.node.name).experiment_id]
+    found = client.search_runs(ids, state["searchFilter"], order_by=[f"{state['orderByKey']} DESC"])
+    assert [run.data.tags["record_id"] for run in found] == ["two", "one"]
+    assert len(runs()) == 5
 
 
 @pytest.mark.parametrize("uri", ["sqlite"], indirect=True)
@@ -255,7 +279,7 @@ def test_the_hint_and_the_experiment_lead_to_the_sweeps_view(
     *command, page = tracker.browse_hint().splitlines()
     assert f"viewStateShareKey={key.rpartition('.')[2]}&" in page
     assert (uri if uri.startswith("http") else "http://127.0.0.1:5000") in page
-    assert not command or command[0].endswith(f" -m mlflow ui --backend-store-uri {uri}")
+    assert not command or command[0].endswith(f" -m mlflow ui --backend-store-uri {shlex.quote(uri)}")
     experiment = MlflowClient(tracking_uri=uri).get_experiment_by_name(request.node.name)
     assert dict([sweep_view("sweep"), all_sweeps_view()]).items() <= experiment.tags.items()
 
@@ -313,24 +337,24 @@ def test_a_folder_is_a_store_only_where_mlflow_itself_is_told_so(
         assert "MLflow no longer keeps runs in a folder; name a database" in refusal(address, tmp_path)
         assert not (tmp_path / "mlruns").exists()
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
-    MlflowTracker(address, "e", tmp_path / "artifacts", 60.0, 10.0).open()
+    MlflowTracker(address, "e", 60.0, 10.0).open()
 
 
 def test_a_database_that_stays_locked_is_told_so_and_looking_creates_nothing(tmp_path: Path) -> None:
     uri = new_store(tmp_path / "mlflow.db")
     with locked(tmp_path / "mlflow.db"):
         assert "another program has locked the database; try again" in refusal(uri, tmp_path, timeout_s=3)
-    MlflowTracker(f"sqlite:///{tmp_path / 'new.db'}", "e", tmp_path, 20, 10).look()
+    MlflowTracker(f"sqlite:///{tmp_path / 'new.db'}", "e", 20, 10).look()
     assert not (tmp_path / "new.db").exists()
 
 
 def refusal(address: str, tmp_path: Path, timeout_s: float = 20.0) -> str:
     with pytest.raises(ConfigError) as caught:
-        MlflowTracker(address, "e", tmp_path / "artifacts", timeout_s, 10.0).open()
+        MlflowTracker(address, "e", timeout_s, 10.0).open()
     text = str(caught.value)
     assert "tracking=none" in text
     assert "\n" not in text
-    assert not (tmp_path / "artifacts").exists()
+    assert not (tmp_path / "mlartifacts").exists()
     return text
 
 
@@ -339,13 +363,28 @@ def test_a_new_store_is_opened_by_one_program_at_a_time(tmp_path: Path) -> None:
     uri = new_store(tmp_path / "mlflow.db")
     with disk.locked(tmp_path / ".mlflow.db.lock"):
         assert "MLflow did not open the store within 1 s" in refusal(uri, tmp_path, timeout_s=1)
-    MlflowTracker(uri, "e", tmp_path / "artifacts", 20, 10).open()
+    MlflowTracker(uri, "e", 20, 10).open()
+
+
+def test_the_files_of_an_sqlite_store_lie_beside_it_unless_the_experiment_has_a_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri, elsewhere = new_store(tmp_path / "mlflow.db"), (tmp_path / "elsewhere").as_uri()
+    client = MlflowClient(tracking_uri=uri)
+    client.create_experiment("there before", elsewhere)
+    monkeypatch.chdir(tmp_path)
+    for address, name in ((uri, "there before"), (uri, "new"), ("sqlite:///mlflow.db", "relative")):
+        MlflowTracker(address, name, 20, 10).open()
+    names = ("there before", "new", "relative")
+    places = {name: client.get_experiment_by_name(name).artifact_location for name in names}
+    beside = (tmp_path / "mlartifacts").as_uri()
+    assert places == {"there before": elsewhere, "new": beside, "relative": beside}
 
 
 def test_the_deadline_is_that_of_one_run_however_many_there_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tracker = MlflowTracker(new_store(tmp_path / "mlflow.db"), "e", tmp_path / "artifacts", 30, 30)
+    tracker = MlflowTracker(new_store(tmp_path / "mlflow.db"), "e", 30, 30)
     tracker.open()
     cells = [make_measurement(str(number), repeat=number) for number in range(4)]
     tracker.start_sweep(INFO)

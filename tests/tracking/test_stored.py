@@ -26,7 +26,7 @@ def experiment(request: pytest.FixtureRequest) -> str:
 
 def log(uri: str, experiment: str, folder: Path, *measurements: Measurement, is_sweep: bool = True) -> str:
     """Log a sweep as the program does; returns the id of its parent run, or of its one run."""
-    tracker = MlflowTracker(uri, experiment, folder / "artifacts", 60, 60)
+    tracker = MlflowTracker(uri, experiment, 60, 60)
     tracker.open()
     tracker.start_sweep(SweepInfo(sweep_id="sweep", name="a sweep", command="typed", is_sweep=is_sweep))
     for measurement in measurements:
@@ -51,7 +51,8 @@ def test_a_run_gives_its_record_and_leaves_no_copy_behind(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
     found = stored_records(uri, run_id)
     is_local = uri.startswith("sqlite")
-    folder = tmp_path / "artifacts" / run_id / "artifacts" if is_local else None
+    beside = Path(uri.removeprefix("sqlite:///")).with_name("mlartifacts")
+    folder = beside / run_id / "artifacts" if is_local else None
     assert [(each.measurement, each.folder) for each in found.runs] == [(measurement, folder)]
     assert (found.problems, found.commands, found.decided) == ((), (), ())
     assert list((tmp_path / "tmp").iterdir()) == []

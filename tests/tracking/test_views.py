@@ -39,10 +39,11 @@ def test_the_view_of_a_sweep_has_its_valid_runs_the_best_first_and_columns_that_
     assert (state["orderByKey"], state["orderByAsc"]) == ("metrics.`throughput_per_s`", False)
     assert state["searchFilter"].split(" and ") == [
         "tags.sweep_id = 'ab12'",
-        "tags.record_id != ''",
+        "tags.kind != 'twin'",
         "tags.verdict = 'VALID'",
     ]
-    assert {"sweep_id", "record_id", "verdict"} <= logged["tags"].keys()
+    assert {"sweep_id", "kind", "verdict"} <= logged["tags"].keys()
+    assert "kind" not in sweep_tags([long])
     assert f"viewStateShareKey={key.rpartition('.')[2]}&" in link_to("7", "ab12")
     assert link_to("7", None) == "#/experiments/7/runs"
 

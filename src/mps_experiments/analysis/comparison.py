@@ -23,15 +23,17 @@ class Ratio:
     Attributes:
         value: Pace of this run / pace of the one-process run of its block, or, where its block has none, the
             median of all: 1.0 is free concurrency, N is serial. None if there is no number.
+        run_gain: Throughput of this run / that of one process, by the same rule; None likewise.
         partner_ids: Record ids of the one-process runs compared with.
         reason: Why there is no number, or why none is told; empty if there is one.
         repeats: How many VALID repeats the run's cell has, this one included.
-        overall: The same of the whole cell, over its blocks; None if there is no number.
-        gain: Throughput of the cell / throughput of one process; None likewise.
+        overall: The ratio of the whole cell, over its blocks; None if there is no number.
+        gain: The gain of the whole cell, over its blocks; None likewise.
         slowed: What shows that something slowed the one-process run; empty if nothing does.
     """
 
     value: float | None
+    run_gain: float | None = None
     partner_ids: tuple[str, ...] = ()
     reason: str = ""
     repeats: int = 0
@@ -42,7 +44,8 @@ class Ratio:
     @property
     def told(self) -> "Ratio":
         """Return what tables, export and MLflow tell: no number over a one-process run that was slowed."""
-        return replace(self, value=None, overall=None, gain=None) if self.slowed else self
+        nothing = replace(self, value=None, run_gain=None, overall=None, gain=None)
+        return nothing if self.slowed else self
 
 
 def ratios(measurements: Sequence[Measurement]) -> dict[str, Ratio]:
@@ -136,11 +139,15 @@ def _ratios(group: Group, partner: Group) -> dict[str, Ratio]:
             replace(each, interval=None, half_width=None, why="one process is the reference")
             for each in (overall, gain)
         )
-    in_block = {ours: partner.paces_s[theirs] for ours, theirs in paired(group, partner)}
-    middle_s = statistics.median(partner.paces_s)
+    in_block = {} if group is partner else dict(paired(group, partner))
+
+    def of_run(place: int, ours: Sequence[float], theirs: Sequence[float]) -> float:
+        return ours[place] / (theirs[in_block[place]] if place in in_block else statistics.median(theirs))
+
     return {
         m.record_id: Ratio(
-            value=group.paces_s[place] / (middle_s if group is partner else in_block.get(place, middle_s)),
+            value=of_run(place, group.paces_s, partner.paces_s),
+            run_gain=of_run(place, group.throughputs_per_s, partner.throughputs_per_s),
             partner_ids=tuple(each.record_id for each in partner.measurements),
             repeats=len(group),
             overall=overall,

@@ -15,7 +15,7 @@ from mps_experiments.record.measurement import FILE_NAME, Measurement, find_meas
 
 NAME = "sweep.json"
 _ANY = "sweep*.json"  # a folder that was used again holds several
-_COPIES = "mlartifacts"  # what an embedded MLflow store copied; never searched
+COPIES = "mlartifacts"  # folder of the files in an embedded MLflow store, never searched for records
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +40,7 @@ class Summary:
 
     Attributes:
         at: The folder that holds it.
+        name: Of the sweep's run in MLflow; earlier versions wrote none.
         status: RUNNING until the sweep ended as FINISHED, FAILED or KILLED.
         precision: The goal for which blocks were added; 0 for none.
         decided: The decision of the search that the sweep was made for, a line each; empty without one.
@@ -48,6 +49,7 @@ class Summary:
     cells: tuple[Entry, ...]
     at: Path = Path()
     sweep_id: str = ""
+    name: str = ""
     command: str = ""
     is_sweep: bool = True
     status: str = "KILLED"
@@ -206,4 +208,4 @@ def cut_off(word: str) -> str:
 
 
 def _not_copied(folder: Path, paths: Iterable[Path]) -> Iterator[Path]:
-    return (path for path in paths if _COPIES not in path.relative_to(folder).parts and path.is_file())
+    return (path for path in paths if COPIES not in path.relative_to(folder).parts and path.is_file())

@@ -224,7 +224,7 @@ def _exported(
         "decision": roles.get(row.id, ""),
         "cause": causes.get(row.id, ""),
     }
-    for name, estimate in (("gain", row.ratio.gain), ("ratio", row.ratio.overall)):
+    for name, estimate in (("gain_mean", row.ratio.gain), ("ratio_mean", row.ratio.overall)):
         low, high = (estimate.interval if estimate else None) or (None, None)
         known = {name: estimate.value if estimate else None, f"{name}_low": low, f"{name}_high": high}
         values |= {key: _rounded(value) for key, value in known.items()}

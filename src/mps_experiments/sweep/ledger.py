@@ -32,7 +32,7 @@ class Ledger:
         places: Record id -> the folder that holds it.
         refused: Number of runs that could not be begun.
         misplaced: Number of records that are not where they should be.
-        logged: Number of records that MLflow did not have before.
+        logged: Ids of the records that MLflow did not have before.
         order: What sweep.json says of the order of the runs, of the blocks that were added and of what a
             search decided.
         tracking_problem: Why MLflow is missing runs; None if it is not. After its first failure it is not
@@ -46,7 +46,7 @@ class Ledger:
     places: dict[str, Path] = field(default_factory=dict)
     refused: int = 0
     misplaced: int = 0
-    logged: int = 0
+    logged: set[str] = field(default_factory=set)
     order: dict[str, object] = field(default_factory=dict)
     tracking_problem: str | None = None
     _entries: list[dict[str, object]] = field(default_factory=list)
@@ -104,7 +104,8 @@ class Ledger:
             self._untracked.clear()
 
     def _log_one(self, measurement: Measurement, folder: Path) -> None:
-        self.logged += self.tracker.log_cell(measurement, folder, measurement.was_interrupted)
+        if self.tracker.log_cell(measurement, folder, measurement.was_interrupted):
+            self.logged.add(measurement.record_id)
 
     def note(
         self,
@@ -186,6 +187,7 @@ class Ledger:
             return
         summary = {
             "sweep_id": self.info.sweep_id,
+            "name": self.info.name,
             "command": self.info.command,
             "is_sweep": self.info.is_sweep,
             "status": status,

@@ -157,7 +157,7 @@ def _context(method: str, preload: Sequence[str] | None = None) -> ForkServerCon
 
 
 def new_tracker(tracking: TrackingConfig, output_dir: Path) -> Tracker:
-    """Return the tracker that the configuration names; nobody is asked.
+    """Return the tracker that the configuration names, by default one in `output_dir`; nobody is asked.
 
     Raises:
         ConfigError: If its address holds a password or can be none.
@@ -169,9 +169,7 @@ def new_tracker(tracking: TrackingConfig, output_dir: Path) -> Tracker:
     from mps_experiments.tracking.mlflow_tracker import MlflowTracker
 
     uri = tracking.uri or f"sqlite:///{own_database(output_dir)}"
-    return MlflowTracker(
-        uri, tracking.experiment, output_dir / "mlartifacts", tracking.timeout_s, tracking.connect_timeout_s
-    )
+    return MlflowTracker(uri, tracking.experiment, tracking.timeout_s, tracking.connect_timeout_s)
 
 
 def check_output_dir(config: Config) -> Path:

@@ -52,29 +52,29 @@ def main(arguments: list[str] | None = None) -> int:
     args = _parser().parse_args(arguments)
     sweeps: dict[str, _Sweep] = {}
     damaged: list[str] = []
-    logged = known = skipped = 0
+    logged, known, skipped = set[str](), set[str](), set[str]()
     is_complete = True
     try:
         for folder in args.folder or [last_sweep(args.output_dir)]:
             damaged += _collect(folder, bool(args.folder), sweeps)
         for sweep_id, sweep in sweeps.items():
             records = sweep.records()
+            ids = {measurement.record_id for measurement, _ in records}
             if not sweep.is_named and not _tracking_of(records[0][0]).get("enabled", True):
-                skipped += len(records)
+                skipped |= ids
                 continue
             ledger = _log(sweep_id, sweep, records, args)
-            logged += ledger.logged
-            known += len(records) - ledger.logged
+            logged |= ledger.logged
+            known |= ids
             is_complete = is_complete and ledger.tracking_problem is None
     finally:
         for text in damaged:
             complain(text)
     if is_complete:
-        sys.stdout.write(f"logged {logged} records; already in MLflow: {known}\n")
-    if skipped:
-        sys.stdout.write(
-            f"skipped {skipped} records of tracking=none; name their sweep's folder to log them\n"
-        )
+        # Each counts once, though a sweep may have taken it over from another one.
+        sys.stdout.write(f"logged {len(logged)} records; already in MLflow: {len(known - logged)}\n")
+    if left := len(skipped - known):
+        sys.stdout.write(f"skipped {left} records of tracking=none; name their sweep's folder to log them\n")
     return 1 if damaged or not is_complete else 0
 
 
@@ -143,9 +143,10 @@ def _log(
         _where(first, args), Path(str(first.config.get("output_dir", "outputs"))).absolute()
     )
     tracker.open()
+    named = summary.name if summary is not None else ""
     info = SweepInfo(
         sweep_id=sweep_id,
-        name=f"{first.cell.model} {moment(first.started_at)} (logged later)",
+        name=f"{named or f'{first.cell.model} {moment(first.started_at)}'} (logged later)",
         command=command or "unknown",
         is_sweep=summary is not None,
     )

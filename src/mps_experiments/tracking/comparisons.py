@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from mps_experiments.analysis.comparison import Ratio, ratios
 from mps_experiments.analysis.decision import decide
+from mps_experiments.analysis.estimates import interval_name
 from mps_experiments.analysis.explanation import Explanation, explanations
 from mps_experiments.analysis.panels import Panel, panels
 from mps_experiments.analysis.parity import difference_text, output_differences, output_references
@@ -16,6 +17,7 @@ from mps_experiments.record.outputs import OutputDifference
 from mps_experiments.tracking.fields import cut, name_for_mlflow
 
 NOTE = "mlflow.note.content"  # a run's description
+_REFERENCE = "1 process: the reference of ratios"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,15 +91,13 @@ def _decided(panel: Panel) -> dict[str, float]:
 
 
 def _of_ratio(ratio: Ratio, run_ids: Mapping[str, str]) -> tuple[dict[str, float], dict[str, str]]:
-    if ratio.value is None or ratio.overall is None or ratio.gain is None:
+    if ratio.value is None or ratio.run_gain is None or ratio.overall is None or ratio.gain is None:
         return {}, {"ratio_missing": ratio.reason}
-    metrics = {"ratio": ratio.value, "gain": ratio.gain.value}
-    if ratio.repeats > 1:
-        metrics["ratio_mean"] = ratio.overall.value
-    if ratio.overall.interval:
-        metrics["ratio_ci_low"], metrics["ratio_ci_high"] = ratio.overall.interval
-    if ratio.gain.interval:
-        metrics["gain_low"], metrics["gain_high"] = ratio.gain.interval
+    metrics = {"ratio": ratio.value, "gain": ratio.run_gain}
+    for name, mean in (("ratio_mean", ratio.overall), ("gain_mean", ratio.gain)):
+        metrics[name] = mean.value
+        if mean.interval:
+            metrics[f"{name}_low"], metrics[f"{name}_high"] = mean.interval
     partners = ",".join(run_ids.get(partner, partner) for partner in ratio.partner_ids)
     return metrics, {"ratio_partner": partners, "ratio_spread": ratio.overall.why}
 
@@ -106,16 +106,21 @@ def _description(measurement: Measurement, ratio: Ratio, explanation: Explanatio
     """Return verdict, ratio and cause as Markdown."""
     verdict, procs = measurement.verdict, measurement.cell.procs
     text = f"**{verdict.status.value}**: {verdict.reason}"
-    if ratio.value is not None and ratio.gain is not None:
-        compared = (
-            f"ratio {ratio.value:.2f}, gain {ratio.gain.value:.2f}"
-            if procs > 1
-            else "the reference of ratios"
-        )
-        text += f"\n\n{procs} process{'es' if procs > 1 else ''}: {compared}"
+    if ratio.value is not None:
+        text += f"\n\n{procs} processes: {_compared(ratio)}" if procs > 1 else f"\n\n{_REFERENCE}"
     elif measurement.is_ordinary and measurement.statistics():
         text += f"\n\nNo ratio: {ratio.reason}"
     return f"{text}\n\n{explanation.text}" if explanation else text
+
+
+def _compared(ratio: Ratio) -> str:
+    """Return ratio and gain of the run and, where its cell has several, the means of the cell."""
+    text = f"ratio {ratio.value:.2f}, gain {ratio.run_gain:.2f}"
+    if ratio.repeats > 1 and ratio.overall and ratio.gain:
+        means = f"ratio_mean {ratio.overall.text}, gain_mean {ratio.gain.text}"
+        worth = f" ({interval_name(ratio.gain.rough)})" if ratio.gain.interval else ""
+        text += f"\n\nOver the {ratio.repeats} runs of the cell: {means}{worth}"
+    return text
 
 
 def _verdict(difference: OutputDifference) -> str:

@@ -143,7 +143,7 @@ def tags_of(measurement: Measurement) -> dict[str, str]:
     tags: dict[str, object] = {
         "record_id": measurement.record_id,
         "sweep_id": measurement.sweep_id,
-        "kind": "run" if measurement.is_ordinary else "fault",
+        "kind": "twin" if measurement.cell.is_twin else "run" if measurement.is_ordinary else "fault",
         "verdict": measurement.verdict.status.value,
         "verdict_reason": measurement.verdict.reason,
         "proof": f"{proof.expected}, seen {proof.method}" if proof and proof.method and machine.gpu else None,

@@ -14,6 +14,7 @@ from mps_experiments import __version__
 from mps_experiments.errors import ConfigError, TrackingError
 from mps_experiments.record.disk import alone_in, locked
 from mps_experiments.record.measurement import Measurement
+from mps_experiments.record.summaries import COPIES
 from mps_experiments.record.verdict import Status
 from mps_experiments.tracking.addresses import database_of, option_of
 from mps_experiments.tracking.comparisons import NOTE, comparison_fields, decision_metrics
@@ -39,15 +40,12 @@ class MlflowTracker(Tracker):
     Args:
         uri: Tracking address; for the embedded store ``sqlite:///...``.
         experiment: Name of the experiment; created if it is not there.
-        artifact_dir: Where the embedded store keeps files; ignored for a server, which has its own place.
         timeout_s: Deadline of each call.
         connect_timeout_s: Deadline for a server to say that it is there.
     """
 
-    def __init__(
-        self, uri: str, experiment: str, artifact_dir: Path, timeout_s: float, connect_timeout_s: float
-    ) -> None:
-        self._uri, self._experiment, self._artifact_dir = uri, experiment, artifact_dir
+    def __init__(self, uri: str, experiment: str, timeout_s: float, connect_timeout_s: float) -> None:
+        self._uri, self._experiment = uri, experiment
         self._timeout_s, self._connect_timeout_s = timeout_s, connect_timeout_s
         self._info: SweepInfo | None = None
         self._parent_id: str | None = None
@@ -81,7 +79,8 @@ class MlflowTracker(Tracker):
             self._client = MlflowClient(tracking_uri=self._uri)
             experiment = self._client.get_experiment_by_name(self._experiment)
             if experiment is None:
-                location = self._artifact_dir.as_uri() if database is not None else None
+                # Beside the database, so that a store is one folder; a server has a place of its own.
+                location = database.absolute().with_name(COPIES).as_uri() if database else None
                 self._experiment_id = str(self._client.create_experiment(self._experiment, location, _KIND))
                 return
         self._experiment_id = str(experiment.experiment_id)

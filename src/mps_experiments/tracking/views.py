@@ -31,8 +31,11 @@ _FENCE = "```"
 
 
 def sweep_view(sweep_id: str) -> tuple[str, str]:
-    """Return key and value of the experiment's tag that shows the VALID runs of one sweep, the best first."""
-    of_it = f"tags.sweep_id = '{sweep_id}' and tags.record_id != '' and tags.verdict = 'VALID'"
+    """Return key and value of the experiment's tag that shows the VALID runs of one sweep, the best first.
+
+    Its parent run has no kind, and a twin is in no comparison: neither is among them.
+    """
+    of_it = f"tags.sweep_id = '{sweep_id}' and tags.kind != 'twin' and tags.verdict = 'VALID'"
     return _view(_key(sweep_id), of_it, "metrics.`throughput_per_s`", _RUNS)
 
 
