@@ -10,7 +10,7 @@ from mps_experiments.record.axes import FACTORS
 from mps_experiments.record.measurement import Measurement
 from mps_experiments.run.fingerprint import Fingerprint, of_record
 from mps_experiments.sweep.recommend.aim import Aim
-from mps_experiments.sweep.recommend.known import KnownCells
+from mps_experiments.sweep.recommend.known import KnownCells, whole_name
 from mps_experiments.sweep.recommend.unused import main_differences, unused_line
 
 FLAG = "--stored"
@@ -84,9 +84,8 @@ def _setting(run: Measurement, *free: str) -> Fingerprint:
 
 
 def _names(axes: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Name each cell by the factors in which they differ; one alone by the usual three."""
-    varied = [axis for axis in FACTORS if len({each[axis.name] for each in axes}) > 1]
-    shown = varied or [axis for axis in FACTORS if axis.name in _SHORT]
-    ordered = sorted(shown, key=lambda axis: axis.name != "procs")
-    words = {axis.name: word for word, axis in CHOICES.items()}
-    return [" ".join(f"{words[axis.name]}={each[axis.name]}" for axis in ordered) for each in axes]
+    """Name each cell by processes, MPS and the other factors in which they differ."""
+    varied = {axis.name for axis in FACTORS if len({each[axis.name] for each in axes}) > 1}
+    words = {axis.name: word for word, axis in CHOICES.items() if axis.name in varied | {"procs", "mps"}}
+    ordered = sorted(words, key=lambda name: name != "procs")
+    return [whole_name(each, [f"{words[name]}={each[name]}" for name in ordered]) for each in axes]
