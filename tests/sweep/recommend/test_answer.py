@@ -68,6 +68,16 @@ def test_limits_and_goals_change_the_answer(cells: Cells, aim: Aim, expected: li
         assert one(lines, beginning)
 
 
+def test_the_best_without_mps_is_that_within_the_limits(cells: Cells) -> None:
+    def without(aim: Aim) -> str:
+        (line,) = [line for line in lines_of(cells, aim) if ", the best without MPS" in line]
+        return line
+
+    assert without(Aim()).endswith(" of procs=8 mps=off, the best without MPS")
+    less_memory = without(under("--memory-gib", 13))
+    assert less_memory.endswith(" of procs=4 mps=off, the best without MPS within the limits")
+
+
 def test_a_value_that_the_runs_do_not_tell_is_named(cells: Cells) -> None:
     few = cells.study(under("--p99-ms", 50), lambda config: Truth(4.0 * config.procs, iterations=100))
     assert few.search.is_over(lambda _: True)

@@ -135,7 +135,7 @@ class Answer:
         for arm in dict.fromkeys([reference, reference if without is None else without]):
             over = -study.search.difference(arm, chosen)  # the same as in the other lines
             if over.blocks and arm not in (chosen, *self._slowed):
-                what = ", the best without MPS" if arm == without else ""
+                what = f", the best without MPS{self._within()}" if arm == without else ""
                 yield f"{self._times(over)} of {study.names[arm]}{what}"
 
     def _find_slowed(self) -> dict[int, str]:
@@ -153,14 +153,26 @@ class Answer:
         return found
 
     def _best_without_mps(self, chosen: int) -> int | None:
-        """Return the best cell without MPS that no limit excludes, for a choice under MPS."""
-        study, outside = self.study, (Fate.BROKEN, Fate.EXCLUDED)
+        """Return the best cell without MPS that seems to keep the limits, for a choice under MPS."""
+        study = self.study
         if study.is_off(chosen):
             return None
-        arms = [arm for arm, fate in enumerate(self._standing.fates) if fate not in outside]
-        over = {arm: study.search.difference(arm, chosen) for arm in arms if study.is_off(arm)}
+        over = {arm: study.search.difference(arm, chosen) for arm in self._allowed() if study.is_off(arm)}
         known = {arm: each.mean for arm, each in over.items() if each.blocks}
         return max(known, key=known.__getitem__, default=None)
+
+    def _allowed(self) -> list[int]:
+        """List the cells that seem to keep the limits."""
+        standing = self._standing
+        return [
+            arm
+            for arm, fate in enumerate(standing.fates)
+            if fate is not Fate.EXCLUDED and standing.seems_to_keep(arm)
+        ]
+
+    def _within(self) -> str:
+        """Return what a best cell is the best of, where limits leave some out."""
+        return " within the limits" if self.study.aim.limits else ""
 
     def _best(self, arms: Iterable[int]) -> int | None:
         """Return the best of these cells that has a run; None without any."""
