@@ -78,6 +78,14 @@ def test_the_best_without_mps_is_that_within_the_limits(cells: Cells) -> None:
     assert less_memory.endswith(" of procs=4 mps=off, the best without MPS within the limits")
 
 
+def test_runs_of_the_cpu_are_called_so_first(cells: Cells) -> None:
+    on_cpu = Cells.of([*CUSTOM, "procs=1,2", "mps=off", "device=cpu", "window_s=5"], ON_GPU)
+    lines = lines_of(on_cpu, Aim())
+    assert lines[0] == "these runs ran on the CPU: the numbers say nothing about MPS or a GPU"
+    assert lines[1].startswith("USE procs=2 mps=off: ")
+    assert not [line for line in lines_of(cells, Aim()) if "CPU" in line]
+
+
 def test_a_value_that_the_runs_do_not_tell_is_named(cells: Cells) -> None:
     few = cells.study(under("--p99-ms", 50), lambda config: Truth(4.0 * config.procs, iterations=100))
     assert few.search.is_over(lambda _: True)

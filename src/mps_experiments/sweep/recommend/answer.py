@@ -11,6 +11,7 @@ from mps_experiments.analysis.numbers import difference, per_cent
 from mps_experiments.analysis.repeats import Group
 from mps_experiments.analysis.standing import ZONE, Fate
 from mps_experiments.record.axes import BY_NAME as AXES
+from mps_experiments.record.machine import ON_THE_CPU
 from mps_experiments.report.pareto import Point, front
 from mps_experiments.sweep.recommend.known import KnownCells
 
@@ -42,6 +43,8 @@ class Answer:
     def lines(self) -> Iterator[str]:
         """Yield the answer: the cell to use, each other cell with the reason, and how sure that is."""
         study, chosen, fates = self.study, self.chosen, self._standing.fates
+        if any(run.cell.device == "cpu" for runs in study.runs for run in runs):
+            yield f"these runs {ON_THE_CPU}"
         if chosen is None:
             yield from self._without_choice()
         else:
