@@ -139,6 +139,19 @@ def test_what_was_not_measured_is_not_settled(cells: Cells) -> None:
     assert line == f"not settled: {names} were not measured; a larger --budget-min may tell"
 
 
+def test_a_choice_beside_which_no_cell_is_ruled_out_is_called_a_guess(cells: Cells) -> None:
+    (used, *_) = Answer(cells.study(Aim(), truth, blocks=1)).lines()
+    assert used.startswith("USE procs=8 mps=on (a guess: none of the 5 other cells is ruled out): 9")
+    study = cells.study(Aim())
+    study.add_stored(0, cells.run(0, truth), Path())
+    for arm in range(2, 6):
+        study.exclude(arm, "too large")
+    (used, *_) = Answer(study).lines()
+    assert used.startswith("USE procs=1 mps=off (a guess: the other cell is not ruled out): 2")
+    (used, *_) = lines_of(cells, Aim())
+    assert "guess" not in used
+
+
 def test_where_no_cell_is_known_to_keep_the_limits_the_best_that_may_is_named(cells: Cells) -> None:
     lines = list(Answer(cells.study(under("--p50-ms", 4.5), truth, blocks=1)).lines())
     assert one(lines, "NO ANSWER: no cell is known to keep the limits; ")

@@ -48,7 +48,7 @@ class Answer:
         if chosen is None:
             yield from self._without_choice()
         else:
-            yield f"USE {study.names[chosen]}: {self._figures(chosen)}"
+            yield f"USE {study.names[chosen]}{self._guess()}: {self._figures(chosen)}"
             yield from self._not_settled()
             yield from self._beside(chosen)
             for arm, shown in self._slowed.items():
@@ -59,7 +59,7 @@ class Answer:
             yield from self._about_batches(chosen)
             yield from self._about_outputs(chosen)
         order = list(dict.fromkeys(_WORDS.values()))
-        words = [_WORDS[Fate.OPEN if arm in self._slowed else fate] for arm, fate in enumerate(fates)]
+        words = self._words()
         for arm in sorted(range(len(fates)), key=lambda arm: order.index(words[arm])):
             if arm != chosen:
                 yield f"{words[arm]}: {study.names[arm]}: {self._why(arm)}"
@@ -71,6 +71,24 @@ class Answer:
         spread = "" if noise is None else f"; equal runs differ by {difference(noise)} (standard deviation)"
         counts = f"runs: {study.measured} measured, {study.taken} stored"
         yield "; ".join([f"{counts}{spread}", *self._unknown_p99(), study.search.stopped])
+
+    def _words(self) -> list[str]:
+        """Return what each cell is called."""
+        fates = enumerate(self._standing.fates)
+        return [_WORDS[Fate.OPEN if arm in self._slowed else fate] for arm, fate in fates]
+
+    def _guess(self) -> str:
+        """Say that the choice is a guess where every other cell that can be used may be better."""
+        fates = self._standing.fates
+        others = [
+            word
+            for arm, word in enumerate(self._words())
+            if arm != self.chosen and fates[arm] is not Fate.EXCLUDED
+        ]
+        if not others or set(others) != {_WORDS[Fate.OPEN]}:
+            return ""
+        what = f"none of the {len(others)} other cells is" if len(others) > 1 else "the other cell is not"
+        return f" (a guess: {what} ruled out)"
 
     def _not_settled(self) -> Iterator[str]:
         """Say which cells may be better, and which were not measured."""
