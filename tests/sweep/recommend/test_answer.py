@@ -180,14 +180,19 @@ def test_no_gain_is_told_over_a_one_process_run_that_something_slowed(cells: Cel
 
 
 @pytest.mark.parametrize(
-    ("slowdown", "expected"),
+    ("slowdown", "blocks", "expected"),
     [
-        (1.2, "one process beats packing: "),
-        (1.0, "one process does as much as packing"),
-        (0.6, "USE procs=2 "),
+        (1.2, 4, "one process beats packing: "),
+        (1.0, 4, "one process does as much as packing"),
+        (
+            1.1,
+            1,
+            "it is not known whether packing gains: procs=2 workload.batch=8 mps=off, the best of several",
+        ),
+        (0.6, 4, "USE procs=2 "),
     ],
 )
-def test_one_batched_process_that_beats_packing_is_named(slowdown: float, expected: str) -> None:
+def test_one_batched_process_that_beats_packing_is_named(slowdown: float, blocks: int, expected: str) -> None:
     batched = Cells.of([*CUSTOM, "procs=1,2", "mps=off", "workload.batch=1,8", "times=auto"], ON_GPU)
 
     def takes_turns(config: Config) -> Truth:
@@ -195,6 +200,13 @@ def test_one_batched_process_that_beats_packing_is_named(slowdown: float, expect
             (4.0 if config.workload.batch == 1 else 6.0) * (1 if config.procs == 1 else 2 * slowdown)
         )
 
-    lines = list(Answer(batched.study(Aim(), takes_turns)).lines())
+    lines = list(Answer(batched.study(Aim(), takes_turns, blocks)).lines())
     assert one(lines, expected)
     assert not [line for line in lines if "were not tried" in line]
+
+
+def test_packing_that_breaks_a_limit_is_not_compared_with_one_batched_process() -> None:
+    batched = Cells.of([*CUSTOM, "procs=1,4", "mps=on", "workload.batch=1,8", "times=auto"], ON_GPU)
+    lines = list(Answer(batched.study(under("--p50-ms", 4.2), truth)).lines())
+    assert one(lines, "USE procs=1 workload.batch=8 mps=on: ")
+    assert not [line for line in lines if "packing" in line]

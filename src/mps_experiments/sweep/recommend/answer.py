@@ -9,7 +9,7 @@ from mps_experiments.analysis.metrics import BY_NAME
 from mps_experiments.analysis.moderated import Interval
 from mps_experiments.analysis.numbers import difference, per_cent
 from mps_experiments.analysis.repeats import Group
-from mps_experiments.analysis.standing import ZONE, Fate
+from mps_experiments.analysis.standing import LOG_ZONE, ZONE, Fate
 from mps_experiments.record.axes import BY_NAME as AXES
 from mps_experiments.record.machine import ON_THE_CPU
 from mps_experiments.report.pareto import Point, front
@@ -201,19 +201,25 @@ class Answer:
         return max((arm for arm in arms if self.study.runs[arm]), key=lambda arm: effects[arm], default=None)
 
     def _about_batches(self, chosen: int) -> Iterator[str]:
-        """Say whether one process with larger batches beats several, or that it was not tried."""
+        """Say whether one process with larger batches beats several, or that it was not tried.
+
+        It does as much if no more than what counts as equal can be gained by several.
+        """
         study, option = self.study, AXES["batch"].option
         several = [arm for arm, axes in enumerate(study.axes) if axes["procs"] > 1]
         if len({axes["batch"] for axes in study.axes}) == 1:
             if chosen in several:
                 yield f"larger batches in one process were not tried: {option}=1,2,4,8 adds them"
             return
-        best = self._best(several)
+        best = self._best(arm for arm in self._allowed() if arm in several)
         if chosen not in several and best is not None:
-            is_clear = study.search.difference(best, chosen).high < 0
-            what = "beats" if is_clear else "does as much as"
-            pack = f"{study.names[best]}, the best of several processes"
-            yield f"one process {what} packing: {pack}: {self._against(best)}"
+            most = study.search.difference(best, chosen).high
+            if most > LOG_ZONE:
+                what = "it is not known whether packing gains"
+            else:
+                what = f"one process {'beats' if most < 0 else 'does as much as'} packing"
+            pack = f"{study.names[best]}, the best of several processes{self._within()}"
+            yield f"{what}: {pack}: {self._against(best)}"
 
     def _about_outputs(self, chosen: int) -> Iterator[str]:
         """Say in what the outputs of the cell differ from those of one process that does the same work."""
