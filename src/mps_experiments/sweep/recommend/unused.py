@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from mps_experiments.analysis.keys import differences
 from mps_experiments.run.fingerprint import Fingerprint
 
-_TOLD = 3  # differences that are named
+_TOLD = 3  # differences that are named, and values of each
 _FIRST = ("model", "gpu", "host")  # other circumstances follow from these
 _NO_GPU = "cpu"
 
@@ -76,7 +76,12 @@ def _words(name: str, owns: Sequence[Fingerprint], wanted: Sequence[Fingerprint]
         short = [[_gpu_name(value) for value in values] for values in (ours, theirs)]
         if not set(short[0]) & set(short[1]):
             ours, theirs = (list(dict.fromkeys(values)) for values in short)
-    return f"{'GPU' if name == 'gpu' else name} ({', '.join(ours)} against {', '.join(theirs)})"
+    return f"{'GPU' if name == 'gpu' else name} ({_listed(ours)} against {_listed(theirs)})"
+
+
+def _listed(values: Sequence[str]) -> str:
+    more = len(values) - _TOLD
+    return ", ".join(values[:_TOLD]) + (f" and {more} more" if more > 0 else "")
 
 
 def _named(fingerprint: Fingerprint, name: str) -> dict[str, object]:
