@@ -72,9 +72,53 @@ def test_a_few_runs_with_another_window_are_left_out_and_told(cells: Cells) -> N
     given = cells_of(Aim(), [*runs, with_window(runs[0], 7.0)])
     assert given.taken == 6
     assert given.unused == "1 stored run is not used: it differs in window_s (7.0 against 5.0)"
-    halves = [*runs[:3], *(with_window(run, 7.0) for run in runs[3:])]
-    with pytest.raises(ConfigError, match="of 2 settings: beside 3 alike, 3 differ in window_s"):
-        cells_of(Aim(), halves)
+
+
+def with_times(run: Measurement, times: int) -> Measurement:
+    moved = run.cell.moved(times=times, window_s=None)
+    return replace(run, record_id=f"{run.record_id}-{times}", cell=moved)
+
+
+def test_how_many_iterations_are_measured_is_no_choice(cells: Cells) -> None:
+    runs = [with_times(run, times) for run in records(cells) for times in (200, 50, 400, 100)]
+    given = cells_of(Aim(), runs)
+    assert sorted(given.names) == sorted(cells.study(Aim()).names)
+    assert {run.cell.times for own in given.runs for run in own} == {400}
+    assert given.taken == 24
+    assert given.unused == "72 stored runs are not used: they differ in times (50, 100, 200 against 400)"
+    restricted = cells_of(Aim(), runs, {"times": ["50", "100"]})
+    assert {run.cell.times for own in restricted.runs for run in own} == {100}
+    assert restricted.unused == "24 stored runs are not used: they differ in times (50 against 100)"
+
+
+def test_the_window_is_the_longest_that_all_configurations_have(cells: Cells) -> None:
+    runs = records(cells, blocks=1)
+    shared = [with_times(run, times) for run in runs for times in (50, 100)]
+    given = cells_of(Aim(), [*shared, with_times(runs[0], 400), with_window(runs[1], 7.0)])
+    assert {run.cell.times for own in given.runs for run in own} == {100}
+    assert given.unused == "8 stored runs are not used: they differ in times (50, 400, auto against 100)"
+
+
+def test_without_a_common_window_partners_share_theirs(cells: Cells) -> None:
+    runs = records(cells, blocks=1)
+    larger = [replace(run, cell=run.cell.moved(batch=8)) for run in runs]
+    given = cells_of(Aim(), [*(with_times(run, n) for run in runs for n in (400, 200)), *larger])
+    one_process = [name for name in given.names if name.startswith("procs=1 mps=off ")]
+    assert one_process == [
+        "procs=1 mps=off times=400 workload.batch=1",
+        "procs=1 mps=off times=auto workload.batch=8 window_s=5.0",
+    ]
+    assert given.unused == "6 stored runs are not used: they differ in times (200 against 400)"
+
+
+def test_where_no_window_is_shared_each_configuration_has_its_longest(cells: Cells) -> None:
+    runs = records(cells, blocks=1)
+    given = cells_of(
+        Aim(), [*runs[:3], with_window(runs[0], 6.0), *(with_window(run, 7.0) for run in runs[3:])]
+    )
+    windows = sorted(name.partition(" window_s=")[2] for name in given.names)
+    assert windows == ["5.0", "5.0", "6.0", "7.0", "7.0", "7.0"]
+    assert given.unused == "1 stored run is not used: it differs in window_s (5.0 against 6.0)"
 
 
 def test_runs_that_are_not_valid_do_not_count(cells: Cells) -> None:
