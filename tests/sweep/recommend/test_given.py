@@ -13,7 +13,7 @@ from mps_experiments.sweep.recommend.aim import LIMITS, Aim
 from mps_experiments.sweep.recommend.answer import Answer
 from mps_experiments.sweep.recommend.given import cells_of
 from tests.sweep.recommend.conftest import truth
-from tests.sweep.recommend.stored_records import Cells
+from tests.sweep.recommend.stored_records import Cells, Truth
 
 
 def records(cells: Cells, blocks: int = 4) -> list[Measurement]:
@@ -119,6 +119,12 @@ def test_where_no_window_is_shared_each_configuration_has_its_longest(cells: Cel
     windows = sorted(name.partition(" window_s=")[2] for name in given.names)
     assert windows == ["5.0", "5.0", "6.0", "7.0", "7.0", "7.0"]
     assert given.unused == "1 stored run is not used: it differs in window_s (5.0 against 6.0)"
+
+
+def test_a_slowed_one_process_run_shows_beside_runs_of_other_blocks(cells: Cells) -> None:
+    slowed = cells.run(0, lambda _: Truth(30.0), block=1)
+    lines = list(Answer(cells_of(Aim(), [slowed, cells.run(3, truth, block=0)])).lines())
+    assert [line for line in lines if line.startswith("no gain over procs=1 mps=off is told: ")]
 
 
 def test_runs_that_are_not_valid_do_not_count(cells: Cells) -> None:
