@@ -1,5 +1,13 @@
 """Throughput over latency as a picture: who is on the front, and what the picture says."""
 
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+
+from mps_experiments.report import pareto
+from mps_experiments.report.ink import new_figure
 from mps_experiments.report.pareto import Point, front, pareto_chart
 
 
@@ -33,3 +41,30 @@ def test_latencies_far_apart_get_a_logarithmic_axis() -> None:
     wide = pareto_chart([*POINTS, point("mps=off procs=16", 90, 300)], "p50", "item")
     assert ">50<" in wide.svg
     assert "limit" not in wide.svg
+
+
+def test_no_name_is_on_another_on_a_mark_or_on_the_legend(monkeypatch: pytest.MonkeyPatch) -> None:
+    close = [
+        point(f"mps={mps} procs={procs}", 7.5 + procs / 100, 227 + procs)
+        for mps in ("off", "on")
+        for procs in (1, 2)
+    ]
+    drawn: list[Axes] = []
+
+    def keep(name: str, title: str, values: str, draw: Callable[[Axes], None], above_in: float) -> None:
+        drawn.append(new_figure(5.0, 3.5, above_in=above_in).subplots())
+        draw(drawn[0])
+
+    monkeypatch.setattr(pareto, "drawn", keep)
+    pareto_chart([*close, point("mps=on procs=16", 11, 2332)], "p99", "image", limit_s=0.02)
+    (axes,) = drawn
+    names = [text.get_window_extent() for text in axes.texts if text.get_text()]
+    assert len(names) == 5
+    places = np.concatenate([np.asarray(dots.get_offsets()) for dots in axes.collections])
+    marks = axes.transData.transform(places)
+    legend = axes.get_legend()
+    assert legend is not None
+    for place, box in enumerate(names):
+        assert not box.count_overlaps([*names[:place], legend.get_window_extent()])
+        assert not any(box.contains(x, y) for x, y in marks)
+    assert axes.bbox.y1 <= legend.get_window_extent().y0

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+ON_THE_CPU = "ran on the CPU: the numbers say nothing about MPS or a GPU"  # of a run or of several
+
 
 @dataclass(frozen=True, kw_only=True)
 class Gpu:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mps_experiments.analysis.figures import Series
 from mps_experiments.analysis.numbers import short
-from mps_experiments.report.ink import COLOURS, LEFT_IN, new_figure, style, to_png, to_svg
+from mps_experiments.report.ink import ABOVE_IN, COLOURS, LEFT_IN, new_figure, style, to_png, to_svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -51,10 +51,11 @@ def drawn(
     note: str = "",
     height_in: float = HEIGHT_IN,
     left_in: float = LEFT_IN,
+    above_in: float = ABOVE_IN,
 ) -> Chart:
     """Make the chart that `draw` draws; `values` are those it shows, in words."""
     with style():
-        figure = new_figure(_WIDTH_IN, height_in, left_in)
+        figure = new_figure(_WIDTH_IN, height_in, left_in, above_in)
         draw(figure.subplots())
         svg, png = to_svg(figure, name), to_png(figure)
     return Chart(name=name, title=title, alt=f"{title}. {values}.", note=note, svg=svg, png=png)

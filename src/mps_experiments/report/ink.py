@@ -45,10 +45,13 @@ _RC: dict[Any, Any] = {
 }
 _DPI = 110
 LEFT_IN = 0.8  # margin with room for labels of five digits
-_BELOW_IN, _ABOVE_IN, _RIGHT_IN = 0.55, 0.12, 0.2
+ABOVE_IN = 0.12
+_BELOW_IN, _RIGHT_IN = 0.55, 0.2
 
 
-def new_figure(width_in: float, height_in: float, left_in: float = LEFT_IN) -> "Figure":
+def new_figure(
+    width_in: float, height_in: float, left_in: float = LEFT_IN, above_in: float = ABOVE_IN
+) -> "Figure":
     """Make an empty figure; draw in it inside `style()`."""
     from matplotlib.figure import Figure
 
@@ -56,7 +59,7 @@ def new_figure(width_in: float, height_in: float, left_in: float = LEFT_IN) -> "
     figure.subplots_adjust(
         left=left_in / width_in,
         bottom=_BELOW_IN / height_in,
-        top=1 - _ABOVE_IN / height_in,
+        top=1 - above_in / height_in,
         right=1 - _RIGHT_IN / width_in,
     )
     return figure

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING
 
 from mps_experiments.analysis.numbers import milliseconds, short
@@ -11,6 +12,10 @@ from mps_experiments.report.ink import COLOURS
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+_LEGEND_IN = 0.5  # above the axes, where no mark or name is
+_MARK = 4.0  # pixels from the middle of a mark to its edge
+_RIGHT = (6, -6)  # points from a mark to its name
+_UP = (4, -10, 14, -20, 24, -30, 34, -40, 44)
 _WIDE = 10.0  # largest latency over the smallest, from which on their axis is logarithmic
 
 
@@ -73,24 +78,48 @@ def pareto_chart(points: Sequence[Point], percentile: str, item: str, limit_s: f
             if own:
                 places = [each.latency_s * 1e3 for each in own], [each.per_s for each in own]
                 axes.scatter(*places, color=COLOURS[mps], marker=mark, label=f"MPS {mps}", zorder=3)
-        middle = (min(latencies) * max(latencies)) ** 0.5 if is_wide else max(latencies) / 2
-        for each in points:
-            is_left = each.latency_s <= middle
-            axes.annotate(
-                " ".join(word for word in each.name.split() if not word.startswith("mps=")),
-                (each.latency_s * 1e3, each.per_s),
-                (5 if is_left else -5, 5),
-                textcoords="offset points",
-                ha="left" if is_left else "right",
-                fontsize=8,
-                fontweight="bold" if each.is_chosen else "normal",
-            )
         if limit_s is not None:
             axes.axvline(limit_s * 1e3, color=COLOURS["ink"], linestyle="--", linewidth=1, label="limit")
         from_zero(axes)
         axes.set_xlabel(f"{percentile} of an iteration, ms")
         axes.set_ylabel(f"{item}s/s, all processes")
-        axes.legend()
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2)
+        _name(axes, points)
 
     values = "; ".join(each.text for each in best)
-    return drawn("pareto", f"Throughput over {percentile}", f"No cell beats these in both: {values}", draw)
+    return drawn(
+        "pareto",
+        f"Throughput over {percentile}",
+        f"No cell beats these in both: {values}",
+        draw,
+        above_in=_LEGEND_IN,
+    )
+
+
+def _name(axes: "Axes", points: Sequence[Point]) -> None:
+    """Write its name beside each mark, in the colour of the mark, where no other name or mark is."""
+    from matplotlib.transforms import Bbox
+
+    centres = axes.transData.transform([(each.latency_s * 1e3, each.per_s) for each in points])
+    taken = [Bbox.from_extents(x - _MARK, y - _MARK, x + _MARK, y + _MARK) for x, y in centres]
+    for each in points:
+        text = axes.annotate(
+            " ".join(word for word in each.name.split() if not word.startswith("mps=")),
+            (each.latency_s * 1e3, each.per_s),
+            (_RIGHT[0], _UP[0]),
+            textcoords="offset points",
+            color=COLOURS[each.mps],
+            fontsize=8,
+            fontweight="bold" if each.is_chosen else "normal",
+        )
+        for up, right in product(_UP, _RIGHT):
+            text.set_position((right, up))
+            text.set_horizontalalignment("left" if right > 0 else "right")
+            box = text.get_window_extent()
+            is_inside = axes.bbox.x0 <= box.x0 and box.x1 <= axes.bbox.x1 and axes.bbox.y0 <= box.y0
+            if is_inside and not box.count_overlaps(taken):
+                break
+        taken.append(box)
+        if up not in _UP[:2]:  # a line from the mark tells whose name it is
+            line = {"arrowstyle": "-", "color": COLOURS["muted"], "linewidth": 0.6, "shrinkA": 0}
+            axes.annotate("", text.xy, (right, up + 3), textcoords="offset points", arrowprops=line)

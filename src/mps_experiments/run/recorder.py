@@ -8,7 +8,7 @@ from mps_experiments.mps.attachment import prove
 from mps_experiments.record.axes import AXES
 from mps_experiments.record.cell import Cell
 from mps_experiments.record.findings import Finding
-from mps_experiments.record.machine import MachineFacts
+from mps_experiments.record.machine import ON_THE_CPU, MachineFacts
 from mps_experiments.record.measurement import SCHEMA_VERSION, Measurement, WorkerRecord
 from mps_experiments.record.proof import Observation, Proof
 from mps_experiments.record.samples import WorkerSamples
@@ -244,7 +244,7 @@ def _notes(plan: RunPlan, state: RunState, machine: MachineFacts) -> Iterator[st
     if ready and (read := ready[0].get("weights_read")):
         yield f"workload.weights: {read}"
     if plan.device.is_cpu and state.workers:
-        yield "ran on the CPU: the numbers say nothing about MPS or a GPU"
+        yield ON_THE_CPU
     if plan.workers.verbose:
         yield "workers.verbose=true: printing is part of the measured time"
 

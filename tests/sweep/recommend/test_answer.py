@@ -68,6 +68,24 @@ def test_limits_and_goals_change_the_answer(cells: Cells, aim: Aim, expected: li
         assert one(lines, beginning)
 
 
+def test_the_best_without_mps_is_that_within_the_limits(cells: Cells) -> None:
+    def without(aim: Aim) -> str:
+        (line,) = [line for line in lines_of(cells, aim) if ", the best without MPS" in line]
+        return line
+
+    assert without(Aim()).endswith(" of procs=8 mps=off, the best without MPS")
+    less_memory = without(under("--memory-gib", 13))
+    assert less_memory.endswith(" of procs=4 mps=off, the best without MPS within the limits")
+
+
+def test_runs_of_the_cpu_are_called_so_first(cells: Cells) -> None:
+    on_cpu = Cells.of([*CUSTOM, "procs=1,2", "mps=off", "device=cpu", "window_s=5"], ON_GPU)
+    lines = lines_of(on_cpu, Aim())
+    assert lines[0] == "these runs ran on the CPU: the numbers say nothing about MPS or a GPU"
+    assert lines[1].startswith("USE procs=2 mps=off: ")
+    assert not [line for line in lines_of(cells, Aim()) if "CPU" in line]
+
+
 def test_a_value_that_the_runs_do_not_tell_is_named(cells: Cells) -> None:
     few = cells.study(under("--p99-ms", 50), lambda config: Truth(4.0 * config.procs, iterations=100))
     assert few.search.is_over(lambda _: True)
@@ -121,6 +139,19 @@ def test_what_was_not_measured_is_not_settled(cells: Cells) -> None:
     assert line == f"not settled: {names} were not measured; a larger --budget-min may tell"
 
 
+def test_a_choice_beside_which_no_cell_is_ruled_out_is_called_a_guess(cells: Cells) -> None:
+    (used, *_) = Answer(cells.study(Aim(), truth, blocks=1)).lines()
+    assert used.startswith("USE procs=8 mps=on (a guess: none of the 5 other cells is ruled out): 9")
+    study = cells.study(Aim())
+    study.add_stored(0, cells.run(0, truth), Path())
+    for arm in range(2, 6):
+        study.exclude(arm, "too large")
+    (used, *_) = Answer(study).lines()
+    assert used.startswith("USE procs=1 mps=off (a guess: the other cell is not ruled out): 2")
+    (used, *_) = lines_of(cells, Aim())
+    assert "guess" not in used
+
+
 def test_where_no_cell_is_known_to_keep_the_limits_the_best_that_may_is_named(cells: Cells) -> None:
     lines = list(Answer(cells.study(under("--p50-ms", 4.5), truth, blocks=1)).lines())
     assert one(lines, "NO ANSWER: no cell is known to keep the limits; ")
@@ -149,14 +180,19 @@ def test_no_gain_is_told_over_a_one_process_run_that_something_slowed(cells: Cel
 
 
 @pytest.mark.parametrize(
-    ("slowdown", "expected"),
+    ("slowdown", "blocks", "expected"),
     [
-        (1.2, "one process beats packing: "),
-        (1.0, "one process does as much as packing"),
-        (0.6, "USE procs=2 "),
+        (1.2, 4, "one process beats packing: "),
+        (1.0, 4, "one process does as much as packing"),
+        (
+            1.1,
+            1,
+            "it is not known whether packing gains: procs=2 workload.batch=8 mps=off, the best of several",
+        ),
+        (0.6, 4, "USE procs=2 "),
     ],
 )
-def test_one_batched_process_that_beats_packing_is_named(slowdown: float, expected: str) -> None:
+def test_one_batched_process_that_beats_packing_is_named(slowdown: float, blocks: int, expected: str) -> None:
     batched = Cells.of([*CUSTOM, "procs=1,2", "mps=off", "workload.batch=1,8", "times=auto"], ON_GPU)
 
     def takes_turns(config: Config) -> Truth:
@@ -164,6 +200,13 @@ def test_one_batched_process_that_beats_packing_is_named(slowdown: float, expect
             (4.0 if config.workload.batch == 1 else 6.0) * (1 if config.procs == 1 else 2 * slowdown)
         )
 
-    lines = list(Answer(batched.study(Aim(), takes_turns)).lines())
+    lines = list(Answer(batched.study(Aim(), takes_turns, blocks)).lines())
     assert one(lines, expected)
     assert not [line for line in lines if "were not tried" in line]
+
+
+def test_packing_that_breaks_a_limit_is_not_compared_with_one_batched_process() -> None:
+    batched = Cells.of([*CUSTOM, "procs=1,4", "mps=on", "workload.batch=1,8", "times=auto"], ON_GPU)
+    lines = list(Answer(batched.study(under("--p50-ms", 4.2), truth)).lines())
+    assert one(lines, "USE procs=1 workload.batch=8 mps=on: ")
+    assert not [line for line in lines if "packing" in line]

@@ -159,7 +159,7 @@ def test_an_mlflow_run_id_stands_for_its_sweep_or_its_run(
 
     assert command.main(["--stored", one_run]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert one(lines, "USE ").startswith("USE procs=2 mps=off times=30: ")
+    assert one(lines, "USE ").startswith("USE procs=2 mps=off: ")
     assert one(lines, "runs: ").startswith("runs: 0 measured, 1 stored")
 
     (tmp_path / "elsewhere").mkdir()

@@ -13,7 +13,7 @@ from mps_experiments.sweep.recommend.aim import LIMITS, Aim
 from mps_experiments.sweep.recommend.answer import Answer
 from mps_experiments.sweep.recommend.given import cells_of
 from tests.sweep.recommend.conftest import truth
-from tests.sweep.recommend.stored_records import Cells
+from tests.sweep.recommend.stored_records import Cells, Truth
 
 
 def records(cells: Cells, blocks: int = 4) -> list[Measurement]:
@@ -28,15 +28,16 @@ def test_the_answer_is_that_of_a_search_which_knows_the_same_runs(cells: Cells) 
     searched = list(Answer(cells.study(aim, truth)).lines())
     assert lines[0] == searched[0]
     assert lines[0].startswith("USE procs=4 mps=on: 90")
-    told_apart = {line for line in {*lines[:-1]} ^ {*searched[:-1]} if "best without MPS" not in line}
-    assert told_apart == set()
+    assert {*lines[:-1]} ^ {*searched[:-1]} == set()
     assert lines[-1].startswith("runs: 0 measured, 24 stored; ")
     assert lines[-1].endswith("; stored runs only")
 
 
-def test_a_cell_alone_has_the_usual_three_coordinates(cells: Cells) -> None:
+def test_the_name_of_a_cell_is_its_whole_configuration(cells: Cells) -> None:
     given = cells_of(Aim(), [cells.run(0, truth)])
-    assert given.names == ["procs=1 mps=off times=auto"]
+    assert given.names == ["procs=1 mps=off"]
+    larger = [replace(run, cell=run.cell.moved(batch=8)) for run in records(cells) if run.cell.mps == "off"]
+    assert cells_of(Aim(), larger).names == [f"procs={n} mps=off workload.batch=8" for n in (1, 4, 8)]
 
 
 def test_runs_of_several_settings_are_refused_and_told_apart(cells: Cells) -> None:
@@ -53,7 +54,7 @@ def test_runs_of_several_settings_are_refused_and_told_apart(cells: Cells) -> No
 
 def test_the_choice_is_restricted_to_the_cells_that_are_named(cells: Cells) -> None:
     given = cells_of(Aim(), records(cells), {"mps": ["off"]})
-    assert given.names == ["procs=1", "procs=4", "procs=8"]
+    assert given.names == ["procs=1 mps=off", "procs=4 mps=off", "procs=8 mps=off"]
     assert next(Answer(given).lines()).startswith("USE procs=")
     with pytest.raises(ConfigError, match=r"procs=3,5: no stored run has it; there is procs=1,4,8"):
         cells_of(Aim(), records(cells), {"procs": ["3", "5"]})
@@ -71,9 +72,59 @@ def test_a_few_runs_with_another_window_are_left_out_and_told(cells: Cells) -> N
     given = cells_of(Aim(), [*runs, with_window(runs[0], 7.0)])
     assert given.taken == 6
     assert given.unused == "1 stored run is not used: it differs in window_s (7.0 against 5.0)"
-    halves = [*runs[:3], *(with_window(run, 7.0) for run in runs[3:])]
-    with pytest.raises(ConfigError, match="of 2 settings: beside 3 alike, 3 differ in window_s"):
-        cells_of(Aim(), halves)
+
+
+def with_times(run: Measurement, times: int) -> Measurement:
+    moved = run.cell.moved(times=times, window_s=None)
+    return replace(run, record_id=f"{run.record_id}-{times}", cell=moved)
+
+
+def test_how_many_iterations_are_measured_is_no_choice(cells: Cells) -> None:
+    runs = [with_times(run, times) for run in records(cells) for times in (200, 50, 400, 100)]
+    given = cells_of(Aim(), runs)
+    assert sorted(given.names) == sorted(cells.study(Aim()).names)
+    assert {run.cell.times for own in given.runs for run in own} == {400}
+    assert given.taken == 24
+    assert given.unused == "72 stored runs are not used: they differ in times (50, 100, 200 against 400)"
+    restricted = cells_of(Aim(), runs, {"times": ["50", "100"]})
+    assert {run.cell.times for own in restricted.runs for run in own} == {100}
+    assert restricted.unused == "24 stored runs are not used: they differ in times (50 against 100)"
+
+
+def test_the_window_is_the_longest_that_all_configurations_have(cells: Cells) -> None:
+    runs = records(cells, blocks=1)
+    shared = [with_times(run, times) for run in runs for times in (50, 100)]
+    given = cells_of(Aim(), [*shared, with_times(runs[0], 400), with_window(runs[1], 7.0)])
+    assert {run.cell.times for own in given.runs for run in own} == {100}
+    assert given.unused == "8 stored runs are not used: they differ in times (50, 400, auto against 100)"
+
+
+def test_without_a_common_window_partners_share_theirs(cells: Cells) -> None:
+    runs = records(cells, blocks=1)
+    larger = [replace(run, cell=run.cell.moved(batch=8)) for run in runs]
+    given = cells_of(Aim(), [*(with_times(run, n) for run in runs for n in (400, 200)), *larger])
+    one_process = [name for name in given.names if name.startswith("procs=1 mps=off ")]
+    assert one_process == [
+        "procs=1 mps=off times=400 workload.batch=1",
+        "procs=1 mps=off times=auto workload.batch=8 window_s=5.0",
+    ]
+    assert given.unused == "6 stored runs are not used: they differ in times (200 against 400)"
+
+
+def test_where_no_window_is_shared_each_configuration_has_its_longest(cells: Cells) -> None:
+    runs = records(cells, blocks=1)
+    given = cells_of(
+        Aim(), [*runs[:3], with_window(runs[0], 6.0), *(with_window(run, 7.0) for run in runs[3:])]
+    )
+    windows = sorted(name.partition(" window_s=")[2] for name in given.names)
+    assert windows == ["5.0", "5.0", "6.0", "7.0", "7.0", "7.0"]
+    assert given.unused == "1 stored run is not used: it differs in window_s (5.0 against 6.0)"
+
+
+def test_a_slowed_one_process_run_shows_beside_runs_of_other_blocks(cells: Cells) -> None:
+    slowed = cells.run(0, lambda _: Truth(30.0), block=1)
+    lines = list(Answer(cells_of(Aim(), [slowed, cells.run(3, truth, block=0)])).lines())
+    assert [line for line in lines if line.startswith("no gain over procs=1 mps=off is told: ")]
 
 
 def test_runs_that_are_not_valid_do_not_count(cells: Cells) -> None:

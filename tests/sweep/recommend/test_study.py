@@ -11,7 +11,7 @@ from mps_experiments.record.verdict import Status, Verdict
 from mps_experiments.sweep.recommend.aim import LIMITS, Aim
 from mps_experiments.sweep.recommend.study import Study
 from tests.records import MACHINE
-from tests.sweep.recommend.conftest import CUSTOM, truth
+from tests.sweep.recommend.conftest import CUSTOM, ON_GPU, truth
 from tests.sweep.recommend.stored_records import Cells, Truth
 
 INVALID = Verdict(status=Status.INVALID, reason="CUDA out of memory")
@@ -37,6 +37,11 @@ def test_the_smallest_cell_is_the_reference_and_costs_least(cells: Cells) -> Non
     ]
     depths = {study.names[arm]: study.search.arms[arm].depth for arm in by_cost}
     assert (depths["procs=1 mps=on"], depths["procs=8 mps=on"], depths["procs=4 mps=off"]) == (-1, 0, 1)
+
+
+def test_the_name_of_a_cell_has_what_all_cells_share_as_well(gpu_machine: None) -> None:
+    alike = Cells.of([*CUSTOM, "procs=1,4", "mps=off", "workload.batch=8", "window_s=5"], ON_GPU)
+    assert alike.study(Aim()).names == [f"procs={n} mps=off workload.batch=8" for n in (1, 4)]
 
 
 @pytest.mark.parametrize(("quota", "left"), [(None, {1, 4}), (3.5, {1})])

@@ -40,7 +40,7 @@ def test_what_is_lacking_is_measured_and_kept_as_a_sweep(tmp_path: Path) -> None
     assert "COSTS" in first.stdout.partition("USE ")[2]  # the answer first, and no other answer
     assert "one process" not in first.stdout
     page = (newest(tmp_path) / "report.md").read_text()
-    assert page.index("USE mps=off procs=1") < page.index("What the runs say without goal and limits")
+    assert page.index("USE procs=1 mps=off") < page.index("What the runs say without goal and limits")
     summary = read_json(newest(tmp_path) / "sweep.json")
     assert "\n".join(summary["decided"]) in first.stdout
     assert summary["command"].startswith("python -m mps_experiments.recommend workload=custom")
@@ -50,7 +50,7 @@ def test_what_is_lacking_is_measured_and_kept_as_a_sweep(tmp_path: Path) -> None
 
     second = recommend(tmp_path, "procs=1,2", *options).finish()
     assert second.returncode == 0, second.stdout + second.stderr
-    assert used(second.stdout).startswith("USE procs=2: ")
+    assert used(second.stdout).startswith("USE procs=2 mps=off: ")
     assert "measured, 3 stored" in second.stdout
     cells = read_json(newest(tmp_path) / "sweep.json")["cells"]
     assert sum("resumed_from" in cell for cell in cells) == 3

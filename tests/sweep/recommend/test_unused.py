@@ -42,6 +42,15 @@ def test_two_gpus_of_one_name_are_told_apart() -> None:
     assert line == "1 stored run is not used: it differs in GPU (NVIDIA H200 GPU-2 against NVIDIA H200 GPU-1)"
 
 
+def test_of_many_values_three_are_named() -> None:
+    here = [replace(each, circumstances=each.circumstances | {"gpu": "NVIDIA H200 GPU-0"}) for each in CELLS]
+    line = unused_line([(moved(gpu=f"NVIDIA H200 GPU-{number}"), 2) for number in range(1, 10)], here)
+    assert line == (
+        "18 stored runs are not used: they differ in GPU (NVIDIA H200 GPU-1, NVIDIA H200 GPU-2, "
+        "NVIDIA H200 GPU-3 and 6 more against NVIDIA H200 GPU-0)"
+    )
+
+
 def test_each_run_counts_for_its_main_difference() -> None:
     left = [
         (moved(code="0.1.0 bb"), 7),

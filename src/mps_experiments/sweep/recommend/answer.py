@@ -9,8 +9,9 @@ from mps_experiments.analysis.metrics import BY_NAME
 from mps_experiments.analysis.moderated import Interval
 from mps_experiments.analysis.numbers import difference, per_cent
 from mps_experiments.analysis.repeats import Group
-from mps_experiments.analysis.standing import ZONE, Fate
+from mps_experiments.analysis.standing import LOG_ZONE, ZONE, Fate
 from mps_experiments.record.axes import BY_NAME as AXES
+from mps_experiments.record.machine import ON_THE_CPU
 from mps_experiments.report.pareto import Point, front
 from mps_experiments.sweep.recommend.known import KnownCells
 
@@ -42,10 +43,12 @@ class Answer:
     def lines(self) -> Iterator[str]:
         """Yield the answer: the cell to use, each other cell with the reason, and how sure that is."""
         study, chosen, fates = self.study, self.chosen, self._standing.fates
+        if any(run.cell.device == "cpu" for runs in study.runs for run in runs):
+            yield f"these runs {ON_THE_CPU}"
         if chosen is None:
             yield from self._without_choice()
         else:
-            yield f"USE {study.names[chosen]}: {self._figures(chosen)}"
+            yield f"USE {study.names[chosen]}{self._guess()}: {self._figures(chosen)}"
             yield from self._not_settled()
             yield from self._beside(chosen)
             for arm, shown in self._slowed.items():
@@ -56,7 +59,7 @@ class Answer:
             yield from self._about_batches(chosen)
             yield from self._about_outputs(chosen)
         order = list(dict.fromkeys(_WORDS.values()))
-        words = [_WORDS[Fate.OPEN if arm in self._slowed else fate] for arm, fate in enumerate(fates)]
+        words = self._words()
         for arm in sorted(range(len(fates)), key=lambda arm: order.index(words[arm])):
             if arm != chosen:
                 yield f"{words[arm]}: {study.names[arm]}: {self._why(arm)}"
@@ -68,6 +71,24 @@ class Answer:
         spread = "" if noise is None else f"; equal runs differ by {difference(noise)} (standard deviation)"
         counts = f"runs: {study.measured} measured, {study.taken} stored"
         yield "; ".join([f"{counts}{spread}", *self._unknown_p99(), study.search.stopped])
+
+    def _words(self) -> list[str]:
+        """Return what each cell is called."""
+        fates = enumerate(self._standing.fates)
+        return [_WORDS[Fate.OPEN if arm in self._slowed else fate] for arm, fate in fates]
+
+    def _guess(self) -> str:
+        """Say that the choice is a guess where every other cell that can be used may be better."""
+        fates = self._standing.fates
+        others = [
+            word
+            for arm, word in enumerate(self._words())
+            if arm != self.chosen and fates[arm] is not Fate.EXCLUDED
+        ]
+        if not others or set(others) != {_WORDS[Fate.OPEN]}:
+            return ""
+        what = f"none of the {len(others)} other cells is" if len(others) > 1 else "the other cell is not"
+        return f" (a guess: {what} ruled out)"
 
     def _not_settled(self) -> Iterator[str]:
         """Say which cells may be better, and which were not measured."""
@@ -135,7 +156,7 @@ class Answer:
         for arm in dict.fromkeys([reference, reference if without is None else without]):
             over = -study.search.difference(arm, chosen)  # the same as in the other lines
             if over.blocks and arm not in (chosen, *self._slowed):
-                what = ", the best without MPS" if arm == without else ""
+                what = f", the best without MPS{self._within()}" if arm == without else ""
                 yield f"{self._times(over)} of {study.names[arm]}{what}"
 
     def _find_slowed(self) -> dict[int, str]:
@@ -153,14 +174,26 @@ class Answer:
         return found
 
     def _best_without_mps(self, chosen: int) -> int | None:
-        """Return the best cell without MPS that no limit excludes, for a choice under MPS."""
-        study, outside = self.study, (Fate.BROKEN, Fate.EXCLUDED)
+        """Return the best cell without MPS that seems to keep the limits, for a choice under MPS."""
+        study = self.study
         if study.is_off(chosen):
             return None
-        arms = [arm for arm, fate in enumerate(self._standing.fates) if fate not in outside]
-        over = {arm: study.search.difference(arm, chosen) for arm in arms if study.is_off(arm)}
+        over = {arm: study.search.difference(arm, chosen) for arm in self._allowed() if study.is_off(arm)}
         known = {arm: each.mean for arm, each in over.items() if each.blocks}
         return max(known, key=known.__getitem__, default=None)
+
+    def _allowed(self) -> list[int]:
+        """List the cells that seem to keep the limits."""
+        standing = self._standing
+        return [
+            arm
+            for arm, fate in enumerate(standing.fates)
+            if fate is not Fate.EXCLUDED and standing.seems_to_keep(arm)
+        ]
+
+    def _within(self) -> str:
+        """Return what a best cell is the best of, where limits leave some out."""
+        return " within the limits" if self.study.aim.limits else ""
 
     def _best(self, arms: Iterable[int]) -> int | None:
         """Return the best of these cells that has a run; None without any."""
@@ -168,19 +201,25 @@ class Answer:
         return max((arm for arm in arms if self.study.runs[arm]), key=lambda arm: effects[arm], default=None)
 
     def _about_batches(self, chosen: int) -> Iterator[str]:
-        """Say whether one process with larger batches beats several, or that it was not tried."""
+        """Say whether one process with larger batches beats several, or that it was not tried.
+
+        It does as much if no more than what counts as equal can be gained by several.
+        """
         study, option = self.study, AXES["batch"].option
         several = [arm for arm, axes in enumerate(study.axes) if axes["procs"] > 1]
         if len({axes["batch"] for axes in study.axes}) == 1:
             if chosen in several:
                 yield f"larger batches in one process were not tried: {option}=1,2,4,8 adds them"
             return
-        best = self._best(several)
+        best = self._best(arm for arm in self._allowed() if arm in several)
         if chosen not in several and best is not None:
-            is_clear = study.search.difference(best, chosen).high < 0
-            what = "beats" if is_clear else "does as much as"
-            pack = f"{study.names[best]}, the best of several processes"
-            yield f"one process {what} packing: {pack}: {self._against(best)}"
+            most = study.search.difference(best, chosen).high
+            if most > LOG_ZONE:
+                what = "it is not known whether packing gains"
+            else:
+                what = f"one process {'beats' if most < 0 else 'does as much as'} packing"
+            pack = f"{study.names[best]}, the best of several processes{self._within()}"
+            yield f"{what}: {pack}: {self._against(best)}"
 
     def _about_outputs(self, chosen: int) -> Iterator[str]:
         """Say in what the outputs of the cell differ from those of one process that does the same work."""

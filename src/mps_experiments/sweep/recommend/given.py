@@ -1,21 +1,24 @@
 """The cells of stored runs that a user names: a choice among them measures nothing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
 from mps_experiments.analysis.runs import Condensed, condensed
 from mps_experiments.errors import ConfigError
-from mps_experiments.record.axes import COORDINATES, FACTORS
+from mps_experiments.record.axes import BY_NAME, COORDINATES, FACTORS
+from mps_experiments.record.cell import Cell, Times, times_order
 from mps_experiments.record.measurement import Measurement
 from mps_experiments.run.fingerprint import Fingerprint, of_record
 from mps_experiments.sweep.recommend.aim import Aim
-from mps_experiments.sweep.recommend.known import KnownCells
-from mps_experiments.sweep.recommend.unused import main_differences, unused_line
+from mps_experiments.sweep.recommend.known import KnownCells, whole_name
+from mps_experiments.sweep.recommend.unused import main_differences, other_windows_line
 
 FLAG = "--stored"
 # The coordinates are known by their names rather than by their options.
 CHOICES = {axis.name if axis.name in COORDINATES else axis.option: axis for axis in FACTORS}
+
+_Window = tuple[Times, float | None]
 
 
 def cells_of(
@@ -23,7 +26,8 @@ def cells_of(
 ) -> KnownCells:
     """Return the cells of the VALID ordinary runs, which must be of one machine and one setting.
 
-    A few runs that differ in the window only are left out, such as the pilot run of a search for p99.
+    How long is measured is no choice: of a configuration only the runs of one window count. It is the longest
+    that all configurations have, else the longest of those that differ in processes and MPS, else its own.
 
     Args:
         aim: What is wanted.
@@ -45,14 +49,12 @@ def cells_of(
             listed = ",".join(map(str, sorted(there, key=lambda value: (str(type(value)), value))))
             what = f"no stored run has it; there is {option}={listed}"
             raise ConfigError(option, ",".join(lacking), what)
-    runs, unused = _of_one_setting(runs)
+    _refuse_several_settings(runs)
     if runs[0].cell.device == "cpu":
         aim.refuse_without_gpu()
-    by_cell: dict[tuple[Any, ...], list[Condensed]] = {}
-    for run in runs:
-        by_cell.setdefault(tuple(run.cell.axes[axis.name] for axis in FACTORS), []).append(run)
-    together = sorted(by_cell.values(), key=lambda own: (own[0].cell.procs, own[0].cell.mps))
-    axes = [own[0].cell.axes for own in together]
+    kept, unused = _longest_windows(runs)
+    together = sorted(kept, key=lambda own: (own[0].cell.procs, own[0].cell.mps))
+    axes = [own[0].cell.moved(repeat=0).axes for own in together]
     known = KnownCells(aim, axes, _names(axes))
     known.longer_window = "measure with a longer window_s"
     known.more_blocks = "more blocks may tell: the search without --stored measures them"
@@ -63,30 +65,58 @@ def cells_of(
     return known
 
 
-def _of_one_setting(runs: Sequence[Condensed]) -> tuple[list[Condensed], str]:
-    """Return the runs to choose among, and how many are left out and why; refuse several settings."""
-    by_setting: dict[str, list[Condensed]] = {}
+def _refuse_several_settings(runs: Sequence[Condensed]) -> None:
+    by_setting: dict[str, list[Fingerprint]] = {}
     for run in runs:
-        by_setting.setdefault(_setting(run).digest, []).append(run)
+        setting = of_record(run).without("repeat", "window_s", *(axis.name for axis in FACTORS))
+        by_setting.setdefault(setting.digest, []).append(setting)
     first, *others = sorted(by_setting.values(), key=len, reverse=True)
-    left = [(_setting(own[0]), len(own)) for own in others]
-    but_window = {_setting(own[0], "window_s").digest for own in by_setting.values()}
-    if len(but_window) == 1 and all(count < len(first) for _, count in left):
-        return first, unused_line(left, [_setting(first[0])])
-    apart = "; ".join(main_differences(left, [_setting(first[0])]))
-    what = f"the runs are of {len(by_setting)} settings: beside {len(first)} alike, {apart}"
-    raise ConfigError(FLAG, "", f"{what}; give runs of one")
+    if others:
+        apart = "; ".join(main_differences([(own[0], len(own)) for own in others], first[:1]))
+        what = f"the runs are of {len(by_setting)} settings: beside {len(first)} alike, {apart}"
+        raise ConfigError(FLAG, "", f"{what}; give runs of one")
 
 
-def _setting(run: Measurement, *free: str) -> Fingerprint:
-    """Return what all cells of a choice share; `free` are further keys in which they may differ."""
-    return of_record(run).without("repeat", *(axis.name for axis in FACTORS), *free)
+def _longest_windows(runs: Sequence[Condensed]) -> tuple[list[list[Condensed]], str]:
+    """Return the runs of each configuration that count, and how many do not for their window."""
+    windows: dict[tuple[Any, ...], dict[_Window, list[Condensed]]] = {}
+    for run in sorted(runs, key=lambda run: _length(_window(run.cell))):
+        cell = run.cell
+        own = windows.setdefault((cell.extras, cell.procs, cell.mps), {})
+        own.setdefault(_window(cell), []).append(run)
+    common = _common(windows.values())
+    kept, left = [], list[tuple[Cell, Cell]]()
+    for (extras, *_), own in windows.items():
+        partners = _common(each for (other, *_), each in windows.items() if other == extras)
+        longest = max(common or partners or own, key=_length)
+        kept.append(own[longest])
+        used = own[longest][0].cell
+        left += [(run.cell, used) for window, others in own.items() if window != longest for run in others]
+    return kept, other_windows_line(left)
+
+
+def _common(windows: Iterable[Iterable[_Window]]) -> set[_Window]:
+    return set.intersection(*map(set, windows))
+
+
+def _window(cell: Cell) -> _Window:
+    return cell.times, cell.window_s
+
+
+def _length(window: _Window) -> tuple[float, float]:
+    times, window_s = window
+    return times_order(times), window_s or 0.0
 
 
 def _names(axes: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Name each cell by the factors in which they differ; one alone by the usual three."""
-    varied = [axis for axis in FACTORS if len({each[axis.name] for each in axes}) > 1]
-    shown = varied or [axis for axis in FACTORS if axis.name in COORDINATES]
-    ordered = sorted(shown, key=lambda axis: axis.name != "procs")
-    words = {axis.name: word for word, axis in CHOICES.items()}
-    return [" ".join(f"{words[axis.name]}={each[axis.name]}" for axis in ordered) for each in axes]
+    """Name each cell by processes, MPS, and the other factors and the window in which they differ."""
+    shown = {
+        word: axis.name
+        for word, axis in (CHOICES | {"window_s": BY_NAME["window_s"]}).items()
+        if axis.name in ("procs", "mps") or len({each[axis.name] for each in axes}) > 1
+    }
+    ordered = sorted(shown, key=lambda word: word != "procs")
+    return [
+        whole_name(each, [f"{word}={each[shown[word]]}" for word in ordered if each[shown[word]] is not None])
+        for each in axes
+    ]

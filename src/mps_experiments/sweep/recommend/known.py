@@ -1,11 +1,11 @@
 """The cells among which one is chosen, and what their runs tell."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mps_experiments.analysis.search import Search, depths
 from mps_experiments.analysis.standing import Arm
-from mps_experiments.record.axes import EXTRA_FACTORS, FACTORS, is_number
+from mps_experiments.record.axes import EXTRA_FACTORS, FACTORS, factor_words, is_number, key_of
 from mps_experiments.record.measurement import Measurement
 from mps_experiments.sweep.recommend.aim import Aim
 
@@ -16,7 +16,7 @@ class KnownCells:
     Args:
         aim: What is wanted.
         axes: The values of each cell's axes, by name.
-        names: What sets each cell apart.
+        names: The configuration of each cell, as `whole_name` writes it.
         seed: What the order of a search's runs is drawn from.
 
     Attributes:
@@ -64,6 +64,13 @@ class KnownCells:
             return
         self.runs[arm].append(run)
         self.search.add(arm, block, score, self.aim.excess(run))
+
+
+def whole_name(axes: Mapping[str, Any], words: Sequence[str]) -> str:
+    """Name a configuration by what sets it apart, then processes, MPS and unusual values that lack there."""
+    more = [f"procs={axes['procs']}", f"mps={axes['mps']}", *factor_words(axes)]
+    given = set(map(key_of, words))
+    return " ".join([*words, *(text for text in more if key_of(text) not in given)])
 
 
 def _arms(axes: Sequence[dict[str, Any]]) -> list[Arm]:

@@ -7,14 +7,15 @@ from pathlib import Path
 
 from mps_experiments.analysis.numbers import short
 from mps_experiments.config.composer import Cell
-from mps_experiments.record.axes import FACTORS, chosen, items_of, key_of
+from mps_experiments.record.axes import FACTORS, items_of, key_of
 from mps_experiments.record.latencies import ENOUGH
 from mps_experiments.record.machine import MachineFacts
 from mps_experiments.record.measurement import Measurement
 from mps_experiments.run.plan import RunPlan
+from mps_experiments.run.recorder import cell_of
 from mps_experiments.run.skip import reason_to_skip
 from mps_experiments.sweep.recommend.aim import Aim
-from mps_experiments.sweep.recommend.known import KnownCells
+from mps_experiments.sweep.recommend.known import KnownCells, whole_name
 
 _WINDOWS_S = (5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0)  # few, so that a later search finds the same again
 _SPARE = 1.1  # of iterations: other cells may be slower than the one that the window was chosen by
@@ -40,9 +41,9 @@ class Study(KnownCells):
         self, aim: Aim, cells: Sequence[Cell], plans: Sequence[RunPlan], varied: frozenset[str]
     ) -> None:
         self.cells, self.plans = cells, plans
+        axes = [cell_of(plan).axes for plan in plans]
         words = [[text for text in cell.overrides if key_of(text) in varied] for cell in cells]
-        names = [" ".join(own) or plan.name for own, plan in zip(words, plans, strict=True)]
-        axes = [chosen(cell.config) for cell in cells]
+        names = [whole_name(each, own) for each, own in zip(axes, words, strict=True)]
         super().__init__(aim, axes, names, seed=cells[0].config.order_seed)
         self.stored: list[tuple[int, Path]] = []
         self._failures: Counter[int] = Counter()
