@@ -102,7 +102,10 @@ def show(
     if rows := circumstances(cells, missing):
         terminal.show([circumstance_table(rows, names)])
     elif any(cell.a and cell.b for cell in cells):
-        terminal.line("nothing else that is recorded differs: GPU, driver, versions, code, host, files, load")
+        terminal.line(
+            "nothing else that is recorded differs: GPU, driver, versions, code, host, files, "
+            "load of others on GPU and CPU"
+        )
 
 
 def number_table(cells: Sequence[Compared], names: Names) -> Table:
