@@ -17,7 +17,18 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 # With these the program only shows something: nothing else may stand in its output.
-_SHOWING = {"-h", "--help", "--hydra-help", "-c", "--cfg", "-i", "--info", "-sc", "--shell-completion"}
+_SHOWING = {
+    "-h",
+    "--help",
+    "--hydra-help",
+    "--version",
+    "-c",
+    "--cfg",
+    "-i",
+    "--info",
+    "-sc",
+    "--shell-completion",
+}
 
 
 def entry_point() -> NoReturn:

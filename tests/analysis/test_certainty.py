@@ -22,8 +22,8 @@ def doubts(*runs: Measurement) -> str:
     return ", ".join(caveats(list(panel_of(*runs).arm("on").values())))
 
 
-def lines(*runs: Measurement) -> list[str]:
-    panel = panel_of(*runs)
+def lines(*runs: Measurement, **about: Any) -> list[str]:
+    panel = replace(panel_of(*runs), **about)
     return list(certainty_lines(panel, {"on": panel.arm("on"), "off": panel.arm("off")}))
 
 
@@ -123,3 +123,20 @@ def test_the_tail_of_a_fixed_window_is_told() -> None:
 def test_without_valid_runs_nothing_is_said() -> None:
     panel = panel_of(*PAIR)
     assert list(certainty_lines(panel, {"on": {}, "off": {}})) == []
+
+
+@pytest.mark.parametrize(
+    ("procs", "about", "todo"),
+    [
+        ((1, 2), {}, " Add repeat=0,1,2,3 before you act on it."),
+        ((1, 2), {"precision": 0.05}, " Raise budget_min for more blocks."),
+        ((2, 4), {"precision": 0.05}, ""),
+        ((1, 2), {"precision": 0.05, "is_cut_off": True}, " The sweep was cut off before its end."),
+        ((1, 2), {"is_cut_off": True}, " The sweep was cut off before its end."),
+    ],
+)
+def test_what_to_do_about_few_blocks_fits_the_sweep(
+    procs: tuple[int, ...], about: dict[str, Any], todo: str
+) -> None:
+    said = lines(*arm("on", dict.fromkeys(procs, (1.0, 1.0))), **about)[0]
+    assert said == f"2 blocks: the intervals are rough.{todo}"

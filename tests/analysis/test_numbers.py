@@ -10,7 +10,7 @@ from mps_experiments.analysis import numbers
 
 
 def test_the_examples_are_true() -> None:
-    assert doctest.testmod(numbers) == doctest.TestResults(failed=0, attempted=7)
+    assert doctest.testmod(numbers) == doctest.TestResults(failed=0, attempted=8)
 
 
 def test_a_time_keeps_three_digits_at_least() -> None:

@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import pytest
+from hydra import __version__ as hydra_version
 
+from mps_experiments import __version__
 from mps_experiments.config.flags import read_flags
 from mps_experiments.config.schema import CONFIG_NAME, conf_dir
 from mps_experiments.errors import ConfigError
@@ -45,6 +47,12 @@ def test_a_mistake_with_a_flag_is_told_in_one_line(arguments: list[str], line: s
     told = str(caught.value)
     assert told.startswith(line)
     assert "\n" not in told
+
+
+def test_the_version_is_that_of_this_program(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        read_flags(["--version"])
+    assert capsys.readouterr().out == f"mps_experiments {__version__}, Hydra {hydra_version}\n"
 
 
 def test_a_folder_that_hydra_would_read_otherwise_is_refused(tmp_path: Path) -> None:

@@ -24,7 +24,10 @@ PERMISSIONS = [
     Bad(
         name="a folder that takes no files",
         arguments=["device=cpu", "output_dir=/sys/kernel"],
-        says=("output_dir=/sys/kernel: has 0 MB of free space", "name a folder on another disk"),
+        says=(
+            "output_dir=/sys/kernel: cannot be written (its file system takes no files)",
+            "a folder of yours",
+        ),
     ),
     output("somebody's home", "~nobody-has-this-name/x", "Could not determine home"),
     output("a name too long", f"{{here}}/{'x' * 300}", "File name too long"),

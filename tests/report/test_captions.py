@@ -10,7 +10,7 @@ from mps_experiments.report.captions import caption_lines, warnings_of
 from tests.outputs import with_output
 from tests.records import INVALID, SKIPPED, make_measurement
 
-ONE_BLOCK = "one block: an interval covers what happened within a run, not between runs; add repeat=0,1,2,3"
+ONE_BLOCK = "one block: an interval covers what happened within a run, not between runs"
 TWO_BLOCKS = "median (lowest to highest) of 2 blocks"
 ROUGH = (
     "ratio, gain [rough interval]: 2 blocks: as wide as they differ, which holds the truth in about 70 % of "

@@ -58,6 +58,22 @@ def test_repeats_are_one_row_of_medians() -> None:
     assert table.notes[0].startswith("Medians over up to 3 blocks; ")
 
 
+def test_on_the_cpu_cells_that_were_skipped_are_one_line() -> None:
+    skipped = [
+        make_measurement(f"s{n}", mps="on", procs=n, times=10, verdict=SKIPPED, machine=CPU_ONLY)
+        for n in (1, 2)
+    ]
+    measured = arm("off", {1: 1.0, 2: 1.5}, machine=CPU_ONLY)
+    table = cell_table(panel_of(*measured, *skipped), {})
+    assert [row[0] for row in table.rows] == ["1", "2"]
+    assert f"Left out: 2 cells, SKIPPED: {SKIPPED.reason}." in table.notes
+    assert "MPS on" not in as_text(cost_tables([*measured, *skipped]), 80)
+    assert [row[:2] for row in cell_table(panel_of(*skipped), {}).rows] == [
+        ("1 · MPS on", "SKIPPED"),
+        ("2 · MPS on", "SKIPPED"),
+    ]
+
+
 def test_runs_without_a_number_show_their_verdict() -> None:
     bad = [make_measurement(f"bad {n}", mps="on", procs=4, times=10, verdict=INVALID) for n in (0, 1)]
     skipped = make_measurement("skipped", mps="on", procs=8, times=10, verdict=SKIPPED)

@@ -46,7 +46,6 @@ def test_options_may_be_typed_as_those_of_the_program(words: list[str], expected
         (["--output-dir", "x", "--output-dir", "y"], "--output-dir=y: was given before as x; give one value"),
         (["output_dir=a", "--output-dir", "b"], "--output-dir=b: was given before as a"),
         (["output_dir=a", "output-dir=b"], "output-dir=b: was given before as a"),
-        (["--out", "x", "--output-dir=y"], "--output-dir=y: was given before as x"),
         (["--all", "all=false"], "all=false: was given before as true"),
         (["--output-dir", "x", "output_dir=x", "--all", "all=true"], ""),
         (["--more", "x", "--more", "y"], ""),
@@ -68,6 +67,31 @@ def test_an_option_given_twice_with_different_values_is_refused(
     error = capsys.readouterr().err
     assert error.startswith(f"mps_experiments: {said}")
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ["--output", "x.html"],
+            "--output: no such option; did you mean --output-dir or --out?; see tool --help",
+        ),
+        (["--expor=csv"], "--expor: no such option; did you mean --export?; see tool --help"),
+        (["a", "--exprot", "csv"], "--exprot: no such option; did you mean --export?; see tool --help"),
+        (["--zzz"], "--zzz: no such option; see tool --help"),
+    ],
+)
+def test_the_name_of_an_option_cannot_be_cut_short(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parser = Parser(prog="tool")
+    parser.add_argument("word", nargs="*")
+    for option in ("--output-dir", "--out", "--export"):
+        parser.add_argument(option)
+    assert parser.parse_args(["--", "--zzz"]).word == ["--zzz"]
+    with pytest.raises(SystemExit, match="2"):
+        parser.parse_intermixed_args(words)
+    assert capsys.readouterr().err == f"mps_experiments: {said}\n"
 
 
 def test_a_file_of_such_a_name_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

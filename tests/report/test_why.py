@@ -1,5 +1,11 @@
 """Why N processes take longer than one: the bars, and a sentence for each cell."""
 
+from dataclasses import replace
+
+import pytest
+
+from mps_experiments.analysis.explanation import Explanation
+from mps_experiments.analysis.gpu_limits import Cause
 from mps_experiments.record.measurement import Measurement
 from mps_experiments.report.content import Table
 from mps_experiments.report.summary import causes
@@ -65,7 +71,48 @@ def test_a_cell_whose_iteration_did_not_grow_says_so() -> None:
         traced_run("1", mps="on", procs=1, iteration_ms=10.0),
         traced_run("2", mps="on", procs=2, iteration_ms=10.0),
     ]
-    assert "no longer than alone" in table_of(*runs).rows[0][2]
+    told = table_of(*runs).rows[0][2]
+    assert told == "An iteration takes no longer than alone; one worker keeps the GPU busy 40 % of its time."
+
+
+def sentence(cause: Cause, total: float, *, is_free: bool = False, **grown: float) -> str:
+    """What is said where these parts grew, in ms."""
+    parts = {"kernels": 0.0, "behind_others": 0.0, "waiting_idle": 0.0, "host": 0.0, "total": total} | grown
+    figures = {f"growth/{name}_ms": value for name, value in parts.items()} | {"gpu_busy_alone_share": 0.18}
+    runs = full_sweep()
+    told = [replace(each, explanation=Explanation(cause=cause, text="", figures=figures, is_free=is_free))
+            for each in causes(runs)[:1]]  # fmt: skip
+    table = why_table(panel_of(*runs), told)
+    assert table is not None
+    return table.rows[0][2]
+
+
+def test_where_the_others_run_for_free_the_cause_rests_on_how_busy_one_keeps_the_gpu() -> None:
+    """Not on the part that grew most, which may belong to another cause."""
+    assert sentence(Cause.HOST, 0.0532, is_free=True, kernels=0.13, host=-0.0768) == (
+        "An iteration takes hardly longer than alone (+0.0532 ms); "
+        "one worker keeps the GPU busy 18 % of its time."
+    )
+
+
+@pytest.mark.parametrize(
+    ("cause", "part"),
+    [
+        (Cause.HOST, "waiting while the GPU runs nothing (+3.5 ms)"),
+        (Cause.CONTENTION, "in its own operations (+4 ms)"),
+        (Cause.UNDECIDED, "in its own operations (+4 ms)"),
+    ],
+)
+def test_the_part_that_is_named_belongs_to_the_cause(cause: Cause, part: str) -> None:
+    told = sentence(cause, 10.0, kernels=4.0, waiting_idle=3.5, host=2.5)
+    assert told == f"An iteration takes 10 ms longer than alone, most of all {part}."
+
+
+def test_a_part_larger_than_the_whole_says_what_it_is_offset_by() -> None:
+    assert sentence(Cause.TIME_SLICED, 0.488, waiting_idle=3.31, host=-2.822) == (
+        "An iteration takes 0.488 ms longer than alone, most of all waiting while the GPU runs nothing "
+        "(+3.31 ms, less 2.82 ms elsewhere)."
+    )
 
 
 def test_what_tells_cells_apart_is_in_their_names() -> None:

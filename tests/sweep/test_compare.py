@@ -32,8 +32,8 @@ def test_a_line_holds_both_numbers_their_ratio_and_latencies() -> None:
     stored = [*runs(2.0, 2.0), *runs(1.0, procs=1), *runs(1.0, procs=4)]
     now = [*runs(1.0, 1.0), *runs(1.0, procs=1, verdict=INVALID)]
     assert lines(number_table(compared(stored, now), NAMES)) == [
-        ["mps=off procs=1 times=2", "2.0", "INVALID", "-", "500.0 → -", "- → -"],
-        ["mps=off procs=2 times=2", "2.0", "4.0", "2.00 [2.00, 2.00]", "1000.0 → 500.0", "- → -"],
+        ["mps=off procs=1 times=2", "2.0", "INVALID", "-", "500 → -", "- → -"],
+        ["mps=off procs=2 times=2", "2.0", "4.0", "2.00 [2.00, 2.00]", "1000 → 500", "- → -"],
     ]
 
 
@@ -58,7 +58,7 @@ def test_a_change_that_decides_is_told_from_1_in_its_row() -> None:
 
 def test_p99_is_told_of_enough_iterations() -> None:
     (line,) = lines(number_table(compared(runs(6.0, times=600), runs(3.0, times=600)), NAMES))
-    assert line[4:] == ["10.0 → 5", "10.0 → 5"]
+    assert line[4:] == ["10.0 → 5.00", "10.0 → 5.00"]
 
 
 def test_of_a_fault_it_is_told_in_how_many_trials_all_others_finished() -> None:

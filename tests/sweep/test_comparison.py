@@ -6,9 +6,17 @@ from typing import Any
 
 import pytest
 
+from mps_experiments.record.findings import too_much
 from mps_experiments.record.measurement import Measurement
 from mps_experiments.record.workload import ImageInput
-from mps_experiments.sweep.comparison import Compared, circumstances, compared, of_one_window, verdict_line
+from mps_experiments.sweep.comparison import (
+    CORES_TAKEN,
+    Compared,
+    circumstances,
+    compared,
+    of_one_window,
+    verdict_line,
+)
 from mps_experiments.sweep.export.values import StoredRun, stored_run
 from tests.fault_records import FAILED, KILLED, faulty_run, make_trial
 from tests.records import GPU, INVALID, MACHINE, make_measurement
@@ -251,6 +259,24 @@ def test_each_circumstance_that_differs_is_a_row_once() -> None:
         ("warmup", "2", "9"),
         ("foreign load", "pid 7", ""),
         ("options that the record lacks", "", "trace.iterations=3"),
+    ]
+
+
+def test_what_others_took_of_the_workers_cores_is_a_circumstance() -> None:
+    def loaded(*shares: float) -> list[StoredRun]:
+        found = runs(*(1.0 for _ in shares))
+        findings = [too_much("foreign_cpu", share, "others", warn=0.05) for share in shares]
+        return [
+            changed(run, findings=(each,) if each else ()) for run, each in zip(found, findings, strict=True)
+        ]
+
+    quiet, busy, all_busy = loaded(0.01, 0.02), loaded(0.44, 0.02, 0.67), loaded(0.5, 0.67)
+    assert circumstances(compared(quiet, quiet)) == []
+    assert circumstances(compared(busy, quiet)) == [
+        (CORES_TAKEN, "44 % to 67 % in 2 of 3 runs", "none found")
+    ]
+    assert circumstances(compared(all_busy, busy)) == [
+        (CORES_TAKEN, "50 % to 67 %", "44 % to 67 % in 2 of 3 runs")
     ]
 
 

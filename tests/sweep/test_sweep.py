@@ -96,6 +96,16 @@ def test_a_sweep_without_a_gpu_succeeds_and_says_so(finished: Finished) -> None:
     ]
 
 
+@pytest.mark.parametrize(("times", "said"), [("3,2", ["3,2"]), ("3,auto", [])])
+def test_a_window_that_is_typed_without_effect_is_told_once(
+    tmp_path: Path, times: str, said: list[str]
+) -> None:
+    done = sweep(tmp_path, "-m", "mps=on", f"times={times}", "window_s=5", "device=cpu", "tracking=none")
+    assert [line for line in done.result.stdout.splitlines() if "no effect" in line] == [
+        f"window_s=5 has no effect with times={each}; times=auto measures for a time" for each in said
+    ]
+
+
 def test_each_measured_cell_is_one_line_with_its_verdict(finished: Finished) -> None:
     lines = [line for line in finished.result.stdout.splitlines() if re.match(r"mps=\w+ procs=\d", line)]
     assert sum(": VALID  makespan" in line for line in lines) == 4

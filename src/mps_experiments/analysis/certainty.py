@@ -48,11 +48,13 @@ def _blocks(panel: Panel, used: Sequence[Group]) -> Iterator[str]:
         return
     gains_known = [gain for group in used if group.procs > 1 and (gain := panel.ratio(group).gain)]
     unknown = next((gain.why for gain in gains_known if gain.interval is None), "")
-    repeats = ",".join(map(str, range(ENOUGH_BLOCKS)))
-    yield (
-        f"{fewest} block{'s' * (fewest > 1)}: {unknown or 'the intervals are rough'}. "
-        f"Add repeat={repeats} before you act on it."
-    )
+    if panel.is_cut_off:
+        todo = "The sweep was cut off before its end."
+    elif panel.precision:  # it adds blocks by itself, but not where nothing can be compared
+        todo = "Raise budget_min for more blocks." if gains_known else ""
+    else:
+        todo = f"Add repeat={','.join(map(str, range(ENOUGH_BLOCKS)))} before you act on it."
+    yield f"{fewest} block{'s' * (fewest > 1)}: {unknown or 'the intervals are rough'}. {todo}".rstrip()
 
 
 def _smallest(panel: Panel, used: Sequence[Group]) -> Iterator[str]:

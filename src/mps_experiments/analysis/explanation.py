@@ -24,11 +24,16 @@ _FILLED = 0.8  # share of a worker's time in which it keeps the GPU busy, from w
 
 @dataclass(frozen=True, kw_only=True)
 class Explanation:
-    """The cause of a run's ratio, a paragraph that begins with it, its figures: name with unit -> value."""
+    """The cause of a run's ratio, a paragraph that begins with it, its figures: name with unit -> value.
+
+    Attributes:
+        is_free: True if the others ran for free: then the cause is what leaves room for them.
+    """
 
     cause: Cause
     text: str
     figures: dict[str, float]
+    is_free: bool = False
 
 
 def explain(many: Measurement, one: Measurement | None) -> Explanation | None:
@@ -46,7 +51,8 @@ def explain(many: Measurement, one: Measurement | None) -> Explanation | None:
     growth = Growth.between(many, one)
     cause, sentences = _judge(growth)
     text = " ".join([f"{cause}: {_how_long(growth)}", *sentences])
-    return Explanation(cause=cause, text=text, figures=growth.figures())
+    is_free = TOO_FAST <= growth.ratio < _FREE
+    return Explanation(cause=cause, text=text, figures=growth.figures(), is_free=is_free)
 
 
 def _why_untraced(run: Measurement) -> str:

@@ -46,6 +46,15 @@ def short(value: float) -> str:
     return f"{Decimal(f'{value:.3g}'):f}" if abs(value) < 1000 else f"{value:.0f}"
 
 
+def three_digits(value: float) -> str:
+    """Write three digits, zeros included, or all of a larger number: for numbers that stand side by side.
+
+    >>> three_digits(4.6), three_digits(10.04), three_digits(9.999), three_digits(0.012), three_digits(1560.4)
+    ('4.60', '10.0', '10.0', '0.0120', '1560')
+    """
+    return f"{Decimal(f'{value:#.3g}'):f}" if abs(value) < 1000 else f"{value:.0f}"
+
+
 def width(share: float, digits: int = 0) -> str:
     """Say how far a number may be off, relative to it; above a half as a factor.
 

@@ -27,12 +27,14 @@ class Panel:
         varied: What sets it apart from the sweep's other panels, as overrides; empty if nothing does.
         stratum: Likewise from the other `strata` of its panel.
         precision: The goal of the sweep that the report is of, whatever sweep the runs are from; 0 for none.
+        is_cut_off: True if a signal ended that sweep before all of its runs were made.
     """
 
     runs: tuple[ReportRun, ...]
     varied: str = ""
     stratum: str = ""
     precision: float = 0.0
+    is_cut_off: bool = False
 
     @cached_property
     def measurements(self) -> tuple[Measurement, ...]:
@@ -142,7 +144,7 @@ class Panel:
         return [m for m in self.measurements if m.cell.times == self.times and frozen(_setting(m)) == own]
 
 
-def panels(runs: Sequence[ReportRun], precision: float = 0.0) -> list[Panel]:
+def panels(runs: Sequence[ReportRun], precision: float = 0.0, is_cut_off: bool = False) -> list[Panel]:
     """Divide the ordinary runs by machine, workload and setting, in the order in which they came.
 
     Those of a single cell, which leaves nothing to choose, come last.
@@ -158,6 +160,7 @@ def panels(runs: Sequence[ReportRun], precision: float = 0.0) -> list[Panel]:
             runs=tuple(together),
             varied=shared_settings([run.measurement for run in together]),
             precision=precision,
+            is_cut_off=is_cut_off,
         )
         for together in by_key.values()
     ]

@@ -3,6 +3,9 @@
 import argparse
 from pathlib import Path
 
+from hydra import __version__ as hydra_version
+
+from mps_experiments import __version__
 from mps_experiments.config.internals import get_args_parser
 from mps_experiments.config.mistakes import dashed
 from mps_experiments.config.places import is_file, is_folder
@@ -39,6 +42,8 @@ def read_flags(arguments: list[str]) -> argparse.Namespace:
 def _parsed(arguments: list[str]) -> argparse.Namespace:
     parser = get_args_parser()
     parser.exit_on_error = False
+    told = {"version": f"mps_experiments {__version__}, Hydra {hydra_version}"}
+    vars(parser._option_string_actions["--version"]).update(told)  # Hydra tells its own alone
     try:
         args, unknown = parser.parse_known_args(arguments)
     except argparse.ArgumentError as error:

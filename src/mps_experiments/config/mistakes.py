@@ -34,6 +34,7 @@ COMPOSITION_ERRORS = (
     *(ValueError, TypeError, AttributeError, AssertionError),
 )
 _CLOSE = 0.75  # of difflib: workload.bacth is close to workload.batch, workload.batch to no workload.kind
+_BRACKETS = (("(", ")"), ("[", "]"), ("{", "}"))
 MAX_CELLS = 10_000  # all are composed before the first one runs
 GROUPS = ("mps", "workload", "fault", "tracking", "experiment")
 
@@ -78,10 +79,17 @@ def unreadable(override: str) -> ConfigError:
     if not re.fullmatch(r"[+~]{0,2}[\w./@$-]+", option):
         return ConfigError(option, value, "not an option; write option=value, without spaces around the =")
     if _must_be(option) and not _takes_text(option):
-        return ConfigError(option, value, _must_be(option))
+        return ConfigError(option, value, f"{_lone_bracket(value)}{_must_be(option)}")
     mark = "'" if '"' in value else '"'
     quoted = shlex.quote(f"{option}={mark}{value}{mark}")
     return ConfigError(option, value, f"special characters need quotes in quotes: {quoted}")
+
+
+def _lone_bracket(value: str) -> str:
+    """Say which bracket has no other; empty if each has."""
+    pairs = [pair for opened, closed in _BRACKETS for pair in ((opened, closed), (closed, opened))]
+    lone = next((pair for pair in pairs if value.count(pair[0]) > value.count(pair[1])), None)
+    return f"has a {lone[0]} without its {lone[1]}; " if lone else ""
 
 
 def refuse_form(override: Override, choices: Choices) -> None:

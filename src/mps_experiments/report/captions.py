@@ -9,7 +9,7 @@ from mps_experiments.record.findings import NOISE, Finding, Severity
 from mps_experiments.record.measurement import Measurement
 from mps_experiments.record.verdict import Status
 
-_ONE_BLOCK = "one block: an interval covers what happened within a run, not between runs; add repeat=0,1,2,3"
+_ONE_BLOCK = "one block: an interval covers what happened within a run, not between runs"
 
 
 def warnings_of(measurement: Measurement) -> list[Finding]:

@@ -79,6 +79,19 @@ def cell_rows(panel: Panel) -> list[Row]:
     ]
 
 
+def _told_rows(panel: Panel) -> tuple[list[Row], list[str]]:
+    """Return the rows, on the CPU without those of SKIPPED runs alone, and how many these were and why."""
+    rows = cell_rows(panel)
+    skipped = [row for row in rows if row.count(Status.SKIPPED) == len(row.runs)]
+    if panel.on_gpu or len(skipped) == len(rows):
+        return rows, []
+    reasons = Counter(row.runs[0].verdict.reason for row in skipped)
+    lines = [
+        f"Left out: {number} cell{'s' * (number > 1)}, SKIPPED: {why}." for why, number in reasons.items()
+    ]
+    return [row for row in rows if row not in skipped], lines
+
+
 def _order(cell: Cell) -> tuple[object, ...]:
     return cell.extras, times_order(cell.times), ARMS.index(cell.mps), cell.procs
 
@@ -95,18 +108,18 @@ def cell_table(panel: Panel, roles: Mapping[str, str]) -> Table:
         panel: What is shown.
         roles: Record id of a cell's first VALID run -> what the decision calls the cell.
     """
-    rows = cell_rows(panel)
+    rows, left_out = _told_rows(panel)
     header, columns = ["processes"], [[_named(row, roles) for row in rows]]
     for heading, texts in _columns(panel, rows):
         if any(texts):
             header.append(heading)
             columns.append(texts)
     groups = [row.group for row in rows if row.group]
-    notes = ["No VALID run: no number."]
+    notes = ["No VALID run: no number.", *left_out]
     if groups:
         blocks = max(map(len, groups))
         over = f"Medians over up to {blocks} blocks" if blocks > 1 else "One block"
-        notes = [f"{over}; {_NOTE}", *_slowed(rows), *filter(None, [short_window_line(groups)])]
+        notes = [f"{over}; {_NOTE}", *left_out, *_slowed(rows), *filter(None, [short_window_line(groups)])]
     return Table(
         title=panel.title,
         header=tuple(header),
@@ -129,7 +142,7 @@ def cost_tables(measurements: Sequence[Measurement]) -> Iterator[RichTable]:
 
 
 def _cost_table(panel: Panel) -> Table:
-    rows = cell_rows(panel)
+    rows, _ = _told_rows(panel)
     wanted = [
         ("times", [str(row.cell.times) for row in rows] if len({row.cell.times for row in rows}) > 1 else []),
         (f"{panel.first.cell.item}s/s", _numbers(rows, _THROUGHPUT.of)),

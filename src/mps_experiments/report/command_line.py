@@ -1,6 +1,7 @@
 """The frame of every command: its options, its exit code, and one line for what ends it."""
 
 import argparse
+import difflib
 import functools
 import itertools
 import signal
@@ -27,16 +28,34 @@ _Arguments = ParamSpec("_Arguments")
 class Parser(argparse.ArgumentParser):
     """A command line whose mistakes are one line, and whose options may be typed as the program's are.
 
-    ``output_dir=x`` means ``--output-dir x``, and ``all=true`` means ``--all``.
+    ``output_dir=x`` means ``--output-dir x``, and ``all=true`` means ``--all``. No name can be cut short.
     """
+
+    def __init__(self, **keywords: Any) -> None:
+        super().__init__(allow_abbrev=False, **keywords)
 
     def parse_known_args(  # type: ignore[override]  # two overloads of the same
         self, args: Sequence[str] | None = None, namespace: Any = None
     ) -> Any:
-        """Read both spellings; an option that is given twice is refused, since one of them would be lost."""
+        """Read both spellings.
+
+        An option that is given twice is refused, since one of them would be lost; and one that is none.
+        """
         words = sys.argv[1:] if args is None else args
+        self._refuse_unknown(words)
         self._refuse_contradictions(words)
         return super().parse_known_args([typed for word in words for typed in self._spelled(word)], namespace)
+
+    def _refuse_unknown(self, words: Sequence[str]) -> None:
+        for word in itertools.takewhile(lambda each: each != "--", words):
+            name = word.partition("=")[0]
+            if not name.startswith("--") or " " in name or name in self._option_string_actions:
+                continue
+            options = self._option_string_actions.items()
+            shown = [flag for flag, action in options if action.help != argparse.SUPPRESS]
+            found = [flag for flag in shown if flag.startswith(name) or name.startswith(flag)]
+            close = " or ".join(found or difflib.get_close_matches(name, shown, n=1))
+            self.error(f"{name}: no such option" + (f"; did you mean {close}?" if close else ""))
 
     def _refuse_contradictions(self, words: Sequence[str]) -> None:
         given: dict[str, str] = {}
@@ -53,15 +72,14 @@ class Parser(argparse.ArgumentParser):
                 self.error(f"{name}={value}: was given before as {given[action.dest]}; give one value")
 
     def _option_of(self, word: str) -> argparse.Action | None:
-        """Return the option that a word sets, in either spelling and if its name is cut short."""
+        """Return the option that a word sets, in either spelling."""
         name, equals, _ = word.partition("=")
         options = self._option_string_actions
-        if not name.startswith("--"):
-            if not equals or exists(word):
-                return None
-            return options.get(f"--{name}") or options.get(f"--{name.replace('_', '-')}")
-        found = [options[name]] if name in options else [options[o] for o in options if o.startswith(name)]
-        return found[0] if len(found) == 1 else None
+        if name.startswith("--"):
+            return options.get(name)
+        if not equals or exists(word):
+            return None
+        return options.get(f"--{name}") or options.get(f"--{name.replace('_', '-')}")
 
     def _spelled(self, word: str) -> list[str]:
         name, equals, value = word.partition("=")

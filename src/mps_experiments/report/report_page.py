@@ -37,6 +37,7 @@ class Subject:
         problems: Why records could not be read.
         precision: The goal of the one sweep that it is about; 0 for none, and for several sweeps.
         decided: The decision of the search that the one sweep was made for, a line each.
+        is_cut_off: True if a signal has just ended it before all of its runs were made.
     """
 
     runs: tuple[ReportRun, ...]
@@ -44,6 +45,7 @@ class Subject:
     problems: tuple[str, ...] = ()
     precision: float = 0.0
     decided: tuple[str, ...] = ()
+    is_cut_off: bool = False
 
 
 def report_page(subject: Subject) -> Page:
@@ -84,7 +86,7 @@ def _title(subject: Subject) -> str:
 
 def _panels(subject: Subject) -> list[Panel]:
     """Divide the runs; those of a search without its pilot run, which leaves nothing to choose."""
-    found = panels(subject.runs, subject.precision)
+    found = panels(subject.runs, subject.precision, subject.is_cut_off)
     several = [panel for panel in found if len(panel.groups) > 1]
     return several if subject.decided and several else found
 

@@ -1,9 +1,11 @@
 """Show why N processes take longer than one: a bar for each cell, and a sentence; pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from mps_experiments.analysis.numbers import short
+from mps_experiments.analysis.explanation import Explanation
+from mps_experiments.analysis.gpu_limits import Cause
+from mps_experiments.analysis.numbers import per_cent, short
 from mps_experiments.analysis.panels import ARMS, Panel
 from mps_experiments.record.axes import varied_factors
 from mps_experiments.record.cell import times_order
@@ -24,6 +26,15 @@ _PARTS = (
     ("idle", "waits, GPU idle", "growth/waiting_idle_ms", "waiting while the GPU runs nothing"),
     ("host", "host", "growth/host_ms", "on the host (Python, launching, synchronising)"),
 )
+# Of which of these parts a cause was made; of the others any may be.
+_OF_CAUSE = {
+    Cause.HOST: ("idle", "host"),
+    Cause.TIME_SLICED: ("running", "behind", "idle"),
+    **dict.fromkeys(
+        (Cause.MULTIPROCESSORS, Cause.MEMORY, Cause.GPU, Cause.CONTENTION), ("running", "behind")
+    ),
+}
+_SEEN = 0.01  # of the whole, by which a part must exceed it
 _NOTE = (
     "Parts of an iteration of the slowest worker, in the window; what ran and what waited is from the traced "
     "pass. Of several blocks, the one whose ratio is nearest to that of all."
@@ -100,7 +111,7 @@ def _in_words(parts_ms: Sequence[float]) -> str:
 def why_table(panel: Panel, causes: Sequence[CellCause]) -> Table | None:
     """Say in a sentence for each cell what its cause rests on; None if no cause rests on figures."""
     rows = [
-        (_name(panel, cause.many), str(cause.explanation.cause), _sentence(cause.explanation.figures))
+        (_name(panel, cause.many), str(cause.explanation.cause), _sentence(cause.explanation))
         for cause in sorted(causes, key=lambda each: _place(each.many))
         if cause.explanation.figures
     ]
@@ -118,11 +129,18 @@ def unexplained(panel: Panel, causes: Sequence[CellCause]) -> list[str]:
     return [f"{', '.join(each)}: {text}" for text, each in names.items()]
 
 
-def _sentence(figures: Mapping[str, float]) -> str:
-    total_ms = figures["growth/total_ms"]
-    if total_ms <= 0:
-        return "An iteration takes no longer than alone."
-    grown = {words: figures[key] for _, _, key, words in _PARTS}
+def _sentence(found: Explanation) -> str:
+    """Say how much longer an iteration takes and the largest part that belongs to the cause."""
+    total_ms = found.figures["growth/total_ms"]
+    if found.is_free or total_ms <= 0:
+        how = f"hardly longer than alone (+{short(total_ms)} ms)" if total_ms > 0 else "no longer than alone"
+        busy = per_cent(found.figures["gpu_busy_alone_share"])
+        room = f"; one worker keeps the GPU busy {busy} of its time" if found.is_free else ""
+        return f"An iteration takes {how}{room}."
+    own = _OF_CAUSE.get(found.cause, tuple(role for role, *_ in _PARTS))
+    grown = {words: found.figures[key] for role, _, key, words in _PARTS if role in own}
     words, most_ms = max(grown.items(), key=lambda part: part[1])
-    longer = f"An iteration takes {short(total_ms)} ms longer than alone"
-    return f"{longer}, most of all {words} (+{short(most_ms)} ms)."
+    most, less = f"+{short(most_ms)} ms", most_ms - total_ms
+    if less > _SEEN * total_ms:
+        most = f"{most}, less {short(less)} ms elsewhere"
+    return f"An iteration takes {short(total_ms)} ms longer than alone, most of all {words} ({most})."

@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mps_experiments.analysis.metrics import BY_NAME
-from mps_experiments.analysis.numbers import day
+from mps_experiments.analysis.numbers import day, three_digits
 from mps_experiments.analysis.repeats import Group
 from mps_experiments.errors import ConfigError
 from mps_experiments.record.measurement import Measurement
@@ -102,7 +102,10 @@ def show(
     if rows := circumstances(cells, missing):
         terminal.show([circumstance_table(rows, names)])
     elif any(cell.a and cell.b for cell in cells):
-        terminal.line("nothing else that is recorded differs: GPU, driver, versions, code, host, files, load")
+        terminal.line(
+            "nothing else that is recorded differs: GPU, driver, versions, code, host, files, "
+            "load of others on GPU and CPU"
+        )
 
 
 def number_table(cells: Sequence[Compared], names: Names) -> Table:
@@ -142,4 +145,5 @@ def _figures(runs: Sequence[Measurement]) -> list[str]:
     if not valid:
         return [runs[0].verdict.status.value, *("" for _ in _LATENCIES)]
     group = Group.of(valid)
-    return [each.shown(group) for each in (_THROUGHPUT, *_LATENCIES)]
+    latencies = [each.of(group) for each in _LATENCIES]
+    return [_THROUGHPUT.shown(group), *("" if ms is None else three_digits(ms) for ms in latencies)]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from mps_experiments.analysis.estimates import Estimate, compare, t_half_width, throughput, welch
 from mps_experiments.analysis.keys import differences, differing_keys, frozen
-from mps_experiments.analysis.numbers import width
+from mps_experiments.analysis.numbers import per_cent, width
 from mps_experiments.analysis.repeats import Group
 from mps_experiments.config.schema import AUTO
 from mps_experiments.record.axes import FACTORS, name_of
@@ -27,6 +27,8 @@ _ALWAYS = dict.fromkeys([*(axis.option for axis in FACTORS), "fault.kind"])
 _FEW = 0.25  # of the runs with the usual window; up to so many with another are left out
 _TELLS_NOTHING = 0.5  # from an interval that reaches further than this on nothing can be told
 _NO_CIRCUMSTANCE = ("input", "weights", "repeat", "trial", "twin")  # files are told by their digests
+_NONE_FOUND = "none found"
+CORES_TAKEN = "workers' CPU cores used by others"
 Names = tuple[str, str]
 
 
@@ -267,7 +269,8 @@ def circumstances(cells: Sequence[Compared], missing: Sequence[str] = ()) -> lis
         missing: Options that the records of A do not have, with the values of B.
     """
     rows: dict[tuple[str, str, str], None] = {}
-    for a, b in ((of_record(cell.a[0]), of_record(cell.b[0])) for cell in cells if cell.a and cell.b):
+    both = [cell for cell in cells if cell.a and cell.b]
+    for a, b in ((of_record(cell.a[0]), of_record(cell.b[0])) for cell in both):
         known = a.configuration.keys() & b.configuration.keys() - set(_NO_CIRCUMSTANCE)
         left, right = (
             side.circumstances | {name: value for name, value in side.configuration.items() if name in known}
@@ -279,4 +282,16 @@ def circumstances(cells: Sequence[Compared], missing: Sequence[str] = ()) -> lis
         for side in ([cell.a for cell in cells], [cell.b for cell in cells])
     ]
     rows |= {("foreign load", loads[0], loads[1]): None} if any(loads) else {}
+    taken = [_cores_taken(side) for side in ([cell.a for cell in both], [cell.b for cell in both])]
+    rows |= {(CORES_TAKEN, taken[0], taken[1]): None} if set(taken) != {_NONE_FOUND} else {}
     return [*rows, *([("options that the record lacks", "", ", ".join(missing))] if missing else [])]
+
+
+def _cores_taken(cells: Sequence[Sequence[Measurement]]) -> str:
+    """Say how much of the workers' cores others took, from the least to the most, and in how many runs."""
+    runs = [m for cell in cells for m in cell if m.has_figures]
+    found = [f.value or 0.0 for m in runs for f in m.findings if f.check == "foreign_cpu"]
+    if not found:
+        return _NONE_FOUND
+    span = " to ".join(dict.fromkeys(per_cent(share) for share in (min(found), max(found))))
+    return span if len(found) == len(runs) else f"{span} in {len(found)} of {len(runs)} runs"

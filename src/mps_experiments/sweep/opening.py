@@ -22,6 +22,7 @@ from mps_experiments.machine.gpu_lock import GpuLocks
 from mps_experiments.machine.gpus import GpuProbe
 from mps_experiments.mps.folders import parent_folder, remove_stale_folders
 from mps_experiments.mps.guardian import Guardian
+from mps_experiments.record.axes import key_of
 from mps_experiments.report.terminal import Terminal, announce, status
 from mps_experiments.run.mps_check import MpsCheck
 from mps_experiments.run.plan import RunPlan
@@ -92,7 +93,7 @@ def open_sweep(
         _tidy_and_check_mps(plans, mps_check, terminal)
         announce("checking the workload and the tracking store")  # seconds; a refusal so far is the only line
         prepared = prepare(config, plans)
-        for line in (*prepared.remarks, *_remarks(config, request, plans)):
+        for line in (*prepared.remarks, *_remarks(config, request, arguments, plans)):
             terminal.line(line)
         skipped = Counter(skip.reason for plan in plans if (skip := reason_to_skip(plan)))
         if count > 1:
@@ -131,14 +132,20 @@ def open_sweep(
             sweep.finish()
 
 
-def _remarks(config: Config, request: Request, plans: Sequence[RunPlan]) -> Iterator[str]:
-    """Yield what a user may not expect: the store, the device, the model."""
+def _remarks(
+    config: Config, request: Request, arguments: Sequence[str], plans: Sequence[RunPlan]
+) -> Iterator[str]:
+    """Yield what a user may not expect: the store, the device, the model, a window without effect."""
     if line := variables_line(config.tracking, os.environ):
         yield line
     if plans and plans[0].device.is_cpu:
         yield "no GPU in use: the same pipeline runs on the CPU"
     elif line := describe(not_passed_on(os.environ)):
         yield line
+    typed = [text for text in arguments if key_of(text) == "window_s"]
+    times = dict.fromkeys(str(cell.times) for cell in request.cells)
+    if typed and times and AUTO not in times:
+        yield f"{typed[-1]} has no effect with times={','.join(times)}; times=auto measures for a time"
     pairs = zip(request.cells, plans, strict=True)
     if any(cell.workload.model == AUTO and plan.workloads[0].model == SMALL_MODEL for cell, plan in pairs):
         yield (

@@ -194,9 +194,13 @@ def look_at_output_dir(config: Config) -> Path:
     """
     try:
         output_dir = config.output_path
-        free_mb = shutil.disk_usage(_existing(output_dir)).free // 10**6
+        disk = shutil.disk_usage(_existing(output_dir))
     except OSError as error:
         raise unwritable("output_dir", config.output_dir, error) from error
+    free_mb = disk.free // 10**6
+    if free_mb < config.min_free_disk_mb and not disk.total:  # such as /proc
+        refusal = OSError(errno.EROFS, "its file system takes no files")
+        raise unwritable("output_dir", config.output_dir, refusal)
     if free_mb < config.min_free_disk_mb:
         raise ConfigError(
             "output_dir",

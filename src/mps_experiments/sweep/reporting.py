@@ -28,6 +28,7 @@ def sweep_report(
     command: str,
     precision: float = 0.0,
     decided: tuple[str, ...] = (),
+    is_cut_off: bool = False,
 ) -> SweepReport:
     """Write the report into the sweep's folder; without a folder only what MLflow shows is made.
 
@@ -38,11 +39,14 @@ def sweep_report(
         command: What was typed.
         precision: The sweep's own goal, whatever the records that it took over say; 0 for none.
         decided: The decision of the search that the sweep was made for; empty if there was none.
+        is_cut_off: True if a signal ended the sweep.
     """
     text = summary_text(measurements)
     try:
         runs = tuple(ReportRun.of(m, places.get(m.record_id)) for m in measurements)
-        subject = Subject(runs=runs, commands=(command,), precision=precision, decided=decided)
+        subject = Subject(
+            runs=runs, commands=(command,), precision=precision, decided=decided, is_cut_off=is_cut_off
+        )
         said = decided or tuple(answer_lines(subject))
         if folder is None:
             words = description(subject, has_page=False)
@@ -109,7 +113,8 @@ def answer_lines(subject: Subject) -> Iterator[str]:
     machines = Machines.of(measurements)
     for together in machines.apart(measurements):
         yield from (f"{machines.label(together[0])}{text}" for text in fault_answers(together))
-    found = [stratum for panel in panels(subject.runs, subject.precision) for stratum in panel.strata]
+    whole = panels(subject.runs, subject.precision, subject.is_cut_off)
+    found = [stratum for panel in whole for stratum in panel.strata]
     yield from (f"{machines.label(panel.first)}{panel.title}: {answer(panel).text}" for panel in found)
 
 

@@ -278,7 +278,8 @@ class Sweep:
         decided = tuple(self.decide()) if self.decide is not None else ()
         ledger.order = self.agenda.summary() | ({"decided": decided} if decided else {})
         ledger.write_summary(status)  # the report and MLflow take a while, in which a signal may come
-        report = sweep_report(measurements, ledger.places, folder, ledger.info.command, precision, decided)
+        cut_off, command = self.interruption is not None, ledger.info.command
+        report = sweep_report(measurements, ledger.places, folder, command, precision, decided, cut_off)
         show_sweep(self.terminal, report, measurements, decided)
         if self.agenda.stopped:
             self.terminal.line(f"precision: {self.agenda.stopped}")

@@ -101,8 +101,16 @@ def test_another_sweep_on_the_gpu_is_named_and_nothing_is_created(tmp_path: Path
 @pytest.mark.parametrize(
     ("finding", "level", "found"),
     [
-        (findings.cores_finding(16, None), Level.OK, "16 can be used: enough for up to 16 processes"),
-        (findings.cores_finding(16, 16.0), Level.OK, "16 can be used: enough for up to 16 processes"),
+        (
+            findings.cores_finding(16, None),
+            Level.OK,
+            "16 can be used: enough for up to 15 processes and this program",
+        ),
+        (
+            findings.cores_finding(16, 16.0),
+            Level.OK,
+            "16 can be used: enough for up to 15 processes and this program",
+        ),
         (
             findings.cores_finding(16, 2.5),
             Level.WARN,

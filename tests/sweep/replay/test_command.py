@@ -15,6 +15,7 @@ from mps_experiments.record.measurement import (
     read_measurement,
     write_measurement,
 )
+from mps_experiments.sweep.comparison import CORES_TAKEN
 from mps_experiments.sweep.replay.command import main
 from tests.fakes.plans import wait_until
 from tests.fakes.warm import Running, warm
@@ -52,14 +53,15 @@ def test_a_sweep_is_run_again_and_both_results_are_compared(outputs: Path, tmp_p
     lines = done.stdout.splitlines()
     place = lines.index("STORED AGAINST NOW")
     assert lines[place - 1].startswith(("now is ", "now and stored: ", "cannot tell"))
-    assert [line.split("│")[1].strip() for line in lines[place:] if line.startswith("│")] == [
-        *("mps=off procs=1 times=30", "mps=off procs=2 times=30"),
-    ]
+    rows = [line.split("│")[1].strip() for line in lines[place:] if line.startswith("│")]
+    assert rows[:2] == ["mps=off procs=1 times=30", "mps=off procs=2 times=30"]
+    assert rows[2:] in ([], [CORES_TAKEN])  # this machine may be busy
     (folder,) = tmp_path.glob("outputs/*/*-replay-*")
-    assert lines[-2:] == [
-        "nothing else that is recorded differs: GPU, driver, versions, code, host, files, load",
-        f"report of both: python -m mps_experiments.report {outputs} {folder}",
-    ]
+    nothing = (
+        "nothing else that is recorded differs: GPU, driver, versions, code, host, files, load of others"
+    )
+    assert any(line.startswith(nothing) for line in lines) == (not rows[2:])
+    assert lines[-1] == f"report of both: python -m mps_experiments.report {outputs} {folder}"
     typed = shlex.split(read_json(folder / "sweep.json")["command"])
     assert [(cell.procs, cell.repeat) for cell in parse(typed[3:]).cells] == [
         *((1, 0), (1, 1), (1, 2), (2, 0), (2, 1), (2, 2)),

@@ -100,7 +100,7 @@ def cores_finding(usable: int, quota: float | None) -> Finding:
     if usable < _FEW_CORES:
         todo = f"use {_FEW_CORES} or more, procs plus one: workers short of cores look as if MPS did not help"
         return _warn("cores", f"{usable} can be used", todo)
-    return _ok("cores", f"{usable} can be used: enough for up to {usable} processes")
+    return _ok("cores", f"{usable} can be used: enough for up to {usable - 1} processes and this program")
 
 
 def memory_finding(available: int, limit: int | None) -> Finding:
