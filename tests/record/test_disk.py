@@ -1,5 +1,6 @@
 """Files that are replaced while they are read."""
 
+import fcntl
 import json
 import os
 import subprocess
@@ -11,7 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from mps_experiments.record.disk import alone_in, digest_of_files, locked, write_atomically
+from mps_experiments.record.disk import (
+    alone_in,
+    digest_of_files,
+    is_written,
+    locked,
+    write_atomically,
+    writing_in,
+)
 from tests.conftest import SRC
 from tests.fakes.stores import fill, mounted
 from tests.records import read_json
@@ -66,12 +74,29 @@ def test_a_disk_that_is_full_leaves_the_earlier_file_and_nothing_else(tmp_path: 
 HOLDS = """
 import sys
 from pathlib import Path
-from mps_experiments.record.disk import alone_in, locked
-with (locked if sys.argv[1] == "file" else alone_in)(Path(sys.argv[2])):
+from mps_experiments.record import disk
+with getattr(disk, sys.argv[1])(Path(sys.argv[2])):
     sys.stdout.write("IN\\n")
     sys.stdout.flush()
     sys.stdin.read()
 """
+
+
+@contextmanager
+def held(block: str, path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Another process is in one of the blocks, until its input is closed."""
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDS, block, str(path)],
+        env=os.environ | {"PYTHONPATH": str(SRC)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as holder:
+        try:
+            assert holder.stdout is not None
+            assert holder.stdout.readline() == b"IN\n"
+            yield holder
+        finally:
+            holder.kill()
 
 
 @pytest.mark.parametrize("kind", ["file", "folder"])
@@ -84,18 +109,9 @@ def test_one_process_at_a_time_is_in_the_block(tmp_path: Path, kind: str) -> Non
             entered.set()
 
     waiting = threading.Thread(target=enter)
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLDS, kind, str(path)],
-        env=os.environ | {"PYTHONPATH": str(SRC)},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    ) as holder:
-        assert holder.stdout is not None
-        assert holder.stdin is not None
-        assert holder.stdout.readline() == b"IN\n"
+    with held("locked" if kind == "file" else "alone_in", path):
         waiting.start()
         assert not entered.wait(0.2)
-        holder.stdin.close()
     waiting.join(20)
     assert entered.is_set()
     assert [each.name for each in tmp_path.iterdir()] == (["lock"] if kind == "file" else [])
@@ -105,6 +121,45 @@ def test_where_nothing_can_be_written_and_where_nothing_is_nobody_is_kept_out(tm
     with locked(tmp_path / "no folder" / "lock"), alone_in(tmp_path / "no folder"):
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_has_one_writer_until_that_is_left_or_killed(tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / "one"
+    assert not is_written(folder)
+    with held("writing_in", folder) as holder:
+        assert is_written(folder)
+        with writing_in(folder) as is_alone:
+            assert not is_alone
+        holder.kill()
+        holder.wait()
+        assert not is_written(folder)
+    with writing_in(folder) as is_alone:
+        assert is_alone
+        assert is_written(folder)
+        child = subprocess.Popen(["sleep", "60"], close_fds=False)
+    try:
+        assert not is_written(folder), "a child has it"
+    finally:
+        child.kill()
+        child.wait()
+    assert [path.name for path in folder.iterdir()] == [".sweep.lock"]
+
+
+def test_a_reader_that_looks_at_this_moment_is_no_other_writer(tmp_path: Path) -> None:
+    (tmp_path / ".sweep.lock").touch()
+    with (tmp_path / ".sweep.lock").open() as reader:
+        fcntl.flock(reader, fcntl.LOCK_SH)
+        leaving = threading.Timer(0.1, reader.close)
+        leaving.start()
+        with writing_in(tmp_path) as is_alone:
+            assert is_alone
+        leaving.join()
+
+
+def test_where_no_lock_can_be_made_nobody_is_kept_out(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with writing_in(tmp_path / "file" / "folder") as is_alone:
+        assert is_alone
 
 
 def test_a_digest_changes_with_any_content_and_any_name(tmp_path: Path) -> None:
