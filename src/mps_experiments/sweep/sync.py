@@ -59,8 +59,15 @@ def main(arguments: list[str] | None = None) -> int:
             damaged += _collect(folder, bool(args.folder), sweeps)
         for sweep_id, sweep in sweeps.items():
             records = sweep.records()
-            if not sweep.is_named and not _tracking_of(records[0][0]).get("enabled", True):
+            is_tracked = all(_tracking_of(first).get("enabled", True) for first, _ in records[:1])
+            if not sweep.is_named and not is_tracked:
                 skipped += len(records)
+                continue
+            if sweep.summary is not None and sweep.summary.is_under_way:
+                what = (
+                    "and logs its runs itself" if is_tracked else "without MLflow; log it once it has ended"
+                )
+                sys.stdout.write(f"{sweep.summary.at}: its sweep is under way {what}\n")
                 continue
             ledger = _log(sweep_id, sweep, records, args)
             logged += ledger.logged
@@ -114,7 +121,7 @@ def _collect(folder: Path, is_given: bool, sweeps: dict[str, _Sweep]) -> list[st
     if folder.is_file():
         hint = archive_hint(folder) or "is a file; give the folder that holds it"
         raise ConfigError("FOLDER", folder, hint)
-    if not (records or damaged or taken_over):
+    if not (records or damaged or taken_over or any(each.is_under_way for each in below.values())):
         raise ConfigError("FOLDER", folder, f"no {FILE_NAME} below it; give a folder under outputs/")
     if damaged and not (records or taken_over):
         raise ConfigError("FOLDER", folder, none_readable(damaged))
@@ -127,7 +134,7 @@ def _collect(folder: Path, is_given: bool, sweeps: dict[str, _Sweep]) -> list[st
         sweep.is_named |= is_named
         sweep.own.setdefault(record_id, (measurement, path.parent))
     for sweep_id, summary in below.items():
-        if any(summary.records_taken_over()):
+        if summary.is_under_way or any(summary.records_taken_over()):
             sweeps.setdefault(sweep_id, _Sweep(summary)).is_named |= is_named
     return damaged
 
