@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from mps_experiments.errors import RecordError
 from mps_experiments.record.disk import (
     alone_in,
     digest_of_files,
@@ -75,7 +77,7 @@ HOLDS = """
 import sys
 from pathlib import Path
 from mps_experiments.record import disk
-with getattr(disk, sys.argv[1])(Path(sys.argv[2])):
+with getattr(disk, sys.argv[1])(Path(sys.argv[2]), *map(float, sys.argv[3:])):
     sys.stdout.write("IN\\n")
     sys.stdout.flush()
     sys.stdin.read()
@@ -83,10 +85,10 @@ with getattr(disk, sys.argv[1])(Path(sys.argv[2])):
 
 
 @contextmanager
-def held(block: str, path: Path) -> Iterator[subprocess.Popen[bytes]]:
+def held(block: str, path: Path, *timeout_s: float) -> Iterator[subprocess.Popen[bytes]]:
     """Another process is in one of the blocks, until its input is closed."""
     with subprocess.Popen(
-        [sys.executable, "-c", HOLDS, block, str(path)],
+        [sys.executable, "-c", HOLDS, block, str(path), *map(str, timeout_s)],
         env=os.environ | {"PYTHONPATH": str(SRC)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -105,11 +107,11 @@ def test_one_process_at_a_time_is_in_the_block(tmp_path: Path, kind: str) -> Non
     entered = threading.Event()
 
     def enter() -> None:
-        with locked(path) if kind == "file" else alone_in(path):
+        with locked(path) if kind == "file" else alone_in(path, 20.0):
             entered.set()
 
     waiting = threading.Thread(target=enter)
-    with held("locked" if kind == "file" else "alone_in", path):
+    with held("locked", path) if kind == "file" else held("alone_in", path, 0.0):
         waiting.start()
         assert not entered.wait(0.2)
     waiting.join(20)
@@ -117,8 +119,16 @@ def test_one_process_at_a_time_is_in_the_block(tmp_path: Path, kind: str) -> Non
     assert [each.name for each in tmp_path.iterdir()] == (["lock"] if kind == "file" else [])
 
 
+def test_a_folder_is_not_waited_for_longer_than_the_deadline(tmp_path: Path) -> None:
+    with held("alone_in", tmp_path, 0.0) as holder:
+        holder.send_signal(signal.SIGSTOP)
+        with pytest.raises(RecordError) as caught, alone_in(tmp_path, 0.1):
+            pytest.fail("two are in the block")
+    assert str(caught.value) == f"{tmp_path} has been in use by another process for 0.1 s"
+
+
 def test_where_nothing_can_be_written_and_where_nothing_is_nobody_is_kept_out(tmp_path: Path) -> None:
-    with locked(tmp_path / "no folder" / "lock"), alone_in(tmp_path / "no folder"):
+    with locked(tmp_path / "no folder" / "lock"), alone_in(tmp_path / "no folder", 0.0):
         pass
     assert list(tmp_path.iterdir()) == []
 

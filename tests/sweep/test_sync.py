@@ -15,6 +15,7 @@ from mps_experiments.record.measurement import FILE_NAME, Measurement, write_mea
 from mps_experiments.sweep.report_command import main as report
 from mps_experiments.sweep.sync import main
 from tests.fakes.stores import new_store
+from tests.record.test_disk import held
 from tests.records import INVALID, interrupted, make_measurement, read_json
 from tests.test_nothing_lost import standing_still
 
@@ -215,6 +216,24 @@ def test_a_sweep_without_a_record_yet_is_under_way_and_an_earlier_one_of_its_fol
         assert main([str(tmp_path), *into]) == 0
     assert capsys.readouterr().out == f"{said}logged 1 records; already in MLflow: 0\n"
     assert {name: run.info.status for name, run in runs().items()} == {"sweep": "FINISHED", "one": "FINISHED"}
+
+
+def test_a_sync_that_hangs_is_not_waited_for_longer_than_the_deadline_and_other_sweeps_are_logged(
+    tmp_path: Path, into: list[str], runs: Callable[[], dict[str, Run]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = ONE.config | {"tracking": {"timeout_s": 2.0}}
+    folder = write_sweep(tmp_path / "a", replace(ONE, config=config))
+    write_sweep(tmp_path / "b", replace(TWO, sweep_id="another"))
+    with held("alone_in", folder, 0.0):
+        assert main([str(tmp_path), *into]) == 1
+    assert capsys.readouterr() == (
+        "",
+        f"mps_experiments: {folder} has been in use by another process for 2 s (tracking.timeout_s); "
+        "once the other sync has ended, call this again\n",
+    )
+    assert set(runs()) == {"another", "two"}
+    assert main([str(tmp_path), *into]) == 0
+    assert set(runs()) == {"another", "two", "sweep", "one"}
 
 
 def test_a_search_logged_later_opens_with_its_decision_and_so_does_its_report(

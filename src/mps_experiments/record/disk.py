@@ -69,16 +69,23 @@ def locked(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
-    """Let one process at a time into this block with this folder; nothing is written there."""
+def alone_in(folder: Path, timeout_s: float) -> Iterator[None]:
+    """Let one process at a time into this block with this folder; nothing is written there.
+
+    Raises:
+        RecordError: If another one is in it for so long.
+    """
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     except OSError:  # it is gone, or a disk that was full never had it: then nobody else finds it either
         yield
         return
     try:
+        is_alone = True
         with contextlib.suppress(OSError):  # not every file system has locks of folders
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            is_alone = _lock_within(timeout_s, descriptor)
+        if not is_alone:
+            raise RecordError(f"{folder} has been in use by another process for {timeout_s:g} s")
         yield
     finally:
         os.close(descriptor)

@@ -13,7 +13,7 @@ from typing import Any
 from mps_experiments.analysis.numbers import moment
 from mps_experiments.config.places import exists
 from mps_experiments.config.schema import EXPERIMENT_VARIABLE, TrackingConfig
-from mps_experiments.errors import ConfigError
+from mps_experiments.errors import ConfigError, RecordError
 from mps_experiments.record.disk import alone_in
 from mps_experiments.record.measurement import FILE_NAME, Measurement
 from mps_experiments.record.summaries import NAME, Summary, records_below, summaries_below, summary_of
@@ -69,7 +69,12 @@ def main(arguments: list[str] | None = None) -> int:
                 )
                 sys.stdout.write(f"{sweep.summary.at}: its sweep is under way {what}\n")
                 continue
-            ledger = _log(sweep_id, sweep, records, args)
+            try:
+                ledger = _log(sweep_id, sweep, records, args)
+            except RecordError as error:
+                complain(f"{error} (tracking.timeout_s); once the other sync has ended, call this again")
+                is_complete = False
+                continue
             logged += ledger.logged
             known += len(records) - ledger.logged
             is_complete = is_complete and ledger.tracking_problem is None
@@ -146,9 +151,8 @@ def _log(
     first, place = records[0]
     summary = sweep.summary if sweep.summary is not None and sweep.summary.is_sweep else None
     command = summary.command if summary is not None else ""
-    tracker = new_tracker(
-        _where(first, args), Path(str(first.config.get("output_dir", "outputs"))).absolute()
-    )
+    tracking = _where(first, args)
+    tracker = new_tracker(tracking, Path(str(first.config.get("output_dir", "outputs"))).absolute())
     tracker.open()
     info = SweepInfo(
         sweep_id=sweep_id,
@@ -157,10 +161,11 @@ def _log(
         is_sweep=summary is not None,
     )
     ledger = Ledger(info, tracker)
-    with alone_in(summary.at if summary is not None else place.parent):  # a run's own is for its logging
+    folder = summary.at if summary is not None else place.parent  # a run's own is for its logging
+    with alone_in(folder, tracking.timeout_s):
         ledger.start()
-        for measurement, folder in records:
-            ledger.take_over(measurement, folder, measurement.name)
+        for measurement, run_folder in records:
+            ledger.take_over(measurement, run_folder, measurement.name)
         ledger.log()
         kept_in = summary.at if ledger.logged and summary is not None else None
         goal, decided = (summary.precision, summary.decided) if summary is not None else (0.0, ())
@@ -180,6 +185,7 @@ def _where(first: Measurement, args: argparse.Namespace) -> TrackingConfig:
         or told.get("experiment")
         or os.environ.get(EXPERIMENT_VARIABLE)
         or TrackingConfig().experiment,
+        timeout_s=told.get("timeout_s", TrackingConfig().timeout_s),
     )
 
 
