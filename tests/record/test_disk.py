@@ -1,5 +1,6 @@
 """Files that are replaced while they are read."""
 
+import errno
 import fcntl
 import json
 import os
@@ -40,6 +41,33 @@ def test_keeping_the_earlier_file_leaves_no_moment_without_one(tmp_path: Path) -
     with _written_in_turn(path, [b"0", b"1"], keep_earlier=True):
         while len(list(tmp_path.iterdir())) < 20:
             assert path.read_bytes() in (b"0", b"1")
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_what_is_kept_aside_replaces_no_file_that_another_process_has_put_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_links: bool
+) -> None:
+    """As if the other one had been quicker: its files are there, but were not when this one looked."""
+    path = tmp_path / "data.json"
+    path.write_text("earlier")
+    for number in (1, 2):
+        (tmp_path / f"data.{number}.json").write_text(f"theirs {number}")
+    if not has_links:
+        monkeypatch.setattr(Path, "hardlink_to", _refused)
+    exists = Path.exists
+    monkeypatch.setattr(Path, "exists", lambda each: each == path and exists(each))
+    write_atomically(path, b"new", keep_earlier=True)
+    contents = {each.name: each.read_text() for each in tmp_path.iterdir()}
+    assert contents == {
+        "data.json": "new",
+        "data.1.json": "theirs 1",
+        "data.2.json": "theirs 2",
+        "data.3.json": "earlier",
+    }
+
+
+def _refused(*_: object) -> None:
+    raise PermissionError(errno.EPERM, "Operation not permitted")
 
 
 @contextmanager

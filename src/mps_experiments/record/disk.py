@@ -141,12 +141,19 @@ def digest_of_files(root: Path, files: Iterable[Path]) -> str:
 
 
 def _keep_aside(path: Path) -> None:
-    """Give an earlier file a second name, so that it outlives its replacement."""
+    """Give an earlier file a second name that no other file has, so that it outlives its replacement."""
     if not path.exists():
         return
-    names = (path.with_name(f"{path.stem}.{number}{path.suffix}") for number in itertools.count(1))
-    aside = next(name for name in names if not name.exists())
-    try:
-        aside.hardlink_to(path)  # unlike a rename it leaves no moment without `path`
-    except OSError:  # a file system without hard links
-        path.rename(aside)
+    for number in itertools.count(1):
+        aside = path.with_name(f"{path.stem}.{number}{path.suffix}")
+        try:
+            aside.hardlink_to(path)  # unlike a rename it leaves no moment without `path`
+        except FileExistsError:
+            continue
+        except OSError:  # a file system without hard links
+            with contextlib.suppress(FileExistsError):
+                aside.touch(exist_ok=False)  # a rename would replace what another process has put there
+                path.rename(aside)
+                return
+        else:
+            return
