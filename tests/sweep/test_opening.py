@@ -14,6 +14,7 @@ import pytest
 
 from mps_experiments.machine.gpu_lock import GpuLocks
 from mps_experiments.mps.processes import processes_of
+from mps_experiments.record.disk import writing_in
 from mps_experiments.sweep.preflight import lock_gpus
 from tests.conftest import command_of
 from tests.fakes.plans import (
@@ -26,7 +27,10 @@ from tests.fakes.plans import (
     short_folder,
     wait_until,
 )
+from tests.records import read_json
+from tests.sweep.test_sweep import MOODY
 from tests.test_death import Scene, measuring
+from tests.test_nothing_lost import run, standing_still
 
 DEADLINE_S = 120.0
 
@@ -60,10 +64,10 @@ def finished(sweep: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.CompletedProcess([], sweep.returncode, out, err)
 
 
-def has_locked(pid: int) -> bool:
-    """Whether a process has the lock file of a GPU open."""
+def has_locked(pid: int, name: str) -> bool:
+    """Whether a process has a lock file open, of which the name begins so."""
     with contextlib.suppress(OSError):
-        return any(path.readlink().suffix == ".lock" and path.readlink().name.startswith("mpsx-GPU")
+        return any(path.readlink().suffix == ".lock" and path.readlink().name.startswith(name)
                    for path in Path(f"/proc/{pid}/fd").iterdir())  # fmt: skip
     return False
 
@@ -73,14 +77,15 @@ class Story:
     """What became of a first sweep that was killed, and of those that came while it measured.
 
     Attributes:
-        locked_by: The processes of the first that had the lock file open, and `first`, its runner.
+        locked_by: The processes of the first that had the lock file of the GPU open, then those that had
+            that of its folder; and `first`, its runner.
         folder: The private folder of the first; `left`: its daemon and server.
         refused: A second sweep.
         third: A third sweep, without the line that says for whom it waits.
     """
 
     first: int
-    locked_by: list[int]
+    locked_by: list[list[int]]
     folder: Path
     left: list[psutil.Process]
     refused: subprocess.CompletedProcess[str]
@@ -96,7 +101,8 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     with measuring(outputs, real=False) as scene:
         (folder,) = scene.temporary.glob("mpsx-*")
         left = [psutil.Process(process.pid) for process in processes_of(folder / "pipe")]
-        locked_by = [pid for pid in (scene.runner.pid, *(p.pid for p in scene.processes)) if has_locked(pid)]
+        pids = [scene.runner.pid, *(process.pid for process in scene.processes)]
+        locked_by = [[pid for pid in pids if has_locked(pid, name)] for name in ("mpsx-GPU", ".sweep")]
         refused = finished(another_sweep(scene, outputs / "second"))
         third = another_sweep(scene, outputs / "third", "gpu_wait_s=600")
         try:
@@ -127,8 +133,8 @@ def kill_with_its_guardian(scene: Scene) -> None:
     scene.runner.send_signal(signal.SIGKILL)
 
 
-def test_only_the_runner_itself_holds_the_lock(story: Story) -> None:
-    assert story.locked_by == [story.first]
+def test_only_the_runner_itself_holds_the_locks(story: Story) -> None:
+    assert story.locked_by == [[story.first], [story.first]]
 
 
 def test_the_second_sweep_is_refused_with_pid_and_command_of_the_first(story: Story) -> None:
@@ -185,7 +191,27 @@ class AskingSweeper(BasicSweeper):
 """
 
 
-def test_a_cell_that_a_sweeper_brings_later_is_refused_where_its_gpu_is_in_use(tmp_path: Path) -> None:
+def test_a_folder_has_one_sweep_at_a_time_and_others_in_turn(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    again = ("-m", *MOODY, "times=6", "tracking=none", f"hydra.sweep.dir={folder}")
+    alone = (*MOODY, "times=6", "tracking=none", f"hydra.run.dir={folder}")
+    refused = "another sweep writes there now; name another folder, or wait for it\n"
+    with standing_still(tmp_path, f"hydra.sweep.dir={folder}", outputs=folder) as sweep:
+        before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        for option, arguments in (("hydra.sweep.dir", again), ("hydra.run.dir", alone)):
+            done = run(tmp_path, *arguments)
+            assert (done.returncode, done.stderr) == (2, f"mps_experiments: {option}={folder}: {refused}")
+        assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+        code, out, err = sweep.finish()
+        assert (code, err) == (0, ""), out
+    done = run(tmp_path, *again)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    counts = {path.name: len(read_json(path)["cells"]) for path in folder.glob("sweep*.json")}
+    assert counts == {"sweep.1.json": 3, "sweep.json": 1}
+
+
+def refusals_of_a_sweeper(tmp_path: Path, *arguments: str) -> list[str]:
+    """What becomes of the two cells that a sweeper brings as it goes; neither may run."""
     plugins = tmp_path / "hydra_plugins"
     plugins.mkdir()
     (plugins / "asking.py").write_text(SWEEPER)
@@ -198,7 +224,7 @@ def test_a_cell_that_a_sweeper_brings_later_is_refused_where_its_gpu_is_in_use(t
                     *[sys.executable, str(CHECKOUT / "tests" / "fakes" / "cli_runner.py"), "-m", "times=2,3"],
                     *["hydra.sweeper._target_=hydra_plugins.asking.AskingSweeper", "allow_code=true"],
                     *["tracking=none", "workload=custom", "workload.factory=tests.fakes.moody:build"],
-                    "output_dir=mine",
+                    *["output_dir=mine", *arguments],
                 ],
                 cwd=tmp_path,
                 env=os.environ
@@ -211,9 +237,21 @@ def test_a_cell_that_a_sweeper_brings_later_is_refused_where_its_gpu_is_in_use(t
             )
     refusals = [line for line in done.stdout.splitlines() if "REFUSED" in line]
     assert len(refusals) == 2, done
-    for line in refusals:
-        assert f"REFUSED: device={FAKE_GPU.uuid}: in use by another sweep, pid {os.getpid()} (" in line
     assert done.returncode == 1
     assert not list(tmp_path.rglob("measurement.json"))
+    return refusals
+
+
+def test_a_cell_that_a_sweeper_brings_later_is_refused_where_its_gpu_is_in_use(tmp_path: Path) -> None:
+    for line in refusals_of_a_sweeper(tmp_path):
+        assert f"REFUSED: device={FAKE_GPU.uuid}: in use by another sweep, pid {os.getpid()} (" in line
     assert {path.name for path in tmp_path.iterdir()} == {"hydra_plugins", "mine"}
     assert len(list((tmp_path / "mine").rglob("sweep.json"))) == 1
+
+
+def test_a_cell_that_a_sweeper_brings_later_is_refused_where_another_sweep_writes(tmp_path: Path) -> None:
+    folder = tmp_path / "theirs"
+    with writing_in(folder):
+        for line in refusals_of_a_sweeper(tmp_path, f"hydra.sweep.dir={folder}"):
+            assert f"REFUSED: hydra.sweep.dir={folder}: another sweep writes there now; name another" in line
+    assert not list(tmp_path.rglob("sweep.json"))

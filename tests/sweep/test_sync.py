@@ -11,11 +11,14 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from mps_experiments.analysis.numbers import moment
+from mps_experiments.record.disk import writing_in
 from mps_experiments.record.measurement import FILE_NAME, Measurement, write_measurement
 from mps_experiments.sweep.report_command import main as report
 from mps_experiments.sweep.sync import main
 from tests.fakes.stores import new_store
+from tests.record.test_disk import held
 from tests.records import INVALID, interrupted, make_measurement, read_json
+from tests.test_nothing_lost import standing_still
 
 ONE = make_measurement("one", makespan_s=2.0)
 TWO = make_measurement("two", procs=2, makespan_s=3.0)
@@ -182,6 +185,95 @@ def test_a_record_that_two_sweeps_have_counts_once(
     for said in ("logged 2 records; already in MLflow: 0", "logged 0 records; already in MLflow: 2"):
         assert main([str(tmp_path), *into]) == 0
         assert capsys.readouterr().out == f"{said}\n"
+
+
+def parents(uri: str) -> dict[str, tuple[str, str, list[float]]]:
+    """What MLflow shows of each sweep: its status, its `times`, and all values that cells/valid ever had."""
+    client = MlflowClient(tracking_uri=uri)
+    return {
+        name: (
+            run.info.status,
+            run.data.params["times"],
+            [point.value for point in client.get_metric_history(run.info.run_id, "cells/valid")],
+        )
+        for name, run in logged(uri, "mps_experiments").items()
+        if "command" in run.data.tags
+    }
+
+
+def test_a_sweep_under_way_is_left_alone_until_it_has_ended_and_others_are_logged(tmp_path: Path) -> None:
+    with standing_still(tmp_path) as sweep:
+        ended = make_measurement("ended", sweep_id="earlier", output_dir=sweep.outputs)
+        write_sweep(sweep.outputs / "ended", ended)
+        (live,) = (path.parent for path in sweep.outputs.glob("*/*/sweep.json"))
+        (run,) = (path.parent for path in live.rglob(FILE_NAME))
+        for given, count in ((sweep.outputs, 1), (live, 0), (run, 0)):
+            synced = sweep.sync(str(given))
+            assert (synced.returncode, synced.stderr) == (0, "")
+            assert synced.stdout == (
+                f"{live}: its sweep is under way and logs its runs itself\n"
+                f"logged {count} records; already in MLflow: 0\n"
+            )
+        sweep_id = read_json(live / "sweep.json")["sweep_id"]
+        assert logged(sweep.uri, "mps_experiments")[sweep_id].info.status == "RUNNING"
+        code, out, err = sweep.finish()
+        assert (code, err) == (0, ""), out
+    assert parents(sweep.uri)[sweep_id] == ("FINISHED", "3,4,5", [3.0])
+
+
+def test_a_sweep_that_was_killed_is_not_under_way(tmp_path: Path) -> None:
+    with standing_still(tmp_path) as sweep:
+        sweep.runner.kill()
+        sweep.runner.communicate()
+        synced = sweep.sync()
+    assert (synced.returncode, synced.stderr) == (0, "")
+    assert synced.stdout == "logged 0 records; already in MLflow: 1\n"
+    assert list(parents(sweep.uri).values()) == [("KILLED", "3", [1.0])]
+
+
+@pytest.mark.parametrize("tracking", [True, False])
+def test_what_becomes_of_a_sweep_under_way_without_mlflow(
+    tmp_path: Path, into: list[str], capsys: pytest.CaptureFixture[str], tracking: bool
+) -> None:
+    cell = replace(ONE, config=ONE.config | {"tracking": {"enabled": tracking}})
+    folder = write_sweep(tmp_path / "sweep", cell, status="RUNNING")
+    what = "and logs its runs itself" if tracking else "without MLflow; log it once it has ended"
+    with writing_in(folder):
+        assert main([str(folder), *into]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == f"{folder}: its sweep is under way {what}"
+
+
+def test_a_sweep_without_a_record_yet_is_under_way_and_an_earlier_one_of_its_folder_is_logged(
+    tmp_path: Path, into: list[str], runs: Callable[[], dict[str, Run]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = f"{tmp_path}: its sweep is under way and logs its runs itself\n"
+    write_summary(tmp_path / "sweep.json", "later", "RUNNING")
+    with writing_in(tmp_path):
+        assert main([str(tmp_path), *into]) == 0
+        assert capsys.readouterr().out == f"{said}logged 0 records; already in MLflow: 0\n"
+        write_summary(tmp_path / "sweep.1.json", "sweep", "FINISHED")
+        write_measurement(ONE, tmp_path / "one" / FILE_NAME)
+        assert main([str(tmp_path), *into]) == 0
+    assert capsys.readouterr().out == f"{said}logged 1 records; already in MLflow: 0\n"
+    assert {name: run.info.status for name, run in runs().items()} == {"sweep": "FINISHED", "one": "FINISHED"}
+
+
+def test_a_sync_that_hangs_is_not_waited_for_longer_than_the_deadline_and_other_sweeps_are_logged(
+    tmp_path: Path, into: list[str], runs: Callable[[], dict[str, Run]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = ONE.config | {"tracking": {"timeout_s": 2.0}}
+    folder = write_sweep(tmp_path / "a", replace(ONE, config=config))
+    write_sweep(tmp_path / "b", replace(TWO, sweep_id="another"))
+    with held("alone_in", folder, 0.0):
+        assert main([str(tmp_path), *into]) == 1
+    assert capsys.readouterr() == (
+        "",
+        f"mps_experiments: {folder} has been in use by another process for 2 s (tracking.timeout_s); "
+        "once the other sync has ended, call this again\n",
+    )
+    assert set(runs()) == {"another", "two"}
+    assert main([str(tmp_path), *into]) == 0
+    assert set(runs()) == {"another", "two", "sweep", "one"}
 
 
 def test_a_search_logged_later_opens_with_its_decision_and_so_does_its_report(

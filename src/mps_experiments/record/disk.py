@@ -5,10 +5,15 @@ import fcntl
 import hashlib
 import itertools
 import os
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from mps_experiments.errors import RecordError
+
+_WRITER = ".sweep.lock"  # in the folder of a sweep, or of a run on its own; it stays
+_GLANCE_S = 1.0  # a reader that asks `is_written` has the lock for a moment, which is no other writer
+_POLL_S = 0.05
 
 
 def write_atomically(path: Path, content: bytes, *, keep_earlier: bool = False) -> None:
@@ -64,19 +69,66 @@ def locked(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
-    """Let one process at a time into this block with this folder; nothing is written there."""
+def alone_in(folder: Path, timeout_s: float) -> Iterator[None]:
+    """Let one process at a time into this block with this folder; nothing is written there.
+
+    Raises:
+        RecordError: If another one is in it for so long.
+    """
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     except OSError:  # it is gone, or a disk that was full never had it: then nobody else finds it either
         yield
         return
     try:
+        is_alone = True
         with contextlib.suppress(OSError):  # not every file system has locks of folders
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            is_alone = _lock_within(timeout_s, descriptor)
+        if not is_alone:
+            raise RecordError(f"{folder} has been in use by another process for {timeout_s:g} s")
         yield
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def writing_in(folder: Path) -> Iterator[bool]:
+    """Create a folder and be the one writer in it until the block is left; yields False if another one is.
+
+    The kernel frees the lock however this process dies, and none of its children has it.
+    """
+    with contextlib.ExitStack() as stack:
+        is_alone = True
+        with contextlib.suppress(OSError):  # a full disk, or one without locks: nobody is kept out
+            folder.mkdir(parents=True, exist_ok=True)
+            is_alone = _lock_within(_GLANCE_S, stack.enter_context((folder / _WRITER).open("a")).fileno())
+        yield is_alone
+
+
+def is_written(folder: Path) -> bool:
+    """Say whether a process is in the block of `writing_in` for this folder; leaves nothing there."""
+    try:
+        with (folder / _WRITER).open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # there is no such file, or it cannot be read
+        return False
+    return False
+
+
+def _lock_within(timeout_s: float, descriptor: int) -> bool:
+    """Lock an open file for this process; returns False if another has it for so long."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                return False
+        else:
+            return True
+        time.sleep(_POLL_S)
 
 
 def digest_of_files(root: Path, files: Iterable[Path]) -> str:
@@ -89,12 +141,19 @@ def digest_of_files(root: Path, files: Iterable[Path]) -> str:
 
 
 def _keep_aside(path: Path) -> None:
-    """Give an earlier file a second name, so that it outlives its replacement."""
+    """Give an earlier file a second name that no other file has, so that it outlives its replacement."""
     if not path.exists():
         return
-    names = (path.with_name(f"{path.stem}.{number}{path.suffix}") for number in itertools.count(1))
-    aside = next(name for name in names if not name.exists())
-    try:
-        aside.hardlink_to(path)  # unlike a rename it leaves no moment without `path`
-    except OSError:  # a file system without hard links
-        path.rename(aside)
+    for number in itertools.count(1):
+        aside = path.with_name(f"{path.stem}.{number}{path.suffix}")
+        try:
+            aside.hardlink_to(path)  # unlike a rename it leaves no moment without `path`
+        except FileExistsError:
+            continue
+        except OSError:  # a file system without hard links
+            with contextlib.suppress(FileExistsError):
+                aside.touch(exist_ok=False)  # a rename would replace what another process has put there
+                path.rename(aside)
+                return
+        else:
+            return

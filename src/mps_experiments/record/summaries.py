@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from mps_experiments.errors import RecordError
-from mps_experiments.record.disk import write_atomically
+from mps_experiments.record.disk import is_written, write_atomically
 from mps_experiments.record.measurement import FILE_NAME, Measurement, find_measurements, read_measurement
 
 NAME = "sweep.json"
@@ -44,6 +44,7 @@ class Summary:
         status: RUNNING until the sweep ended as FINISHED, FAILED or KILLED.
         precision: The goal for which blocks were added; 0 for none.
         decided: The decision of the search that the sweep was made for, a line each; empty without one.
+        is_under_way: Whether the sweep still ran when its file was read; if not, all its records are there.
     """
 
     cells: tuple[Entry, ...]
@@ -55,6 +56,7 @@ class Summary:
     status: str = "KILLED"
     precision: float = 0.0
     decided: tuple[str, ...] = ()
+    is_under_way: bool = False
 
     @property
     def taken_over(self) -> tuple[Entry, ...]:
@@ -137,8 +139,10 @@ def write_summary(folder: Path, content: Mapping[str, object], keep_earlier: boo
 
 def read_summary(path: Path) -> Summary | None:
     """Read a sweep.json; None for what is none, or is damaged."""
+    is_under_way = path.name == NAME and is_written(path.parent)  # before it is read: it may end meanwhile
     try:
-        return replace(_adapter.validate_json(path.read_bytes()), at=path.parent)
+        summary = _adapter.validate_json(path.read_bytes())
+        return replace(summary, at=path.parent, is_under_way=is_under_way)
     except (OSError, ValidationError):
         return None
 

@@ -9,6 +9,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from mps_experiments.analysis.gains import gains
@@ -34,6 +35,7 @@ from mps_experiments.sweep.forecast import Forecast, opening_line
 from mps_experiments.sweep.ledger import Ledger
 from mps_experiments.sweep.preflight import (
     check_run_folder,
+    hold_run_folder,
     lock_gpus,
     look_at_output_dir,
     plan_cells,
@@ -77,7 +79,8 @@ def open_sweep(
     config = request.cells[0] if request.cells else grid.composer.config
     plans = plan_cells(request.cells, probe, [cell.folder for cell in grid.cells])
     look_at_output_dir(config)  # first: the folders of runs are below it, and it is what a user names
-    check_run_folder("hydra.sweep.dir" if request.multirun else "hydra.run.dir", grid.folder)
+    folder_option = "hydra.sweep.dir" if request.multirun else "hydra.run.dir"
+    check_run_folder(folder_option, grid.folder)
     agenda = make_agenda(request, plans, gains, started)
     info = _info(request, arguments, plans, module)
     runs_all = make_agenda is agenda_of  # another agenda may stop before all cells have run
@@ -93,6 +96,9 @@ def open_sweep(
         _tidy_and_check_mps(plans, mps_check, terminal)
         announce("checking the workload and the tracking store")  # seconds; a refusal so far is the only line
         prepared = prepare(config, plans)
+        hold = partial(hold_run_folder, stack, folder_option)
+        if request.cells:  # a sweeper that decides as it goes names its folder with its first cell
+            hold(grid.folder)
         for line in (*prepared.remarks, *_remarks(config, request, arguments, plans)):
             terminal.line(line)
         skipped = Counter(skip.reason for plan in plans if (skip := reason_to_skip(plan)))
@@ -112,6 +118,7 @@ def open_sweep(
             mps_check=mps_check,
             terminal=terminal,
             agenda=agenda,
+            hold=hold,
             weights_sha256=prepared.weights_sha256,
             plans=plans,
             varied=request.varied | ({"repeat"} if agenda.goal else set()),

@@ -1,5 +1,6 @@
 """All that is refused before any GPU work: plans, the output folder, workloads, the tracking store."""
 
+import contextlib
 import errno
 import os
 import shutil
@@ -16,6 +17,7 @@ from mps_experiments.machine.core_locks import CoreLocks, fair_share
 from mps_experiments.machine.gpu_lock import GpuLocks
 from mps_experiments.machine.gpus import GpuProbe
 from mps_experiments.mps.control import PIPE_DIRECTORY
+from mps_experiments.record.disk import writing_in
 from mps_experiments.record.workload import WorkloadSpec
 from mps_experiments.run.plan import RunPlan, build_plan
 from mps_experiments.tracking.addresses import check_tracking, own_database
@@ -66,6 +68,17 @@ def check_run_folder(option: str, folder: Path) -> None:
         _existing(folder)
     except OSError as error:
         raise unwritable(option, folder, error) from error
+
+
+def hold_run_folder(held: contextlib.ExitStack, option: str, folder: Path) -> None:
+    """Create a folder for runs, named by `option`, and be the one that writes there until `held` is closed.
+
+    Raises:
+        ConfigError: If another sweep writes there.
+    """
+    if not held.enter_context(writing_in(folder)):
+        what = "another sweep writes there now; name another folder, or wait for it"
+        raise ConfigError(option, folder, what)
 
 
 def _existing(folder: Path) -> Path:

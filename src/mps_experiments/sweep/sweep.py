@@ -47,6 +47,7 @@ class Sweep:
     """One command line while it runs.
 
     Attributes:
+        hold: Keeps the folder of a sweeper that decides as it goes to this sweep; called once.
         decide: Returns the decision, a line each, of the search that the sweep is made for; None if the
             runs are to speak for themselves.
     """
@@ -59,6 +60,7 @@ class Sweep:
     mps_check: MpsCheck
     terminal: Terminal
     agenda: Agenda
+    hold: Callable[[Path], None]
     weights_sha256: dict[str, str | None]
     plans: Sequence[RunPlan] = ()
     varied: frozenset[str] = frozenset()
@@ -129,9 +131,11 @@ class Sweep:
         self._is_open = True
         hydra = HydraConfig.get()
         folder = Path(hydra.runtime.output_dir).absolute()
-        self._found(Path(hydra.sweep.dir).absolute())
         overrides = tuple(hydra.overrides.task)
         try:
+            if self.ledger.folder is None:
+                self.hold(Path(hydra.sweep.dir).absolute())
+            self._found(Path(hydra.sweep.dir).absolute())
             plan = build_plan(to_config(composed), self.probe, folder)
             lock_gpus(self.locks, [plan])
             take_cores(self.cores, [plan], self.probe)

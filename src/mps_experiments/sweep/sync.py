@@ -13,7 +13,7 @@ from typing import Any
 from mps_experiments.analysis.numbers import moment
 from mps_experiments.config.places import exists
 from mps_experiments.config.schema import EXPERIMENT_VARIABLE, TrackingConfig
-from mps_experiments.errors import ConfigError
+from mps_experiments.errors import ConfigError, RecordError
 from mps_experiments.record.disk import alone_in
 from mps_experiments.record.measurement import FILE_NAME, Measurement
 from mps_experiments.record.summaries import NAME, Summary, records_below, summaries_below, summary_of
@@ -60,10 +60,22 @@ def main(arguments: list[str] | None = None) -> int:
         for sweep_id, sweep in sweeps.items():
             records = sweep.records()
             ids = {measurement.record_id for measurement, _ in records}
-            if not sweep.is_named and not _tracking_of(records[0][0]).get("enabled", True):
+            is_tracked = all(_tracking_of(first).get("enabled", True) for first, _ in records[:1])
+            if not sweep.is_named and not is_tracked:
                 skipped |= ids
                 continue
-            ledger = _log(sweep_id, sweep, records, args)
+            if sweep.summary is not None and sweep.summary.is_under_way:
+                what = (
+                    "and logs its runs itself" if is_tracked else "without MLflow; log it once it has ended"
+                )
+                sys.stdout.write(f"{sweep.summary.at}: its sweep is under way {what}\n")
+                continue
+            try:
+                ledger = _log(sweep_id, sweep, records, args)
+            except RecordError as error:
+                complain(f"{error} (tracking.timeout_s); once the other sync has ended, call this again")
+                is_complete = False
+                continue
             logged |= ledger.logged
             known |= ids
             is_complete = is_complete and ledger.tracking_problem is None
@@ -114,7 +126,7 @@ def _collect(folder: Path, is_given: bool, sweeps: dict[str, _Sweep]) -> list[st
     if folder.is_file():
         hint = archive_hint(folder) or "is a file; give the folder that holds it"
         raise ConfigError("FOLDER", folder, hint)
-    if not (records or damaged or taken_over):
+    if not (records or damaged or taken_over or any(each.is_under_way for each in below.values())):
         raise ConfigError("FOLDER", folder, f"no {FILE_NAME} below it; give a folder under outputs/")
     if damaged and not (records or taken_over):
         raise ConfigError("FOLDER", folder, none_readable(damaged))
@@ -127,7 +139,7 @@ def _collect(folder: Path, is_given: bool, sweeps: dict[str, _Sweep]) -> list[st
         sweep.is_named |= is_named
         sweep.own.setdefault(record_id, (measurement, path.parent))
     for sweep_id, summary in below.items():
-        if any(summary.records_taken_over()):
+        if summary.is_under_way or any(summary.records_taken_over()):
             sweeps.setdefault(sweep_id, _Sweep(summary)).is_named |= is_named
     return damaged
 
@@ -139,9 +151,8 @@ def _log(
     first, place = records[0]
     summary = sweep.summary if sweep.summary is not None and sweep.summary.is_sweep else None
     command = summary.command if summary is not None else ""
-    tracker = new_tracker(
-        _where(first, args), Path(str(first.config.get("output_dir", "outputs"))).absolute()
-    )
+    tracking = _where(first, args)
+    tracker = new_tracker(tracking, Path(str(first.config.get("output_dir", "outputs"))).absolute())
     tracker.open()
     named = summary.name if summary is not None else ""
     info = SweepInfo(
@@ -151,10 +162,11 @@ def _log(
         is_sweep=summary is not None,
     )
     ledger = Ledger(info, tracker)
-    with alone_in(summary.at if summary is not None else place.parent):  # a run's own is for its logging
+    folder = summary.at if summary is not None else place.parent  # a run's own is for its logging
+    with alone_in(folder, tracking.timeout_s):
         ledger.start()
-        for measurement, folder in records:
-            ledger.take_over(measurement, folder, measurement.name)
+        for measurement, run_folder in records:
+            ledger.take_over(measurement, run_folder, measurement.name)
         ledger.log()
         kept_in = summary.at if ledger.logged and summary is not None else None
         goal, decided = (summary.precision, summary.decided) if summary is not None else (0.0, ())
@@ -174,6 +186,7 @@ def _where(first: Measurement, args: argparse.Namespace) -> TrackingConfig:
         or told.get("experiment")
         or os.environ.get(EXPERIMENT_VARIABLE)
         or TrackingConfig().experiment,
+        timeout_s=told.get("timeout_s", TrackingConfig().timeout_s),
     )
 
 
