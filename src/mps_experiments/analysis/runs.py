@@ -5,11 +5,10 @@ from pathlib import Path
 
 from mps_experiments.record.faults import SurvivorFigures
 from mps_experiments.record.measurement import Measurement, has_files_of
+from mps_experiments.record.run_files import TIMELINE
 from mps_experiments.record.samples import CondensedSamples
 from mps_experiments.record.statistics import Statistics
 from mps_experiments.record.telemetry import TelemetrySummary
-
-_TIMELINE = "timeline.png"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +66,6 @@ class ReportRun:
     @property
     def timeline(self) -> Path | None:
         """Return the picture of its traced pass, if there is one."""
-        if self.folder is None or not (self.folder / _TIMELINE).is_file():
+        if self.folder is None or not (self.folder / TIMELINE).is_file():
             return None
-        return self.folder / _TIMELINE if has_files_of(self.folder, self.measurement.record_id) else None
+        return self.folder / TIMELINE if has_files_of(self.folder, self.measurement.record_id) else None

@@ -20,8 +20,10 @@ from mps_experiments.config.schema import (
 from mps_experiments.errors import ConfigError
 from mps_experiments.machine.device import Device, resolve_device
 from mps_experiments.machine.gpus import GpuProbe
+from mps_experiments.record import run_files
 from mps_experiments.record.axes import chosen, name_of
 from mps_experiments.record.faults import HITS_EVERY_CLIENT
+from mps_experiments.record.measurement import FILE_NAME
 from mps_experiments.record.workload import WorkloadSpec
 from mps_experiments.run.workload import workload_of
 from mps_experiments.workloads.factory import find_module
@@ -43,16 +45,16 @@ class RunPaths:
 
     folder: Path
 
-    measurement = _File("measurement.json")  # the record, the truth
-    control_log = _File("control.log")  # of the MPS control daemon
-    server_log = _File("server.log")  # of the MPS server
-    trace = _File("trace.json.gz")  # the traced pass of all workers, for Perfetto
-    timeline = _File("timeline.png")  # the same as a picture
-    newcomer_log = _File("newcomer.log")  # of the clients that came after a fault
+    measurement = _File(FILE_NAME)  # the record, the truth
+    control_log = _File(run_files.CONTROL_LOG)
+    server_log = _File(run_files.SERVER_LOG)
+    trace = _File(run_files.TRACE)
+    timeline = _File(run_files.TIMELINE)
+    newcomer_log = _File(run_files.NEWCOMER_LOG)
 
     def worker_log(self, rank: int) -> Path:
         """Return the path of what worker `rank` printed."""
-        return self.folder / f"worker-{rank}.log"
+        return self.folder / run_files.worker_log(rank)
 
 
 @dataclass(frozen=True, kw_only=True)

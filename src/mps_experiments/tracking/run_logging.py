@@ -9,10 +9,10 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 
 from mps_experiments.record.measurement import FILE_NAME, Measurement, has_files_of, to_json
+from mps_experiments.record.run_files import run_files
 from mps_experiments.tracking.fields import metrics_of, params_of
 from mps_experiments.tracking.series import latency_series, telemetry_series
 
-_FILES = ("worker-*.log", "newcomer.log", "control.log", "server.log", "trace.json.gz", "timeline.png")
 _MAX_BATCH = 1000  # metrics that MLflow takes in one call
 
 
@@ -49,7 +49,7 @@ def log_files(client: MlflowClient, run_id: str, measurement: Measurement, folde
     client.log_text(run_id, to_json(measurement).decode(), FILE_NAME)
     if not has_files_of(folder, measurement.record_id):
         return
-    for path in sorted(path for pattern in _FILES for path in folder.glob(pattern)):
+    for path in run_files(folder):
         client.log_artifact(run_id, str(path))
     for composed in (folder / ".hydra", folder.parent / ".hydra"):  # a trial's is its cell's
         if composed.is_dir():
