@@ -5,11 +5,11 @@ It measures nothing and changes no record.
 
 import argparse
 import math
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from mps_experiments.analysis.metrics import priced
+from mps_experiments.config.places import new_folder
 from mps_experiments.config.schema import options
 from mps_experiments.errors import ConfigError
 from mps_experiments.record.summaries import NAME, Found, decided_of, precision_of, summaries_in
@@ -119,10 +119,11 @@ def _folder(words: Sequence[str], subject: Subject, args: argparse.Namespace) ->
     """Return the sweep's own folder if the report is of all of it, else a new one."""
     if args.out is not None:
         return Path(args.out)
-    apart = Path(args.output_dir) / _REPORTS / time.strftime("%Y-%m-%d_%H-%M-%S")
+    parent = Path(args.output_dir) / _REPORTS
     if len(words) != 1 or not (Path(words[0]) / NAME).is_file():
-        return apart
+        return new_folder(parent)
     if lacking(Path(words[0]), [run.measurement for run in subject.runs]):
+        apart = new_folder(parent)
         complain(f"the sweep's own report stays as it is: this one lacks runs of it, and goes to {apart}")
         return apart
     return Path(words[0])
