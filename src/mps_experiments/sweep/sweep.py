@@ -277,6 +277,7 @@ class Sweep:
     def finish(self) -> None:
         """Print the answer, tables, and where to look next; also when cells failed or a signal came."""
         self._settle()
+        self.ledger.look_for_records()
         ledger, measurements = self.ledger, self.ledger.measurements
         status = "KILLED" if self.interruption else "FINISHED" if self._cells_are_fine else "FAILED"
         folder = ledger.folder if self.writes_report else None
