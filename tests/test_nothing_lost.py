@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -192,6 +193,26 @@ def test_a_store_that_becomes_read_only_is_synced_later(tmp_path: Path) -> None:
             assert "readonly database" in synced.stderr
         assert set(sweep.records()) == set(NAMES)
         assert_sync_brings_all(sweep)
+
+
+def test_a_store_whose_file_is_deleted_is_made_again_by_sync(tmp_path: Path) -> None:
+    with standing_still(tmp_path) as sweep:
+        (tmp_path / "outputs" / "mlflow.db").unlink()
+        reason = "could not log mps=off procs=1 times=4: the file of the database was deleted or moved away"
+        assert_it_said_what_is_missing(sweep.finish(), reason)
+        assert_sync_brings_all(sweep)
+
+
+def test_a_record_that_is_deleted_under_way_is_told_by_the_sweep_and_by_sync(tmp_path: Path) -> None:
+    with standing_still(tmp_path) as sweep:
+        (record,) = [path for path in find_measurements(sweep.outputs) if "mlartifacts" not in path.parts]
+        folder = record.parents[1]
+        shutil.rmtree(record.parent)
+        code, out, err = sweep.finish()
+        assert (code, err) == (1, f"mps_experiments: 1 of 3 records are no longer in {folder}\n"), out
+        synced = sweep.sync()
+    what = f"1 of 3 runs of its sweep.json have no record that can be read: {NAMES[0]}"
+    assert (synced.returncode, synced.stderr) == (1, f"mps_experiments: {folder}: {what}\n")
 
 
 def test_a_server_that_is_killed_is_synced_later(tmp_path: Path) -> None:

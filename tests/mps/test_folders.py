@@ -53,6 +53,15 @@ def test_a_folder_is_private_has_a_lock_and_is_gone_afterwards(parent: Path, gua
     assert list(parent.iterdir()) == []
 
 
+def test_a_temporary_folder_that_is_gone_is_said_with_what_to_do(parent: Path, guardian: Guardian) -> None:
+    parent.rmdir()
+    with pytest.raises(FileNotFoundError) as caught, private_folder(guardian):
+        pass
+    what = "no worker can be started; repeat the command with resume=true and a folder that stays"
+    assert str(caught.value) == f"TMPDIR={parent} is gone: {what}"
+    parent.mkdir()
+
+
 def test_the_folder_of_a_living_runner_is_left_alone(parent: Path, guardian: Guardian) -> None:
     with private_folder(guardian) as folder:
         assert removed(parent) == []

@@ -90,6 +90,23 @@ def test_after_its_first_failure_the_tracker_is_not_asked_again_and_every_record
     assert line.endswith(f" -m mps_experiments.sync {tmp_path}")
 
 
+def test_records_that_are_gone_are_told_once_and_nobody_says_that_they_stay(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    book = ledger(tmp_path / "sweep", Remembering(fails_at="three"))
+    book.take_over(make_measurement("old"), tmp_path / "earlier", "of an earlier sweep")
+    for record_id in ("one", "two"):
+        keep(book, tmp_path / "sweep", record_id)
+    book.look_for_records()
+    assert (capsys.readouterr().err, book.misplaced) == ("", 0)
+    (tmp_path / "sweep").rename(tmp_path / "moved")
+    keep(book, tmp_path / "sweep", "three")
+    assert capsys.readouterr().err == "mps_experiments: MLflow is not there\n"
+    book.look_for_records()
+    line = f"mps_experiments: 2 of 3 records are no longer in {tmp_path / 'sweep'}\n"
+    assert (capsys.readouterr().err, book.misplaced) == (line, 2)
+
+
 def test_a_run_taken_over_counts_under_its_new_name_and_is_logged_as_it_was(tmp_path: Path) -> None:
     tracker = Remembering()
     book = ledger(tmp_path, tracker)

@@ -117,6 +117,21 @@ def test_several_folders_become_one_report_of_their_own(
     assert "\nmachine B: maskrcnn_resnet50_fpn: 2 replicas under MPS" in out
 
 
+def test_reports_of_several_folders_in_the_same_second_do_not_replace_one_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("time.strftime", lambda *_: "now")
+    one = sweep(tmp_path / "one", *full_sweep())
+    pages = [tmp_path / "out" / "reports" / name / "report.html" for name in ("now", "now-1")]
+    for number, page in enumerate(pages):
+        other = sweep(
+            tmp_path / f"{number}", *arm("on", {1: 2.0}, machine=OTHER_MACHINE), command=f"other {number}"
+        )
+        assert run(one, other, "--output-dir", tmp_path / "out") == 0
+        assert capsys.readouterr().out.endswith(f"report: {page}\n")
+    assert ["other 1" in page.read_text() for page in pages] == [False, True]
+
+
 def test_a_record_and_a_folder_may_be_named_and_the_place_chosen(tmp_path: Path) -> None:
     folder = sweep(tmp_path / "s", *full_sweep())
     assert run(folder / "on-2" / FILE_NAME, folder / "on-1", "--out", tmp_path / "here") == 0

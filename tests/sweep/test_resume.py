@@ -52,6 +52,19 @@ def test_a_record_kept_aside_counts_and_the_copy_in_mlflow_does_not(tmp_path: Pa
     ]
 
 
+def test_a_record_is_found_once_a_run_of_this_sweep_has_used_its_folder(tmp_path: Path) -> None:
+    written(tmp_path, "run", make_measurement("mine"))
+    changed = replace(MACHINE, driver_version="579.0")
+    written(tmp_path, "other", make_measurement("of another driver", machine=changed), -60)
+    earlier = EarlierRuns(tmp_path)
+    for place in ("run", "other"):
+        written(tmp_path, place, make_measurement("another cell", times=9), 60)
+    kept = earlier.take(WANTED)
+    assert kept is not None
+    assert (kept.measurement.record_id, kept.path) == ("mine", tmp_path / "run" / "measurement.1.json")
+    assert earlier.why_not(WANTED).endswith("other differs in driver (579.0 against 580.1)")
+
+
 @pytest.mark.parametrize("content", ["{", "", '{"schema_version": 3}', "[]"])
 def test_what_cannot_be_read_is_told_and_stops_nothing(tmp_path: Path, content: str) -> None:
     good = written(tmp_path, "good", make_measurement("good"))

@@ -19,7 +19,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from mps_experiments.record.measurement import Measurement, find_measurements, read_measurement
+from mps_experiments.record.measurement import Measurement, find_measurements, has_files_of, read_measurement
 from mps_experiments.record.verdict import Status
 from tests.conftest import CHECKOUT, SRC, command_of
 from tests.fakes.plans import wait_until
@@ -189,6 +189,44 @@ def test_one_cell_alone_has_no_parent_and_prints_each_forward_if_asked(tmp_path:
     assert set(done.runs()) == {"mps=off procs=2 times=3"}
     assert "no ratio: no VALID one-process run with mps=off times=3" in done.result.stdout
     assert "mps=on" not in done.result.stdout
+
+
+@pytest.mark.parametrize(("place", "fault"), [("", "none"), ("trial-0", "kill")])
+def test_in_a_folder_that_was_used_before_only_the_files_of_the_later_run_stand_beside_its_record(
+    tmp_path: Path, place: str, fault: str
+) -> None:
+    folder = tmp_path / "X" / place
+    given = [*MOODY, "hydra.run.dir=X", f"fault={fault}", "fault.trials=1", "trace.iterations=0", "times=40"]
+    given += ["workload.options.sleep_s=0.02", "fault.newcomer_after_s=0.1"]
+    sweep(tmp_path, *given, "procs=3")
+    record_id = read_measurement(folder / "measurement.json").record_id
+    for name in ("trace.json.gz", "timeline.png", "notes.txt"):
+        (folder / name).write_text("text")
+    done = sweep(tmp_path, *given, "procs=2")
+    assert done.result.returncode == 0, done.result.stdout + done.result.stderr
+    assert read_measurement(folder / "measurement.1.json").record_id == record_id
+    logs = {"worker-0.log", "worker-1.log"} | ({"newcomer.log"} if fault == "kill" else set())
+    names = {path.name for path in folder.glob("[mnwt]*")}
+    assert names - {"tables.txt"} == {"measurement.json", "measurement.1.json", "notes.txt", *logs}
+    record_id = read_measurement(folder / "measurement.json").record_id
+    (later,) = [run for run in done.all_runs() if run.data.tags.get("record_id") == record_id]
+    client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path / 'outputs' / 'mlflow.db'}")
+    stored = {each.path for each in client.list_artifacts(later.info.run_id)}
+    assert stored >= logs
+    assert not stored & {"worker-2.log", "trace.json.gz", "timeline.png"}
+
+
+def test_beside_an_earlier_record_stand_no_files_of_a_later_run_that_was_killed(tmp_path: Path) -> None:
+    (tmp_path / "turnstile").mkdir()
+    (tmp_path / "turnstile" / "closed").touch()
+    given = [*MOODY, "hydra.run.dir=X", "trace.iterations=0", "times=3", "tracking=none"]
+    sweep(tmp_path, *given, "procs=2")
+    runner = begin(tmp_path, *given, f"workload.options={{turnstile: {tmp_path}/turnstile, admits: 0}}")
+    wait_until(lambda: len(list((tmp_path / "turnstile").iterdir())) == 2, "its worker waits", DEADLINE_S)
+    runner.kill()
+    runner.communicate()
+    assert {path.name for path in (tmp_path / "X").glob("[mw]*")} == {"measurement.1.json", "worker-0.log"}
+    assert not has_files_of(tmp_path / "X", read_measurement(tmp_path / "X" / "measurement.1.json").record_id)
 
 
 def test_repeats_have_workers_of_their_own_and_are_compared_together(tmp_path: Path) -> None:

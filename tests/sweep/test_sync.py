@@ -346,6 +346,30 @@ def test_a_damaged_record_is_named_and_the_rest_is_logged(
     assert set(runs()) == {"sweep", "one"}
 
 
+def test_records_that_its_sweep_names_and_that_are_gone_are_named(
+    tmp_path: Path, into: list[str], runs: Callable[[], dict[str, Run]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    sweep = write_sweep(tmp_path / "sweep", ONE)
+    gone = [{"name": f"mps=off procs={number}", "record_id": f"{number}"} for number in range(2, 8)]
+    cells = (
+        {"name": "mps=off procs=1", "record_id": "one"},
+        {"name": "refused", "verdict": "REFUSED"},
+        *gone,
+    )
+    write_summary(sweep / "sweep.json", "sweep", "FINISHED", *cells)
+    assert main([str(tmp_path), *into]) == 1
+    told = capsys.readouterr()
+    assert told.out == "logged 1 records; already in MLflow: 0\n"
+    names = "mps=off procs=2, mps=off procs=3, mps=off procs=4, mps=off procs=5, mps=off procs=6, ..."
+    what = f"{sweep}: 6 of 8 runs of its sweep.json have no record that can be read: {names}"
+    assert told.err == f"mps_experiments: {what}\n"
+    assert set(runs()) == {"sweep", "one"}
+    assert main([str(sweep / "one"), *into]) == 0, "of one run of it"
+    aside = [make_measurement(each["record_id"], procs=int(each["record_id"])) for each in gone]
+    write_sweep(tmp_path / "aside", *aside, status=None)
+    assert main([str(sweep), str(tmp_path / "aside"), *into]) == 0, "the disk was full"
+
+
 @pytest.mark.parametrize(
     ("address", "said"),
     [

@@ -48,6 +48,24 @@ def test_any_error_becomes_a_tracking_error_of_one_line(error: BaseException) ->
     assert caught.value.__cause__ is error
 
 
+def test_a_database_whose_file_is_gone_is_told_as_that_and_not_as_read_only(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "mlflow.db", check_same_thread=False)) as connection:
+        connection.execute("CREATE TABLE runs (id)")
+        connection.commit()
+        (tmp_path / "mlflow.db").unlink()
+
+        def call() -> None:
+            try:
+                connection.execute("INSERT INTO runs VALUES (1)")
+            except sqlite3.Error as error:
+                raise MlflowException(f"(raised as a result of Query-invoked autoflush) {error}") from error
+
+        with pytest.raises(TrackingError) as caught:
+            within(5, "log it", call)
+    why = "the file of the database was deleted or moved away; put it back, or a new one is made"
+    assert str(caught.value) == f"MLflow could not log it: {why}"
+
+
 def test_a_call_that_hangs_is_late_and_does_not_keep_the_program_from_ending() -> None:
     done = run_python("-c", HANGS)
     assert done.stdout == "MLflow did not log within 0.1 s"

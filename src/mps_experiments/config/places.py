@@ -1,6 +1,9 @@
-"""The files and folders that users name, which may be any text at all."""
+"""The files and folders that users name, which may be any text at all, and new folders below them."""
 
+import contextlib
+import itertools
 import os
+import time
 from pathlib import Path
 
 from mps_experiments.errors import ConfigError
@@ -17,6 +20,22 @@ def user_folder(named: str | Path) -> Path:
         folder.exists()  # raises for a name that is too long
     except (OSError, RuntimeError) as error:
         raise unwritable("output_dir", named, error) from error
+    return folder
+
+
+def new_folder(parent: Path) -> Path:
+    """Make a folder named after this second; what is made in the same second has a folder each.
+
+    One that cannot be made is returned all the same: whoever writes into it says why.
+    """
+    folder = parent / time.strftime("%Y-%m-%d_%H-%M-%S")
+    names = itertools.chain([folder.name], (f"{folder.name}-{number}" for number in itertools.count(1)))
+    with contextlib.suppress(OSError):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        for name in names:
+            with contextlib.suppress(FileExistsError):
+                folder.with_name(name).mkdir()
+                return folder.with_name(name)
     return folder
 
 

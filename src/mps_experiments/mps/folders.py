@@ -36,10 +36,21 @@ def parent_folder() -> Path:
 
 @contextlib.contextmanager
 def private_folder(guardian: Guardian) -> Iterator[Path]:
-    """Make a short private folder (0700), announced to the guardian first and locked in the block."""
+    """Make a short private folder (0700), announced to the guardian first and locked in the block.
+
+    Raises:
+        OSError: If it cannot be made.
+    """
     folder = parent_folder() / f"{_PREFIX}{secrets.token_hex(6)}"
     entry = guardian.will_remove(folder)
-    folder.mkdir(mode=0o700)
+    try:
+        folder.mkdir(mode=0o700)
+    except FileNotFoundError as error:
+        guardian.forget(entry)
+        what = (
+            "is gone: no worker can be started; repeat the command with resume=true and a folder that stays"
+        )
+        raise FileNotFoundError(f"TMPDIR={folder.parent} {what}") from error
     # No child inherits the lock, so it is free once this process is dead.
     lock = os.open(folder / f".{LOCK_NAME}", os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:

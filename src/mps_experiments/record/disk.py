@@ -43,6 +43,16 @@ def write_atomically(path: Path, content: bytes, *, keep_earlier: bool = False) 
             os.close(descriptor)
 
 
+def put_aside(path: Path) -> None:
+    """Give a file that is there a numbered name instead of its own.
+
+    Raises:
+        OSError: If that cannot be done.
+    """
+    _keep_aside(path)
+    path.unlink(missing_ok=True)
+
+
 def write_or_refuse(path: Path, content: bytes, *, keep_earlier: bool = False) -> None:
     """Write a file of a run with `write_atomically`.
 

@@ -212,15 +212,26 @@ def find_measurements(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("measurement*.json") if _ANY_NAME.fullmatch(path.name))
 
 
+def records_in(folder: Path) -> list[Path]:
+    """List the records in a folder itself, those kept aside first."""
+    return sorted(path for path in folder.glob("measurement*.json") if _ANY_NAME.fullmatch(path.name))
+
+
 def has_files_of(folder: Path, record_id: str) -> bool:
     """Tell whether the trace, the picture and the logs in a run's folder are of this record.
 
     Where a later run used the folder again, they are of that one, and this record lies there under a number.
     """
+
+    def holds_it(path: Path) -> bool:
+        return f'"{record_id}"'.encode() in path.read_bytes()
+
     try:
-        return f'"{record_id}"'.encode() in (folder / FILE_NAME).read_bytes()
-    except OSError:  # a full disk had no room for the record, which is elsewhere
-        return True
+        return holds_it(folder / FILE_NAME)
+    except (
+        OSError
+    ):  # a later run is under way, or was killed; or a full disk had no room: then it is elsewhere
+        return not any(map(holds_it, records_in(folder)))
 
 
 def read_measurement(path: Path) -> Measurement:

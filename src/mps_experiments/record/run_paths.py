@@ -1,9 +1,14 @@
-"""The files of one run, by their names."""
+"""The files of one run, by their names, and what becomes of them when their folder is used again."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from mps_experiments.record.measurement import FILE_NAME
+from mps_experiments.errors import RecordError
+from mps_experiments.record.disk import put_aside
+from mps_experiments.record.measurement import FILE_NAME, records_in
+
+_WORKER_LOG = re.compile(r"worker-\d+\.log")
 
 
 class _File:
@@ -34,6 +39,31 @@ class RunPaths:
         return self.folder / f"worker-{rank}.log"
 
     def beside_the_record(self) -> list[Path]:
-        """List the logs, the trace and the picture that there are."""
-        named = (self.control_log, self.server_log, self.newcomer_log, self.trace, self.timeline)
-        return sorted([*self.folder.glob("worker-*.log"), *(path for path in named if path.exists())])
+        """List the logs, the trace and the picture that there are; files of anybody else are none."""
+        named = {self.control_log, self.server_log, self.newcomer_log, self.trace, self.timeline}
+        return sorted(
+            path for path in self.folder.glob("*") if path in named or _WORKER_LOG.fullmatch(path.name)
+        )
+
+
+def make_way(folder: Path, sweep_folder: Path) -> None:
+    """Put an earlier run's record in a folder aside and remove that run's other files, before a later run.
+
+    Where no run was before, with hydra.run.dir=. for example, files of these names are somebody else's.
+
+    Args:
+        folder: The later run's folder.
+        sweep_folder: Its sweep's, which shows an earlier sweep that was killed before it left a record.
+
+    Raises:
+        RecordError: If this cannot be done.
+    """
+    if not (records_in(folder) or any(sweep_folder.glob("sweep.*.json"))):
+        return
+    try:
+        put_aside(folder / FILE_NAME)
+        for path in RunPaths(folder=folder).beside_the_record():
+            path.unlink()
+    except OSError as error:
+        what = f"the files of an earlier run in {folder} cannot be removed"
+        raise RecordError(f"{what}: {error.strerror}") from error

@@ -3,7 +3,7 @@
 import contextlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -62,6 +62,10 @@ class Summary:
     def taken_over(self) -> tuple[Entry, ...]:
         """Return the runs for which a record of an earlier sweep stands."""
         return tuple(cell for cell in self.cells if cell.resumed_from is not None)
+
+    def lacking(self, record_ids: Collection[str]) -> list[str]:
+        """Return the names of the runs that were recorded, but not among these records."""
+        return [cell.name for cell in self.cells if cell.record_id not in {"", *record_ids}]
 
     def records_taken_over(self) -> Iterator[tuple[Measurement, Path]]:
         """Yield the records of earlier sweeps under the names that their runs have in this one."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from mps_experiments.analysis.runs import condensed
 from mps_experiments.errors import RecordError, TrackingError
 from mps_experiments.record.disk import write_atomically
-from mps_experiments.record.measurement import FILE_NAME, Measurement, write_measurement
+from mps_experiments.record.measurement import FILE_NAME, Measurement, records_in, write_measurement
 from mps_experiments.record.summaries import write_summary
 from mps_experiments.report.terminal import complain
 from mps_experiments.run.plan import RunPlan
@@ -106,6 +106,20 @@ class Ledger:
     def _log_one(self, measurement: Measurement, folder: Path) -> None:
         if self.tracker.log_cell(measurement, folder, measurement.was_interrupted):
             self.logged.add(measurement.record_id)
+
+    def look_for_records(self) -> None:
+        """Say so if records are gone that the sweep's folder held: it was moved, or they were deleted."""
+        own, gone = self._own_and_gone()
+        if gone:
+            self.misplaced += gone
+            complain(f"{gone} of {own} records are no longer in {self.folder}")
+
+    def _own_and_gone(self) -> tuple[int, int]:
+        """Count the records that were in the sweep's folder, and those of them that are gone."""
+        if self.folder is None:
+            return 0, 0
+        own = [folder for folder in self.places.values() if folder.is_relative_to(self.folder)]
+        return len(own), sum(not records_in(folder) for folder in own)
 
     def note(
         self,
@@ -205,7 +219,8 @@ class Ledger:
             call()
         except TrackingError as error:
             self.tracking_problem = str(error)
-            complain(f"{error}; the records stay on disk and can be logged later")
+            _, gone = self._own_and_gone()
+            complain(f"{error}{'' if gone else '; the records stay on disk and can be logged later'}")
 
 
 def check_room(folder: Path, min_free_mb: int) -> None:

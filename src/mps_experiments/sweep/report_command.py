@@ -5,14 +5,14 @@ It measures nothing and changes no record.
 
 import argparse
 import math
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from mps_experiments.analysis.metrics import priced
+from mps_experiments.config.places import new_folder
 from mps_experiments.config.schema import options
 from mps_experiments.errors import ConfigError
-from mps_experiments.record.summaries import NAME, Found, decided_of, precision_of, summaries_in
+from mps_experiments.record.summaries import NAME, Found, decided_of, precision_of, read_summary, summaries_in
 from mps_experiments.report.command_line import EXIT_USER_ERROR, Parser, as_command
 from mps_experiments.report.content import printable
 from mps_experiments.report.export import Export
@@ -20,7 +20,7 @@ from mps_experiments.report.report_page import Subject
 from mps_experiments.report.terminal import Terminal, complain
 from mps_experiments.report.writing import write_report
 from mps_experiments.sweep.lookup import add_places, find_runs, last_sweep
-from mps_experiments.sweep.reporting import answer_lines, commands_of, lacking, sound_runs, tables_by_machine
+from mps_experiments.sweep.reporting import answer_lines, commands_of, sound_runs, tables_by_machine
 
 _REPORTS = "reports"
 
@@ -119,10 +119,12 @@ def _folder(words: Sequence[str], subject: Subject, args: argparse.Namespace) ->
     """Return the sweep's own folder if the report is of all of it, else a new one."""
     if args.out is not None:
         return Path(args.out)
-    apart = Path(args.output_dir) / _REPORTS / time.strftime("%Y-%m-%d_%H-%M-%S")
+    parent = Path(args.output_dir) / _REPORTS
     if len(words) != 1 or not (Path(words[0]) / NAME).is_file():
-        return apart
-    if lacking(Path(words[0]), [run.measurement for run in subject.runs]):
+        return new_folder(parent)
+    summary = read_summary(Path(words[0]) / NAME)
+    if summary is not None and summary.lacking([run.measurement.record_id for run in subject.runs]):
+        apart = new_folder(parent)
         complain(f"the sweep's own report stays as it is: this one lacks runs of it, and goes to {apart}")
         return apart
     return Path(words[0])

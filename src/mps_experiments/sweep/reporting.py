@@ -10,7 +10,7 @@ from mps_experiments.analysis.machines import Machines
 from mps_experiments.analysis.panels import panels
 from mps_experiments.analysis.runs import ReportRun
 from mps_experiments.record.measurement import Measurement
-from mps_experiments.record.summaries import NAME, read_summary, summary_of
+from mps_experiments.record.summaries import summary_of
 from mps_experiments.report.cells import cost_tables
 from mps_experiments.report.fault_tables import fault_tables
 from mps_experiments.report.report_page import Subject, description, report_page
@@ -123,10 +123,3 @@ def commands_of(runs: Iterable[tuple[Measurement, Path | None]]) -> list[str]:
     places = dict.fromkeys((folder, m.sweep_id) for m, folder in runs if folder is not None)
     sweeps = [sweep for folder, sweep_id in places if (sweep := summary_of(folder, sweep_id)) is not None]
     return list(dict.fromkeys(sweep.command for sweep in sweeps if sweep.command))
-
-
-def lacking(folder: Path, measurements: Sequence[Measurement]) -> int:
-    """Count the runs of the sweep in a folder that are not among these."""
-    known = {m.record_id for m in measurements}
-    summary = read_summary(folder / NAME)
-    return sum(cell.record_id not in {"", *known} for cell in summary.cells) if summary is not None else 0

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mps_experiments.analysis.numbers import moment
 from mps_experiments.errors import RecordError
-from mps_experiments.record.measurement import Measurement, read_measurement
+from mps_experiments.record.measurement import Measurement, read_measurement, records_in
 from mps_experiments.record.summaries import records_below
 from mps_experiments.record.verdict import Status, Verdict
 from mps_experiments.run.fingerprint import Fingerprint, of_record
@@ -34,10 +34,22 @@ class _Entry:
     """What is kept in memory of a record: there may be thousands."""
 
     path: Path
+    record_id: str
     started_at: float
     verdict: Verdict
     digest: str
     configuration_digest: str
+
+    def read(self) -> Kept:
+        """Read the record, which has a number once a run of this sweep has used its folder.
+
+        Raises:
+            RecordError: If it is gone or cannot be read.
+        """
+        for path in (self.path, *records_in(self.path.parent)):
+            if path.exists() and (found := read_measurement(path)).record_id == self.record_id:
+                return Kept(measurement=found, path=path)
+        raise RecordError(f"{self.path} is no longer there")
 
 
 class EarlierRuns:
@@ -62,7 +74,7 @@ class EarlierRuns:
                 continue
             self._entries.remove(entry)
             try:
-                return Kept(measurement=read_measurement(entry.path), path=entry.path)
+                return entry.read()
             except RecordError as error:
                 self.problems.append(str(error))
         return None
@@ -83,7 +95,7 @@ class EarlierRuns:
         if not valid:
             return f"{where} is {entry.verdict.status.value}: {entry.verdict.reason}"
         try:
-            differences = of_record(read_measurement(entry.path)).differences(wanted)
+            differences = of_record(entry.read().measurement).differences(wanted)
         except RecordError as error:
             return f"runs: {error}"
         return f"{where} differs in {', '.join(differences)}"
@@ -93,6 +105,7 @@ def _entry(measurement: Measurement, path: Path) -> _Entry:
     fingerprint = of_record(measurement)
     return _Entry(
         path=path,
+        record_id=measurement.record_id,
         started_at=measurement.started_at,
         verdict=measurement.verdict,
         digest=fingerprint.digest,

@@ -21,6 +21,7 @@ from mps_experiments.machine.signals import held_back
 from mps_experiments.mps.guardian import Guardian
 from mps_experiments.record.axes import COORDINATES, key_of
 from mps_experiments.record.measurement import Measurement
+from mps_experiments.record.run_paths import make_way
 from mps_experiments.record.verdict import Status
 from mps_experiments.report.lines import cell_line
 from mps_experiments.report.terminal import Terminal, complain
@@ -168,8 +169,13 @@ class Sweep:
             self._resume(run, kept, started)
             return
         self.terminal.cell_started(plan.name, plan.iteration_count)
+        folder = plan.paths.folder
+        if folder in self.ledger.places.values():
+            self._settle()  # its files are those of a run of this sweep, which are logged first
         try:
-            check_room(plan.paths.folder, int(run.config["min_free_disk_mb"]))
+            check_room(folder, int(run.config["min_free_disk_mb"]))
+            assert self.ledger.folder is not None  # noqa: S101 - `_found` named it
+            make_way(folder, self.ledger.folder)
         except RecordError as error:
             self._is_open = not is_last
             self._refuse(plan.name, error)
@@ -192,7 +198,7 @@ class Sweep:
         verdict = outcome.measurement.verdict
         was_told = verdict.status is Status.SKIPPED and verdict.reason in self.told_skips
         remark = f"  ({run.remark})" if run.remark else ""
-        line = cell_line(outcome.measurement, _from_here(plan.paths.folder))
+        line = cell_line(outcome.measurement, _from_here(folder))
         self.terminal.cell_finished("" if was_told else f"{line}{remark}")
         self._count_down(plan, outcome.measurement, recorded - started)
         if outcome.interruption is not None:
@@ -275,6 +281,7 @@ class Sweep:
     def finish(self) -> None:
         """Print the answer, tables, and where to look next; also when cells failed or a signal came."""
         self._settle()
+        self.ledger.look_for_records()
         ledger, measurements = self.ledger, self.ledger.measurements
         status = "KILLED" if self.interruption else "FINISHED" if self._cells_are_fine else "FAILED"
         folder = ledger.folder if self.writes_report else None

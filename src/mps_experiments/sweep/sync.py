@@ -6,6 +6,7 @@ A run is known by its record id, so calling this again logs nothing twice.
 import argparse
 import os
 import sys
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ from mps_experiments.sweep.preflight import new_tracker
 from mps_experiments.sweep.reporting import sweep_report
 from mps_experiments.tracking.addresses import store_named_outside
 from mps_experiments.tracking.tracker import SweepInfo
+
+_MAX_NAMES = 5
 
 
 @dataclass
@@ -51,15 +54,17 @@ def main(arguments: list[str] | None = None) -> int:
     """Log every record below the folders; 0 if all are in MLflow now, 1 if not, 2 for a user's mistake."""
     args = _parser().parse_args(arguments)
     sweeps: dict[str, _Sweep] = {}
-    damaged: list[str] = []
-    logged, known, skipped = set[str](), set[str](), set[str]()
+    whole: dict[str, Summary] = {}
+    amiss: list[str] = []
+    found, logged, known, skipped = set[str](), set[str](), set[str](), set[str]()
     is_complete = True
     try:
         for folder in args.folder or [last_sweep(args.output_dir)]:
-            damaged += _collect(folder, bool(args.folder), sweeps)
+            amiss += _collect(folder, bool(args.folder), sweeps, whole)
         for sweep_id, sweep in sweeps.items():
             records = sweep.records()
             ids = {measurement.record_id for measurement, _ in records}
+            found |= ids
             is_tracked = all(_tracking_of(first).get("enabled", True) for first, _ in records[:1])
             if not sweep.is_named and not is_tracked:
                 skipped |= ids
@@ -79,15 +84,16 @@ def main(arguments: list[str] | None = None) -> int:
             logged |= ledger.logged
             known |= ids
             is_complete = is_complete and ledger.tracking_problem is None
+        amiss += _lacking(whole.values(), found)
     finally:
-        for text in damaged:
+        for text in amiss:
             complain(text)
     if is_complete:
         # Each counts once, though a sweep may have taken it over from another one.
         sys.stdout.write(f"logged {len(logged)} records; already in MLflow: {len(known - logged)}\n")
     if left := len(skipped - known):
         sys.stdout.write(f"skipped {left} records of tracking=none; name their sweep's folder to log them\n")
-    return 1 if damaged or not is_complete else 0
+    return 1 if amiss or not is_complete else 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -114,12 +120,17 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _collect(folder: Path, is_given: bool, sweeps: dict[str, _Sweep]) -> list[str]:
-    """Add the records below a folder to their sweeps; returns why others could not be read."""
+def _collect(folder: Path, is_given: bool, sweeps: dict[str, _Sweep], whole: dict[str, Summary]) -> list[str]:
+    """Add the records below a folder to their sweeps, and the sweeps below it to the whole ones.
+
+    Returns:
+        Why others could not be read.
+    """
     if not exists(folder):
         raise ConfigError("FOLDER", folder, "no such file or folder; give a folder under outputs/")
     is_named = is_given and any((folder / name).is_file() for name in (NAME, FILE_NAME))
     below = {each.sweep_id: each for each in summaries_below(folder)}
+    whole |= below
     taken_over = {cell.record_id for each in below.values() for cell in each.taken_over}
     damaged: list[str] = []
     records = list(records_below(folder, damaged))
@@ -142,6 +153,15 @@ def _collect(folder: Path, is_given: bool, sweeps: dict[str, _Sweep]) -> list[st
         if summary.is_under_way or any(summary.records_taken_over()):
             sweeps.setdefault(sweep_id, _Sweep(summary)).is_named |= is_named
     return damaged
+
+
+def _lacking(whole: Iterable[Summary], found: Collection[str]) -> Iterator[str]:
+    """Say of each whole sweep which of its records are gone."""
+    for summary in whole:
+        if gone := summary.lacking(found):
+            names = ", ".join([*gone[:_MAX_NAMES], *(["..."] if gone[_MAX_NAMES:] else [])])
+            what = f"{len(gone)} of {len(summary.cells)} runs of its {NAME} have no record that can be read"
+            yield f"{summary.at}: {what}: {names}"
 
 
 def _log(

@@ -14,7 +14,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from http.client import HTTPException
 from pathlib import Path
@@ -42,6 +42,7 @@ _KNOWN = {
     "Supported URI schemes": "MLflow knows no store at such an address; give http://host:5000 or "
     "sqlite:////path/of/mlflow.db",
 }
+_DELETED = "SQLITE_READONLY_DBMOVED"  # SQLite's name for it; in words it says what a read-only file does
 _T = TypeVar("_T")
 
 for _name in ("mlflow", "alembic", "urllib3"):  # they tell of every retry; we say it once, at the end
@@ -213,6 +214,8 @@ def _trouble_of(error: BaseException) -> str:
     whole, text = str(error), _shortened(str(error)) or type(error).__name__
     if isinstance(error, ImportError):
         return f"the Python driver of this database is not installed ({text}); install it with pip"
+    if any(getattr(each, "sqlite_errorname", "") == _DELETED for each in _causes(error)):
+        return "the file of the database was deleted or moved away; put it back, or a new one is made"
     if (known := next((known for sign, known in _KNOWN.items() if sign in whole), None)) is not None:
         return known
     if (status := _status_of(error, whole)) is not None:
@@ -220,6 +223,13 @@ def _trouble_of(error: BaseException) -> str:
         said = _shortened(body[1]) if body else text
         return refusal(status, "an HTML page" if said[:1] == "<" else said)
     return f"{type(error).__name__}: {text}"
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and what it was raised from."""
+    while error is not None:
+        yield error
+        error = error.__cause__
 
 
 def _shortened(text: str) -> str:

@@ -8,7 +8,7 @@ import pytest
 from mps_experiments.config.cells import parse
 from mps_experiments.sweep.recommend.aim import Aim
 from mps_experiments.sweep.recommend.answer import Answer
-from mps_experiments.sweep.recommend.files import new_folder, write_answer
+from mps_experiments.sweep.recommend.files import write_answer
 from tests.sweep.recommend.conftest import truth
 from tests.sweep.recommend.stored_records import Cells
 
@@ -40,23 +40,6 @@ def test_without_an_answer_there_is_only_the_text(cells: Cells, tmp_path: Path) 
     study = cells.study(Aim())
     assert write_answer(Answer(study), tmp_path, ["NO ANSWER"]) == []
     assert [path.name for path in tmp_path.iterdir()] == ["recommendation.txt"]
-
-
-def test_answers_of_the_same_second_have_a_folder_each(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("time.strftime", lambda _: "now")
-    folders = [new_folder(tmp_path / "outputs") for _ in range(3)]
-    assert [folder.name for folder in folders] == ["now", "now-1", "now-2"]
-    assert all(folder.is_dir() for folder in folders)
-
-
-@pytest.mark.parametrize("name", ["file", "leads_nowhere"])
-def test_a_folder_that_cannot_be_made_is_left_to_the_writing(tmp_path: Path, name: str) -> None:
-    (tmp_path / "file").touch()
-    (tmp_path / "leads_nowhere").symlink_to(tmp_path / "nothing" / "there")
-    (tmp_path / "nothing").touch()
-    assert not new_folder(tmp_path / name).exists()
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(

@@ -8,7 +8,7 @@ from typing import Any
 
 from mps_experiments.config.cells import parse
 from mps_experiments.config.mistakes import unreadable as unreadable_override
-from mps_experiments.config.places import exists
+from mps_experiments.config.places import exists, new_folder
 from mps_experiments.config.schema import Config
 from mps_experiments.errors import ConfigError
 from mps_experiments.machine.gpus import open_probe
@@ -19,7 +19,7 @@ from mps_experiments.report.command_line import Parser, as_command
 from mps_experiments.report.terminal import Terminal, complain, status
 from mps_experiments.sweep.lookup import find_runs, unreadable
 from mps_experiments.sweep.recommend.aim import Aim, add_aim, aim_of, positive
-from mps_experiments.sweep.recommend.files import MODULE, new_folder, tell
+from mps_experiments.sweep.recommend.files import MODULE, NAME, tell
 from mps_experiments.sweep.recommend.given import CHOICES, FLAG, cells_of
 from mps_experiments.sweep.recommend.task import set_up
 
@@ -121,7 +121,7 @@ def _choose(args: argparse.Namespace, aim: Aim, typed: Sequence[str]) -> int:
     known = cells_of(aim, [run.measurement for run in found.runs], only)
     if known.unused:
         Terminal(None).line(known.unused)
-    answer = tell(known, new_folder(output_dir), typed)
+    answer = tell(known, new_folder(output_dir / NAME), typed)
     return int(answer.chosen is None or bool(found.problems))
 
 

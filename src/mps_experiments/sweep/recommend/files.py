@@ -1,9 +1,6 @@
 """Print and write the answer: the words, the picture and the experiment to use."""
 
-import contextlib
-import itertools
 import shlex
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -33,22 +30,6 @@ def tell(
         terminal.to_copy(line)
     terminal.to_copy(f"the same search: {shlex.join(['python', '-m', MODULE, *typed])}")
     return answer
-
-
-def new_folder(output_dir: Path) -> Path:
-    """Make a folder for the answer where nothing is measured; answers of the same second have one each.
-
-    One that cannot be made is returned all the same: `write_answer` says why.
-    """
-    folder = output_dir / NAME / time.strftime("%Y-%m-%d_%H-%M-%S")
-    names = itertools.chain([folder.name], (f"{folder.name}-{number}" for number in itertools.count(1)))
-    with contextlib.suppress(OSError):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        for name in names:
-            with contextlib.suppress(FileExistsError):
-                folder.with_name(name).mkdir()
-                return folder.with_name(name)
-    return folder
 
 
 def write_answer(answer: Answer, folder: Path, lines: Sequence[str]) -> list[str]:

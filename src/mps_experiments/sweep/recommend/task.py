@@ -8,6 +8,7 @@ from itertools import compress
 from pathlib import Path
 
 from mps_experiments.config.cells import Grid, Request
+from mps_experiments.config.places import new_folder
 from mps_experiments.errors import ConfigError, Interrupted
 from mps_experiments.machine.facts import collect_facts
 from mps_experiments.machine.gpus import GpuProbe
@@ -23,7 +24,7 @@ from mps_experiments.sweep.preflight import plan_cells
 from mps_experiments.sweep.recommend.agenda import SearchAgenda, SearchGrid
 from mps_experiments.sweep.recommend.aim import Aim
 from mps_experiments.sweep.recommend.answer import Answer
-from mps_experiments.sweep.recommend.files import MODULE, new_folder, tell
+from mps_experiments.sweep.recommend.files import MODULE, NAME, tell
 from mps_experiments.sweep.recommend.stored import StoredRuns, fingerprints
 from mps_experiments.sweep.recommend.study import Study
 from mps_experiments.sweep.recommend.unused import unused_line
@@ -59,7 +60,7 @@ class Task:
         measures = not self.study.search.is_over(self.agenda.fits)
         if not measures:
             self.agenda.say_what_would_fit()
-            folder = new_folder(self.output_dir)
+            folder = new_folder(self.output_dir / NAME)
             if line := self.agenda.noise_line():
                 terminal.line(line)
         else:
