@@ -108,6 +108,20 @@ def test_the_last_sweep_is_the_default_and_its_store_that_of_its_configuration(
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
+def test_outputs_that_were_moved_bring_their_store_along(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    old, new = tmp_path / "old", tmp_path / "new"
+    write_sweep(old / "day" / "sweep", make_measurement("one", output_dir=old))
+    assert main([str(old)]) == 0
+    old.rename(new)
+    capsys.readouterr()
+    assert main([str(new / "day" / "sweep")]) == 0
+    assert capsys.readouterr().out == "logged 0 records; already in MLflow: 1\n"
+    assert not (old / "mlflow.db").exists()
+
+
 def test_a_second_store_has_its_own_files_when_the_outputs_are_gone(tmp_path: Path) -> None:
     outputs = tmp_path / "outputs"
     write_sweep(outputs / "sweep", make_measurement("one", output_dir=outputs))

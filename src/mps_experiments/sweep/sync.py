@@ -24,7 +24,7 @@ from mps_experiments.sweep.ledger import Ledger
 from mps_experiments.sweep.lookup import add_output_dir, archive_hint, last_sweep, none_readable
 from mps_experiments.sweep.preflight import new_tracker
 from mps_experiments.sweep.reporting import sweep_report
-from mps_experiments.tracking.addresses import store_named_outside
+from mps_experiments.tracking.addresses import own_database, store_named_outside
 from mps_experiments.tracking.tracker import SweepInfo
 
 _MAX_NAMES = 5
@@ -172,7 +172,7 @@ def _log(
     summary = sweep.summary if sweep.summary is not None and sweep.summary.is_sweep else None
     command = summary.command if summary is not None else ""
     tracking = _where(first, args)
-    tracker = new_tracker(tracking, Path(str(first.config.get("output_dir", "outputs"))).absolute())
+    tracker = new_tracker(tracking, _output_dir(first, place))
     tracker.open()
     named = summary.name if summary is not None else ""
     info = SweepInfo(
@@ -193,6 +193,14 @@ def _log(
         report = sweep_report(ledger.measurements, ledger.places, kept_in, command, goal, decided)
         ledger.finish(report, _status(summary, ledger.measurements))
     return ledger
+
+
+def _output_dir(first: Measurement, place: Path) -> Path:
+    """Return the output directory of a run; one that was moved is where the run's folder is now."""
+    recorded = Path(str(first.config.get("output_dir", "outputs"))).absolute()
+    if own_database(recorded).exists():
+        return recorded
+    return next((above for above in place.absolute().parents if own_database(above).exists()), recorded)
 
 
 def _where(first: Measurement, args: argparse.Namespace) -> TrackingConfig:
