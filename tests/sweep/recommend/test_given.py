@@ -99,6 +99,14 @@ def test_the_window_is_the_longest_that_all_configurations_have(cells: Cells) ->
     assert given.unused == "8 stored runs are not used: they differ in times (50, 400, auto against 100)"
 
 
+def test_a_window_with_more_repeats_goes_before_a_longer_one(cells: Cells) -> None:
+    repeated, single = records(cells), records(cells, blocks=1)
+    runs = [*(with_times(run, 100) for run in repeated), *(with_times(run, 400) for run in single)]
+    given = cells_of(Aim(), runs)
+    assert {run.cell.times for own in given.runs for run in own} == {100}
+    assert given.unused == "6 stored runs are not used: they differ in times (400 against 100)"
+
+
 def test_without_a_common_window_partners_share_theirs(cells: Cells) -> None:
     runs = records(cells, blocks=1)
     larger = [replace(run, cell=run.cell.moved(batch=8)) for run in runs]

@@ -1,6 +1,6 @@
 """The cells of stored runs that a user names: a choice among them measures nothing."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -26,8 +26,9 @@ def cells_of(
 ) -> KnownCells:
     """Return the cells of the VALID ordinary runs, which must be of one machine and one setting.
 
-    How long is measured is no choice: of a configuration only the runs of one window count. It is the longest
-    that all configurations have, else the longest of those that differ in processes and MPS, else its own.
+    How long is measured is no choice: of a configuration only the runs of one window count. All
+    configurations have it in common, or else those that differ in processes and MPS, or else it is its own.
+    Of several it is the one with the most runs of each configuration, and of these the longest.
 
     Args:
         aim: What is wanted.
@@ -52,7 +53,7 @@ def cells_of(
     _refuse_several_settings(runs)
     if runs[0].cell.device == "cpu":
         aim.refuse_without_gpu()
-    kept, unused = _longest_windows(runs)
+    kept, unused = _of_one_window_each(runs)
     together = sorted(kept, key=lambda own: (own[0].cell.procs, own[0].cell.mps))
     axes = [own[0].cell.moved(repeat=0).axes for own in together]
     known = KnownCells(aim, axes, _names(axes))
@@ -77,26 +78,31 @@ def _refuse_several_settings(runs: Sequence[Condensed]) -> None:
         raise ConfigError(FLAG, "", f"{what}; give runs of one")
 
 
-def _longest_windows(runs: Sequence[Condensed]) -> tuple[list[list[Condensed]], str]:
+def _of_one_window_each(runs: Sequence[Condensed]) -> tuple[list[list[Condensed]], str]:
     """Return the runs of each configuration that count, and how many do not for their window."""
     windows: dict[tuple[Any, ...], dict[_Window, list[Condensed]]] = {}
     for run in sorted(runs, key=lambda run: _length(_window(run.cell))):
         cell = run.cell
         own = windows.setdefault((cell.extras, cell.procs, cell.mps), {})
         own.setdefault(_window(cell), []).append(run)
-    common = _common(windows.values())
     kept, left = [], list[tuple[Cell, Cell]]()
     for (extras, *_), own in windows.items():
-        partners = _common(each for (other, *_), each in windows.items() if other == extras)
-        longest = max(common or partners or own, key=_length)
-        kept.append(own[longest])
-        used = own[longest][0].cell
-        left += [(run.cell, used) for window, others in own.items() if window != longest for run in others]
+        partners = [each for (other, *_), each in windows.items() if other == extras]
+        chosen = _common_window(list(windows.values())) or _common_window(partners) or _common_window([own])
+        assert chosen is not None  # noqa: S101 - it has a run
+        kept.append(own[chosen])
+        used = own[chosen][0].cell
+        left += [(run.cell, used) for window, others in own.items() if window != chosen for run in others]
     return kept, other_windows_line(left)
 
 
-def _common(windows: Iterable[Iterable[_Window]]) -> set[_Window]:
-    return set.intersection(*map(set, windows))
+def _common_window(several: Sequence[Mapping[_Window, Sequence[Condensed]]]) -> _Window | None:
+    """Return the window with the most runs of each, and of these the longest; None if they share none."""
+    return max(
+        set.intersection(*map(set, several)),
+        key=lambda window: (min(len(each[window]) for each in several), _length(window)),
+        default=None,
+    )
 
 
 def _window(cell: Cell) -> _Window:
