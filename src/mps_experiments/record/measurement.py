@@ -228,9 +228,7 @@ def has_files_of(folder: Path, record_id: str) -> bool:
 
     try:
         return holds_it(folder / FILE_NAME)
-    except (
-        OSError
-    ):  # a later run is under way, or was killed; or a full disk had no room: then it is elsewhere
+    except OSError:  # a later run is under way or was killed; or the disk was full, and it lies elsewhere
         return not any(map(holds_it, records_in(folder)))
 
 
