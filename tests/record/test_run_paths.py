@@ -18,6 +18,15 @@ OWN = [
     "worker-0.log",
     "worker-11.log",
 ]
+ASIDE = [
+    "control.1.log",
+    "newcomer.1.log",
+    "server.1.log",
+    "timeline.1.png",
+    "trace.json.1.gz",
+    "worker-0.1.log",
+    "worker-11.1.log",
+]
 SOMEBODYS = ["measurements.json", "my-server.log", "trace.json.gz.1", "worker-1.log.txt", "worker-pool.log"]
 
 
@@ -40,15 +49,17 @@ def test_the_files_of_a_run_are_known_by_their_names(folder: Path, tmp_path: Pat
     assert RunPaths(folder=tmp_path / "nowhere").beside_the_record() == []
 
 
-def test_an_earlier_record_gets_a_number_and_the_other_files_of_its_run_go(folder: Path) -> None:
+def test_the_files_of_an_earlier_run_get_a_number(folder: Path) -> None:
     for record_id in ("first", "second"):
         write_measurement(make_measurement(record_id), folder / FILE_NAME)
         make_way(folder, folder.parent)
-    assert names(folder) == sorted(["measurement.1.json", "measurement.2.json", *SOMEBODYS])
+    aside = ["measurement.1.json", "measurement.2.json", *ASIDE]
+    assert names(folder) == sorted([*aside, *SOMEBODYS])
     assert read_measurement(folder / "measurement.2.json").record_id == "second"
     (folder / "worker-2.log").write_text("of a run that was killed")
     make_way(folder, folder.parent)
-    assert names(folder) == sorted(["measurement.1.json", "measurement.2.json", *SOMEBODYS])
+    assert names(folder) == sorted([*aside, "worker-2.1.log", *SOMEBODYS])
+    assert RunPaths(folder=folder).beside_the_record() == []
 
 
 def test_where_no_run_was_before_all_files_are_somebodys(folder: Path) -> None:
@@ -57,16 +68,19 @@ def test_where_no_run_was_before_all_files_are_somebodys(folder: Path) -> None:
     assert names(folder) == sorted([*OWN, *SOMEBODYS])
 
 
-def test_what_a_sweep_left_that_was_killed_in_its_first_run_goes(folder: Path) -> None:
+def test_what_a_sweep_left_that_was_killed_in_its_first_run_gets_a_number(folder: Path) -> None:
+    (folder.parent / "sweep.config.json").write_text("somebody's")
+    make_way(folder, folder.parent)
+    assert names(folder) == sorted([*OWN, *SOMEBODYS])
     (folder.parent / "sweep.1.json").write_text("an earlier sweep's")
     make_way(folder, folder.parent)
-    assert names(folder) == SOMEBODYS
+    assert names(folder) == sorted([*ASIDE, *SOMEBODYS])
 
 
-def test_what_cannot_be_removed_is_one_line(folder: Path) -> None:
+def test_what_cannot_be_put_aside_is_one_line(folder: Path) -> None:
     write_measurement(make_measurement(), folder / FILE_NAME)
     (folder / "worker-1.log").mkdir()
-    with pytest.raises(RecordError, match=f"the files of an earlier run in {folder} cannot be removed: Is a"):
+    with pytest.raises(RecordError, match=f"the files of an earlier run in {folder} cannot be put aside: "):
         make_way(folder, folder.parent)
 
 

@@ -206,14 +206,17 @@ def test_in_a_folder_that_was_used_before_only_the_files_of_the_later_run_stand_
     assert done.result.returncode == 0, done.result.stdout + done.result.stderr
     assert read_measurement(folder / "measurement.1.json").record_id == record_id
     logs = {"worker-0.log", "worker-1.log"} | ({"newcomer.log"} if fault == "kill" else set())
-    names = {path.name for path in folder.glob("[mnwt]*")}
-    assert names - {"tables.txt"} == {"measurement.json", "measurement.1.json", "notes.txt", *logs}
+    names = {path.name for path in folder.glob("[mnwt]*")} - {"tables.txt"}
+    aside = {name for name in names if re.search(r"\.1\.\w+$", name)}
+    assert names - aside == {"measurement.json", "notes.txt", *logs}
+    numbered = {"measurement.1.json", "trace.json.1.gz", "timeline.1.png"}
+    assert aside >= {*numbered, "worker-0.1.log", "worker-1.1.log", "worker-2.1.log"}
     record_id = read_measurement(folder / "measurement.json").record_id
     (later,) = [run for run in done.all_runs() if run.data.tags.get("record_id") == record_id]
     client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path / 'outputs' / 'mlflow.db'}")
     stored = {each.path for each in client.list_artifacts(later.info.run_id)}
     assert stored >= logs
-    assert not stored & {"worker-2.log", "trace.json.gz", "timeline.png"}
+    assert not stored & {"worker-2.log", "trace.json.gz", "timeline.png", *aside}
 
 
 def test_beside_an_earlier_record_stand_no_files_of_a_later_run_that_was_killed(tmp_path: Path) -> None:
@@ -225,7 +228,8 @@ def test_beside_an_earlier_record_stand_no_files_of_a_later_run_that_was_killed(
     wait_until(lambda: len(list((tmp_path / "turnstile").iterdir())) == 2, "its worker waits", DEADLINE_S)
     runner.kill()
     runner.communicate()
-    assert {path.name for path in (tmp_path / "X").glob("[mw]*")} == {"measurement.1.json", "worker-0.log"}
+    aside = {"measurement.1.json", "worker-0.1.log", "worker-1.1.log"}
+    assert {path.name for path in (tmp_path / "X").glob("[mw]*")} == {*aside, "worker-0.log"}
     assert not has_files_of(tmp_path / "X", read_measurement(tmp_path / "X" / "measurement.1.json").record_id)
 
 

@@ -163,7 +163,11 @@ def _keep_aside(path: Path) -> None:
         except OSError:  # a file system without hard links
             with contextlib.suppress(FileExistsError):
                 aside.touch(exist_ok=False)  # a rename would replace what another process has put there
-                path.rename(aside)
+                try:
+                    path.rename(aside)
+                except OSError:
+                    aside.unlink()
+                    raise
                 return
         else:
             return

@@ -9,6 +9,7 @@ from mps_experiments.record.disk import put_aside
 from mps_experiments.record.measurement import FILE_NAME, records_in
 
 _WORKER_LOG = re.compile(r"worker-\d+\.log")
+_SWEEP_ASIDE = re.compile(r"sweep\.\d+\.json")
 
 
 class _File:
@@ -47,7 +48,7 @@ class RunPaths:
 
 
 def make_way(folder: Path, sweep_folder: Path) -> None:
-    """Put an earlier run's record in a folder aside and remove that run's other files, before a later run.
+    """Give the files of an earlier run in a folder numbered names, before a later run.
 
     Where no run was before, with hydra.run.dir=. for example, files of these names are somebody else's.
 
@@ -58,12 +59,12 @@ def make_way(folder: Path, sweep_folder: Path) -> None:
     Raises:
         RecordError: If this cannot be done.
     """
-    if not (records_in(folder) or any(sweep_folder.glob("sweep.*.json"))):
+    earlier_sweeps = (path for path in sweep_folder.glob("sweep.*.json") if _SWEEP_ASIDE.fullmatch(path.name))
+    if not (records_in(folder) or any(earlier_sweeps)):
         return
     try:
-        put_aside(folder / FILE_NAME)
-        for path in RunPaths(folder=folder).beside_the_record():
-            path.unlink()
+        for path in (folder / FILE_NAME, *RunPaths(folder=folder).beside_the_record()):
+            put_aside(path)
     except OSError as error:
-        what = f"the files of an earlier run in {folder} cannot be removed"
+        what = f"the files of an earlier run in {folder} cannot be put aside"
         raise RecordError(f"{what}: {error.strerror}") from error

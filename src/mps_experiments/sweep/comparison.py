@@ -27,7 +27,7 @@ _ALWAYS = dict.fromkeys([*(axis.option for axis in FACTORS), "fault.kind"])
 _FEW = 0.25  # of the runs with the usual window; up to so many with another are left out
 _TELLS_NOTHING = 0.5  # from an interval that reaches further than this on nothing can be told
 _NO_CIRCUMSTANCE = ("input", "weights", "repeat", "trial", "twin")  # files are told by their digests
-_NONE_FOUND = "none found"
+_NONE_FOUND = "no warning"
 CORES_TAKEN = "workers' CPU cores used by others"
 Names = tuple[str, str]
 

@@ -162,9 +162,10 @@ class Ledger:
 
     def _linked(self, record: Path, folder: Path) -> dict[str, str]:
         """Link an earlier record into the run's folder: the sweep's can then be moved or sent by itself."""
-        with contextlib.suppress(OSError):  # not every file system has links; the way to the record is noted
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / FILE_NAME).hardlink_to(record)
+        if record.parent != folder:  # else it is there, perhaps under a number
+            with contextlib.suppress(OSError):  # not every file system has links; the way there is noted
+                folder.mkdir(parents=True, exist_ok=True)
+                (folder / FILE_NAME).hardlink_to(record)
         assert self.folder is not None  # noqa: S101 - the caller looked
         return {"resumed_from": os.path.relpath(record.parent, self.folder)}
 

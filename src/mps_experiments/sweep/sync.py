@@ -17,7 +17,7 @@ from mps_experiments.config.schema import EXPERIMENT_VARIABLE, TrackingConfig
 from mps_experiments.errors import ConfigError, RecordError
 from mps_experiments.record.disk import alone_in
 from mps_experiments.record.measurement import FILE_NAME, Measurement
-from mps_experiments.record.summaries import NAME, Summary, records_below, summaries_below, summary_of
+from mps_experiments.record.summaries import COPIES, NAME, Summary, records_below, summaries_below, summary_of
 from mps_experiments.report.command_line import Parser, as_command
 from mps_experiments.report.terminal import complain
 from mps_experiments.sweep.ledger import Ledger
@@ -198,9 +198,12 @@ def _log(
 def _output_dir(first: Measurement, place: Path) -> Path:
     """Return the output directory of a run; one that was moved is where the run's folder is now."""
     recorded = Path(str(first.config.get("output_dir", "outputs"))).absolute()
-    if own_database(recorded).exists():
-        return recorded
-    return next((above for above in place.absolute().parents if own_database(above).exists()), recorded)
+    with_store = (
+        above
+        for above in place.absolute().parents
+        if own_database(above).exists() and (above / COPIES).is_dir()  # a database of MLflow may be anybody's
+    )
+    return next(with_store, recorded)
 
 
 def _where(first: Measurement, args: argparse.Namespace) -> TrackingConfig:

@@ -75,7 +75,7 @@ def test_the_best_without_mps_is_that_within_the_limits(cells: Cells) -> None:
 
     assert without(Aim()).endswith(" of procs=8 mps=off, the best without MPS")
     less_memory = without(under("--memory-gib", 13))
-    assert less_memory.endswith(" of procs=4 mps=off, the best without MPS within the limits")
+    assert less_memory.endswith(" of procs=4 mps=off, the best without MPS seen within the limits")
 
 
 def test_runs_of_the_cpu_are_called_so_first(cells: Cells) -> None:

@@ -107,6 +107,21 @@ def test_a_window_with_more_repeats_goes_before_a_longer_one(cells: Cells) -> No
     assert given.unused == "6 stored runs are not used: they differ in times (400 against 100)"
 
 
+def test_a_common_window_of_single_runs_is_not_taken_where_others_are_repeated(cells: Cells) -> None:
+    once = [with_times(run, 20) for run in records(cells, blocks=1)]
+    given = cells_of(Aim(), [*once, *records(cells)[:-4]])
+    used = [(own[0].cell.times, len(own)) for own in given.runs]
+    assert sorted(used, key=str) == [("auto", 4)] * 5 + [(20, 1)]
+    assert given.unused == "5 stored runs are not used: they differ in times (20 against auto)"
+
+
+def test_a_window_of_seconds_can_be_chosen(cells: Cells) -> None:
+    runs = [*records(cells), *(with_window(run, 10.0) for run in records(cells, blocks=1))]
+    assert {run.cell.window_s for own in cells_of(Aim(), runs).runs for run in own} == {5.0}
+    chosen = cells_of(Aim(), runs, {"window_s": ["10"]})
+    assert {run.cell.window_s for own in chosen.runs for run in own} == {10.0}
+
+
 def test_without_a_common_window_partners_share_theirs(cells: Cells) -> None:
     runs = records(cells, blocks=1)
     larger = [replace(run, cell=run.cell.moved(batch=8)) for run in runs]
@@ -160,7 +175,8 @@ def test_the_command_measures_nothing(
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["window_s=2"], "window_s=2: has no effect with --stored, which measures nothing; leave it out"),
+        (["seed=2"], "seed=2: has no effect with --stored, which measures nothing; leave it out"),
+        (["window_s=2"], "window_s=2: no stored run has it; there is window_s=5"),
         (["runs"], "runs: is read as an option; write --stored before each RUN"),
         (["--budget-min", "3"], "--budget-min=3: has no effect with --stored"),
         (["--config-dir", "x"], "--config-dir=x: has no effect with --stored"),

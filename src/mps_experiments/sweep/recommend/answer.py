@@ -15,6 +15,7 @@ from mps_experiments.record.machine import ON_THE_CPU
 from mps_experiments.report.pareto import Point, front
 from mps_experiments.sweep.recommend.known import KnownCells
 
+_APART = ("procs", "mps", "times", "window_s")  # in which cells that are compared with one process may differ
 _WORDS = {
     Fate.LEADER: "tied",
     Fate.TIED: "tied",
@@ -164,7 +165,7 @@ class Answer:
         axes, found = self.study.axes, dict[int, str]()
         groups = {arm: Group.of(runs) for arm, runs in enumerate(self.study.runs) if runs}
         for one in (arm for arm in groups if axes[arm]["procs"] == 1):
-            alike = {name: axes[one][name] for name in axes[one] if name not in ("procs", "mps")}
+            alike = {name: axes[one][name] for name in axes[one] if name not in _APART}
             many = [arm for arm in groups if axes[arm]["procs"] > 1 and axes[arm].items() >= alike.items()]
             gains = {arm: Gain.between(groups[arm], groups[one]) for arm in many}
             signs = [arm for arm in many if is_impossible(groups[arm].procs, gains[arm])]
@@ -193,7 +194,7 @@ class Answer:
 
     def _within(self) -> str:
         """Return what a best cell is the best of, where limits leave some out."""
-        return " within the limits" if self.study.aim.limits else ""
+        return " seen within the limits" if self.study.aim.limits else ""
 
     def _best(self, arms: Iterable[int]) -> int | None:
         """Return the best of these cells that has a run; None without any."""
@@ -214,7 +215,7 @@ class Answer:
         best = self._best(arm for arm in self._allowed() if arm in several)
         if chosen not in several and best is not None:
             most = study.search.difference(best, chosen).high
-            if most > LOG_ZONE:
+            if not most <= LOG_ZONE:  # it is NaN where the two were never compared
                 what = "it is not known whether packing gains"
             else:
                 what = f"one process {'beats' if most < 0 else 'does as much as'} packing"
@@ -224,7 +225,7 @@ class Answer:
     def _about_outputs(self, chosen: int) -> Iterator[str]:
         """Say in what the outputs of the cell differ from those of one process that does the same work."""
         axes, runs = self.study.axes, self.study.runs
-        same = {name: value for name, value in axes[chosen].items() if name not in ("procs", "mps")}
+        same = {name: value for name, value in axes[chosen].items() if name not in _APART}
         ones = [arm for arm, own in enumerate(axes) if own["procs"] == 1 and own.items() >= same.items()]
         for one in ones:
             if not runs[one] or one == chosen:

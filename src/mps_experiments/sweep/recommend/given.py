@@ -16,7 +16,9 @@ from mps_experiments.sweep.recommend.unused import main_differences, other_windo
 
 FLAG = "--stored"
 # The coordinates are known by their names rather than by their options.
-CHOICES = {axis.name if axis.name in COORDINATES else axis.option: axis for axis in FACTORS}
+CHOICES = {axis.name if axis.name in COORDINATES else axis.option: axis for axis in FACTORS} | {
+    "window_s": BY_NAME["window_s"]
+}
 
 _Window = tuple[Times, float | None]
 
@@ -27,8 +29,9 @@ def cells_of(
     """Return the cells of the VALID ordinary runs, which must be of one machine and one setting.
 
     How long is measured is no choice: of a configuration only the runs of one window count. All
-    configurations have it in common, or else those that differ in processes and MPS, or else it is its own.
-    Of several it is the one with the most runs of each configuration, and of these the longest.
+    configurations have it in common, or else those that differ in processes and MPS, or else it is its own,
+    as where a common one would leave a single run of a configuration that has more. Of several it is the one
+    with the most runs of each configuration, and of these the longest.
 
     Args:
         aim: What is wanted.
@@ -44,10 +47,10 @@ def cells_of(
         raise ConfigError(FLAG, "", what)
     for option, values in only.items():
         axis = CHOICES[option]
-        there = {run.cell.axes[axis.name] for run in runs}
-        runs = [run for run in runs if str(run.cell.axes[axis.name]) in values]
-        if lacking := [value for value in values if value not in map(str, there)]:
-            listed = ",".join(map(str, sorted(there, key=lambda value: (str(type(value)), value))))
+        there = {run.cell.axes[axis.name] for run in runs} - {None}
+        runs = [run for run in runs if _typed(run.cell.axes[axis.name]) in values]
+        if lacking := [value for value in values if value not in map(_typed, there)]:
+            listed = ",".join(map(_typed, sorted(there, key=lambda value: (str(type(value)), value))))
             what = f"no stored run has it; there is {option}={listed}"
             raise ConfigError(option, ",".join(lacking), what)
     _refuse_several_settings(runs)
@@ -81,15 +84,15 @@ def _refuse_several_settings(runs: Sequence[Condensed]) -> None:
 def _of_one_window_each(runs: Sequence[Condensed]) -> tuple[list[list[Condensed]], str]:
     """Return the runs of each configuration that count, and how many do not for their window."""
     windows: dict[tuple[Any, ...], dict[_Window, list[Condensed]]] = {}
-    for run in sorted(runs, key=lambda run: _length(_window(run.cell))):
+    for run in sorted(runs, key=lambda run: _order(_window(run.cell))):
         cell = run.cell
         own = windows.setdefault((cell.extras, cell.procs, cell.mps), {})
         own.setdefault(_window(cell), []).append(run)
     kept, left = [], list[tuple[Cell, Cell]]()
     for (extras, *_), own in windows.items():
         partners = [each for (other, *_), each in windows.items() if other == extras]
-        chosen = _common_window(list(windows.values())) or _common_window(partners) or _common_window([own])
-        assert chosen is not None  # noqa: S101 - it has a run
+        together = (list(windows.values()), partners, [own])
+        chosen = next(filter(None, map(_common_window, together)))
         kept.append(own[chosen])
         used = own[chosen][0].cell
         left += [(run.cell, used) for window, others in own.items() if window != chosen for run in others]
@@ -97,28 +100,52 @@ def _of_one_window_each(runs: Sequence[Condensed]) -> tuple[list[list[Condensed]
 
 
 def _common_window(several: Sequence[Mapping[_Window, Sequence[Condensed]]]) -> _Window | None:
-    """Return the window with the most runs of each, and of these the longest; None if they share none."""
+    """Return the window with the most runs of each, and of these the longest; None if they share none.
+
+    One that leaves a single run of a configuration that has several of another window is none either.
+    """
+    several_runs = [any(len(runs) > 1 for runs in each.values()) for each in several]
+    shared = [
+        window
+        for window in set.intersection(*map(set, several))
+        if all(len(each[window]) > 1 or not more for each, more in zip(several, several_runs, strict=True))
+    ]
     return max(
-        set.intersection(*map(set, several)),
-        key=lambda window: (min(len(each[window]) for each in several), _length(window)),
+        shared,
+        key=lambda window: (
+            min(len(each[window]) for each in several),
+            max(_measured_s(run) for each in several for run in each[window]),
+            _order(window),
+        ),
         default=None,
     )
+
+
+def _order(window: _Window) -> tuple[float, float]:
+    times, window_s = window
+    return times_order(times), window_s or 0.0
+
+
+def _measured_s(run: Condensed) -> float:
+    figures = run.statistics()
+    assert figures is not None  # noqa: S101 - it is VALID
+    return figures.makespan_s
+
+
+def _typed(value: object) -> str:
+    """Return a value of an axis as a user types it."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _window(cell: Cell) -> _Window:
     return cell.times, cell.window_s
 
 
-def _length(window: _Window) -> tuple[float, float]:
-    times, window_s = window
-    return times_order(times), window_s or 0.0
-
-
 def _names(axes: Sequence[Mapping[str, Any]]) -> list[str]:
     """Name each cell by processes, MPS, and the other factors and the window in which they differ."""
     shown = {
         word: axis.name
-        for word, axis in (CHOICES | {"window_s": BY_NAME["window_s"]}).items()
+        for word, axis in CHOICES.items()
         if axis.name in ("procs", "mps") or len({each[axis.name] for each in axes}) > 1
     }
     ordered = sorted(shown, key=lambda word: word != "procs")
