@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -82,11 +82,30 @@ def fill(folder: Path) -> Path:
     return path
 
 
+@contextlib.contextmanager
+def holding(
+    code: str, *arguments: str, surroundings: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Another process runs code that holds something, from when it says HELD until its input is closed."""
+    with subprocess.Popen(
+        [sys.executable, "-c", code, *arguments],
+        env=surroundings,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as holder:
+        try:
+            assert holder.stdout is not None
+            assert holder.stdout.readline() == b"HELD\n"
+            yield holder
+        finally:
+            holder.kill()
+
+
 LOCKER = """
 import sqlite3, sys
 connection = sqlite3.connect(sys.argv[1], isolation_level=None)
 connection.execute("BEGIN EXCLUSIVE")
-sys.stdout.write("LOCKED\\n")
+sys.stdout.write("HELD\\n")
 sys.stdout.flush()
 sys.stdin.read()
 """
@@ -95,12 +114,5 @@ sys.stdin.read()
 @contextlib.contextmanager
 def locked(database: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Another process has locked a SQLite store until its input is closed."""
-    with subprocess.Popen(
-        [sys.executable, "-c", LOCKER, str(database)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as locker:
-        try:
-            assert locker.stdout is not None
-            assert locker.stdout.readline() == b"LOCKED\n"
-            yield locker
-        finally:
-            locker.kill()
+    with holding(LOCKER, str(database)) as locker:
+        yield locker

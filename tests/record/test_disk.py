@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +23,7 @@ from mps_experiments.record.disk import (
     writing_in,
 )
 from tests.conftest import SRC
-from tests.fakes.stores import fill, mounted
+from tests.fakes.stores import fill, holding, mounted
 from tests.records import read_json
 
 
@@ -106,7 +105,7 @@ import sys
 from pathlib import Path
 from mps_experiments.record import disk
 with getattr(disk, sys.argv[1])(Path(sys.argv[2]), *map(float, sys.argv[3:])):
-    sys.stdout.write("IN\\n")
+    sys.stdout.write("HELD\\n")
     sys.stdout.flush()
     sys.stdin.read()
 """
@@ -115,18 +114,9 @@ with getattr(disk, sys.argv[1])(Path(sys.argv[2]), *map(float, sys.argv[3:])):
 @contextmanager
 def held(block: str, path: Path, *timeout_s: float) -> Iterator[subprocess.Popen[bytes]]:
     """Another process is in one of the blocks, until its input is closed."""
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLDS, block, str(path), *map(str, timeout_s)],
-        env=os.environ | {"PYTHONPATH": str(SRC)},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    ) as holder:
-        try:
-            assert holder.stdout is not None
-            assert holder.stdout.readline() == b"IN\n"
-            yield holder
-        finally:
-            holder.kill()
+    surroundings = os.environ | {"PYTHONPATH": str(SRC)}
+    with holding(HOLDS, block, str(path), *map(str, timeout_s), surroundings=surroundings) as holder:
+        yield holder
 
 
 @pytest.mark.parametrize("kind", ["file", "folder"])
