@@ -11,7 +11,13 @@ from pydantic import TypeAdapter, ValidationError
 
 from mps_experiments.errors import RecordError
 from mps_experiments.record.disk import is_written, write_atomically
-from mps_experiments.record.measurement import FILE_NAME, Measurement, find_measurements, read_measurement
+from mps_experiments.record.measurement import (
+    FILE_NAME,
+    Measurement,
+    find_measurements,
+    read_measurement,
+    records_in,
+)
 
 NAME = "sweep.json"
 _ANY = "sweep*.json"  # a folder that was used again holds several
@@ -77,7 +83,7 @@ class Summary:
         told = Path(cell.resumed_from or "")
         moved_along = [above / Path(*told.parts[-3:]) for above in self.at.absolute().parents[:2]]
         for folder in (self.at / told, *moved_along, self.at / (cell.folder or "")):
-            for path in sorted(folder.glob("measurement*.json")):
+            for path in records_in(folder):
                 with contextlib.suppress(RecordError):
                     measurement = read_measurement(path)
                     if measurement.record_id == cell.record_id:

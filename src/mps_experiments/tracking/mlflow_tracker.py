@@ -107,9 +107,8 @@ class MlflowTracker(Tracker):
 
     def log_cell(self, measurement: Measurement, folder: Path, interrupted: bool) -> bool:
         def log() -> bool:
-            with alone_in(
-                folder, self._timeout_s
-            ):  # a sweep and `sync`, or two of these, may have the same record
+            # A sweep and `sync`, or two of these, may have the same record.
+            with alone_in(folder, self._timeout_s):
                 return self._log_cell(measurement, folder, interrupted)
 
         return within(self._timeout_s, f"log {measurement.name}", log)

@@ -89,10 +89,10 @@ def _of_one_window_each(runs: Sequence[Condensed]) -> tuple[list[list[Condensed]
         own = windows.setdefault((cell.extras, cell.procs, cell.mps), {})
         own.setdefault(_window(cell), []).append(run)
     kept, left = [], list[tuple[Cell, Cell]]()
+    common = _common_window(list(windows.values()))
     for (extras, *_), own in windows.items():
         partners = [each for (other, *_), each in windows.items() if other == extras]
-        together = (list(windows.values()), partners, [own])
-        chosen = next(filter(None, map(_common_window, together)))
+        chosen = common or next(filter(None, map(_common_window, (partners, [own]))))
         kept.append(own[chosen])
         used = own[chosen][0].cell
         left += [(run.cell, used) for window, others in own.items() if window != chosen for run in others]
