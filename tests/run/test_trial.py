@@ -199,20 +199,20 @@ def test_where_nothing_moves_before_the_fault_the_trial_is_given_up(fake_lab: La
         tmp_path / "run",
         *(stuck, stuck),
         fault=fault_plan("kill", after_iterations=4),
-        workers={"stall_timeout_s": 1.0},
+        workers={"stall_timeout_s": 3.0},
     )
     measurement = fake_lab.run(plan).measurement
-    assert measurement.verdict.reason == "before the fault no iteration finished for 1 s"
+    assert measurement.verdict.reason == "before the fault no iteration finished for 3 s"
     assert_all_are_gone(measurement)
 
 
 def test_a_survivor_that_does_nothing_more_counts_as_stalled_and_the_trial_is_valid(
     fake_lab: Lab, tmp_path: Path
 ) -> None:
-    plan = cell(fake_lab, tmp_path, "exit", neighbour={"hang_at": 30}, workers={"stall_timeout_s": 1.0})
+    plan = cell(fake_lab, tmp_path, "exit", neighbour={"hang_at": 30}, workers={"stall_timeout_s": 3.0})
     trial = watched(run_trial(fake_lab, plan))
     (neighbour,) = trial.neighbours
-    assert (neighbour.outcome, neighbour.text) == (Outcome.STALLED, "no iteration finished for 1 s")
+    assert (neighbour.outcome, neighbour.text) == (Outcome.STALLED, "no iteration finished for 3 s")
     assert neighbour.ended_ns is not None
     assert trial.survivors == ()
     assert trial.newcomer is not None

@@ -151,6 +151,21 @@ def test_runs_of_tracking_none_are_logged_only_if_their_own_folder_is_named(
     assert set(runs()) == {"sweep", "one", "private", "two"}
 
 
+def test_of_a_run_s_own_folder_the_run_is_logged_and_its_sweep_is_told_of_as_a_whole(
+    tmp_path: Path, into: list[str], runs: Callable[[], dict[str, Run]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    sweep = write_sweep(tmp_path / "sweep", ONE, TWO)
+    cells = [{"record_id": each.record_id, "name": each.name} for each in (ONE, TWO)]
+    write_summary(sweep / "sweep.json", ONE.sweep_id, "FINISHED", *cells)
+    assert main([str(sweep / TWO.record_id), *into]) == 0
+    assert capsys.readouterr().out == "logged 1 records; already in MLflow: 0\n"
+    found = runs()
+    assert set(found) == {TWO.record_id, TWO.sweep_id}
+    assert found[TWO.sweep_id].data.metrics["cells/valid"] == 2
+    assert found[TWO.record_id].data.metrics["ratio"] == pytest.approx(1.5)
+    assert "2 VALID" in (sweep / "report.md").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     ("status", "cells", "expected"),
     [

@@ -20,7 +20,7 @@ from mps_experiments.record.measurement import Measurement
 from mps_experiments.run.fingerprint import of_record
 from mps_experiments.sweep.export.experiment import axes_of
 from mps_experiments.sweep.export.values import StoredRun, Values, typed
-from mps_experiments.sweep.recommend.unused import unused_line
+from mps_experiments.sweep.unused import unused_line
 
 _NAMED = ("mps.enabled", "procs", "times", "fault.kind")  # in every label
 _ALWAYS = dict.fromkeys([*(axis.option for axis in FACTORS), "fault.kind"])

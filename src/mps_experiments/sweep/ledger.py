@@ -85,9 +85,13 @@ class Ledger:
 
     def take_over(self, measurement: Measurement, folder: Path, name: str) -> None:
         """Take an earlier sweep's record for this one's, under this name; MLflow gets it if it lacks it."""
-        self.measurements.append(condensed(replace(measurement, name=name)))
-        self.places[measurement.record_id] = folder
+        self.compare_with(replace(measurement, name=name), folder)
         self._untracked.append((measurement, folder))
+
+    def compare_with(self, measurement: Measurement, folder: Path) -> None:
+        """Count a record in tables, report and comparison alone."""
+        self.measurements.append(condensed(measurement))
+        self.places[measurement.record_id] = folder
 
     def refuse(self, name: str, reason: str) -> None:
         """Note a run that could not be begun."""

@@ -48,6 +48,13 @@ class _Sweep:
         """Return its own records and those that it took over."""
         return [*self.own.values(), *(self.summary.records_taken_over() if self.summary else ())]
 
+    def others(self, found: Collection[str]) -> Iterator[tuple[Measurement, Path]]:
+        """Yield the records of its sweep that were not named: what is said of the sweep is said of all."""
+        if self.summary is not None and self.summary.is_sweep and self.summary.lacking(found):
+            for measurement, path in records_below(self.summary.at, []):
+                if measurement.sweep_id == self.summary.sweep_id and measurement.record_id not in found:
+                    yield measurement, path.parent
+
 
 @as_command
 def main(arguments: list[str] | None = None) -> int:
@@ -187,6 +194,8 @@ def _log(
         ledger.start()
         for measurement, run_folder in records:
             ledger.take_over(measurement, run_folder, measurement.name)
+        for measurement, run_folder in sweep.others({measurement.record_id for measurement, _ in records}):
+            ledger.compare_with(measurement, run_folder)
         ledger.log()
         kept_in = summary.at if ledger.logged and summary is not None else None
         goal, decided = (summary.precision, summary.decided) if summary is not None else (0.0, ())

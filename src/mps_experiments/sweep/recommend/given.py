@@ -12,7 +12,7 @@ from mps_experiments.record.measurement import Measurement
 from mps_experiments.run.fingerprint import Fingerprint, of_record
 from mps_experiments.sweep.recommend.aim import Aim
 from mps_experiments.sweep.recommend.known import KnownCells, whole_name
-from mps_experiments.sweep.recommend.unused import main_differences, other_windows_line
+from mps_experiments.sweep.unused import main_differences, other_windows_line
 
 FLAG = "--stored"
 # The coordinates are known by their names rather than by their options.

@@ -27,8 +27,8 @@ from mps_experiments.sweep.recommend.answer import Answer
 from mps_experiments.sweep.recommend.files import MODULE, NAME, tell
 from mps_experiments.sweep.recommend.stored import StoredRuns, fingerprints
 from mps_experiments.sweep.recommend.study import Study
-from mps_experiments.sweep.recommend.unused import unused_line
 from mps_experiments.sweep.sweep import Sweep
+from mps_experiments.sweep.unused import unused_line
 
 
 @dataclass(frozen=True, kw_only=True)

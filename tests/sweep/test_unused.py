@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from mps_experiments.run.fingerprint import Fingerprint
-from mps_experiments.sweep.recommend.unused import unused_line
+from mps_experiments.sweep.unused import unused_line
 
 CELLS = [
     Fingerprint(
