@@ -173,7 +173,7 @@ def test_a_signal_while_the_cell_before_is_still_logged_loses_neither(tmp_path: 
 def test_a_store_that_is_locked_at_the_start_is_refused(tmp_path: Path) -> None:
     uri = new_store(tmp_path / "mlflow.db")
     with locked(tmp_path / "mlflow.db"):
-        done = run(tmp_path, "times=3", f"tracking.uri={uri}", "tracking.timeout_s=3")
+        done = run(tmp_path, "times=3", f"tracking.uri={uri}", "tracking.timeout_s=10")
     assert done.returncode == 2, done.stdout + done.stderr
     assert re.fullmatch(
         r"mps_experiments: tracking\.uri=sqlite.*: another program has locked the database; try again.*\n",

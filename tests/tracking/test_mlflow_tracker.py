@@ -343,7 +343,7 @@ def test_a_folder_is_a_store_only_where_mlflow_itself_is_told_so(
 def test_a_database_that_stays_locked_is_told_so_and_looking_creates_nothing(tmp_path: Path) -> None:
     uri = new_store(tmp_path / "mlflow.db")
     with locked(tmp_path / "mlflow.db"):
-        assert "another program has locked the database; try again" in refusal(uri, tmp_path, timeout_s=3)
+        assert "another program has locked the database; try again" in refusal(uri, tmp_path, timeout_s=10)
     MlflowTracker(f"sqlite:///{tmp_path / 'new.db'}", "e", 20, 10).look()
     assert not (tmp_path / "new.db").exists()
 
