@@ -117,7 +117,7 @@ def test_a_signal_ends_the_sweep_in_order_with_its_record_and_tables(
     with measuring(tmp_path, real) as scene:
         assert_the_scene_is_complete(scene)
         scene.runner.send_signal(number)
-        output, _ = scene.runner.communicate(timeout=120)
+        output, _ = scene.runner.communicate(timeout=30)
         assert scene.runner.returncode == 128 + number
         wait_until(scene.everything_is_gone, "everything is gone")
         record = scene.record()  # of the only cell that was begun
@@ -164,5 +164,5 @@ def test_a_second_signal_ends_the_runner_at_once_and_leaves_nothing_either(tmp_p
         workers = [process for process in scene.processes if process.pid in scene.workers]
         wait_until(lambda: not running(workers), "the orderly end has begun")
         scene.runner.send_signal(signal.SIGINT)
-        assert scene.runner.wait(timeout=60) == 128 + signal.SIGINT
+        assert scene.runner.wait(timeout=10) == 128 + signal.SIGINT
         wait_until(scene.everything_is_gone, "everything is gone")

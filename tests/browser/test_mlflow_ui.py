@@ -66,7 +66,7 @@ def test_the_sweeps_page_begins_with_the_decision_and_leads_to_its_runs(pages: P
     description = pages.description()
     decision = run.data.tags["mlflow.note.content"].splitlines()[0]
     assert description.text.splitlines()[0] == re.sub(r"[*\\]", "", decision)
-    assert re.search("[12] replica|No verdict", decision)  # a busy machine may slow the one process
+    assert "2 replicas" in decision
     pages.follow("The VALID runs of this sweep, best first")
     valid = {child.info.run_id for child in sweep.valid}
     pages.wait_for(lambda: set(pages.run_ids()) == valid, "table of the sweep's runs")
@@ -75,7 +75,7 @@ def test_the_sweeps_page_begins_with_the_decision_and_leads_to_its_runs(pages: P
 def test_the_table_of_all_sweeps_compares_what_each_swept_and_decided(pages: Pages, sweep: Sweep) -> None:
     pages.open_link(link_to_all_sweeps(sweep.parent.info.experiment_id))
     pages.wait_for(lambda: pages.run_ids() == [sweep.parent.info.run_id], "row of the sweep alone")
-    assert pages.cells("metrics.`best_procs`") == [f"{sweep.parent.data.metrics['best_procs']:.0f}"]
+    assert pages.cells("metrics.`best_procs`") == ["2"]
     assert [float(text) for text in pages.cells("metrics.`best_throughput_per_s`")] == [
         sweep.parent.data.metrics["best_throughput_per_s"]
     ]
